@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: MIT
+# `make help` lists the targets. Each folder brings its own fragment; this file holds what they share.
+
+B      := build
+PREFIX ?= /usr/local
+
+CC       ?= gcc
+CSTD     := -std=gnu11
+WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
+CFLAGS   ?= -O2 -g
+CPPFLAGS += -D_GNU_SOURCE -Ialias-tracker
+VERSION  := 0.1.0
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+include alias-tracker/alias-tracker.mk
+include vmm/vmm.mk
+include guest/guest.mk
+include images/kvm-machine/kvm-machine.mk
+include tests/tests.mk
+include deps.mk
+
+.PHONY: all run check lint clean help install
+all: $(B)/vmm $(B)/guest.elf $(B)/with-kvm $(B)/libaliastracker.a ## Build everything (default)
+
+run: deps ## Install what is missing, build, and watch a stale alias being found
+	@$(MAKE) --no-print-directory all kvm-machine
+	@$(B)/with-kvm --timeout 120 $(B)/vmm $(B)/guest.elf
+
+check: deps ## Install what is missing, build, and run every test
+	@$(MAKE) --no-print-directory all kvm-machine
+	@$(MAKE) --no-print-directory tests
+
+clean: ## Remove everything that was built
+	rm -rf $(B)
+
+help: ## Show this list
+	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What guest and host say to each other, used by both sides.
+ *
+ * The guest finds everything here through the flattened device tree, in the node /hypervisor:
+ *
+ *   compatible      "aliastrap,hypervisor"
+ *   abi-version     ALIAS_ABI_VERSION
+ *   doorbell-port   I/O port: a 32-bit `out` of an ALIAS_CALL_* code
+ *   poweroff-port   I/O port: a 32-bit `out` of the exit status (0..ALIAS_EXIT_MAX) ends the
+ * machine reg             gpa and size of the shared pages: first one struct alias_common_page,
+ * then one struct alias_vcpu_page for each vCPU, in the order of the nodes under /cpus
+ *   upcall-vector   exception vector at which the host raises an alias fault
+ *
+ * A call names no address: each vCPU speaks through its own page, so vCPUs need no lock between
+ * them. The host reads every field once, judges its copy, and trusts nothing that it finds there.
+ *
+ * The way of a pin. The guest fills `entries`, sets `count`, and does `out doorbell,
+ * ALIAS_CALL_PIN`. The host answers every entry with a status. When an entry meets a stale alias
+ * and the batch says ALIAS_BATCH_UPCALL, the host fills `fault` and raises exception
+ * `upcall-vector` (no error code) with RIP still *at* the `out`. The handler has the alias purged
+ * and returns by IRETQ, which does the same `out` again; entries that have a status other than
+ * ALIAS_PENDING are not looked at again, so the batch goes on where it stopped. An entry is given
+ * one such chance; if an alias is still there, the answer is ALIAS_HAS_ALIAS and `fault` says
+ * where. The code that pins therefore never sees that an alias had to be purged.
+ */
+#ifndef ALIAS_ABI_H
+#define ALIAS_ABI_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define ALIAS_ABI_VERSION 1u
+#define ALIAS_COMPATIBLE  "aliastrap,hypervisor"
+
+#define ALIAS_PAGE_SIZE 4096u
+
+/* Codes written to the doorbell port. */
+enum alias_call {
+	/* Register: the direct map of this guest is in `direct_base`, `direct_size` of the vCPU
+	 * page of the caller. Once, before the first pin. Answer in `call_status`. */
+	ALIAS_CALL_REGISTER = 1,
+	/* Serve the batch in the vCPU page of the caller. */
+	ALIAS_CALL_PIN = 2,
+};
+
+/* Exit statuses a guest may give; above these the program's own begin (sysexits). */
+#define ALIAS_EXIT_MAX 63u
+
+enum alias_op {
+	/* Pin the frame as page table of `level`; 4 makes it a root whose whole tree is tracked. */
+	ALIAS_OP_PIN = 1,
+	/* The frame is no page table any more. It must not be linked under a pinned table. */
+	ALIAS_OP_UNPIN = 2,
+};
+
+enum alias_status {
+	ALIAS_PENDING = 0,    /* not looked at yet: what the guest writes before the call */
+	ALIAS_OK,             /* done */
+	ALIAS_HAS_ALIAS,      /* a writable alias is (still) there: `fault` says where */
+	ALIAS_BAD_FRAME,      /* frame outside of memory, or one of the shared pages */
+	ALIAS_BAD_LEVEL,      /* level not 1..4 */
+	ALIAS_BAD_OP,         /* unknown operation */
+	ALIAS_BAD_STATE,      /* pinned already; unpin of a frame that is not; still linked */
+	ALIAS_CHILD_UNPINNED, /* a table under it is not pinned (at the level below) */
+	ALIAS_MAPS_TABLE,     /* the tree under the root maps a pinned table writable */
+	ALIAS_BAD_TABLE,      /* its tree can't be walked: outside of memory, reserved bits */
+	ALIAS_BAD_CALL,       /* malformed call: count too large, not registered, ... */
+};
+
+/* One operation of a batch. `status` is ALIAS_PENDING before and the host's answer after. */
+struct alias_entry {
+	uint64_t pfn;
+	uint16_t op;
+	uint16_t level;
+	uint32_t status;
+};
+
+#define ALIAS_BATCH_MAX 128u
+#define ALIAS_FAULT_VAS 16u
+
+/* Flags of a batch. */
+#define ALIAS_BATCH_UPCALL 1u /* the guest has a handler at `upcall-vector` */
+
+/* What the host says of the alias it met; written before the upcall and before a refusal. */
+struct alias_fault {
+	uint64_t pfn;                 /* the frame that was to be pinned */
+	uint32_t entry;               /* index into `entries` */
+	uint32_t nr;                  /* valid elements of `va` */
+	uint32_t more;                /* 1: there are further aliases than those listed */
+	uint32_t reserved;            /* 0 */
+	uint64_t va[ALIAS_FAULT_VAS]; /* page-aligned virtual addresses that map the frame */
+};
+
+/*
+ * What the guest counts, for the statistics of the host; each vCPU owns the copy in its page and
+ * alone writes it, with plain 8-byte stores. The host reads them for its report and for nothing
+ * else.
+ */
+struct alias_guest_stats {
+	uint64_t vmaps;           /* vmap + vm_map_ram calls */
+	uint64_t vunmaps;         /* vunmap + vm_unmap_ram calls */
+	uint64_t unmap_aliases;   /* vm_unmap_aliases calls, whoever made them */
+	uint64_t purges;          /* purges that cleared at least one PTE */
+	uint64_t purged_pages;    /* PTEs cleared by purges */
+	uint64_t shootdowns;      /* TLB shootdown rounds started */
+	uint64_t shootdown_ipis;  /* IPIs sent for them */
+	uint64_t local_flushes;   /* TLB flushes done here (own or asked for by IPI) */
+	uint64_t shootdown_wait;  /* TSC ticks spent waiting for acknowledgements */
+	uint64_t pins;            /* entries with ALIAS_OP_PIN submitted */
+	uint64_t unpins;          /* entries with ALIAS_OP_UNPIN submitted */
+	uint64_t pin_calls;       /* ALIAS_CALL_PIN made (not counting an upcall's repeat) */
+	uint64_t upcalls;         /* alias faults taken */
+	uint64_t upcall_pages;    /* PTEs cleared on behalf of them */
+	uint64_t tables_recycled; /* frames taken as page table that had been vmapped before */
+	uint64_t address_spaces;  /* address spaces created */
+	uint64_t lazy_pages_max;  /* most pages ever held lazily, as seen here */
+	uint64_t reserved[15];
+};
+
+/*
+ * Shared by all vCPUs. The two counters are the guest's evidence about its TLBs, `dirty` mode
+ * and its kin (never `strict`) use it unless told not to:
+ *
+ *   cleared  is advanced (release) *before* the guest removes or weakens entries whose
+ *            translations a TLB may go on holding after the host can see them gone;
+ *   flushed  becomes s (release, only ever upwards) when a flush of every TLB that began after
+ *            `cleared` was s, and after those entries were written, has been acknowledged by all.
+ *
+ * So an entry that the host finds gone when `cleared` reads c is out of all TLBs once
+ * `flushed` >= c. A guest that flushes before an entry goes out of sight need not advance
+ * `cleared`.
+ */
+struct alias_common_page {
+	_Alignas(64) uint64_t cleared;
+	_Alignas(64) uint64_t flushed;
+	uint8_t pad[ALIAS_PAGE_SIZE - 128];
+};
+
+/* One for each vCPU; only that vCPU and, during its calls, the host write it. */
+struct alias_vcpu_page {
+	uint32_t count;       /* guest: valid entries, 1..ALIAS_BATCH_MAX */
+	uint32_t flags;       /* guest: ALIAS_BATCH_* */
+	uint32_t call_status; /* host: enum alias_status of the call as a whole */
+	uint32_t reserved;
+	uint64_t direct_base; /* guest, ALIAS_CALL_REGISTER: va of gpa 0, multiple of 512 GiB */
+	uint64_t direct_size; /* guest: bytes, multiple of 512 GiB */
+	struct alias_fault fault;
+	struct alias_guest_stats stats;
+	struct alias_entry entries[ALIAS_BATCH_MAX];
+	uint8_t pad[ALIAS_PAGE_SIZE - 32 - sizeof(struct alias_fault) -
+		    sizeof(struct alias_guest_stats) -
+		    ALIAS_BATCH_MAX * sizeof(struct alias_entry)];
+};
+
+_Static_assert(sizeof(struct alias_entry) == 16, "ABI");
+_Static_assert(sizeof(struct alias_fault) == 24 + 8 * ALIAS_FAULT_VAS, "ABI");
+_Static_assert(sizeof(struct alias_guest_stats) == 256, "ABI");
+_Static_assert(offsetof(struct alias_common_page, flushed) == 64, "ABI");
+_Static_assert(sizeof(struct alias_common_page) == ALIAS_PAGE_SIZE, "ABI");
+_Static_assert(offsetof(struct alias_vcpu_page, fault) == 32, "ABI");
+_Static_assert(offsetof(struct alias_vcpu_page, stats) == 184, "ABI");
+_Static_assert(offsetof(struct alias_vcpu_page, entries) == 440, "ABI");
+_Static_assert(sizeof(struct alias_vcpu_page) == ALIAS_PAGE_SIZE, "ABI");
+
+#endif

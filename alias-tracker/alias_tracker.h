@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libaliastracker: does this guest frame still have another mapping?
+ *
+ * A tracker follows the page tables (x86-64, four levels) that are reachable from the pinned roots
+ * of one guest and keeps, per guest frame, one bit: "a writable leaf outside the direct map maps
+ * it". Frames with more than one such leaf keep their count aside, so the bit is exact. Pinning a
+ * frame as a page table is refused while the bit is set, or while a TLB may still hold what the bit
+ * stood for.
+ *
+ * The library knows no KVM and no ABI. It sees memory through one callback, so it runs on a live
+ * guest, on a core file and in a unit test alike. It trusts nothing that it reads: every entry is
+ * loaded once and judged on the copy.
+ *
+ * What counts as writable: R/W is combined over all levels of a path, as the processor does; a
+ * table reached by several paths counts as writable if one of them is. Large leaves count for
+ * every frame they span. Tables reachable from a root are followed whether they are pinned or not
+ * (an unpinned one is a violation and its leaves count all the same).
+ *
+ * Threads: a tracker is not locked. One call at a time, by whoever owns it. Guest memory may change
+ * meanwhile: a change that is complete before a sync begins is seen by that sync.
+ *
+ * Memory: 1 bit a frame; 4 KiB and a node for each table followed; a hash entry for each frame that
+ * has more than one writable alias, and for each that may still be in a TLB (bounded, see
+ * at_clock).
+ */
+#ifndef ALIAS_TRACKER_H
+#define ALIAS_TRACKER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct alias_tracker;
+
+/* Where an alias is. */
+struct at_alias {
+	uint64_t va;      /* canonical, start of the 4 KiB page that maps the frame */
+	uint64_t pte_gpa; /* the leaf entry itself */
+	uint64_t pte;     /* its value */
+	uint8_t level;    /* of the table that holds it: 1, 2 (2 MiB leaf) or 3 (1 GiB leaf) */
+	bool user;        /* U/S combined over the path */
+	bool exec;        /* NX clear on the whole path */
+};
+
+/* The guest's (or the host's own) evidence about TLBs. An entry found gone by a sync that read
+ * `cleared` = c is out of every TLB once `flushed` >= c. A clock that never gives evidence
+ * returns {1, 0}: then only at_flushed() does. */
+struct at_clock {
+	uint64_t cleared;
+	uint64_t flushed;
+};
+
+/* How the tracker reaches the world. All are called from within the at_* calls, by that thread. */
+struct at_ops {
+	/* The 512 entries of the frame, or NULL if there is no memory. The pointer must stay valid
+	 * until the next call of an at_* function; what it points to may change at any time. */
+	const uint64_t *(*table)(void *ctx, uint64_t pfn);
+	/* The clock. Called after the tables have been read, `cleared` must be loaded before
+	 * `flushed` (acquire). NULL: no evidence, like {1, 0}. */
+	struct at_clock (*clock)(void *ctx);
+	/*
+	 * Write tracking of single frames, or all NULL: then every table is compared at every sync.
+	 * arm: from the return on, the first write to the frame makes woken() report it,
+	 *      before that write can be seen in memory. Returns false if it could not.
+	 * disarm: as if never armed. Only for armed frames.
+	 * woken: fills up to `max` frames that were written since they were armed (each is then
+	 *        disarmed), returns how many; must cost next to nothing when there are none.
+	 */
+	bool (*arm)(void *ctx, uint64_t pfn);
+	void (*disarm)(void *ctx, uint64_t pfn);
+	size_t (*woken)(void *ctx, uint64_t *pfns, size_t max);
+};
+
+enum at_mode {
+	AT_CHANGES, /* a sync compares hot tables, and cold ones that were written */
+	AT_SCAN,    /* a sync compares every table: the baseline */
+	AT_BLIND, /* pins are recorded and never checked; no table is followed: unsafe, lower bound
+		   */
+};
+
+struct at_config {
+	uint64_t
+		frames; /* pfns are 0 .. frames - 1; entries that point above map nothing we know */
+	enum at_mode mode;
+	const struct at_ops *ops; /* must outlive the tracker */
+	void *ctx;
+	/* Syncs without a change after which a table is armed; doubles for a table each time it is
+	 * woken without having changed (walks by the processor wake it too). 0: default (64). */
+	unsigned quiet_syncs;
+};
+
+/* Returns NULL (errno set) when out of memory or when the configuration makes no sense. */
+struct alias_tracker *at_new(const struct at_config *config);
+void at_free(struct alias_tracker *at);
+
+/* The direct map [base, base + size): leaves in it that map va - base are no aliases. Multiples of
+ * 512 GiB, canonical, kernel half. Only before the first pin. Returns false if refused. */
+bool at_set_direct_map(struct alias_tracker *at, uint64_t base, uint64_t size);
+
+enum at_verdict {
+	AT_OK,
+	AT_ALIAS,          /* a writable alias exists: at_aliases() says where */
+	AT_STALE_TLB,      /* none exists, but one did and no evidence of a flush since */
+	AT_BAD_FRAME,      /* no such frame */
+	AT_BAD_LEVEL,      /* not 1..4 */
+	AT_BAD_STATE,      /* already pinned; not pinned; still linked under a reachable table */
+	AT_CHILD_UNPINNED, /* an entry of the table points to a table that is not pinned one level
+			      below */
+	AT_MAPS_TABLE, /* the tree of this root maps a pinned table writable (violation queued) */
+	AT_BAD_TABLE,  /* a table outside of memory, or reserved bits */
+	AT_NO_MEMORY,  /* the host's, not the guest's */
+};
+
+/* Brings the reverse map up to date with the tables. Returns false if out of memory; the tracker
+ * then refuses every pin (AT_NO_MEMORY) until a later sync has succeeded. */
+bool at_sync(struct alias_tracker *at);
+
+/* Could this frame be pinned at this level now? By the state of the last sync; changes nothing. */
+enum at_verdict at_check(const struct alias_tracker *at, uint64_t pfn, unsigned level);
+
+/* at_check(), then the transition. Level 4 makes the frame a root and follows its tree; if that
+ * fails the tracker is as before. In AT_BLIND only frame, level and state are looked at. */
+enum at_verdict at_pin(struct alias_tracker *at, uint64_t pfn, unsigned level);
+
+/* AT_OK or AT_BAD_FRAME or AT_BAD_STATE. A root's mappings go with it. */
+enum at_verdict at_unpin(struct alias_tracker *at, uint64_t pfn);
+
+/* Every TLB was flushed, all of it, after the last at_sync() returned. */
+void at_flushed(struct alias_tracker *at);
+
+/* By the state of the last sync, O(1): one bit. False for frames outside of memory. */
+bool at_has_alias(const struct alias_tracker *at, uint64_t pfn);
+/* How many writable leaves outside the direct map, by the state of the last sync. */
+uint64_t at_alias_count(const struct alias_tracker *at, uint64_t pfn);
+/* 0 if not pinned, else 1..4. */
+unsigned at_pinned_level(const struct alias_tracker *at, uint64_t pfn);
+
+/* Finds the writable aliases of a frame by the state of the last sync; fills up to `max` and
+ * returns how many were filled. A leaf in a table that is reached by several paths is given once,
+ * with one of its virtual addresses. Tables that changed most recently are searched first. */
+size_t at_aliases(struct alias_tracker *at, uint64_t pfn, struct at_alias *out, size_t max);
+
+/* What a guest did against the rules after its pins were granted, found by a sync. */
+enum at_violation_kind {
+	AT_V_WRITABLE,  /* a writable leaf maps a frame pinned as table */
+	AT_V_UNPINNED,  /* a table was linked that is not pinned at that level */
+	AT_V_BAD_TABLE, /* an entry of a followed table points outside of memory, or reserved bits
+			 */
+};
+
+struct at_violation {
+	enum at_violation_kind kind;
+	uint64_t pfn;     /* the frame that is mapped or linked */
+	uint64_t va;      /* first virtual address through that entry */
+	uint64_t pte_gpa; /* the entry */
+	uint8_t level;    /* of the table that holds the entry */
+};
+
+/* Takes the oldest violation not yet taken; false when none. At most 256 are kept; at_stats counts
+ * all. The same entry is reported once, until it changes. */
+bool at_next_violation(struct alias_tracker *at, struct at_violation *out);
+/* "writable mapping of a page table" and the like; for any value, never NULL. */
+const char *at_violation_name(enum at_violation_kind kind);
+const char *at_verdict_name(enum at_verdict verdict);
+
+struct at_stats {
+	uint64_t frames;
+	uint64_t pinned; /* frames pinned now */
+	uint64_t roots;  /* of them roots */
+	uint64_t tables; /* tables followed now */
+	uint64_t hot;    /* of them compared at each sync */
+	uint64_t syncs;
+	uint64_t tables_compared; /* sum over all syncs */
+	uint64_t tables_changed;  /* of them with a change */
+	uint64_t entries_changed;
+	uint64_t arms, wakes;
+	uint64_t violations;
+	uint64_t memory_bytes; /* held now by this tracker, all included */
+};
+void at_get_stats(const struct alias_tracker *at, struct at_stats *out);
+
+/*
+ * The oracle: a second opinion that shares no state with the above. Walks everything reachable
+ * from the tracker's roots in memory as it is now and finds all writable leaves outside the direct
+ * map that map `pfn`. Fills up to `max`, returns how many there are (each path counts). Linear in
+ * the number of tables. Loops cannot hang it: levels only go down. Works in every mode.
+ */
+size_t at_oracle(const struct alias_tracker *at, uint64_t pfn, struct at_alias *out, size_t max);
+
+#endif
