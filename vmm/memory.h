@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Guest memory: one sparse anonymous mapping per range, one KVM slot each. RAM lies at [0, 3 GiB)
+ * and from 4 GiB up. No slot is ever changed while vCPUs run and none has dirty logging on, so data
+ * keeps its large second-stage mappings; write tracking is by userfaultfd, frame by frame.
+ */
+#ifndef VMM_MEMORY_H
+#define VMM_MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MEMORY_LOW_END    (3ull << 30) /* the device hole begins */
+#define MEMORY_HIGH_START (4ull << 30)
+#define MEMORY_MAX_SLOTS  2
+
+struct memory_slot {
+	uint64_t gpa;
+	uint64_t size;
+	uint8_t *hva;
+};
+
+struct memory {
+	unsigned nr;
+	struct memory_slot slot[MEMORY_MAX_SLOTS];
+};
+
+/* Reserves (not populates) `bytes` of guest memory, a multiple of 4 KiB. Returns 0, or a negated
+ * errno after saying why. */
+int memory_init(struct memory *mem, uint64_t bytes);
+/* Makes the slots known to the VM. Returns 0, or a negated errno after saying why. */
+int memory_attach(const struct memory *mem, int vm_fd);
+void memory_free(struct memory *mem);
+
+/* The one way from a guest address to a host pointer: [gpa, gpa + len) wholly inside one slot, len
+ * > 0, no overflow; else NULL. What it points to may change at any time: read once, judge the copy.
+ */
+void *memory_ptr(const struct memory *mem, uint64_t gpa, uint64_t len);
+/* The number after the highest frame. */
+uint64_t memory_end_pfn(const struct memory *mem);
+/* Bytes of guest memory that are resident in the host now. */
+uint64_t memory_resident(const struct memory *mem);
+
+#endif

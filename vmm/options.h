@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/* The command line, parsed by argp. */
+#ifndef VMM_OPTIONS_H
+#define VMM_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define OPTIONS_MAX_DISKS 8
+#define OPTIONS_MAX_CPUS  64
+
+enum flush_strategy { FLUSH_NONE, FLUSH_EAGER, FLUSH_TRAP, FLUSH_TRAP_RANGE };
+enum track_source { TRACK_DIRTY, TRACK_SCAN };
+enum on_violation { VIOLATION_REPORT, VIOLATION_STOP };
+enum flush_proof { PROOF_GUEST, PROOF_HOST };
+
+struct disk_option {
+	const char *path;
+	bool readonly;
+};
+
+struct options {
+	unsigned cpus; /* 1..OPTIONS_MAX_CPUS */
+	uint64_t mem;  /* bytes */
+	unsigned nr_disks;
+	struct disk_option disk[OPTIONS_MAX_DISKS];
+	enum flush_strategy flush;
+	enum track_source track;
+	enum on_violation on_violation;
+	enum flush_proof flush_proof;
+	const char *stats; /* file, "-" for standard output, NULL for none */
+	unsigned timeout;  /* seconds, 0 for none */
+	bool verify;       /* full-walk oracle after every pin, vCPUs paused */
+	bool verbose;      /* -v: the host's side of the story on stderr */
+	bool probe, json;
+	const char *guest;
+	char *bootargs; /* "flush=NAME" and the guest's arguments; owned */
+};
+
+/* Parses, or ends the process with VMM_EX_USAGE and one sentence (--help and -V with 0). */
+void options_parse(struct options *opt, int argc, char **argv);
+void options_free(struct options *opt);
+const char *flush_name(enum flush_strategy flush);
+const char *track_name(enum track_source track);
+
+#endif

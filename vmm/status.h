@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* Exit statuses of the program; `vmm --help` and vmm(1) list them. */
+#ifndef VMM_STATUS_H
+#define VMM_STATUS_H
+
+enum vmm_status {
+	/* 0..63 (ALIAS_EXIT_MAX): the guest's own */
+	VMM_EX_USAGE = 64,     /* command line */
+	VMM_EX_DATAERR = 65,   /* not a guest image */
+	VMM_EX_NOINPUT = 66,   /* no such file, or it can't be read */
+	VMM_EX_NOKVM = 69,     /* no usable KVM */
+	VMM_EX_SOFTWARE = 70,  /* internal error, or an exit that can't be handled */
+	VMM_EX_OSERR = 71,     /* a system call failed */
+	VMM_EX_IOERR = 74,     /* an output file (statistics) could not be written */
+	VMM_EX_TIMEOUT = 75,   /* --timeout passed */
+	VMM_EX_SHUTDOWN = 80,  /* triple fault or shutdown without an exit status */
+	VMM_EX_VIOLATION = 81, /* --on-violation stop, and there was one */
+	VMM_EX_QUIT = 82,      /* ended from the console (Ctrl-A x) */
+			       /* 128 + signal: ended by SIGINT, SIGTERM or SIGHUP, in order */
+};
+
+#endif
