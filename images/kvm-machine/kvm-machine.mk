@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: MIT
+# The emulated-KVM machine and its runner: $(B)/with-kvm is the command, `kvm-machine` fetches and
+# builds what it boots where there is no usable /dev/kvm.
+
+KVM_MACHINE := $(B)/kvm-machine
+
+$(B)/with-kvm: tests/kvm-machine/with-kvm
+	@mkdir -p $(@D)
+	install -m 755 $< $@
+
+$(KVM_MACHINE)/kernel.stamp: images/kvm-machine/fetch-kernel
+	@mkdir -p $(@D)
+	images/kvm-machine/fetch-kernel $(@D)
+	@touch $@
+
+# Static, so that it runs in the machine before any library of the command is there.
+$(KVM_MACHINE)/run-command: tests/kvm-machine/run-command.c
+	@mkdir -p $(@D)
+	$(CC) $(CSTD) $(WARNINGS) $(CPPFLAGS) $(CFLAGS) -static -o $@ $<
+
+$(KVM_MACHINE)/base.cpio: images/kvm-machine/make-base images/kvm-machine/init \
+		$(KVM_MACHINE)/run-command $(KVM_MACHINE)/kernel.stamp
+	images/kvm-machine/make-base $(@D)
+
+.PHONY: kvm-machine
+kvm-machine: $(B)/with-kvm $(KVM_MACHINE)/base.cpio ## Prepare the emulated machine with a /dev/kvm
