@@ -9,6 +9,7 @@
 #ifndef VMM_PIN_H
 #define VMM_PIN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <jansson.h>
 
@@ -19,6 +20,10 @@ struct pin;
  * Returns 0, or a negated errno after saying why. */
 int pin_init(struct machine *machine);
 void pin_free(struct machine *machine);
+
+/* A last sync, after the vCPUs have ended: reports what the guest did against the rules since its
+ * last pin. Returns false if --on-violation stop was asked for and something was found. */
+bool pin_final_audit(struct machine *machine);
 
 /* Adds "pins", "tracker" and "guest" (sum of the guest's own counters) to the statistics.
  * After the vCPUs have ended. */

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: MIT */
+#include "pin.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "alias_tracker.h"
+#include "machine.h"
+#include "pin_internal.h"
+#include "status.h"
+#include "upcall.h"
+
+#define READ_ONCE(x)     __atomic_load_n(&(x), __ATOMIC_RELAXED)
+#define WRITE_ONCE(x, v) __atomic_store_n(&(x), (v), __ATOMIC_RELAXED)
+
+struct alias_vcpu_page *pin_vcpu_page(const struct machine *machine, unsigned index)
+{
+	return memory_ptr(&machine->mem, SHARED_GPA + (index + 1ull) * ALIAS_PAGE_SIZE,
+			  ALIAS_PAGE_SIZE);
+}
+
+static enum alias_status to_status(enum at_verdict verdict)
+{
+	switch (verdict) {
+	case AT_OK:
+		return ALIAS_OK;
+	case AT_ALIAS:
+	case AT_STALE_TLB:
+		return ALIAS_HAS_ALIAS;
+	case AT_BAD_FRAME:
+		return ALIAS_BAD_FRAME;
+	case AT_BAD_LEVEL:
+		return ALIAS_BAD_LEVEL;
+	case AT_BAD_STATE:
+		return ALIAS_BAD_STATE;
+	case AT_CHILD_UNPINNED:
+		return ALIAS_CHILD_UNPINNED;
+	case AT_MAPS_TABLE:
+		return ALIAS_MAPS_TABLE;
+	case AT_BAD_TABLE:
+		return ALIAS_BAD_TABLE;
+	case AT_NO_MEMORY:
+		break;
+	}
+	return ALIAS_BAD_CALL;
+}
+
+static void report_violations(struct pin *pin)
+{
+	struct at_violation v;
+
+	while (at_next_violation(pin->at, &v)) {
+		if (pin->count.violations++ < PIN_SAID_MAX)
+			fprintf(stderr,
+				"vmm: violation: %s: frame 0x%llx at va 0x%llx (L%u entry at gpa "
+				"0x%llx)\n",
+				at_violation_name(v.kind), (unsigned long long)v.pfn,
+				(unsigned long long)v.va, v.level, (unsigned long long)v.pte_gpa);
+		if (pin->machine->opt->on_violation == VIOLATION_STOP)
+			machine_stop(pin->machine, VMM_EX_VIOLATION);
+	}
+}
+
+static void sync_tables(struct pin *pin)
+{
+	if (!at_sync(pin->at))
+		fprintf(stderr,
+			"vmm: out of memory while following page tables; pins are refused\n");
+	report_violations(pin);
+}
+
+/* There is no evidence that every TLB has forgotten a mapping that is gone: make it so. The sync is
+ * repeated while nobody runs, as a mapping may have come and gone since the last. */
+static void host_flush(struct pin *pin, struct vcpu *vcpu, bool paused)
+{
+	struct machine *machine = pin->machine;
+
+	if (!paused)
+		world_pause(machine, vcpu);
+	sync_tables(pin);
+	for (unsigned i = 0; i < machine->nr_vcpus; i++)
+		atomic_fetch_or(&machine->vcpus[i].todo, VCPU_FLUSH_TLB);
+	at_flushed(pin->at);
+	pin->count.host_flushes++;
+	if (!paused)
+		world_resume(machine);
+}
+
+static void tell_aliases(struct pin *pin, struct alias_vcpu_page *page, uint64_t pfn,
+			 unsigned level, unsigned entry, bool upcall)
+{
+	struct at_alias found[ALIAS_FAULT_VAS + 1];
+	size_t nr = at_aliases(pin->at, pfn, found, ALIAS_FAULT_VAS + 1);
+	struct alias_fault fault = {.pfn = pfn, .entry = entry};
+
+	fault.more = nr > ALIAS_FAULT_VAS;
+	fault.nr = fault.more ? ALIAS_FAULT_VAS : nr;
+	for (size_t i = 0; i < fault.nr; i++)
+		fault.va[i] = found[i].va;
+	page->fault = fault;
+	if (pin->machine->opt->verbose && nr)
+		fprintf(stderr,
+			"vmm: pin of frame 0x%llx as L%u: writable alias at va 0x%llx (L%u entry "
+			"at "
+			"gpa 0x%llx)%s: %s\n",
+			(unsigned long long)pfn, level, (unsigned long long)found[0].va,
+			found[0].level, (unsigned long long)found[0].pte_gpa,
+			nr > 1 ? " and more" : "", upcall ? "trap back into the guest" : "refused");
+}
+
+enum served { SERVED, TRAP_BACK };
+
+static enum served serve_pin(struct pin *pin, struct vcpu *vcpu, struct alias_vcpu_page *page,
+			     const struct alias_entry *entry, unsigned index, uint32_t flags,
+			     bool paused, enum alias_status *status)
+{
+	uint64_t pfn = entry->pfn;
+	bool retried = vcpu->retry.pending && vcpu->retry.pfn == pfn;
+	enum at_verdict verdict;
+
+	if (pfn >= pin->shared_pfn && pfn < pin->shared_pfn + pin->shared_frames) {
+		*status = ALIAS_BAD_FRAME;
+		return SERVED;
+	}
+	verdict = at_pin(pin->at, pfn, entry->level);
+	if (verdict == AT_STALE_TLB) {
+		host_flush(pin, vcpu, paused);
+		verdict = at_pin(pin->at, pfn, entry->level);
+	}
+	if (verdict == AT_ALIAS) {
+		bool upcall = (flags & ALIAS_BATCH_UPCALL) && !retried;
+
+		pin->count.aliases_met += !retried;
+		tell_aliases(pin, page, pfn, entry->level, index, upcall);
+		if (upcall) {
+			vcpu->retry.pending = true;
+			vcpu->retry.pfn = pfn;
+			return TRAP_BACK;
+		}
+	}
+	if (retried) {
+		vcpu->retry.pending = false;
+		pin->count.upcalls_resolved += verdict == AT_OK;
+		if (pin->machine->opt->verbose && verdict == AT_OK)
+			fprintf(stderr, "vmm: pin of frame 0x%llx as L%u: clean now: granted\n",
+				(unsigned long long)pfn, entry->level);
+	}
+	*status = to_status(verdict);
+	if (pin->machine->opt->verify)
+		verify_pin(pin, pfn, *status);
+	return SERVED;
+}
+
+static enum served serve_entry(struct pin *pin, struct vcpu *vcpu, struct alias_vcpu_page *page,
+			       unsigned index, uint32_t flags, bool paused)
+{
+	struct alias_entry *shared = &page->entries[index];
+	struct alias_entry entry = {
+		.pfn = READ_ONCE(shared->pfn),
+		.op = READ_ONCE(shared->op),
+		.level = READ_ONCE(shared->level),
+	};
+	enum alias_status status = ALIAS_BAD_OP;
+
+	if (entry.op == ALIAS_OP_PIN) {
+		if (serve_pin(pin, vcpu, page, &entry, index, flags, paused, &status) == TRAP_BACK)
+			return TRAP_BACK;
+		pin->count.pins++;
+	} else if (entry.op == ALIAS_OP_UNPIN) {
+		status = to_status(at_unpin(pin->at, entry.pfn));
+		pin->count.unpins++;
+	}
+	pin->count.status[status]++;
+	WRITE_ONCE(shared->status, status);
+	return SERVED;
+}
+
+static enum alias_status serve_batch(struct pin *pin, struct vcpu *vcpu,
+				     struct alias_vcpu_page *page)
+{
+	uint32_t count = READ_ONCE(page->count);
+	uint32_t flags = READ_ONCE(page->flags);
+	bool paused = pin->machine->opt->verify;
+	enum served served = SERVED;
+
+	if (!pin->registered || count == 0 || count > ALIAS_BATCH_MAX ||
+	    (flags & ~ALIAS_BATCH_UPCALL))
+		return ALIAS_BAD_CALL;
+	if (paused)
+		world_pause(pin->machine, vcpu);
+	if (pin->machine->opt->flush != FLUSH_NONE)
+		sync_tables(pin);
+	for (uint32_t i = 0; i < count && served == SERVED; i++)
+		if (READ_ONCE(page->entries[i].status) == ALIAS_PENDING)
+			served = serve_entry(pin, vcpu, page, i, flags, paused);
+	report_violations(pin);
+	if (paused)
+		world_resume(pin->machine);
+	if (served == TRAP_BACK) {
+		pin->count.upcalls++;
+		vcpu->stats.upcalls++;
+		if (upcall_raise(vcpu, UPCALL_VECTOR))
+			machine_stop(pin->machine, VMM_EX_SOFTWARE);
+	}
+	return ALIAS_OK;
+}
+
+static enum alias_status serve_register(struct pin *pin, const struct alias_vcpu_page *page)
+{
+	uint64_t base = READ_ONCE(page->direct_base);
+	uint64_t size = READ_ONCE(page->direct_size);
+
+	if (pin->registered || !at_set_direct_map(pin->at, base, size))
+		return ALIAS_BAD_CALL;
+	pin->registered = true;
+	return ALIAS_OK;
+}
+
+static void doorbell_write(void *dev, struct vcpu *vcpu, uint64_t off, unsigned len, uint64_t value)
+{
+	struct pin *pin = dev;
+	struct alias_vcpu_page *page = pin_vcpu_page(pin->machine, vcpu->index);
+	enum alias_status status = ALIAS_BAD_CALL;
+
+	vcpu->stats.doorbells++;
+	pthread_mutex_lock(&pin->lock);
+	pin->count.calls++;
+	if (off == 0 && len == 4 && value == ALIAS_CALL_PIN)
+		status = serve_batch(pin, vcpu, page);
+	else if (off == 0 && len == 4 && value == ALIAS_CALL_REGISTER)
+		status = serve_register(pin, page);
+	pthread_mutex_unlock(&pin->lock);
+	WRITE_ONCE(page->call_status, status);
+}
+
+static uint64_t doorbell_read(void *dev, struct vcpu *vcpu, uint64_t off, unsigned len)
+{
+	(void)dev, (void)vcpu, (void)off;
+	return len == 8 ? UINT64_MAX : (1ull << len * 8) - 1;
+}
+
+static const struct bus_ops doorbell_ops = {.read = doorbell_read, .write = doorbell_write};
+
+static const uint64_t *table(void *ctx, uint64_t pfn)
+{
+	struct pin *pin = ctx;
+
+	return memory_ptr(&pin->machine->mem, pfn * ALIAS_PAGE_SIZE, ALIAS_PAGE_SIZE);
+}
+
+/* The guest's word about its TLBs (alias_abi.h says in which order it is given). */
+static struct at_clock guest_clock(void *ctx)
+{
+	struct pin *pin = ctx;
+	struct alias_common_page *page =
+		memory_ptr(&pin->machine->mem, SHARED_GPA, ALIAS_PAGE_SIZE);
+	struct at_clock clock;
+
+	clock.cleared = __atomic_load_n(&page->cleared, __ATOMIC_ACQUIRE);
+	clock.flushed = __atomic_load_n(&page->flushed, __ATOMIC_ACQUIRE);
+	return clock;
+}
+
+static bool arm(void *ctx, uint64_t pfn)
+{
+	return watch_arm(((struct pin *)ctx)->watch, pfn);
+}
+
+static void disarm(void *ctx, uint64_t pfn)
+{
+	watch_disarm(((struct pin *)ctx)->watch, pfn);
+}
+
+static size_t woken(void *ctx, uint64_t *pfns, size_t max)
+{
+	return watch_woken(((struct pin *)ctx)->watch, pfns, max);
+}
+
+/* Without userfaultfd every table is compared at every sync: right, and slower with many tables. */
+static void open_source(struct pin *pin)
+{
+	const struct options *opt = pin->machine->opt;
+
+	pin->ops.table = table;
+	if (opt->flush_proof == PROOF_GUEST)
+		pin->ops.clock = guest_clock;
+	pin->why_no_watch = "not asked for by these options";
+	if (opt->track != TRACK_DIRTY || opt->flush == FLUSH_NONE)
+		return;
+	pin->watch = watch_start(&pin->machine->mem, &pin->why_no_watch);
+	if (pin->watch) {
+		pin->ops.arm = arm;
+		pin->ops.disarm = disarm;
+		pin->ops.woken = woken;
+	} else if (opt->verbose) {
+		fprintf(stderr, "vmm: every table is compared at each pin: %s\n",
+			pin->why_no_watch);
+	}
+}
+
+int pin_init(struct machine *machine)
+{
+	struct pin *pin = calloc(1, sizeof(*pin));
+	const struct options *opt = machine->opt;
+	struct bus_region doorbell = {
+		.base = DOORBELL_PORT, .size = 4, .ops = &doorbell_ops, .dev = pin};
+	struct at_config config = {
+		.frames = memory_end_pfn(&machine->mem),
+		.mode = opt->flush == FLUSH_NONE   ? AT_BLIND
+			: opt->track == TRACK_SCAN ? AT_SCAN
+						   : AT_CHANGES,
+	};
+
+	if (!pin) {
+		fprintf(stderr, "vmm: out of memory\n");
+		return -ENOMEM;
+	}
+	machine->pin = pin;
+	pin->machine = machine;
+	pin->shared_pfn = SHARED_GPA / ALIAS_PAGE_SIZE;
+	pin->shared_frames = machine->nr_vcpus + 1;
+	pthread_mutex_init(&pin->lock, NULL);
+	open_source(pin);
+	config.ops = &pin->ops;
+	config.ctx = pin;
+	pin->at = at_new(&config);
+	if (!pin->at) {
+		fprintf(stderr, "vmm: cannot set up the alias tracker: %s\n", strerror(errno));
+		return -ENOMEM;
+	}
+	return bus_add(&machine->pio, &doorbell);
+}
+
+void pin_free(struct machine *machine)
+{
+	struct pin *pin = machine->pin;
+
+	if (!pin)
+		return;
+	if (pin->at)
+		at_free(pin->at);
+	watch_stop(pin->watch);
+	pthread_mutex_destroy(&pin->lock);
+	free(pin);
+	machine->pin = NULL;
+}
+
+bool pin_final_audit(struct machine *machine)
+{
+	struct pin *pin = machine->pin;
+
+	if (pin->registered && machine->opt->flush != FLUSH_NONE)
+		sync_tables(pin);
+	return pin->count.violations == 0 || machine->opt->on_violation != VIOLATION_STOP;
+}

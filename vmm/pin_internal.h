@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* Shared by pin.c, pin_verify.c and pin_stats.c alone. */
+#ifndef VMM_PIN_INTERNAL_H
+#define VMM_PIN_INTERNAL_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "alias_abi.h"
+#include "alias_tracker.h"
+#include "source.h"
+
+struct machine;
+
+#define PIN_SAID_MAX  10 /* of a kind said in full; the rest is counted */
+#define PIN_NR_STATUS (ALIAS_BAD_CALL + 1)
+
+struct pin_count {
+	uint64_t calls;                 /* of the doorbell, repeats after an upcall included */
+	uint64_t pins, unpins;          /* entries answered */
+	uint64_t status[PIN_NR_STATUS]; /* of them with this status */
+	uint64_t aliases_met;           /* pins that met a writable alias at first sight */
+	uint64_t upcalls;               /* of them sent back into the guest */
+	uint64_t upcalls_resolved;      /* of them granted at the repeat */
+	uint64_t host_flushes;          /* TLB flushes forced for want of evidence */
+	uint64_t violations;
+	uint64_t verified;    /* pins looked at by the oracle */
+	uint64_t let_through; /* of them granted although an alias is there */
+	uint64_t disagreed;   /* of them answered otherwise than the oracle would */
+};
+
+struct pin {
+	struct machine *machine;
+	struct at_ops ops;
+	struct watch *watch;      /* NULL: every table is compared */
+	const char *why_no_watch; /* then */
+	uint64_t shared_pfn, shared_frames;
+
+	pthread_mutex_t lock; /* guards all below; taken before the world is paused */
+	struct alias_tracker *at;
+	bool registered;
+	struct pin_count count;
+};
+
+/* The shared page of that vCPU; the guest may change it at any time. */
+struct alias_vcpu_page *pin_vcpu_page(const struct machine *machine, unsigned index);
+/* Does a full walk agree with this answer? vCPUs are paused, the lock is held. */
+void verify_pin(struct pin *pin, uint64_t pfn, enum alias_status status);
+
+#endif

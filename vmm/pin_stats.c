@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+#include "pin.h"
+
+#include "machine.h"
+#include "pin_internal.h"
+
+/* name of a member, and where it is */
+struct field {
+	const char *name;
+	size_t offset;
+};
+
+#define FIELD(type, member)                                                                        \
+	{                                                                                          \
+#member, offsetof(struct type, member)                                             \
+	}
+#define NR_OF(array)                 (sizeof(array) / sizeof((array)[0]))
+#define ADD_FIELDS(to, fields, from) add_fields(to, fields, NR_OF(fields), from)
+
+static const struct field count_fields[] = {
+	FIELD(pin_count, calls),        FIELD(pin_count, pins),
+	FIELD(pin_count, unpins),       FIELD(pin_count, aliases_met),
+	FIELD(pin_count, upcalls),      FIELD(pin_count, upcalls_resolved),
+	FIELD(pin_count, host_flushes), FIELD(pin_count, violations),
+	FIELD(pin_count, verified),     FIELD(pin_count, let_through),
+	FIELD(pin_count, disagreed),
+};
+
+static const struct field tracker_fields[] = {
+	FIELD(at_stats, frames),
+	FIELD(at_stats, pinned),
+	FIELD(at_stats, roots),
+	FIELD(at_stats, tables),
+	FIELD(at_stats, hot),
+	FIELD(at_stats, syncs),
+	FIELD(at_stats, tables_compared),
+	FIELD(at_stats, tables_changed),
+	FIELD(at_stats, entries_changed),
+	FIELD(at_stats, arms),
+	FIELD(at_stats, wakes),
+	FIELD(at_stats, memory_bytes),
+};
+
+static const struct field guest_fields[] = {
+	FIELD(alias_guest_stats, vmaps),           FIELD(alias_guest_stats, vunmaps),
+	FIELD(alias_guest_stats, unmap_aliases),   FIELD(alias_guest_stats, purges),
+	FIELD(alias_guest_stats, purged_pages),    FIELD(alias_guest_stats, shootdowns),
+	FIELD(alias_guest_stats, shootdown_ipis),  FIELD(alias_guest_stats, local_flushes),
+	FIELD(alias_guest_stats, shootdown_wait),  FIELD(alias_guest_stats, pins),
+	FIELD(alias_guest_stats, unpins),          FIELD(alias_guest_stats, pin_calls),
+	FIELD(alias_guest_stats, upcalls),         FIELD(alias_guest_stats, upcall_pages),
+	FIELD(alias_guest_stats, tables_recycled), FIELD(alias_guest_stats, address_spaces),
+};
+
+static const char *const status_names[PIN_NR_STATUS] = {
+	[ALIAS_PENDING] = "pending",       [ALIAS_OK] = "ok",
+	[ALIAS_HAS_ALIAS] = "has_alias",   [ALIAS_BAD_FRAME] = "bad_frame",
+	[ALIAS_BAD_LEVEL] = "bad_level",   [ALIAS_BAD_OP] = "bad_op",
+	[ALIAS_BAD_STATE] = "bad_state",   [ALIAS_CHILD_UNPINNED] = "child_unpinned",
+	[ALIAS_MAPS_TABLE] = "maps_table", [ALIAS_BAD_TABLE] = "bad_table",
+	[ALIAS_BAD_CALL] = "bad_call",
+};
+
+static uint64_t member(const void *from, size_t offset)
+{
+	return *(const uint64_t *)((const char *)from + offset);
+}
+
+static void add_fields(json_t *to, const struct field *fields, size_t nr, const void *from)
+{
+	for (size_t i = 0; i < nr; i++)
+		json_object_set_new(to, fields[i].name,
+				    json_integer((json_int_t)member(from, fields[i].offset)));
+}
+
+static json_t *guest_sum(const struct machine *machine)
+{
+	json_t *guest = json_object();
+	uint64_t lazy_max = 0;
+
+	for (size_t f = 0; f < NR_OF(guest_fields); f++) {
+		uint64_t sum = 0;
+
+		for (unsigned i = 0; i < machine->nr_vcpus; i++)
+			sum += member(&pin_vcpu_page(machine, i)->stats, guest_fields[f].offset);
+		json_object_set_new(guest, guest_fields[f].name, json_integer((json_int_t)sum));
+	}
+	for (unsigned i = 0; i < machine->nr_vcpus; i++) {
+		uint64_t lazy = pin_vcpu_page(machine, i)->stats.lazy_pages_max;
+
+		lazy_max = lazy > lazy_max ? lazy : lazy_max;
+	}
+	json_object_set_new(guest, "lazy_pages_max", json_integer((json_int_t)lazy_max));
+	return guest;
+}
+
+void pin_stats(struct machine *machine, json_t *root)
+{
+	struct pin *pin = machine->pin;
+	json_t *pins = json_object(), *statuses = json_object(), *tracker = json_object();
+	struct at_stats at;
+
+	ADD_FIELDS(pins, count_fields, &pin->count);
+	for (unsigned i = ALIAS_OK; i < PIN_NR_STATUS; i++)
+		json_object_set_new(statuses, status_names[i],
+				    json_integer((json_int_t)pin->count.status[i]));
+	json_object_set_new(pins, "status", statuses);
+	at_get_stats(pin->at, &at);
+	ADD_FIELDS(tracker, tracker_fields, &at);
+	json_object_set_new(tracker, "write_tracking",
+			    json_string(pin->watch ? "userfaultfd" : pin->why_no_watch));
+	json_object_set_new(root, "pins", pins);
+	json_object_set_new(root, "tracker", tracker);
+	json_object_set_new(root, "guest", guest_sum(machine));
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include "machine.h"
+#include "pin_internal.h"
+#include "status.h"
+
+/* Granted means that no writable alias is there; refused for an alias means that one is. The
+ * reverse map must say the same, even where other reasons decided. */
+void verify_pin(struct pin *pin, uint64_t pfn, enum alias_status status)
+{
+	struct at_alias found;
+	size_t nr = at_oracle(pin->at, pfn, &found, 1);
+	bool blind = pin->machine->opt->flush == FLUSH_NONE;
+	bool granted_wrongly = nr > 0 && status == ALIAS_OK;
+	bool refused_wrongly = nr == 0 && status == ALIAS_HAS_ALIAS;
+	bool map_differs = !blind && at_has_alias(pin->at, pfn) != (nr > 0);
+
+	pin->count.verified++;
+	if (granted_wrongly && pin->count.let_through++ < PIN_SAID_MAX) {
+		fprintf(stderr,
+			"vmm: verify: frame 0x%llx was pinned while a writable alias of it is at "
+			"va "
+			"0x%llx (entry at gpa 0x%llx)\n",
+			(unsigned long long)pfn, (unsigned long long)found.va,
+			(unsigned long long)found.pte_gpa);
+	}
+	if (blind || !(granted_wrongly || refused_wrongly || map_differs))
+		return;
+	pin->count.disagreed++;
+	fprintf(stderr,
+		"vmm: verify: tracker and full walk differ about frame 0x%llx (%zu found)\n",
+		(unsigned long long)pfn, nr);
+	machine_stop(pin->machine, VMM_EX_SOFTWARE);
+}

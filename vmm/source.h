@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Write tracking of single guest frames by userfaultfd: what lets a page table stay quiet at no
+ * cost. An armed frame is write-protected in the host's own tables; the first write to it, by
+ * whomever (a walk by the processor sets bits and counts as well, FACTS: on AMD always), waits in
+ * the kernel until the watcher's thread has noted the frame and lifted the protection. So whoever
+ * sees the write in memory also finds the frame noted, with or without PML.
+ *
+ * Threads: arm, disarm and woken are called by the owner of the tracker, one at a time; the
+ * watcher's own thread runs beside them.
+ */
+#ifndef VMM_SOURCE_H
+#define VMM_SOURCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "memory.h"
+
+struct watch;
+
+/* A userfaultfd that can write-protect memory which KVM uses, or -1 and why not (static string). */
+int watch_open_fd(const char **why);
+
+/* Watches all of `mem`, nothing armed yet. NULL and why not; the caller can do without. */
+struct watch *watch_start(const struct memory *mem, const char **why);
+void watch_stop(struct watch *watch);
+
+/* As at_ops in alias_tracker.h asks. */
+bool watch_arm(struct watch *watch, uint64_t pfn);
+void watch_disarm(struct watch *watch, uint64_t pfn);
+size_t watch_woken(struct watch *watch, uint64_t *pfns, size_t max);
+
+#endif

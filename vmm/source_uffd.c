@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MIT */
+#include "source.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include "alias_abi.h"
+
+struct watch {
+	const struct memory *mem;
+	int fd;
+	int stop_fd; /* eventfd: ends the thread */
+	pthread_t thread;
+
+	pthread_mutex_t lock; /* guards all below */
+	uint64_t *armed;      /* a bit for each frame; large and sparse, so mostly not resident */
+	size_t nr_armed;
+	uint64_t *noted; /* frames written since they were armed, each once */
+	size_t capacity; /* of noted, >= nr_armed + nr_noted: the thread never allocates */
+	/* Written under the lock, with release, before the write it stands for is let through; read
+	 * without it (acquire) to learn cheaply that there is nothing. */
+	atomic_size_t nr_noted;
+};
+
+int watch_open_fd(const char **why)
+{
+	struct uffdio_api api = {.api = UFFD_API, .features = UFFD_FEATURE_PAGEFAULT_FLAG_WP};
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+
+#ifdef USERFAULTFD_IOC_NEW
+	if (fd < 0 && errno == EPERM) {
+		int dev = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
+
+		if (dev >= 0) {
+			fd = ioctl(dev, USERFAULTFD_IOC_NEW, O_CLOEXEC | O_NONBLOCK);
+			close(dev);
+		} else {
+			errno = EPERM;
+		}
+	}
+#endif
+	if (fd < 0) {
+		*why = errno == EPERM ? "userfaultfd needs root, CAP_SYS_PTRACE, access to "
+					"/dev/userfaultfd, or sysctl vm.unprivileged_userfaultfd=1"
+				      : "this kernel has no userfaultfd";
+		return -1;
+	}
+	if (ioctl(fd, UFFDIO_API, &api) < 0) {
+		*why = "userfaultfd of this kernel cannot write-protect";
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static uint64_t hva_to_pfn(const struct memory *mem, uint64_t hva)
+{
+	for (unsigned i = 0; i < mem->nr; i++) {
+		const struct memory_slot *slot = &mem->slot[i];
+		uint64_t offset = hva - (uintptr_t)slot->hva;
+
+		if (offset < slot->size)
+			return (slot->gpa + offset) / ALIAS_PAGE_SIZE;
+	}
+	return UINT64_MAX;
+}
+
+static bool set_protection(const struct watch *watch, uint64_t hva, bool protect)
+{
+	struct uffdio_writeprotect wp = {
+		.range = {.start = hva, .len = ALIAS_PAGE_SIZE},
+		.mode = protect ? UFFDIO_WRITEPROTECT_MODE_WP : 0,
+	};
+	int ret;
+
+	do
+		ret = ioctl(watch->fd, UFFDIO_WRITEPROTECT, &wp);
+	while (ret < 0 && errno == EAGAIN);
+	return ret == 0;
+}
+
+static bool test_and_clear_armed(struct watch *watch, uint64_t pfn)
+{
+	uint64_t bit = 1ull << (pfn % 64);
+	bool was = watch->armed[pfn / 64] & bit;
+
+	watch->armed[pfn / 64] &= ~bit;
+	watch->nr_armed -= was;
+	return was;
+}
+
+/* The order is the point: note the frame, then let the write through. A second vCPU may have
+ * waited for the same frame: then it is noted already. */
+static void note_write(struct watch *watch, uint64_t hva)
+{
+	uint64_t pfn = hva_to_pfn(watch->mem, hva);
+
+	pthread_mutex_lock(&watch->lock);
+	if (pfn != UINT64_MAX && test_and_clear_armed(watch, pfn)) {
+		size_t nr = atomic_load_explicit(&watch->nr_noted, memory_order_relaxed);
+
+		watch->noted[nr] = pfn;
+		atomic_store_explicit(&watch->nr_noted, nr + 1, memory_order_release);
+	}
+	pthread_mutex_unlock(&watch->lock);
+	set_protection(watch, hva, false);
+}
+
+static void *watch_thread(void *arg)
+{
+	struct watch *watch = arg;
+	struct pollfd fds[] = {
+		{.fd = watch->fd, .events = POLLIN},
+		{.fd = watch->stop_fd, .events = POLLIN},
+	};
+
+	while (!(fds[1].revents & POLLIN)) {
+		struct uffd_msg msg;
+
+		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+			break;
+		while (read(watch->fd, &msg, sizeof(msg)) == sizeof(msg))
+			if (msg.event == UFFD_EVENT_PAGEFAULT)
+				note_write(watch, msg.arg.pagefault.address &
+							  ~(uint64_t)(ALIAS_PAGE_SIZE - 1));
+	}
+	return NULL;
+}
+
+static bool register_memory(const struct watch *watch)
+{
+	for (unsigned i = 0; i < watch->mem->nr; i++) {
+		const struct memory_slot *slot = &watch->mem->slot[i];
+		struct uffdio_register reg = {
+			.range = {.start = (uintptr_t)slot->hva, .len = slot->size},
+			.mode = UFFDIO_REGISTER_MODE_WP,
+		};
+
+		if (ioctl(watch->fd, UFFDIO_REGISTER, &reg) < 0)
+			return false;
+	}
+	return true;
+}
+
+static bool start_thread(struct watch *watch)
+{
+	pthread_attr_t attr;
+	bool ok;
+
+	if (pthread_attr_init(&attr))
+		return false;
+	ok = !pthread_attr_setstacksize(&attr, PTHREAD_STACK_MIN + 32768) &&
+	     !pthread_create(&watch->thread, &attr, watch_thread, watch);
+	pthread_attr_destroy(&attr);
+	return ok;
+}
+
+static void release(struct watch *watch)
+{
+	if (watch->fd >= 0)
+		close(watch->fd);
+	if (watch->stop_fd >= 0)
+		close(watch->stop_fd);
+	pthread_mutex_destroy(&watch->lock);
+	free(watch->armed);
+	free(watch->noted);
+	free(watch);
+}
+
+struct watch *watch_start(const struct memory *mem, const char **why)
+{
+	struct watch *watch = calloc(1, sizeof(*watch));
+
+	*why = "out of memory";
+	if (!watch)
+		return NULL;
+	watch->mem = mem;
+	watch->stop_fd = -1;
+	pthread_mutex_init(&watch->lock, NULL);
+	watch->armed = calloc(memory_end_pfn(mem) / 64 + 1, sizeof(uint64_t));
+	watch->fd = watch_open_fd(why);
+	if (watch->fd < 0 || !watch->armed)
+		goto fail;
+	if (!register_memory(watch)) {
+		*why = "userfaultfd cannot write-protect this memory";
+		goto fail;
+	}
+	watch->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (watch->stop_fd < 0 || !start_thread(watch)) {
+		*why = "its thread cannot be started";
+		goto fail;
+	}
+	return watch;
+fail:
+	release(watch);
+	return NULL;
+}
+
+void watch_stop(struct watch *watch)
+{
+	uint64_t one = 1;
+
+	if (!watch)
+		return;
+	if (write(watch->stop_fd, &one, sizeof(one)) == sizeof(one))
+		pthread_join(watch->thread, NULL);
+	release(watch);
+}
+
+static bool reserve(struct watch *watch)
+{
+	size_t need = watch->nr_armed + 1 + atomic_load(&watch->nr_noted);
+	uint64_t *noted;
+
+	if (need <= watch->capacity)
+		return true;
+	noted = reallocarray(watch->noted, need * 2, sizeof(*noted));
+	if (!noted)
+		return false;
+	watch->noted = noted;
+	watch->capacity = need * 2;
+	return true;
+}
+
+bool watch_arm(struct watch *watch, uint64_t pfn)
+{
+	void *hva = memory_ptr(watch->mem, pfn * ALIAS_PAGE_SIZE, ALIAS_PAGE_SIZE);
+	bool ok;
+
+	/* Only a page that is there can be protected. */
+	if (!hva || madvise(hva, ALIAS_PAGE_SIZE, MADV_POPULATE_WRITE))
+		return false;
+	pthread_mutex_lock(&watch->lock);
+	ok = reserve(watch);
+	if (ok) {
+		watch->nr_armed += !(watch->armed[pfn / 64] & 1ull << (pfn % 64));
+		watch->armed[pfn / 64] |= 1ull << (pfn % 64);
+	}
+	pthread_mutex_unlock(&watch->lock);
+	if (ok && !set_protection(watch, (uintptr_t)hva, true)) {
+		watch_disarm(watch, pfn);
+		return false;
+	}
+	return ok;
+}
+
+void watch_disarm(struct watch *watch, uint64_t pfn)
+{
+	void *hva = memory_ptr(watch->mem, pfn * ALIAS_PAGE_SIZE, ALIAS_PAGE_SIZE);
+	bool was;
+
+	pthread_mutex_lock(&watch->lock);
+	was = test_and_clear_armed(watch, pfn);
+	pthread_mutex_unlock(&watch->lock);
+	if (was)
+		set_protection(watch, (uintptr_t)hva, false);
+}
+
+size_t watch_woken(struct watch *watch, uint64_t *pfns, size_t max)
+{
+	size_t n = 0;
+
+	if (!atomic_load_explicit(&watch->nr_noted, memory_order_acquire))
+		return 0;
+	pthread_mutex_lock(&watch->lock);
+	size_t nr = atomic_load_explicit(&watch->nr_noted, memory_order_relaxed);
+
+	while (n < max && nr > 0)
+		pfns[n++] = watch->noted[--nr];
+	atomic_store_explicit(&watch->nr_noted, nr, memory_order_relaxed);
+	pthread_mutex_unlock(&watch->lock);
+	return n;
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* A pin can fault like a page fault: the exception is raised at the `out` that asked for it. */
+#ifndef VMM_UPCALL_H
+#define VMM_UPCALL_H
+
+struct vcpu;
+
+/* Raises `vector` (an exception without error code) in the guest with RIP at the I/O instruction of
+ * the current exit, so that the handler's IRETQ does it again. The vCPU's own thread, while it
+ * handles that exit. Returns 0, or a negated errno after saying which ioctl failed; -EBUSY if
+ * another exception is under way. */
+int upcall_raise(struct vcpu *vcpu, unsigned vector);
+
+#endif
