@@ -47,7 +47,7 @@ void vmap_tree_init(struct vmap_tree *tree, uint64_t lo, uint64_t hi)
 {
 	RB_INIT(&tree->root);
 	tree->lo = lo;
-	tree->last = (struct vmap_area){ .start = hi, .end = hi, .gap = hi - lo };
+	tree->last = (struct vmap_area){.start = hi, .end = hi, .gap = hi - lo};
 	tree->last.gap_max = tree->last.gap;
 	RB_INSERT(vmap_rb, &tree->root, &tree->last);
 }
@@ -129,7 +129,7 @@ unsigned vmap_tree_count(struct vmap_tree *tree)
 	struct vmap_area *va;
 	unsigned count = 0;
 
-	RB_FOREACH(va, vmap_rb, &tree->root)
+	RB_FOREACH (va, vmap_rb, &tree->root)
 		count++;
 	return count - 1; /* the empty one at the end */
 }
@@ -139,7 +139,7 @@ const char *vmap_tree_check(struct vmap_tree *tree)
 	struct vmap_area *va;
 	uint64_t end = tree->lo;
 
-	RB_FOREACH(va, vmap_rb, &tree->root) {
+	RB_FOREACH (va, vmap_rb, &tree->root) {
 		if (va->start < end)
 			return "two areas overlap";
 		if (va->gap != va->start - end)

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+#include "suites.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+uint64_t test_seed;
+
+int main(void)
+{
+	const char *seed = getenv("SEED");
+
+	test_seed = seed ? strtoull(seed, NULL, 0) : (uint64_t)time(NULL);
+	test_seed += !test_seed;
+	printf("unit-guest: seed %" PRIu64 " (SEED=%" PRIu64 " repeats this run)\n", test_seed,
+	       test_seed);
+	fflush(stdout);
+
+	SRunner *runner = srunner_create(vmap_area_suite());
+	srunner_run_all(runner, CK_NORMAL);
+	int failed = srunner_ntests_failed(runner);
+
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
