@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Pinning frames as page tables with the host, the way the chosen strategy does it (guest/pin/,
+ * guest/flush/). Without a host every call succeeds and does nothing, and so it is before
+ * pin_init(), which pins all there is.
+ *
+ * A pin may meet a stale alias: the host then raises an alias fault within the call, and the
+ * handler purges. So hold no lock that vm_unmap_aliases() takes, and have interrupts on.
+ */
+#ifndef PIN_H
+#define PIN_H
+
+#include <stdint.h>
+
+enum pin_op {
+	PIN_OP_PIN = 1, /* as in enum alias_op */
+	PIN_OP_UNPIN = 2,
+};
+
+struct pin_req {
+	uint64_t pfn;
+	uint8_t level; /* 1..4; ignored by PIN_OP_UNPIN */
+	uint8_t op;    /* enum pin_op */
+};
+
+/* Boot, once, with all CPUs up and idle: installs the alias fault handler, registers the direct map
+ * and pins the whole kernel tree, bottom up. Returns 0, or -1 if the host refused. */
+int pin_init(void);
+
+/* Before an entry points to the table; its contents must be complete, tables under it pinned.
+ * Returns 0, or -1 if the host refused: the frame is then not pinned. Says why on the console. */
+int pin_table(uint64_t pfn, unsigned level);
+/* After the last entry that pointed to it is gone. */
+int unpin_table(uint64_t pfn);
+/* In order, with as few calls as possible. Returns 0, or -1 if any was refused; those before and
+ * after it are done nevertheless. */
+int pin_batch(const struct pin_req *reqs, unsigned n);
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Spinlocks. A lock that an interrupt handler takes too is taken with the _irqsave functions
+ * everywhere; all others are held with interrupts on, so that their waiters go on answering TLB
+ * shootdowns. No shootdown, pin, or table allocation may be done under an _irqsave lock.
+ */
+#ifndef SPINLOCK_H
+#define SPINLOCK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <cpu.h>
+
+struct spinlock {
+	uint32_t locked; /* 0 or 1; taken with acquire, given back with release */
+};
+
+#define SPINLOCK_INIT                                                                              \
+	{                                                                                          \
+		0                                                                                  \
+	}
+
+static inline bool spin_trylock(struct spinlock *lock)
+{
+	return !__atomic_exchange_n(&lock->locked, 1, __ATOMIC_ACQUIRE);
+}
+
+static inline void spin_lock(struct spinlock *lock)
+{
+	while (!spin_trylock(lock))
+		while (__atomic_load_n(&lock->locked, __ATOMIC_RELAXED))
+			cpu_relax();
+}
+
+static inline void spin_unlock(struct spinlock *lock)
+{
+	__atomic_store_n(&lock->locked, 0, __ATOMIC_RELEASE);
+}
+
+static inline uint64_t spin_lock_irqsave(struct spinlock *lock)
+{
+	uint64_t flags = irq_save();
+
+	spin_lock(lock);
+	return flags;
+}
+
+static inline void spin_unlock_irqrestore(struct spinlock *lock, uint64_t flags)
+{
+	spin_unlock(lock);
+	irq_restore(flags);
+}
+
+#endif
