@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* Starts the real vmm, as a person would, and keeps everything that came out of it. */
+#ifndef TESTS_MACHINE_RUN_H
+#define TESTS_MACHINE_RUN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <jansson.h>
+
+struct run {
+	int status;    /* exit status, or 128 + the signal that ended it */
+	char *out;     /* standard output, NUL-terminated */
+	char *err;     /* standard error */
+	json_t *stats; /* what --stats wrote, NULL if nothing */
+};
+
+/* Paths of the build tree this test program lies in; static storage. */
+const char *path_vmm(void);
+const char *path_guest(void);
+/* A private folder for files of this test process, removed by run_cleanup(). */
+const char *path_tmp(void);
+/* "TMP/NAME", in one of a few static buffers. */
+const char *tmp_file(const char *name);
+
+/* Runs `vmm --stats FILE --timeout 100 ARGS...`; `input` is its standard input (NULL: /dev/null).
+ * The arguments end with NULL. Fails the test if the program cannot be started. */
+void run_vmm(struct run *run, const char *input, const char *const args[]);
+/* Any program, with nothing added. */
+void run_program(struct run *run, const char *input, const char *const argv[]);
+void run_free(struct run *run);
+void run_cleanup(void);
+
+#define RUN(run, ...) run_vmm(run, NULL, (const char *const[]){__VA_ARGS__, NULL})
+
+/* A number in the statistics by its path, "pins.upcalls"; fails the test if it isn't there. */
+int64_t stat_of(const struct run *run, const char *path);
+
+/* Fails the test, with all that the program said, unless it ended with this status. */
+void expect_status(const struct run *run, int status);
+/* Exactly one line on standard error, which begins with "vmm: " and contains `part`. */
+void expect_one_sentence(const struct run *run, const char *part);
+void expect_contains(const char *text, const char *part);
+
+#endif

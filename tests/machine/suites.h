@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* One suite a subject; each file of this folder makes one. Run alone with CK_RUN_SUITE=NAME. */
+#ifndef TESTS_MACHINE_SUITES_H
+#define TESTS_MACHINE_SUITES_H
+
+#include <check.h>
+
+Suite *pins_suite(void);    /* "pins": strategies, sources, verdicts, counts */
+Suite *endings_suite(void); /* "endings": guests and images that go wrong, exit statuses */
+Suite *console_suite(void); /* "console": terminal, input, signals */
+Suite *disk_suite(void);    /* "disk": virtio-blk through to the image */
+
+#endif

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/* Strategies and sources: verdicts against the full walk, and the exact counts they promise. */
+#include <stdio.h>
+#include <string.h>
+#include "run.h"
+#include "suites.h"
+
+static const char *const strategies[] = {"none", "eager", "trap", "trap-range"};
+static const char *const sources[] = {"dirty", "scan"};
+static const char *const cpus[] = {"1", "4"};
+
+#define NR_OF(array) ((int)(sizeof(array) / sizeof((array)[0])))
+#define NR_MATRIX    (NR_OF(strategies) * NR_OF(sources) * NR_OF(cpus))
+
+/* Every strategy x source x 1 and 4 vCPUs; after every pin the oracle looks. */
+START_TEST(matrix)
+{
+	const char *flush = strategies[_i % NR_OF(strategies)];
+	const char *track = sources[_i / NR_OF(strategies) % NR_OF(sources)];
+	const char *nr = cpus[_i / NR_OF(strategies) / NR_OF(sources)];
+	struct run run;
+
+	RUN(&run, "-c", nr, "-m", "128M", "-f", flush, "-t", track, "--verify", path_guest(), "--",
+	    "workload=process", "iters=12", "seed=7");
+	expect_status(&run, 0);
+	ck_assert_int_eq(stat_of(&run, "pins.disagreed"), 0);
+	ck_assert_int_gt(stat_of(&run, "pins.verified"), 50);
+	ck_assert_int_eq(stat_of(&run, "pins.verified"), stat_of(&run, "pins.pins"));
+	if (strcmp(flush, "none")) {
+		ck_assert_int_eq(stat_of(&run, "pins.let_through"), 0);
+		ck_assert_int_eq(stat_of(&run, "pins.violations"), 0);
+	} else {
+		ck_assert_int_gt(stat_of(&run, "pins.let_through"), 0);
+	}
+	if (!strncmp(flush, "trap", 4)) {
+		ck_assert_int_gt(stat_of(&run, "pins.upcalls"), 0);
+		ck_assert_int_eq(stat_of(&run, "pins.upcalls"), stat_of(&run, "guest.upcalls"));
+		ck_assert_int_eq(stat_of(&run, "pins.upcalls_resolved"),
+				 stat_of(&run, "pins.upcalls"));
+	} else {
+		ck_assert_int_eq(stat_of(&run, "pins.upcalls"), 0);
+	}
+	run_free(&run);
+}
+END_TEST
+
+/* The same story told with no check and with the trap: only the first lets the alias through. */
+START_TEST(none_lets_an_alias_through)
+{
+	struct run run;
+
+	RUN(&run, "-f", "none", "--verify", path_guest());
+	expect_status(&run, 0);
+	ck_assert_int_gt(stat_of(&run, "pins.let_through"), 0);
+	run_free(&run);
+}
+END_TEST
+
+START_TEST(trap_does_not)
+{
+	struct run run;
+
+	RUN(&run, "-f", "trap", "--verify", path_guest());
+	expect_status(&run, 0);
+	ck_assert_int_eq(stat_of(&run, "pins.let_through"), 0);
+	ck_assert_int_gt(stat_of(&run, "pins.upcalls_resolved"), 0);
+	run_free(&run);
+}
+END_TEST
+
+/* An alias that is in use can't be purged: one trap, then refusal, and the guest is told where. */
+START_TEST(live_alias_is_refused)
+{
+	const char *flush = _i ? "trap-range" : "trap";
+	struct run run;
+
+	RUN(&run, "-v", "-f", flush, "--verify", path_guest(), "--", "workload=livealias");
+	expect_status(&run, 0);
+	ck_assert_int_ge(stat_of(&run, "pins.status.has_alias"), 1);
+	ck_assert_int_eq(stat_of(&run, "pins.upcalls_resolved"), 0);
+	expect_contains(run.err, "writable alias at va 0xffffc9");
+	expect_contains(run.err, "refused");
+	run_free(&run);
+}
+END_TEST
+
+START_TEST(eager_is_refused_without_a_trap)
+{
+	struct run run;
+
+	RUN(&run, "-f", "eager", "--verify", path_guest(), "--", "workload=livealias");
+	expect_status(&run, 0);
+	ck_assert_int_ge(stat_of(&run, "pins.status.has_alias"), 1);
+	ck_assert_int_eq(stat_of(&run, "pins.upcalls"), 0);
+	run_free(&run);
+}
+END_TEST
+
+/* A clean pin costs one exit: no upcall, no flush, nobody kicked. */
+START_TEST(clean_pins_flush_nothing)
+{
+	struct run few, many;
+
+	RUN(&few, "-c", "4", "-f", "trap", path_guest(), "--", "workload=cleanpin", "iters=1000");
+	RUN(&many, "-c", "4", "-f", "trap", path_guest(), "--", "workload=cleanpin", "iters=3000");
+	expect_status(&few, 0);
+	expect_status(&many, 0);
+	ck_assert_int_eq(stat_of(&many, "pins.upcalls"), 0);
+	ck_assert_int_eq(stat_of(&many, "pins.host_flushes"), 0);
+	ck_assert_int_eq(stat_of(&many, "guest.unmap_aliases"), 0);
+	ck_assert_int_eq(stat_of(&many, "guest.purges"), 0);
+	ck_assert_int_eq(stat_of(&many, "guest.shootdowns"), stat_of(&few, "guest.shootdowns"));
+	/* The doorbell rang once for each call, and for nothing else. */
+	ck_assert_int_eq(stat_of(&many, "pins.calls") - stat_of(&few, "pins.calls"),
+			 stat_of(&many, "guest.pin_calls") - stat_of(&few, "guest.pin_calls"));
+	ck_assert_int_ge(stat_of(&many, "guest.pin_calls") - stat_of(&few, "guest.pin_calls"),
+			 2000);
+	run_free(&few);
+	run_free(&many);
+}
+END_TEST
+
+/* With nothing else to cause a purge (a high lazy limit), trap purges once per alias it met. */
+START_TEST(trap_purges_as_often_as_aliases_are_found)
+{
+	struct run run;
+
+	RUN(&run, "-m", "128M", "-f", "trap", path_guest(), "--", "workload=process", "iters=40",
+	    "lazy=100000000");
+	expect_status(&run, 0);
+	ck_assert_int_gt(stat_of(&run, "pins.aliases_met"), 0);
+	ck_assert_int_eq(stat_of(&run, "guest.purges"), stat_of(&run, "pins.aliases_met"));
+	ck_assert_int_eq(stat_of(&run, "pins.upcalls"), stat_of(&run, "pins.aliases_met"));
+	run_free(&run);
+}
+END_TEST
+
+/* vmap and vunmap never leave the guest: more of them, as many exits. */
+START_TEST(vmap_makes_no_exits)
+{
+	struct run few, many;
+
+	RUN(&few, "-f", "trap", path_guest(), "--", "workload=vmaponly", "iters=100");
+	RUN(&many, "-f", "trap", path_guest(), "--", "workload=vmaponly", "iters=2100");
+	expect_status(&few, 0);
+	expect_status(&many, 0);
+	ck_assert_int_ge(stat_of(&many, "guest.vmaps") - stat_of(&few, "guest.vmaps"), 2000);
+	ck_assert_int_eq(stat_of(&many, "pins.calls"), stat_of(&few, "pins.calls"));
+	run_free(&few);
+	run_free(&many);
+}
+END_TEST
+
+/* Without the guest's word, the host flushes by itself before it grants a recycled frame. */
+START_TEST(host_proof_flushes)
+{
+	struct run guest, host;
+
+	RUN(&guest, "-c", "4", "-m", "128M", "--verify", path_guest(), "--", "workload=process",
+	    "iters=12");
+	RUN(&host, "-c", "4", "-m", "128M", "--verify", "--flush-proof", "host", path_guest(), "--",
+	    "workload=process", "iters=12");
+	expect_status(&guest, 0);
+	expect_status(&host, 0);
+	ck_assert_int_gt(stat_of(&host, "pins.host_flushes"), 0);
+	ck_assert_int_gt(stat_of(&host, "pins.host_flushes"), stat_of(&guest, "pins.host_flushes"));
+	ck_assert_int_eq(stat_of(&host, "pins.disagreed"), 0);
+	run_free(&guest);
+	run_free(&host);
+}
+END_TEST
+
+/* An alias made after the grant is found at the next sync; --on-violation says what then. */
+START_TEST(later_alias_is_reported)
+{
+	struct run run;
+
+	RUN(&run, path_guest(), "--", "workload=violate");
+	expect_status(&run, 0);
+	ck_assert_int_eq(stat_of(&run, "pins.violations"), 1);
+	expect_contains(run.err, "violation: writable mapping of a page table");
+	expect_contains(run.err, "at va 0xffffc9");
+	run_free(&run);
+}
+END_TEST
+
+START_TEST(later_alias_stops_the_guest)
+{
+	struct run run;
+
+	RUN(&run, "--on-violation", "stop", path_guest(), "--", "workload=violate");
+	expect_status(&run, 81);
+	ck_assert_int_eq(stat_of(&run, "pins.violations"), 1);
+	run_free(&run);
+}
+END_TEST
+
+/* The reverse map of a large, mostly empty guest; memory is reserved, not used. */
+START_TEST(a_64_gib_guest_starts)
+{
+	struct run run;
+
+	RUN(&run, "-m", "64G", path_guest());
+	expect_status(&run, 0);
+	ck_assert_int_lt(stat_of(&run, "memory.guest_resident_bytes"), 256 << 20);
+	run_free(&run);
+}
+END_TEST
+
+Suite *pins_suite(void)
+{
+	Suite *suite = suite_create("pins");
+	TCase *tc = tcase_create("pins");
+
+	tcase_set_timeout(tc, 240);
+	tcase_add_loop_test(tc, matrix, 0, NR_MATRIX);
+	tcase_add_test(tc, none_lets_an_alias_through);
+	tcase_add_test(tc, trap_does_not);
+	tcase_add_loop_test(tc, live_alias_is_refused, 0, 2);
+	tcase_add_test(tc, eager_is_refused_without_a_trap);
+	tcase_add_test(tc, clean_pins_flush_nothing);
+	tcase_add_test(tc, trap_purges_as_often_as_aliases_are_found);
+	tcase_add_test(tc, vmap_makes_no_exits);
+	tcase_add_test(tc, host_proof_flushes);
+	tcase_add_test(tc, later_alias_is_reported);
+	tcase_add_test(tc, later_alias_stops_the_guest);
+	tcase_add_test(tc, a_64_gib_guest_starts);
+	suite_add_tcase(suite, tc);
+	return suite;
+}

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: MIT
+# Every test there is. UNIT_TESTS run natively; the whole-machine tests on a real KVM, in two machines
+# at a time where it is emulated.
+
+UNIT_TESTS     :=
+UNIT_TESTS_SAN :=
+
+include $(wildcard tests/unit/*/*-tests.mk)
+include tests/machine/machine-tests.mk
+
+UNIT := $(UNIT_TESTS) $(UNIT_TESTS_SAN)
+WHOLE_MACHINE := tests/kvm-machine/test-with-kvm.sh tests/qemu-selftest tests/on-kvm
+
+.PHONY: tests unit-tests whole-machine-tests
+tests: $(UNIT) whole-machine-deps
+	@tests/run-all $(UNIT) $(WHOLE_MACHINE)
+
+unit-tests: $(UNIT) ## Unit tests, plain and with sanitizers (needs no KVM)
+	@tests/run-all $(UNIT)
+
+whole-machine-tests: whole-machine-deps ## Tests of the real vmm on a real KVM
+	@tests/run-all $(WHOLE_MACHINE)
+
+.PHONY: whole-machine-deps
+whole-machine-deps: all kvm-machine $(B)/tests/whole-machine
