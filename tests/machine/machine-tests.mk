@@ -8,6 +8,6 @@ $(B)/tests/machine/%.o: tests/machine/%.c
 	$(CC) $(CSTD) $(WARNINGS) $(CPPFLAGS) $(CFLAGS) -Ivmm -MMD -MP -c $< -o $@
 
 $(B)/tests/whole-machine: $(MACHINE_TEST_OBJS)
-	$(CC) $(CFLAGS) $^ -o $@ -lcheck -lsubunit -ljansson -lutil -lpthread -lrt -lm
+	$(CC) $(CFLAGS) $^ -o $@ -lcheck -lsubunit -ljansson -lz -lutil -lpthread -lrt -lm
 
 -include $(MACHINE_TEST_OBJS:.o=.d)

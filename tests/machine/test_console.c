@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+/* The console: input from wherever it comes, and a terminal that is whole again on every path. */
+#include <errno.h>
+#include <poll.h>
+#include <pty.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <unistd.h>
+#include "run.h"
+#include "suites.h"
+
+START_TEST(input_reaches_the_guest)
+{
+	const char *const args[] = {path_guest(), "--", "workload=echo", NULL};
+	struct run run;
+
+	run_vmm(&run, "first line\nsecond line\nquit\n", args);
+	expect_status(&run, 0);
+	expect_contains(run.out, "first line");
+	expect_contains(run.out, "second line");
+	run_free(&run);
+}
+END_TEST
+
+START_TEST(closed_standard_streams)
+{
+	static const char *const redirections[] = {"<&-", "</dev/null", "</dev/zero", "2>&-"};
+	char command[8192];
+	const char *const argv[] = {"/bin/sh", "-c", command, NULL};
+	struct run run;
+
+	snprintf(command, sizeof(command), "%s %s -- workload=exit status=5 %s", path_vmm(),
+		 path_guest(), redirections[_i]);
+	run_program(&run, NULL, argv);
+	expect_status(&run, 5);
+	run_free(&run);
+}
+END_TEST
+
+/* A reader that goes away must not cost the guest its exit status. */
+START_TEST(output_into_a_closed_pipe)
+{
+	char command[8192];
+	const char *const argv[] = {"/bin/sh", "-c", command, NULL};
+	struct run run;
+
+	snprintf(command, sizeof(command),
+		 "{ %s %s -- workload=exit status=5; echo $? >%s; } | :", path_vmm(), path_guest(),
+		 tmp_file("status"));
+	run_program(&run, NULL, argv);
+	run_free(&run);
+	FILE *file = fopen(tmp_file("status"), "r");
+	int status = -1;
+
+	ck_assert_ptr_nonnull(file);
+	ck_assert_int_eq(fscanf(file, "%d", &status), 1);
+	fclose(file);
+	ck_assert_int_eq(status, 5);
+}
+END_TEST
+
+/* A vmm on a terminal of its own. */
+struct terminal {
+	int master;
+	pid_t pid;
+	struct termios before;
+	char seen[65536];
+	size_t len;
+};
+
+static void terminal_start(struct terminal *t, const char *const args[])
+{
+	const char *argv[32] = {path_vmm()};
+	int slave;
+
+	memset(t, 0, sizeof(*t));
+	for (size_t i = 0; args[i]; i++)
+		argv[i + 1] = args[i];
+	ck_assert_int_eq(openpty(&t->master, &slave, NULL, NULL, NULL), 0);
+	ck_assert_int_eq(tcgetattr(t->master, &t->before), 0);
+	ck_assert_int_ne(t->before.c_lflag & ICANON, 0);
+	t->pid = fork();
+	ck_assert_int_ge(t->pid, 0);
+	if (t->pid == 0) {
+		close(t->master);
+		login_tty(slave);
+		execv(argv[0], (char **)argv);
+		_exit(127);
+	}
+	/* The slave stays open here, so that its settings outlive the program. */
+}
+
+static void terminal_wait_for(struct terminal *t, const char *text)
+{
+	while (!strstr(t->seen, text)) {
+		struct pollfd fd = {.fd = t->master, .events = POLLIN};
+		ssize_t n;
+
+		ck_assert_msg(poll(&fd, 1, 60000) == 1, "no \"%s\" in:\n%s", text, t->seen);
+		n = read(t->master, t->seen + t->len, sizeof(t->seen) - 1 - t->len);
+		ck_assert_msg(n > 0, "ended without \"%s\":\n%s", text, t->seen);
+		t->len += n;
+	}
+}
+
+static int terminal_end(struct terminal *t)
+{
+	struct termios after;
+	int status;
+
+	while (waitpid(t->pid, &status, 0) < 0)
+		ck_assert_int_eq(errno, EINTR);
+	ck_assert_int_eq(tcgetattr(t->master, &after), 0);
+	ck_assert_uint_eq(after.c_lflag, t->before.c_lflag);
+	ck_assert_uint_eq(after.c_iflag, t->before.c_iflag);
+	ck_assert_uint_eq(after.c_oflag, t->before.c_oflag);
+	close(t->master);
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static void expect_raw(struct terminal *t)
+{
+	struct termios now;
+
+	ck_assert_int_eq(tcgetattr(t->master, &now), 0);
+	ck_assert_int_eq(now.c_lflag & (ICANON | ECHO), 0);
+}
+
+#define START(t, ...) terminal_start(t, (const char *const[]){__VA_ARGS__, NULL})
+
+START_TEST(typed_lines_come_back)
+{
+	struct terminal t;
+
+	START(&t, path_guest(), "--", "workload=echo");
+	terminal_wait_for(&t, "quit");
+	expect_raw(&t);
+	ck_assert_int_eq(write(t.master, "abc\r", 4), 4);
+	terminal_wait_for(&t, "abc");
+	ck_assert_int_eq(write(t.master, "quit\r", 5), 5);
+	ck_assert_int_eq(terminal_end(&t), 0);
+}
+END_TEST
+
+START_TEST(ctrl_a_x_leaves)
+{
+	struct terminal t;
+
+	START(&t, path_guest(), "--", "workload=echo");
+	terminal_wait_for(&t, "quit");
+	ck_assert_int_eq(write(t.master, "\001x", 2), 2);
+	ck_assert_int_eq(terminal_end(&t), 82);
+}
+END_TEST
+
+START_TEST(the_terminal_survives_a_timeout)
+{
+	struct terminal t;
+
+	START(&t, "--timeout", "4", path_guest(), "--", "workload=echo");
+	terminal_wait_for(&t, "quit");
+	expect_raw(&t);
+	ck_assert_int_eq(terminal_end(&t), 75);
+}
+END_TEST
+
+START_TEST(the_terminal_survives_signals)
+{
+	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGSEGV, SIGABRT};
+	struct terminal t;
+
+	START(&t, path_guest(), "--", "workload=echo");
+	terminal_wait_for(&t, "quit");
+	expect_raw(&t);
+	ck_assert_int_eq(kill(t.pid, signals[_i]), 0);
+	ck_assert_int_eq(terminal_end(&t), 128 + signals[_i]);
+}
+END_TEST
+
+Suite *console_suite(void)
+{
+	Suite *suite = suite_create("console");
+	TCase *tc = tcase_create("console");
+
+	tcase_set_timeout(tc, 120);
+	tcase_add_test(tc, input_reaches_the_guest);
+	tcase_add_loop_test(tc, closed_standard_streams, 0, 4);
+	tcase_add_test(tc, output_into_a_closed_pipe);
+	tcase_add_test(tc, typed_lines_come_back);
+	tcase_add_test(tc, ctrl_a_x_leaves);
+	tcase_add_test(tc, the_terminal_survives_a_timeout);
+	tcase_add_loop_test(tc, the_terminal_survives_signals, 0, 5);
+	suite_add_tcase(suite, tc);
+	return suite;
+}
