@@ -35,6 +35,14 @@ static inline struct percpu *this_cpu(void)
 	return self;
 }
 
+/* Adds to a counter of struct alias_guest_stats, with one instruction: what an interrupt handler
+ * adds on this CPU meanwhile is not lost. */
+#define count_stat(field, n)                                                                       \
+	__asm__ volatile("addq %1, %0"                                                             \
+			 : "+m"(this_cpu()->stats->field)                                          \
+			 : "er"((uint64_t)(n))                                                     \
+			 : "cc")
+
 /* The structure of CPU `id`, 0 .. MAX_CPUS - 1, online or not. */
 struct percpu *cpu_by_id(unsigned id);
 

@@ -21,13 +21,14 @@ struct workload {
 		__attribute__((section("workloads"), used, aligned(8))) = {#name, help, run}
 
 /*
- * Called by main() before the workload and before pin_init(), with all CPUs up and idle: the other
- * half of the kernel sets itself up (the vmap layer and the strategy, which it takes from the boot
- * arguments). In guest/mm/vmap*.c and guest/flush/.
+ * What main() calls of the other half of the kernel (guest/mm/vmap*.c, guest/flush/), in this
+ * order. First, before there is memory to allocate and before anything is printed: takes the
+ * strategy from the boot arguments (arg_bad() if there is none of that name).
  */
-void vmap_init(void);
 void flush_strategy_init(void);
-/* The name of the chosen strategy, for the banner; after flush_strategy_init(). */
+/* The name of the chosen strategy, for the banner. */
 const char *flush_strategy_name(void);
+/* With all CPUs up and idle, before pin_init(). */
+void vmap_init(void);
 
 #endif
