@@ -33,6 +33,24 @@ check: deps ## Install what is missing, build, and run every test
 	@$(MAKE) --no-print-directory all kvm-machine
 	@$(MAKE) --no-print-directory tests
 
+lint: lint-deps ## Style and static analysis
+	@clang-format-14 --dry-run -Werror $$(git ls-files '*.[ch]')
+	@cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 --enable=warning,portability \
+		--suppressions-list=tests/cppcheck.txt $(CPPFLAGS) -Iguest/include -Ivmm \
+		alias-tracker vmm guest tests
+	@echo "lint: nothing to say"
+
+DESTDIR ?=
+install: all ## Install program, library, headers, pkg-config file and man page (PREFIX=, DESTDIR=)
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin include lib/pkgconfig lib/vmm share/man/man1)
+	install -m 755 $(B)/vmm $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(B)/guest.elf $(DESTDIR)$(PREFIX)/lib/vmm
+	install -m 644 $(B)/libaliastracker.a $(DESTDIR)$(PREFIX)/lib
+	install -m 644 alias-tracker/alias_tracker.h alias-tracker/alias_abi.h $(DESTDIR)$(PREFIX)/include
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' alias-tracker/aliastracker.pc.in \
+		>$(DESTDIR)$(PREFIX)/lib/pkgconfig/aliastracker.pc
+	sed -e 's|@VERSION@|$(VERSION)|' vmm/vmm.1 >$(DESTDIR)$(PREFIX)/share/man/man1/vmm.1
+
 clean: ## Remove everything that was built
 	rm -rf $(B)
 

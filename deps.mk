@@ -29,3 +29,7 @@ ifneq ($(DEPS),skip)
 		$(SUDO) apt-get update -qq; \
 	fi
 endif
+
+.PHONY: lint-deps
+lint-deps:
+	@$(MAKE) --no-print-directory deps PACKAGES="$(LINT_PACKAGES)"

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <termios.h>
+#include <utmp.h>
 #include <unistd.h>
 #include "run.h"
 #include "suites.h"
