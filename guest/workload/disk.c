@@ -53,33 +53,36 @@ static void submit(struct chunk *chunk, enum blk_op op, uint64_t sector, uint64_
 	blk_submit(&chunk->request);
 }
 
-static bool finish(struct chunk *chunk, uint64_t seed)
+/* Returns what is wrong with it, or NULL. */
+static const char *finish(struct chunk *chunk, uint64_t seed)
 {
-	if (blk_wait(&chunk->request) != BLK_OK) {
-		kprintf("disk: I/O error at sector %lu\n", chunk->request.sector);
-		return false;
-	}
-	if (chunk->request.op == BLK_READ && !is_filled(chunk, seed)) {
-		kprintf("disk: wrong data at sector %lu\n", chunk->request.sector);
-		return false;
-	}
-	return true;
+	if (blk_wait(&chunk->request) != BLK_OK)
+		return "I/O error";
+	if (chunk->request.op == BLK_READ && !is_filled(chunk, seed))
+		return "wrong data";
+	return NULL;
 }
 
+/* Goes on after an error, so that nothing is in flight when it returns; says the first. */
 static bool whole_disk(struct chunk *chunks, enum blk_op op, uint64_t seed)
 {
 	uint64_t nr = (blk_capacity() + PAGE_SECTORS - 1) / PAGE_SECTORS;
-	bool ok = true;
+	const char *wrong = NULL;
 
 	for (uint64_t i = 0; i < nr + DEPTH; i++) {
 		struct chunk *chunk = &chunks[i % DEPTH];
 
-		if (i >= DEPTH && i - DEPTH < nr)
-			ok = finish(chunk, seed) && ok;
+		if (i >= DEPTH && i - DEPTH < nr) {
+			const char *why = finish(chunk, seed);
+
+			if (why && !wrong)
+				kprintf("disk: %s at sector %lu\n", why, chunk->request.sector);
+			wrong = why ? why : wrong;
+		}
 		if (i < nr)
 			submit(chunk, op, i * PAGE_SECTORS, seed);
 	}
-	return ok;
+	return !wrong;
 }
 
 static int run_disk(void)
