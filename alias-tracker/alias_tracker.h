@@ -88,6 +88,9 @@ struct at_config {
 	/* Syncs without a change after which a table is armed; doubles for a table each time it is
 	 * woken without having changed (walks by the processor wake it too). 0: default (64). */
 	unsigned quiet_syncs;
+	/* Mixed into the hashes, so that a guest cannot choose frames that collide: a random number.
+	 * 0 makes runs repeatable. */
+	uint64_t seed;
 };
 
 /* Returns NULL (errno set) when out of memory or when the configuration makes no sense. */

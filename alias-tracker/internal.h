@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of the tracker share.
+ *
+ * The tables that can be reached from the roots form a graph. A *table* is a frame and the last
+ * known copy of its 512 entries. A *node* is one role in which a table is reached: its level, and
+ * inside the direct map also where, since there a leaf is exempt by its virtual address. One table
+ * may have several nodes (a hostile guest can have the same frame walked as L3 and as L1), all with
+ * the same copy. As levels strictly decrease along an edge, the graph has no cycles, whatever loops
+ * the guest builds, and reference counts are exact.
+ *
+ * At any time between two steps the graph means exactly what the copies say. An entry is updated
+ * by adding its new meaning, then dropping the old one; adding can fail for want of memory and then
+ * takes back what it did, dropping cannot. So a sync that fails leaves a graph that is whole and
+ * merely old, and the next one finds the same differences again.
+ */
+#ifndef INTERNAL_H
+#define INTERNAL_H
+
+#include <sys/queue.h>
+
+#include "alias_tracker.h"
+#include "map.h"
+#include "pte.h"
+
+/* 2^35 frames are 128 TiB, all that a direct map in one half of the address space can hold, and
+ * what lets the name of a node fit into 64 bits. */
+#define FRAMES_MAX (1ull << 35)
+
+/* --- count.c: how many of something there is per unit of 4 KiB, 2 MiB or 1 GiB ---------------- */
+
+struct count {
+	uint64_t units;
+	uint64_t *bits;   /* a bit a unit: at least one */
+	struct map spill; /* unit -> how many, where there are at least two */
+};
+
+bool count_init(struct count *count, uint64_t units, uint64_t seed);
+void count_free(struct count *count);
+/* Units beyond the last are ignored: nothing is ever in them. */
+bool count_add(struct count *count, uint64_t unit);  /* false: out of memory, unchanged */
+bool count_drop(struct count *count, uint64_t unit); /* true: that was the last */
+uint64_t count_of(const struct count *count, uint64_t unit);
+size_t count_bytes(const struct count *count);
+
+static inline bool count_any(const struct count *count, uint64_t unit)
+{
+	return unit < count->units && count->bits[unit / 64] >> unit % 64 & 1;
+}
+
+/* --- limbo.c: what may still be in a TLB ------------------------------------------------------ */
+
+/* Names a unit of some size in one number: frames are those of level 1. */
+static inline uint64_t unit_name(uint64_t unit, unsigned level)
+{
+	return unit << 2 | level;
+}
+
+struct limbo {
+	struct map stamps; /* unit name -> `cleared` when its last writable leaf was found gone */
+	uint64_t newest;   /* of all stamps */
+	uint64_t floor;    /* what is in no map may be as young as this (the map overflowed) */
+	uint64_t flushed;  /* the clock's, as last read */
+	/* Lost their last leaf since the clock was last read: */
+	uint64_t *pending;
+	size_t nr_pending, max_pending;
+	bool overflow; /* and more than fit here */
+};
+
+void limbo_init(struct limbo *limbo, uint64_t seed);
+void limbo_free(struct limbo *limbo);
+/* A unit lost its last leaf. Never fails: what doesn't fit makes everything suspect. */
+void limbo_add(struct limbo *limbo, uint64_t name);
+/* Forgets what was added since the clock was last read: it was never granted. */
+void limbo_cancel(struct limbo *limbo);
+/* Every TLB was flushed. */
+void limbo_forget(struct limbo *limbo);
+/* Reads the clock, now that tables have been read, and stamps what is still without leaf. */
+void limbo_settle(struct alias_tracker *at);
+bool limbo_holds(const struct limbo *limbo, uint64_t pfn);
+size_t limbo_bytes(const struct limbo *limbo);
+
+/* --- node.c: the graph ------------------------------------------------------------------------ */
+
+struct table;
+
+struct node {
+	struct table *table;
+	LIST_ENTRY(node) of_table;
+	struct node *parent;  /* one of its parents, or NULL if that link is gone; see node_va() */
+	uint16_t index;       /* the entry of `parent` that links here */
+	uint8_t level;        /* 1..4 */
+	uint32_t leaves;      /* writable ones outside of the direct map, not of its place */
+	uint64_t place;       /* in the direct map: 1 + (va - base) / 2 MiB; 0 outside */
+	uint64_t links;       /* entries of reachable tables that link here; a root's pin is one */
+	uint64_t write_links; /* of them those by which it is reached writably; its leaves count
+				 as aliases while there are any */
+	uint64_t walk;        /* number of the last walk that came by (pin.c) */
+};
+
+LIST_HEAD(node_list, node);
+TAILQ_HEAD(table_queue, table);
+
+struct table {
+	TAILQ_ENTRY(table) hot; /* in at->hot[level - 1], unless armed */
+	uint64_t pfn;
+	uint64_t quiet_since; /* number of the sync that last saw a reason to keep it hot */
+	uint32_t patience;    /* quiet syncs after which it is armed */
+	uint8_t level;        /* as which it was first reached: parents are compared before it */
+	bool armed;           /* cold: not compared before it is woken */
+	bool woken;           /* and has not been compared since */
+	bool is_suspect;
+	TAILQ_ENTRY(table) by_change; /* in at->by_change */
+	TAILQ_ENTRY(table) suspects;  /* in at->suspects, if is_suspect */
+	unsigned nr_nodes;            /* with those that are being made */
+	struct node_list nodes[PT_LEVELS];
+	uint64_t suspect[PT_ENTRIES / 64];  /* entries to be judged at the end of the sync */
+	uint64_t reported[PT_ENTRIES / 64]; /* violations that were reported and still hold */
+	uint64_t copy[PT_ENTRIES];
+};
+
+struct table *table_find(const struct alias_tracker *at, uint64_t pfn);
+/* Does some reachable entry link to it? (A root need not be linked.) */
+bool table_is_linked(const struct table *table);
+/* The node of a root; follows its whole tree. NULL when out of memory, and then nothing changed but
+ * what is in limbo->pending and the suspects. */
+struct node *node_new_root(struct alias_tracker *at, uint64_t pfn);
+void node_drop_root(struct alias_tracker *at, struct node *root);
+/* The child that this entry, of kind PTE_TABLE, links to; NULL if there is no memory there. */
+struct node *node_child(const struct alias_tracker *at, const struct node *node, unsigned index,
+			uint64_t pte);
+/* Gives one entry of a followed table a new value. False if out of memory: then it has the old. */
+bool table_update(struct alias_tracker *at, struct table *table, unsigned index, uint64_t pte);
+/* Does this entry, of kind PTE_LEAF, map known frames writable, other than as part of the direct
+ * map? (Whether the table itself is reached writably is another question.) */
+bool leaf_is_alias(const struct alias_tracker *at, const struct node *node, unsigned index,
+		   uint64_t pte);
+
+/* --- path.c: how a node is reached ------------------------------------------------------------ */
+
+struct path {
+	uint64_t va;
+	bool user, exec;
+};
+
+/* Where entry `index` of the node begins, by a path that is writable if the node has such. Only
+ * while nothing is being updated. */
+struct path node_path(struct alias_tracker *at, struct node *node, unsigned index);
+
+/* --- violation.c ------------------------------------------------------------------------------ */
+
+#define VIOLATIONS_MAX 256u
+
+struct violations {
+	struct at_violation ring[VIOLATIONS_MAX];
+	unsigned first, nr;
+	uint64_t total;
+};
+
+/* An entry may have become a violation: to be judged when all is up to date. */
+void suspect_add(struct alias_tracker *at, struct table *table, unsigned index);
+void suspect_forget_table(struct alias_tracker *at, struct table *table);
+/* Judges them by the state as it is now. */
+void suspects_report(struct alias_tracker *at);
+/* The same for an attempt: true with the first that holds, which is not marked as reported. All
+ * suspects are forgotten. */
+bool suspects_find(struct alias_tracker *at, struct at_violation *out);
+/* What is wrong with one entry of a node now? Fills kind and pfn. */
+bool entry_violates(const struct alias_tracker *at, const struct node *node, unsigned index,
+		    struct at_violation *out);
+/* The same, with all fields filled. */
+bool entry_judge(struct alias_tracker *at, struct node *node, unsigned index,
+		 struct at_violation *out);
+void violation_queue(struct alias_tracker *at, const struct at_violation *violation);
+
+/* --- pin.c ------------------------------------------------------------------------------------ */
+
+/* Is a pinned frame among those that a leaf of `level` at `pfn` spans? The first, if so. */
+bool pin_within(const struct alias_tracker *at, uint64_t pfn, unsigned level, uint64_t *pinned);
+
+/* --- sync.c ----------------------------------------------------------------------------------- */
+
+/* Makes the table hot; it is compared from the next sync on. */
+void table_heat(struct alias_tracker *at, struct table *table);
+/* Takes the table out of all that sync.c knows. */
+void table_forget(struct alias_tracker *at, struct table *table);
+
+/* --- tracker.c -------------------------------------------------------------------------------- */
+
+struct alias_tracker {
+	struct at_config config;
+	struct at_ops ops;
+	uint64_t direct_base, direct_size;
+	bool failed; /* the last sync did: pins are refused */
+
+	struct map pins; /* pfn -> level | index into `roots` << 3 */
+	struct count pins_2m, pins_1g;
+	uint64_t *roots;
+	size_t nr_roots, max_roots;
+
+	struct map tables; /* pfn -> struct table * */
+	struct map nodes;  /* node_key() -> struct node *, those below L4 */
+	uint64_t nr_nodes;
+	struct table_queue by_change; /* all tables, last changed first */
+	struct table_queue hot[PT_LEVELS];
+	struct table *next_hot; /* where a running sync goes on */
+	uint64_t nr_hot;
+	uint64_t walks;
+
+	struct count aliases[3]; /* by writable leaves of L1, L2, L3: in their units */
+	struct limbo limbo;
+	struct table_queue suspects;
+	struct violations violations;
+
+	uint64_t syncs, tables_compared, tables_changed, entries_changed, arms, wakes;
+};
+
+/* The entries of a frame, or NULL. */
+static inline const uint64_t *frame_entries(const struct alias_tracker *at, uint64_t pfn)
+{
+	return pfn < at->config.frames ? at->ops.table(at->config.ctx, pfn) : NULL;
+}
+
+static inline bool bit_test(const uint64_t *bits, unsigned bit)
+{
+	return bits[bit / 64] >> bit % 64 & 1;
+}
+
+static inline void bit_set(uint64_t *bits, unsigned bit)
+{
+	bits[bit / 64] |= 1ull << bit % 64;
+}
+
+static inline void bit_clear(uint64_t *bits, unsigned bit)
+{
+	bits[bit / 64] &= ~(1ull << bit % 64);
+}
+
+#endif

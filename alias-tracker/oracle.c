@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A second opinion: walks the tables in memory as they are now. Of the tracker it uses the list of
+ * roots and the place of the direct map, nothing else.
+ */
+#include "internal.h"
+
+struct walk {
+	const struct alias_tracker *at;
+	uint64_t pfn;
+	struct at_alias *out;
+	size_t filled, max;
+	/* (pfn, level) of a table outside of the direct map -> 1 + leaves found below it. Keeps a
+	 * walk linear in the number of tables: there can be 512^4 paths. Without memory for it the
+	 * walk is as right, and slower. */
+	struct map seen;
+};
+
+/* What is known of the way down to a table. */
+struct way {
+	uint64_t va; /* the first address it maps */
+	unsigned level;
+	bool user, exec;
+};
+
+static uint64_t direct_offset(const struct walk *w, uint64_t va)
+{
+	uint64_t offset = va - w->at->direct_base;
+
+	return offset < w->at->direct_size && offset >> PAGE_SHIFT < w->at->config.frames
+		       ? offset
+		       : UINT64_MAX;
+}
+
+static size_t walk_leaf(struct walk *w, const struct way *way, uint64_t pte_gpa, uint64_t pte)
+{
+	uint64_t first = pte_pfn(pte, way->level, PTE_LEAF);
+	uint64_t page = w->pfn - first;
+
+	if (page >= 1ull << (pte_shift(way->level) - PAGE_SHIFT) ||
+	    direct_offset(w, way->va) == first << PAGE_SHIFT)
+		return 0;
+	if (w->filled < w->max)
+		w->out[w->filled++] = (struct at_alias){
+			.va = way->va + (page << PAGE_SHIFT),
+			.pte_gpa = pte_gpa,
+			.pte = pte,
+			.level = way->level,
+			.user = way->user,
+			.exec = way->exec,
+		};
+	return 1;
+}
+
+static size_t walk_table(struct walk *w, uint64_t pfn, const struct way *to);
+
+static size_t walk_entry(struct walk *w, const struct way *way, uint64_t pte_gpa, uint64_t pte)
+{
+	struct way below = {.va = way->va, .user = way->user, .exec = way->exec};
+	enum pte_kind kind = pte_kind(pte, way->level);
+
+	if (kind == PTE_LEAF)
+		return walk_leaf(w, way, pte_gpa, pte);
+	if (kind != PTE_TABLE)
+		return 0;
+	below.level = way->level - 1;
+	return walk_table(w, pte_pfn(pte, way->level, kind), &below);
+}
+
+/* Only writable paths lead here. */
+static size_t walk_table(struct walk *w, uint64_t pfn, const struct way *to)
+{
+	const uint64_t *entries = frame_entries(w->at, pfn);
+	bool direct = direct_offset(w, to->va) != UINT64_MAX;
+	uint64_t key = pfn << 3 | to->level;
+	uint64_t seen = direct ? 0 : map_get(&w->seen, key);
+	size_t found = 0;
+
+	if (!entries)
+		return 0;
+	if (seen && (seen == 1 || w->filled == w->max))
+		return seen - 1;
+	for (unsigned i = 0; i < PT_ENTRIES; i++) {
+		uint64_t pte = pte_load(&entries[i]);
+		struct way way = {
+			.va = va_canonical(to->va + ((uint64_t)i << pte_shift(to->level))),
+			.level = to->level,
+			.user = to->user && (pte & PTE_US),
+			.exec = to->exec && !(pte & PTE_NX),
+		};
+
+		if ((pte & PTE_P) && (pte & PTE_RW))
+			found += walk_entry(w, &way, (pfn << PAGE_SHIFT) + i * sizeof(pte), pte);
+	}
+	if (!direct)
+		map_put(&w->seen, key, 1 + found);
+	return found;
+}
+
+size_t at_oracle(const struct alias_tracker *at, uint64_t pfn, struct at_alias *out, size_t max)
+{
+	struct walk w = {.at = at, .pfn = pfn, .out = out, .max = max};
+	struct way root = {.level = PT_LEVELS, .user = true, .exec = true};
+	size_t found = 0;
+
+	if (pfn >= at->config.frames)
+		return 0;
+	for (size_t i = 0; i < at->nr_roots; i++)
+		found += walk_table(&w, at->roots[i], &root);
+	map_clear(&w.seen);
+	return found;
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Entries of x86-64 page tables with four levels. Intel SDM vol. 3A, 4.5 "4-level paging", table
+ * 4-14 and those after it; MAXPHYADDR is taken as 52, its maximum, so that no address bit is
+ * reserved.
+ */
+#ifndef PTE_H
+#define PTE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PTE_P  (1ull << 0)
+#define PTE_RW (1ull << 1)
+#define PTE_US (1ull << 2)
+#define PTE_A  (1ull << 5)
+#define PTE_D  (1ull << 6)
+#define PTE_PS (1ull << 7) /* L2, L3: a large leaf; L4: reserved; L1: PAT */
+#define PTE_NX (1ull << 63)
+
+#define PTE_ADDR      0x000ffffffffff000ull
+#define PTE_LARGE_PAT (1ull << 12) /* of large leaves: no part of the address */
+
+#define PT_ENTRIES 512u
+#define PT_LEVELS  4u
+#define PAGE_SHIFT 12u
+
+/* What tells the frames an entry gives access to, and how: all that can change the reverse map. */
+#define PTE_MEANING (PTE_P | PTE_RW | PTE_PS | PTE_ADDR)
+/* What the processor itself writes. */
+#define PTE_NOISE (PTE_A | PTE_D)
+
+enum pte_kind {
+	PTE_NONE,  /* not present: whatever else it holds means nothing */
+	PTE_LEAF,  /* maps memory */
+	PTE_TABLE, /* points to a table one level below */
+	PTE_BAD,   /* reserved bits are set: the processor faults */
+};
+
+/* Bits of a virtual address that an entry of this level leaves open: 12, 21, 30, 39. */
+static inline unsigned pte_shift(unsigned level)
+{
+	return PAGE_SHIFT + 9 * (level - 1);
+}
+
+static inline enum pte_kind pte_kind(uint64_t pte, unsigned level)
+{
+	if (!(pte & PTE_P))
+		return PTE_NONE;
+	if (level == 1)
+		return PTE_LEAF;
+	if (!(pte & PTE_PS))
+		return PTE_TABLE;
+	if (level == PT_LEVELS)
+		return PTE_BAD;
+	uint64_t below = (1ull << pte_shift(level)) - 1;
+
+	return pte & PTE_ADDR & ~PTE_LARGE_PAT & below ? PTE_BAD : PTE_LEAF;
+}
+
+/* The frame an entry points to; of a large leaf the first of those it spans. */
+static inline uint64_t pte_pfn(uint64_t pte, unsigned level, enum pte_kind kind)
+{
+	uint64_t address = pte & PTE_ADDR;
+
+	if (kind == PTE_LEAF && level > 1)
+		address &= ~PTE_LARGE_PAT;
+	return address >> PAGE_SHIFT;
+}
+
+/* The virtual address at which the half of an L4 index begins is sign-extended from bit 47. */
+static inline uint64_t va_canonical(uint64_t va)
+{
+	return (uint64_t)((int64_t)(va << 16) >> 16);
+}
+
+/* Loads one entry that its owner may change at any time: once, whole, in no particular order. */
+static inline uint64_t pte_load(const uint64_t *entry)
+{
+	return __atomic_load_n(entry, __ATOMIC_RELAXED);
+}
+
+#endif

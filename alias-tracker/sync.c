@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Hot tables are compared at every sync. A table that stayed quiet for long enough is armed and
+ * cold: it is left alone until it is woken.
+ */
+#include <string.h>
+
+#include "internal.h"
+
+#define PATIENCE_MAX (1u << 16)
+
+static bool can_arm(const struct alias_tracker *at)
+{
+	return at->config.mode == AT_CHANGES && at->ops.arm;
+}
+
+static void hot_insert(struct alias_tracker *at, struct table *table)
+{
+	/* At the head, where a running sync doesn't come by any more. */
+	TAILQ_INSERT_HEAD(&at->hot[table->level - 1], table, hot);
+	at->nr_hot++;
+}
+
+static void hot_remove(struct alias_tracker *at, struct table *table)
+{
+	if (at->next_hot == table)
+		at->next_hot = TAILQ_NEXT(table, hot);
+	TAILQ_REMOVE(&at->hot[table->level - 1], table, hot);
+	at->nr_hot--;
+}
+
+void table_heat(struct alias_tracker *at, struct table *table)
+{
+	table->quiet_since = at->syncs;
+	table->patience = at->config.quiet_syncs;
+	hot_insert(at, table);
+}
+
+void table_forget(struct alias_tracker *at, struct table *table)
+{
+	if (table->armed)
+		at->ops.disarm(at->config.ctx, table->pfn);
+	else
+		hot_remove(at, table);
+}
+
+static void more_patience(struct table *table)
+{
+	table->patience = table->patience < PATIENCE_MAX / 2 ? table->patience * 2 : PATIENCE_MAX;
+}
+
+/* --- comparing -------------------------------------------------------------------------------- */
+
+/* Brings the copy and the graph up to date with the table. False if out of memory; entries that
+ * could not be followed keep their old value, so that they differ again next time. */
+static bool table_compare(struct alias_tracker *at, struct table *table, bool *changed)
+{
+	const uint64_t *entries = frame_entries(at, table->pfn);
+	uint64_t nr_changed = 0;
+	bool ok = true;
+
+	*changed = false;
+	if (!entries)
+		return false; /* memory that was there is gone: nothing can be said */
+	at->tables_compared++;
+	if (!memcmp(entries, table->copy, sizeof(table->copy)))
+		return true;
+	for (unsigned i = 0; i < PT_ENTRIES; i++) {
+		uint64_t pte = pte_load(&entries[i]);
+		uint64_t difference = pte ^ table->copy[i];
+
+		if (!difference)
+			continue;
+		if (!table_update(at, table, i, pte))
+			ok = false;
+		else if (difference & ~PTE_NOISE)
+			nr_changed++;
+	}
+	if (!nr_changed)
+		return ok;
+	*changed = true;
+	at->tables_changed++;
+	at->entries_changed += nr_changed;
+	TAILQ_REMOVE(&at->by_change, table, by_change);
+	TAILQ_INSERT_HEAD(&at->by_change, table, by_change);
+	table->quiet_since = at->syncs;
+	table->patience = at->config.quiet_syncs;
+	return ok;
+}
+
+/* Arms a quiet table, and compares it *after* that: what was written until then is seen here, what
+ * is written later wakes it. */
+static bool table_cool(struct alias_tracker *at, struct table *table)
+{
+	bool changed;
+
+	if (!at->ops.arm(at->config.ctx, table->pfn)) {
+		table->quiet_since = at->syncs;
+		more_patience(table);
+		return true;
+	}
+	hot_remove(at, table);
+	table->armed = true;
+	at->arms++;
+	if (table_compare(at, table, &changed))
+		return true;
+	at->ops.disarm(at->config.ctx, table->pfn);
+	table->armed = false;
+	hot_insert(at, table);
+	return false;
+}
+
+static bool table_sync(struct alias_tracker *at, struct table *table)
+{
+	bool changed;
+	bool woken = table->woken;
+
+	table->woken = false;
+	if (!table_compare(at, table, &changed))
+		return false;
+	if (changed)
+		return true;
+	if (woken)
+		more_patience(table);
+	else if (can_arm(at) && at->syncs - table->quiet_since >= table->patience)
+		return table_cool(at, table);
+	return true;
+}
+
+/* --- waking ----------------------------------------------------------------------------------- */
+
+static void table_wake(struct alias_tracker *at, uint64_t pfn)
+{
+	struct table *table = table_find(at, pfn);
+
+	if (!table || !table->armed)
+		return;
+	table->armed = false;
+	table->woken = true;
+	table->quiet_since = at->syncs - 1;
+	hot_insert(at, table);
+	at->wakes++;
+}
+
+static void wake_all(struct alias_tracker *at)
+{
+	uint64_t pfns[64];
+	size_t max = sizeof(pfns) / sizeof(pfns[0]), n;
+
+	do {
+		n = at->ops.woken(at->config.ctx, pfns, max);
+		for (size_t i = 0; i < n; i++)
+			table_wake(at, pfns[i]);
+	} while (n == max);
+}
+
+bool at_sync(struct alias_tracker *at)
+{
+	bool ok = true;
+
+	at->syncs++;
+	if (can_arm(at))
+		wake_all(at);
+	/* From the top, so that what has been unlinked is gone before it is looked at. A table that
+	 * is new in this sync has just been read. */
+	for (unsigned level = PT_LEVELS; level >= 1; level--) {
+		struct table *table = TAILQ_FIRST(&at->hot[level - 1]);
+
+		for (; table; table = at->next_hot) {
+			at->next_hot = TAILQ_NEXT(table, hot);
+			if (table->quiet_since != at->syncs && !table_sync(at, table))
+				ok = false;
+		}
+	}
+	suspects_report(at);
+	limbo_settle(at);
+	at->failed = !ok;
+	return ok;
+}
