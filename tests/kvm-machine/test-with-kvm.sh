@@ -1,0 +1,249 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# test-with-kvm.sh [BUILD]: tests with-kvm and the emulated machine in the build folder (default
+# build). One line a check, and their count at the end; exit status 1 if any failed.
+set -u
+
+build=$(realpath "${1:-build}")
+with_kvm=$build/with-kvm
+passed=0 failed=0
+
+# All temporary files of with-kvm lie below $TMPDIR, and so below the command line of each of its
+# processes: what it leaves behind can be told from the runs of others.
+work=$(mktemp -d)
+mine=$build/test-with-kvm.$$
+mkdir -p "$work/tmp" "$mine"
+export TMPDIR=$work/tmp
+trap 'rm -rf "$work" "$mine"' EXIT
+
+ok() { # NAME CONDITION...
+	local name=$1
+	shift
+	if "$@"; then
+		passed=$((passed + 1))
+		echo "ok $((passed + failed)) - $name"
+	else
+		failed=$((failed + 1))
+		echo "not ok $((passed + failed)) - $name"
+		echo "# false: $*"
+	fi
+}
+
+same() { # EXPECTED ACTUAL
+	[ "$1" = "$2" ]
+}
+
+has() { # TEXT FILE
+	grep -qF -- "$1" "$2"
+}
+
+nothing_left() {
+	! pgrep -f -- "$TMPDIR/with-kvm" >"$work/left" && [ -z "$(ls -A "$TMPDIR")" ]
+}
+
+# Runs a command in the machine; its streams are in $work/stdout and $work/stderr then.
+machine() {
+	"$with_kvm" --emulated "$@" >"$work/stdout" 2>"$work/stderr"
+}
+
+compile_probe() {
+	cat >"$mine/probe.c" <<-'END'
+		#include <fcntl.h>
+		#include <linux/kvm.h>
+		#include <stdio.h>
+		#include <sys/ioctl.h>
+		int main(void)
+		{
+			int kvm = open("/dev/kvm", O_RDWR);
+			printf("version %d\n", ioctl(kvm, KVM_GET_API_VERSION, 0));
+			return ioctl(kvm, KVM_CREATE_VM, 0) < 0;
+		}
+	END
+	cc -o "$mine/probe" "$mine/probe.c" || exit 1
+}
+
+test_kvm() {
+	local npt
+	for npt in 1 0; do
+		machine --npt $npt sh -c "${mine#"$PWD"/}/probe && cat /sys/module/kvm_amd/parameters/npt" \
+			</dev/null
+		ok "a VM can be made, npt=$npt: status" same 0 $?
+		ok "a VM can be made, npt=$npt: output" same "version 12 $([ $npt = 1 ] && echo Y || echo N)" \
+			"$(xargs <"$work/stdout")"
+	done
+}
+
+test_paths() {
+	(cd "$mine" && machine ./probe </dev/null)
+	ok "the command is found from any current folder" same 0 $?
+}
+
+test_streams() {
+	head -c 1048576 /dev/urandom >"$work/random"
+	machine sh -c 'cat; echo "two  words" >&2; exit 3' <"$work/random"
+	ok "the exit status is passed" same 3 $?
+	ok "1 MiB of random bytes comes back from stdin over stdout" cmp "$work/random" "$work/stdout"
+	ok "stderr is kept apart" same "two  words" "$(cat "$work/stderr")"
+	"$with_kvm" --emulated sh -c 'for i in 1 2 3; do echo out $i; echo error $i >&2; done' \
+		>"$work/both" 2>&1 </dev/null
+	ok "stdout and stderr in one file keep their order" same \
+		"out 1 error 1 out 2 error 2 out 3 error 3" "$(xargs <"$work/both")"
+}
+
+test_statuses() {
+	machine sh -c 'kill -SEGV $$' </dev/null
+	ok "a command ended by SIGSEGV gives 139" same 139 $?
+	machine no-such-command </dev/null
+	ok "a command that is not there gives 127" same 127 $?
+	ok "and is named" has no-such-command "$work/stderr"
+	machine --timeout x true
+	ok "a bad option value gives 64" same 64 $?
+	machine --no-such-option true
+	ok "an unknown option gives 64" same 64 $?
+	machine
+	ok "no command gives 64" same 64 $?
+	machine --help
+	ok "--help gives 0" same 0 $?
+}
+
+test_missing() {
+	mkdir "$work/bin" "$work/build"
+	ln -s /usr/bin/* "$work/bin"
+	rm -f "$work/bin/qemu-system-x86_64"
+	(PATH=$work/bin machine true)
+	ok "no QEMU gives 69" same 69 $?
+	ok "and the cure" has "apt-get install qemu-system-x86" "$work/stderr"
+	cp "$with_kvm" "$work/build"
+	"$work/build/with-kvm" --emulated true 2>"$work/stderr"
+	ok "no kernel gives 69" same 69 $?
+	ok "and the cure" has "make kvm-machine" "$work/stderr"
+}
+
+test_carried() {
+	printf '#!/usr/bin/env bash\nset -- *.txt; echo "${BASH_VERSION:+bash} $* $VMM_X:${OTHER:-none}"\n' \
+		>"$work/script"
+	chmod +x "$work/script"
+	: >"$work/a file.txt"
+	(cd "$work" && VMM_X='1 2' OTHER=3 machine --with 'a file.txt' ./script </dev/null)
+	ok "--with, VMM_ variables and a script's interpreter are carried" same \
+		"bash a file.txt 1 2:none" "$(cat "$work/stdout")"
+}
+
+test_out() {
+	local out=$mine/out
+	mkdir "$out"
+	: >"$out/old"
+	machine --out "$out" sh -c 'cd $0 && mkdir sub && cp /bin/busybox sub && ls -A' "$out" </dev/null
+	ok "the output folder starts empty" same sub "$(cat "$work/stdout")"
+	ok "what is in it comes back" cmp "$(type -P busybox)" "$out/sub/busybox"
+	ok "beside what is there" [ -e "$out/old" ]
+}
+
+test_timeout() {
+	machine --timeout 12 --out "$mine/partial" sh -c 'echo begun >$0/file; exec sleep 1000' \
+		"$mine/partial" </dev/null
+	ok "the time limit gives 124" same 124 $?
+	ok "what was in the output folder comes back" same begun "$(cat "$mine/partial/file")"
+	ok "nothing is left of it" nothing_left
+}
+
+# Starts a command that waits, sends the signal $1 to with-kvm once it does so, and gives its status.
+interrupt() {
+	mkfifo "$work/begun"
+	env --default-signal=INT "$with_kvm" --emulated sh -c 'echo begun; sleep 1000; :' \
+		>"$work/begun" 2>"$work/stderr" </dev/null &
+	read -r _ <"$work/begun"
+	kill -"$1" $!
+	wait $! 2>/dev/null
+	local status=$?
+	rm "$work/begun"
+	return $status
+}
+
+test_signals() {
+	interrupt INT
+	ok "SIGINT ends it with 130" same 130 $?
+	ok "nothing is left after SIGINT" nothing_left
+	interrupt TERM
+	ok "SIGTERM ends it with 143" same 143 $?
+	ok "nothing is left after SIGTERM" nothing_left
+	interrupt KILL
+	ok "SIGKILL ends it with 137" same 137 $?
+	while pgrep -f -- "$TMPDIR/with-kvm" >/dev/null; do # it dies with us, but not at the same instant
+		sleep 0.1
+	done
+	rm -rf "$TMPDIR"/*
+	"$with_kvm" --emulated yes </dev/null 2>"$work/stderr" | head -n 2 >"$work/stdout"
+	ok "a reader that goes away ends it" same 141 "${PIPESTATUS[0]}"
+	ok "nothing is left after that" nothing_left
+}
+
+test_terminal() {
+	cat >"$work/on-terminal" <<-END
+		stty -g >$work/before
+		$with_kvm --emulated cat
+		stty -g >$work/after
+	END
+	printf 'typed\n\004' | script -qec "bash $work/on-terminal" /dev/null >"$work/stdout"
+	ok "a terminal's lines and end of file arrive" has typed "$work/stdout"
+	ok "a terminal is left as it was" cmp "$work/before" "$work/after"
+}
+
+test_panic() {
+	machine sh -c 'echo before; echo c >/proc/sysrq-trigger; sleep 1000' </dev/null
+	ok "a kernel panic gives 70" same 70 $?
+	ok "what came before it is not lost" same before "$(cat "$work/stdout")"
+	local console
+	console=$(sed -n 's/.*console is kept in \([^ ,]*\),.*/\1/p' "$work/stderr")
+	ok "the console is kept" has "Kernel panic" "$console"
+	rm -f -- "$console"
+}
+
+test_count() {
+	local run
+	for run in 1 2; do
+		printf 'some input' |
+			"$with_kvm" --count sh -c 'cat; $0; cat /proc/stat /proc/timer_list' "$mine/probe" \
+				>"$work/count$run"
+	done
+	ok "--count passes stdin" has "some inputversion 12" "$work/count1"
+	ok "two runs with --count print the same, to the nanosecond" cmp "$work/count1" "$work/count2"
+}
+
+test_parallel() {
+	"$with_kvm" --emulated sh -c 'cat; sleep 1; cat /proc/sys/kernel/hostname' \
+		<<<one >"$work/one" 2>&1 &
+	machine cat <<<two
+	wait $!
+	ok "two machines run at the same time" same "one kvm-machine two" \
+		"$(cat "$work/one" "$work/stdout" | xargs)"
+}
+
+# Inside the machine there is a /dev/kvm and no QEMU, so only a direct run can succeed.
+test_direct() {
+	local tools=() tool
+	for tool in bash getopt realpath timeout; do
+		tools+=(--with "$(type -P $tool)")
+	done
+	machine "${tools[@]}" "$with_kvm" --timeout 20 sh -c 'exit 5' </dev/null
+	ok "a usable /dev/kvm is used directly" same 5 $?
+}
+
+compile_probe
+test_kvm
+test_paths
+test_streams
+test_statuses
+test_missing
+test_carried
+test_out
+test_timeout
+test_signals
+test_terminal
+test_panic
+test_count
+test_parallel
+test_direct
+echo "1..$((passed + failed))"
+echo "$passed passed, $failed failed"
+[ $failed -eq 0 ]
