@@ -9,35 +9,56 @@
 #include "alias_abi.h"
 #include "bus.h"
 #include "memory.h"
+#include "nobody.h"
 #include "options.h"
 #include "vcpu.h"
 #include "world.h"
 
+struct console;
 struct pin;
 struct virtio_blk;
 struct uart;
 
 #define DOORBELL_PORT 0xa11a
 #define POWEROFF_PORT 0xa11e
-#define UPCALL_VECTOR 20 /* #VE: an exception without error code that KVM never raises by itself   \
-			  */
+#define UPCALL_VECTOR                                                                              \
+	20 /* #VE: an exception without error code that KVM never raises by itself                 \
+	    */
 
-#define START_INFO_GPA 0x6000ull
-#define FDT_GPA        0x10000ull
-#define FDT_MAX_SIZE   0x10000ull
-#define SHARED_GPA     0x40000ull /* alias_common_page, then an alias_vcpu_page for each vCPU */
+#define START_INFO_GPA  0x6000ull
+#define START_INFO_SIZE 0x2000ull
+#define FDT_GPA         0x10000ull
+#define FDT_MAX_SIZE    0x10000ull
+#define SHARED_GPA      0x40000ull /* alias_common_page, then an alias_vcpu_page for each vCPU */
+
+#define IOAPIC_GPA    0xfec00000ull
+#define VIRTIO_GPA    0xd0000000ull /* of the first disk */
+#define VIRTIO_STRIDE 0x1000ull
+#define VIRTIO_GSI    5 /* of the first disk */
+
+/* From the first KVM_RUN to the first character on the console; `exits` is its last member to be
+ * written (release), 0 while there was none. */
+struct first_char {
+	uint64_t start_tsc, start_ns;
+	uint64_t tsc, ns;
+	_Atomic uint64_t exits; /* returns of KVM_RUN, all vCPUs together */
+};
 
 struct machine {
 	const struct options *opt;
 	int kvm_fd;
 	int vm_fd;
 	struct memory mem;
+	bool tsc_deadline; /* KVM gives local APICs a TSC deadline timer */
 	struct bus pio;
 	struct bus mmio;
 	struct world world;
 	unsigned nr_vcpus;
 	struct vcpu *vcpus;
+	struct console *console;
 	struct uart *uart;
+	struct nobody nobody;
+	struct first_char first_char;
 	struct virtio_blk *blk[OPTIONS_MAX_DISKS];
 	struct pin *pin;
 	/* How it ended: the first to write a status >= 0 wins (compare and swap from -1), then
@@ -46,8 +67,22 @@ struct machine {
 	int stop_fd; /* eventfd */
 };
 
+struct image;
+
+/* Sets the machine up to where its vCPUs can be started, with the image loaded. Returns 0, or a
+ * status of status.h after saying why. machine_free() after either. */
+int machine_init(struct machine *machine, const struct options *opt, const struct image *image);
+/* Starts the vCPUs. Returns 0, or a status of status.h after saying why. */
+int machine_start(struct machine *machine);
+/* Ends vCPUs and disks: nothing touches guest memory any more. machine_stop() came before. */
+void machine_join(struct machine *machine);
+void machine_free(struct machine *machine);
+
 /* Ends the machine with this status, from any thread; the first call counts. */
 void machine_stop(struct machine *machine, int status);
 bool machine_stopping(const struct machine *machine);
+
+/* The guest writes to the console for the first time. A vCPU's thread, once. */
+void machine_first_char(struct machine *machine);
 
 #endif

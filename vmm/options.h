@@ -9,6 +9,12 @@
 #define OPTIONS_MAX_DISKS 8
 #define OPTIONS_MAX_CPUS  64
 
+/* Guest memory; the name of each is what --help says. */
+#define OPTIONS_MIN_MEM      (4ull << 20)
+#define OPTIONS_MIN_MEM_NAME "4M"
+#define OPTIONS_MAX_MEM      (512ull << 30)
+#define OPTIONS_MAX_MEM_NAME "512G"
+
 enum flush_strategy { FLUSH_NONE, FLUSH_EAGER, FLUSH_TRAP, FLUSH_TRAP_RANGE };
 enum track_source { TRACK_DIRTY, TRACK_SCAN };
 enum on_violation { VIOLATION_REPORT, VIOLATION_STOP };
@@ -40,6 +46,13 @@ struct options {
 /* Parses, or ends the process with VMM_EX_USAGE and one sentence (--help and -V with 0). */
 void options_parse(struct options *opt, int argc, char **argv);
 void options_free(struct options *opt);
+
+/* A decimal number from min to max and nothing else. */
+bool parse_uint(const char *text, uint64_t min, uint64_t max, uint64_t *out);
+/* Bytes: a decimal number with K, M, G or T (powers of 1024), or of MiB when bare. False if it is
+ * anything else or does not fit. */
+bool parse_size(const char *text, uint64_t *out);
+
 const char *flush_name(enum flush_strategy flush);
 const char *track_name(enum track_source track);
 

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+#include "events.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+#include "console.h"
+#include "input.h"
+#include "machine.h"
+#include "say.h"
+#include "status.h"
+#include "uart.h"
+
+static void do_nothing(int signal)
+{
+	(void)signal;
+}
+
+int events_block_signals(void)
+{
+	static const int ending[] = {SIGINT, SIGTERM, SIGHUP};
+	struct sigaction kick = {.sa_handler = do_nothing}, old;
+	sigset_t set;
+	int fd;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigaction(VCPU_KICK_SIGNAL, &kick, NULL);
+	sigemptyset(&set);
+	sigaddset(&set, SIGCONT);
+	/* What our parent had us ignore (nohup) stays ignored: a signalfd would see it. */
+	for (size_t i = 0; i < sizeof(ending) / sizeof(ending[0]); i++)
+		if (sigaction(ending[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+			sigaddset(&set, ending[i]);
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd < 0)
+		return say_errno("signalfd");
+	sigaddset(&set, VCPU_KICK_SIGNAL);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	return fd;
+}
+
+static void take_signal(struct machine *machine, struct input *input, int signal_fd)
+{
+	struct signalfd_siginfo info;
+
+	while (read(signal_fd, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGCONT) {
+			input_continued(input);
+			continue;
+		}
+		say("ended by SIG%s", sigabbrev_np(info.ssi_signo));
+		machine_stop(machine, 128 + info.ssi_signo);
+	}
+}
+
+static int create_timeout(unsigned seconds)
+{
+	struct itimerspec at = {.it_value = {.tv_sec = seconds}};
+	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+
+	if (fd < 0 || timerfd_settime(fd, 0, &at, NULL) < 0) {
+		int err = say_errno("timerfd");
+
+		if (fd >= 0)
+			close(fd);
+		return err;
+	}
+	return fd;
+}
+
+enum source { STOP, SIGNAL, TIMEOUT, CONSOLE, ROOM, INPUT, NR_SOURCES };
+
+static void serve_once(struct machine *machine, struct input *input, struct pollfd *fds)
+{
+	uint64_t count;
+
+	if (fds[SIGNAL].revents)
+		take_signal(machine, input, fds[SIGNAL].fd);
+	if (fds[TIMEOUT].revents) {
+		say("ended: the time limit of %u s has passed", machine->opt->timeout);
+		machine_stop(machine, VMM_EX_TIMEOUT);
+	}
+	if (fds[CONSOLE].revents)
+		console_tick(machine->console);
+	if (fds[ROOM].revents && read(fds[ROOM].fd, &count, sizeof(count)) > 0)
+		input_room(input);
+	if (fds[INPUT].revents && input_read(input) == INPUT_QUIT) {
+		say("ended from the console");
+		machine_stop(machine, VMM_EX_QUIT);
+	}
+}
+
+int events_serve(struct machine *machine, int signal_fd)
+{
+	struct pollfd fds[NR_SOURCES] = {
+		[STOP] = {.fd = machine->stop_fd, .events = POLLIN},
+		[SIGNAL] = {.fd = signal_fd, .events = POLLIN},
+		[TIMEOUT] = {.fd = -1, .events = POLLIN},
+		[CONSOLE] = {.fd = console_timer_fd(machine->console), .events = POLLIN},
+		[ROOM] = {.fd = uart_room_fd(machine->uart), .events = POLLIN},
+		[INPUT] = {.events = POLLIN},
+	};
+	struct input input;
+	int err = 0;
+
+	if (machine->opt->timeout > 0) {
+		fds[TIMEOUT].fd = create_timeout(machine->opt->timeout);
+		if (fds[TIMEOUT].fd < 0)
+			return fds[TIMEOUT].fd;
+	}
+	input_init(&input, machine->uart);
+	while (!machine_stopping(machine) && !err) {
+		/* poll, unlike epoll, takes regular files too. */
+		fds[INPUT].fd = input_wanted(&input) ? STDIN_FILENO : -1;
+		if (poll(fds, NR_SOURCES, -1) >= 0)
+			serve_once(machine, &input, fds);
+		else if (errno != EINTR)
+			err = say_errno("poll");
+	}
+	if (fds[TIMEOUT].fd >= 0)
+		close(fds[TIMEOUT].fd);
+	return err;
+}

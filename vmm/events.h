@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* What the main thread does while the guest runs: signals, time limit, input, the end. */
+#ifndef VMM_EVENTS_H
+#define VMM_EVENTS_H
+
+struct machine;
+
+/* Blocks the signals that end a machine in order, and the kick signal, for this thread and all it
+ * will start. Returns a signalfd, or a negated errno after saying why. */
+int events_block_signals(void);
+/* Serves until the machine stops. Returns 0, or a negated errno after saying why. */
+int events_serve(struct machine *machine, int signal_fd);
+
+#endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* The flattened device tree: all that the guest learns about its machine. */
+#ifndef VMM_FDT_H
+#define VMM_FDT_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "memory.h"
+
+struct fdt_config {
+	const struct memory *mem;
+	const char *bootargs;
+	unsigned nr_vcpus;
+	unsigned nr_disks;
+	uint64_t shared_size; /* bytes from SHARED_GPA */
+};
+
+/* Writes the tree into `buffer`. Returns its size in bytes, or a negative FDT_ERR_* of libfdt. */
+int fdt_write(void *buffer, size_t size, const struct fdt_config *config);
+
+#endif

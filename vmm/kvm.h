@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* Getting at KVM: /dev/kvm, what it must offer, and a VM with its interrupt controllers. */
+#ifndef VMM_KVM_H
+#define VMM_KVM_H
+
+#include <stddef.h>
+
+/* Opens /dev/kvm. Returns the fd, or a negated errno with the sentence that names cause and cure
+ * in `why`. */
+int kvm_open_device(char *why, size_t size);
+/* The same, then checks the API version and all capabilities that a guest needs with `cpus` vCPUs.
+ * Returns the fd, or a negative number after saying why. */
+int kvm_open(unsigned cpus);
+/* A VM with PIC, IOAPIC and local APICs in the kernel. Returns its fd, or a negated errno after
+ * saying why. */
+int kvm_create_vm(int kvm_fd);
+
+#endif

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+#include "machine.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <linux/kvm.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+#include <x86intrin.h>
+#include "console.h"
+#include "cpuid.h"
+#include "fdt.h"
+#include "image.h"
+#include "kvm.h"
+#include "pin.h"
+#include "pvh.h"
+#include "say.h"
+#include "status.h"
+#include "uart.h"
+#include "virtio_blk.h"
+
+void machine_stop(struct machine *machine, int status)
+{
+	int running = -1;
+	uint64_t one = 1;
+
+	if (!atomic_compare_exchange_strong(&machine->status, &running, status))
+		return;
+	if (write(machine->stop_fd, &one, sizeof(one)) < 0)
+		say_errno("eventfd");
+}
+
+bool machine_stopping(const struct machine *machine)
+{
+	return atomic_load(&machine->status) >= 0;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+void machine_first_char(struct machine *machine)
+{
+	struct first_char *first = &machine->first_char;
+	uint64_t exits = 0;
+
+	for (unsigned i = 0; i < machine->nr_vcpus; i++)
+		exits += atomic_load_explicit(&machine->vcpus[i].runs, memory_order_relaxed);
+	first->tsc = __rdtsc() - first->start_tsc;
+	first->ns = now_ns() - first->start_ns;
+	atomic_store_explicit(&first->exits, exits, memory_order_release);
+}
+
+static uint64_t poweroff_read(void *dev, struct vcpu *vcpu, uint64_t off, unsigned len)
+{
+	(void)dev, (void)vcpu, (void)off, (void)len;
+	return UINT64_MAX;
+}
+
+static void poweroff_write(void *dev, struct vcpu *vcpu, uint64_t off, unsigned len, uint64_t value)
+{
+	struct machine *machine = dev;
+
+	(void)vcpu, (void)len;
+	if (off == 0 && value <= ALIAS_EXIT_MAX) {
+		machine_stop(machine, (int)value);
+		return;
+	}
+	say("the guest powers off with status 0x%" PRIx64 ", outside of 0 to %u", value,
+	    ALIAS_EXIT_MAX);
+	machine_stop(machine, VMM_EX_SOFTWARE);
+}
+
+static const struct bus_ops poweroff_ops = {.read = poweroff_read, .write = poweroff_write};
+
+static uint64_t shared_size(const struct machine *machine)
+{
+	return (1 + (uint64_t)machine->nr_vcpus) * ALIAS_PAGE_SIZE;
+}
+
+static int load(struct machine *machine, const struct image *image)
+{
+	struct fdt_config config = {
+		.mem = &machine->mem,
+		.bootargs = machine->opt->bootargs,
+		.nr_vcpus = machine->nr_vcpus,
+		.nr_disks = machine->opt->nr_disks,
+		.shared_size = shared_size(machine),
+	};
+	int status = image_load(image, &machine->mem);
+	int size;
+
+	if (status)
+		return status;
+	size = fdt_write(memory_ptr(&machine->mem, FDT_GPA, FDT_MAX_SIZE), FDT_MAX_SIZE, &config);
+	if (size < 0) {
+		say("the device tree does not fit into %llu KiB", FDT_MAX_SIZE >> 10);
+		return VMM_EX_SOFTWARE;
+	}
+	pvh_write(&machine->mem, config.bootargs, size, config.shared_size);
+	return 0;
+}
+
+static int create_vcpus(struct machine *machine)
+{
+	struct kvm_cpuid2 *cpuid = cpuid_supported(machine->kvm_fd);
+	int err = cpuid ? 0 : -ENOMEM;
+
+	machine->tsc_deadline =
+		ioctl(machine->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_TSC_DEADLINE_TIMER) > 0;
+	for (unsigned i = 0; !err && i < machine->nr_vcpus; i++)
+		err = vcpu_create(&machine->vcpus[i], machine, i, cpuid);
+	free(cpuid);
+	return err;
+}
+
+static int create_devices(struct machine *machine)
+{
+	struct bus_region poweroff = {
+		.base = POWEROFF_PORT, .size = 4, .ops = &poweroff_ops, .dev = machine};
+	int err = uart_create(machine);
+
+	if (!err)
+		err = bus_add(&machine->pio, &poweroff);
+	return err;
+}
+
+static int create_disks(struct machine *machine)
+{
+	for (unsigned i = 0; i < machine->opt->nr_disks; i++) {
+		int err = virtio_blk_create(machine, i, &machine->opt->disk[i],
+					    VIRTIO_GPA + i * VIRTIO_STRIDE, VIRTIO_GSI + i,
+					    &machine->blk[i]);
+
+		if (err == -ENOENT || err == -EACCES || err == -EISDIR)
+			return VMM_EX_NOINPUT;
+		if (err)
+			return VMM_EX_OSERR;
+	}
+	return 0;
+}
+
+static void set_up(struct machine *machine, const struct options *opt)
+{
+	*machine = (struct machine){
+		.opt = opt,
+		.kvm_fd = -1,
+		.vm_fd = -1,
+		.status = -1,
+		.stop_fd = -1,
+	};
+	world_init(&machine->world);
+	nobody_init(&machine->nobody, opt->verbose);
+}
+
+/* What needs no KVM, so that its errors are told wherever the program runs. */
+static int create_host_side(struct machine *machine)
+{
+	unsigned nr = machine->opt->cpus;
+
+	machine->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (machine->stop_fd < 0)
+		return say_errno("eventfd");
+	machine->vcpus = calloc(nr, sizeof(*machine->vcpus));
+	if (!machine->vcpus)
+		return say_errno("memory for vCPUs");
+	for (unsigned i = 0; i < nr; i++)
+		machine->vcpus[i].fd = -1;
+	machine->nr_vcpus = nr;
+	machine->console = console_create(machine->stop_fd);
+	return machine->console ? memory_init(&machine->mem, machine->opt->mem) : -ENOMEM;
+}
+
+int machine_init(struct machine *machine, const struct options *opt, const struct image *image)
+{
+	int status;
+
+	set_up(machine, opt);
+	if (create_host_side(machine))
+		return VMM_EX_OSERR;
+	status = load(machine, image);
+	if (status)
+		return status;
+	machine->kvm_fd = kvm_open(opt->cpus);
+	if (machine->kvm_fd < 0)
+		return VMM_EX_NOKVM;
+	machine->vm_fd = kvm_create_vm(machine->kvm_fd);
+	if (machine->vm_fd < 0 || memory_attach(&machine->mem, machine->vm_fd) ||
+	    create_vcpus(machine) || create_devices(machine) || pin_init(machine))
+		return VMM_EX_OSERR;
+	status = create_disks(machine);
+	if (!status && vcpu_set_entry(&machine->vcpus[0], image->entry, START_INFO_GPA))
+		status = VMM_EX_OSERR;
+	return status;
+}
+
+int machine_start(struct machine *machine)
+{
+	machine->first_char.start_ns = now_ns();
+	machine->first_char.start_tsc = __rdtsc();
+	for (unsigned i = 0; i < machine->nr_vcpus; i++)
+		if (vcpu_start(&machine->vcpus[i]))
+			return VMM_EX_OSERR;
+	return 0;
+}
+
+void machine_join(struct machine *machine)
+{
+	for (unsigned i = 0; i < machine->nr_vcpus; i++)
+		vcpu_join(&machine->vcpus[i]);
+}
+
+static void close_fd(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+void machine_free(struct machine *machine)
+{
+	for (unsigned i = 0; i < OPTIONS_MAX_DISKS; i++)
+		if (machine->blk[i])
+			virtio_blk_destroy(machine->blk[i]);
+	if (machine->pin)
+		pin_free(machine);
+	uart_destroy(machine);
+	for (unsigned i = 0; i < machine->nr_vcpus; i++)
+		vcpu_destroy(&machine->vcpus[i]);
+	free(machine->vcpus);
+	console_destroy(machine->console);
+	close_fd(machine->vm_fd);
+	close_fd(machine->kvm_fd);
+	memory_free(&machine->mem);
+	close_fd(machine->stop_fd);
+	world_destroy(&machine->world);
+}

@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: MIT */
+#include "options.h"
+
+#include <argp.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include "pvh.h"
+#include "say.h"
+#include "status.h"
+
+#define STRINGIFY(x) #x
+#define TO_STRING(x) STRINGIFY(x)
+
+/* Read by argp for -V and --version. */
+const char *argp_program_version = "vmm " TO_STRING(VMM_VERSION);
+
+static const char *const flush_names[] = {
+	[FLUSH_NONE] = "none",
+	[FLUSH_EAGER] = "eager",
+	[FLUSH_TRAP] = "trap",
+	[FLUSH_TRAP_RANGE] = "trap-range",
+	NULL,
+};
+static const char *const track_names[] = {[TRACK_DIRTY] = "dirty", [TRACK_SCAN] = "scan", NULL};
+static const char *const violation_names[] = {
+	[VIOLATION_REPORT] = "report", [VIOLATION_STOP] = "stop", NULL};
+static const char *const proof_names[] = {[PROOF_GUEST] = "guest", [PROOF_HOST] = "host", NULL};
+
+enum long_only {
+	KEY_ON_VIOLATION = 256,
+	KEY_FLUSH_PROOF,
+	KEY_TIMEOUT,
+	KEY_VERIFY,
+	KEY_PROBE,
+	KEY_JSON,
+};
+
+static const struct argp_option argp_options[] = {
+	{"cpus", 'c', "N", 0, "Number of vCPUs, 1 to " TO_STRING(OPTIONS_MAX_CPUS) " (default 1)",
+	 0},
+	{"mem", 'm', "SIZE", 0,
+	 "Guest memory with suffix K, M, G or T; a bare number is MiB (default 64M, at "
+	 "least " OPTIONS_MIN_MEM_NAME ", at most " OPTIONS_MAX_MEM_NAME ")",
+	 0},
+	{"disk", 'd', "FILE[,ro]", 0,
+	 "Give the guest FILE as a virtio block device, read-only with ,ro; may be repeated, up "
+	 "to " TO_STRING(OPTIONS_MAX_DISKS) " times",
+	 0},
+	{"flush", 'f', "STRATEGY", 0,
+	 "How the guest keeps stale aliases off page tables: none, eager, trap (default), "
+	 "trap-range",
+	 0},
+	{"track", 't', "SOURCE", 0,
+	 "Whence the host learns of changed page tables: dirty (default), scan", 0},
+	{"stats", 's', "FILE", 0, "Write statistics as JSON to FILE at exit; - is standard output",
+	 0},
+	{"on-violation", KEY_ON_VIOLATION, "ACTION", 0,
+	 "When a granted page table becomes writable by an alias: report (default), stop", 0},
+	{"flush-proof", KEY_FLUSH_PROOF, "WHOSE", 0,
+	 "Whose word counts that a TLB was flushed: guest (default), host", 0},
+	{"timeout", KEY_TIMEOUT, "SEC", 0, "End the guest after SEC seconds", 0},
+	{"verify", KEY_VERIFY, NULL, 0,
+	 "After every pin walk all page tables as a second opinion (slow)", 0},
+	{"verbose", 'v', NULL, 0, "Tell the host's side of the story on standard error", 0},
+	{"probe", KEY_PROBE, NULL, 0, "Print what KVM of this host offers, and end", 0},
+	{"json", KEY_JSON, NULL, 0, "With --probe: print JSON", 0},
+	{NULL, 0, NULL, 0, NULL, 0},
+};
+
+static const char argp_doc[] =
+	"Boots GUEST, an ELF image with a PVH entry, under KVM and checks its page tables for "
+	"stale aliases. GUEST ARGUMENTS become the guest's command line.\v"
+	"On a terminal, Ctrl-A x ends the guest and Ctrl-A Ctrl-A sends one Ctrl-A.\n\n"
+	"Exit status:\n"
+	"  0..63  the guest's own\n"
+	"  64     wrong command line\n"
+	"  65     GUEST is not an image that can be booted\n"
+	"  66     a file does not exist or can't be read\n"
+	"  69     no usable KVM\n"
+	"  70     internal error, or an exit that can't be handled\n"
+	"  71     a system call failed\n"
+	"  74     the statistics could not be written\n"
+	"  75     --timeout passed\n"
+	"  80     triple fault, or shutdown without a status\n"
+	"  81     violation with --on-violation stop\n"
+	"  82     ended by Ctrl-A x\n"
+	"  128+N  ended by signal N (SIGHUP, SIGINT, SIGTERM)";
+
+bool parse_uint(const char *text, uint64_t min, uint64_t max, uint64_t *out)
+{
+	char *end;
+
+	if (*text < '0' || *text > '9')
+		return false;
+	errno = 0;
+	*out = strtoull(text, &end, 10);
+	return !errno && !*end && *out >= min && *out <= max;
+}
+
+bool parse_size(const char *text, uint64_t *out)
+{
+	static const char suffixes[] = "KMGT";
+	unsigned shift = 20;
+	uint64_t value;
+	char *end;
+
+	if (*text < '0' || *text > '9')
+		return false;
+	errno = 0;
+	value = strtoull(text, &end, 10);
+	if (errno)
+		return false;
+	if (*end) {
+		const char *suffix = strchr(suffixes, *end);
+
+		if (!suffix || end[1])
+			return false;
+		shift = 10 * (unsigned)(suffix - suffixes + 1);
+	}
+	if (value > UINT64_MAX >> shift)
+		return false;
+	*out = value << shift;
+	return true;
+}
+
+/* The index of `text` in a list that ends with NULL; else argp_error() with all the names. */
+static unsigned choose(struct argp_state *state, const char *option, const char *text,
+		       const char *const *names)
+{
+	char all[128] = "";
+
+	for (unsigned i = 0; names[i]; i++) {
+		if (!strcmp(text, names[i]))
+			return i;
+		strcat(strcat(all, i ? ", " : ""), names[i]);
+	}
+	argp_error(state, "--%s is one of %s, not \"%s\"", option, all, text);
+	exit(VMM_EX_USAGE);
+}
+
+static void set_mem(struct options *opt, struct argp_state *state, const char *text)
+{
+	if (!parse_size(text, &opt->mem))
+		argp_error(state,
+			   "--mem takes a number with K, M, G or T, or of MiB without, not \"%s\"",
+			   text);
+	if (opt->mem < OPTIONS_MIN_MEM || opt->mem > OPTIONS_MAX_MEM || opt->mem % 4096)
+		argp_error(state,
+			   "--mem %s: guest memory is a multiple of 4 KiB "
+			   "from " OPTIONS_MIN_MEM_NAME " to " OPTIONS_MAX_MEM_NAME,
+			   text);
+}
+
+static void add_disk(struct options *opt, struct argp_state *state, char *text)
+{
+	struct disk_option *disk = &opt->disk[opt->nr_disks];
+	size_t len = strlen(text);
+
+	if (opt->nr_disks == OPTIONS_MAX_DISKS)
+		argp_error(state, "at most " TO_STRING(OPTIONS_MAX_DISKS) " disks");
+	disk->readonly = len >= 3 && !strcmp(text + len - 3, ",ro");
+	if (disk->readonly)
+		text[len - 3] = '\0';
+	if (!*text)
+		argp_error(state, "--disk needs a file");
+	disk->path = text;
+	opt->nr_disks++;
+}
+
+static uint64_t number(struct argp_state *state, const char *option, const char *text, uint64_t max)
+{
+	uint64_t value;
+
+	if (!parse_uint(text, 1, max, &value))
+		argp_error(state, "--%s is a number from 1 to %llu, not \"%s\"", option,
+			   (unsigned long long)max, text);
+	return value;
+}
+
+struct input {
+	struct options *opt;
+	char **arguments; /* the guest's */
+	unsigned nr_arguments;
+};
+
+/* argp hands over first what is no option; the guest's arguments are what lies behind "--". */
+static void take_argument(struct input *input, struct argp_state *state, char *arg)
+{
+	bool quoted = state->quoted && state->next > state->quoted;
+
+	if (!input->opt->guest) {
+		input->opt->guest = arg;
+		return;
+	}
+	if (!quoted)
+		argp_error(state, "\"%s\": one GUEST only, its own arguments come after \"--\"",
+			   arg);
+	if (!input->nr_arguments)
+		input->arguments = &state->argv[state->next - 1];
+	input->nr_arguments++;
+}
+
+/* "flush=NAME" and the guest's arguments, joined by blanks. */
+static void join_bootargs(const struct input *input, struct argp_state *state)
+{
+	const char *flush = flush_names[input->opt->flush];
+	size_t len = strlen("flush=") + strlen(flush) + 1;
+	char *end;
+
+	for (unsigned i = 0; i < input->nr_arguments; i++)
+		len += strlen(input->arguments[i]) + 1;
+	if (len > PVH_CMDLINE_MAX)
+		argp_error(state, "the guest's arguments are longer than %u characters",
+			   PVH_CMDLINE_MAX - 1);
+	input->opt->bootargs = malloc(len);
+	if (!input->opt->bootargs)
+		argp_failure(state, VMM_EX_OSERR, ENOMEM, "malloc");
+	end = stpcpy(stpcpy(input->opt->bootargs, "flush="), flush);
+	for (unsigned i = 0; i < input->nr_arguments; i++)
+		end = stpcpy(stpcpy(end, " "), input->arguments[i]);
+}
+
+static void check_end(const struct input *input, struct argp_state *state)
+{
+	const struct options *opt = input->opt;
+
+	if (opt->json && !opt->probe)
+		argp_error(state, "--json goes with --probe");
+	if (opt->probe && opt->guest)
+		argp_error(state, "--probe takes no GUEST");
+	if (!opt->probe && !opt->guest)
+		argp_error(state, "which GUEST?");
+	join_bootargs(input, state);
+}
+
+static error_t parse_key(int key, char *arg, struct argp_state *state)
+{
+	struct input *input = state->input;
+	struct options *opt = input->opt;
+
+	switch (key) {
+	case 'c':
+		opt->cpus = number(state, "cpus", arg, OPTIONS_MAX_CPUS);
+		return 0;
+	case 'm':
+		set_mem(opt, state, arg);
+		return 0;
+	case 'd':
+		add_disk(opt, state, arg);
+		return 0;
+	case 'f':
+		opt->flush = choose(state, "flush", arg, flush_names);
+		return 0;
+	case 't':
+		opt->track = choose(state, "track", arg, track_names);
+		return 0;
+	case 's':
+		opt->stats = arg;
+		return 0;
+	case 'v':
+		opt->verbose = true;
+		return 0;
+	case KEY_ON_VIOLATION:
+		opt->on_violation = choose(state, "on-violation", arg, violation_names);
+		return 0;
+	case KEY_FLUSH_PROOF:
+		opt->flush_proof = choose(state, "flush-proof", arg, proof_names);
+		return 0;
+	case KEY_TIMEOUT:
+		opt->timeout = number(state, "timeout", arg, INT_MAX / 1000);
+		return 0;
+	case KEY_VERIFY:
+		opt->verify = true;
+		return 0;
+	case KEY_PROBE:
+		opt->probe = true;
+		return 0;
+	case KEY_JSON:
+		opt->json = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		take_argument(input, state, arg);
+		return 0;
+	case ARGP_KEY_END:
+		check_end(input, state);
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+void options_parse(struct options *opt, int argc, char **argv)
+{
+	static const struct argp argp = {
+		.options = argp_options,
+		.parser = parse_key,
+		.args_doc = "GUEST [-- GUEST ARGUMENTS]\n--probe [--json]",
+		.doc = argp_doc,
+	};
+	struct input input = {.opt = opt};
+	error_t err;
+
+	*opt = (struct options){
+		.cpus = 1,
+		.mem = 64ull << 20,
+		.flush = FLUSH_TRAP,
+		.track = TRACK_DIRTY,
+	};
+	argp_err_exit_status = VMM_EX_USAGE;
+	err = argp_parse(&argp, argc, argv, 0, NULL, &input);
+	if (err) {
+		say("command line: %s", strerror(err));
+		exit(VMM_EX_USAGE);
+	}
+}
+
+void options_free(struct options *opt)
+{
+	free(opt->bootargs);
+	opt->bootargs = NULL;
+}
+
+const char *flush_name(enum flush_strategy flush)
+{
+	return flush_names[flush];
+}
+
+const char *track_name(enum track_source track)
+{
+	return track_names[track];
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+#include "terminal.h"
+
+#include <signal.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <termios.h>
+#include <unistd.h>
+
+static struct termios original;
+/* Set after `original` is whole; read by signal handlers on any thread. */
+static volatile sig_atomic_t changed;
+
+void terminal_restore(void)
+{
+	if (!changed)
+		return;
+	changed = 0;
+	tcsetattr(STDIN_FILENO, TCSANOW, &original);
+}
+
+static void on_crash(int signal)
+{
+	terminal_restore();
+	/* SA_RESETHAND: it comes again, blocked until we return, and then does what it should. */
+	raise(signal);
+}
+
+static void install_handlers(void)
+{
+	static const int crashes[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+	struct sigaction action = {.sa_handler = on_crash, .sa_flags = SA_RESETHAND};
+
+	for (size_t i = 0; i < sizeof(crashes) / sizeof(crashes[0]); i++)
+		sigaction(crashes[i], &action, NULL);
+	atexit(terminal_restore);
+}
+
+bool terminal_raw(void)
+{
+	static bool installed;
+	struct termios raw;
+
+	if (!isatty(STDIN_FILENO) || tcgetpgrp(STDIN_FILENO) != getpgrp())
+		return false;
+	if (!changed && tcgetattr(STDIN_FILENO, &original) < 0)
+		return false;
+	if (!installed) {
+		install_handlers();
+		installed = true;
+	}
+	changed = 1;
+	raw = original;
+	/* Output processing stays, so that a bare newline of ours or of the guest begins a line. */
+	raw.c_iflag &=
+		~(tcflag_t)(IGNBRK | BRKINT | PARMRK | ISTRIP | INLCR | IGNCR | ICRNL | IXON);
+	raw.c_lflag &= ~(tcflag_t)(ECHO | ECHONL | ICANON | ISIG | IEXTEN);
+	raw.c_cflag = (raw.c_cflag & ~(tcflag_t)(CSIZE | PARENB)) | CS8;
+	raw.c_cc[VMIN] = 1;
+	raw.c_cc[VTIME] = 0;
+	tcsetattr(STDIN_FILENO, TCSANOW, &raw);
+	return true;
+}
