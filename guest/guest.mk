@@ -21,7 +21,7 @@ $(B)/guest/%.c.o: guest/%.c guest/guest.mk
 
 $(B)/guest/%.S.o: guest/%.S guest/guest.mk
 	@mkdir -p $(@D)
-	$(CC) $(GUEST_CPPFLAGS) $(GUEST_CFLAGS) -D__ASSEMBLER__ -MMD -MP -c -o $@ $<
+	$(CC) $(GUEST_CPPFLAGS) $(GUEST_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(B)/guest.elf: $(GUEST_OBJS) guest/guest.ld
 	$(CC) $(GUEST_LDFLAGS) -o $@ $(GUEST_OBJS) $(GUEST_LIBS)

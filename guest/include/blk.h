@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #define BLK_SECTOR   512u
-#define BLK_SEGS_MAX 64u
+#define BLK_SEGS_MAX 62u /* of a request; a device may allow less: blk_max_segs() */
 #define BLK_PENDING  UINT32_MAX
 
 enum blk_result {
@@ -33,10 +33,9 @@ struct blk_request {
 	enum blk_op op;
 	uint64_t sector;
 	const struct blk_seg *segs;
-	unsigned nr_segs; /* 1..BLK_SEGS_MAX; 0 for BLK_FLUSH */
+	unsigned nr_segs; /* 1..blk_max_segs(); 0 for BLK_FLUSH */
 	/* The driver's. */
 	uint32_t cpu;
-	uint16_t slot;
 	uint32_t
 		result; /* enum blk_result, stored with release when done; until then BLK_PENDING */
 };
@@ -44,6 +43,7 @@ struct blk_request {
 bool blk_present(void);
 bool blk_read_only(void);
 uint64_t blk_capacity(void); /* sectors */
+unsigned blk_max_segs(void);
 
 /* Hands the request to the device; waits only if all its slots are taken. */
 void blk_submit(struct blk_request *request);

@@ -12,8 +12,8 @@
 /*
  * Formats and prints, one call without a break from other CPUs: print whole lines, "\n" included.
  * Knows %d %i %u %x %X %c %s %p %%, with h hh l ll z lengths, '-' and '0' flags, width and
- * precision (also '*'). No more than KPRINTF_MAX - 1 characters a call, the rest is cut. Not from
- * interrupt handlers that can interrupt a kprintf() (none need to).
+ * precision (also '*'), '#' for hexadecimal. No more than KPRINTF_MAX - 1 characters a call, the
+ * rest is cut. Not from interrupt handlers that can interrupt a kprintf() (none need to).
  */
 void kprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void kvprintf(const char *fmt, va_list args) __attribute__((format(printf, 1, 0)));
@@ -30,7 +30,7 @@ uint8_t console_getc(void);
 
 /* For the platform: where the console is (until then COM1). */
 void console_set_port(uint16_t port);
-/* For panic(): prints whoever may hold the lock. */
+/* For panics: prints, whoever may hold the lock; waits for it for a while only. */
 void console_write_unlocked(const char *text, size_t len);
 
 #endif

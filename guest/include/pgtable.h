@@ -17,11 +17,11 @@
 #include <stdint.h>
 #include <cpu.h>
 #include <frame.h>
+#include <layout.h> /* IMAGE_BASE */
 
 #define DIRECT_BASE   0xffff888000000000ul
 #define VMALLOC_START 0xffffc90000000000ul
 #define VMALLOC_END   (VMALLOC_START + L4_SLOT_SIZE)
-#define IMAGE_BASE    0xffffffff80000000ul
 
 #define L4_SLOT_SIZE (1ul << 39)
 #define PTRS         512u

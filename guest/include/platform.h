@@ -19,6 +19,7 @@ struct phys_range {
 };
 
 struct platform {
+	bool has_fdt;
 	/* A host that tracks aliases: doorbell, vector and shared pages are there. */
 	bool has_host;
 	uint16_t doorbell_port;
@@ -28,6 +29,8 @@ struct platform {
 	uint16_t poweroff_port; /* takes a 32-bit exit status */
 	uint16_t console_port;
 	uint8_t console_gsi;
+
+	uint64_t ioapic_gpa;
 
 	unsigned nr_memory;
 	struct phys_range memory[PLATFORM_RANGES]; /* page-aligned inwards, sorted, disjoint */
@@ -52,5 +55,14 @@ extern struct platform platform;
 /* Fills `platform` from the PVH start_info at this physical address; panics, saying what is wrong,
  * when it cannot be understood. */
 void platform_init(uint64_t start_info_gpa);
+
+/* For platform_init(): fills in what the device tree of `size` bytes says. */
+void platform_from_fdt(const void *fdt, uint64_t size);
+/* Add a range of bytes to the memory (rounded inwards, sorted in, merged) or to what is reserved
+ * in it (rounded outwards). */
+void platform_add_memory(uint64_t start, uint64_t size);
+void platform_add_reserved(uint64_t start, uint64_t size);
+/* Copies the boot arguments; panics if they are too long. */
+void platform_set_bootargs(const char *words, uint64_t max_len);
 
 #endif

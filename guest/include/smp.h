@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Several CPUs. The boot CPU runs main() and the workload; the others halt in their idle loop until
- * they are given a function to run, with interrupts on and on a stack of 16 KiB.
+ * they are given a function to run, with interrupts on and on a stack of 20 KiB.
  */
 #ifndef SMP_H
 #define SMP_H
@@ -17,15 +17,19 @@ void smp_call(unsigned cpu, void (*fn)(void *arg), void *arg);
 /* Waits, halted, until the function that the caller gave to this CPU has returned; what it wrote
  * is seen by the caller. Returns at once if none runs. */
 void smp_wait(unsigned cpu);
-/* fn(arg) on every CPU, the caller's too; returns when all have returned. From one CPU at a
- * time, while all others are idle. */
+/* fn(arg) on every CPU, the caller's too; returns when all have returned. From the boot CPU, while
+ * all others are idle. */
 void smp_run_on_all(void (*fn)(void *arg), void *arg);
 
 /* Interrupts a CPU that may be halted in a loop over irq_enable_and_halt(), so that it looks at
  * its condition again. Not needed for the caller's own CPU, where it does nothing. */
 void smp_wake(unsigned cpu);
 
-/* Starts all CPUs of the platform. Once, on the boot CPU, when the final tables are in use. */
+/* Boot, on the boot CPU. First of all, what this_cpu() and exceptions need; when the platform is
+ * known, its identity and its page of those shared with the host; when the final tables are in use,
+ * all other CPUs. */
+void boot_cpu_init(void);
+void boot_cpu_attach(void);
 void smp_init(void);
 
 #endif

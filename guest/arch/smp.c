@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+#include "smp.h"
+
+#include <string.h>
+
+#include "apic.h"
+#include "bootargs.h"
+#include "cpu.h"
+#include "frame.h"
+#include "layout.h"
+#include "panic.h"
+#include "percpu.h"
+#include "pgtable.h"
+#include "platform.h"
+#include "trap.h"
+
+BOOTARG(cpus, "use this many CPUs; without a device tree: there are so many, APIC ids from 0");
+
+#define CANARY         0xa11a5c0ffee4b100ul /* a zero byte stops strings */
+#define SIPI_RETRY_TSC 100000000ul          /* without an answer the SIPI is sent again */
+#define SIPI_GIVE_UP   100u                 /* times */
+
+/* What a CPU needs besides the frames it allocates: 2^3 of them. */
+struct cpu_stacks {
+	uint8_t stack[STACK_SIZE];
+	uint8_t ist[NR_IST][IST_SIZE];
+};
+#define STACKS_ORDER 3
+_Static_assert(sizeof(struct cpu_stacks) <= PAGE_SIZE << STACKS_ORDER, "stacks");
+
+/* Work for one CPU: `fn` is NULL while it is idle. The caller fills in the rest, then stores fn
+ * (release); the CPU stores NULL (release) when it is done. */
+struct work {
+	__cacheline void (*fn)(void *arg);
+	void *arg;
+	unsigned from;
+};
+
+/* start.S begins here, with the boot CPU's, on this stack. */
+struct percpu percpu[MAX_CPUS] = {[0] = {.self = &percpu[0], .canary = CANARY}};
+__attribute__((aligned(16))) uint8_t boot_stack[STACK_SIZE];
+static uint8_t boot_ist[NR_IST][IST_SIZE] __attribute__((aligned(16)));
+
+/* What the CPU that is being started finds; written by the boot CPU before the SIPI. */
+uint64_t ap_boot_cr3, ap_boot_stack;
+struct percpu *ap_boot_percpu;
+
+static struct work work[MAX_CPUS];
+/* Written by the CPU that comes up (release), while the boot CPU waits; constant afterwards. */
+static unsigned online = 1;
+
+extern const char trampoline[], trampoline_end[]; /* start.S */
+_Noreturn void ap_main(void);
+
+struct percpu *cpu_by_id(unsigned id)
+{
+	BUG_ON(id >= MAX_CPUS);
+	return &percpu[id];
+}
+
+unsigned nr_cpus_online(void)
+{
+	return __atomic_load_n(&online, __ATOMIC_ACQUIRE);
+}
+
+/* All but `self` and `canary`, which must be there before the first C function runs. */
+static void attach(struct percpu *cpu, unsigned id)
+{
+	cpu->id = id;
+	cpu->apic_id = platform.apic_ids[id];
+	cpu->stats = &cpu->own_stats;
+	if (platform.has_host) {
+		cpu->vcpu_page = phys_to_virt(platform.shared_gpa + (1 + id) * PAGE_SIZE);
+		cpu->stats = &cpu->vcpu_page->stats;
+	}
+}
+
+void boot_cpu_init(void)
+{
+	percpu[0].stats = &percpu[0].own_stats;
+	traps_init_cpu(&percpu[0], boot_ist);
+}
+
+void boot_cpu_attach(void)
+{
+	attach(&percpu[0], 0);
+}
+
+static void check_apic_id(void)
+{
+	uint32_t id = apic_init_cpu();
+
+	if (id != this_cpu()->apic_id)
+		panic("CPU %u has APIC id %u, the device tree says %u", this_cpu()->id, id,
+		      this_cpu()->apic_id);
+}
+
+static void run_work(struct work *w)
+{
+	void (*fn)(void *arg) = __atomic_load_n(&w->fn, __ATOMIC_ACQUIRE);
+	unsigned from = w->from;
+
+	if (!fn)
+		return;
+	irq_enable();
+	fn(w->arg);
+	__atomic_store_n(&w->fn, NULL, __ATOMIC_RELEASE);
+	smp_wake(from);
+	irq_disable();
+}
+
+/* Where start.S takes all CPUs but the first: kernel root, own stack, interrupts off. */
+_Noreturn void ap_main(void)
+{
+	struct percpu *cpu = this_cpu();
+	struct work *w = &work[cpu->id];
+
+	traps_init_cpu(cpu, (void *)(ap_boot_stack));
+	check_apic_id();
+	__atomic_store_n(&online, cpu->id + 1, __ATOMIC_RELEASE);
+	for (;;) {
+		run_work(w);
+		if (__atomic_load_n(&w->fn, __ATOMIC_ACQUIRE))
+			continue;
+		irq_enable_and_halt();
+		irq_disable();
+	}
+}
+
+static void start_cpu(unsigned id)
+{
+	uint64_t frames = alloc_frames(STACKS_ORDER);
+	struct cpu_stacks *stacks = pfn_to_virt(frames);
+	struct percpu *cpu = &percpu[id];
+
+	if (frames == NO_FRAME)
+		panic("no memory for the stacks of CPU %u", id);
+	cpu->self = cpu;
+	cpu->canary = CANARY;
+	attach(cpu, id);
+	cpu->root_pfn = kernel_root_pfn();
+	ap_boot_cr3 = kernel_root_pfn() << PAGE_SHIFT;
+	ap_boot_stack = (uint64_t)stacks->ist; /* the end of the stack, the start of the others */
+	ap_boot_percpu = cpu;
+	apic_send_init(cpu->apic_id);
+	for (unsigned tries = 0; tries < SIPI_GIVE_UP; tries++) {
+		uint64_t since = rdtsc();
+
+		apic_send_sipi(cpu->apic_id, TRAMPOLINE_GPA >> PAGE_SHIFT);
+		while (rdtsc() - since < SIPI_RETRY_TSC) {
+			if (nr_cpus_online() > id)
+				return;
+			cpu_relax();
+		}
+	}
+	panic("CPU %u (APIC id %u) does not start", id, cpu->apic_id);
+}
+
+static void woken(void *arg)
+{
+	(void)arg; /* the halted loop that was meant looks for itself */
+}
+
+static unsigned cpus_to_start(void)
+{
+	uint64_t n = arg_u64("cpus", platform.nr_cpus);
+
+	if (n < 1 || n > (platform.has_fdt ? platform.nr_cpus : MAX_CPUS))
+		arg_bad("cpus", "a number of CPUs that the machine has");
+	for (unsigned id = platform.nr_cpus; id < n; id++)
+		platform.apic_ids[id] = id;
+	return n;
+}
+
+void smp_init(void)
+{
+	unsigned n = cpus_to_start();
+
+	register_ipi(VECTOR_WAKE, woken, NULL);
+	check_apic_id();
+	memcpy(phys_to_virt(TRAMPOLINE_GPA), trampoline, trampoline_end - trampoline);
+	for (unsigned id = 1; id < n; id++)
+		start_cpu(id);
+}
+
+void smp_wake(unsigned cpu)
+{
+	if (cpu != this_cpu()->id)
+		apic_send_ipi(percpu[cpu].apic_id, VECTOR_WAKE);
+}
+
+void smp_call(unsigned cpu, void (*fn)(void *arg), void *arg)
+{
+	struct work *w = &work[cpu];
+
+	BUG_ON(cpu == 0 || cpu >= nr_cpus_online() || cpu == this_cpu()->id);
+	BUG_ON(__atomic_load_n(&w->fn, __ATOMIC_ACQUIRE));
+	w->arg = arg;
+	w->from = this_cpu()->id;
+	__atomic_store_n(&w->fn, fn, __ATOMIC_RELEASE);
+	smp_wake(cpu);
+}
+
+void smp_wait(unsigned cpu)
+{
+	uint64_t flags = irq_save();
+
+	while (__atomic_load_n(&work[cpu].fn, __ATOMIC_ACQUIRE)) {
+		irq_enable_and_halt();
+		irq_disable();
+	}
+	irq_restore(flags);
+}
+
+void smp_run_on_all(void (*fn)(void *arg), void *arg)
+{
+	BUG_ON(this_cpu()->id != 0);
+	for (unsigned cpu = 1; cpu < nr_cpus_online(); cpu++)
+		smp_call(cpu, fn, arg);
+	fn(arg);
+	for (unsigned cpu = 1; cpu < nr_cpus_online(); cpu++)
+		smp_wait(cpu);
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+#include "tlb.h"
+
+#include "apic.h"
+#include "cpu.h"
+#include "pgtable.h"
+#include "percpu.h"
+#include "platform.h"
+#include "smp.h"
+#include "trap.h"
+
+#define CPUID_7_EBX_INVPCID (1u << 10)
+#define INVPCID_ALL_GLOBAL  2ul
+
+/*
+ * What a CPU asks of all others. It owns `start` and `end` and writes them before it sets its bit
+ * in their masks (release; they acquire by taking the mask); each of the others counts `waiting`
+ * down once (release) when it has flushed.
+ */
+static struct {
+	__cacheline uint64_t start, end;
+	uint32_t waiting;
+} requests[MAX_CPUS];
+
+/* Which CPUs ask for a flush of this one: set by them, taken by it. */
+static struct {
+	__cacheline uint64_t from;
+} asked[MAX_CPUS];
+
+/* Written by tlb_init(), constant afterwards. */
+static bool have_invpcid;
+static struct alias_common_page *tlb_clock;
+
+void flush_tlb_local_full(void)
+{
+	static const struct {
+		uint64_t pcid, va;
+	} all = {0, 0};
+	uint64_t flags, cr4;
+
+	count_stat(local_flushes, 1);
+	if (have_invpcid) {
+		__asm__ volatile("invpcid %0, %1" : : "m"(all), "r"(INVPCID_ALL_GLOBAL) : "memory");
+		return;
+	}
+	flags = irq_save();
+	cr4 = read_cr4();
+	write_cr4(cr4 & ~CR4_PGE);
+	write_cr4(cr4);
+	irq_restore(flags);
+}
+
+static void flush_local(uint64_t start, uint64_t end)
+{
+	if (end - start > TLB_FLUSH_PAGES * PAGE_SIZE) {
+		flush_tlb_local_full();
+		return;
+	}
+	count_stat(local_flushes, 1);
+	for (uint64_t va = start; va < end; va += PAGE_SIZE)
+		invlpg(va);
+}
+
+/* Does what others asked of this CPU. From the IPI and from CPUs that wait themselves. */
+static void serve(void *arg)
+{
+	uint64_t from = __atomic_exchange_n(&asked[this_cpu()->id].from, 0, __ATOMIC_ACQUIRE);
+
+	(void)arg;
+	while (from) {
+		typeof(requests[0]) *r = &requests[__builtin_ctzl(from)];
+
+		from &= from - 1;
+		flush_local(r->start, r->end);
+		__atomic_fetch_sub(&r->waiting, 1, __ATOMIC_RELEASE);
+	}
+}
+
+static void ask_others(uint64_t start, uint64_t end)
+{
+	unsigned me = this_cpu()->id, online = nr_cpus_online();
+
+	requests[me].start = start;
+	requests[me].end = end;
+	__atomic_store_n(&requests[me].waiting, online - 1, __ATOMIC_RELAXED);
+	for (unsigned cpu = 0; cpu < online; cpu++)
+		if (cpu != me)
+			__atomic_fetch_or(&asked[cpu].from, 1ul << me, __ATOMIC_SEQ_CST);
+	apic_send_to_others(VECTOR_FLUSH);
+	count_stat(shootdowns, 1);
+	count_stat(shootdown_ipis, online - 1);
+}
+
+static void wait_for_others(void)
+{
+	uint64_t since = rdtsc();
+
+	while (__atomic_load_n(&requests[this_cpu()->id].waiting, __ATOMIC_ACQUIRE)) {
+		serve(NULL);
+		cpu_relax();
+	}
+	count_stat(shootdown_wait, rdtsc() - since);
+}
+
+void flush_tlb_kernel_range(uint64_t start, uint64_t end)
+{
+	if (start >= end)
+		return;
+	if (nr_cpus_online() == 1) {
+		flush_local(start, end);
+		return;
+	}
+	ask_others(start, end);
+	flush_local(start, end);
+	wait_for_others();
+}
+
+uint64_t clear_epoch_begin(void)
+{
+	return __atomic_add_fetch(&tlb_clock->cleared, 1, __ATOMIC_SEQ_CST);
+}
+
+void flush_tlb_clear_epoch(uint64_t s, uint64_t start, uint64_t end)
+{
+	uint64_t seen = __atomic_load_n(&tlb_clock->flushed, __ATOMIC_RELAXED);
+
+	flush_tlb_kernel_range(start, end);
+	while (seen < s && !__atomic_compare_exchange_n(&tlb_clock->flushed, &seen, s, false,
+							__ATOMIC_RELEASE, __ATOMIC_RELAXED))
+		;
+}
+
+void tlb_init(void)
+{
+	static struct alias_common_page own_clock;
+
+	tlb_clock = platform.has_host ? phys_to_virt(platform.shared_gpa) : &own_clock;
+	have_invpcid = cpuid(0).eax >= 7 && cpuid(7).ebx & CPUID_7_EBX_INVPCID;
+	register_ipi(VECTOR_FLUSH, serve, NULL);
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/* From the entry to the workload. */
+#include <string.h>
+
+#include "apic.h"
+#include "blk.h"
+#include "bootargs.h"
+#include "console.h"
+#include "cpu.h"
+#include "frame.h"
+#include "memory.h"
+#include "panic.h"
+#include "pin.h"
+#include "platform.h"
+#include "smp.h"
+#include "tlb.h"
+#include "workload.h"
+
+BOOTARG(workload, "what to do: demo (default), process, nfs, selftest, ...");
+
+extern const struct workload __start_workloads[], __stop_workloads[];
+_Noreturn void guest_main(uint64_t start_info_gpa);
+
+static const struct workload *choose_workload(void)
+{
+	const char *name = arg_str("workload");
+	char names[KPRINTF_MAX] = "one of:";
+	size_t len = strlen(names);
+
+	if (!name)
+		name = platform.has_host ? "demo" : "selftest";
+	for (const struct workload *w = __start_workloads; w < __stop_workloads; w++) {
+		if (!strcmp(w->name, name))
+			return w;
+		if (len < sizeof(names))
+			len += ksnprintf(names + len, sizeof(names) - len, " %s", w->name);
+	}
+	arg_bad("workload", names);
+}
+
+/* The first line. Little has been done until here, and no device has been touched. */
+static void print_banner(const struct workload *workload)
+{
+	uint64_t bytes = 0;
+
+	for (unsigned i = 0; i < platform.nr_memory; i++)
+		bytes += platform.memory[i].end - platform.memory[i].start;
+	kprintf("guest: %lu CPUs, %lu MiB, strategy %s, workload %s\n",
+		arg_u64("cpus", platform.nr_cpus), (bytes + (1ul << 20) - 1) >> 20,
+		flush_strategy_name(), workload->name);
+}
+
+_Noreturn void guest_main(uint64_t start_info_gpa)
+{
+	const struct workload *workload;
+
+	boot_cpu_init();
+	platform_init(start_info_gpa);
+	boot_cpu_attach();
+	bootargs_init(platform.bootargs);
+	flush_strategy_init();
+	workload = choose_workload();
+	print_banner(workload);
+
+	memory_init();
+	tlb_init();
+	apic_init();
+	smp_init();
+	irq_enable();
+	blk_init();
+	vmap_init();
+	if (pin_init())
+		panic("the host refuses the kernel's page tables");
+	machine_exit(workload->run());
+}

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT */
+#include "frame.h"
+
+#include <stddef.h>
+
+#include "cpu.h"
+#include "panic.h"
+#include "percpu.h"
+#include "spinlock.h"
+
+#define STACK_FRAMES 64u /* most on a CPU's stack */
+#define STACK_BATCH  16u /* moved at once between a stack and the zone */
+
+/* Set by frame_init(), constant afterwards. */
+static struct page *pages;
+static uint64_t nr_pages;
+
+/* Free blocks by order. Lists are linked by pfn, both ends by 0: frame 0 is never free. */
+static struct {
+	struct spinlock lock;
+	uint32_t first[FRAME_ORDER_MAX + 1]; /* under the lock */
+	uint64_t free;                       /* frames on the lists; written under the lock */
+	uint64_t total;                      /* written at boot */
+} zone;
+
+/* Each CPU's own; its count is read by others for frames_free_count() only. */
+static struct {
+	__cacheline uint32_t count;
+	uint32_t pfns[STACK_FRAMES];
+} stacks[MAX_CPUS];
+
+struct page *pfn_to_page(uint64_t pfn)
+{
+	if (pfn >= nr_pages)
+		panic("frame %#lx is beyond the end of memory", pfn);
+	return &pages[pfn];
+}
+
+static void push_block(uint64_t pfn, unsigned order)
+{
+	struct page *page = &pages[pfn];
+
+	page->state = PAGE_FREE;
+	page->order = order;
+	page->prev = 0;
+	page->next = zone.first[order];
+	if (page->next)
+		pages[page->next].prev = pfn;
+	zone.first[order] = pfn;
+}
+
+static void remove_block(uint64_t pfn)
+{
+	struct page *page = &pages[pfn];
+
+	if (page->next)
+		pages[page->next].prev = page->prev;
+	if (page->prev)
+		pages[page->prev].next = page->next;
+	else
+		zone.first[page->order] = page->next;
+	page->state = PAGE_NONE;
+}
+
+/* Under the lock. Splits the smallest block that is large enough. */
+static uint64_t take_block(unsigned order)
+{
+	unsigned have = order;
+	uint64_t pfn;
+
+	while (have <= FRAME_ORDER_MAX && !zone.first[have])
+		have++;
+	if (have > FRAME_ORDER_MAX)
+		return NO_FRAME;
+	pfn = zone.first[have];
+	remove_block(pfn);
+	while (have-- > order)
+		push_block(pfn + (1ul << have), have);
+	zone.free -= 1ul << order;
+	return pfn;
+}
+
+/* Under the lock. Joins the block with its buddy for as long as that is free, too. */
+static void give_block(uint64_t pfn, unsigned order)
+{
+	zone.free += 1ul << order;
+	pages[pfn].state = PAGE_NONE;
+	for (; order < FRAME_ORDER_MAX; order++) {
+		uint64_t buddy = pfn ^ (1ul << order);
+
+		if (buddy >= nr_pages || pages[buddy].state != PAGE_FREE ||
+		    pages[buddy].order != order)
+			break;
+		remove_block(buddy);
+		pfn &= ~(1ul << order);
+	}
+	push_block(pfn, order);
+}
+
+static void mark_allocated(uint64_t pfn, unsigned order)
+{
+	pages[pfn].state = PAGE_ALLOCATED;
+	pages[pfn].order = order;
+}
+
+static struct page *check_owned(uint64_t pfn, unsigned order)
+{
+	struct page *page = pfn_to_page(pfn);
+
+	if (page->state == PAGE_FREE || page->state == PAGE_CACHED)
+		panic("frame %#lx is freed twice", pfn);
+	if (page->state != PAGE_ALLOCATED)
+		panic("frame %#lx is freed, but was never allocated", pfn);
+	if (page->order != order)
+		panic("frame %#lx is freed with order %u, but has order %u", pfn, order,
+		      page->order);
+	return page;
+}
+
+static uint64_t refill_and_take(uint32_t *count, uint32_t *pfns)
+{
+	spin_lock(&zone.lock);
+	while (*count < STACK_BATCH) {
+		uint64_t pfn = take_block(0);
+
+		if (pfn == NO_FRAME)
+			break;
+		pages[pfn].state = PAGE_CACHED;
+		pfns[(*count)++] = pfn;
+	}
+	spin_unlock(&zone.lock);
+	return *count ? pfns[--*count] : NO_FRAME;
+}
+
+uint64_t alloc_frame(void)
+{
+	typeof(stacks[0]) *stack = &stacks[this_cpu()->id];
+	uint64_t pfn;
+
+	if (stack->count)
+		pfn = stack->pfns[--stack->count];
+	else
+		pfn = refill_and_take(&stack->count, stack->pfns);
+	if (pfn != NO_FRAME)
+		mark_allocated(pfn, 0);
+	return pfn;
+}
+
+void free_frame(uint64_t pfn)
+{
+	typeof(stacks[0]) *stack = &stacks[this_cpu()->id];
+
+	check_owned(pfn, 0)->state = PAGE_CACHED;
+	if (stack->count == STACK_FRAMES) { /* the longest unused go back to the zone */
+		spin_lock(&zone.lock);
+		for (unsigned i = 0; i < STACK_BATCH; i++)
+			give_block(stack->pfns[i], 0);
+		spin_unlock(&zone.lock);
+		stack->count -= STACK_BATCH;
+		for (unsigned i = 0; i < stack->count; i++)
+			stack->pfns[i] = stack->pfns[i + STACK_BATCH];
+	}
+	stack->pfns[stack->count++] = pfn;
+}
+
+uint64_t alloc_frames(unsigned order)
+{
+	uint64_t pfn;
+
+	if (order == 0)
+		return alloc_frame();
+	BUG_ON(order > FRAME_ORDER_MAX);
+	spin_lock(&zone.lock);
+	pfn = take_block(order);
+	if (pfn != NO_FRAME)
+		mark_allocated(pfn, order);
+	spin_unlock(&zone.lock);
+	return pfn;
+}
+
+void free_frames(uint64_t pfn, unsigned order)
+{
+	if (order == 0) {
+		free_frame(pfn);
+		return;
+	}
+	spin_lock(&zone.lock);
+	check_owned(pfn, order);
+	give_block(pfn, order);
+	spin_unlock(&zone.lock);
+}
+
+uint64_t frames_free_count(void)
+{
+	uint64_t n = __atomic_load_n(&zone.free, __ATOMIC_RELAXED);
+
+	for (unsigned cpu = 0; cpu < MAX_CPUS; cpu++)
+		n += __atomic_load_n(&stacks[cpu].count, __ATOMIC_RELAXED);
+	return n;
+}
+
+uint64_t frames_total(void)
+{
+	return zone.total;
+}
+
+void frame_init(struct page *array, uint64_t nr)
+{
+	pages = array;
+	nr_pages = nr;
+}
+
+void frame_add(uint64_t start, uint64_t end)
+{
+	BUG_ON(start == NO_FRAME || start > end || end > nr_pages);
+	zone.total += end - start;
+	while (start < end) {
+		unsigned order = __builtin_ctzl(start);
+
+		if (order > FRAME_ORDER_MAX)
+			order = FRAME_ORDER_MAX;
+		while (1ul << order > end - start)
+			order--;
+		give_block(start, order);
+		start += 1ul << order;
+	}
+}
