@@ -20,9 +20,8 @@
 struct vmap_block;
 
 enum vmap_state {
-	VMAP_LIVE,   /* mapped for somebody */
-	VMAP_LAZY,   /* given back; its PTEs stay until a purge */
-	VMAP_PURGED, /* claimed by the purge in flight, hence on nobody's list */
+	VMAP_LIVE, /* mapped for somebody */
+	VMAP_LAZY, /* given back; its PTEs stay until a purge, which frees it */
 };
 
 /* Fields below `state` belong to the owner of the tree; see struct vmap_space for its lock. */

@@ -19,6 +19,7 @@ int main(void)
 	fflush(stdout);
 
 	SRunner *runner = srunner_create(vmap_area_suite());
+	srunner_add_suite(runner, vmap_suite());
 	srunner_run_all(runner, CK_NORMAL);
 	int failed = srunner_ntests_failed(runner);
 

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 Suite *vmap_area_suite(void);
+Suite *vmap_suite(void);
 
 /* The seed of this run: printed at the start, set by the environment variable SEED to repeat. */
 extern uint64_t test_seed;

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The lazy vmap allocator, as Linux has had it since 2.6.28: mappings of scattered frames in
+ * vmalloc space, which are given back lazily. vunmap() only marks the area: its PTEs stay, and with
+ * them a *stale alias* of every frame that was mapped, until a purge clears the PTEs of all lazy
+ * areas, flushes the TLBs once, and frees the address space. A purge comes when more pages are
+ * held lazily than the limit allows, when address space runs out, or when somebody who must not
+ * have stale aliases asks for it: vm_unmap_aliases().
+ *
+ * Locks, from the outermost: the purge lock (vmap_purge.c), a block's, the space's. All are
+ * held with interrupts on. None is held while page tables are pinned, since a pin can trap
+ * back into vm_unmap_aliases().
+ */
+#ifndef VMAP_H
+#define VMAP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <cpu.h>
+#include <spinlock.h>
+#include <vmap_area.h>
+#include <vmap_block.h>
+
+/* A range of kernel addresses and what is mapped there. There is one, but tests make small ones. */
+struct vmap_space {
+	struct spinlock lock;  /* of the fields up to the next comment, and all areas in them */
+	struct vmap_tree tree; /* live and lazy areas */
+	struct vmap_area_list lazy;
+	uint64_t lazy_pages;              /* in them */
+	struct vmap_pending_list pending; /* blocks that may have dirty pages to flush */
+
+	/* Set once. */
+	uint64_t lazy_max;    /* pages held lazily before an unmap purges */
+	unsigned block_pages; /* of a vmap block */
+
+	struct vmap_block_queue queues[MAX_CPUS];
+};
+
+extern struct vmap_space kernel_vmap;
+
+/* An empty space [lo, hi), page-aligned, within vmalloc space, for a machine of `cpus` CPUs. */
+void vmap_space_init(struct vmap_space *space, uint64_t lo, uint64_t hi, unsigned cpus,
+		     uint64_t lazy_max);
+
+/*
+ * Maps `count` frames one after the other with the PTE flags `prot` and returns the address of the
+ * first, or NULL: no memory, no address space even after a purge, or the host refused to pin a
+ * table. May sleep in a pin; never from an interrupt or alias fault handler.
+ */
+void *vmap_in(struct vmap_space *space, const uint64_t *pfns, unsigned count, uint64_t prot);
+/* Gives back what vmap() returned, lazily. The caller is free to free the frames. Panics if nothing
+ * is mapped there, or no more. */
+void vunmap_in(struct vmap_space *space, void *addr);
+
+/* The same for short-lived mappings: up to VMAP_MAX_ALLOC pages come from a block of this CPU.
+ * vm_unmap_ram() may be called on any CPU and needs the same count. */
+void *vm_map_ram_in(struct vmap_space *space, const uint64_t *pfns, unsigned count, uint64_t prot);
+void vm_unmap_ram_in(struct vmap_space *space, void *addr, unsigned count);
+
+/* On return no stale alias is left that existed before the call: PTEs cleared, TLBs flushed (not
+ * at all if nothing was lazy). Returns how many PTEs it cleared itself. */
+uint64_t vm_unmap_aliases_in(struct vmap_space *space);
+
+/* Purges only what holds `addr` lazily: that area, or that run of dirty pages in a vmap block.
+ * A live mapping is left alone, and said to be live. *cleared grows by the PTEs cleared. */
+enum vmap_purge_result vm_purge_range_in(struct vmap_space *space, uint64_t addr,
+					 uint64_t *cleared);
+
+/* For the parts of the allocator, and for tests. */
+
+/* A live area of `nr_pages` and a guard page behind them, or, for a block, without one. If there is
+ * no room, purges and tries once more. NULL when out of memory or addresses. */
+struct vmap_area *vmap_area_alloc(struct vmap_space *space, unsigned nr_pages, uint64_t align,
+				  struct vmap_block *block);
+/* The live area becomes a lazy one; purges if that makes them too many. */
+void vmap_area_free_lazy(struct vmap_space *space, struct vmap_area *area);
+/* The area and its block are gone: back to the slabs, and its range to the space. Its PTEs are
+ * clear and flushed. By the purge in flight. */
+void vmap_area_release(struct vmap_space *space, struct vmap_area *area);
+
+static inline void *vmap(const uint64_t *pfns, unsigned count, uint64_t prot)
+{
+	return vmap_in(&kernel_vmap, pfns, count, prot);
+}
+
+static inline void vunmap(void *addr)
+{
+	vunmap_in(&kernel_vmap, addr);
+}
+
+static inline void *vm_map_ram(const uint64_t *pfns, unsigned count, uint64_t prot)
+{
+	return vm_map_ram_in(&kernel_vmap, pfns, count, prot);
+}
+
+static inline void vm_unmap_ram(void *addr, unsigned count)
+{
+	vm_unmap_ram_in(&kernel_vmap, addr, count);
+}
+
+static inline uint64_t vm_unmap_aliases(void)
+{
+	return vm_unmap_aliases_in(&kernel_vmap);
+}
+
+static inline enum vmap_purge_result vm_purge_range(uint64_t addr, uint64_t *cleared)
+{
+	return vm_purge_range_in(&kernel_vmap, addr, cleared);
+}
+
+#endif

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT */
+#include "vmap.h"
+
+#include <stddef.h>
+
+#include "bootargs.h"
+#include "frame.h"
+#include "panic.h"
+#include "percpu.h"
+#include "pgtable.h"
+#include "slab.h"
+#include "smp.h"
+#include "vmap_purge.h"
+#include "workload.h"
+
+BOOTARG(lazy, "pages that vunmap holds lazily before it purges, default fls(CPUs) x 32 MiB");
+
+#define LAZY_PAGES_PER_FLS (32ul << 20 >> PAGE_SHIFT)
+
+struct vmap_space kernel_vmap;
+
+static struct slab area_slab = SLAB_INIT(struct vmap_area);
+
+/* Position of the highest bit that is set, from 1; 0 for 0. */
+static unsigned fls(unsigned n)
+{
+	return n ? 32 - (unsigned)__builtin_clz(n) : 0;
+}
+
+/* Linux's VMAP_BBMAP_BITS: blocks shrink where addresses are scarce. */
+static unsigned block_pages(uint64_t space_pages, unsigned cpus)
+{
+	uint64_t share = space_pages / (1ull << fls(cpus - 1)) / 16;
+	unsigned pages = VMAP_BLOCK_PAGES_MAX;
+
+	while (pages > share && pages > VMAP_BLOCK_PAGES_MIN)
+		pages /= 2;
+	return pages;
+}
+
+void vmap_space_init(struct vmap_space *space, uint64_t lo, uint64_t hi, unsigned cpus,
+		     uint64_t lazy_max)
+{
+	space->lock = (struct spinlock)SPINLOCK_INIT;
+	vmap_tree_init(&space->tree, lo, hi);
+	TAILQ_INIT(&space->lazy);
+	space->lazy_pages = 0;
+	TAILQ_INIT(&space->pending);
+	space->lazy_max = lazy_max;
+	space->block_pages = block_pages((hi - lo) / PAGE_SIZE, cpus);
+	for (unsigned cpu = 0; cpu < MAX_CPUS; cpu++)
+		LIST_INIT(&space->queues[cpu].free);
+}
+
+void vmap_init(void)
+{
+	unsigned cpus = nr_cpus_online();
+
+	vmap_space_init(&kernel_vmap, VMALLOC_START, VMALLOC_END, cpus,
+			arg_u64("lazy", fls(cpus) * LAZY_PAGES_PER_FLS));
+}
+
+static bool take_range(struct vmap_space *space, struct vmap_area *area, uint64_t size,
+		       uint64_t align)
+{
+	bool taken;
+
+	spin_lock(&space->lock);
+	taken = vmap_tree_take(&space->tree, area, size, align);
+	spin_unlock(&space->lock);
+	return taken;
+}
+
+struct vmap_area *vmap_area_alloc(struct vmap_space *space, unsigned nr_pages, uint64_t align,
+				  struct vmap_block *block)
+{
+	uint64_t size = ((uint64_t)nr_pages + !block) * PAGE_SIZE;
+	struct vmap_area *area = slab_alloc(&area_slab);
+
+	if (!area)
+		return NULL;
+	area->state = VMAP_LIVE;
+	area->nr_pages = nr_pages;
+	area->block = block;
+	if (take_range(space, area, size, align))
+		return area;
+	vmap_purge_lazy(space, true);
+	if (take_range(space, area, size, align))
+		return area;
+	slab_free(&area_slab, area);
+	return NULL;
+}
+
+/* Under the space's lock. Returns how many pages are held lazily now. */
+static uint64_t make_lazy(struct vmap_space *space, struct vmap_area *area)
+{
+	area->state = VMAP_LAZY;
+	TAILQ_INSERT_TAIL(&space->lazy, area, lazy);
+	return space->lazy_pages += area->nr_pages;
+}
+
+static void purge_if_too_many(struct vmap_space *space, uint64_t lazy_pages)
+{
+	struct alias_guest_stats *stats = this_cpu()->stats;
+
+	if (lazy_pages > stats->lazy_pages_max)
+		stats->lazy_pages_max = lazy_pages;
+	if (lazy_pages > space->lazy_max)
+		vmap_purge_lazy(space, false);
+}
+
+void vmap_area_free_lazy(struct vmap_space *space, struct vmap_area *area)
+{
+	uint64_t lazy_pages;
+
+	spin_lock(&space->lock);
+	lazy_pages = make_lazy(space, area);
+	spin_unlock(&space->lock);
+	purge_if_too_many(space, lazy_pages);
+}
+
+void vmap_area_release(struct vmap_space *space, struct vmap_area *area)
+{
+	struct vmap_block *block = area->block;
+
+	spin_lock(&space->lock);
+	if (block && block->on_pending)
+		TAILQ_REMOVE(&space->pending, block, pending);
+	vmap_tree_remove(&space->tree, area);
+	spin_unlock(&space->lock);
+	if (block)
+		vmap_block_release(block);
+	slab_free(&area_slab, area);
+}
+
+/* Writes the PTEs; tables that are missing are made and pinned on the way, so no lock is held.
+ * False if that failed: the PTEs before are there. */
+static bool map_pages(uint64_t addr, const uint64_t *pfns, unsigned count, uint64_t prot)
+{
+	pte_t *pte = NULL;
+
+	for (unsigned i = 0; i < count; i++, addr += PAGE_SIZE) {
+		if (!pte || pte_index(addr, 1) == 0)
+			pte = walk_kernel(addr, true);
+		if (!pte)
+			return false;
+		if (get_pte(pte) & PTE_P)
+			panic("vmap: something is mapped at %#lx already", addr);
+		pfn_to_page(pfns[i])->flags |= PAGE_WAS_VMAPPED;
+		set_pte(pte++, make_pte(pfns[i], prot));
+	}
+	return true;
+}
+
+static void *map_area(struct vmap_space *space, const uint64_t *pfns, unsigned count, uint64_t prot)
+{
+	struct vmap_area *area;
+
+	if (!count)
+		return NULL;
+	area = vmap_area_alloc(space, count, PAGE_SIZE, NULL);
+	if (!area)
+		return NULL;
+	if (!map_pages(area->start, pfns, count, prot)) {
+		vmap_area_free_lazy(space, area);
+		return NULL;
+	}
+	return (void *)area->start;
+}
+
+void *vmap_in(struct vmap_space *space, const uint64_t *pfns, unsigned count, uint64_t prot)
+{
+	this_cpu()->stats->vmaps++;
+	return map_area(space, pfns, count, prot);
+}
+
+/* The area that begins at addr becomes lazy. `count`: how many pages the caller believes it has, 0
+ * if he doesn't say. */
+static void unmap_area(struct vmap_space *space, uint64_t addr, unsigned count)
+{
+	struct vmap_area *area;
+	uint64_t lazy_pages;
+
+	spin_lock(&space->lock);
+	area = vmap_tree_find(&space->tree, addr);
+	if (!area || area->start != addr || area->block)
+		panic("vunmap: nothing was mapped at %#lx", addr);
+	if (area->state == VMAP_LAZY)
+		panic("vunmap: %#lx was given back before", addr);
+	if (count && area->nr_pages != count)
+		panic("vunmap: %u pages at %#lx, but %u were mapped", count, addr, area->nr_pages);
+	lazy_pages = make_lazy(space, area);
+	spin_unlock(&space->lock);
+	purge_if_too_many(space, lazy_pages);
+}
+
+void vunmap_in(struct vmap_space *space, void *addr)
+{
+	this_cpu()->stats->vunmaps++;
+	unmap_area(space, (uint64_t)addr, 0);
+}
+
+/* The block that holds addr; panics if there is none. It can't go away before its pages have come
+ * back. */
+static struct vmap_block *find_block(struct vmap_space *space, uint64_t addr)
+{
+	struct vmap_area *area;
+
+	spin_lock(&space->lock);
+	area = vmap_tree_find(&space->tree, addr);
+	if (!area || !area->block)
+		panic("vm_unmap_ram: nothing was mapped at %#lx", addr);
+	spin_unlock(&space->lock);
+	return area->block;
+}
+
+void *vm_map_ram_in(struct vmap_space *space, const uint64_t *pfns, unsigned count, uint64_t prot)
+{
+	unsigned order;
+	uint64_t addr;
+
+	this_cpu()->stats->vmaps++;
+	if (!count || count > VMAP_MAX_ALLOC)
+		return map_area(space, pfns, count, prot);
+	order = vmap_block_order(count);
+	addr = vmap_block_alloc(space, order);
+	if (!addr)
+		return NULL;
+	if (!map_pages(addr, pfns, count, prot)) {
+		vmap_block_free(space, find_block(space, addr), addr, order);
+		return NULL;
+	}
+	return (void *)addr;
+}
+
+void vm_unmap_ram_in(struct vmap_space *space, void *addr, unsigned count)
+{
+	uint64_t va = (uint64_t)addr;
+
+	this_cpu()->stats->vunmaps++;
+	if (!count || va % PAGE_SIZE)
+		panic("vm_unmap_ram: %u pages at %#lx make no sense", count, va);
+	if (count > VMAP_MAX_ALLOC)
+		unmap_area(space, va, count);
+	else
+		vmap_block_free(space, find_block(space, va), va, vmap_block_order(count));
+}

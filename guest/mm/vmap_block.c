@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+#include "vmap_block.h"
+
+#include <stddef.h>
+
+#include "frame.h"
+#include "panic.h"
+#include "percpu.h"
+#include "slab.h"
+#include "vmap.h"
+#include "vmap_purge.h"
+
+_Static_assert(VMAP_MAX_ALLOC == 64, "an allocation lies within one word of a bitmap");
+
+static struct slab block_slab = SLAB_INIT(struct vmap_block);
+
+unsigned vmap_block_order(unsigned count)
+{
+	unsigned order = 0;
+
+	while (1u << order < count)
+		order++;
+	return order;
+}
+
+/* 2^order bits from `bit` on, as they lie in its word. */
+static uint64_t region_mask(unsigned bit, unsigned order)
+{
+	uint64_t ones = order == 6 ? ~0ull : (1ull << (1u << order)) - 1;
+
+	return ones << (bit % 64);
+}
+
+/* The lowest 2^order clear bits that start at a multiple of their number; -1 if there are none. */
+static int find_clear_region(const uint64_t *map, unsigned nr_bits, unsigned order)
+{
+	static const uint64_t starts[] = {
+		~0ull,
+		0x5555555555555555ull,
+		0x1111111111111111ull,
+		0x0101010101010101ull,
+		0x0001000100010001ull,
+		0x0000000100000001ull,
+		1ull,
+	};
+
+	for (unsigned word = 0; word < nr_bits / 64; word++) {
+		uint64_t clear = ~map[word];
+
+		/* Bit b stays set as long as b and its 2^i - 1 successors are. */
+		for (unsigned i = 0; i < order; i++)
+			clear &= clear >> (1u << i);
+		clear &= starts[order];
+		if (clear)
+			return (int)(word * 64) + __builtin_ctzll(clear);
+	}
+	return -1;
+}
+
+static bool test_bit(const uint64_t *map, unsigned bit)
+{
+	return map[bit / 64] >> bit % 64 & 1;
+}
+
+/* The first bit from `bit` on whose value is `value`, or nr_bits. */
+static unsigned next_bit(const uint64_t *map, unsigned nr_bits, unsigned bit, bool value)
+{
+	while (bit < nr_bits) {
+		uint64_t word = (value ? map[bit / 64] : ~map[bit / 64]) >> bit % 64;
+
+		if (word)
+			return bit + (unsigned)__builtin_ctzll(word);
+		bit = (bit / 64 + 1) * 64;
+	}
+	return nr_bits;
+}
+
+static uint64_t block_addr(const struct vmap_block *block, unsigned bit)
+{
+	return block->area->start + bit * PAGE_SIZE;
+}
+
+/* Takes 2^order pages out of this block; 0 if it has no room for them. */
+static uint64_t take_region(struct vmap_block *block, unsigned order)
+{
+	int bit = find_clear_region(block->used, block->nr_pages, order);
+
+	if (bit < 0)
+		return 0;
+	spin_lock(&block->lock);
+	block->used[bit / 64] |= region_mask((unsigned)bit, order);
+	spin_unlock(&block->lock);
+	block->nr_free -= 1u << order;
+	if (block->nr_free == 0)
+		LIST_REMOVE(block, free);
+	return block_addr(block, (unsigned)bit);
+}
+
+/* From the blocks that this CPU has; 0 if none has room. */
+static uint64_t take_from_queue(struct vmap_block_queue *queue, unsigned order)
+{
+	struct vmap_block *block;
+	uint64_t addr = 0;
+
+	LIST_FOREACH (block, &queue->free, free) {
+		addr = take_region(block, order);
+		if (addr)
+			break;
+	}
+	return addr;
+}
+
+/* A block with nothing in it yet, seen by nobody else; NULL when out of memory or addresses. */
+static struct vmap_block *new_block(struct vmap_space *space)
+{
+	struct vmap_block *block = slab_alloc(&block_slab);
+	struct vmap_area *area;
+
+	if (!block)
+		return NULL;
+	area = vmap_area_alloc(space, space->block_pages, space->block_pages * PAGE_SIZE, block);
+	if (!area) {
+		slab_free(&block_slab, block);
+		return NULL;
+	}
+	block->area = area;
+	block->nr_pages = space->block_pages;
+	block->nr_free = space->block_pages;
+	return block;
+}
+
+uint64_t vmap_block_alloc(struct vmap_space *space, unsigned order)
+{
+	struct vmap_block_queue *queue = &space->queues[this_cpu()->id];
+	uint64_t addr = take_from_queue(queue, order);
+	struct vmap_block *block;
+
+	if (addr)
+		return addr;
+	block = new_block(space);
+	if (!block)
+		return 0;
+	LIST_INSERT_HEAD(&queue->free, block, free);
+	return take_region(block, order); /* it has more pages than any allocation */
+}
+
+/* Under the block's lock. The first dirty page since the last purge makes the block known. */
+static void note_pending(struct vmap_space *space, struct vmap_block *block)
+{
+	if (block->waiting)
+		return;
+	block->waiting = true;
+	spin_lock(&space->lock);
+	if (!block->on_pending) {
+		block->on_pending = true;
+		TAILQ_INSERT_TAIL(&space->pending, block, pending);
+	}
+	spin_unlock(&space->lock);
+}
+
+void vmap_block_free(struct vmap_space *space, struct vmap_block *block, uint64_t addr,
+		     unsigned order)
+{
+	unsigned bit = (unsigned)((addr - block->area->start) / PAGE_SIZE);
+	struct vmap_area *area = block->area;
+	uint64_t mask = region_mask(bit, order);
+	bool all_dirty;
+
+	if (bit % (1u << order))
+		panic("vm_unmap_ram: %#lx is not where %u pages were mapped", addr, 1u << order);
+	spin_lock(&block->lock);
+	if ((block->used[bit / 64] & mask) != mask)
+		panic("vm_unmap_ram: %u pages at %#lx were never mapped", 1u << order, addr);
+	if (block->dirty[bit / 64] & mask)
+		panic("vm_unmap_ram: %u pages at %#lx were given back before", 1u << order, addr);
+	block->dirty[bit / 64] |= mask;
+	block->nr_dirty += 1u << order;
+	note_pending(space, block);
+	all_dirty = block->nr_dirty == block->nr_pages;
+	spin_unlock(&block->lock);
+	/* Wholly dirty: wholly used too, so it is on no queue any more, and nobody else can come
+	 * here for it. */
+	if (all_dirty)
+		vmap_area_free_lazy(space, area);
+}
+
+void vmap_block_purge(struct vmap_block *block, struct vmap_purge *purge)
+{
+	uint64_t pending[VMAP_BLOCK_PAGES_MAX / 64];
+	unsigned nr = block->nr_pages;
+
+	/* Dirty space is not handed out again and nobody else purges, so the lock isn't needed for
+	 * longer than the copy. */
+	spin_lock(&block->lock);
+	for (unsigned i = 0; i < nr / 64; i++) {
+		pending[i] = block->dirty[i] & ~block->flushed[i];
+		block->flushed[i] |= pending[i];
+	}
+	block->waiting = false;
+	spin_unlock(&block->lock);
+
+	for (unsigned end, bit = next_bit(pending, nr, 0, true); bit < nr;
+	     bit = next_bit(pending, nr, end, true)) {
+		end = next_bit(pending, nr, bit, false);
+		vmap_purge_clear(purge, block_addr(block, bit), block_addr(block, end));
+	}
+}
+
+/* Under the block's lock: dirty, and its PTE still there? */
+static bool is_pending(const struct vmap_block *block, unsigned bit)
+{
+	return test_bit(block->dirty, bit) && !test_bit(block->flushed, bit);
+}
+
+/* Under the block's lock: takes the run of pending pages around `bit`, which is one of them. */
+static void take_run(struct vmap_block *block, unsigned bit, unsigned *first, unsigned *end)
+{
+	*first = bit;
+	while (*first > 0 && is_pending(block, *first - 1))
+		(*first)--;
+	*end = bit + 1;
+	while (*end < block->nr_pages && is_pending(block, *end))
+		(*end)++;
+	for (unsigned i = *first; i < *end; i++)
+		block->flushed[i / 64] |= 1ull << i % 64;
+}
+
+enum vmap_purge_result vmap_block_purge_at(struct vmap_block *block, struct vmap_purge *purge,
+					   uint64_t addr)
+{
+	unsigned bit = (unsigned)((addr - block->area->start) / PAGE_SIZE);
+	enum vmap_purge_result found = VMAP_PURGE_NOTHING;
+	unsigned first = 0, end = 0;
+
+	spin_lock(&block->lock);
+	if (is_pending(block, bit)) {
+		found = VMAP_PURGE_DONE;
+		take_run(block, bit, &first, &end);
+	} else if (test_bit(block->used, bit) && !test_bit(block->dirty, bit)) {
+		found = VMAP_PURGE_LIVE;
+	}
+	spin_unlock(&block->lock);
+	vmap_purge_clear(purge, block_addr(block, first), block_addr(block, end));
+	return found;
+}
+
+void vmap_block_release(struct vmap_block *block)
+{
+	slab_free(&block_slab, block);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the vmap allocator stands on in the guest, made of host memory: CPUs that are a number, page
+ * tables that are an array, and a TLB that remembers every translation until it is flushed.
+ */
+#ifndef TESTS_GUEST_WORLD_H
+#define TESTS_GUEST_WORLD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "pgtable.h"
+
+enum {
+	WORLD_PAGES = 4096, /* of address space, from VMALLOC_START */
+	WORLD_CPUS = 4,
+	WORLD_PFNS = 1024, /* frames that can be mapped: 1 .. WORLD_PFNS - 1 */
+};
+
+struct world {
+	unsigned cpu; /* on which the test is */
+	uint64_t flushes;
+	uint64_t cleared, flushed; /* the clock */
+	unsigned tables;           /* made so far */
+	unsigned tables_max;       /* then walk_kernel() fails */
+	bool out_of_frames;
+};
+
+extern struct world world;
+
+/* Forgets everything but the memory that the slabs hold. */
+void world_reset(void);
+
+static inline uint64_t world_va(unsigned page)
+{
+	return VMALLOC_START + page * PAGE_SIZE;
+}
+
+/* The PTE of a page, 0 if none. */
+pte_t world_pte(unsigned page);
+/* What the TLB of some CPU may hold for the page, 0 if nothing. It is filled from the PTEs. */
+pte_t world_tlb(unsigned page);
+void world_fill_tlb(void);
+
+struct alias_guest_stats;
+/* Sum over all CPUs of the counter at this offset. */
+uint64_t world_stat(size_t offset);
+#define WORLD_STAT(field) world_stat(offsetof(struct alias_guest_stats, field))
+
+#endif
