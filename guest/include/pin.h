@@ -5,22 +5,31 @@
  * pin_init(), which pins all there is.
  *
  * A pin may meet a stale alias: the host then raises an alias fault within the call, and the
- * handler purges. So hold no lock that vm_unmap_aliases() takes, and have interrupts on.
+ * handler purges. So hold no lock that vm_unmap_aliases() takes, and have interrupts on. A pin
+ * within a pin (from the alias fault handler, or an interrupt) is a panic.
  */
 #ifndef PIN_H
 #define PIN_H
 
 #include <stdint.h>
+#include <alias_abi.h>
 
 enum pin_op {
-	PIN_OP_PIN = 1, /* as in enum alias_op */
-	PIN_OP_UNPIN = 2,
+	PIN_OP_PIN = ALIAS_OP_PIN,
+	PIN_OP_UNPIN = ALIAS_OP_UNPIN,
 };
 
 struct pin_req {
 	uint64_t pfn;
 	uint8_t level; /* 1..4; ignored by PIN_OP_UNPIN */
 	uint8_t op;    /* enum pin_op */
+};
+
+/* The host's answer to the first request that it refused. */
+struct pin_refusal {
+	struct pin_req req;
+	enum alias_status status;
+	struct alias_fault fault; /* where the alias is, if `status` is ALIAS_HAS_ALIAS */
 };
 
 /* Boot, once, with all CPUs up and idle: installs the alias fault handler, registers the direct map
@@ -35,5 +44,10 @@ int unpin_table(uint64_t pfn);
 /* In order, with as few calls as possible. Returns 0, or -1 if any was refused; those before and
  * after it are done nevertheless. */
 int pin_batch(const struct pin_req *reqs, unsigned n);
+
+/* pin_batch() for those who expect a refusal: says nothing, but why in *why. */
+int pin_batch_try(const struct pin_req *reqs, unsigned n, struct pin_refusal *why);
+/* "has an alias" and the like; for any value. */
+const char *pin_status_name(enum alias_status status);
 
 #endif

@@ -170,7 +170,7 @@ static void *map_area(struct vmap_space *space, const uint64_t *pfns, unsigned c
 
 void *vmap_in(struct vmap_space *space, const uint64_t *pfns, unsigned count, uint64_t prot)
 {
-	this_cpu()->stats->vmaps++;
+	count_stat(vmaps, 1);
 	return map_area(space, pfns, count, prot);
 }
 
@@ -196,7 +196,7 @@ static void unmap_area(struct vmap_space *space, uint64_t addr, unsigned count)
 
 void vunmap_in(struct vmap_space *space, void *addr)
 {
-	this_cpu()->stats->vunmaps++;
+	count_stat(vunmaps, 1);
 	unmap_area(space, (uint64_t)addr, 0);
 }
 
@@ -219,7 +219,7 @@ void *vm_map_ram_in(struct vmap_space *space, const uint64_t *pfns, unsigned cou
 	unsigned order;
 	uint64_t addr;
 
-	this_cpu()->stats->vmaps++;
+	count_stat(vmaps, 1);
 	if (!count || count > VMAP_MAX_ALLOC)
 		return map_area(space, pfns, count, prot);
 	order = vmap_block_order(count);
@@ -237,7 +237,7 @@ void vm_unmap_ram_in(struct vmap_space *space, void *addr, unsigned count)
 {
 	uint64_t va = (uint64_t)addr;
 
-	this_cpu()->stats->vunmaps++;
+	count_stat(vunmaps, 1);
 	if (!count || va % PAGE_SIZE)
 		panic("vm_unmap_ram: %u pages at %#lx make no sense", count, va);
 	if (count > VMAP_MAX_ALLOC)

@@ -44,13 +44,11 @@ void vmap_purge_clear(struct vmap_purge *purge, uint64_t start, uint64_t end)
 /* The flush that is owed for what was cleared. */
 static void purge_flush(const struct vmap_purge *purge)
 {
-	struct alias_guest_stats *stats = this_cpu()->stats;
-
 	if (!purge->cleared)
 		return;
 	flush_tlb_clear_epoch(purge->epoch, purge->start, purge->end);
-	stats->purges++;
-	stats->purged_pages += purge->cleared;
+	count_stat(purges, 1);
+	count_stat(purged_pages, purge->cleared);
 }
 
 /* Takes the lazy areas, and with `pending` the blocks too, off the space's lists in one go: unmaps
@@ -125,7 +123,7 @@ uint64_t vm_unmap_aliases_in(struct vmap_space *space)
 	struct vmap_pending_list blocks = TAILQ_HEAD_INITIALIZER(blocks);
 	uint64_t cleared;
 
-	this_cpu()->stats->unmap_aliases++;
+	count_stat(unmap_aliases, 1);
 	/* Even if nothing is lazy: what a purge in flight has claimed may not be flushed yet. */
 	spin_lock(&purge_lock);
 	claim(space, &areas, &blocks);

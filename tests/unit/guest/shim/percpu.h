@@ -14,4 +14,6 @@ struct percpu {
 
 struct percpu *this_cpu(void);
 
+#define count_stat(field, n) (this_cpu()->stats->field += (n))
+
 #endif

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* As Linux has done for Xen since 2.6.28: whatever is pinned, purge everything first. */
+#include "flush.h"
+#include "vmap.h"
+
+static void eager_before_pin(unsigned n)
+{
+	(void)n;
+	vm_unmap_aliases();
+}
+
+FLUSH_STRATEGY(eager, "eager", "purge everything before every pin", .before_pin = eager_before_pin);

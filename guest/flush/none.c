@@ -1,0 +1,5 @@
+/* SPDX-License-Identifier: MIT */
+/* Nobody looks for aliases: unsafe, and what the others' cost is measured against. */
+#include "flush.h"
+
+FLUSH_STRATEGY(none, "none", "no check and no flush: unsafe");

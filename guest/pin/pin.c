@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+#include "pin.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "console.h"
+#include "cpu.h"
+#include "flush.h"
+#include "panic.h"
+#include "percpu.h"
+#include "pgtable.h"
+#include "platform.h"
+#include "trap.h"
+
+/* Written by pin_init(), while the other CPUs are idle; before, there is nobody to ask. */
+static bool registered;
+
+/* Is this CPU's shared page in use? Each CPU's own. */
+static struct {
+	__cacheline bool busy;
+} calls[MAX_CPUS];
+
+const char *pin_status_name(enum alias_status status)
+{
+	static const char *const names[] = {
+		[ALIAS_PENDING] = "was not looked at",
+		[ALIAS_OK] = "is pinned",
+		[ALIAS_HAS_ALIAS] = "has a writable alias",
+		[ALIAS_BAD_FRAME] = "is no frame of memory",
+		[ALIAS_BAD_LEVEL] = "cannot have that level",
+		[ALIAS_BAD_OP] = "was not asked for anything known",
+		[ALIAS_BAD_STATE] = "is in the wrong state",
+		[ALIAS_CHILD_UNPINNED] = "points to a table that is not pinned",
+		[ALIAS_MAPS_TABLE] = "is the root of a tree that maps a page table writable",
+		[ALIAS_BAD_TABLE] = "is the root of a tree that can't be walked",
+		[ALIAS_BAD_CALL] = "was part of a malformed call",
+	};
+
+	return status < sizeof(names) / sizeof(names[0]) ? names[status] : "has an unknown status";
+}
+
+/* The alias fault: the host met an alias in the batch that this CPU has handed over. */
+static void alias_fault(struct trap_frame *frame)
+{
+	struct alias_fault fault;
+
+	if (!calls[this_cpu()->id].busy)
+		panic("alias fault at RIP %#lx, where nothing is being pinned", frame->rip);
+	fault = this_cpu()->vcpu_page->fault;
+	count_stat(upcalls, 1);
+	count_stat(upcall_pages, flush_strategy()->on_alias(&fault));
+}
+
+static void ring(struct alias_vcpu_page *page, enum alias_call call)
+{
+	page->call_status = ALIAS_PENDING;
+	outl(platform.doorbell_port, call);
+}
+
+static void fill(struct alias_vcpu_page *page, const struct pin_req *reqs, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		page->entries[i] = (struct alias_entry){
+			.pfn = reqs[i].pfn,
+			.op = reqs[i].op,
+			.level = reqs[i].level,
+			.status = ALIAS_PENDING,
+		};
+	page->count = n;
+	page->flags = flush_strategy()->on_alias ? ALIAS_BATCH_UPCALL : 0;
+}
+
+/* The first answer that isn't OK; returns false if all are. */
+static bool find_refusal(const struct alias_vcpu_page *page, const struct pin_req *reqs, unsigned n,
+			 struct pin_refusal *why)
+{
+	bool call_failed = page->call_status != ALIAS_OK;
+
+	for (unsigned i = 0; i < n; i++) {
+		enum alias_status status =
+			call_failed ? page->call_status : page->entries[i].status;
+
+		if (status == ALIAS_OK)
+			continue;
+		*why = (struct pin_refusal){.req = reqs[i], .status = status};
+		if (status == ALIAS_HAS_ALIAS && page->fault.pfn == reqs[i].pfn)
+			why->fault = page->fault;
+		return true;
+	}
+	return false;
+}
+
+static unsigned count_pins(const struct pin_req *reqs, unsigned n)
+{
+	unsigned pins = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		pins += reqs[i].op == PIN_OP_PIN;
+	return pins;
+}
+
+/* One call: up to ALIAS_BATCH_MAX requests. */
+static bool call_host(const struct pin_req *reqs, unsigned n, struct pin_refusal *why)
+{
+	struct alias_vcpu_page *page = this_cpu()->vcpu_page;
+	bool *busy = &calls[this_cpu()->id].busy;
+	bool refused;
+
+	if (*busy || !irqs_enabled())
+		panic("a pin %s", *busy ? "within a pin" : "with interrupts off");
+	*busy = true;
+	fill(page, reqs, n);
+	ring(page, ALIAS_CALL_PIN);
+	refused = find_refusal(page, reqs, n, why);
+	*busy = false;
+	return refused;
+}
+
+int pin_batch_try(const struct pin_req *reqs, unsigned n, struct pin_refusal *why)
+{
+	int result = 0;
+
+	for (unsigned nr; n > 0; n -= nr, reqs += nr) {
+		struct pin_refusal refusal;
+		unsigned pins;
+
+		nr = n < ALIAS_BATCH_MAX ? n : ALIAS_BATCH_MAX;
+		pins = count_pins(reqs, nr);
+		if (pins && flush_strategy()->before_pin)
+			flush_strategy()->before_pin(pins);
+		if (!registered)
+			continue;
+		count_stat(pins, pins);
+		count_stat(unpins, nr - pins);
+		count_stat(pin_calls, 1);
+		if (call_host(reqs, nr, &refusal) && !result) {
+			*why = refusal;
+			result = -1;
+		}
+	}
+	return result;
+}
+
+static void say_refusal(const struct pin_refusal *why)
+{
+	const char *verb = why->req.op == PIN_OP_PIN ? "pin" : "unpin";
+
+	if (why->fault.nr)
+		kprintf("guest: the host refused to %s frame %#lx as L%u: it %s at %#lx%s\n", verb,
+			why->req.pfn, why->req.level, pin_status_name(why->status),
+			why->fault.va[0],
+			why->fault.nr > 1 || why->fault.more ? " and elsewhere" : "");
+	else
+		kprintf("guest: the host refused to %s frame %#lx as L%u: it %s\n", verb,
+			why->req.pfn, why->req.level, pin_status_name(why->status));
+}
+
+int pin_batch(const struct pin_req *reqs, unsigned n)
+{
+	struct pin_refusal why;
+
+	if (!pin_batch_try(reqs, n, &why))
+		return 0;
+	say_refusal(&why);
+	return -1;
+}
+
+int pin_table(uint64_t pfn, unsigned level)
+{
+	struct pin_req req = {.pfn = pfn, .level = (uint8_t)level, .op = PIN_OP_PIN};
+
+	return pin_batch(&req, 1);
+}
+
+int unpin_table(uint64_t pfn)
+{
+	struct pin_req req = {.pfn = pfn, .op = PIN_OP_UNPIN};
+
+	return pin_batch(&req, 1);
+}
+
+/* Tables of the kernel's tree, collected to be pinned as a batch. */
+struct collected {
+	unsigned nr;
+	int result;
+	struct pin_req reqs[ALIAS_BATCH_MAX];
+};
+
+static void submit_collected(struct collected *c)
+{
+	if (pin_batch(c->reqs, c->nr))
+		c->result = -1;
+	c->nr = 0;
+}
+
+static void collect(void *arg, uint64_t pfn, unsigned level)
+{
+	struct collected *c = arg;
+
+	c->reqs[c->nr++] = (struct pin_req){.pfn = pfn, .level = (uint8_t)level, .op = PIN_OP_PIN};
+	if (c->nr == ALIAS_BATCH_MAX)
+		submit_collected(c);
+}
+
+/* The direct map reaches to the end of memory, and over the devices below 4 GiB. */
+static uint64_t direct_map_size(void)
+{
+	uint64_t end = 4ul << 30;
+
+	for (unsigned i = 0; i < platform.nr_memory; i++)
+		if (platform.memory[i].end > end)
+			end = platform.memory[i].end;
+	return (end + L4_SLOT_SIZE - 1) & ~(L4_SLOT_SIZE - 1);
+}
+
+int pin_init(void)
+{
+	static struct collected kernel;
+	struct alias_vcpu_page *page = this_cpu()->vcpu_page;
+
+	if (!platform.has_host)
+		return 0;
+	register_trap(platform.upcall_vector, alias_fault, true);
+	page->direct_base = DIRECT_BASE;
+	page->direct_size = direct_map_size();
+	ring(page, ALIAS_CALL_REGISTER);
+	if (page->call_status != ALIAS_OK) {
+		kprintf("guest: the host refused the direct map: status %u\n", page->call_status);
+		return -1;
+	}
+	registered = true;
+	for_each_kernel_table(collect, &kernel);
+	if (kernel.nr)
+		submit_collected(&kernel);
+	return kernel.result;
+}
