@@ -38,11 +38,11 @@ struct pvh_memmap_entry {
 
 struct platform platform;
 
-/* `len` bytes that the boot protocol points to; the boot tables map the first GiB only. */
+/* `len` bytes that the boot protocol points to; the boot tables map the first 4 GiB only. */
 static const void *boot_data(uint64_t gpa, uint64_t len, const char *what)
 {
 	if (!gpa || gpa >= BOOT_MAPPED || len > BOOT_MAPPED - gpa)
-		panic("%s at %#lx, %lu bytes, is not in the first GiB", what, gpa, len);
+		panic("%s at %#lx, %lu bytes, is not in the first 4 GiB", what, gpa, len);
 	return phys_to_virt(gpa);
 }
 

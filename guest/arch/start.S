@@ -114,8 +114,8 @@ boot_gdtr:
 	.word	boot_gdt_end - boot_gdt - 1
 	.long	PA(boot_gdt)
 
-/* The boot tables: the first GiB, in 2 MiB pages, at 0, at DIRECT_BASE and at IMAGE_BASE. No root
- * that is pinned later leads here. */
+/* The boot tables: the first BOOT_MAPPED bytes, in 2 MiB pages, at 0 and at DIRECT_BASE, and the first
+ * GiB of them at IMAGE_BASE. No root that is pinned later leads here. */
 	.section .data
 	.balign 4096
 	.globl boot_l4
@@ -126,15 +126,19 @@ boot_l4:
 	.fill	237, 8, 0
 	.quad	PA(boot_l3_image) + 3	/* slot 511: IMAGE_BASE */
 boot_l3_low:
-	.quad	PA(boot_l2) + 3
-	.fill	511, 8, 0
+	.set	table, 0
+	.rept	BOOT_MAPPED >> 30
+	.quad	PA(boot_l2) + table + 3
+	.set	table, table + 4096
+	.endr
+	.fill	512 - (BOOT_MAPPED >> 30), 8, 0
 boot_l3_image:
 	.fill	510, 8, 0
 	.quad	PA(boot_l2) + 3
 	.fill	1, 8, 0
 boot_l2:
 	.set	page, 0
-	.rept	512
+	.rept	BOOT_MAPPED >> 21
 	.quad	page + 0x83		/* present, writable, large */
 	.set	page, page + 0x200000
 	.endr

@@ -19,7 +19,7 @@
 #define IST_SIZE   4096
 #define NR_IST     3
 
-/* How far the boot tables map memory: identity, direct map and image alike. */
-#define BOOT_MAPPED 0x40000000
+/* How much memory the boot tables map; the array that describes all frames must lie there. */
+#define BOOT_MAPPED 0x100000000
 
 #endif
