@@ -157,15 +157,20 @@ void console_tick(struct console *console)
 	pthread_mutex_unlock(&console->lock);
 }
 
-void console_destroy(struct console *console)
+void console_drain(struct console *console)
 {
-	if (!console)
-		return;
 	while (console->nr > 0 && wait_writable(console, -1, LAST_WAIT_MS))
 		write_some(console);
 	if (console->nr > 0)
 		say("standard output takes nothing: the guest's last %zu characters are dropped",
 		    console->nr);
+	console->nr = 0;
+}
+
+void console_destroy(struct console *console)
+{
+	if (!console)
+		return;
 	if (console->own_fd >= 0)
 		close(console->own_fd);
 	if (console->timer_fd >= 0)

@@ -14,7 +14,8 @@ struct console;
 /* `stop_fd` becomes readable when waiting for standard output makes no sense any more. NULL after
  * saying why. */
 struct console *console_create(int stop_fd);
-/* Writes what is left, waiting while somebody takes it, and frees the console. */
+/* Writes what is left, waiting while somebody takes it. After the vCPUs have ended. */
+void console_drain(struct console *console);
 void console_destroy(struct console *console);
 
 /* One character, by a vCPU's thread; console_end() when the guest's access is over. */

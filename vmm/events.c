@@ -16,6 +16,8 @@
 #include "status.h"
 #include "uart.h"
 
+static const int ending[] = {SIGINT, SIGTERM, SIGHUP};
+
 static void do_nothing(int signal)
 {
 	(void)signal;
@@ -23,7 +25,6 @@ static void do_nothing(int signal)
 
 int events_block_signals(void)
 {
-	static const int ending[] = {SIGINT, SIGTERM, SIGHUP};
 	struct sigaction kick = {.sa_handler = do_nothing}, old;
 	sigset_t set;
 	int fd;
@@ -42,6 +43,16 @@ int events_block_signals(void)
 	sigaddset(&set, VCPU_KICK_SIGNAL);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	return fd;
+}
+
+void events_unblock_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof(ending) / sizeof(ending[0]); i++)
+		sigaddset(&set, ending[i]);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
 static void take_signal(struct machine *machine, struct input *input, int signal_fd)

@@ -8,6 +8,8 @@ struct machine;
 /* Blocks the signals that end a machine in order, and the kick signal, for this thread and all it
  * will start. Returns a signalfd, or a negated errno after saying why. */
 int events_block_signals(void);
+/* From here on a second signal ends the program at once. */
+void events_unblock_signals(void);
 /* Serves until the machine stops. Returns 0, or a negated errno after saying why. */
 int events_serve(struct machine *machine, int signal_fd);
 

@@ -101,6 +101,7 @@ static int write_ioapic(void *fdt)
 	err |= reg_property(fdt, IOAPIC_GPA, 0x1000);
 	err |= fdt_property(fdt, "interrupt-controller", NULL, 0);
 	err |= fdt_property_u32(fdt, "#interrupt-cells", 1);
+	err |= fdt_property_u32(fdt, "#address-cells", 0);
 	err |= fdt_property_u32(fdt, "phandle", PHANDLE_IOAPIC);
 	return err | fdt_end_node(fdt);
 }

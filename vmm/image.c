@@ -43,7 +43,7 @@ static const char *find_entry(struct image *image, Elf *elf, const GElf_Phdr *ph
 {
 	Elf_Data *data;
 	GElf_Nhdr note;
-	size_t offset = 0, next, name, desc;
+	size_t offset = 0;
 
 	if (phdr->p_filesz == 0)
 		return NULL;
@@ -53,6 +53,7 @@ static const char *find_entry(struct image *image, Elf *elf, const GElf_Phdr *ph
 		return "an ELF file whose notes can't be read";
 	while (offset < data->d_size) {
 		const char *bytes = data->d_buf;
+		size_t name, desc, next;
 
 		next = gelf_getnote(data, offset, &note, &name, &desc);
 		if (next == 0 || note.n_descsz > data->d_size - desc)
@@ -173,32 +174,34 @@ static int read_whole(struct image *image, int fd, const char *path)
 	return 0;
 }
 
+/* Returns the fd, or a negated status after saying why. */
 static int open_file(const char *path, struct stat *st)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int status = VMM_EX_NOINPUT;
 
 	if (fd < 0 || fstat(fd, st) < 0) {
 		say_errno("%s", path);
 	} else if (!S_ISREG(st->st_mode)) {
-		say("%s: not a regular file", path);
+		say("%s: not a guest image, for it is no regular file", path);
+		status = VMM_EX_DATAERR;
 	} else {
 		return fd;
 	}
 	if (fd >= 0)
 		close(fd);
-	return -1;
+	return -status;
 }
 
 int image_open(struct image *image, const char *path)
 {
-	const char *wrong;
 	struct stat st;
 	size_t mapped;
 	int fd = open_file(path, &st);
 	int status;
 
 	if (fd < 0)
-		return VMM_EX_NOINPUT;
+		return -fd;
 	mapped = st.st_size ? st.st_size : 1;
 	image->size = st.st_size;
 	image->file =
@@ -212,7 +215,8 @@ int image_open(struct image *image, const char *path)
 	status = read_whole(image, fd, path);
 	close(fd);
 	if (!status) {
-		wrong = image_parse(image);
+		const char *wrong = image_parse(image);
+
 		if (!wrong)
 			return 0;
 		say("%s: %s", path, wrong);

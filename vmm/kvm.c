@@ -62,25 +62,28 @@ int kvm_open_device(char *why, size_t size)
 	return -err;
 }
 
-static bool check_capabilities(int fd, unsigned cpus)
+bool kvm_check(int kvm_fd, unsigned cpus, char *why, size_t size)
 {
-	int version = ioctl(fd, KVM_GET_API_VERSION, 0);
+	int version = ioctl(kvm_fd, KVM_GET_API_VERSION, 0);
 	int max;
 
 	if (version != KVM_API_VERSION) {
-		say("KVM_GET_API_VERSION is %d, not %d: this kernel's KVM is not usable", version,
-		    KVM_API_VERSION);
+		snprintf(why, size,
+			 "KVM_GET_API_VERSION is %d, not %d: this kernel's KVM is not usable",
+			 version, KVM_API_VERSION);
 		return false;
 	}
 	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
-		if (ioctl(fd, KVM_CHECK_EXTENSION, needed[i].cap) > 0)
+		if (ioctl(kvm_fd, KVM_CHECK_EXTENSION, needed[i].cap) > 0)
 			continue;
-		say("this kernel's KVM lacks %s: use Linux 5.4 or newer", needed[i].name);
+		snprintf(why, size, "this kernel's KVM lacks %s: use Linux 5.4 or newer",
+			 needed[i].name);
 		return false;
 	}
-	max = ioctl(fd, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPUS);
+	max = ioctl(kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPUS);
 	if (max > 0 && (unsigned)max < cpus) {
-		say("KVM of this host allows %d vCPUs: use --cpus %d or fewer", max, max);
+		snprintf(why, size, "KVM of this host allows %d vCPUs: use --cpus %d or fewer", max,
+			 max);
 		return false;
 	}
 	return true;
@@ -91,11 +94,10 @@ int kvm_open(unsigned cpus)
 	char why[256];
 	int fd = kvm_open_device(why, sizeof(why));
 
-	if (fd < 0) {
-		say("%s", why);
+	if (fd >= 0 && kvm_check(fd, cpus, why, sizeof(why)))
 		return fd;
-	}
-	if (check_capabilities(fd, cpus))
+	say("%s", why);
+	if (fd < 0)
 		return fd;
 	close(fd);
 	return -ENOTSUP;

@@ -3,13 +3,16 @@
 #ifndef VMM_KVM_H
 #define VMM_KVM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Opens /dev/kvm. Returns the fd, or a negated errno with the sentence that names cause and cure
  * in `why`. */
 int kvm_open_device(char *why, size_t size);
-/* The same, then checks the API version and all capabilities that a guest needs with `cpus` vCPUs.
- * Returns the fd, or a negative number after saying why. */
+/* Are the API version and all capabilities there that a guest with `cpus` vCPUs needs? Else says
+ * in `why` what is missing. */
+bool kvm_check(int kvm_fd, unsigned cpus, char *why, size_t size);
+/* Both. Returns the fd, or a negative number after saying why. */
 int kvm_open(unsigned cpus);
 /* A VM with PIC, IOAPIC and local APICs in the kernel. Returns its fd, or a negated errno after
  * saying why. */

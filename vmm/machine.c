@@ -46,6 +46,11 @@ static uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
+double machine_seconds(const struct machine *machine)
+{
+	return (double)(now_ns() - machine->first_char.start_ns) / 1e9;
+}
+
 void machine_first_char(struct machine *machine)
 {
 	struct first_char *first = &machine->first_char;
@@ -178,6 +183,18 @@ static int create_host_side(struct machine *machine)
 	return machine->console ? memory_init(&machine->mem, machine->opt->mem) : -ENOMEM;
 }
 
+static void say_story(const struct machine *machine, uint32_t entry)
+{
+	const struct options *opt = machine->opt;
+
+	if (!opt->verbose)
+		return;
+	say("%s: entry 0x%x, %u vCPU%s, %" PRIu64 " MiB, %u disk%s", opt->guest, entry, opt->cpus,
+	    opt->cpus > 1 ? "s" : "", opt->mem >> 20, opt->nr_disks, opt->nr_disks == 1 ? "" : "s");
+	say("flush %s, track %s, command line \"%s\"", flush_name(opt->flush),
+	    track_name(opt->track), opt->bootargs);
+}
+
 int machine_init(struct machine *machine, const struct options *opt, const struct image *image)
 {
 	int status;
@@ -198,6 +215,8 @@ int machine_init(struct machine *machine, const struct options *opt, const struc
 	status = create_disks(machine);
 	if (!status && vcpu_set_entry(&machine->vcpus[0], image->entry, START_INFO_GPA))
 		status = VMM_EX_OSERR;
+	if (!status)
+		say_story(machine, image->entry);
 	return status;
 }
 

@@ -74,7 +74,7 @@ struct image;
 int machine_init(struct machine *machine, const struct options *opt, const struct image *image);
 /* Starts the vCPUs. Returns 0, or a status of status.h after saying why. */
 int machine_start(struct machine *machine);
-/* Ends vCPUs and disks: nothing touches guest memory any more. machine_stop() came before. */
+/* Waits for the vCPUs' threads. machine_stop() came before. */
 void machine_join(struct machine *machine);
 void machine_free(struct machine *machine);
 
@@ -82,6 +82,8 @@ void machine_free(struct machine *machine);
 void machine_stop(struct machine *machine, int status);
 bool machine_stopping(const struct machine *machine);
 
+/* Since machine_start(). */
+double machine_seconds(const struct machine *machine);
 /* The guest writes to the console for the first time. A vCPU's thread, once. */
 void machine_first_char(struct machine *machine);
 

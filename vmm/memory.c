@@ -45,8 +45,8 @@ int memory_init(struct memory *mem, uint64_t bytes)
 
 	mem->nr = 0;
 	err = add_slot(mem, 0, low);
-	if (!err && bytes > low)
-		err = add_slot(mem, MEMORY_HIGH_START, bytes - low);
+	if (!err && bytes > MEMORY_LOW_END)
+		err = add_slot(mem, MEMORY_HIGH_START, bytes - MEMORY_LOW_END);
 	if (err)
 		memory_free(mem);
 	return err;

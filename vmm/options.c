@@ -16,6 +16,11 @@
 /* Read by argp for -V and --version. */
 const char *argp_program_version = "vmm " TO_STRING(VMM_VERSION);
 
+const char *options_version(void)
+{
+	return TO_STRING(VMM_VERSION);
+}
+
 static const char *const flush_names[] = {
 	[FLUSH_NONE] = "none",
 	[FLUSH_EAGER] = "eager",
@@ -231,7 +236,7 @@ static void check_end(const struct input *input, struct argp_state *state)
 	if (opt->probe && opt->guest)
 		argp_error(state, "--probe takes no GUEST");
 	if (!opt->probe && !opt->guest)
-		argp_error(state, "which GUEST?");
+		argp_error(state, "no GUEST given");
 	join_bootargs(input, state);
 }
 

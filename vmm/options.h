@@ -53,6 +53,8 @@ bool parse_uint(const char *text, uint64_t min, uint64_t max, uint64_t *out);
  * anything else or does not fit. */
 bool parse_size(const char *text, uint64_t *out);
 
+/* The program's, as "0.1.0". */
+const char *options_version(void);
 const char *flush_name(enum flush_strategy flush);
 const char *track_name(enum track_source track);
 

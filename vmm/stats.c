@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT */
+#include "stats.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "host.h"
+#include "machine.h"
+#include "pin.h"
+#include "say.h"
+#include "status.h"
+#include "virtio_blk.h"
+
+#define JSON_FORMAT (JSON_INDENT(2) | JSON_REAL_PRECISION(9))
+
+static void set_int(json_t *object, const char *name, uint64_t value)
+{
+	json_object_set_new(object, name, json_integer((json_int_t)value));
+}
+
+static void set_string(json_t *object, const char *name, const char *value)
+{
+	/* What a person typed need not be UTF-8. */
+	json_t *string = json_string(value);
+
+	json_object_set_new(object, name, string ? string : json_string("(not UTF-8)"));
+}
+
+static json_t *describe_options(const struct options *opt)
+{
+	json_t *object = json_object(), *disks = json_array();
+
+	set_string(object, "guest", opt->guest);
+	set_string(object, "bootargs", opt->bootargs);
+	set_int(object, "cpus", opt->cpus);
+	set_int(object, "mem", opt->mem);
+	set_string(object, "flush", flush_name(opt->flush));
+	set_string(object, "track", track_name(opt->track));
+	set_string(object, "on_violation", opt->on_violation == VIOLATION_STOP ? "stop" : "report");
+	set_string(object, "flush_proof", opt->flush_proof == PROOF_HOST ? "host" : "guest");
+	set_int(object, "timeout", opt->timeout);
+	json_object_set_new(object, "verify", json_boolean(opt->verify));
+	for (unsigned i = 0; i < opt->nr_disks; i++) {
+		json_t *disk = json_object();
+
+		set_string(disk, "file", opt->disk[i].path);
+		json_object_set_new(disk, "readonly", json_boolean(opt->disk[i].readonly));
+		json_array_append_new(disks, disk);
+	}
+	json_object_set_new(object, "disks", disks);
+	return object;
+}
+
+/* What is told of each vCPU, and in sum. */
+static const struct {
+	const char *name;
+	size_t offset; /* into struct vcpu_stats */
+} vcpu_figures[] = {
+	{"pio", offsetof(struct vcpu_stats, exits_pio)},
+	{"mmio", offsetof(struct vcpu_stats, exits_mmio)},
+	{"interrupted", offsetof(struct vcpu_stats, exits_intr)},
+	{"other", offsetof(struct vcpu_stats, exits_other)},
+	{"doorbells", offsetof(struct vcpu_stats, doorbells)},
+	{"upcalls", offsetof(struct vcpu_stats, upcalls)},
+	{"kicked", offsetof(struct vcpu_stats, kicked)},
+	{"tlb_flushes", offsetof(struct vcpu_stats, tlb_flushes)},
+};
+
+/* The figures of `nr` vCPUs together. */
+static json_t *describe_vcpus(const struct vcpu *vcpus, unsigned nr)
+{
+	json_t *object = json_object();
+	uint64_t runs = 0;
+
+	for (unsigned i = 0; i < nr; i++)
+		runs += atomic_load(&vcpus[i].runs);
+	set_int(object, "runs", runs);
+	for (size_t f = 0; f < sizeof(vcpu_figures) / sizeof(vcpu_figures[0]); f++) {
+		uint64_t sum = 0;
+
+		for (unsigned i = 0; i < nr; i++)
+			sum += *(const uint64_t *)((const char *)&vcpus[i].stats +
+						   vcpu_figures[f].offset);
+		set_int(object, vcpu_figures[f].name, sum);
+	}
+	return object;
+}
+
+static void add_vcpus(json_t *root, const struct machine *machine)
+{
+	json_t *exits = describe_vcpus(machine->vcpus, machine->nr_vcpus);
+	json_t *vcpus = json_array();
+
+	for (unsigned i = 0; i < machine->nr_vcpus; i++)
+		json_array_append_new(vcpus, describe_vcpus(&machine->vcpus[i], 1));
+	set_int(exits, "to_nobody", machine->nobody.accesses);
+	json_object_set_new(root, "exits", exits);
+	json_object_set_new(root, "vcpus", vcpus);
+}
+
+static void add_first_char(json_t *root, const struct machine *machine)
+{
+	const struct first_char *first = &machine->first_char;
+	uint64_t exits = atomic_load_explicit(&first->exits, memory_order_acquire);
+
+	json_object_set_new(root, "exits_to_first_char",
+			    exits ? json_integer((json_int_t)exits) : json_null());
+	json_object_set_new(root, "tsc_to_first_char",
+			    exits ? json_integer((json_int_t)first->tsc) : json_null());
+	json_object_set_new(root, "seconds_to_first_char",
+			    exits ? json_real((double)first->ns / 1e9) : json_null());
+}
+
+/* VmHWM may lag behind by some pages a thread; the kernel walks the tables for smaps_rollup. */
+static void add_memory(json_t *root, const struct machine *machine)
+{
+	uint64_t guest = memory_resident(&machine->mem);
+	uint64_t peak = host_read_kb("/proc/self/status", "VmHWM");
+	uint64_t now = host_read_kb("/proc/self/smaps_rollup", "Rss");
+	json_t *memory = json_object();
+
+	if (now > peak)
+		peak = now;
+	set_int(memory, "peak_rss_bytes", peak);
+	set_int(memory, "guest_resident_bytes", guest);
+	set_int(memory, "vmm_beyond_guest_bytes", peak > guest ? peak - guest : 0);
+	json_object_set_new(root, "memory", memory);
+}
+
+static void add_disks(json_t *root, const struct machine *machine)
+{
+	json_t *disks = json_array();
+
+	for (unsigned i = 0; i < machine->opt->nr_disks; i++) {
+		json_t *disk = json_object();
+
+		virtio_blk_stats(machine->blk[i], disk);
+		json_array_append_new(disks, disk);
+	}
+	json_object_set_new(root, "disks", disks);
+}
+
+json_t *stats_collect(struct machine *machine, int status)
+{
+	json_t *root = json_object();
+
+	if (!root)
+		return NULL;
+	set_string(root, "version", options_version());
+	set_int(root, "status", (uint64_t)status);
+	json_object_set_new(root, "wall_seconds", json_real(machine_seconds(machine)));
+	add_first_char(root, machine);
+	add_memory(root, machine);
+	add_vcpus(root, machine);
+	pin_stats(machine, root);
+	add_disks(root, machine);
+	json_object_set_new(root, "options", describe_options(machine->opt));
+	json_object_set_new(root, "host", host_describe());
+	return root;
+}
+
+static bool dump(const json_t *stats, FILE *file)
+{
+	return json_dumpf(stats, file, JSON_FORMAT) == 0 && fputc('\n', file) != EOF;
+}
+
+static int write_stdout(const json_t *stats)
+{
+	if (dump(stats, stdout) && fflush(stdout) == 0)
+		return 0;
+	say_errno("statistics to standard output");
+	return VMM_EX_IOERR;
+}
+
+/* To a temporary file beside it, then renamed: nobody ever sees half of it. */
+static int write_file(const json_t *stats, const char *path)
+{
+	char *temporary = NULL;
+	FILE *file = NULL;
+	bool ok = false;
+	int fd = -1;
+
+	if (asprintf(&temporary, "%s.XXXXXX", path) < 0)
+		temporary = NULL;
+	else
+		fd = mkstemp(temporary);
+	if (fd >= 0)
+		file = fdopen(fd, "w");
+	if (file) {
+		/* mkstemp() lets only the owner read; as open() would have made it: */
+		mode_t mask = umask(0);
+
+		umask(mask);
+		ok = fchmod(fd, 0666 & ~mask) == 0 && dump(stats, file);
+		ok = fclose(file) == 0 && ok && rename(temporary, path) == 0;
+	}
+	if (!ok)
+		say_errno("statistics to %s", path);
+	if (!ok && fd >= 0)
+		unlink(temporary);
+	free(temporary);
+	return ok ? 0 : VMM_EX_IOERR;
+}
+
+/* Anything but a plain file is written to as it is: renaming would put a file in the place of a
+ * device, a pipe, or a link like /dev/stdout. */
+static bool is_special(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0 && !S_ISREG(st.st_mode);
+}
+
+static int write_special(const json_t *stats, const char *path)
+{
+	FILE *file = fopen(path, "w");
+	bool ok = file && dump(stats, file);
+
+	if (file)
+		ok = fclose(file) == 0 && ok;
+	if (!ok)
+		say_errno("statistics to %s", path);
+	return ok ? 0 : VMM_EX_IOERR;
+}
+
+int stats_write(const json_t *stats, const char *path)
+{
+	if (!strcmp(path, "-"))
+		return write_stdout(stats);
+	return is_special(path) ? write_special(stats, path) : write_file(stats, path);
+}
