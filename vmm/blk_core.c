@@ -8,12 +8,6 @@
 #include "blk_image.h"
 #include "say.h"
 
-static const char *const op_names[] = {
-	[BLK_READ] = "read",
-	[BLK_WRITE] = "write",
-	[BLK_FLUSH] = "flush",
-};
-
 static void count(atomic_ullong *counter, uint64_t n)
 {
 	atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
@@ -24,14 +18,14 @@ int blk_core_init(struct blk_core *core, const struct blk_disk *disk, const stru
 	*core = (struct blk_core){
 		.disk = *disk,
 		.io = *io,
-		.requests = calloc(VIRTQUEUE_MAX_SIZE, sizeof(struct blk_request)),
-		.nr_free = VIRTQUEUE_MAX_SIZE,
+		.requests = calloc(BLK_CORE_REQUESTS, sizeof(struct blk_request)),
+		.nr_free = BLK_CORE_REQUESTS,
 		.sync_op = {.kind = BLK_FLUSH},
 	};
 	if (!core->requests)
 		return -ENOMEM;
-	for (unsigned i = 0; i < VIRTQUEUE_MAX_SIZE; i++)
-		core->free[i] = (uint8_t)(VIRTQUEUE_MAX_SIZE - 1 - i);
+	for (unsigned i = 0; i < BLK_CORE_REQUESTS; i++)
+		core->free[i] = (uint16_t)(BLK_CORE_REQUESTS - 1 - i);
 	STAILQ_INIT(&core->syncing);
 	STAILQ_INIT(&core->waiting);
 	return 0;
@@ -77,7 +71,7 @@ static void answer(struct blk_core *core, struct blk_request *request, uint8_t s
 		count(&core->stats.io_errors, 1);
 	else if (status == VIRTIO_BLK_S_UNSUPP)
 		count(&core->stats.unsupported, 1);
-	core->free[core->nr_free++] = (uint8_t)(request - core->requests);
+	core->free[core->nr_free++] = (uint16_t)(request - core->requests);
 	core->in_flight--;
 }
 
@@ -87,9 +81,15 @@ static void tell_error(struct blk_core *core, const struct blk_op *op, int error
 		return;
 	core->told = true;
 	errno = error;
-	say_errno("disk %s: a %s at byte %llu failed and the guest was told "
-		  "(others will only be counted)",
-		  core->disk.name, op_names[op->kind], (unsigned long long)op->offset);
+	if (op->kind == BLK_FLUSH)
+		say_errno("disk %s: a flush failed and so will all others until the guest resets "
+			  "the disk",
+			  core->disk.name);
+	else
+		say_errno("disk %s: a %s at byte %llu failed and the guest was told (others will "
+			  "only be counted)",
+			  core->disk.name, op->kind == BLK_READ ? "read" : "write",
+			  (unsigned long long)op->offset);
 }
 
 static void start_io(struct blk_core *core, struct blk_request *request)
@@ -156,7 +156,8 @@ static void dispatch(struct blk_core *core, struct blk_request *request, int act
 /* A request from the queue. Returns false if there is none. */
 static bool take_one(struct blk_core *core)
 {
-	/* There is a free one: the queue hands out each of its heads once until it is pushed. */
+	/* There is a free one: the queue hands out each of its heads once until it is pushed, and
+	 * there is one more than heads. */
 	struct blk_request *request = &core->requests[core->free[core->nr_free - 1]];
 	int ret = virtqueue_pop(&core->vq, &request->chain);
 	int action;
@@ -178,7 +179,7 @@ static bool take_one(struct blk_core *core)
 			 "the request of descriptor %u has no header or no room for a status",
 			 request->chain.head);
 		set_broken(core);
-		core->free[core->nr_free++] = (uint8_t)(request - core->requests);
+		core->free[core->nr_free++] = (uint16_t)(request - core->requests);
 		core->in_flight--;
 		return false;
 	}

@@ -48,6 +48,9 @@ struct blk_stats {
 	atomic_ullong max_in_flight; /* requests */
 };
 
+/* All that can be in flight, and the one that is being taken off the queue. */
+#define BLK_CORE_REQUESTS (VIRTQUEUE_MAX_SIZE + 1)
+
 /* Owned by one thread at a time. */
 struct blk_core {
 	struct blk_disk disk;
@@ -58,8 +61,8 @@ struct blk_core {
 	bool broken;  /* vq.fault says why; no more requests are taken */
 	bool durable; /* writes go through to stable storage */
 
-	struct blk_request *requests;     /* VIRTQUEUE_MAX_SIZE of them, only touched when needed */
-	uint8_t free[VIRTQUEUE_MAX_SIZE]; /* a stack of indices, so that few are ever touched */
+	struct blk_request *requests;     /* BLK_CORE_REQUESTS of them, only touched when needed */
+	uint16_t free[BLK_CORE_REQUESTS]; /* a stack of indices, so that few are ever touched */
 	unsigned nr_free;
 	unsigned in_flight; /* taken off the queue and not answered */
 
@@ -70,8 +73,6 @@ struct blk_core {
 	bool flush_failed;
 	bool told; /* the first I/O error was said on stderr; the others are counted */
 };
-
-_Static_assert(VIRTQUEUE_MAX_SIZE <= UINT8_MAX + 1, "free holds request indices in a byte");
 
 /* Returns 0 or -ENOMEM. */
 int blk_core_init(struct blk_core *core, const struct blk_disk *disk, const struct blk_io *io);

@@ -6,9 +6,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include "say.h"
+#include "thread.h"
 
 /* Address space only; what is touched of it is some 10 KiB. */
-#define STACK_SIZE (128u << 10)
+#define STACK_SIZE (64u << 10)
 
 void blk_worker_kick(struct blk_worker *worker)
 {
@@ -95,18 +96,14 @@ static void *worker_thread(void *arg)
 /* Signals are for the main thread and the vCPUs. */
 static int start_thread(struct blk_worker *worker)
 {
-	pthread_attr_t attr;
 	sigset_t all, old;
 	int ret;
 
 	sigfillset(&all);
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, STACK_SIZE);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	ret = pthread_create(&worker->thread, &attr, worker_thread, worker);
+	ret = thread_start(&worker->thread, STACK_SIZE, worker_thread, worker);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	pthread_attr_destroy(&attr);
-	errno = ret;
+	errno = -ret;
 	return ret ? say_errno("pthread_create (disk %s)", worker->core.disk.name) : 0;
 }
 

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: MIT */
+/* The disk's thread with a real io_uring. A pipe for an image makes requests that are in flight for
+ * exactly as long as the test likes; /dev/full makes a disk that is full. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include "blk_worker.h"
+#include "driver.h"
+#include "suites.h"
+
+#define FEATURES (1ull << VIRTIO_BLK_F_FLUSH | 1ull << VIRTIO_RING_F_INDIRECT_DESC)
+#define SECTORS  2048
+
+static struct driver drv;
+static struct blk_worker worker;
+static struct blk_image image;
+static int used_fd;
+static int broken_fd;
+
+static void used(void *ctx)
+{
+	(void)ctx;
+	eventfd_write(used_fd, 1);
+}
+
+static void broken(void *ctx, const char *why)
+{
+	(void)ctx;
+	(void)why;
+	eventfd_write(broken_fd, 1);
+}
+
+static void failed(void *ctx, int error)
+{
+	(void)ctx;
+	ck_abort_msg("io_uring failed: %s", strerror(error));
+}
+
+static const struct blk_worker_ops ops = {.used = used, .broken = broken, .failed = failed};
+
+static void setup(void)
+{
+	driver_init(&drv, 256);
+	used_fd = eventfd(0, EFD_CLOEXEC);
+	broken_fd = eventfd(0, EFD_CLOEXEC);
+}
+
+static void teardown(void)
+{
+	close(used_fd);
+	close(broken_fd);
+	driver_free(&drv);
+}
+
+static void begin(int image_fd)
+{
+	const struct blk_disk disk = {.name = "test", .sectors = SECTORS, .id = "disk0"};
+
+	ck_assert_int_ge(image_fd, 0);
+	image = (struct blk_image){.fd = image_fd, .sectors = SECTORS};
+	ck_assert_int_eq(blk_worker_create(&worker, &image, &disk, &ops, NULL), 0);
+	ck_assert_int_eq(blk_worker_start(&worker, &drv.mem, &drv.layout, FEATURES), 0);
+}
+
+static void end(void)
+{
+	blk_worker_destroy(&worker);
+	close(image.fd);
+}
+
+static int temporary_file(void)
+{
+	char name[] = "/tmp/unit-virtio.XXXXXX";
+	int fd = mkostemp(name, O_CLOEXEC);
+
+	ck_assert_int_ge(fd, 0);
+	unlink(name);
+	ck_assert_int_eq(ftruncate(fd, SECTORS * 512), 0);
+	return fd;
+}
+
+/* Waits as a driver does, for interrupts. */
+static void wait_used(unsigned nr)
+{
+	while (driver_nr_used(&drv) < nr) {
+		eventfd_t value;
+
+		ck_assert_int_eq(eventfd_read(used_fd, &value), 0);
+	}
+}
+
+static void fill(uint8_t *data, size_t len, unsigned seed)
+{
+	for (size_t i = 0; i < len; i++)
+		data[i] = (uint8_t)(seed * 31 + i * 7 + i / 256);
+}
+
+/* Every sector of the disk, 256 requests at a time, written, then read by the host, changed by it,
+ * and read back. */
+START_TEST(a_real_disk)
+{
+	enum { BYTES = 4096 };
+	uint8_t expected[BYTES], found[BYTES];
+	int fd = temporary_file();
+
+	begin(fd);
+	for (uint16_t i = 0; i < 256; i++) {
+		fill(driver_data(&drv, i), BYTES, i);
+		driver_request(&drv, i, VIRTIO_BLK_T_OUT, i * (BYTES / 512), BYTES);
+	}
+	blk_worker_kick(&worker);
+	wait_used(256);
+	for (uint16_t i = 0; i < 256; i++) {
+		ck_assert_uint_eq(driver_status(&drv, i), VIRTIO_BLK_S_OK);
+		fill(expected, BYTES, i);
+		ck_assert_int_eq(pread(fd, found, BYTES, i * BYTES), BYTES);
+		ck_assert_mem_eq(found, expected, BYTES);
+		fill(found, BYTES, i + 1000);
+		ck_assert_int_eq(pwrite(fd, found, BYTES, i * BYTES), BYTES);
+	}
+	drv.seen += 256;
+	for (uint16_t i = 0; i < 256; i++)
+		driver_request(&drv, i, VIRTIO_BLK_T_IN, i * (BYTES / 512), BYTES);
+	blk_worker_kick(&worker);
+	wait_used(256);
+	for (uint16_t i = 0; i < 256; i++) {
+		ck_assert_uint_eq(driver_status(&drv, i), VIRTIO_BLK_S_OK);
+		fill(expected, BYTES, i + 1000);
+		ck_assert_mem_eq(driver_data(&drv, i), expected, BYTES);
+		ck_assert_uint_eq(driver_used(&drv).len, BYTES + 1);
+	}
+	driver_request(&drv, 0, VIRTIO_BLK_T_FLUSH, 0, 0);
+	blk_worker_kick(&worker);
+	wait_used(1);
+	ck_assert_uint_eq(driver_status(&drv, 0), VIRTIO_BLK_S_OK);
+	ck_assert_uint_eq(worker.core.stats.bytes_written, 256 * BYTES);
+	end();
+}
+END_TEST
+
+START_TEST(what_was_available_before_the_start_is_served)
+{
+	driver_request(&drv, 0, VIRTIO_BLK_T_IN, 0, 512);
+	begin(temporary_file());
+	wait_used(1);
+	ck_assert_uint_eq(driver_status(&drv, 0), VIRTIO_BLK_S_OK);
+	end();
+}
+END_TEST
+
+START_TEST(a_full_disk)
+{
+	begin(open("/dev/full", O_RDWR | O_CLOEXEC));
+	driver_request(&drv, 0, VIRTIO_BLK_T_OUT, 0, 4096);
+	blk_worker_kick(&worker);
+	wait_used(1);
+	ck_assert_uint_eq(driver_status(&drv, 0), VIRTIO_BLK_S_IOERR);
+	end();
+}
+END_TEST
+
+START_TEST(an_image_that_was_cut_off)
+{
+	int fd = temporary_file();
+
+	begin(fd);
+	ck_assert_int_eq(ftruncate(fd, 1024), 0);
+	driver_request(&drv, 0, VIRTIO_BLK_T_IN, 0, 1024);
+	driver_request(&drv, 1, VIRTIO_BLK_T_IN, 1, 1024);
+	driver_request(&drv, 2, VIRTIO_BLK_T_IN, 2, 1024);
+	blk_worker_kick(&worker);
+	wait_used(3);
+	ck_assert_uint_eq(driver_status(&drv, 0), VIRTIO_BLK_S_OK);
+	ck_assert_uint_eq(driver_status(&drv, 1), VIRTIO_BLK_S_IOERR);
+	ck_assert_uint_eq(driver_status(&drv, 2), VIRTIO_BLK_S_IOERR);
+	end();
+}
+END_TEST
+
+START_TEST(a_broken_queue_is_told_once)
+{
+	eventfd_t value;
+
+	begin(temporary_file());
+	driver_offer(&drv, 1000);
+	blk_worker_kick(&worker);
+	ck_assert_int_eq(eventfd_read(broken_fd, &value), 0);
+	/* Kicks are of no use now. Stopping waits for the thread, so it has seen this one. */
+	blk_worker_kick(&worker);
+	blk_worker_stop(&worker);
+	ck_assert_uint_eq(value, 1);
+	ck_assert_int_eq(poll(&(struct pollfd){.fd = broken_fd, .events = POLLIN}, 1, 0), 0);
+
+	drv.avail->idx = 0;
+	ck_assert_int_eq(blk_worker_start(&worker, &drv.mem, &drv.layout, FEATURES), 0);
+	driver_request(&drv, 0, VIRTIO_BLK_T_IN, 0, 512);
+	blk_worker_kick(&worker);
+	wait_used(1);
+	ck_assert_uint_eq(driver_status(&drv, 0), VIRTIO_BLK_S_OK);
+	end();
+}
+END_TEST
+
+static void *stop_thread(void *arg)
+{
+	(void)arg;
+	blk_worker_stop(&worker);
+	return NULL;
+}
+
+/* Until the worker was told to stop. */
+static void wait_wanted(enum blk_worker_state state)
+{
+	enum blk_worker_state want;
+
+	do {
+		sched_yield();
+		pthread_mutex_lock(&worker.lock);
+		want = worker.want;
+		pthread_mutex_unlock(&worker.lock);
+	} while (want != state);
+}
+
+/* Two reads wait for a pipe that is empty: the stop must wait for them, and takes nothing new. */
+START_TEST(a_stop_waits_for_what_is_in_flight)
+{
+	uint8_t bytes[1024];
+	pthread_t thread;
+	int ends[2];
+
+	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+	begin(ends[0]);
+	driver_request(&drv, 0, VIRTIO_BLK_T_IN, 0, 512);
+	driver_request(&drv, 1, VIRTIO_BLK_T_IN, 1, 512);
+	blk_worker_kick(&worker);
+	while (atomic_load(&worker.core.stats.requests) < 2)
+		sched_yield();
+	ck_assert_int_eq(pthread_create(&thread, NULL, stop_thread, NULL), 0);
+	wait_wanted(BLK_WORKER_IDLE);
+	pthread_mutex_lock(&worker.lock);
+	ck_assert_int_eq(worker.is, BLK_WORKER_RUN);
+	pthread_mutex_unlock(&worker.lock);
+	ck_assert_uint_eq(driver_nr_used(&drv), 0);
+
+	fill(bytes, sizeof(bytes), 5);
+	ck_assert_int_eq(write(ends[1], bytes, sizeof(bytes)), sizeof(bytes));
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	/* No waiting here: on return from the stop both are answered. */
+	ck_assert_uint_eq(driver_nr_used(&drv), 2);
+	ck_assert_uint_eq(driver_status(&drv, 0), VIRTIO_BLK_S_OK);
+	ck_assert_uint_eq(driver_status(&drv, 1), VIRTIO_BLK_S_OK);
+	driver_request(&drv, 2, VIRTIO_BLK_T_IN, 0, 512);
+	blk_worker_kick(&worker);
+	close(ends[1]);
+	end();
+	ck_assert_uint_eq(driver_status(&drv, 2), NOT_ANSWERED);
+}
+END_TEST
+
+/* Bytes come in dribs and drabs, as from a pipe: one request, many short reads. */
+START_TEST(short_reads_of_a_real_ring)
+{
+	uint8_t bytes[2048];
+	int ends[2];
+
+	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+	begin(ends[0]);
+	driver_request(&drv, 0, VIRTIO_BLK_T_IN, 0, sizeof(bytes));
+	blk_worker_kick(&worker);
+	fill(bytes, sizeof(bytes), 9);
+	for (unsigned done = 0; done < sizeof(bytes); done += 256) {
+		ck_assert_int_eq(write(ends[1], bytes + done, 256), 256);
+		while (atomic_load(&worker.core.stats.bytes_read) < done + 256)
+			sched_yield();
+	}
+	wait_used(1);
+	ck_assert_uint_eq(driver_status(&drv, 0), VIRTIO_BLK_S_OK);
+	ck_assert_mem_eq(driver_data(&drv, 0), bytes, sizeof(bytes));
+	ck_assert_uint_eq(worker.core.stats.continued, 7);
+	close(ends[1]);
+	end();
+}
+END_TEST
+
+TCase *worker_tests(void)
+{
+	TCase *tests = tcase_create("worker");
+
+	tcase_add_checked_fixture(tests, setup, teardown);
+	tcase_set_timeout(tests, 60);
+	tcase_add_test(tests, a_real_disk);
+	tcase_add_test(tests, what_was_available_before_the_start_is_served);
+	tcase_add_test(tests, a_full_disk);
+	tcase_add_test(tests, an_image_that_was_cut_off);
+	tcase_add_test(tests, a_broken_queue_is_told_once);
+	tcase_add_test(tests, a_stop_waits_for_what_is_in_flight);
+	tcase_add_test(tests, short_reads_of_a_real_ring);
+	return tests;
+}
