@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+#include "world.h"
+
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+static void *sparse(uint64_t bytes)
+{
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	ck_assert_msg(p != MAP_FAILED, "no address space for %llu bytes",
+		      (unsigned long long)bytes);
+	return p;
+}
+
+static const uint64_t *op_table(void *ctx, uint64_t pfn)
+{
+	struct world *w = ctx;
+
+	w->table_calls++;
+	if (pfn >= w->frames || (pfn >= w->hole_begin && pfn < w->hole_end))
+		return NULL;
+	return w->memory + pfn * 512;
+}
+
+static struct at_clock op_clock(void *ctx)
+{
+	return ((struct world *)ctx)->clock;
+}
+
+static bool op_arm(void *ctx, uint64_t pfn)
+{
+	struct world *w = ctx;
+
+	ck_assert_msg(!w->armed[pfn], "frame armed twice");
+	if (w->before_arm)
+		w->before_arm(w, pfn);
+	if (w->refuse_arms) {
+		w->refuse_arms--;
+		return false;
+	}
+	w->armed[pfn] = 1;
+	w->nr_armed++;
+	return true;
+}
+
+static void op_disarm(void *ctx, uint64_t pfn)
+{
+	struct world *w = ctx;
+
+	/* Written since it was armed, and not asked for yet: it vanishes from the notes. */
+	for (uint64_t i = 0; i < w->nr_noted; i++) {
+		if (w->noted[i] == pfn) {
+			w->noted[i] = w->noted[--w->nr_noted];
+			return;
+		}
+	}
+	ck_assert_msg(w->armed[pfn], "disarm of a frame that is not armed");
+	w->armed[pfn] = 0;
+	w->nr_armed--;
+}
+
+static size_t op_woken(void *ctx, uint64_t *pfns, size_t max)
+{
+	struct world *w = ctx;
+	size_t n = 0;
+
+	while (n < max && w->nr_noted)
+		pfns[n++] = w->noted[--w->nr_noted];
+	return n;
+}
+
+void world_init(struct world *w, uint64_t frames)
+{
+	memset(w, 0, sizeof(*w));
+	w->frames = frames;
+	w->memory = sparse(frames * 4096);
+	w->armed = sparse(frames);
+	w->noted = sparse(frames * 8);
+	w->next_table = 16;
+	w->ops = (struct at_ops){
+		.table = op_table,
+		.clock = op_clock,
+		.arm = op_arm,
+		.disarm = op_disarm,
+		.woken = op_woken,
+	};
+	w->config = (struct at_config){.frames = frames, .ops = &w->ops, .ctx = w};
+}
+
+void world_start(struct world *w)
+{
+	w->at = at_new(&w->config);
+	ck_assert_ptr_nonnull(w->at);
+	ck_assert(at_set_direct_map(w->at, DIRECT_BASE, SLOT));
+}
+
+void world_open(struct world *w, uint64_t frames)
+{
+	world_init(w, frames);
+	world_start(w);
+}
+
+void world_close(struct world *w)
+{
+	at_free(w->at);
+	ck_assert_uint_eq(w->nr_armed, 0);
+	munmap(w->memory, w->frames * 4096);
+	munmap(w->armed, w->frames);
+	munmap(w->noted, w->frames * 8);
+}
+
+uint64_t world_get(const struct world *w, uint64_t pfn, unsigned index)
+{
+	return w->memory[pfn * 512 + index];
+}
+
+void world_walk(struct world *w, uint64_t pfn)
+{
+	if (!w->armed[pfn])
+		return;
+	w->armed[pfn] = 0;
+	w->nr_armed--;
+	w->noted[w->nr_noted++] = pfn;
+}
+
+void world_set(struct world *w, uint64_t pfn, unsigned index, uint64_t pte)
+{
+	world_walk(w, pfn);
+	w->memory[pfn * 512 + index] = pte;
+}
+
+unsigned va_index(uint64_t va, unsigned level)
+{
+	return va >> (12 + 9 * (level - 1)) & 511;
+}
+
+uint64_t world_map(struct world *w, uint64_t root, uint64_t va, unsigned level, uint64_t pte)
+{
+	uint64_t table = root;
+
+	for (unsigned l = 4; l > level; l--) {
+		uint64_t link = world_get(w, table, va_index(va, l));
+
+		if (!(link & E_P)) {
+			link = FRAME(w->next_table++) | E_TABLE;
+			world_set(w, table, va_index(va, l), link);
+		}
+		table = link >> 12 & 0xffffffffffull;
+	}
+	world_set(w, table, va_index(va, level), pte);
+	return table;
+}
+
+uint64_t world_table(const struct world *w, uint64_t root, uint64_t va, unsigned level)
+{
+	uint64_t table = root;
+
+	for (unsigned l = 4; l > level; l--) {
+		uint64_t link = world_get(w, table, va_index(va, l));
+
+		ck_assert(link & E_P);
+		table = link >> 12 & 0xffffffffffull;
+	}
+	return table;
+}
+
+static enum at_verdict pin_below(struct world *w, uint64_t table, unsigned level)
+{
+	if (at_pinned_level(w->at, table))
+		return AT_OK;
+	for (unsigned i = 0; i < 512 && level > 1; i++) {
+		uint64_t pte = world_get(w, table, i);
+
+		if (!(pte & E_P) || (pte & E_PS))
+			continue;
+		ck_assert_int_eq(pin_below(w, pte >> 12 & 0xffffffffffull, level - 1), AT_OK);
+	}
+	return at_pin(w->at, table, level);
+}
+
+enum at_verdict world_pin_tree(struct world *w, uint64_t root)
+{
+	return pin_below(w, root, 4);
+}
+
+void world_sync(struct world *w)
+{
+	ck_assert(at_sync(w->at));
+}
+
+struct at_stats world_stats(const struct world *w)
+{
+	struct at_stats stats;
+
+	at_get_stats(w->at, &stats);
+	return stats;
+}
+
+unsigned world_violations(struct world *w, struct at_violation *out)
+{
+	struct at_violation v;
+	unsigned n = 0;
+
+	for (; at_next_violation(w->at, &v); n++)
+		if (out)
+			*out = v;
+	return n;
+}
