@@ -5,11 +5,16 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include "blk_worker.h"
 #include "driver.h"
 #include "suites.h"
@@ -22,6 +27,7 @@ static struct blk_worker worker;
 static struct blk_image image;
 static int used_fd;
 static int broken_fd;
+static int failed_fd; /* -1: io_uring must not fail */
 
 static void used(void *ctx)
 {
@@ -39,7 +45,9 @@ static void broken(void *ctx, const char *why)
 static void failed(void *ctx, int error)
 {
 	(void)ctx;
-	ck_abort_msg("io_uring failed: %s", strerror(error));
+	if (failed_fd < 0)
+		ck_abort_msg("io_uring failed: %s", strerror(error));
+	eventfd_write(failed_fd, (eventfd_t)error);
 }
 
 static const struct blk_worker_ops ops = {.used = used, .broken = broken, .failed = failed};
@@ -49,6 +57,7 @@ static void setup(void)
 	driver_init(&drv, 256);
 	used_fd = eventfd(0, EFD_CLOEXEC);
 	broken_fd = eventfd(0, EFD_CLOEXEC);
+	failed_fd = -1;
 }
 
 static void teardown(void)
@@ -288,6 +297,78 @@ START_TEST(short_reads_of_a_real_ring)
 }
 END_TEST
 
+/* Nobody may wait for a ring that is gone: not a driver that resets the disk, not the end. */
+START_TEST(a_ring_that_fails)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	eventfd_t error;
+
+	begin(temporary_file());
+	failed_fd = eventfd(0, EFD_CLOEXEC);
+	/* The system call that is under way ends with a kick, the next one fails. */
+	ck_assert_int_ge(dup3(null, worker.uring.ring.ring_fd, O_CLOEXEC), 0);
+	driver_request(&drv, 0, VIRTIO_BLK_T_IN, 0, 512);
+	blk_worker_kick(&worker);
+	ck_assert_int_eq(eventfd_read(failed_fd, &error), 0);
+	ck_assert_uint_eq(error, EOPNOTSUPP);
+	blk_worker_stop(&worker);
+	ck_assert_int_eq(blk_worker_start(&worker, &drv.mem, &drv.layout, FEATURES), 0);
+	blk_worker_stop(&worker);
+	end();
+	ck_assert_uint_eq(driver_nr_used(&drv), 0);
+	close(failed_fd);
+	close(null);
+}
+END_TEST
+
+/* From here on io_uring_setup() fails so in this process, which is the test's own. */
+static void forbid_uring(int error)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
+
+	ck_assert_int_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+	ck_assert_int_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
+}
+
+static const struct {
+	int error;
+	const char *cure;
+} refusals[] = {
+	{EPERM, "kernel.io_uring_disabled=0"},
+	{ENOSYS, "CONFIG_IO_URING"},
+	{ENOMEM, "ulimit -l"},
+};
+
+START_TEST(an_io_uring_that_is_not_to_be_had)
+{
+	const struct blk_disk disk = {.name = "test", .sectors = SECTORS};
+	char said[512] = "";
+	int ends[2], saved = dup(STDERR_FILENO);
+
+	forbid_uring(refusals[_i].error);
+	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+	dup2(ends[1], STDERR_FILENO);
+	image.fd = temporary_file();
+	ck_assert_int_eq(blk_worker_create(&worker, &image, &disk, &ops, NULL),
+			 -refusals[_i].error);
+	dup2(saved, STDERR_FILENO);
+	ck_assert_int_gt(read(ends[0], said, sizeof(said) - 1), 0);
+	ck_assert_ptr_nonnull(strstr(said, refusals[_i].cure));
+	/* One sentence. */
+	ck_assert_ptr_eq(strchr(said, '\n'), said + strlen(said) - 1);
+	close(saved);
+	close(ends[0]);
+	close(ends[1]);
+	close(image.fd);
+}
+END_TEST
+
 TCase *worker_tests(void)
 {
 	TCase *tests = tcase_create("worker");
@@ -301,5 +382,7 @@ TCase *worker_tests(void)
 	tcase_add_test(tests, a_broken_queue_is_told_once);
 	tcase_add_test(tests, a_stop_waits_for_what_is_in_flight);
 	tcase_add_test(tests, short_reads_of_a_real_ring);
+	tcase_add_test(tests, a_ring_that_fails);
+	tcase_add_loop_test(tests, an_io_uring_that_is_not_to_be_had, 0, 3);
 	return tests;
 }
