@@ -45,6 +45,23 @@ int unpin_table(uint64_t pfn);
  * after it are done nevertheless. */
 int pin_batch(const struct pin_req *reqs, unsigned n);
 
+/* Requests that are put together: a full batch is handed over, the rest by pin_list_submit(). */
+struct pin_list {
+	unsigned nr;
+	int result; /* 0, or -1 if anything was refused so far */
+	struct pin_req reqs[ALIAS_BATCH_MAX];
+};
+
+static inline void pin_list_init(struct pin_list *list)
+{
+	list->nr = 0;
+	list->result = 0;
+}
+
+void pin_list_add(struct pin_list *list, uint64_t pfn, unsigned level, enum pin_op op);
+/* Returns `result`. */
+int pin_list_submit(struct pin_list *list);
+
 /* pin_batch() for those who expect a refusal: says nothing, but why in *why. */
 int pin_batch_try(const struct pin_req *reqs, unsigned n, struct pin_refusal *why);
 /* "has an alias" and the like; for any value. */

@@ -180,27 +180,29 @@ int unpin_table(uint64_t pfn)
 	return pin_batch(&req, 1);
 }
 
-/* Tables of the kernel's tree, collected to be pinned as a batch. */
-struct collected {
-	unsigned nr;
-	int result;
-	struct pin_req reqs[ALIAS_BATCH_MAX];
-};
-
-static void submit_collected(struct collected *c)
+static void hand_over(struct pin_list *list)
 {
-	if (pin_batch(c->reqs, c->nr))
-		c->result = -1;
-	c->nr = 0;
+	if (list->nr && pin_batch(list->reqs, list->nr))
+		list->result = -1;
+	list->nr = 0;
 }
 
-static void collect(void *arg, uint64_t pfn, unsigned level)
+void pin_list_add(struct pin_list *list, uint64_t pfn, unsigned level, enum pin_op op)
 {
-	struct collected *c = arg;
+	list->reqs[list->nr++] = (struct pin_req){.pfn = pfn, .level = (uint8_t)level, .op = op};
+	if (list->nr == ALIAS_BATCH_MAX)
+		hand_over(list);
+}
 
-	c->reqs[c->nr++] = (struct pin_req){.pfn = pfn, .level = (uint8_t)level, .op = PIN_OP_PIN};
-	if (c->nr == ALIAS_BATCH_MAX)
-		submit_collected(c);
+int pin_list_submit(struct pin_list *list)
+{
+	hand_over(list);
+	return list->result;
+}
+
+static void add_kernel_table(void *list, uint64_t pfn, unsigned level)
+{
+	pin_list_add(list, pfn, level, PIN_OP_PIN);
 }
 
 /* The direct map reaches to the end of memory, and over the devices below 4 GiB. */
@@ -216,7 +218,7 @@ static uint64_t direct_map_size(void)
 
 int pin_init(void)
 {
-	static struct collected kernel;
+	static struct pin_list kernel;
 	struct alias_vcpu_page *page = this_cpu()->vcpu_page;
 
 	if (!platform.has_host)
@@ -230,8 +232,6 @@ int pin_init(void)
 		return -1;
 	}
 	registered = true;
-	for_each_kernel_table(collect, &kernel);
-	if (kernel.nr)
-		submit_collected(&kernel);
-	return kernel.result;
+	for_each_kernel_table(add_kernel_table, &kernel);
+	return pin_list_submit(&kernel);
 }
