@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* The suites of the guest's platform code on the host, and what they share. */
+#ifndef TESTS_PLATFORM_SUITES_H
+#define TESTS_PLATFORM_SUITES_H
+
+#include <check.h>
+#include <stdint.h>
+
+Suite *frame_suite(void);
+Suite *format_suite(void);
+Suite *bootargs_suite(void);
+Suite *fdt_suite(void);
+
+/* The seed of this run: printed at the start, set by the environment variable SEED to repeat. */
+extern uint64_t test_seed;
+
+/* xorshift64*: the state is the caller's and never 0. */
+static inline uint64_t test_random(uint64_t *state)
+{
+	*state ^= *state >> 12;
+	*state ^= *state << 25;
+	*state ^= *state >> 27;
+	return *state * 0x2545f4914f6cdd1dull;
+}
+
+static inline uint64_t test_below(uint64_t *state, uint64_t n)
+{
+	return (test_random(state) >> 11) % n;
+}
+
+#endif
