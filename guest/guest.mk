@@ -12,7 +12,8 @@ GUEST_CFLAGS := $(CSTD) $(WARNINGS) -O2 -g -ffreestanding -fno-pic -mcmodel=kern
 GUEST_CPPFLAGS := -Iguest/include -Iguest/include/libc -Ialias-tracker
 # libfdt as the distribution compiled it; guest/lib/ has what it needs.
 GUEST_LIBS   := -l:libfdt.a
-GUEST_LDFLAGS := -nostdlib -static -no-pie -Wl,-T,guest/guest.ld,--build-id=none,-z,noexecstack \
+GUEST_LDFLAGS := -nostdlib -static -no-pie -fno-lto -fno-use-linker-plugin \
+		-Wl,-T,guest/guest.ld,--build-id=none,-z,noexecstack \
 		-Wl,--orphan-handling=error -Wl,-z,max-page-size=4096
 
 $(B)/guest/%.c.o: guest/%.c guest/guest.mk

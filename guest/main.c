@@ -41,13 +41,13 @@ static const struct workload *choose_workload(void)
 /* The first line. Little has been done until here, and no device has been touched. */
 static void print_banner(const struct workload *workload)
 {
+	unsigned cpus = smp_cpus_wanted();
 	uint64_t bytes = 0;
 
 	for (unsigned i = 0; i < platform.nr_memory; i++)
 		bytes += platform.memory[i].end - platform.memory[i].start;
-	kprintf("guest: %lu CPUs, %lu MiB, strategy %s, workload %s\n",
-		arg_u64("cpus", platform.nr_cpus), (bytes + (1ul << 20) - 1) >> 20,
-		flush_strategy_name(), workload->name);
+	kprintf("guest: %u CPU%s, %lu MiB, strategy %s, workload %s\n", cpus, cpus == 1 ? "" : "s",
+		(bytes + (1ul << 20) - 1) >> 20, flush_strategy_name(), workload->name);
 }
 
 _Noreturn void guest_main(uint64_t start_info_gpa)

@@ -161,21 +161,21 @@ static void woken(void *arg)
 	(void)arg; /* the halted loop that was meant looks for itself */
 }
 
-static unsigned cpus_to_start(void)
+unsigned smp_cpus_wanted(void)
 {
 	uint64_t n = arg_u64("cpus", platform.nr_cpus);
 
 	if (n < 1 || n > (platform.has_fdt ? platform.nr_cpus : MAX_CPUS))
 		arg_bad("cpus", "a number of CPUs that the machine has");
-	for (unsigned id = platform.nr_cpus; id < n; id++)
-		platform.apic_ids[id] = id;
 	return n;
 }
 
 void smp_init(void)
 {
-	unsigned n = cpus_to_start();
+	unsigned n = smp_cpus_wanted();
 
+	for (unsigned id = platform.nr_cpus; id < n; id++)
+		platform.apic_ids[id] = id;
 	register_ipi(VECTOR_WAKE, woken, NULL);
 	check_apic_id();
 	memcpy(phys_to_virt(TRAMPOLINE_GPA), trampoline, trampoline_end - trampoline);

@@ -25,6 +25,9 @@ void smp_run_on_all(void (*fn)(void *arg), void *arg);
  * its condition again. Not needed for the caller's own CPU, where it does nothing. */
 void smp_wake(unsigned cpu);
 
+/* How many CPUs `cpus=` asks for, all that there are if it doesn't. */
+unsigned smp_cpus_wanted(void);
+
 /* Boot, on the boot CPU. First of all, what this_cpu() and exceptions need; when the platform is
  * known, its identity and its page of those shared with the host; when the final tables are in use,
  * all other CPUs. */
