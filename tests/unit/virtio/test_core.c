@@ -271,6 +271,28 @@ START_TEST(more_in_flight_than_descriptors)
 }
 END_TEST
 
+/* Refuses every op, and while at it has the driver offer another. */
+static int offer_another(void *ctx, struct blk_op *op)
+{
+	uint16_t id = op->offset == 0;
+
+	(void)ctx;
+	driver_request(&drv, id, VIRTIO_BLK_T_IN, id, 512);
+	return -EIO;
+}
+
+/* A hostile guest refills the queue as fast as it is emptied: it must not keep the thread from
+ * looking at anything else. */
+START_TEST(a_driver_that_never_stops_offering)
+{
+	core.io.start = offer_another;
+	driver_request(&drv, 0, VIRTIO_BLK_T_IN, 0, 512);
+	ck_assert(blk_core_take(&core));
+	ck_assert_uint_eq(core.stats.requests, 256);
+	ck_assert(!core.broken);
+}
+END_TEST
+
 TCase *core_tests(void)
 {
 	const int nr_failures = sizeof(failures) / sizeof(failures[0]);
@@ -289,5 +311,6 @@ TCase *core_tests(void)
 	tcase_add_test(tests, a_broken_queue_answers_what_it_has_taken);
 	tcase_add_test(tests, a_request_without_room_for_a_status_breaks_the_queue);
 	tcase_add_test(tests, more_in_flight_than_descriptors);
+	tcase_add_test(tests, a_driver_that_never_stops_offering);
 	return tests;
 }
