@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
+#include <x86intrin.h>
 #include "alias_tracker.h"
 #include "machine.h"
 #include "pin_internal.h"
@@ -223,6 +225,7 @@ static void doorbell_write(void *dev, struct vcpu *vcpu, uint64_t off, unsigned 
 	struct pin *pin = dev;
 	struct alias_vcpu_page *page = pin_vcpu_page(pin->machine, vcpu->index);
 	enum alias_status status = ALIAS_BAD_CALL;
+	uint64_t start = __rdtsc();
 
 	vcpu->stats.doorbells++;
 	pthread_mutex_lock(&pin->lock);
@@ -231,6 +234,7 @@ static void doorbell_write(void *dev, struct vcpu *vcpu, uint64_t off, unsigned 
 		status = serve_batch(pin, vcpu, page);
 	else if (off == 0 && len == 4 && value == ALIAS_CALL_REGISTER)
 		status = serve_register(pin, page);
+	pin->count.ticks += __rdtsc() - start;
 	pthread_mutex_unlock(&pin->lock);
 	WRITE_ONCE(page->call_status, status);
 }
@@ -312,6 +316,7 @@ int pin_init(struct machine *machine)
 			: opt->track == TRACK_SCAN ? AT_SCAN
 						   : AT_CHANGES,
 	};
+	const void *random = (const void *)getauxval(AT_RANDOM);
 
 	if (!pin) {
 		fprintf(stderr, "vmm: out of memory\n");
@@ -325,6 +330,8 @@ int pin_init(struct machine *machine)
 	open_source(pin);
 	config.ops = &pin->ops;
 	config.ctx = pin;
+	if (random)
+		memcpy(&config.seed, random, sizeof(config.seed));
 	pin->at = at_new(&config);
 	if (!pin->at) {
 		fprintf(stderr, "vmm: cannot set up the alias tracker: %s\n", strerror(errno));

@@ -17,6 +17,7 @@ struct machine;
 
 struct pin_count {
 	uint64_t calls;                 /* of the doorbell, repeats after an upcall included */
+	uint64_t ticks;                 /* TSC ticks spent in them, waiting for the lock included */
 	uint64_t pins, unpins;          /* entries answered */
 	uint64_t status[PIN_NR_STATUS]; /* of them with this status */
 	uint64_t aliases_met;           /* pins that met a writable alias at first sight */

@@ -18,11 +18,17 @@ struct field {
 #define ADD_FIELDS(to, fields, from) add_fields(to, fields, NR_OF(fields), from)
 
 static const struct field count_fields[] = {
-	FIELD(pin_count, calls),        FIELD(pin_count, pins),
-	FIELD(pin_count, unpins),       FIELD(pin_count, aliases_met),
-	FIELD(pin_count, upcalls),      FIELD(pin_count, upcalls_resolved),
-	FIELD(pin_count, host_flushes), FIELD(pin_count, violations),
-	FIELD(pin_count, verified),     FIELD(pin_count, let_through),
+	FIELD(pin_count, calls),
+	FIELD(pin_count, ticks),
+	FIELD(pin_count, pins),
+	FIELD(pin_count, unpins),
+	FIELD(pin_count, aliases_met),
+	FIELD(pin_count, upcalls),
+	FIELD(pin_count, upcalls_resolved),
+	FIELD(pin_count, host_flushes),
+	FIELD(pin_count, violations),
+	FIELD(pin_count, verified),
+	FIELD(pin_count, let_through),
 	FIELD(pin_count, disagreed),
 };
 
