@@ -2,7 +2,7 @@
 /*
  * run-command PORT: inside the emulated machine, run the command described in /machine with its
  * standard streams carried over the virtio-serial ports PORT1 (stdin), PORT2 (stdout) and PORT3
- * (stderr). A number read from PORT4 is a signal for the command. Exits as the command did, with
+ * (stderr). A number read from PORT4 is a signal for the command. Prints the command's exit status:
  * 128 + N when signal N ended it, 127 when it was not found and 126 when it could not be run.
  * Whatever the command leaves running is killed when it ends, as the machine ends then.
  *
@@ -22,9 +22,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define KILL_AFTER_MS 3000 /* a command that outlives its signal by this much is killed */
+#define KILL_AFTER_S 3 /* a command that outlives its signal by this much is killed */
 
-enum { OUT, ERR, CONTROL, CHILD, SOURCES };
+enum { OUT, ERR, CONTROL, SIGNALS, SOURCES };
 
 /* Reads /machine/NAME, a list of strings that each end in NUL, into a NULL-ended vector. */
 static char **read_strings(const char *name)
@@ -54,7 +54,7 @@ static int open_port(const char *port, int number, int flags)
 	snprintf(path, sizeof(path), "%s%d", port, number);
 	int fd = open(path, flags | O_CLOEXEC);
 	if (fd < 0)
-		err(126, "%s", path);
+		err(1, "%s", path);
 	return fd;
 }
 
@@ -75,7 +75,7 @@ static pid_t start_process(void)
 {
 	pid_t pid = fork();
 	if (pid < 0)
-		err(126, "fork");
+		err(1, "fork");
 	return pid;
 }
 
@@ -84,7 +84,7 @@ static int start_stdin(const char *port)
 {
 	int pipe_ends[2];
 	if (pipe2(pipe_ends, O_CLOEXEC))
-		err(126, "pipe");
+		err(1, "pipe");
 	if (start_process() == 0) {
 		close(pipe_ends[0]);
 		int from = access("/machine/stdin", F_OK) == 0
@@ -107,7 +107,7 @@ static void become_command(const int stdio[3], const sigset_t *mask)
 	char **directory = read_strings("directory");
 	char **argv = read_strings("command");
 	environ = read_strings("environment");
-	setsid();
+	setpgid(0, 0);
 	signal(SIGPIPE, SIG_DFL);
 	sigprocmask(SIG_SETMASK, mask, NULL);
 	if (!directory[0] || chdir(directory[0]))
@@ -125,10 +125,11 @@ static pid_t start_command(int in, struct pollfd *sources, const sigset_t *mask)
 	bool merged = access("/machine/merged", F_OK) == 0; /* stderr is the same file as stdout */
 	int out[2], error[2];
 	if (pipe2(out, O_CLOEXEC) || pipe2(error, O_CLOEXEC))
-		err(126, "pipe");
+		err(1, "pipe");
 	pid_t pid = start_process();
 	if (pid == 0)
 		become_command((int[]){in, out[1], merged ? out[1] : error[1]}, mask);
+	setpgid(pid, pid); /* in both, so that it is done before a signal can be passed on */
 	close(in);
 	close(out[1]);
 	close(error[1]);
@@ -137,28 +138,21 @@ static pid_t start_command(int in, struct pollfd *sources, const sigset_t *mask)
 	return pid;
 }
 
-/*
- * Reaps what has ended. True when the command itself is among it: its wait status is in *status
- * then, and all other processes are killed, which also closes their ends of the pipes.
- */
-static bool reap(int signals, pid_t command, int *status)
+/* Reaps what has ended. True when the command is among it; its wait status is in *status then. */
+static bool reap(pid_t command, int *status)
 {
-	struct signalfd_siginfo ignored;
 	bool ended = false;
 	int one;
-	if (read(signals, &ignored, sizeof(ignored)) < 0)
-		return false;
 	for (pid_t pid; (pid = waitpid(-1, &one, WNOHANG)) > 0;) {
-		if (pid != command)
-			continue;
-		*status = one;
-		ended = true;
-		kill(-1, SIGKILL);
+		if (pid == command) {
+			*status = one;
+			ended = true;
+		}
 	}
 	return ended;
 }
 
-/* Passes on the signal whose number the host sent. */
+/* Passes the signal on whose number the host sent, and sees to it that the command ends by it. */
 static void pass_signal(int control, pid_t command)
 {
 	char text[16];
@@ -167,26 +161,34 @@ static void pass_signal(int control, pid_t command)
 		return;
 	text[length] = '\0';
 	kill(-command, atoi(text));
+	alarm(KILL_AFTER_S);
 }
 
-/* Carries the streams until the command has ended and all it wrote was passed on. */
+/*
+ * Carries the streams until the command has ended and all that was written is passed on. When it
+ * ends, or its time is up, every process but the first and this one is killed, which also closes
+ * the pipes.
+ */
 static int carry(struct pollfd *sources, const int *ports, pid_t command)
 {
-	int status = 0, timeout = -1;
-	while (command || sources[OUT].fd >= 0 || sources[ERR].fd >= 0) {
-		if (poll(sources, SOURCES, timeout) == 0) {
-			kill(-1, SIGKILL);
-			timeout = -1;
-		}
+	struct signalfd_siginfo event;
+	int status = 0;
+	bool running = true;
+	while (running || sources[OUT].fd >= 0 || sources[ERR].fd >= 0) {
+		if (poll(sources, SOURCES, -1) < 0)
+			err(1, "poll");
 		for (int i = OUT; i <= ERR; i++)
 			if (sources[i].revents && !copy_some(sources[i].fd, ports[i]))
 				sources[i].fd = -1;
-		if (sources[CONTROL].revents & POLLIN) {
+		if ((sources[CONTROL].revents & POLLIN) && running)
 			pass_signal(sources[CONTROL].fd, command);
-			timeout = KILL_AFTER_MS;
-		}
-		if (sources[CHILD].revents && reap(sources[CHILD].fd, command, &status))
-			command = 0;
+		if (!sources[SIGNALS].revents ||
+		    read(sources[SIGNALS].fd, &event, sizeof(event)) < 0)
+			continue;
+		if (running && reap(command, &status))
+			running = false;
+		if (!running || event.ssi_signo == SIGALRM)
+			kill(-1, SIGKILL);
 	}
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
@@ -194,21 +196,23 @@ static int carry(struct pollfd *sources, const int *ports, pid_t command)
 int main(int argc, char **argv)
 {
 	if (argc != 2)
-		errx(126, "usage: run-command PORT");
+		errx(1, "usage: run-command PORT");
 	struct pollfd sources[SOURCES] = {0};
-	int ports[] = {[OUT] = open_port(argv[1], 2, O_WRONLY),
-		       [ERR] = open_port(argv[1], 3, O_WRONLY)};
-	sigset_t child, old;
-	sigemptyset(&child);
-	sigaddset(&child, SIGCHLD);
-	sigprocmask(SIG_BLOCK, &child, &old);
+	int ports[] = {
+		[OUT] = open_port(argv[1], 2, O_WRONLY), [ERR] = open_port(argv[1], 3, O_WRONLY)};
+	sigset_t awaited, old;
+	sigemptyset(&awaited);
+	sigaddset(&awaited, SIGCHLD);
+	sigaddset(&awaited, SIGALRM);
+	sigprocmask(SIG_BLOCK, &awaited, &old);
 	signal(SIGPIPE, SIG_IGN);
 	sources[CONTROL].fd = open_port(argv[1], 4, O_RDONLY);
-	sources[CHILD].fd = signalfd(-1, &child, SFD_CLOEXEC);
-	if (sources[CHILD].fd < 0)
-		err(126, "signalfd");
+	sources[SIGNALS].fd = signalfd(-1, &awaited, SFD_CLOEXEC);
+	if (sources[SIGNALS].fd < 0)
+		err(1, "signalfd");
 	for (int i = 0; i < SOURCES; i++)
 		sources[i].events = POLLIN;
 	pid_t command = start_command(start_stdin(argv[1]), sources, &old);
-	return carry(sources, ports, command);
+	printf("%d\n", carry(sources, ports, command));
+	return 0;
 }
