@@ -114,8 +114,7 @@ struct table {
 	TAILQ_ENTRY(table) suspects;  /* in at->suspects, if is_suspect */
 	unsigned nr_nodes;            /* with those that are being made */
 	struct node_list nodes[PT_LEVELS];
-	uint64_t suspect[PT_ENTRIES / 64];  /* entries to be judged at the end of the sync */
-	uint64_t reported[PT_ENTRIES / 64]; /* violations that were reported and still hold */
+	uint64_t suspect[PT_ENTRIES / 64]; /* entries to be judged at the end of the sync */
 	uint64_t copy[PT_ENTRIES];
 };
 
@@ -152,6 +151,7 @@ struct path node_path(struct alias_tracker *at, struct node *node, unsigned inde
 #define VIOLATIONS_MAX 256u
 
 struct violations {
+	struct map reported; /* entry_name() of those that were, and still hold -> 1 */
 	struct at_violation ring[VIOLATIONS_MAX];
 	unsigned first, nr;
 	uint64_t total;
@@ -160,15 +160,13 @@ struct violations {
 /* An entry may have become a violation: to be judged when all is up to date. */
 void suspect_add(struct alias_tracker *at, struct table *table, unsigned index);
 void suspect_forget_table(struct alias_tracker *at, struct table *table);
-/* Judges them by the state as it is now. */
+/* Judges them by the state as it is now, and queues what had not been reported yet. */
 void suspects_report(struct alias_tracker *at);
-/* The same for an attempt: true with the first that holds, which is not marked as reported. All
- * suspects are forgotten. */
+/* Judges them for an attempt: true with the first violation. All suspects are forgotten. */
 bool suspects_find(struct alias_tracker *at, struct at_violation *out);
-/* What is wrong with one entry of a node now? Fills kind and pfn. */
-bool entry_violates(const struct alias_tracker *at, const struct node *node, unsigned index,
-		    struct at_violation *out);
-/* The same, with all fields filled. */
+/* The entry lost the meaning that it had for this node: should it come back, that is news. */
+void reported_forget(struct alias_tracker *at, const struct node *node, unsigned index);
+/* Is something wrong with this entry of a node now, and what? */
 bool entry_judge(struct alias_tracker *at, struct node *node, unsigned index,
 		 struct at_violation *out);
 void violation_queue(struct alias_tracker *at, const struct at_violation *violation);
@@ -219,21 +217,6 @@ struct alias_tracker {
 static inline const uint64_t *frame_entries(const struct alias_tracker *at, uint64_t pfn)
 {
 	return pfn < at->config.frames ? at->ops.table(at->config.ctx, pfn) : NULL;
-}
-
-static inline bool bit_test(const uint64_t *bits, unsigned bit)
-{
-	return bits[bit / 64] >> bit % 64 & 1;
-}
-
-static inline void bit_set(uint64_t *bits, unsigned bit)
-{
-	bits[bit / 64] |= 1ull << bit % 64;
-}
-
-static inline void bit_clear(uint64_t *bits, unsigned bit)
-{
-	bits[bit / 64] &= ~(1ull << bit % 64);
 }
 
 #endif

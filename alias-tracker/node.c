@@ -111,7 +111,7 @@ static void leaf_down(struct alias_tracker *at, struct node *node, unsigned inde
 {
 	uint64_t unit = leaf_unit(pte, node->level);
 
-	bit_clear(node->table->reported, index);
+	reported_forget(at, node, index);
 	if (count_drop(&at->aliases[node->level - 1], unit))
 		limbo_add(&at->limbo, unit_name(unit, node->level));
 }
@@ -334,7 +334,7 @@ static void link_drop(struct alias_tracker *at, struct node *node, unsigned inde
 {
 	struct node *child = node_child(at, node, index, pte);
 
-	bit_clear(node->table->reported, index);
+	reported_forget(at, node, index);
 	if (!child)
 		return;
 	if ((pte & PTE_RW) && node->write_links)
@@ -382,7 +382,7 @@ static void entry_drop(struct alias_tracker *at, struct node *node, unsigned ind
 		link_drop(at, node, index, pte);
 		break;
 	case PTE_BAD:
-		bit_clear(node->table->reported, index);
+		reported_forget(at, node, index);
 		break;
 	default:
 		break;

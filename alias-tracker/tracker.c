@@ -60,6 +60,7 @@ struct alias_tracker *at_new(const struct at_config *config)
 	map_init(&at->tables, config->seed);
 	map_init(&at->nodes, config->seed);
 	limbo_init(&at->limbo, config->seed);
+	map_init(&at->violations.reported, config->seed);
 	TAILQ_INIT(&at->by_change);
 	TAILQ_INIT(&at->suspects);
 	for (unsigned i = 0; i < PT_LEVELS; i++)
@@ -87,6 +88,7 @@ void at_free(struct alias_tracker *at)
 	count_free(&at->pins_2m);
 	count_free(&at->pins_1g);
 	limbo_free(&at->limbo);
+	map_clear(&at->violations.reported);
 	map_clear(&at->pins);
 	map_clear(&at->tables);
 	map_clear(&at->nodes);
@@ -116,7 +118,7 @@ static uint64_t memory_bytes(const struct alias_tracker *at)
 	for (unsigned i = 0; i < 3; i++)
 		bytes += count_bytes(&at->aliases[i]);
 	bytes += count_bytes(&at->pins_2m) + count_bytes(&at->pins_1g);
-	bytes += limbo_bytes(&at->limbo);
+	bytes += limbo_bytes(&at->limbo) + map_bytes(&at->violations.reported);
 	bytes += map_bytes(&at->pins) + map_bytes(&at->tables) + map_bytes(&at->nodes);
 	bytes += at->max_roots * sizeof(*at->roots);
 	return bytes + at->tables.used * sizeof(struct table) + at->nr_nodes * sizeof(struct node);

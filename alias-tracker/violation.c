@@ -8,7 +8,7 @@
 
 void suspect_add(struct alias_tracker *at, struct table *table, unsigned index)
 {
-	bit_set(table->suspect, index);
+	table->suspect[index / 64] |= 1ull << index % 64;
 	if (table->is_suspect)
 		return;
 	table->is_suspect = true;
@@ -23,8 +23,8 @@ void suspect_forget_table(struct alias_tracker *at, struct table *table)
 	TAILQ_REMOVE(&at->suspects, table, suspects);
 }
 
-bool entry_violates(const struct alias_tracker *at, const struct node *node, unsigned index,
-		    struct at_violation *out)
+static bool entry_violates(const struct alias_tracker *at, const struct node *node, unsigned index,
+			   struct at_violation *out)
 {
 	uint64_t pte = node->table->copy[index];
 	enum pte_kind kind = pte_kind(pte, node->level);
@@ -58,52 +58,80 @@ bool entry_judge(struct alias_tracker *at, struct node *node, unsigned index,
 	return true;
 }
 
-/* In any of the roles in which the table is reached. */
-static bool table_judge(struct alias_tracker *at, struct table *table, unsigned index,
-			struct at_violation *out)
+/* What is wrong with it for any of its nodes of one level? */
+static bool table_judge(struct alias_tracker *at, struct table *table, unsigned level,
+			unsigned index, struct at_violation *out)
 {
 	struct node *node;
 
-	for (unsigned level = 1; level <= PT_LEVELS; level++)
-		LIST_FOREACH (node, &table->nodes[level - 1], of_table)
-			if (entry_judge(at, node, index, out))
-				return true;
+	LIST_FOREACH (node, &table->nodes[level - 1], of_table)
+		if (entry_judge(at, node, index, out))
+			return true;
+	return false;
+}
+
+/* An entry of a table that is reached at several levels has a meaning at each. */
+static uint64_t entry_name(const struct table *table, unsigned level, unsigned index)
+{
+	return table->pfn << 11 | index << 2 | (level - 1);
+}
+
+void reported_forget(struct alias_tracker *at, const struct node *node, unsigned index)
+{
+	map_delete(&at->violations.reported, entry_name(node->table, node->level, index));
+}
+
+/* Once, until it changes. (Without memory to remember it by, perhaps once more.) */
+static void entry_report(struct alias_tracker *at, struct table *table, unsigned level,
+			 unsigned index)
+{
+	uint64_t name = entry_name(table, level, index);
+	struct at_violation violation;
+
+	if (map_get(&at->violations.reported, name) ||
+	    !table_judge(at, table, level, index, &violation))
+		return;
+	map_put(&at->violations.reported, name, 1);
+	violation_queue(at, &violation);
+}
+
+/* Takes one suspect off the list. */
+static bool suspect_take(struct alias_tracker *at, struct table **table, unsigned *index)
+{
+	while ((*table = TAILQ_FIRST(&at->suspects))) {
+		for (unsigned word = 0; word < PT_ENTRIES / 64; word++) {
+			uint64_t *bits = &(*table)->suspect[word];
+
+			if (!*bits)
+				continue;
+			*index = word * 64 + __builtin_ctzll(*bits);
+			*bits &= *bits - 1;
+			return true;
+		}
+		suspect_forget_table(at, *table);
+	}
 	return false;
 }
 
 void suspects_report(struct alias_tracker *at)
 {
-	struct at_violation violation;
 	struct table *table;
+	unsigned index;
 
-	while ((table = TAILQ_FIRST(&at->suspects))) {
-		suspect_forget_table(at, table);
-		for (unsigned i = 0; i < PT_ENTRIES; i++) {
-			if (!bit_test(table->suspect, i))
-				continue;
-			bit_clear(table->suspect, i);
-			if (bit_test(table->reported, i) || !table_judge(at, table, i, &violation))
-				continue;
-			bit_set(table->reported, i);
-			violation_queue(at, &violation);
-		}
-	}
+	while (suspect_take(at, &table, &index))
+		for (unsigned level = PT_LEVELS; level >= 1; level--)
+			entry_report(at, table, level, index);
 }
 
 bool suspects_find(struct alias_tracker *at, struct at_violation *out)
 {
 	bool found = false;
 	struct table *table;
+	unsigned index;
 
-	while ((table = TAILQ_FIRST(&at->suspects))) {
-		suspect_forget_table(at, table);
-		for (unsigned i = 0; i < PT_ENTRIES; i++) {
-			if (!bit_test(table->suspect, i))
-				continue;
-			bit_clear(table->suspect, i);
-			found = found || table_judge(at, table, i, out);
-		}
-	}
+	while (suspect_take(at, &table, &index))
+		for (unsigned level = PT_LEVELS; level >= 1; level--)
+			found = found || table_judge(at, table, level, index, out);
 	return found;
 }
 
