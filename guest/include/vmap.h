@@ -26,7 +26,8 @@ struct vmap_space {
 	struct spinlock lock;  /* of the fields up to the next comment, and all areas in them */
 	struct vmap_tree tree; /* live and lazy areas */
 	struct vmap_area_list lazy;
-	uint64_t lazy_pages;              /* in them */
+	uint64_t lazy_pages;  /* in them */
+	uint64_t stale_pages; /* PTEs that nobody owns any more, those in blocks included */
 	struct vmap_pending_list pending; /* blocks that may have dirty pages to flush */
 
 	/* Set once. */
@@ -72,7 +73,8 @@ enum vmap_purge_result vm_purge_range_in(struct vmap_space *space, uint64_t addr
  * no room, purges and tries once more. NULL when out of memory or addresses. */
 struct vmap_area *vmap_area_alloc(struct vmap_space *space, unsigned nr_pages, uint64_t align,
 				  struct vmap_block *block);
-/* The live area becomes a lazy one; purges if that makes them too many. */
+/* The live area becomes a lazy one; purges if that makes them too many. What PTEs it has are
+ * counted as stale already. */
 void vmap_area_free_lazy(struct vmap_space *space, struct vmap_area *area);
 /* The area and its block are gone: back to the slabs, and its range to the space. Its PTEs are
  * clear and flushed. By the purge in flight. */

@@ -45,6 +45,7 @@ void vmap_space_init(struct vmap_space *space, uint64_t lo, uint64_t hi, unsigne
 	vmap_tree_init(&space->tree, lo, hi);
 	TAILQ_INIT(&space->lazy);
 	space->lazy_pages = 0;
+	space->stale_pages = 0;
 	TAILQ_INIT(&space->pending);
 	space->lazy_max = lazy_max;
 	space->block_pages = block_pages((hi - lo) / PAGE_SIZE, cpus);
@@ -91,32 +92,34 @@ struct vmap_area *vmap_area_alloc(struct vmap_space *space, unsigned nr_pages, u
 	return NULL;
 }
 
-/* Under the space's lock. Returns how many pages are held lazily now. */
-static uint64_t make_lazy(struct vmap_space *space, struct vmap_area *area)
-{
-	area->state = VMAP_LAZY;
-	TAILQ_INSERT_TAIL(&space->lazy, area, lazy);
-	return space->lazy_pages += area->nr_pages;
-}
-
-static void purge_if_too_many(struct vmap_space *space, uint64_t lazy_pages)
+/* Under the space's lock: `nr` PTEs are nobody's from now on. */
+static void count_stale(struct vmap_space *space, unsigned nr)
 {
 	struct alias_guest_stats *stats = this_cpu()->stats;
 
-	if (lazy_pages > stats->lazy_pages_max)
-		stats->lazy_pages_max = lazy_pages;
-	if (lazy_pages > space->lazy_max)
-		vmap_purge_lazy(space, false);
+	space->stale_pages += nr;
+	if (space->stale_pages > stats->lazy_pages_max)
+		stats->lazy_pages_max = space->stale_pages;
+}
+
+/* Under the space's lock. Returns if too many pages are held lazily now. */
+static bool make_lazy(struct vmap_space *space, struct vmap_area *area)
+{
+	area->state = VMAP_LAZY;
+	TAILQ_INSERT_TAIL(&space->lazy, area, lazy);
+	space->lazy_pages += area->nr_pages;
+	return space->lazy_pages > space->lazy_max;
 }
 
 void vmap_area_free_lazy(struct vmap_space *space, struct vmap_area *area)
 {
-	uint64_t lazy_pages;
+	bool too_many;
 
 	spin_lock(&space->lock);
-	lazy_pages = make_lazy(space, area);
+	too_many = make_lazy(space, area);
 	spin_unlock(&space->lock);
-	purge_if_too_many(space, lazy_pages);
+	if (too_many)
+		vmap_purge_lazy(space, false);
 }
 
 void vmap_area_release(struct vmap_space *space, struct vmap_area *area)
@@ -133,17 +136,22 @@ void vmap_area_release(struct vmap_space *space, struct vmap_area *area)
 	slab_free(&area_slab, area);
 }
 
-/* Writes the PTEs; tables that are missing are made and pinned on the way, so no lock is held.
- * False if that failed: the PTEs before are there. */
-static bool map_pages(uint64_t addr, const uint64_t *pfns, unsigned count, uint64_t prot)
+/* Writes the PTEs; tables that are missing are made and pinned on the way, so no lock is held. If
+ * that fails, the PTEs written so far are stale ones. */
+static bool map_pages(struct vmap_space *space, uint64_t addr, const uint64_t *pfns, unsigned count,
+		      uint64_t prot)
 {
 	pte_t *pte = NULL;
 
 	for (unsigned i = 0; i < count; i++, addr += PAGE_SIZE) {
 		if (!pte || pte_index(addr, 1) == 0)
 			pte = walk_kernel(addr, true);
-		if (!pte)
+		if (!pte) {
+			spin_lock(&space->lock);
+			count_stale(space, i);
+			spin_unlock(&space->lock);
 			return false;
+		}
 		if (get_pte(pte) & PTE_P)
 			panic("vmap: something is mapped at %#lx already", addr);
 		pfn_to_page(pfns[i])->flags |= PAGE_WAS_VMAPPED;
@@ -161,7 +169,7 @@ static void *map_area(struct vmap_space *space, const uint64_t *pfns, unsigned c
 	area = vmap_area_alloc(space, count, PAGE_SIZE, NULL);
 	if (!area)
 		return NULL;
-	if (!map_pages(area->start, pfns, count, prot)) {
+	if (!map_pages(space, area->start, pfns, count, prot)) {
 		vmap_area_free_lazy(space, area);
 		return NULL;
 	}
@@ -179,7 +187,7 @@ void *vmap_in(struct vmap_space *space, const uint64_t *pfns, unsigned count, ui
 static void unmap_area(struct vmap_space *space, uint64_t addr, unsigned count)
 {
 	struct vmap_area *area;
-	uint64_t lazy_pages;
+	bool too_many;
 
 	spin_lock(&space->lock);
 	area = vmap_tree_find(&space->tree, addr);
@@ -189,9 +197,11 @@ static void unmap_area(struct vmap_space *space, uint64_t addr, unsigned count)
 		panic("vunmap: %#lx was given back before", addr);
 	if (count && area->nr_pages != count)
 		panic("vunmap: %u pages at %#lx, but %u were mapped", count, addr, area->nr_pages);
-	lazy_pages = make_lazy(space, area);
+	count_stale(space, area->nr_pages);
+	too_many = make_lazy(space, area);
 	spin_unlock(&space->lock);
-	purge_if_too_many(space, lazy_pages);
+	if (too_many)
+		vmap_purge_lazy(space, false);
 }
 
 void vunmap_in(struct vmap_space *space, void *addr)
@@ -200,9 +210,9 @@ void vunmap_in(struct vmap_space *space, void *addr)
 	unmap_area(space, (uint64_t)addr, 0);
 }
 
-/* The block that holds addr; panics if there is none. It can't go away before its pages have come
- * back. */
-static struct vmap_block *find_block(struct vmap_space *space, uint64_t addr)
+/* The block that holds addr, `nr_stale` of whose PTEs become stale now; panics if there is none. It
+ * can't go away before its pages have come back. */
+static struct vmap_block *find_block(struct vmap_space *space, uint64_t addr, unsigned nr_stale)
 {
 	struct vmap_area *area;
 
@@ -210,6 +220,7 @@ static struct vmap_block *find_block(struct vmap_space *space, uint64_t addr)
 	area = vmap_tree_find(&space->tree, addr);
 	if (!area || !area->block)
 		panic("vm_unmap_ram: nothing was mapped at %#lx", addr);
+	count_stale(space, nr_stale);
 	spin_unlock(&space->lock);
 	return area->block;
 }
@@ -226,8 +237,8 @@ void *vm_map_ram_in(struct vmap_space *space, const uint64_t *pfns, unsigned cou
 	addr = vmap_block_alloc(space, order);
 	if (!addr)
 		return NULL;
-	if (!map_pages(addr, pfns, count, prot)) {
-		vmap_block_free(space, find_block(space, addr), addr, order);
+	if (!map_pages(space, addr, pfns, count, prot)) {
+		vmap_block_free(space, find_block(space, addr, 0), addr, order);
 		return NULL;
 	}
 	return (void *)addr;
@@ -243,5 +254,5 @@ void vm_unmap_ram_in(struct vmap_space *space, void *addr, unsigned count)
 	if (count > VMAP_MAX_ALLOC)
 		unmap_area(space, va, count);
 	else
-		vmap_block_free(space, find_block(space, va), va, vmap_block_order(count));
+		vmap_block_free(space, find_block(space, va, count), va, vmap_block_order(count));
 }

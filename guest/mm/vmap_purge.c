@@ -42,13 +42,16 @@ void vmap_purge_clear(struct vmap_purge *purge, uint64_t start, uint64_t end)
 }
 
 /* The flush that is owed for what was cleared. */
-static void purge_flush(const struct vmap_purge *purge)
+static void purge_flush(struct vmap_space *space, const struct vmap_purge *purge)
 {
 	if (!purge->cleared)
 		return;
 	flush_tlb_clear_epoch(purge->epoch, purge->start, purge->end);
 	count_stat(purges, 1);
 	count_stat(purged_pages, purge->cleared);
+	spin_lock(&space->lock);
+	space->stale_pages -= purge->cleared;
+	spin_unlock(&space->lock);
 }
 
 /* Takes the lazy areas, and with `pending` the blocks too, off the space's lists in one go: unmaps
@@ -95,7 +98,7 @@ static uint64_t purge_claimed(struct vmap_space *space, struct vmap_area_list *a
 	clear_blocks(space, blocks, &purge);
 	TAILQ_FOREACH (area, areas, lazy)
 		clear_area(area, &purge);
-	purge_flush(&purge);
+	purge_flush(space, &purge);
 	while ((area = TAILQ_FIRST(areas))) {
 		TAILQ_REMOVE(areas, area, lazy);
 		vmap_area_release(space, area);
@@ -165,7 +168,7 @@ enum vmap_purge_result vm_purge_range_in(struct vmap_space *space, uint64_t addr
 		found = vmap_block_purge_at(area->block, &purge, addr);
 	else if (found == VMAP_PURGE_DONE)
 		clear_area(area, &purge);
-	purge_flush(&purge);
+	purge_flush(space, &purge);
 	if (found == VMAP_PURGE_DONE && !area->block)
 		vmap_area_release(space, area);
 	spin_unlock(&purge_lock);

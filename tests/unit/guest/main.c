@@ -20,6 +20,10 @@ int main(void)
 
 	SRunner *runner = srunner_create(vmap_area_suite());
 	srunner_add_suite(runner, vmap_suite());
+	srunner_add_suite(runner, frame_suite());
+	srunner_add_suite(runner, crc32_suite());
+	/* The code under test has static state: each test starts from a fresh process. */
+	srunner_set_fork_status(runner, CK_FORK);
 	srunner_run_all(runner, CK_NORMAL);
 	int failed = srunner_ntests_failed(runner);
 

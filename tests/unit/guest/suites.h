@@ -8,9 +8,18 @@
 
 Suite *vmap_area_suite(void);
 Suite *vmap_suite(void);
+Suite *frame_suite(void);
+Suite *crc32_suite(void);
 
 /* The seed of this run: printed at the start, set by the environment variable SEED to repeat. */
 extern uint64_t test_seed;
+
+/* ck_assert() for inner loops: that writes to a pipe even if all is well. */
+#define CHECK(condition, ...)                                                                      \
+	do {                                                                                       \
+		if (!(condition))                                                                  \
+			ck_abort_msg(#condition ": " __VA_ARGS__);                                 \
+	} while (0)
 
 /* xorshift64*: the state is the caller's and never 0. */
 static inline uint64_t test_random(uint64_t *state)

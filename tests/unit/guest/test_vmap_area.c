@@ -75,14 +75,12 @@ static void step_take(struct vmap_tree *tree, struct model *m, uint64_t *rng)
 	uint64_t want = model_lowest(m, size, align, &at);
 	bool got = vmap_tree_take(tree, va, size, align);
 
-	ck_assert_msg(got == (want != 0), "size %#lx align %#lx: model %#lx, tree %s", size, align,
-		      want, got ? "found one" : "found none");
+	CHECK(got == (want != 0), "size %#lx align %#lx: model %#lx", size, align, want);
 	if (!got) {
 		free(va);
 		return;
 	}
-	ck_assert_uint_eq(va->start, want);
-	ck_assert_uint_eq(va->end, want + size);
+	CHECK(va->start == want && va->end == want + size, "%#lx, not %#lx", va->start, want);
 	model_insert(m, va, at);
 }
 
@@ -113,12 +111,12 @@ START_TEST(random_operations)
 			step_remove(&tree, &m, &rng);
 
 		uint64_t addr = m.lo - PAGE + test_below(&rng, m.hi - m.lo + 2 * PAGE);
-		ck_assert_ptr_eq(vmap_tree_find(&tree, addr), model_find(&m, addr));
+		CHECK(vmap_tree_find(&tree, addr) == model_find(&m, addr), "%#lx", addr);
 		if (step % 16 == 0) {
 			const char *wrong = vmap_tree_check(&tree);
 
-			ck_assert_msg(!wrong, "step %u: %s", step, wrong);
-			ck_assert_uint_eq(vmap_tree_count(&tree), m.nr);
+			CHECK(!wrong, "step %u: %s", step, wrong);
+			CHECK(vmap_tree_count(&tree) == m.nr, "step %u", step);
 		}
 	}
 	while (m.nr)

@@ -19,16 +19,27 @@ static struct alias_guest_stats stats[WORLD_CPUS];
 static struct percpu cpus[WORLD_CPUS];
 static pte_t *tables[WORLD_PAGES / PTRS];
 static pte_t tlb[WORLD_PAGES];
-static struct page pages[WORLD_PFNS];
-static void *frames[4096]; /* what the slabs hold, for the leak checker */
-static unsigned nr_frames;
+
+uint8_t *world_memory;
+
+/* Once; what the slabs took is theirs for good. */
+static void start_memory(void)
+{
+	static struct page pages[WORLD_PFNS];
+
+	if (world_memory)
+		return;
+	world_memory = aligned_alloc(PAGE_SIZE, WORLD_PFNS * PAGE_SIZE);
+	frame_init(pages, WORLD_PFNS);
+	frame_add(1, WORLD_PFNS);
+}
 
 void world_reset(void)
 {
+	start_memory();
 	world = (struct world){.tables_max = ~0u};
 	memset(stats, 0, sizeof(stats));
 	memset(tlb, 0, sizeof(tlb));
-	memset(pages, 0, sizeof(pages));
 	for (unsigned i = 0; i < WORLD_PAGES / PTRS; i++) {
 		free(tables[i]);
 		tables[i] = NULL;
@@ -97,24 +108,6 @@ void flush_tlb_clear_epoch(uint64_t s, uint64_t start, uint64_t end)
 			panic("clock %lu: page %u was cleared and not flushed", s, page);
 	if (s > world.flushed)
 		world.flushed = s;
-}
-
-uint64_t alloc_frame(void)
-{
-	void *frame;
-
-	if (world.out_of_frames || nr_frames == 4096)
-		return NO_FRAME;
-	frame = aligned_alloc(PAGE_SIZE, PAGE_SIZE);
-	frames[nr_frames++] = frame;
-	return (uint64_t)frame >> PAGE_SHIFT;
-}
-
-struct page *pfn_to_page(uint64_t pfn)
-{
-	if (pfn >= WORLD_PFNS)
-		panic("no frame %#lx", pfn);
-	return &pages[pfn];
 }
 
 unsigned nr_cpus_online(void)

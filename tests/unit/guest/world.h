@@ -13,7 +13,7 @@
 enum {
 	WORLD_PAGES = 4096, /* of address space, from VMALLOC_START */
 	WORLD_CPUS = 4,
-	WORLD_PFNS = 1024, /* frames that can be mapped: 1 .. WORLD_PFNS - 1 */
+	WORLD_PFNS = 4096, /* frames of memory; the allocator has all but the first */
 };
 
 struct world {
@@ -22,12 +22,12 @@ struct world {
 	uint64_t cleared, flushed; /* the clock */
 	unsigned tables;           /* made so far */
 	unsigned tables_max;       /* then walk_kernel() fails */
-	bool out_of_frames;
 };
 
 extern struct world world;
 
-/* Forgets everything but the memory that the slabs hold. */
+/* A machine as it was before the test, but for the frames that are allocated: each test has a
+ * process of its own. */
 void world_reset(void);
 
 static inline uint64_t world_va(unsigned page)

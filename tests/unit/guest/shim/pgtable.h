@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* guest/include/pgtable.h, but that a frame is where its number says in the memory of the test. */
+/* guest/include/pgtable.h, but that the direct map is an array of the test. */
 #define pfn_to_virt pfn_to_virt_in_guest
 #include_next <pgtable.h>
 #undef pfn_to_virt
@@ -7,9 +7,11 @@
 #ifndef SHIM_PGTABLE_H
 #define SHIM_PGTABLE_H
 
+extern uint8_t *world_memory;
+
 static inline void *pfn_to_virt(uint64_t pfn)
 {
-	return (void *)(pfn << PAGE_SHIFT);
+	return world_memory + (pfn << PAGE_SHIFT);
 }
 
 #endif
