@@ -17,6 +17,7 @@ void blk_worker_kick(struct blk_worker *worker)
 	eventfd_write(worker->kick_fd, 1);
 }
 
+/* The kick also makes the worker look at the queue it was given: there may be requests on it. */
 static void set_state(struct blk_worker *worker, enum blk_worker_state want)
 {
 	pthread_mutex_lock(&worker->lock);
@@ -36,7 +37,6 @@ static bool settle(struct blk_worker *worker)
 	pthread_mutex_lock(&worker->lock);
 	if (worker->is != worker->want && worker->core.in_flight == 0) {
 		worker->is = worker->want;
-		worker->kicked = true; /* requests may have been there before */
 		worker->told_broken = false;
 		pthread_cond_broadcast(&worker->changed);
 	}
@@ -60,12 +60,11 @@ static void obey_only(struct blk_worker *worker)
 	pthread_mutex_unlock(&worker->lock);
 }
 
-static void serve(struct blk_worker *worker)
+/* Tells the guest what there is to tell. */
+static void tell(struct blk_worker *worker)
 {
 	struct blk_core *core = &worker->core;
 
-	if (worker->taking && worker->kicked)
-		worker->kicked = blk_core_take(core);
 	if (blk_core_publish(core))
 		worker->ops->used(worker->ctx);
 	if (core->broken && !worker->told_broken) {
@@ -74,23 +73,30 @@ static void serve(struct blk_worker *worker)
 	}
 }
 
+/* The order of steps matters: what has ended is published before a stop is granted, and nothing is
+ * taken off the queue after a stop was asked for. */
 static void *worker_thread(void *arg)
 {
 	struct blk_worker *worker = arg;
+	bool more = false; /* there may be requests on the queue without another kick */
 
-	do {
-		bool block = !(worker->taking && worker->kicked);
-		int ret = blk_uring_run(&worker->uring, block, &worker->core, &worker->kicked);
+	for (;;) {
+		bool kicked = more;
+		int ret = blk_uring_run(&worker->uring, !more, &worker->core, &kicked);
 
 		if (ret < 0) {
 			worker->ops->failed(worker->ctx, -ret);
 			obey_only(worker);
-			break;
+			return NULL;
 		}
 		if (worker->serving)
-			serve(worker);
-	} while (settle(worker));
-	return NULL;
+			tell(worker);
+		if (!settle(worker))
+			return NULL;
+		more = worker->taking && kicked && blk_core_take(&worker->core);
+		if (worker->taking && kicked)
+			tell(worker);
+	}
 }
 
 /* Signals are for the main thread and the vCPUs. */

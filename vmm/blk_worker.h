@@ -43,7 +43,6 @@ struct blk_worker {
 	struct blk_uring uring;
 	bool serving; /* copy of `is == BLK_WORKER_RUN`: the core is the thread's */
 	bool taking;  /* and it was not told otherwise: requests are taken off the queue */
-	bool kicked;  /* there may be something on the queue */
 	bool told_broken;
 };
 

@@ -257,14 +257,17 @@ START_TEST(a_stop_waits_for_what_is_in_flight)
 	pthread_mutex_unlock(&worker.lock);
 	ck_assert_uint_eq(driver_nr_used(&drv), 0);
 
+	driver_request(&drv, 2, VIRTIO_BLK_T_IN, 0, 512);
+	blk_worker_kick(&worker);
 	fill(bytes, sizeof(bytes), 5);
-	ck_assert_int_eq(write(ends[1], bytes, sizeof(bytes)), sizeof(bytes));
+	ck_assert_int_eq(write(ends[1], bytes, 512), 512);
+	wait_used(1);
+	ck_assert_int_eq(write(ends[1], bytes, 512), 512);
 	ck_assert_int_eq(pthread_join(thread, NULL), 0);
 	/* No waiting here: on return from the stop both are answered. */
 	ck_assert_uint_eq(driver_nr_used(&drv), 2);
 	ck_assert_uint_eq(driver_status(&drv, 0), VIRTIO_BLK_S_OK);
 	ck_assert_uint_eq(driver_status(&drv, 1), VIRTIO_BLK_S_OK);
-	driver_request(&drv, 2, VIRTIO_BLK_T_IN, 0, 512);
 	blk_worker_kick(&worker);
 	close(ends[1]);
 	end();
@@ -294,6 +297,21 @@ START_TEST(short_reads_of_a_real_ring)
 	ck_assert_uint_eq(worker.core.stats.continued, 7);
 	close(ends[1]);
 	end();
+}
+END_TEST
+
+/* What the kernel would be told to do. */
+START_TEST(durable_writes_are_asked_for)
+{
+	struct iovec iov = {0};
+	struct blk_op op = {.kind = BLK_WRITE, .durable = _i, .iov = &iov, .nr_iov = 1};
+	struct blk_uring uring;
+
+	ck_assert_int_eq(blk_uring_init(&uring, -1, -1), 0);
+	ck_assert_int_eq(blk_uring_start(&uring, &op), 0);
+	ck_assert_uint_eq(uring.ring.sq.sqes[0].opcode, IORING_OP_WRITEV);
+	ck_assert_int_eq(uring.ring.sq.sqes[0].rw_flags, _i ? RWF_DSYNC : 0);
+	blk_uring_free(&uring);
 }
 END_TEST
 
@@ -382,6 +400,7 @@ TCase *worker_tests(void)
 	tcase_add_test(tests, a_broken_queue_is_told_once);
 	tcase_add_test(tests, a_stop_waits_for_what_is_in_flight);
 	tcase_add_test(tests, short_reads_of_a_real_ring);
+	tcase_add_loop_test(tests, durable_writes_are_asked_for, 0, 2);
 	tcase_add_test(tests, a_ring_that_fails);
 	tcase_add_loop_test(tests, an_io_uring_that_is_not_to_be_had, 0, 3);
 	return tests;
