@@ -45,10 +45,8 @@ void virtio_mmio_used(struct virtio_mmio *mmio)
 
 void virtio_mmio_needs_reset(struct virtio_mmio *mmio)
 {
-	unsigned old = atomic_fetch_or(&mmio->status, VIRTIO_CONFIG_S_NEEDS_RESET);
-
-	if (old & VIRTIO_CONFIG_S_DRIVER_OK)
-		interrupt(mmio, VIRTIO_MMIO_INT_CONFIG);
+	atomic_fetch_or(&mmio->status, VIRTIO_CONFIG_S_NEEDS_RESET);
+	interrupt(mmio, VIRTIO_MMIO_INT_CONFIG);
 }
 
 static void stop(struct virtio_mmio *mmio)

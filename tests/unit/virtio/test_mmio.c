@@ -125,6 +125,9 @@ START_TEST(features_are_settled_by_features_ok)
 {
 	reg_write(&bus, VIRTIO_MMIO_STATUS, ACK | DRIVER);
 	reg_write_features(&bus, VERSION_1);
+	/* There are no such bits. */
+	reg_write(&bus, VIRTIO_MMIO_DRIVER_FEATURES_SEL, 2);
+	reg_write(&bus, VIRTIO_MMIO_DRIVER_FEATURES, UINT32_MAX);
 	reg_write(&bus, VIRTIO_MMIO_STATUS, ACK | DRIVER | FEAT_OK);
 	reg_write_features(&bus, UINT64_MAX);
 	reg_write_layout(&bus, &layout);
