@@ -59,12 +59,10 @@ const char *path_tmp(void)
 
 const char *tmp_file(const char *name)
 {
-	static char path[8][PATH_MAX];
-	static unsigned next;
-	char *buffer = path[next++ % 8];
+	char *path;
 
-	snprintf(buffer, PATH_MAX, "%s/%s", path_tmp(), name);
-	return buffer;
+	ck_assert_int_gt(asprintf(&path, "%s/%s", path_tmp(), name), 0);
+	return path;
 }
 
 void run_cleanup(void)

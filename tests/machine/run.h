@@ -19,7 +19,7 @@ const char *path_vmm(void);
 const char *path_guest(void);
 /* A private folder for files of this test process, removed by run_cleanup(). */
 const char *path_tmp(void);
-/* "TMP/NAME", in one of a few static buffers. */
+/* "TMP/NAME"; never freed: a test is a short-lived process. */
 const char *tmp_file(const char *name);
 
 /* Runs `vmm --stats FILE --timeout 100 ARGS...`; `input` is its standard input (NULL: /dev/null).
