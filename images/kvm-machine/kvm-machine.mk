@@ -22,5 +22,10 @@ $(KVM_MACHINE)/base.cpio: images/kvm-machine/make-base images/kvm-machine/init \
 		$(KVM_MACHINE)/run-command $(KVM_MACHINE)/kernel.stamp
 	images/kvm-machine/make-base $(@D)
 
+# Once there is a machine, a new runner gets the machine that goes with it.
+ifneq ($(wildcard $(KVM_MACHINE)/kernel.stamp),)
+$(B)/with-kvm: | $(KVM_MACHINE)/base.cpio
+endif
+
 .PHONY: kvm-machine
 kvm-machine: $(B)/with-kvm $(KVM_MACHINE)/base.cpio ## Prepare the emulated machine with a /dev/kvm

@@ -192,7 +192,7 @@ test_panic() {
 	ok "a kernel panic gives 70" same 70 $?
 	ok "what came before it is not lost" same before "$(cat "$work/stdout")"
 	local console
-	console=$(sed -n 's/.*console is kept in \([^ ,]*\),.*/\1/p' "$work/stderr")
+	console=$(sed -n 's/.*console is kept in \([^ ]*\): .*Kernel panic.*/\1/p' "$work/stderr")
 	ok "the console is kept" has "Kernel panic" "$console"
 	rm -f -- "$console"
 }
