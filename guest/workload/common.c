@@ -38,8 +38,8 @@ void print_totals(const char *title)
 {
 	struct alias_guest_stats t = total_stats();
 
-	kprintf("%s: totals of %u CPUs, strategy %s\n", title, nr_cpus_online(),
-		flush_strategy()->name);
+	kprintf("%s: totals of %u CPU%s, strategy %s\n", title, nr_cpus_online(),
+		nr_cpus_online() == 1 ? "" : "s", flush_strategy()->name);
 	print_row("vmap, vm_map_ram", t.vmaps, "");
 	print_row("vunmap, vm_unmap_ram", t.vunmaps, "");
 	print_row("pages held lazily, at most", t.lazy_pages_max, "");
@@ -48,7 +48,7 @@ void print_totals(const char *title)
 	print_row("unpins", t.unpins, "");
 	print_row("calls to the host", t.pin_calls, "");
 	print_row("tables recycled", t.tables_recycled, "from frames that were vmapped before");
-	print_row("upcalls", t.upcalls, "stale aliases the host met");
+	print_row("upcalls", t.upcalls, "alias faults: the host met an alias");
 	print_row("vm_unmap_aliases", t.unmap_aliases, "");
 	print_row("purges", t.purges, "that had something to clear");
 	print_row("PTEs purged", t.purged_pages, "");

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The story, step by step, for somebody who has never heard it: a lazy unmap, the frames recycled
+ * as page tables, the pin, the stale alias, the purge. The other CPUs are idle, so every run with
+ * the same strategy is the same. What is said is checked, too.
+ */
+#include <stdbool.h>
+#include <string.h>
+
+#include "aspace.h"
+#include "common.h"
+#include "console.h"
+#include "cpu.h"
+#include "flush.h"
+#include "frame.h"
+#include "panic.h"
+#include "percpu.h"
+#include "pgtable.h"
+#include "pin.h"
+#include "platform.h"
+#include "smp.h"
+#include "vmap.h"
+#include "workload.h"
+
+#define NR_PAGES 4u /* of the buffer: as many as the address space has tables */
+#define NR_CLEAN 3u
+#define USER_VA  0x400000ul
+#define MARK     0x5ca1ab1eul
+
+/* What the steps hand on to each other. */
+struct story {
+	bool checked; /* somebody looks for aliases when a table is pinned */
+	uint64_t pfns[NR_PAGES];
+	uint64_t clean[NR_CLEAN]; /* tables that never were anything else */
+	uint64_t buffer;          /* where pfns are, or were, mapped */
+	struct aspace as;
+	unsigned step;
+};
+
+static bool fail(const char *what)
+{
+	kprintf("demo: that is not how it should be: %s\n", what);
+	return false;
+}
+
+static void title(struct story *s, const char *what)
+{
+	kprintf("\n%u. %s\n", ++s->step, what);
+}
+
+/* What was counted since. */
+static struct alias_guest_stats since(const struct alias_guest_stats *before)
+{
+	struct alias_guest_stats now = total_stats();
+
+	now.upcalls -= before->upcalls;
+	now.unmap_aliases -= before->unmap_aliases;
+	now.purges -= before->purges;
+	now.purged_pages -= before->purged_pages;
+	now.local_flushes -= before->local_flushes;
+	now.shootdown_ipis -= before->shootdown_ipis;
+	now.pins -= before->pins;
+	now.pin_calls -= before->pin_calls;
+	return now;
+}
+
+static void print_purge(const struct alias_guest_stats *d)
+{
+	kprintf("   purge: %lu page table entries cleared, %lu TLB flush%s (%lu IPI%s)\n",
+		d->purged_pages, d->local_flushes, d->local_flushes == 1 ? "" : "es",
+		d->shootdown_ipis, d->shootdown_ipis == 1 ? "" : "s");
+}
+
+static void print_pte(const char *what, uint64_t va)
+{
+	pte_t pte = lookup_leaf(kernel_root_pfn(), va, NULL);
+
+	if (pte & PTE_P)
+		kprintf("   %s: %#lx -> frame %#lx, %s\n", what, va, pte_pfn(pte),
+			pte & PTE_RW ? "writable" : "read only");
+	else
+		kprintf("   %s: %#lx -> nothing\n", what, va);
+}
+
+static bool tell_map(struct story *s)
+{
+	volatile uint64_t *last;
+
+	title(s, "Some scattered frames are mapped as one buffer, and written.");
+	for (unsigned i = 0; i < NR_CLEAN; i++)
+		s->clean[i] = alloc_table();
+	if (!take_frames(s->pfns, NR_PAGES) || s->clean[NR_CLEAN - 1] == NO_FRAME)
+		return fail("no memory");
+	s->buffer = (uint64_t)vmap(s->pfns, NR_PAGES, PTE_KERNEL);
+	if (!s->buffer)
+		return fail("vmap failed");
+	kprintf("   vmap: frames %#lx %#lx %#lx %#lx -> %#lx\n", s->pfns[0], s->pfns[1], s->pfns[2],
+		s->pfns[3], s->buffer);
+	last = (volatile uint64_t *)(s->buffer + (NR_PAGES - 1) * PAGE_SIZE);
+	*last = MARK;
+	if (*(volatile uint64_t *)pfn_to_virt(s->pfns[NR_PAGES - 1]) != MARK)
+		return fail("the frame doesn't hold what was written to the buffer");
+	kprintf("   %#lx written at %p is in frame %#lx: the buffer is an alias of its frames\n",
+		MARK, (void *)last, s->pfns[NR_PAGES - 1]);
+	return true;
+}
+
+static bool tell_unmap(struct story *s)
+{
+	uint64_t last = s->buffer + (NR_PAGES - 1) * PAGE_SIZE;
+	struct alias_guest_stats before = total_stats(), d;
+
+	title(s, "The buffer is unmapped: lazily, as flushing TLBs is dear.");
+	vunmap((void *)s->buffer);
+	d = since(&before);
+	kprintf("   vunmap(%#lx): TLB flushes %lu, IPIs %lu\n", s->buffer, d.local_flushes,
+		d.shootdown_ipis);
+	print_pte("still in the page table", last);
+	kprintf("   Nobody owns that address any more, but the processor goes on honouring it:\n"
+		"   a stale alias. It will be purged some day, together with many others.\n");
+	return lookup_leaf(kernel_root_pfn(), last, NULL) & PTE_P ||
+	       fail("the page table entry is gone");
+}
+
+/* Makes the address space; its four tables are the four frames of the buffer, as the frame freed
+ * last is the first to be taken again. */
+static bool recycle(struct story *s)
+{
+	const struct aspace_range range = {.va = USER_VA, .nr_pages = 2};
+
+	give_frames(s->pfns, NR_PAGES);
+	if (aspace_create(&s->as, &range, 1))
+		return fail("the address space could not be made");
+	return s->as.root_pfn == s->pfns[0] || fail("the frames were not recycled");
+}
+
+static bool tell_trapped(const struct story *s, const struct alias_guest_stats *d)
+{
+	const struct alias_fault *fault = &this_cpu()->vcpu_page->fault;
+	uint64_t last = s->buffer + (NR_PAGES - 1) * PAGE_SIZE;
+
+	if (d->upcalls != 1 || d->purges != 1)
+		return fail("one alias fault and one purge were expected");
+	if (fault->pfn != s->pfns[NR_PAGES - 1] || fault->nr != 1 || fault->va[0] != last)
+		return fail("the host found the alias elsewhere");
+	kprintf("   The host looked, found a stale alias of frame %#lx at %#lx, and trapped back.\n",
+		fault->pfn, fault->va[0]);
+	print_purge(d);
+	kprintf("   The same pin once more: granted. The code that pins has noticed nothing.\n");
+	return true;
+}
+
+static bool tell_flushed(const struct alias_guest_stats *d)
+{
+	if (d->upcalls || d->unmap_aliases != d->pin_calls + !platform.has_host || d->purges != 1)
+		return fail("one purge before each pin, and no alias fault, were expected");
+	kprintf("   The guest knows of no alias, so it flushes to be safe, before each pin.\n");
+	print_purge(d);
+	kprintf("   Then it pinned: granted.\n");
+	return true;
+}
+
+static bool tell_unchecked(const struct alias_guest_stats *d)
+{
+	if (d->upcalls || d->purges)
+		return fail("somebody purged");
+	kprintf("   The pin went through unchecked: nobody looked for aliases.\n");
+	return true;
+}
+
+static bool tell_pin(struct story *s)
+{
+	struct alias_guest_stats before = total_stats(), d;
+	bool good;
+
+	title(s, "The frames are freed, and become the page tables of a new address space.");
+	if (!recycle(s))
+		return false;
+	d = since(&before);
+	kprintf("   root (L4) %#lx, L3 %#lx, L2 %#lx, L1 %#lx: %lu tables pinned in %lu call\n",
+		s->pfns[0], s->pfns[1], s->pfns[2], s->pfns[3], d.pins, d.pin_calls);
+	if (flush_strategy()->before_pin)
+		good = tell_flushed(&d);
+	else if (s->checked)
+		good = tell_trapped(s, &d);
+	else
+		good = tell_unchecked(&d);
+	print_pte("now", s->buffer + (NR_PAGES - 1) * PAGE_SIZE);
+	return good;
+}
+
+static bool tell_run(struct story *s)
+{
+	volatile uint64_t *user = (volatile uint64_t *)USER_VA;
+	uint64_t seen;
+
+	title(s, "The address space runs.");
+	aspace_enter(&s->as);
+	*user = MARK;
+	seen = *(volatile uint64_t *)pfn_to_virt(aspace_frame(&s->as, USER_VA));
+	aspace_leave();
+	if (seen != MARK)
+		return fail("the process doesn't see its own page");
+	kprintf("   %#lx written at user address %#lx is in frame %#lx\n", MARK, USER_VA,
+		aspace_frame(&s->as, USER_VA));
+	return true;
+}
+
+/* Whoever still has the address of the buffer has a page table in his hands. */
+static bool tell_danger(struct story *s)
+{
+	volatile pte_t *stale = (volatile pte_t *)(s->buffer + (NR_PAGES - 1) * PAGE_SIZE);
+	volatile uint64_t *user = (volatile uint64_t *)USER_VA;
+	uint64_t first = aspace_frame(&s->as, USER_VA);
+	uint64_t second = aspace_frame(&s->as, USER_VA + PAGE_SIZE);
+	uint64_t before, after, repaired;
+	pte_t entry;
+
+	title(s, "The danger: somebody writes to the buffer once more, by mistake.");
+	aspace_enter(&s->as);
+	user[0] = MARK;
+	user[PAGE_SIZE / sizeof(*user)] = ~MARK;
+	before = user[0];
+	entry = stale[0]; /* entry 0 of the L1 table: that of USER_VA */
+	stale[0] = make_pte(second, PTE_USER);
+	invlpg(USER_VA); /* sooner or later the processor looks again */
+	after = user[0];
+	stale[0] = entry;
+	invlpg(USER_VA);
+	repaired = user[0];
+	aspace_leave();
+	if (pte_pfn(entry) != first || before != MARK || after != ~MARK || repaired != MARK)
+		return fail("the stale alias doesn't reach the page table");
+	kprintf("   one store to %p, unmapped in step 2, and user address %#lx,\n"
+		"   which was frame %#lx and read %#lx, is frame %#lx and reads %#lx:\n"
+		"   a page table has changed under the processor's feet. (It is repaired now.)\n",
+		(void *)stale, USER_VA, first, before, second, after);
+	vm_unmap_aliases();
+	return true;
+}
+
+/* Something else is lazy, and a table is pinned that never had an alias. */
+static bool tell_clean(struct story *s)
+{
+	struct alias_guest_stats before = total_stats(), d;
+
+	title(s, "Frames without an alias are pinned, while some other buffer is held lazily.");
+	for (unsigned i = 0; i < NR_CLEAN; i++) {
+		uint64_t pfn = alloc_frame();
+		void *other = pfn == NO_FRAME ? NULL : vmap(&pfn, 1, PTE_KERNEL);
+
+		if (!other)
+			return fail("no memory");
+		vunmap(other);
+		if (pin_table(s->clean[i], 1))
+			return fail("a clean frame was refused");
+	}
+	d = since(&before);
+	kprintf("   %u pins: %lu alias faults, %lu purges, %lu TLB flushes, %lu IPIs\n", NR_CLEAN,
+		d.upcalls, d.purges, d.local_flushes, d.shootdown_ipis);
+	if (flush_strategy()->before_pin) {
+		kprintf("   A flush at every pin, for nothing: that is what trapping avoids.\n");
+		return d.purges == NR_CLEAN || fail("a purge at every pin was expected");
+	}
+	kprintf("   %s\n", s->checked ? "The host looked and found nothing: nobody had to flush."
+				      : "Nobody looked.");
+	return (!d.purges && !d.upcalls) || fail("there was nothing to purge");
+}
+
+/* The guest's own bug: no purge helps, so the host must say no. */
+static bool tell_live(struct story *s)
+{
+	uint64_t pfn = alloc_table();
+	struct pin_req req = {.pfn = pfn, .level = 1, .op = PIN_OP_PIN};
+	void *alias = pfn == NO_FRAME ? NULL : vmap(&pfn, 1, PTE_KERNEL);
+	struct pin_refusal why;
+	bool refused;
+
+	title(s, "A bug: a frame is pinned while its buffer is still in use.");
+	if (!alias)
+		return fail("no memory");
+	refused = pin_batch_try(&req, 1, &why);
+	kprintf("   frame %#lx, mapped at %p: %s\n", pfn, alias,
+		refused ? "refused" : "pinned, since nobody looked");
+	if (!s->checked)
+		return !refused || fail("a pin was refused that nobody checks");
+	if (!refused || why.status != ALIAS_HAS_ALIAS || why.fault.va[0] != (uint64_t)alias)
+		return fail("a refusal with that address was expected");
+	kprintf("   The host says why: it %s at %#lx, and no purge has made it go away.\n",
+		pin_status_name(why.status), why.fault.va[0]);
+	return true;
+}
+
+static bool tell(struct story *s)
+{
+	return tell_map(s) && tell_unmap(s) && tell_pin(s) && tell_run(s) &&
+	       (s->checked || flush_strategy()->before_pin || tell_danger(s)) && tell_clean(s) &&
+	       tell_live(s) && (!aspace_destroy(&s->as) || fail("the address space stays"));
+}
+
+static int run_demo(void)
+{
+	struct story s = {.checked = platform.has_host && strcmp(flush_strategy()->name, "none")};
+	bool good;
+
+	kprintf("demo: how a frame with a forgotten mapping becomes a page table.\n"
+		"demo: %u CPU%s; strategy %s: %s%s.\n",
+		nr_cpus_online(), nr_cpus_online() == 1 ? "" : "s", flush_strategy()->name,
+		flush_strategy()->help, platform.has_host ? "" : "; there is no host to look");
+	good = tell(&s);
+	kprintf("\n");
+	print_totals("demo");
+	kprintf("demo: other strategies tell it otherwise: none, eager, trap, trap-range\n");
+	return good ? EXIT_OK : EXIT_CHECK_FAILED;
+}
+
+WORKLOAD(demo, "the story of a stale alias, step by step", run_demo);
