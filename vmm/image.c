@@ -235,7 +235,7 @@ int image_load(const struct image *image, const struct memory *mem)
 			say("the guest image needs memory at 0x%llx to 0x%llx, more than --mem "
 			    "gives",
 			    (unsigned long long)segment->gpa,
-			    (unsigned long long)(segment->gpa + segment->memsz));
+			    (unsigned long long)(segment->gpa + (segment->memsz - 1)));
 			return VMM_EX_DATAERR;
 		}
 	}

@@ -12,7 +12,7 @@
 #include <x86intrin.h>
 #include "console.h"
 #include "cpuid.h"
-#include "fdt.h"
+#include "device_tree.h"
 #include "image.h"
 #include "kvm.h"
 #include "pin.h"
@@ -48,7 +48,7 @@ static uint64_t now_ns(void)
 
 double machine_seconds(const struct machine *machine)
 {
-	return (double)(now_ns() - machine->first_char.start_ns) / 1e9;
+	return (double)(machine->end_ns - machine->first_char.start_ns) / 1e9;
 }
 
 void machine_first_char(struct machine *machine)
@@ -234,6 +234,7 @@ void machine_join(struct machine *machine)
 {
 	for (unsigned i = 0; i < machine->nr_vcpus; i++)
 		vcpu_join(&machine->vcpus[i]);
+	machine->end_ns = now_ns();
 }
 
 static void close_fd(int fd)

@@ -59,6 +59,7 @@ struct machine {
 	struct uart *uart;
 	struct nobody nobody;
 	struct first_char first_char;
+	uint64_t end_ns; /* when the last vCPU had ended */
 	struct virtio_blk *blk[OPTIONS_MAX_DISKS];
 	struct pin *pin;
 	/* How it ended: the first to write a status >= 0 wins (compare and swap from -1), then
@@ -82,7 +83,7 @@ void machine_free(struct machine *machine);
 void machine_stop(struct machine *machine, int status);
 bool machine_stopping(const struct machine *machine);
 
-/* Since machine_start(). */
+/* From machine_start() to the end of machine_join(). */
 double machine_seconds(const struct machine *machine);
 /* The guest writes to the console for the first time. A vCPU's thread, once. */
 void machine_first_char(struct machine *machine);

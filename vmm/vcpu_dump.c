@@ -7,7 +7,8 @@
 #include "machine.h"
 #include "say.h"
 
-#define CODE_BYTES 16u
+#define CODE_BYTES   16u
+#define RESET_VECTOR 0xfffffff0ull
 
 static void dump_general(const struct kvm_regs *r)
 {
@@ -60,7 +61,11 @@ void vcpu_dump(const struct vcpu *vcpu)
 		say_errno("KVM_GET_REGS");
 		return;
 	}
-	say("registers of vCPU %u:", vcpu->index);
+	/* SVM leaves nothing of a vCPU that shut down, so KVM resets it. */
+	say("registers of vCPU %u%s:", vcpu->index,
+	    sregs.cs.base + regs.rip == RESET_VECTOR
+		    ? ", after the reset that this processor makes of a shutdown"
+		    : "");
 	dump_general(&regs);
 	dump_special(&sregs);
 	dump_code(vcpu, sregs.cs.base + regs.rip);

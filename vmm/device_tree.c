@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "fdt.h"
+#include "device_tree.h"
 
 #include <libfdt.h>
 #include <stdio.h>

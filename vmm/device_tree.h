@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The flattened device tree: all that the guest learns about its machine. */
-#ifndef VMM_FDT_H
-#define VMM_FDT_H
+#ifndef VMM_DEVICE_TREE_H
+#define VMM_DEVICE_TREE_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* Unit tests of the VMM's core; none needs KVM. */
+#include <stdlib.h>
+#include "suites.h"
+
+int main(void)
+{
+	Suite *suite = suite_create("vmm");
+	SRunner *runner;
+	int failed;
+
+	suite_add_tcase(suite, options_tests());
+	suite_add_tcase(suite, image_tests());
+	suite_add_tcase(suite, exit_tests());
+	suite_add_tcase(suite, bus_tests());
+	suite_add_tcase(suite, memory_tests());
+	suite_add_tcase(suite, boot_tests());
+	suite_add_tcase(suite, cpuid_tests());
+	suite_add_tcase(suite, input_tests());
+	suite_add_tcase(suite, uart_tests());
+	suite_add_tcase(suite, console_tests());
+	suite_add_tcase(suite, world_tests());
+	suite_add_tcase(suite, stats_tests());
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SUITES_H
+#define SUITES_H
+
+#include <check.h>
+
+TCase *options_tests(void);
+TCase *image_tests(void);
+TCase *exit_tests(void);
+TCase *bus_tests(void);
+TCase *memory_tests(void);
+TCase *boot_tests(void);
+TCase *cpuid_tests(void);
+TCase *input_tests(void);
+TCase *uart_tests(void);
+TCase *console_tests(void);
+TCase *world_tests(void);
+TCase *stats_tests(void);
+
+#endif
