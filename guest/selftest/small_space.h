@@ -10,9 +10,9 @@
 #define SMALL_PFNS  128u
 
 /*
- * Empty, with this lazy limit; NULL when out of memory. There is one: a test that has run before
- * must have left no mapping. Stale aliases in it are nobody's business but the test's: no strategy
- * knows of this space, so purge it before freeing frames that were mapped in it.
+ * Empty, with this lazy limit; NULL when out of memory. There is one, which begins anew for each
+ * test. Stale aliases in it are nobody's business but the test's: no strategy knows of this space,
+ * so purge it before freeing frames that were mapped in it.
  */
 struct vmap_space *small_space(uint64_t lazy_max);
 /* SMALL_PFNS frames to be mapped there; they are kept. */
