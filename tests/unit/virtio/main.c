@@ -29,6 +29,7 @@ int main(void)
 	suite_add_tcase(suite, request_tests());
 	suite_add_tcase(suite, core_tests());
 	suite_add_tcase(suite, flush_tests());
+	suite_add_tcase(suite, random_tests());
 	suite_add_tcase(suite, image_tests());
 	if (uring == 0) {
 		suite_add_tcase(suite, worker_tests());
