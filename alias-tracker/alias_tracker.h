@@ -15,14 +15,18 @@
  * What counts as writable: R/W is combined over all levels of a path, as the processor does; a
  * table reached by several paths counts as writable if one of them is. Large leaves count for
  * every frame they span. Tables reachable from a root are followed whether they are pinned or not
- * (an unpinned one is a violation and its leaves count all the same).
+ * (an unpinned one is a violation and its leaves count all the same). A table that is reached at
+ * several levels, or at several places of the direct map, is followed in each of these roles, and
+ * a leaf of it counts in each.
  *
  * Threads: a tracker is not locked. One call at a time, by whoever owns it. Guest memory may change
  * meanwhile: a change that is complete before a sync begins is seen by that sync.
  *
- * Memory: 1 bit a frame; 4 KiB and a node for each table followed; a hash entry for each frame that
- * has more than one writable alias, and for each that may still be in a TLB (bounded, see
- * at_clock).
+ * Memory: 1 bit a frame (and one for each 2 MiB and each 1 GiB, for large leaves); 4 KiB and a node
+ * for each table followed; a hash entry for each frame that has more than one writable alias, and
+ * for each that may still be in a TLB (4096 at most; with more, all frames are suspect until there
+ * is evidence of a flush of all). So a guest can make the tracker hold 4 KiB a frame at the very
+ * worst, by linking all its memory as tables.
  */
 #ifndef ALIAS_TRACKER_H
 #define ALIAS_TRACKER_H
@@ -53,8 +57,9 @@ struct at_clock {
 
 /* How the tracker reaches the world. All are called from within the at_* calls, by that thread. */
 struct at_ops {
-	/* The 512 entries of the frame, or NULL if there is no memory. The pointer must stay valid
-	 * until the next call of an at_* function; what it points to may change at any time. */
+	/* The 512 entries of the frame, or NULL if there is no memory: for a frame either always or
+	 * never. The pointer must stay valid until the next call of an at_* function; what it
+	 * points to may change at any time. */
 	const uint64_t *(*table)(void *ctx, uint64_t pfn);
 	/* The clock. Called after the tables have been read, `cleared` must be loaded before
 	 * `flushed` (acquire). NULL: no evidence, like {1, 0}. */
@@ -80,16 +85,17 @@ enum at_mode {
 };
 
 struct at_config {
-	uint64_t
-		frames; /* pfns are 0 .. frames - 1; entries that point above map nothing we know */
+	/* pfns are 0 .. frames - 1, 2^35 of them at most; entries that point above map nothing that
+	 * we know. */
+	uint64_t frames;
 	enum at_mode mode;
 	const struct at_ops *ops; /* must outlive the tracker */
 	void *ctx;
 	/* Syncs without a change after which a table is armed; doubles for a table each time it is
 	 * woken without having changed (walks by the processor wake it too). 0: default (64). */
 	unsigned quiet_syncs;
-	/* Mixed into the hashes, so that a guest cannot choose frames that collide: a random number.
-	 * 0 makes runs repeatable. */
+	/* Mixed into the hashes, so that a guest cannot choose frames that collide: a random
+	 * number. 0 makes runs repeatable. */
 	uint64_t seed;
 };
 
@@ -105,7 +111,7 @@ enum at_verdict {
 	AT_OK,
 	AT_ALIAS,          /* a writable alias exists: at_aliases() says where */
 	AT_STALE_TLB,      /* none exists, but one did and no evidence of a flush since */
-	AT_BAD_FRAME,      /* no such frame */
+	AT_BAD_FRAME,      /* no such frame, or no memory there */
 	AT_BAD_LEVEL,      /* not 1..4 */
 	AT_BAD_STATE,      /* already pinned; not pinned; still linked under a reachable table */
 	AT_CHILD_UNPINNED, /* an entry of the table points to a table that is not pinned one level
@@ -115,18 +121,24 @@ enum at_verdict {
 	AT_NO_MEMORY,  /* the host's, not the guest's */
 };
 
-/* Brings the reverse map up to date with the tables. Returns false if out of memory; the tracker
- * then refuses every pin (AT_NO_MEMORY) until a later sync has succeeded. */
+/* Brings the reverse map up to date with the tables. Returns false if out of memory; what could be
+ * followed was, the rest is tried again by the next sync, and until one has succeeded the tracker
+ * refuses every pin (AT_NO_MEMORY). */
 bool at_sync(struct alias_tracker *at);
 
-/* Could this frame be pinned at this level now? By the state of the last sync; changes nothing. */
+/* Could this frame be pinned at this level now? By the state of the last sync; changes nothing.
+ * What the frame itself holds is not looked at: children and trees are judged by at_pin() alone. */
 enum at_verdict at_check(const struct alias_tracker *at, uint64_t pfn, unsigned level);
 
-/* at_check(), then the transition. Level 4 makes the frame a root and follows its tree; if that
- * fails the tracker is as before. In AT_BLIND only frame, level and state are looked at. */
+/* at_check(), then the transition. At levels 2 and 3 the frame is read, and its first entry that is
+ * bad or links to a table not pinned one level below decides. Level 4 makes the frame a root and
+ * follows its tree: tables that are followed already are taken as of the last sync, new ones are
+ * read now; one of the violations found, if any, decides, and the tracker is as before. In AT_BLIND
+ * only frame, level and state are looked at. */
 enum at_verdict at_pin(struct alias_tracker *at, uint64_t pfn, unsigned level);
 
-/* AT_OK or AT_BAD_FRAME or AT_BAD_STATE. A root's mappings go with it. */
+/* AT_OK, AT_BAD_FRAME, or AT_BAD_STATE: it isn't pinned, or by the last sync still linked at any
+ * level. A root's mappings go with it, and the clock is read for them. */
 enum at_verdict at_unpin(struct alias_tracker *at, uint64_t pfn);
 
 /* Every TLB was flushed, all of it, after the last at_sync() returned. */
@@ -161,7 +173,8 @@ struct at_violation {
 };
 
 /* Takes the oldest violation not yet taken; false when none. At most 256 are kept; at_stats counts
- * all. The same entry is reported once, until it changes. */
+ * all. The same entry is reported once, until it changes or what leads to it does. (If its table is
+ * reached at several levels, once for each.) */
 bool at_next_violation(struct alias_tracker *at, struct at_violation *out);
 /* "writable mapping of a page table" and the like; for any value, never NULL. */
 const char *at_violation_name(enum at_violation_kind kind);

@@ -38,14 +38,18 @@ static struct pattern pattern_of(uint64_t pfn, unsigned level)
 	};
 }
 
-/* Most tables don't map the frame: no branch in here, so that the compiler makes vectors of it. */
+/* Most tables don't map the frame: no branch in here, and nothing but what vectors can do, so that
+ * the compiler makes some of it. (d - 1) & ~d has its highest bit set for d = 0 only. */
 static bool any_match(const uint64_t *copy, struct pattern pattern)
 {
 	uint64_t matches = 0;
 
-	for (unsigned i = 0; i < PT_ENTRIES; i++)
-		matches |= (copy[i] & pattern.mask) == pattern.want;
-	return matches;
+	for (unsigned i = 0; i < PT_ENTRIES; i++) {
+		uint64_t difference = (copy[i] & pattern.mask) ^ pattern.want;
+
+		matches |= (difference - 1) & ~difference;
+	}
+	return matches >> 63;
 }
 
 static void search_node(struct search *s, struct node *node, struct pattern pattern)

@@ -162,8 +162,8 @@ void suspect_add(struct alias_tracker *at, struct table *table, unsigned index);
 void suspect_forget_table(struct alias_tracker *at, struct table *table);
 /* Judges them by the state as it is now, and queues what had not been reported yet. */
 void suspects_report(struct alias_tracker *at);
-/* Judges them for an attempt: true with the first violation. All suspects are forgotten. */
-bool suspects_find(struct alias_tracker *at, struct at_violation *out);
+/* Forgets them unjudged; false if there were none. */
+bool suspects_clear(struct alias_tracker *at);
 /* The entry lost the meaning that it had for this node: should it come back, that is news. */
 void reported_forget(struct alias_tracker *at, const struct node *node, unsigned index);
 /* Is something wrong with this entry of a node now, and what? */

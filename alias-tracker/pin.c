@@ -168,21 +168,21 @@ static enum at_verdict verdict_of(const struct at_violation *violation)
 	}
 }
 
-/* The new tables were judged as they were found. What the tree shares with other roots is sound,
- * unless this guest ever did something wrong: then all is looked at. */
+/* Where nothing of what is new looks suspect, and this guest never did anything wrong, the tree is
+ * sound. Otherwise all of it is looked at, with what it shares with other roots. */
 static enum at_verdict root_attach(struct alias_tracker *at, uint64_t pfn)
 {
 	struct node *root = node_new_root(at, pfn);
+	bool suspect = suspects_clear(at) || at->violations.total;
 	struct at_violation violation;
 	enum at_verdict verdict = AT_OK;
-	bool found = suspects_find(at, &violation);
 
 	if (!root) {
 		limbo_cancel(&at->limbo);
 		return AT_NO_MEMORY;
 	}
 	at->walks++;
-	if (found || (at->violations.total && tree_violates(at, root, &violation))) {
+	if (suspect && tree_violates(at, root, &violation)) {
 		verdict = verdict_of(&violation);
 		if (verdict == AT_MAPS_TABLE)
 			violation_queue(at, &violation);

@@ -56,7 +56,7 @@ static inline enum pte_kind pte_kind(uint64_t pte, unsigned level)
 		return PTE_BAD;
 	uint64_t below = (1ull << pte_shift(level)) - 1;
 
-	return pte & PTE_ADDR & ~PTE_LARGE_PAT & below ? PTE_BAD : PTE_LEAF;
+	return (pte & PTE_ADDR & ~PTE_LARGE_PAT & below) ? PTE_BAD : PTE_LEAF;
 }
 
 /* The frame an entry points to; of a large leaf the first of those it spans. */

@@ -58,18 +58,6 @@ bool entry_judge(struct alias_tracker *at, struct node *node, unsigned index,
 	return true;
 }
 
-/* What is wrong with it for any of its nodes of one level? */
-static bool table_judge(struct alias_tracker *at, struct table *table, unsigned level,
-			unsigned index, struct at_violation *out)
-{
-	struct node *node;
-
-	LIST_FOREACH (node, &table->nodes[level - 1], of_table)
-		if (entry_judge(at, node, index, out))
-			return true;
-	return false;
-}
-
 /* An entry of a table that is reached at several levels has a meaning at each. */
 static uint64_t entry_name(const struct table *table, unsigned level, unsigned index)
 {
@@ -87,12 +75,17 @@ static void entry_report(struct alias_tracker *at, struct table *table, unsigned
 {
 	uint64_t name = entry_name(table, level, index);
 	struct at_violation violation;
+	struct node *node;
 
-	if (map_get(&at->violations.reported, name) ||
-	    !table_judge(at, table, level, index, &violation))
+	LIST_FOREACH (node, &table->nodes[level - 1], of_table) {
+		if (map_get(&at->violations.reported, name))
+			return;
+		if (!entry_judge(at, node, index, &violation))
+			continue;
+		map_put(&at->violations.reported, name, 1);
+		violation_queue(at, &violation);
 		return;
-	map_put(&at->violations.reported, name, 1);
-	violation_queue(at, &violation);
+	}
 }
 
 /* Takes one suspect off the list. */
@@ -123,16 +116,15 @@ void suspects_report(struct alias_tracker *at)
 			entry_report(at, table, level, index);
 }
 
-bool suspects_find(struct alias_tracker *at, struct at_violation *out)
+bool suspects_clear(struct alias_tracker *at)
 {
-	bool found = false;
+	bool any = !TAILQ_EMPTY(&at->suspects);
 	struct table *table;
 	unsigned index;
 
 	while (suspect_take(at, &table, &index))
-		for (unsigned level = PT_LEVELS; level >= 1; level--)
-			found = found || table_judge(at, table, level, index, out);
-	return found;
+		;
+	return any;
 }
 
 void violation_queue(struct alias_tracker *at, const struct at_violation *violation)

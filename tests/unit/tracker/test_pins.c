@@ -266,7 +266,7 @@ START_TEST(shared_tables_are_not_read_again)
 	for (unsigned i = 0; i < 100; i++)
 		world_map(&w, ROOT, VMALLOC + ((uint64_t)i << 21), 1, W(DATA + i));
 	ck_assert_int_eq(world_pin_tree(&w, ROOT), AT_OK);
-	memcpy(w.memory + 512 * ROOT_2, w.memory + 512 * ROOT, 4096);
+	world_copy(&w, ROOT_2, ROOT);
 	calls = w.table_calls;
 	ck_assert_int_eq(at_pin(w.at, ROOT_2, 4), AT_OK);
 	ck_assert_uint_le(w.table_calls - calls, 3);
@@ -335,7 +335,7 @@ START_TEST(pinned_after_it_was_linked)
 	world_sync(&w);
 	ck_assert_uint_eq(world_violations(&w, NULL), 0);
 	/* A root that shares it is welcome now. */
-	memcpy(w.memory + 512 * ROOT_2, w.memory + 512 * ROOT, 4096);
+	world_copy(&w, ROOT_2, ROOT);
 	ck_assert_int_eq(at_pin(w.at, ROOT_2, 4), AT_OK);
 }
 END_TEST

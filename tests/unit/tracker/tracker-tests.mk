@@ -19,7 +19,7 @@ $(B)/tests/unit/tracker/%.o: tests/unit/tracker/%.c
 
 $(B)/san/tests/unit/tracker/%.o: tests/unit/tracker/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CSTD) $(WARNINGS) $(CPPFLAGS) -DMODEL_OPS=100000 $(TRACKER_SAN_FLAGS) -MMD -MP -c -o $@ $<
+	$(CC) $(CSTD) $(WARNINGS) $(CPPFLAGS) -DMODEL_OPS=200000 $(TRACKER_SAN_FLAGS) -MMD -MP -c -o $@ $<
 
 $(B)/san/alias-tracker/%.o: alias-tracker/%.c
 	@mkdir -p $(@D)

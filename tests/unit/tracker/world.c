@@ -11,8 +11,8 @@ static void *sparse(uint64_t bytes)
 	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-	ck_assert_msg(p != MAP_FAILED, "no address space for %llu bytes",
-		      (unsigned long long)bytes);
+	if (p == MAP_FAILED)
+		ck_abort_msg("no address space for %llu bytes", (unsigned long long)bytes);
 	return p;
 }
 
@@ -35,7 +35,8 @@ static bool op_arm(void *ctx, uint64_t pfn)
 {
 	struct world *w = ctx;
 
-	ck_assert_msg(!w->armed[pfn], "frame armed twice");
+	if (w->armed[pfn])
+		ck_abort_msg("frame armed twice");
 	if (w->before_arm)
 		w->before_arm(w, pfn);
 	if (w->refuse_arms) {
@@ -58,7 +59,8 @@ static void op_disarm(void *ctx, uint64_t pfn)
 			return;
 		}
 	}
-	ck_assert_msg(w->armed[pfn], "disarm of a frame that is not armed");
+	if (!w->armed[pfn])
+		ck_abort_msg("disarm of a frame that is not armed");
 	w->armed[pfn] = 0;
 	w->nr_armed--;
 }
@@ -94,8 +96,8 @@ void world_init(struct world *w, uint64_t frames)
 void world_start(struct world *w)
 {
 	w->at = at_new(&w->config);
-	ck_assert_ptr_nonnull(w->at);
-	ck_assert(at_set_direct_map(w->at, DIRECT_BASE, SLOT));
+	if (!w->at || !at_set_direct_map(w->at, DIRECT_BASE, SLOT))
+		ck_abort_msg("no tracker");
 }
 
 void world_open(struct world *w, uint64_t frames)
@@ -107,7 +109,8 @@ void world_open(struct world *w, uint64_t frames)
 void world_close(struct world *w)
 {
 	at_free(w->at);
-	ck_assert_uint_eq(w->nr_armed, 0);
+	if (w->nr_armed)
+		ck_abort_msg("a frame was left armed");
 	munmap(w->memory, w->frames * 4096);
 	munmap(w->armed, w->frames);
 	munmap(w->noted, w->frames * 8);
@@ -131,6 +134,12 @@ void world_set(struct world *w, uint64_t pfn, unsigned index, uint64_t pte)
 {
 	world_walk(w, pfn);
 	w->memory[pfn * 512 + index] = pte;
+}
+
+void world_copy(struct world *w, uint64_t to, uint64_t from)
+{
+	for (unsigned i = 0; i < 512; i++)
+		world_set(w, to, i, world_get(w, from, i));
 }
 
 unsigned va_index(uint64_t va, unsigned level)
@@ -162,7 +171,8 @@ uint64_t world_table(const struct world *w, uint64_t root, uint64_t va, unsigned
 	for (unsigned l = 4; l > level; l--) {
 		uint64_t link = world_get(w, table, va_index(va, l));
 
-		ck_assert(link & E_P);
+		if (!(link & E_P))
+			ck_abort_msg("no table on the way to %llx", (unsigned long long)va);
 		table = link >> 12 & 0xffffffffffull;
 	}
 	return table;
@@ -177,7 +187,8 @@ static enum at_verdict pin_below(struct world *w, uint64_t table, unsigned level
 
 		if (!(pte & E_P) || (pte & E_PS))
 			continue;
-		ck_assert_int_eq(pin_below(w, pte >> 12 & 0xffffffffffull, level - 1), AT_OK);
+		if (pin_below(w, pte >> 12 & 0xffffffffffull, level - 1) != AT_OK)
+			ck_abort_msg("a table could not be pinned at level %u", level - 1);
 	}
 	return at_pin(w->at, table, level);
 }
@@ -189,7 +200,8 @@ enum at_verdict world_pin_tree(struct world *w, uint64_t root)
 
 void world_sync(struct world *w)
 {
-	ck_assert(at_sync(w->at));
+	if (!at_sync(w->at))
+		ck_abort_msg("at_sync() failed");
 }
 
 struct at_stats world_stats(const struct world *w)

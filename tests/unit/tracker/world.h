@@ -2,6 +2,7 @@
 /*
  * A simulated guest: sparse memory, a clock, and a watcher that notes every write to an armed frame
  * before the write can be seen, as `struct at_ops` demands it. Guests write through world_set().
+ * (Of Check only what is needed to fail is used in it, so that it works outside of a test, too.)
  */
 #ifndef WORLD_H
 #define WORLD_H
@@ -59,6 +60,7 @@ void world_close(struct world *w);
 
 uint64_t world_get(const struct world *w, uint64_t pfn, unsigned index);
 void world_set(struct world *w, uint64_t pfn, unsigned index, uint64_t pte);
+void world_copy(struct world *w, uint64_t to, uint64_t from); /* a whole table */
 /* What a processor's walk does: the frame counts as written, and nothing has changed. */
 void world_walk(struct world *w, uint64_t pfn);
 

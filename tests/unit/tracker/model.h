@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a tracker should say, by brute force and code of its own: whenever something happens, all
+ * that can be reached from the roots is listed anew, level by level, and every leaf is counted for
+ * every frame it spans. Nothing is kept from one time to the next but the last seen content of the
+ * tables, the pins, and for each frame when it may last have lost an alias.
+ *
+ * To be quick at it, only some frames are ever written (the pool) and only some of their entries.
+ */
+#ifndef MODEL_H
+#define MODEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "alias_tracker.h"
+
+#define M_FRAMES_MAX 1600u
+#define M_PLACES     (M_FRAMES_MAX / 512 + 2) /* in the direct map, and outside */
+#define M_POOL       40u
+#define M_ENTRIES    14u
+#define M_ROOTS_MAX  M_POOL
+/* every frame at every level in every place, at the very worst */
+#define M_ROLES_MAX      (M_FRAMES_MAX * 3 * M_PLACES + M_ROOTS_MAX)
+#define M_VIOLATIONS_MAX 65536u
+
+extern const uint16_t m_index[M_ENTRIES];
+
+/* A frame in the part it plays as a table. */
+struct m_role {
+	uint64_t pfn;
+	unsigned level;
+	int64_t place; /* frames from the start of the direct map, or -1 outside */
+	bool writable;
+	bool of_root; /* reached from the root that model_mark_root() was given */
+};
+
+struct m_violation {
+	enum at_violation_kind kind;
+	uint64_t pfn;
+	uint64_t table;
+	unsigned level, entry; /* entry: into m_index */
+	bool of_root;
+};
+
+struct model {
+	uint64_t frames, hole_begin, hole_end;
+	unsigned direct_slot, direct_slots; /* of the L4 table */
+	const uint64_t *live;               /* memory */
+	uint64_t pool[M_POOL];
+	int16_t in_pool[M_FRAMES_MAX];
+	uint8_t pinned[M_FRAMES_MAX];
+	uint64_t roots[M_ROOTS_MAX];
+	unsigned nr_roots;
+
+	bool followed[M_POOL];
+	uint64_t seen[M_POOL][M_ENTRIES];
+
+	struct m_role roles[M_ROLES_MAX];
+	unsigned nr_roles;
+	int32_t role_of[3][M_PLACES][M_FRAMES_MAX]; /* 1 + index, or 0 */
+	uint32_t count[M_FRAMES_MAX];
+	struct m_violation violations[M_VIOLATIONS_MAX];
+	unsigned nr_violations;
+
+	/* Stamps of limbo: what must be respected, and what may be. */
+	uint64_t must[M_FRAMES_MAX], may[M_FRAMES_MAX];
+	uint64_t flushed; /* as last read */
+};
+
+bool model_has_memory(const struct model *m, uint64_t pfn);
+/* The value a table was last seen with. */
+uint64_t model_entry(const struct model *m, uint64_t pfn, unsigned entry);
+
+/* Everything anew. Tables that were followed keep what was seen of them; new ones are read. */
+void model_compute(struct model *m);
+/* A sync: everything is read. */
+void model_read_all(struct model *m);
+
+void model_pin(struct model *m, uint64_t pfn, unsigned level);
+void model_unpin(struct model *m, uint64_t pfn);
+/* Is it linked under something reachable? */
+bool model_linked(const struct model *m, uint64_t pfn);
+/* Marks roles and violations of the tree of this root. */
+void model_mark_root(struct model *m, uint64_t root);
+
+/* Does va lead to this entry of this table by what was last seen, writably if `writable`, with
+ * these rights (not looked at if NULL)? */
+bool model_leads(const struct model *m, uint64_t va, uint64_t table, unsigned level, unsigned index,
+		 bool writable, const struct at_alias *rights);
+/* Ways that lead to a writable leaf for pfn outside of the direct map, in live memory. */
+uint64_t model_ways(const struct model *m, uint64_t pfn);
+
+/* All frames that any entry in the pool might map writable, whatever its part. */
+void model_maybe(const struct model *m, bool live, bool *maybe);
+
+#endif

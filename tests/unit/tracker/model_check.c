@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+
+#include "../../../alias-tracker/internal.h"
+#include "model_run.h"
+
+/* --- comparing -------------------------------------------------------------------------------- */
+
+void compare_frame(struct run *r, uint64_t pfn)
+{
+	must(at_alias_count(r->w.at, pfn) == r->m.count[pfn]);
+	must(at_has_alias(r->w.at, pfn) == (r->m.count[pfn] > 0));
+	must(at_pinned_level(r->w.at, pfn) == r->m.pinned[pfn]);
+}
+
+void compare_all(struct run *r)
+{
+	for (uint64_t pfn = 0; pfn < r->m.frames; pfn++)
+		compare_frame(r, pfn);
+}
+
+void compare_some(struct run *r)
+{
+	for (unsigned i = 0; i < M_POOL; i++)
+		compare_frame(r, r->m.pool[i]);
+	for (unsigned i = 0; i < 24; i++)
+		compare_frame(r, some_frame(r));
+	must(world_stats(&r->w).roots == r->m.nr_roots);
+}
+
+/* Limbo without memory suspects everything. */
+static bool suspects_all(struct run *r)
+{
+	return r->w.at->limbo.floor > 0;
+}
+
+unsigned check_allows(struct run *r, uint64_t pfn, unsigned level)
+{
+	if (!model_has_memory(&r->m, pfn))
+		return 1 << AT_BAD_FRAME;
+	if (level < 1 || level > 4)
+		return 1 << AT_BAD_LEVEL;
+	if (r->m.pinned[pfn])
+		return 1 << AT_BAD_STATE;
+	if (r->m.count[pfn])
+		return 1 << AT_ALIAS;
+	if (r->m.flushed < r->m.must[pfn])
+		return 1 << AT_STALE_TLB;
+	if (r->m.flushed < r->m.may[pfn] || suspects_all(r))
+		return 1 << AT_STALE_TLB | 1 << AT_OK;
+	return 1 << AT_OK;
+}
+
+void compare_check(struct run *r, uint64_t pfn, unsigned level)
+{
+	enum at_verdict verdict = at_check(r->w.at, pfn, level);
+
+	must_be(check_allows(r, pfn, level) >> verdict & 1, at_verdict_name(verdict));
+	r->tally.stale += verdict == AT_STALE_TLB;
+}
+
+/* Does this leaf, at this address, map the frame? */
+static bool maps_frame(const struct at_alias *a, uint64_t pfn)
+{
+	uint64_t pages = (1ull << 9 * (a->level - 1)) - 1;
+	uint64_t first = a->pte >> 12 & ((1ull << 40) - 1) & ~pages;
+
+	return first + (a->va >> 12 & pages) == pfn;
+}
+
+void compare_aliases(struct run *r, uint64_t pfn)
+{
+	struct at_alias found[40];
+	size_t max = 1 + rnd(r, 40);
+	size_t n = at_aliases(r->w.at, pfn, found, max);
+
+	must(n == (r->m.count[pfn] < max ? r->m.count[pfn] : max));
+	for (size_t i = 0; i < n; i++) {
+		const struct at_alias *a = &found[i];
+
+		must(model_leads(&r->m, a->va, a->pte_gpa >> 12, a->level, a->pte_gpa / 8 % 512,
+				 true, a));
+		must(maps_frame(a, pfn));
+		for (size_t j = 0; j < i; j++)
+			must(found[j].va != a->va || found[j].pte_gpa != a->pte_gpa ||
+			     found[j].level != a->level);
+	}
+	r->tally.aliases += n;
+}
+
+void compare_oracle(struct run *r, uint64_t pfn)
+{
+	uint64_t ways = model_ways(&r->m, pfn);
+	struct at_alias found[3];
+
+	must(at_oracle(r->w.at, pfn, found, 3) == ways);
+	must(at_has_alias(r->w.at, pfn) == (ways > 0));
+	for (unsigned i = 0; i < 3 && i < ways; i++)
+		must(model_leads(&r->m, found[i].va, found[i].pte_gpa >> 12, found[i].level,
+				 found[i].pte_gpa / 8 % 512, true, &found[i]));
+}
+
+/* --- limbo ------------------------------------------------------------------------------------ */
+
+void remember(struct run *r, struct before *before)
+{
+	memcpy(before->count, r->m.count, sizeof(r->m.count));
+	memset(before->maybe, 0, sizeof(before->maybe));
+	model_maybe(&r->m, false, before->maybe);
+	model_maybe(&r->m, true, before->maybe);
+}
+
+void stamp(struct run *r, const struct before *before)
+{
+	r->m.flushed = r->w.clock.flushed;
+	if (r->w.clock.flushed >= r->w.clock.cleared)
+		return;
+	for (uint64_t pfn = 0; pfn < r->m.frames; pfn++) {
+		if (r->m.count[pfn])
+			continue;
+		if (before->count[pfn])
+			r->m.must[pfn] = r->w.clock.cleared;
+		if (before->count[pfn] || before->maybe[pfn])
+			r->m.may[pfn] = r->w.clock.cleared;
+	}
+}
+
+/* --- reports -------------------------------------------------------------------------------------
+ */
+
+static bool same_meaning(uint64_t a, uint64_t b)
+{
+	return !((a ^ b) & 0x000ffffffffff083ull) || !((a | b) & E_P);
+}
+
+static unsigned entry_of(uint64_t pte_gpa)
+{
+	for (unsigned k = 0; k < M_ENTRIES; k++)
+		if (m_index[k] == pte_gpa / 8 % 512)
+			return k;
+	ck_abort_msg("violation reported for an entry that was never written");
+}
+
+void check_report(struct run *r, const struct at_violation *v, bool of_root)
+{
+	unsigned entry = entry_of(v->pte_gpa);
+	bool found = false;
+
+	for (unsigned i = 0; i < r->m.nr_violations && !found; i++) {
+		const struct m_violation *mv = &r->m.violations[i];
+
+		found = mv->table == v->pte_gpa >> 12 && mv->entry == entry &&
+			mv->kind == v->kind && mv->level == v->level && mv->pfn == v->pfn &&
+			(!of_root || mv->of_root);
+	}
+	must_be(found, at_violation_name(v->kind));
+	must(model_leads(&r->m, v->va, v->pte_gpa >> 12, v->level, m_index[entry],
+			 v->kind == AT_V_WRITABLE, NULL));
+	r->tally.reports++;
+}
+
+void take_reports(struct run *r, struct marks *marks, bool judge)
+{
+	struct at_violation v;
+
+	while (at_next_violation(r->w.at, &v)) {
+		int slot = r->m.in_pool[v.pte_gpa >> 12];
+		unsigned entry = entry_of(v.pte_gpa);
+
+		marks->nr_reported++;
+		if (judge) {
+			must_be(!marks->reported[slot][entry][v.level], at_violation_name(v.kind));
+			check_report(r, &v, false);
+		}
+		marks->reported[slot][entry][v.level] = true;
+	}
+}
+
+void mark_before(struct run *r, struct marks *marks)
+{
+	memset(marks, 0, sizeof(*marks));
+	memcpy(marks->seen, r->m.seen, sizeof(r->m.seen));
+	for (unsigned i = 0; i < r->m.nr_violations; i++) {
+		const struct m_violation *v = &r->m.violations[i];
+
+		marks->was[r->m.in_pool[v->table]][v->entry][v->level] = true;
+	}
+}
+
+/* Did nothing change but leaves in tables that are L1 and nothing else? */
+static bool only_leaves_changed(struct run *r, const struct marks *marks)
+{
+	bool changed[M_POOL] = {false};
+
+	for (unsigned slot = 0; slot < M_POOL; slot++)
+		for (unsigned k = 0; k < M_ENTRIES; k++)
+			if (!same_meaning(r->m.seen[slot][k], marks->seen[slot][k]))
+				changed[slot] = true;
+	for (unsigned i = 0; i < r->m.nr_roles; i++) {
+		int slot = r->m.in_pool[r->m.roles[i].pfn];
+
+		if (r->m.roles[i].level > 1 && slot >= 0 && changed[slot])
+			return false;
+	}
+	return true;
+}
+
+void check_reports_complete(struct run *r, const struct marks *marks)
+{
+	bool leaves_only = only_leaves_changed(r, marks);
+
+	if (marks->nr_reported >= VIOLATIONS_MAX)
+		return;
+	for (unsigned i = 0; i < r->m.nr_violations; i++) {
+		const struct m_violation *v = &r->m.violations[i];
+		int slot = r->m.in_pool[v->table];
+		bool old = marks->was[slot][v->entry][v->level] &&
+			   same_meaning(r->m.seen[slot][v->entry], marks->seen[slot][v->entry]);
+
+		if (!old)
+			must_be(marks->reported[slot][v->entry][v->level],
+				at_violation_name(v->kind));
+		else if (leaves_only)
+			must_be(!marks->reported[slot][v->entry][v->level],
+				at_violation_name(v->kind));
+	}
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/* One run of the tracker beside the model, and what is compared on the way. */
+#ifndef MODEL_RUN_H
+#define MODEL_RUN_H
+
+#include <check.h>
+#include <stdint.h>
+
+#include "model.h"
+#include "world.h"
+
+struct run {
+	struct world w;
+	struct model m;
+	uint64_t random_state;
+	uint64_t op_number;
+	unsigned manners; /* percent of the guest's writes that keep to the rules */
+	struct {
+		uint64_t pins, pins_ok, roots_ok, unpins_ok, syncs, faults, aliases, reports, stale,
+			maps, roles;
+	} tally;
+};
+
+/* Check notes each of its assertions for its parent process, which here would take most of the
+ * time: it is told of failures only. */
+#define must(condition) must_be(condition, "not so")
+#define must_be(condition, what)                                                                   \
+	do {                                                                                       \
+		if (!(condition))                                                                  \
+			ck_abort_msg("operation %llu: %s: %s", (unsigned long long)r->op_number,   \
+				     #condition, what);                                            \
+	} while (0)
+
+uint64_t rnd(struct run *r, uint64_t n); /* below n */
+bool percent(struct run *r, unsigned p);
+uint64_t some_frame(struct run *r); /* one of those that are mapped often, or any */
+
+/* The state of the last sync: of one frame, of those of the pool and some more, of all. */
+void compare_frame(struct run *r, uint64_t pfn);
+void compare_some(struct run *r);
+void compare_all(struct run *r);
+/* Verdicts that a check of this frame may give now, as bits. */
+unsigned check_allows(struct run *r, uint64_t pfn, unsigned level);
+void compare_check(struct run *r, uint64_t pfn, unsigned level);
+void compare_aliases(struct run *r, uint64_t pfn);
+/* The oracle reads live memory: only right after a sync it says the same as the bit. */
+void compare_oracle(struct run *r, uint64_t pfn);
+
+/* What was mapped before something happened to the mappings. */
+struct before {
+	uint32_t count[M_FRAMES_MAX];
+	bool maybe[M_FRAMES_MAX];
+};
+
+void remember(struct run *r, struct before *before);
+/* Limbo, after it happened and the clock was read. */
+void stamp(struct run *r, const struct before *before);
+
+/* Marks of one sync, by frame of the pool, entry and level. */
+struct marks {
+	bool was[M_POOL][M_ENTRIES][5];      /* a violation before */
+	bool reported[M_POOL][M_ENTRIES][5]; /* now */
+	uint64_t seen[M_POOL][M_ENTRIES];    /* value before */
+	unsigned nr_reported;
+};
+
+void mark_before(struct run *r, struct marks *marks);
+/* Takes what is queued. If `judge`, each report must be true, and new. */
+void take_reports(struct run *r, struct marks *marks, bool judge);
+/* All that is new must have been reported; what was there before need not be, and is not again
+ * unless tables were linked anew. */
+void check_reports_complete(struct run *r, const struct marks *marks);
+/* A report must be true, with an address that leads there; of_root: in the marked tree. */
+void check_report(struct run *r, const struct at_violation *v, bool of_root);
+
+#endif
