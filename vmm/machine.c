@@ -118,8 +118,11 @@ static int create_vcpus(struct machine *machine)
 	struct kvm_cpuid2 *cpuid = cpuid_supported(machine->kvm_fd);
 	int err = cpuid ? 0 : -ENOMEM;
 
+	machine->run_size = ioctl(machine->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
 	machine->tsc_deadline =
 		ioctl(machine->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_TSC_DEADLINE_TIMER) > 0;
+	if (machine->run_size < (int)sizeof(struct kvm_run))
+		err = say_errno("KVM_GET_VCPU_MMAP_SIZE");
 	for (unsigned i = 0; !err && i < machine->nr_vcpus; i++)
 		err = vcpu_create(&machine->vcpus[i], machine, i, cpuid);
 	free(cpuid);
@@ -137,6 +140,28 @@ static int create_devices(struct machine *machine)
 	return err;
 }
 
+/* What is wrong with the file itself is the user's to mend. */
+static int disk_status(int err)
+{
+	switch (-err) {
+	case 0:
+		return 0;
+	case ENOENT:
+	case ENOTDIR:
+	case EISDIR:
+	case ELOOP:
+	case ENXIO:
+	case EACCES:
+	case EPERM:
+	case EROFS:
+	case EINVAL:
+	case EWOULDBLOCK: /* locked by another program */
+		return VMM_EX_NOINPUT;
+	default:
+		return VMM_EX_OSERR;
+	}
+}
+
 static int create_disks(struct machine *machine)
 {
 	for (unsigned i = 0; i < machine->opt->nr_disks; i++) {
@@ -144,10 +169,8 @@ static int create_disks(struct machine *machine)
 					    VIRTIO_GPA + i * VIRTIO_STRIDE, VIRTIO_GSI + i,
 					    &machine->blk[i]);
 
-		if (err == -ENOENT || err == -EACCES || err == -EISDIR)
-			return VMM_EX_NOINPUT;
 		if (err)
-			return VMM_EX_OSERR;
+			return disk_status(err);
 	}
 	return 0;
 }

@@ -49,6 +49,7 @@ struct machine {
 	int kvm_fd;
 	int vm_fd;
 	struct memory mem;
+	int run_size;      /* of a vCPU's run page, all of it */
 	bool tsc_deadline; /* KVM gives local APICs a TSC deadline timer */
 	struct bus pio;
 	struct bus mmio;

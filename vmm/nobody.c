@@ -6,8 +6,7 @@
 
 void nobody_init(struct nobody *nobody, bool verbose)
 {
-	*nobody = (struct nobody){.verbose = verbose};
-	pthread_mutex_init(&nobody->lock, NULL);
+	*nobody = (struct nobody){.verbose = verbose, .lock = PTHREAD_MUTEX_INITIALIZER};
 }
 
 static bool is_new(struct nobody *nobody, const char *space, uint64_t addr)

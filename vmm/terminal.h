@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Standard input as a terminal in raw mode, and back on every way out: terminal_restore(), exit(),
- * and a crash (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT). What a signal handler must know lies in
+ * and a crash (SIGSEGV, SIGABRT and the like; SIGQUIT). What a signal handler must know lies in
  * this file's own variables: there is one controlling terminal in a process.
  */
 #ifndef VMM_TERMINAL_H

@@ -21,7 +21,7 @@
 int vcpu_create(struct vcpu *vcpu, struct machine *machine, unsigned index,
 		struct kvm_cpuid2 *cpuid)
 {
-	int size;
+	const int size = machine->run_size;
 	void *run;
 
 	vcpu->index = index;
@@ -29,9 +29,6 @@ int vcpu_create(struct vcpu *vcpu, struct machine *machine, unsigned index,
 	vcpu->fd = ioctl(machine->vm_fd, KVM_CREATE_VCPU, index);
 	if (vcpu->fd < 0)
 		return say_errno("KVM_CREATE_VCPU %u", index);
-	size = ioctl(machine->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
-	if (size < (int)sizeof(struct kvm_run))
-		return say_errno("KVM_GET_VCPU_MMAP_SIZE");
 	run = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu->fd, 0);
 	if (run == MAP_FAILED)
 		return say_errno("mmap of the run page of vCPU %u", index);

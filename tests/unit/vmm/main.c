@@ -20,6 +20,7 @@ int main(void)
 	suite_add_tcase(suite, uart_tests());
 	suite_add_tcase(suite, console_tests());
 	suite_add_tcase(suite, world_tests());
+	suite_add_tcase(suite, run_tests());
 	suite_add_tcase(suite, stats_tests());
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);

@@ -15,6 +15,7 @@ TCase *input_tests(void);
 TCase *uart_tests(void);
 TCase *console_tests(void);
 TCase *world_tests(void);
+TCase *run_tests(void);
 TCase *stats_tests(void);
 
 #endif

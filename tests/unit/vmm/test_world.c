@@ -1,82 +1,112 @@
 /* SPDX-License-Identifier: MIT */
-/* Pausing, with threads that stand for vCPUs: "in the guest" they advance a counter until they are
- * kicked. */
+/* Pausing, with the real threads of vCPUs on a KVM that is played here: "in the guest" they advance
+ * a counter. */
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include "fake_kvm.h"
 #include "machine.h"
 #include "suites.h"
 #include "world.h"
 
-#define NR     4
-#define ROUNDS 300
+#define NR       4
+#define ROUNDS   300
+#define FIRST_FD 1000 /* vCPU i has fd FIRST_FD + i */
 
 static struct machine machine;
 static struct vcpu vcpus[NR];
 static struct kvm_run runs[NR];
 static _Atomic uint64_t counter[NR];
 static atomic_uint flushed[NR];
-static atomic_bool ending;
+
+/* Since KVM_RUN was entered on this thread. */
+static _Thread_local volatile sig_atomic_t signalled;
 
 static void on_kick(int signal)
 {
 	(void)signal;
+	signalled = 1;
 }
 
-static bool kicked(struct vcpu *vcpu)
+/* As KVM does it: the flag counts on the way in, a signal from then on. One that came before is
+ * over. */
+static int run_guest(struct vcpu *vcpu)
 {
-	return __atomic_load_n(&vcpu->run->immediate_exit, __ATOMIC_SEQ_CST);
-}
-
-static void *guest(void *arg)
-{
-	struct vcpu *vcpu = arg;
-
-	while (!atomic_load(&ending)) {
-		__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
-		world_enter_guest(&machine.world, vcpu);
-		if (atomic_exchange(&vcpu->todo, 0) & VCPU_FLUSH_TLB)
-			atomic_fetch_add(&flushed[vcpu->index], 1);
-		while (!kicked(vcpu) && !atomic_load(&ending)) {
+	signalled = 0;
+	if (!__atomic_load_n(&vcpu->run->immediate_exit, __ATOMIC_SEQ_CST))
+		while (!signalled) {
 			atomic_fetch_add(&counter[vcpu->index], 1);
 			sched_yield();
 		}
-		world_left_guest(&machine.world, vcpu);
+	errno = EINTR;
+	return -1;
+}
+
+static int play_kvm(int fd, unsigned long request, void *arg)
+{
+	struct vcpu *vcpu = &vcpus[fd - FIRST_FD];
+	struct kvm_sregs *sregs = arg;
+
+	if (fd < FIRST_FD || fd >= FIRST_FD + NR)
+		return FAKE_PASS;
+	switch (request) {
+	case KVM_RUN:
+		return run_guest(vcpu);
+	case KVM_GET_SREGS:
+		memset(sregs, 0, sizeof(*sregs));
+		return 0;
+	case KVM_SET_SREGS: /* there and back is one flush */
+		flushed[vcpu->index] += sregs->cr4 == 0;
+		return 0;
+	default:
+		errno = ENOTTY;
+		return -1;
 	}
-	return NULL;
 }
 
 static void set_up(void)
 {
 	struct sigaction action = {.sa_handler = on_kick};
 
+	sigset_t kick;
+
 	sigaction(VCPU_KICK_SIGNAL, &action, NULL);
+	sigemptyset(&kick);
+	sigaddset(&kick, VCPU_KICK_SIGNAL);
+	pthread_sigmask(SIG_BLOCK, &kick, NULL);
+	fake_kvm = play_kvm;
 	memset(&machine, 0, sizeof(machine));
+	machine.status = -1;
+	machine.stop_fd = eventfd(0, 0);
 	world_init(&machine.world);
 	machine.nr_vcpus = NR;
 	machine.vcpus = vcpus;
 	for (unsigned i = 0; i < NR; i++)
-		vcpus[i] = (struct vcpu){.index = i, .machine = &machine, .run = &runs[i]};
+		vcpus[i] = (struct vcpu){
+			.index = i, .fd = FIRST_FD + (int)i, .machine = &machine, .run = &runs[i]};
 }
 
 static void tear_down(void)
 {
 	world_destroy(&machine.world);
+	close(machine.stop_fd);
 }
 
 static void start(unsigned from)
 {
 	for (unsigned i = from; i < NR; i++)
-		ck_assert_int_eq(pthread_create(&vcpus[i].thread, NULL, guest, &vcpus[i]), 0);
+		ck_assert_int_eq(vcpu_start(&vcpus[i]), 0);
 }
 
 static void join(unsigned from)
 {
-	atomic_store(&ending, true);
+	machine_stop(&machine, 0);
 	for (unsigned i = from; i < NR; i++)
-		ck_assert_int_eq(pthread_join(vcpus[i].thread, NULL), 0);
+		vcpu_join(&vcpus[i]);
 }
 
 static uint64_t sum(unsigned except)
@@ -106,6 +136,19 @@ START_TEST(nobody_runs_while_paused)
 			sched_yield();
 	}
 	join(0);
+	for (unsigned i = 0; i < NR; i++)
+		ck_assert_uint_gt(vcpus[i].stats.kicked, 0);
+}
+END_TEST
+
+/* Stopping gets them all out, wherever they are, and no kick is lost. */
+START_TEST(the_end)
+{
+	for (int round = 0; round < ROUNDS; round++) {
+		machine.status = -1;
+		start(0);
+		join(0);
+	}
 }
 END_TEST
 
@@ -175,6 +218,7 @@ TCase *world_tests(void)
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, nobody_runs_while_paused);
+	tcase_add_test(tc, the_end);
 	tcase_add_test(tc, what_is_asked_for_is_done_before_the_guest_goes_on);
 	tcase_add_test(tc, two_who_pause);
 	return tc;

@@ -5,7 +5,7 @@ VMM_TEST_SRC := $(wildcard tests/unit/vmm/*.c)
 VMM_TEST_OBJ := $(VMM_TEST_SRC:%.c=$(B)/obj/%.o)
 VMM_SAN_OBJ  := $(VMM_TEST_SRC:%.c=$(B)/obj/san/%.o) $(VMM_CORE:$(B)/obj/%.o=$(B)/obj/san/%.o)
 VMM_SAN      := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
-# test_uart.c answers the ioctls that uart.c makes to KVM.
+# fake_kvm.c answers the ioctls to KVM.
 VMM_TEST_LD  := -pthread -Wl,--wrap=ioctl
 VMM_TEST_LIBS = $(shell pkg-config --libs check libelf jansson liburing) -lfdt
 
