@@ -5,17 +5,20 @@
 set -u
 
 build=$(realpath "${1:-build}")
-with_kvm=$build/with-kvm
 passed=0 failed=0
 
-# All temporary files of with-kvm lie below $TMPDIR, and so below the command line of each of its
-# processes: what it leaves behind can be told from the runs of others.
+# A build folder of our own, in which nobody else makes anything meanwhile. All temporary files of
+# with-kvm lie below $TMPDIR, and so are in the command line of each of its processes: what it leaves
+# behind can be told from the runs of others.
 work=$(mktemp -d)
-mine=$build/test-with-kvm.$$
-mkdir -p "$work/tmp" "$mine"
-export TMPDIR=$work/tmp
-trap 'rm -rf "$work" "$mine"' EXIT
+mine=$work/build
+with_kvm=$mine/with-kvm
+mkdir "$work/tmp" "$mine"
+cp "$build/with-kvm" "$mine"
+ln -s "$build/kvm-machine" "$mine"
 cp "$(type -P busybox)" "$mine/static" # a program that has no libraries disturbs nothing
+export TMPDIR=$work/tmp
+trap 'rm -rf "$work"' EXIT
 
 ok() { # NAME CONDITION...
 	local name=$1
@@ -66,7 +69,7 @@ compile_probe() {
 test_kvm() {
 	(cd "$mine" && machine ./probe </dev/null)
 	ok "a VM can be made, from any current folder" same "0 version 12" "$? $(cat "$work/stdout")"
-	machine --npt 0 sh -c "${mine#"$PWD"/}/probe && cat /sys/module/kvm_amd/parameters/npt" </dev/null
+	(cd "$work" && machine --npt 0 sh -c "build/probe && cat /sys/module/kvm_amd/parameters/npt" </dev/null)
 	ok "a VM can be made on the shadow MMU" same "0 version 12 N" "$? $(xargs <"$work/stdout")"
 }
 
@@ -99,14 +102,14 @@ test_statuses() {
 }
 
 test_missing() {
-	mkdir "$work/bin" "$work/build"
+	mkdir "$work/bin" "$work/empty"
 	ln -s /usr/bin/* "$work/bin"
 	rm -f "$work/bin/qemu-system-x86_64"
 	(PATH=$work/bin machine true)
 	ok "no QEMU gives 69" same 69 $?
 	ok "and the cure" has "apt-get install qemu-system-x86" "$work/stderr"
-	cp "$with_kvm" "$work/build"
-	"$work/build/with-kvm" --emulated true 2>"$work/stderr"
+	cp "$with_kvm" "$work/empty"
+	"$work/empty/with-kvm" --emulated true 2>"$work/stderr"
 	ok "no kernel gives 69" same 69 $?
 	ok "and the cure" has "make kvm-machine" "$work/stderr"
 }
@@ -148,7 +151,7 @@ interrupt() {
 	env --default-signal=INT "$with_kvm" --emulated --out "$mine/partial" \
 		sh -c 'echo done >$0/part; echo begun; sleep 1000; :' "$mine/partial" \
 		>"$work/begun" 2>"$work/stderr" </dev/null &
-	read -r _ <&"$begun"
+	read -r -t 250 _ <&"$begun" # shorter than with-kvm's own limit
 	kill -"$1" $!
 	wait $! 2>/dev/null
 	status=$?
@@ -161,15 +164,17 @@ test_signals() {
 	interrupt INT
 	ok "SIGINT ends it with 130" same 130 $?
 	ok "nothing is left after SIGINT" nothing_left
-	ok "what was in the output folder comes back" same done "$(cat "$mine/partial/part")"
+	ok "what was in the output folder comes back" same "done" "$(cat "$mine/partial/part")"
 	interrupt TERM
 	ok "SIGTERM ends it with 143" same 143 $?
 	ok "nothing is left after SIGTERM" nothing_left
 	interrupt KILL
 	ok "SIGKILL ends it with 137" same 137 $?
-	while pgrep -f -- "$TMPDIR/with-kvm" >/dev/null; do # it dies with us, but not at the same instant
+	local tries=0 # the machine dies with it, but not at the same instant
+	while pgrep -f -- "$TMPDIR/with-kvm" >/dev/null && [ $((tries += 1)) -lt 300 ]; do
 		sleep 0.1
 	done
+	ok "no machine outlives it" [ $tries -lt 300 ]
 	rm -rf "${TMPDIR:?}"/*
 	"$with_kvm" --emulated yes </dev/null 2>"$work/stderr" | head -n 2 >"$work/stdout"
 	ok "a reader that goes away ends it" same 141 "${PIPESTATUS[0]}"
