@@ -101,6 +101,7 @@ struct at_config {
 
 /* Returns NULL (errno set) when out of memory or when the configuration makes no sense. */
 struct alias_tracker *at_new(const struct at_config *config);
+/* Disarms what is armed. NULL is fine. */
 void at_free(struct alias_tracker *at);
 
 /* The direct map [base, base + size): leaves in it that map va - base are no aliases. Multiples of

@@ -166,10 +166,12 @@ void suspects_report(struct alias_tracker *at);
 bool suspects_clear(struct alias_tracker *at);
 /* The entry lost the meaning that it had for this node: should it come back, that is news. */
 void reported_forget(struct alias_tracker *at, const struct node *node, unsigned index);
-/* Is something wrong with this entry of a node now, and what? */
-bool entry_judge(struct alias_tracker *at, struct node *node, unsigned index,
-		 struct at_violation *out);
-void violation_queue(struct alias_tracker *at, const struct at_violation *violation);
+/* Is something wrong with this entry of a node now, and what? Fills all but the address. */
+bool entry_violates(const struct alias_tracker *at, const struct node *node, unsigned index,
+		    struct at_violation *out);
+/* Counts it, and keeps it, with an address, if there is room. */
+void violation_queue(struct alias_tracker *at, struct node *node, unsigned index,
+		     const struct at_violation *violation);
 
 /* --- pin.c ------------------------------------------------------------------------------------ */
 

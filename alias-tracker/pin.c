@@ -137,7 +137,8 @@ static enum at_verdict check_children(const struct alias_tracker *at, uint64_t p
 	return AT_OK;
 }
 
-/* The first violation anywhere below, each node looked at once. */
+/* Finds a violation at or below the node, each node looked at once. A writable mapping of a table
+ * is reported even though the pin is refused. */
 static bool tree_violates(struct alias_tracker *at, struct node *node, struct at_violation *out)
 {
 	node->walk = at->walks;
@@ -145,8 +146,11 @@ static bool tree_violates(struct alias_tracker *at, struct node *node, struct at
 		uint64_t pte = node->table->copy[i];
 		struct node *child;
 
-		if (entry_judge(at, node, i, out))
+		if (entry_violates(at, node, i, out)) {
+			if (out->kind == AT_V_WRITABLE)
+				violation_queue(at, node, i, out);
 			return true;
+		}
 		if (pte_kind(pte, node->level) != PTE_TABLE)
 			continue;
 		child = node_child(at, node, i, pte);
@@ -184,8 +188,6 @@ static enum at_verdict root_attach(struct alias_tracker *at, uint64_t pfn)
 	at->walks++;
 	if (suspect && tree_violates(at, root, &violation)) {
 		verdict = verdict_of(&violation);
-		if (verdict == AT_MAPS_TABLE)
-			violation_queue(at, &violation);
 		node_drop_root(at, root);
 		limbo_cancel(&at->limbo);
 	}

@@ -7,7 +7,7 @@
 
 #include "internal.h"
 
-#define PATIENCE_MAX (1u << 16)
+#define PATIENCE_MAX (1u << 16) /* by doubling; a configured one may be larger */
 
 static bool can_arm(const struct alias_tracker *at)
 {
@@ -46,7 +46,8 @@ void table_forget(struct alias_tracker *at, struct table *table)
 
 static void more_patience(struct table *table)
 {
-	table->patience = table->patience < PATIENCE_MAX / 2 ? table->patience * 2 : PATIENCE_MAX;
+	if (table->patience <= PATIENCE_MAX / 2)
+		table->patience *= 2;
 }
 
 /* --- comparing -------------------------------------------------------------------------------- */

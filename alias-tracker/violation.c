@@ -23,13 +23,17 @@ void suspect_forget_table(struct alias_tracker *at, struct table *table)
 	TAILQ_REMOVE(&at->suspects, table, suspects);
 }
 
-static bool entry_violates(const struct alias_tracker *at, const struct node *node, unsigned index,
-			   struct at_violation *out)
+bool entry_violates(const struct alias_tracker *at, const struct node *node, unsigned index,
+		    struct at_violation *out)
 {
 	uint64_t pte = node->table->copy[index];
 	enum pte_kind kind = pte_kind(pte, node->level);
 
-	out->pfn = pte_pfn(pte, node->level, kind);
+	*out = (struct at_violation){
+		.pfn = pte_pfn(pte, node->level, kind),
+		.pte_gpa = (node->table->pfn << PAGE_SHIFT) + index * sizeof(pte),
+		.level = node->level,
+	};
 	switch (kind) {
 	case PTE_LEAF:
 		out->kind = AT_V_WRITABLE;
@@ -47,15 +51,18 @@ static bool entry_violates(const struct alias_tracker *at, const struct node *no
 	}
 }
 
-bool entry_judge(struct alias_tracker *at, struct node *node, unsigned index,
-		 struct at_violation *out)
+void violation_queue(struct alias_tracker *at, struct node *node, unsigned index,
+		     const struct at_violation *violation)
 {
-	if (!entry_violates(at, node, index, out))
-		return false;
-	out->va = node_path(at, node, index).va;
-	out->pte_gpa = (node->table->pfn << PAGE_SHIFT) + index * sizeof(uint64_t);
-	out->level = node->level;
-	return true;
+	struct violations *v = &at->violations;
+	struct at_violation *kept;
+
+	v->total++;
+	if (v->nr == VIOLATIONS_MAX)
+		return;
+	kept = &v->ring[(v->first + v->nr++) % VIOLATIONS_MAX];
+	*kept = *violation;
+	kept->va = node_path(at, node, index).va;
 }
 
 /* An entry of a table that is reached at several levels has a meaning at each. */
@@ -80,10 +87,10 @@ static void entry_report(struct alias_tracker *at, struct table *table, unsigned
 	LIST_FOREACH (node, &table->nodes[level - 1], of_table) {
 		if (map_get(&at->violations.reported, name))
 			return;
-		if (!entry_judge(at, node, index, &violation))
+		if (!entry_violates(at, node, index, &violation))
 			continue;
 		map_put(&at->violations.reported, name, 1);
-		violation_queue(at, &violation);
+		violation_queue(at, node, index, &violation);
 		return;
 	}
 }
@@ -125,17 +132,6 @@ bool suspects_clear(struct alias_tracker *at)
 	while (suspect_take(at, &table, &index))
 		;
 	return any;
-}
-
-void violation_queue(struct alias_tracker *at, const struct at_violation *violation)
-{
-	struct violations *v = &at->violations;
-
-	v->total++;
-	if (v->nr == VIOLATIONS_MAX)
-		return;
-	v->ring[(v->first + v->nr) % VIOLATIONS_MAX] = *violation;
-	v->nr++;
 }
 
 bool at_next_violation(struct alias_tracker *at, struct at_violation *out)
