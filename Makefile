@@ -29,7 +29,7 @@ all: $(B)/vmm $(B)/guest.elf $(B)/with-kvm $(B)/libaliastracker.a ## Build every
 
 run: deps ## Install what is missing, build, and watch a stale alias being found
 	@$(MAKE) --no-print-directory all kvm-machine
-	@$(B)/with-kvm --timeout 120 $(B)/vmm $(B)/guest.elf
+	@$(B)/with-kvm --timeout 120 $(B)/vmm -v $(B)/guest.elf
 
 check: deps ## Install what is missing, build, and run every test
 	@$(MAKE) --no-print-directory all kvm-machine

@@ -9,7 +9,7 @@ include $(wildcard tests/unit/*/*-tests.mk)
 include tests/machine/machine-tests.mk
 
 UNIT := $(UNIT_TESTS) $(UNIT_TESTS_SAN)
-WHOLE_MACHINE := tests/kvm-machine/test-with-kvm.sh tests/qemu-selftest tests/on-kvm
+WHOLE_MACHINE := tests/install tests/kvm-machine/test-with-kvm.sh tests/qemu-selftest tests/on-kvm
 
 .PHONY: tests unit-tests whole-machine-tests
 tests: $(UNIT) whole-machine-deps

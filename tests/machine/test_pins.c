@@ -44,6 +44,22 @@ START_TEST(matrix)
 }
 END_TEST
 
+/* The guest's own tests, those that need the host included. */
+START_TEST(selftests)
+{
+	static const char *const flushes[] = {"trap", "trap-range", "eager"};
+	struct run run;
+
+	RUN(&run, "-m", "256M", "-c", _i ? "4" : "1", "-f", flushes[_i], "--verify", path_guest(),
+	    "--", "workload=selftest");
+	expect_status(&run, 0);
+	expect_contains(run.out, " 0 failed");
+	ck_assert_int_eq(stat_of(&run, "pins.disagreed"), 0);
+	ck_assert_int_eq(stat_of(&run, "pins.let_through"), 0);
+	run_free(&run);
+}
+END_TEST
+
 /* The same story told with no check and with the trap: only the first lets the alias through. */
 START_TEST(none_lets_an_alias_through)
 {
@@ -215,6 +231,7 @@ Suite *pins_suite(void)
 
 	tcase_set_timeout(tc, 240);
 	tcase_add_loop_test(tc, matrix, 0, NR_MATRIX);
+	tcase_add_loop_test(tc, selftests, 0, 3);
 	tcase_add_test(tc, none_lets_an_alias_through);
 	tcase_add_test(tc, trap_does_not);
 	tcase_add_loop_test(tc, live_alias_is_refused, 0, 2);
