@@ -28,11 +28,11 @@ include deps.mk
 all: $(B)/vmm $(B)/guest.elf $(B)/with-kvm $(B)/libaliastracker.a ## Build everything (default)
 
 run: deps ## Install what is missing, build, and watch a stale alias being found
-	@$(MAKE) --no-print-directory all kvm-machine
+	@$(MAKE) -s --no-print-directory all kvm-machine
 	@$(B)/with-kvm --timeout 120 $(B)/vmm -v $(B)/guest.elf
 
 check: deps ## Install what is missing, build, and run every test
-	@$(MAKE) --no-print-directory all kvm-machine
+	@$(MAKE) -s --no-print-directory all kvm-machine
 	@$(MAKE) --no-print-directory tests
 
 lint: lint-deps ## Style and static analysis
