@@ -44,7 +44,8 @@ static void remember_counts(void)
 static void expect_counts(void)
 {
 	for (uint64_t pfn = 0; pfn < FRAMES; pfn++)
-		ck_assert_uint_eq(at_alias_count(w.at, pfn), counts[pfn]);
+		if (at_alias_count(w.at, pfn) != counts[pfn])
+			ck_abort_msg("frame %u: wrong count", (unsigned)pfn);
 }
 
 /* A tree with all that takes memory: many frames mapped more than once, shared tables. */
@@ -166,8 +167,9 @@ static bool failing_sync(unsigned n, bool for_good)
 	for (; at_next_violation(w.at, &v); reported++)
 		;
 	ck_assert_uint_ge(reported, 3); /* two new tables, the root as L1 */
-	for (uint64_t pfn = 0; pfn < FRAMES; pfn++)
-		ck_assert_int_eq(at_has_alias(w.at, pfn), at_oracle(w.at, pfn, NULL, 0) > 0);
+	for (uint64_t pfn = DATA - 100; pfn < DATA + 1200; pfn++)
+		if (at_has_alias(w.at, pfn) != (at_oracle(w.at, pfn, NULL, 0) > 0))
+			ck_abort_msg("frame %u: the oracle differs", (unsigned)pfn);
 	remember_counts();
 	/* What is gone is stale, whether it was seen by the sync that failed or by the next. */
 	ck_assert_int_eq(at_check(w.at, DATA + 20 + 39, 1), AT_ALIAS);

@@ -168,6 +168,21 @@ START_TEST(entry_of_a_shared_table)
 }
 END_TEST
 
+/* What was reported is not again, because its table gets one more place in the direct map. */
+START_TEST(reached_in_one_more_place)
+{
+	uint64_t direct = w.next_table++;
+
+	world_set(&w, l1, 7, W(DATA));
+	expect(AT_V_WRITABLE, DATA, VMALLOC + 7 * 4096, l1, 1);
+	world_set(&w, direct, 0, W(l2));
+	ck_assert_int_eq(at_pin(w.at, direct, 3), AT_OK);
+	world_map(&w, ROOT, DIRECT_BASE, 4, W(direct));
+	expect_none();
+	ck_assert_uint_eq(at_alias_count(w.at, DATA), 2);
+}
+END_TEST
+
 /* What looks wrong only in the middle of a sync isn't. */
 START_TEST(only_the_outcome_counts)
 {
@@ -232,6 +247,7 @@ Suite *violation_suite(void)
 	tcase_add_test(tcase, unpinned_link);
 	tcase_add_test(tcase, bad_entries);
 	tcase_add_test(tcase, entry_of_a_shared_table);
+	tcase_add_test(tcase, reached_in_one_more_place);
 	tcase_add_test(tcase, only_the_outcome_counts);
 	tcase_add_test(tcase, queue_is_bounded);
 	tcase_add_test(tcase, address_by_another_way);
