@@ -82,9 +82,10 @@ static char *slurp(const char *path)
 
 	ck_assert_ptr_nonnull(file);
 	do {
-		size += 65536;
-		text = realloc(text, size);
-		ck_assert_ptr_nonnull(text);
+		char *grown = realloc(text, size += 65536);
+
+		ck_assert_ptr_nonnull(grown);
+		text = grown;
 		len += fread(text + len, 1, size - len - 1, file);
 	} while (len == size - 1);
 	text[len] = 0;
