@@ -1,19 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* The host looks, and says where; purge only what holds that address. */
+/* The host looks, and says where; purge only what holds these addresses. */
 #include "flush.h"
 #include "vmap.h"
 
 static uint64_t trap_range_on_alias(const struct alias_fault *fault)
 {
-	uint64_t cleared = 0;
-
 	if (fault->more || fault->nr > ALIAS_FAULT_VAS)
 		return vm_unmap_aliases();
 	/* An address where nothing is held lazily any more was purged by another CPU meanwhile; one
 	 * that is in use is a live alias. No wider purge would do anything about either. */
-	for (unsigned i = 0; i < fault->nr; i++)
-		vm_purge_range(fault->va[i], &cleared);
-	return cleared;
+	return vm_purge_ranges(fault->va, fault->nr);
 }
 
 FLUSH_STRATEGY(trap_range, "trap-range", "purge only where the host met the stale alias",

@@ -15,6 +15,7 @@
 #define VMAP_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <cpu.h>
 #include <spinlock.h>
@@ -62,10 +63,11 @@ void vm_unmap_ram_in(struct vmap_space *space, void *addr, unsigned count);
  * at all if nothing was lazy). Returns how many PTEs it cleared itself. */
 uint64_t vm_unmap_aliases_in(struct vmap_space *space);
 
-/* Purges only what holds `addr` lazily: that area, or that run of dirty pages in a vmap block.
- * A live mapping is left alone, and said to be live. *cleared grows by the PTEs cleared. */
-enum vmap_purge_result vm_purge_range_in(struct vmap_space *space, uint64_t addr,
-					 uint64_t *cleared);
+/* Purges only what holds one of the `nr` addresses lazily: that area, or that run of dirty pages in
+ * a vmap block; all with one flush. A live mapping is left alone. found[i], unless `found` is NULL,
+ * says what was at addrs[i]. Returns how many PTEs were cleared. */
+uint64_t vm_purge_ranges_in(struct vmap_space *space, const uint64_t *addrs, unsigned nr,
+			    enum vmap_purge_result *found);
 
 /* For the parts of the allocator, and for tests. */
 
@@ -105,9 +107,9 @@ static inline uint64_t vm_unmap_aliases(void)
 	return vm_unmap_aliases_in(&kernel_vmap);
 }
 
-static inline enum vmap_purge_result vm_purge_range(uint64_t addr, uint64_t *cleared)
+static inline uint64_t vm_purge_ranges(const uint64_t *addrs, unsigned nr)
 {
-	return vm_purge_range_in(&kernel_vmap, addr, cleared);
+	return vm_purge_ranges_in(&kernel_vmap, addrs, nr, NULL);
 }
 
 #endif

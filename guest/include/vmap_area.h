@@ -20,8 +20,9 @@
 struct vmap_block;
 
 enum vmap_state {
-	VMAP_LIVE, /* mapped for somebody */
-	VMAP_LAZY, /* given back; its PTEs stay until a purge, which frees it */
+	VMAP_LIVE,   /* mapped for somebody */
+	VMAP_LAZY,   /* given back; its PTEs stay until a purge, which frees it */
+	VMAP_PURGED, /* lazy, and picked out by the purge in flight */
 };
 
 /* Fields below `state` belong to the owner of the tree; see struct vmap_space for its lock. */

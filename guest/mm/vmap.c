@@ -193,7 +193,7 @@ static void unmap_area(struct vmap_space *space, uint64_t addr, unsigned count)
 	area = vmap_tree_find(&space->tree, addr);
 	if (!area || area->start != addr || area->block)
 		panic("vunmap: nothing was mapped at %#lx", addr);
-	if (area->state == VMAP_LAZY)
+	if (area->state != VMAP_LIVE)
 		panic("vunmap: %#lx was given back before", addr);
 	if (count && area->nr_pages != count)
 		panic("vunmap: %u pages at %#lx, but %u were mapped", count, addr, area->nr_pages);

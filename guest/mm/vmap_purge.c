@@ -82,41 +82,31 @@ static void clear_blocks(struct vmap_space *space, struct vmap_pending_list *blo
 	}
 }
 
-static void clear_area(struct vmap_area *area, struct vmap_purge *purge)
+/* Clears the claimed areas, does the one flush for all that was cleared, and frees the areas. */
+static void finish(struct vmap_space *space, struct vmap_area_list *areas, struct vmap_purge *purge)
 {
-	vmap_purge_clear(purge, area->start, area->start + area->nr_pages * PAGE_SIZE);
-}
-
-/* By the holder of the purge lock. The blocks come first: those of claimed areas are gone with
- * them. Returns how many PTEs were cleared. */
-static uint64_t purge_claimed(struct vmap_space *space, struct vmap_area_list *areas,
-			      struct vmap_pending_list *blocks)
-{
-	struct vmap_purge purge = {0};
 	struct vmap_area *area;
 
-	clear_blocks(space, blocks, &purge);
 	TAILQ_FOREACH (area, areas, lazy)
-		clear_area(area, &purge);
-	purge_flush(space, &purge);
+		vmap_purge_clear(purge, area->start, area->start + area->nr_pages * PAGE_SIZE);
+	purge_flush(space, purge);
 	while ((area = TAILQ_FIRST(areas))) {
 		TAILQ_REMOVE(areas, area, lazy);
 		vmap_area_release(space, area);
 	}
-	return purge.cleared;
 }
 
 void vmap_purge_lazy(struct vmap_space *space, bool sync)
 {
 	struct vmap_area_list areas = TAILQ_HEAD_INITIALIZER(areas);
-	struct vmap_pending_list none = TAILQ_HEAD_INITIALIZER(none);
+	struct vmap_purge purge = {0};
 
 	if (sync)
 		spin_lock(&purge_lock);
 	else if (!spin_trylock(&purge_lock))
 		return;
 	claim(space, &areas, NULL);
-	purge_claimed(space, &areas, &none);
+	finish(space, &areas, &purge);
 	spin_unlock(&purge_lock);
 }
 
@@ -124,54 +114,58 @@ uint64_t vm_unmap_aliases_in(struct vmap_space *space)
 {
 	struct vmap_area_list areas = TAILQ_HEAD_INITIALIZER(areas);
 	struct vmap_pending_list blocks = TAILQ_HEAD_INITIALIZER(blocks);
-	uint64_t cleared;
+	struct vmap_purge purge = {0};
 
 	count_stat(unmap_aliases, 1);
 	/* Even if nothing is lazy: what a purge in flight has claimed may not be flushed yet. */
 	spin_lock(&purge_lock);
 	claim(space, &areas, &blocks);
-	cleared = purge_claimed(space, &areas, &blocks);
+	/* The blocks first: those of claimed areas are gone with them. */
+	clear_blocks(space, &blocks, &purge);
+	finish(space, &areas, &purge);
 	spin_unlock(&purge_lock);
-	return cleared;
+	return purge.cleared;
 }
 
-/* The area that holds addr. If it is a lazy one without a block it is the caller's then. */
-static struct vmap_area *claim_at(struct vmap_space *space, uint64_t addr,
-				  enum vmap_purge_result *found)
+/* What holds addr lazily, if anything: an area goes to `claimed`, a block's run is cleared here. */
+static enum vmap_purge_result purge_at(struct vmap_space *space, uint64_t addr,
+				       struct vmap_purge *purge, struct vmap_area_list *claimed)
 {
+	enum vmap_purge_result found = VMAP_PURGE_NOTHING;
+	struct vmap_block *block = NULL;
 	struct vmap_area *area;
 
-	*found = VMAP_PURGE_NOTHING;
 	spin_lock(&space->lock);
 	area = vmap_tree_find(&space->tree, addr);
-	if (area && !area->block && addr < area->start + area->nr_pages * PAGE_SIZE) {
-		*found = area->state == VMAP_LAZY ? VMAP_PURGE_DONE : VMAP_PURGE_LIVE;
-		if (area->state == VMAP_LAZY) {
-			TAILQ_REMOVE(&space->lazy, area, lazy);
-			space->lazy_pages -= area->nr_pages;
-		}
+	if (area && area->block)
+		block = area->block;
+	else if (area && addr < area->start + area->nr_pages * PAGE_SIZE)
+		found = area->state == VMAP_LIVE ? VMAP_PURGE_LIVE : VMAP_PURGE_DONE;
+	if (found == VMAP_PURGE_DONE && area->state == VMAP_LAZY) {
+		area->state = VMAP_PURGED;
+		TAILQ_REMOVE(&space->lazy, area, lazy);
+		TAILQ_INSERT_TAIL(claimed, area, lazy);
+		space->lazy_pages -= area->nr_pages;
 	}
 	spin_unlock(&space->lock);
-	return area;
+	return block ? vmap_block_purge_at(block, purge, addr) : found;
 }
 
-enum vmap_purge_result vm_purge_range_in(struct vmap_space *space, uint64_t addr, uint64_t *cleared)
+uint64_t vm_purge_ranges_in(struct vmap_space *space, const uint64_t *addrs, unsigned nr,
+			    enum vmap_purge_result *found)
 {
+	struct vmap_area_list areas = TAILQ_HEAD_INITIALIZER(areas);
 	struct vmap_purge purge = {0};
-	enum vmap_purge_result found;
-	struct vmap_area *area;
 
 	/* Under it no area and no block is freed, and every lazy area is on the list. */
 	spin_lock(&purge_lock);
-	area = claim_at(space, addr, &found);
-	if (area && area->block)
-		found = vmap_block_purge_at(area->block, &purge, addr);
-	else if (found == VMAP_PURGE_DONE)
-		clear_area(area, &purge);
-	purge_flush(space, &purge);
-	if (found == VMAP_PURGE_DONE && !area->block)
-		vmap_area_release(space, area);
+	for (unsigned i = 0; i < nr; i++) {
+		enum vmap_purge_result result = purge_at(space, addrs[i], &purge, &areas);
+
+		if (found)
+			found[i] = result;
+	}
+	finish(space, &areas, &purge);
 	spin_unlock(&purge_lock);
-	*cleared += purge.cleared;
-	return found;
+	return purge.cleared;
 }

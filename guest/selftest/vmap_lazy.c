@@ -73,7 +73,8 @@ SELFTEST(vunmap_purges_at_the_limit, vunmap_purges_at_the_limit);
 static void purge_range_takes_one_area(struct selftest_result *r)
 {
 	struct vmap_space *space = small_space(1000000);
-	uint64_t cleared = 0;
+	enum vmap_purge_result found[2];
+	uint64_t at[2];
 	void *addrs[3];
 
 	EXPECT(r, space);
@@ -83,12 +84,13 @@ static void purge_range_takes_one_area(struct selftest_result *r)
 	}
 	vunmap_in(space, addrs[0]);
 	vunmap_in(space, addrs[1]);
-	EXPECT(r, vm_purge_range_in(space, (uint64_t)addrs[1] + 2 * PAGE_SIZE, &cleared) ==
-			  VMAP_PURGE_DONE);
-	EXPECT(r, cleared == 6 && is_mapped(addrs[0]) && !is_mapped(addrs[1]));
-	EXPECT(r, vm_purge_range_in(space, (uint64_t)addrs[2], &cleared) == VMAP_PURGE_LIVE);
-	EXPECT(r, vm_purge_range_in(space, (uint64_t)addrs[1], &cleared) == VMAP_PURGE_NOTHING);
-	EXPECT(r, cleared == 6 && is_mapped(addrs[2]));
+	at[0] = (uint64_t)addrs[1] + 2 * PAGE_SIZE;
+	at[1] = (uint64_t)addrs[2];
+	EXPECT(r, vm_purge_ranges_in(space, at, 2, found) == 6);
+	EXPECT(r, found[0] == VMAP_PURGE_DONE && found[1] == VMAP_PURGE_LIVE);
+	EXPECT(r, is_mapped(addrs[0]) && !is_mapped(addrs[1]) && is_mapped(addrs[2]));
+	EXPECT(r, vm_purge_ranges_in(space, at, 1, found) == 0);
+	EXPECT(r, found[0] == VMAP_PURGE_NOTHING);
 	vunmap_in(space, addrs[2]);
 	EXPECT(r, vm_unmap_aliases_in(space) == 12);
 }

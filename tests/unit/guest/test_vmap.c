@@ -114,6 +114,14 @@ static void check_unmap_aliases(void)
 	ck_assert_uint_eq(world.flushes - flushes, stale > 0);
 }
 
+static enum vmap_purge_result purge_at(uint64_t addr, uint64_t *cleared)
+{
+	enum vmap_purge_result found;
+
+	*cleared += vm_purge_ranges_in(&model.space, &addr, 1, &found);
+	return found;
+}
+
 static void check_purge_range(unsigned page)
 {
 	enum vmap_purge_result want = model.is_live[page]    ? VMAP_PURGE_LIVE
@@ -124,7 +132,7 @@ static void check_purge_range(unsigned page)
 	enum vmap_purge_result got;
 
 	world_fill_tlb();
-	got = vm_purge_range_in(&model.space, world_va(page), &cleared);
+	got = purge_at(world_va(page), &cleared);
 	/* Where nothing is mapped, there may yet be space that a block handed out by rounding up.
 	 */
 	if (want != VMAP_PURGE_NOTHING)
@@ -332,14 +340,36 @@ START_TEST(purge_range_takes_one_run)
 	vm_unmap_ram_in(&model.space, addrs[0], 4);
 	vm_unmap_ram_in(&model.space, addrs[1], 4);
 	vm_unmap_ram_in(&model.space, addrs[3], 4);
-	ck_assert_int_eq(vm_purge_range_in(&model.space, (uint64_t)addrs[1], &cleared),
-			 VMAP_PURGE_DONE);
+	ck_assert_int_eq(purge_at((uint64_t)addrs[1], &cleared), VMAP_PURGE_DONE);
 	ck_assert_uint_eq(cleared, 8);
-	ck_assert_int_eq(vm_purge_range_in(&model.space, (uint64_t)addrs[2], &cleared),
-			 VMAP_PURGE_LIVE);
-	ck_assert_int_eq(vm_purge_range_in(&model.space, (uint64_t)addrs[0], &cleared),
-			 VMAP_PURGE_NOTHING);
+	ck_assert_int_eq(purge_at((uint64_t)addrs[2], &cleared), VMAP_PURGE_LIVE);
+	ck_assert_int_eq(purge_at((uint64_t)addrs[0], &cleared), VMAP_PURGE_NOTHING);
 	ck_assert_uint_eq(cleared, 8);
+	ck_assert_uint_eq(vm_unmap_aliases_in(&model.space), 4);
+}
+END_TEST
+
+/* Several places at once, some named twice: one flush. */
+START_TEST(purge_ranges_flush_once)
+{
+	uint64_t pfns[4] = {1, 2, 3, 4}, addrs[6];
+	enum vmap_purge_result found[6];
+
+	model_reset(WORLD_PAGES, 1000, 1);
+	for (unsigned i = 0; i < 4; i++)
+		addrs[i] = (uint64_t)vmap_in(&model.space, pfns, 4, PTE_KERNEL);
+	addrs[4] = (uint64_t)vm_map_ram_in(&model.space, pfns, 4, PTE_KERNEL);
+	addrs[5] = addrs[0] + PAGE_SIZE;
+	vunmap_in(&model.space, (void *)addrs[0]);
+	vunmap_in(&model.space, (void *)addrs[1]);
+	vunmap_in(&model.space, (void *)addrs[2]);
+	vm_unmap_ram_in(&model.space, (void *)addrs[4], 4);
+	addrs[1] = addrs[0]; /* named twice, and the second area not at all */
+	ck_assert_uint_eq(vm_purge_ranges_in(&model.space, addrs, 6, found), 12);
+	ck_assert_uint_eq(world.flushes, 1);
+	for (unsigned i = 0; i < 6; i++)
+		ck_assert_int_eq(found[i], i == 3 ? VMAP_PURGE_LIVE : VMAP_PURGE_DONE);
+	ck_assert_uint_eq(model.space.lazy_pages, 4);
 	ck_assert_uint_eq(vm_unmap_aliases_in(&model.space), 4);
 }
 END_TEST
@@ -422,6 +452,7 @@ Suite *vmap_suite(void)
 	tcase_add_test(tc, a_wholly_dirty_block_goes_with_its_area);
 	tcase_add_test(tc, a_block_on_the_pending_list_can_be_freed);
 	tcase_add_test(tc, purge_range_takes_one_run);
+	tcase_add_test(tc, purge_ranges_flush_once);
 	tcase_add_test(tc, a_failed_map_leaves_nothing_behind);
 	tcase_add_exit_test(tc, double_vunmap_panics, EXIT_PANIC);
 	tcase_add_exit_test(tc, vunmap_of_nothing_panics, EXIT_PANIC);
