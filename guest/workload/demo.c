@@ -59,7 +59,6 @@ static struct alias_guest_stats since(const struct alias_guest_stats *before)
 	now.purged_pages -= before->purged_pages;
 	now.local_flushes -= before->local_flushes;
 	now.shootdown_ipis -= before->shootdown_ipis;
-	now.pins -= before->pins;
 	now.pin_calls -= before->pin_calls;
 	return now;
 }
@@ -177,8 +176,8 @@ static bool tell_pin(struct story *s)
 	if (!recycle(s))
 		return false;
 	d = since(&before);
-	kprintf("   root (L4) %#lx, L3 %#lx, L2 %#lx, L1 %#lx: %lu tables pinned in %lu call\n",
-		s->pfns[0], s->pfns[1], s->pfns[2], s->pfns[3], d.pins, d.pin_calls);
+	kprintf("   root (L4) %#lx, L3 %#lx, L2 %#lx, L1 %#lx: pinned as one batch\n", s->pfns[0],
+		s->pfns[1], s->pfns[2], s->pfns[3]);
 	if (flush_strategy()->before_pin)
 		good = tell_flushed(&d);
 	else if (s->checked)
