@@ -36,11 +36,22 @@ static int compare_areas(const struct vmap_area *a, const struct vmap_area *b)
 
 RB_GENERATE_INTERNAL(vmap_rb, vmap_area, node, compare_areas, __attribute__((unused)) static)
 
-/* A gap changed in `va`, or below it: brings the maxima up to date from there to the root. */
+/* The tree changed in `va`, or below it: brings the maxima up to date from there to the root. */
 static void update_path(struct vmap_area *va)
 {
 	for (; va; va = RB_PARENT(va, node))
 		update_gap_max(va);
+}
+
+/* Only the gap of `va` changed, in a tree that is up to date otherwise. */
+static void update_gap(struct vmap_area *va)
+{
+	uint64_t before;
+
+	do {
+		before = va->gap_max;
+		update_gap_max(va);
+	} while (va->gap_max != before && (va = RB_PARENT(va, node)));
 }
 
 void vmap_tree_init(struct vmap_tree *tree, uint64_t lo, uint64_t hi)
@@ -100,7 +111,7 @@ bool vmap_tree_take(struct vmap_tree *tree, struct vmap_area *va, uint64_t size,
 	above->gap = above->start - va->end;
 	RB_INSERT(vmap_rb, &tree->root, va);
 	update_path(va);
-	update_path(above);
+	update_gap(above);
 	return true;
 }
 
@@ -111,8 +122,8 @@ void vmap_tree_remove(struct vmap_tree *tree, struct vmap_area *va)
 
 	above->gap += va->end - va->start + va->gap;
 	RB_REMOVE(vmap_rb, &tree->root, va);
-	update_path(above);
 	update_path(parent);
+	update_gap(above);
 }
 
 struct vmap_area *vmap_tree_find(struct vmap_tree *tree, uint64_t addr)
