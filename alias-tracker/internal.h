@@ -115,8 +115,29 @@ struct table {
 	unsigned nr_nodes;            /* with those that are being made */
 	struct node_list nodes[PT_LEVELS];
 	uint64_t suspect[PT_ENTRIES / 64]; /* entries to be judged at the end of the sync */
+	uint64_t present[PT_ENTRIES /
+			 64]; /* entries of the copy with PTE_P: most tables are sparse */
 	uint64_t copy[PT_ENTRIES];
 };
+
+/* The first present entry from `from` on, or PT_ENTRIES. */
+static inline unsigned next_present(const struct table *table, unsigned from)
+{
+	uint64_t bits;
+
+	if (from >= PT_ENTRIES)
+		return PT_ENTRIES;
+	bits = table->present[from / 64] >> from % 64 << from % 64;
+	for (unsigned word = from / 64;; bits = table->present[word]) {
+		if (bits)
+			return word * 64 + (unsigned)__builtin_ctzll(bits);
+		if (++word == PT_ENTRIES / 64)
+			return PT_ENTRIES;
+	}
+}
+
+#define FOREACH_PRESENT(i, table)                                                                  \
+	for (unsigned i = next_present(table, 0); i < PT_ENTRIES; i = next_present(table, i + 1))
 
 struct table *table_find(const struct alias_tracker *at, uint64_t pfn);
 /* Does some reachable entry link to it? (A root need not be linked.) */

@@ -5,6 +5,7 @@
  * a level to the one below it.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "internal.h"
 
@@ -162,16 +163,24 @@ static void entry_disable(struct alias_tracker *at, struct node *node, unsigned 
 	}
 }
 
+static void disable_below(struct alias_tracker *at, struct node *node, unsigned end)
+{
+	FOREACH_PRESENT (i, node->table) {
+		if (i >= end)
+			break;
+		entry_disable(at, node, i);
+	}
+}
+
 static bool write_link_add(struct alias_tracker *at, struct node *child, struct node *parent,
 			   unsigned index)
 {
 	if (child->write_links++)
 		return true;
-	for (unsigned i = 0; i < PT_ENTRIES; i++) {
+	FOREACH_PRESENT (i, child->table) {
 		if (entry_enable(at, child, i))
 			continue;
-		while (i--)
-			entry_disable(at, child, i);
+		disable_below(at, child, i);
 		child->write_links--;
 		return false;
 	}
@@ -182,25 +191,37 @@ static bool write_link_add(struct alias_tracker *at, struct node *child, struct 
 
 static void write_link_drop(struct alias_tracker *at, struct node *child)
 {
-	if (--child->write_links)
-		return;
-	for (unsigned i = 0; i < PT_ENTRIES; i++)
-		entry_disable(at, child, i);
+	if (!--child->write_links)
+		disable_below(at, child, PT_ENTRIES);
 }
 
 /* --- tables and nodes ------------------------------------------------------------------------- */
 
+/* Loads the table, each entry once, and finds the present ones: there are few, so eight at a time
+ * are looked at. */
+static void table_load(struct table *table, const uint64_t *entries)
+{
+	for (unsigned i = 0; i < PT_ENTRIES; i += 8) {
+		uint64_t any = 0;
+
+#pragma GCC unroll 8
+		for (unsigned k = i; k < i + 8; k++)
+			any |= table->copy[k] = pte_load(&entries[k]);
+		for (unsigned k = i; (any & PTE_P) && k < i + 8; k++)
+			table->present[k / 64] |= (table->copy[k] & PTE_P) << k % 64;
+	}
+}
+
 static struct table *table_new(struct alias_tracker *at, uint64_t pfn, unsigned level)
 {
-	const uint64_t *entries = frame_entries(at, pfn);
-	struct table *table = calloc(1, sizeof(*table));
+	struct table *table = malloc(sizeof(*table));
 
 	if (!table || !map_put(&at->tables, pfn, (uintptr_t)table)) {
 		free(table);
 		return NULL;
 	}
-	for (unsigned i = 0; i < PT_ENTRIES; i++)
-		table->copy[i] = pte_load(&entries[i]);
+	memset(table, 0, offsetof(struct table, copy)); /* the copy is filled next */
+	table_load(table, frame_entries(at, pfn));
 	table->pfn = pfn;
 	table->level = level;
 	for (unsigned i = 0; i < PT_LEVELS; i++)
@@ -238,10 +259,13 @@ static void node_free(struct alias_tracker *at, struct node *node)
 	table_put(at, table);
 }
 
-static void drop_first_entries(struct alias_tracker *at, struct node *node, unsigned n)
+static void drop_entries_below(struct alias_tracker *at, struct node *node, unsigned end)
 {
-	while (n--)
-		entry_drop(at, node, n, node->table->copy[n]);
+	FOREACH_PRESENT (i, node->table) {
+		if (i >= end)
+			break;
+		entry_drop(at, node, i, node->table->copy[i]);
+	}
 }
 
 /* A node without links yet: with all that is below it, none of it reached writably through it. */
@@ -263,15 +287,15 @@ static struct node *node_new(struct alias_tracker *at, uint64_t pfn, unsigned le
 	};
 	table->nr_nodes++;
 	at->nr_nodes++;
-	for (unsigned i = 0; i < PT_ENTRIES; i++) {
+	FOREACH_PRESENT (i, table) {
 		if (entry_add(at, node, i, table->copy[i]))
 			continue;
-		drop_first_entries(at, node, i);
+		drop_entries_below(at, node, i);
 		node_free(at, node);
 		return NULL;
 	}
 	if (level < PT_LEVELS && !map_put(&at->nodes, key_of(node), (uintptr_t)node)) {
-		drop_first_entries(at, node, PT_ENTRIES);
+		drop_entries_below(at, node, PT_ENTRIES);
 		node_free(at, node);
 		return NULL;
 	}
@@ -284,7 +308,7 @@ static void node_destroy(struct alias_tracker *at, struct node *node)
 	if (node->level < PT_LEVELS)
 		map_delete(&at->nodes, key_of(node));
 	LIST_REMOVE(node, of_table);
-	drop_first_entries(at, node, PT_ENTRIES);
+	drop_entries_below(at, node, PT_ENTRIES);
 	node_free(at, node);
 }
 
@@ -428,6 +452,8 @@ bool table_update(struct alias_tracker *at, struct table *table, unsigned index,
 		}
 	}
 	table->copy[index] = pte;
+	table->present[index / 64] &= ~(1ull << index % 64);
+	table->present[index / 64] |= (pte & PTE_P) << index % 64;
 	for (unsigned level = 1; level <= PT_LEVELS; level++)
 		LIST_FOREACH (node, &table->nodes[level - 1], of_table)
 			entry_drop(at, node, index, old);
