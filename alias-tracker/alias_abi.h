@@ -35,6 +35,20 @@
 
 #define ALIAS_PAGE_SIZE 4096u
 
+/* How the guest keeps stale aliases off its page tables (guest/flush/, vmm --flush). */
+enum alias_strategy {
+	ALIAS_FLUSH_NONE = 0, /* nobody looks, the host neither; for a whole run or not at all */
+	ALIAS_FLUSH_LEGACY,
+	ALIAS_FLUSH_EAGER,
+	ALIAS_FLUSH_NOLAZY,
+	ALIAS_FLUSH_EAGER_PTE,
+	ALIAS_FLUSH_QUICKLIST,
+	ALIAS_FLUSH_PAGE_BIT,
+	ALIAS_FLUSH_TRAP,
+	ALIAS_FLUSH_TRAP_RANGE,
+	ALIAS_NR_FLUSH,
+};
+
 /* Codes written to the doorbell port. */
 enum alias_call {
 	/* Register: the direct map of this guest is in `direct_base`, `direct_size` of the vCPU
@@ -101,8 +115,8 @@ struct alias_guest_stats {
 	uint64_t vmaps;           /* vmap + vm_map_ram calls */
 	uint64_t vunmaps;         /* vunmap + vm_unmap_ram calls */
 	uint64_t unmap_aliases;   /* vm_unmap_aliases calls, whoever made them */
-	uint64_t purges;          /* purges that cleared at least one PTE */
-	uint64_t purged_pages;    /* PTEs cleared by purges */
+	uint64_t purges;          /* purges that had at least something to flush */
+	uint64_t purged_pages;    /* PTEs cleared, by purges or ahead of them, and flushed */
 	uint64_t shootdowns;      /* TLB shootdown rounds started */
 	uint64_t shootdown_ipis;  /* IPIs sent for them */
 	uint64_t local_flushes;   /* TLB flushes done here (own or asked for by IPI) */
@@ -115,15 +129,26 @@ struct alias_guest_stats {
 	uint64_t tables_recycled; /* frames taken as page table that had been vmapped before */
 	uint64_t address_spaces;  /* address spaces created */
 	uint64_t lazy_pages_max;  /* most pages ever held lazily, as seen here */
-	uint64_t reserved[15];
+	uint64_t tables;          /* frames taken as page table */
+	uint64_t tables_aliased;  /* of them still mapped where they had been vmapped last */
+	uint64_t reserved[13];
 };
 
 /*
- * Shared by all vCPUs. The two counters are the guest's evidence about its TLBs, `dirty` mode
+ * Shared by all vCPUs.
+ *
+ *   wanted_strategy  the host stores the strategy that it would like (enum alias_strategy). A vCPU
+ *                    that begins a pin call exchanges it for 0, which is no wish, and switches if
+ *                    it can; ALIAS_FLUSH_NONE, as the host does not follow, can't be wished.
+ *   strategy         the guest's, for the host's reports: which one it is.
+ *
+ * The two counters are the guest's evidence about its TLBs, `dirty` mode
  * and its kin (never `strict`) use it unless told not to:
  *
  *   cleared  is advanced (release) *before* the guest removes or weakens entries whose
- *            translations a TLB may go on holding after the host can see them gone;
+ *            translations a TLB may go on holding after the host can see them gone, and *after*
+ *            those entries were made: what came and went between two looks of the host has
+ *            advanced it, too;
  *   flushed  becomes s (release, only ever upwards) when a flush of every TLB that began after
  *            `cleared` was s, and after those entries were written, has been acknowledged by all.
  *
@@ -134,7 +159,9 @@ struct alias_guest_stats {
 struct alias_common_page {
 	_Alignas(64) uint64_t cleared;
 	_Alignas(64) uint64_t flushed;
-	uint8_t pad[ALIAS_PAGE_SIZE - 128];
+	_Alignas(64) uint32_t wanted_strategy;
+	uint32_t strategy;
+	uint8_t pad[ALIAS_PAGE_SIZE - 136];
 };
 
 /* One for each vCPU; only that vCPU and, during its calls, the host write it. */
@@ -157,6 +184,8 @@ _Static_assert(sizeof(struct alias_entry) == 16, "ABI");
 _Static_assert(sizeof(struct alias_fault) == 24 + 8 * ALIAS_FAULT_VAS, "ABI");
 _Static_assert(sizeof(struct alias_guest_stats) == 256, "ABI");
 _Static_assert(offsetof(struct alias_common_page, flushed) == 64, "ABI");
+_Static_assert(offsetof(struct alias_common_page, wanted_strategy) == 128, "ABI");
+_Static_assert(offsetof(struct alias_common_page, strategy) == 132, "ABI");
 _Static_assert(sizeof(struct alias_common_page) == ALIAS_PAGE_SIZE, "ABI");
 _Static_assert(offsetof(struct alias_vcpu_page, fault) == 32, "ABI");
 _Static_assert(offsetof(struct alias_vcpu_page, stats) == 184, "ABI");

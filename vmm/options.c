@@ -22,10 +22,15 @@ const char *options_version(void)
 }
 
 static const char *const flush_names[] = {
-	[FLUSH_NONE] = "none",
-	[FLUSH_EAGER] = "eager",
-	[FLUSH_TRAP] = "trap",
-	[FLUSH_TRAP_RANGE] = "trap-range",
+	[ALIAS_FLUSH_NONE] = "none",
+	[ALIAS_FLUSH_LEGACY] = "legacy",
+	[ALIAS_FLUSH_EAGER] = "eager",
+	[ALIAS_FLUSH_NOLAZY] = "nolazy",
+	[ALIAS_FLUSH_EAGER_PTE] = "eager-pte",
+	[ALIAS_FLUSH_QUICKLIST] = "quicklist",
+	[ALIAS_FLUSH_PAGE_BIT] = "page-bit",
+	[ALIAS_FLUSH_TRAP] = "trap",
+	[ALIAS_FLUSH_TRAP_RANGE] = "trap-range",
 	NULL,
 };
 static const char *const track_names[] = {[TRACK_DIRTY] = "dirty", [TRACK_SCAN] = "scan", NULL};
@@ -54,8 +59,8 @@ static const struct argp_option argp_options[] = {
 	 "to " TO_STRING(OPTIONS_MAX_DISKS) " times",
 	 0},
 	{"flush", 'f', "STRATEGY", 0,
-	 "How the guest keeps stale aliases off page tables: none, eager, trap (default), "
-	 "trap-range",
+	 "How the guest keeps stale aliases off page tables: none, legacy, eager, nolazy, "
+	 "eager-pte, quicklist, page-bit, trap (default), trap-range",
 	 0},
 	{"track", 't', "SOURCE", 0,
 	 "Whence the host learns of changed page tables: dirty (default), scan", 0},
@@ -310,7 +315,7 @@ void options_parse(struct options *opt, int argc, char **argv)
 	*opt = (struct options){
 		.cpus = 1,
 		.mem = 64ull << 20,
-		.flush = FLUSH_TRAP,
+		.flush = ALIAS_FLUSH_TRAP,
 		.track = TRACK_DIRTY,
 	};
 	argp_err_exit_status = VMM_EX_USAGE;
@@ -327,7 +332,7 @@ void options_free(struct options *opt)
 	opt->bootargs = NULL;
 }
 
-const char *flush_name(enum flush_strategy flush)
+const char *flush_name(enum alias_strategy flush)
 {
 	return flush_names[flush];
 }

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "alias_abi.h"
 
 #define OPTIONS_MAX_DISKS 8
 #define OPTIONS_MAX_CPUS  64
@@ -15,7 +16,6 @@
 #define OPTIONS_MAX_MEM      (512ull << 30)
 #define OPTIONS_MAX_MEM_NAME "512G"
 
-enum flush_strategy { FLUSH_NONE, FLUSH_EAGER, FLUSH_TRAP, FLUSH_TRAP_RANGE };
 enum track_source { TRACK_DIRTY, TRACK_SCAN };
 enum on_violation { VIOLATION_REPORT, VIOLATION_STOP };
 enum flush_proof { PROOF_GUEST, PROOF_HOST };
@@ -30,7 +30,7 @@ struct options {
 	uint64_t mem;  /* bytes */
 	unsigned nr_disks;
 	struct disk_option disk[OPTIONS_MAX_DISKS];
-	enum flush_strategy flush;
+	enum alias_strategy flush;
 	enum track_source track;
 	enum on_violation on_violation;
 	enum flush_proof flush_proof;
@@ -55,7 +55,7 @@ bool parse_size(const char *text, uint64_t *out);
 
 /* The program's, as "0.1.0". */
 const char *options_version(void);
-const char *flush_name(enum flush_strategy flush);
+const char *flush_name(enum alias_strategy flush);
 const char *track_name(enum track_source track);
 
 #endif

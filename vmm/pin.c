@@ -192,7 +192,7 @@ static enum alias_status serve_batch(struct pin *pin, struct vcpu *vcpu,
 		return ALIAS_BAD_CALL;
 	if (paused)
 		world_pause(pin->machine, vcpu);
-	if (pin->machine->opt->flush != FLUSH_NONE)
+	if (pin->machine->opt->flush != ALIAS_FLUSH_NONE)
 		sync_tables(pin);
 	for (uint32_t i = 0; i < count && served == SERVED; i++)
 		if (READ_ONCE(page->entries[i].status) == ALIAS_PENDING)
@@ -291,7 +291,7 @@ static void open_source(struct pin *pin)
 	if (opt->flush_proof == PROOF_GUEST)
 		pin->ops.clock = guest_clock;
 	pin->why_no_watch = "not asked for by these options";
-	if (opt->track != TRACK_DIRTY || opt->flush == FLUSH_NONE)
+	if (opt->track != TRACK_DIRTY || opt->flush == ALIAS_FLUSH_NONE)
 		return;
 	pin->watch = watch_start(&pin->machine->mem, &pin->why_no_watch);
 	if (pin->watch) {
@@ -312,9 +312,9 @@ int pin_init(struct machine *machine)
 		.base = DOORBELL_PORT, .size = 4, .ops = &doorbell_ops, .dev = pin};
 	struct at_config config = {
 		.frames = memory_end_pfn(&machine->mem),
-		.mode = opt->flush == FLUSH_NONE   ? AT_BLIND
-			: opt->track == TRACK_SCAN ? AT_SCAN
-						   : AT_CHANGES,
+		.mode = opt->flush == ALIAS_FLUSH_NONE ? AT_BLIND
+			: opt->track == TRACK_SCAN     ? AT_SCAN
+						       : AT_CHANGES,
 	};
 	const void *random = (const void *)getauxval(AT_RANDOM);
 
@@ -358,7 +358,7 @@ bool pin_final_audit(struct machine *machine)
 {
 	struct pin *pin = machine->pin;
 
-	if (pin->registered && machine->opt->flush != FLUSH_NONE)
+	if (pin->registered && machine->opt->flush != ALIAS_FLUSH_NONE)
 		sync_tables(pin);
 	return pin->count.violations == 0 || machine->opt->on_violation != VIOLATION_STOP;
 }

@@ -56,6 +56,7 @@ static const struct field guest_fields[] = {
 	FIELD(alias_guest_stats, unpins),          FIELD(alias_guest_stats, pin_calls),
 	FIELD(alias_guest_stats, upcalls),         FIELD(alias_guest_stats, upcall_pages),
 	FIELD(alias_guest_stats, tables_recycled), FIELD(alias_guest_stats, address_spaces),
+	FIELD(alias_guest_stats, tables),          FIELD(alias_guest_stats, tables_aliased),
 };
 
 static const char *const status_names[PIN_NR_STATUS] = {

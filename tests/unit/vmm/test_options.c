@@ -60,7 +60,7 @@ START_TEST(defaults)
 	ck_assert_uint_eq(opt.cpus, 1);
 	ck_assert_uint_eq(opt.mem, 64 << 20);
 	ck_assert_uint_eq(opt.nr_disks, 0);
-	ck_assert_int_eq(opt.flush, FLUSH_TRAP);
+	ck_assert_int_eq(opt.flush, ALIAS_FLUSH_TRAP);
 	ck_assert_int_eq(opt.track, TRACK_DIRTY);
 	ck_assert_int_eq(opt.on_violation, VIOLATION_REPORT);
 	ck_assert_int_eq(opt.flush_proof, PROOF_GUEST);
@@ -88,7 +88,7 @@ START_TEST(everything_at_once)
 	ck_assert(!opt.disk[1].readonly);
 	ck_assert_str_eq(opt.disk[2].path, "c,rw");
 	ck_assert(!opt.disk[2].readonly);
-	ck_assert_int_eq(opt.flush, FLUSH_TRAP_RANGE);
+	ck_assert_int_eq(opt.flush, ALIAS_FLUSH_TRAP_RANGE);
 	ck_assert_int_eq(opt.track, TRACK_SCAN);
 	ck_assert_str_eq(opt.stats, "-");
 	ck_assert_int_eq(opt.on_violation, VIOLATION_STOP);
@@ -148,7 +148,8 @@ static const struct {
 	{{"vmm", "-m", "4x", "g"}, "4x"},
 	{{"vmm", "-m", "64MB", "g"}, "64MB"},
 	{{"vmm", "-m", "4097K", "g"}, "4 KiB"},
-	{{"vmm", "-f", "lazy", "g"}, "none, eager, trap, trap-range"},
+	{{"vmm", "-f", "lazy", "g"},
+	 "none, legacy, eager, nolazy, eager-pte, quicklist, page-bit, trap, trap-range"},
 	{{"vmm", "-t", "log", "g"}, "dirty, scan"},
 	{{"vmm", "--on-violation", "ignore", "g"}, "report, stop"},
 	{{"vmm", "--flush-proof", "me", "g"}, "guest, host"},
