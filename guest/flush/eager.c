@@ -3,10 +3,11 @@
 #include "flush.h"
 #include "vmap.h"
 
-static void eager_before_pin(unsigned n)
+static void eager_before_pin(const struct pin_req *reqs, unsigned n)
 {
-	(void)n;
+	(void)reqs, (void)n;
 	vm_unmap_aliases();
 }
 
-FLUSH_STRATEGY(eager, "eager", "purge everything before every pin", .before_pin = eager_before_pin);
+FLUSH_STRATEGY(eager, EAGER, "eager", "purge everything before every pin",
+	       .before_pin = eager_before_pin);

@@ -2,4 +2,4 @@
 /* Nobody looks for aliases: unsafe, and what the others' cost is measured against. */
 #include "flush.h"
 
-FLUSH_STRATEGY(none, "none", "no check and no flush: unsafe");
+FLUSH_STRATEGY(none, NONE, "none", "no check and no flush: unsafe");

@@ -9,5 +9,5 @@ static uint64_t trap_on_alias(const struct alias_fault *fault)
 	return vm_unmap_aliases();
 }
 
-FLUSH_STRATEGY(trap, "trap", "purge everything when the host meets a stale alias",
+FLUSH_STRATEGY(trap, TRAP, "trap", "purge everything when the host meets a stale alias",
 	       .on_alias = trap_on_alias);

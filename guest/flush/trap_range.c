@@ -12,5 +12,5 @@ static uint64_t trap_range_on_alias(const struct alias_fault *fault)
 	return vm_purge_ranges(fault->va, fault->nr);
 }
 
-FLUSH_STRATEGY(trap_range, "trap-range", "purge only where the host met the stale alias",
-	       .on_alias = trap_range_on_alias);
+FLUSH_STRATEGY(trap_range, TRAP_RANGE, "trap-range",
+	       "purge only where the host met the stale alias", .on_alias = trap_range_on_alias);

@@ -3,31 +3,71 @@
  * Strategies: what is done so that no page table has a stale alias. The boot argument flush= names
  * one; each is a file of guest/flush/ and declares itself:
  *
- *	FLUSH_STRATEGY(eager, "eager", "purge at every pin", .before_pin = eager_before_pin);
+ *	FLUSH_STRATEGY(eager, EAGER, "eager", "purge at every pin", .before_pin = eager_before_pin);
+ *
+ * It may be changed at any time. So whatever depends on it (mapping and unmapping in the kernel's
+ * vmap space, taking and giving back page tables, pinning) is done between flush_enter() and
+ * flush_leave(), and finds the same strategy all the way.
  */
 #ifndef FLUSH_H
 #define FLUSH_H
 
 #include <stdint.h>
 #include <alias_abi.h>
+#include <vmap_ops.h>
 
+struct pin_req;
+
+/* Each function may be NULL. */
 struct flush_ops {
 	const char *name;
 	const char *help;
-	/* Before the host is called to pin `n` tables, or NULL. May purge, must not pin. */
-	void (*before_pin)(unsigned n);
+	enum alias_strategy number;
+
+	/* Before the host is called with these requests, at least one of them a pin. May purge,
+	 * must not pin. */
+	void (*before_pin)(const struct pin_req *reqs, unsigned n);
 	/* The host met an alias of the frame that is being pinned: have it purged. Returns how many
 	 * PTEs that cleared. Runs in an exception, on top of the pin. NULL: the host is not to trap
 	 * back, but to refuse. */
 	uint64_t (*on_alias)(const struct alias_fault *fault);
+	/* Instead of alloc_frame() and free_frame() for the frames of page tables. May purge. */
+	uint64_t (*take_table)(void);
+	void (*give_table)(uint64_t pfn);
+	/* What happens when frames are mapped and unmapped in the kernel's vmap space. */
+	struct vmap_ops vmap;
+
+	/* It becomes, or ceases to be, the strategy: memory is there, nothing is held lazily, and
+	 * nobody else is between flush_enter() and flush_leave(). start() returns 0, or -1: no
+	 * memory. */
+	int (*start)(void);
+	void (*stop)(void);
 };
 
-#define FLUSH_STRATEGY(ident, label, text, ...)                                                    \
+#define FLUSH_STRATEGY(ident, nr, label, text, ...)                                                \
 	static const struct flush_ops flush_strategy_##ident                                       \
 		__attribute__((section("strategies"), used, aligned(8))) = {                       \
-			.name = (label), .help = (text), __VA_ARGS__}
+			.name = (label), .help = (text), .number = ALIAS_FLUSH_##nr, __VA_ARGS__}
 
 /* The chosen one; after flush_strategy_init(). */
 const struct flush_ops *flush_strategy(void);
+
+/*
+ * Work that depends on the strategy begins, and ends; may be nested. flush_enter() waits while
+ * another CPU is changing the strategy: interrupts are on, and no lock is held that purges or
+ * mappings take. Not from interrupt handlers.
+ */
+void flush_enter(void);
+void flush_leave(void);
+
+/*
+ * Changes the strategy once all CPUs have left. Nothing is lost: what was held lazily is purged,
+ * what the old one kept is given back. Returns 0, or -1, and says why, if there is none of that
+ * name, if it is or was `none` (the host does not follow), or if it finds no memory. Any CPU, not
+ * between flush_enter() and flush_leave().
+ */
+int flush_strategy_set(const char *name);
+/* The same if the host has asked for it, and this CPU may; else does nothing. */
+void flush_strategy_poll(void);
 
 #endif

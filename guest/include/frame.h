@@ -35,7 +35,8 @@ struct page {
 	uint8_t state;       /* enum page_state: the zone lock's, or the owner's */
 	uint8_t order;
 	uint16_t flags; /* PAGE_*: the owner's */
-	uint32_t owner; /* the owner's, for anything */
+	/* Page of vmalloc space where it was vmapped last; when PAGE_WAS_VMAPPED: the owner's. */
+	uint32_t vmapped_at;
 };
 
 _Static_assert(sizeof(struct page) == 16, "0.4 % of memory");
@@ -54,6 +55,8 @@ void free_frames(uint64_t pfn, unsigned order);
 uint64_t frames_free_count(void);
 /* Frames that were given to the allocator at boot. */
 uint64_t frames_total(void);
+/* The first frame behind the end of memory. */
+uint64_t frames_end(void);
 
 /* The structure of a frame below the end of memory; panics above. */
 struct page *pfn_to_page(uint64_t pfn);

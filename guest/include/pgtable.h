@@ -98,9 +98,9 @@ static inline uint64_t virt_to_pfn(const void *va)
 }
 
 /*
- * Takes a frame to be a page table: zeroed; counts it in tables_recycled if it had been vmapped.
- * It is not pinned yet. Every table, the kernel's and an address space's, is taken and given back
- * here. NO_FRAME when memory is short.
+ * Takes a frame to be a page table: zeroed; counts it in tables_recycled if it had been vmapped,
+ * and in tables_aliased if that mapping is still there. It is not pinned yet. Every table, the
+ * kernel's and an address space's, is taken and given back here. NO_FRAME when memory is short.
  */
 uint64_t alloc_table(void);
 /* The caller has unpinned it, and no entry points to it any more. */

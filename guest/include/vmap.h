@@ -18,9 +18,21 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cpu.h>
+#include <flush.h>
+#include <frame.h>
 #include <spinlock.h>
 #include <vmap_area.h>
 #include <vmap_block.h>
+#include <vmap_ops.h>
+
+/* Mistakes of Linux's, to be made again where somebody wants to see them caught. */
+enum vmap_bug {
+	VMAP_BUG_NONE,
+	/* vm_unmap_aliases() overlooks blocks without free pages (mended by fc1e0d980037). */
+	VMAP_BUG_FULL_BLOCKS,
+	/* It flushes dirty pages of blocks time and again (mended by a09fad96ffb1). */
+	VMAP_BUG_REFLUSH,
+};
 
 /* A range of kernel addresses and what is mapped there. There is one, but tests make small ones. */
 struct vmap_space {
@@ -31,7 +43,11 @@ struct vmap_space {
 	uint64_t stale_pages; /* PTEs that nobody owns any more, those in blocks included */
 	struct vmap_pending_list pending; /* blocks that may have dirty pages to flush */
 
+	/* The strategy's; changed while nobody is at work in the space. */
+	const struct vmap_ops *ops;
+
 	/* Set once. */
+	enum vmap_bug bug;
 	uint64_t lazy_max;    /* pages held lazily before an unmap purges */
 	unsigned block_pages; /* of a vmap block */
 
@@ -50,6 +66,9 @@ void vmap_space_init(struct vmap_space *space, uint64_t lo, uint64_t hi, unsigne
  * table. May sleep in a pin; never from an interrupt or alias fault handler.
  */
 void *vmap_in(struct vmap_space *space, const uint64_t *pfns, unsigned count, uint64_t prot);
+/* The same at a multiple of `align`, a power of two, at least a page. */
+void *vmap_aligned_in(struct vmap_space *space, const uint64_t *pfns, unsigned count,
+		      uint64_t align, uint64_t prot);
 /* Gives back what vmap() returned, lazily. The caller is free to free the frames. Panics if nothing
  * is mapped there, or no more. */
 void vunmap_in(struct vmap_space *space, void *addr);
@@ -69,6 +88,18 @@ uint64_t vm_unmap_aliases_in(struct vmap_space *space);
 uint64_t vm_purge_ranges_in(struct vmap_space *space, const uint64_t *addrs, unsigned nr,
 			    enum vmap_purge_result *found);
 
+/* For strategies. */
+
+/* Clears the PTEs of pages that are being unmapped. The next purge flushes them; until then the
+ * clock of alias_abi.h says that they may be in TLBs. */
+void vmap_clear(struct vmap_space *space, uint64_t start, unsigned nr_pages);
+/* The same, and flushes them before it returns. */
+void vmap_clear_and_flush(struct vmap_space *space, uint64_t start, unsigned nr_pages);
+/* On return the purge that was in flight, if there was one, is through. */
+void vmap_purge_wait(void);
+/* For each PTE that there is, while nobody maps or unmaps. */
+void vmap_for_each_pte(struct vmap_space *space, void (*fn)(uint64_t pfn));
+
 /* For the parts of the allocator, and for tests. */
 
 /* A live area of `nr_pages` and a guard page behind them, or, for a block, without one. If there is
@@ -82,34 +113,66 @@ void vmap_area_free_lazy(struct vmap_space *space, struct vmap_area *area);
  * clear and flushed. By the purge in flight. */
 void vmap_area_release(struct vmap_space *space, struct vmap_area *area);
 
+/* The kernel's own space, by the strategy (flush.h). */
+
+static inline void *vmap_aligned(const uint64_t *pfns, unsigned count, uint64_t align,
+				 uint64_t prot)
+{
+	void *addr;
+
+	flush_enter();
+	addr = vmap_aligned_in(&kernel_vmap, pfns, count, align, prot);
+	flush_leave();
+	return addr;
+}
+
 static inline void *vmap(const uint64_t *pfns, unsigned count, uint64_t prot)
 {
-	return vmap_in(&kernel_vmap, pfns, count, prot);
+	return vmap_aligned(pfns, count, PAGE_SIZE, prot);
 }
 
 static inline void vunmap(void *addr)
 {
+	flush_enter();
 	vunmap_in(&kernel_vmap, addr);
+	flush_leave();
 }
 
 static inline void *vm_map_ram(const uint64_t *pfns, unsigned count, uint64_t prot)
 {
-	return vm_map_ram_in(&kernel_vmap, pfns, count, prot);
+	void *addr;
+
+	flush_enter();
+	addr = vm_map_ram_in(&kernel_vmap, pfns, count, prot);
+	flush_leave();
+	return addr;
 }
 
 static inline void vm_unmap_ram(void *addr, unsigned count)
 {
+	flush_enter();
 	vm_unmap_ram_in(&kernel_vmap, addr, count);
+	flush_leave();
 }
 
 static inline uint64_t vm_unmap_aliases(void)
 {
-	return vm_unmap_aliases_in(&kernel_vmap);
+	uint64_t cleared;
+
+	flush_enter();
+	cleared = vm_unmap_aliases_in(&kernel_vmap);
+	flush_leave();
+	return cleared;
 }
 
 static inline uint64_t vm_purge_ranges(const uint64_t *addrs, unsigned nr)
 {
-	return vm_purge_ranges_in(&kernel_vmap, addrs, nr, NULL);
+	uint64_t cleared;
+
+	flush_enter();
+	cleared = vm_purge_ranges_in(&kernel_vmap, addrs, nr, NULL);
+	flush_leave();
+	return cleared;
 }
 
 #endif

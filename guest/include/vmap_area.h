@@ -62,6 +62,9 @@ void vmap_tree_remove(struct vmap_tree *tree, struct vmap_area *va);
 /* The area with start <= addr < end, or NULL. O(log n). */
 struct vmap_area *vmap_tree_find(struct vmap_tree *tree, uint64_t addr);
 
+/* The area above `va`, the lowest one for NULL; NULL at the end. */
+struct vmap_area *vmap_tree_next(struct vmap_tree *tree, struct vmap_area *va);
+
 /* Number of areas in the tree. Linear; for tests. */
 unsigned vmap_tree_count(struct vmap_tree *tree);
 

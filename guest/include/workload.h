@@ -30,5 +30,7 @@ void flush_strategy_init(void);
 const char *flush_strategy_name(void);
 /* With all CPUs up and idle, before pin_init(). */
 void vmap_init(void);
+/* Then: from now on the strategy sees what is mapped. Panics if it finds no memory. */
+void flush_strategy_start(void);
 
 #endif

@@ -204,6 +204,11 @@ uint64_t frames_total(void)
 	return zone.total;
 }
 
+uint64_t frames_end(void)
+{
+	return nr_pages;
+}
+
 void frame_init(struct page *array, uint64_t nr)
 {
 	pages = array;

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "flush.h"
 #include "panic.h"
 #include "percpu.h"
 #include "pin.h"
@@ -23,16 +24,48 @@ uint64_t kernel_root_pfn(void)
 	return kernel_root;
 }
 
+/* Is the frame still mapped where it was vmapped last? */
+static bool page_is_aliased(const struct page *page, uint64_t pfn)
+{
+	uint64_t va = VMALLOC_START + ((uint64_t)page->vmapped_at << PAGE_SHIFT);
+	uint64_t mapped;
+
+	return lookup_leaf(kernel_root, va, &mapped) && mapped == pfn;
+}
+
+static uint64_t take_frame(void)
+{
+	const struct flush_ops *ops = flush_strategy();
+
+	return ops->take_table ? ops->take_table() : alloc_frame();
+}
+
+static void give_frame(uint64_t pfn)
+{
+	const struct flush_ops *ops = flush_strategy();
+
+	if (ops->give_table)
+		ops->give_table(pfn);
+	else
+		free_frame(pfn);
+}
+
 uint64_t alloc_table(void)
 {
-	uint64_t pfn = alloc_frame();
 	struct page *page;
+	uint64_t pfn;
 
+	flush_enter();
+	pfn = take_frame();
+	flush_leave();
 	if (pfn == NO_FRAME)
 		return NO_FRAME;
 	page = pfn_to_page(pfn);
-	if (page->flags & PAGE_WAS_VMAPPED)
+	count_stat(tables, 1);
+	if (page->flags & PAGE_WAS_VMAPPED) {
 		count_stat(tables_recycled, 1);
+		count_stat(tables_aliased, page_is_aliased(page, pfn));
+	}
 	page->flags = PAGE_IS_TABLE;
 	memset(pfn_to_virt(pfn), 0, PAGE_SIZE);
 	return pfn;
@@ -44,7 +77,9 @@ void free_table(uint64_t pfn)
 
 	BUG_ON(!(page->flags & PAGE_IS_TABLE));
 	page->flags = 0;
-	free_frame(pfn);
+	flush_enter();
+	give_frame(pfn);
+	flush_leave();
 }
 
 /* Puts a new table of `level` under an entry that was seen empty; returns the entry as it is then,

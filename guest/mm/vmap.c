@@ -2,6 +2,7 @@
 #include "vmap.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #include "bootargs.h"
 #include "frame.h"
@@ -14,6 +15,7 @@
 #include "workload.h"
 
 BOOTARG(lazy, "pages that vunmap holds lazily before it purges, default fls(CPUs) x 32 MiB");
+BOOTARG(bug, "an old mistake to be made again: full-blocks, reflush");
 
 #define LAZY_PAGES_PER_FLS (32ul << 20 >> PAGE_SHIFT)
 
@@ -38,6 +40,8 @@ static unsigned block_pages(uint64_t space_pages, unsigned cpus)
 	return pages;
 }
 
+static const struct vmap_ops plain;
+
 void vmap_space_init(struct vmap_space *space, uint64_t lo, uint64_t hi, unsigned cpus,
 		     uint64_t lazy_max)
 {
@@ -49,8 +53,23 @@ void vmap_space_init(struct vmap_space *space, uint64_t lo, uint64_t hi, unsigne
 	TAILQ_INIT(&space->pending);
 	space->lazy_max = lazy_max;
 	space->block_pages = block_pages((hi - lo) / PAGE_SIZE, cpus);
+	space->bug = VMAP_BUG_NONE;
+	space->ops = &plain;
 	for (unsigned cpu = 0; cpu < MAX_CPUS; cpu++)
 		LIST_INIT(&space->queues[cpu].free);
+}
+
+static enum vmap_bug chosen_bug(void)
+{
+	const char *name = arg_str("bug");
+
+	if (!name)
+		return VMAP_BUG_NONE;
+	if (!strcmp(name, "full-blocks"))
+		return VMAP_BUG_FULL_BLOCKS;
+	if (!strcmp(name, "reflush"))
+		return VMAP_BUG_REFLUSH;
+	arg_bad("bug", "full-blocks or reflush");
 }
 
 void vmap_init(void)
@@ -59,6 +78,7 @@ void vmap_init(void)
 
 	vmap_space_init(&kernel_vmap, VMALLOC_START, VMALLOC_END, cpus,
 			arg_u64("lazy", fls(cpus) * LAZY_PAGES_PER_FLS));
+	kernel_vmap.bug = chosen_bug();
 }
 
 static bool take_range(struct vmap_space *space, struct vmap_area *area, uint64_t size,
@@ -92,19 +112,36 @@ struct vmap_area *vmap_area_alloc(struct vmap_space *space, unsigned nr_pages, u
 	return NULL;
 }
 
-/* Under the space's lock: `nr` PTEs are nobody's from now on. */
-static void count_stale(struct vmap_space *space, unsigned nr)
+/* `nr` pages are nobody's from now on: the strategy may wish to have them cleared at once. */
+static void before_lazy(struct vmap_space *space, uint64_t start, unsigned nr)
 {
 	struct alias_guest_stats *stats = this_cpu()->stats;
+	uint64_t stale;
 
-	space->stale_pages += nr;
-	if (space->stale_pages > stats->lazy_pages_max)
-		stats->lazy_pages_max = space->stale_pages;
+	spin_lock(&space->lock);
+	stale = space->stale_pages += nr;
+	spin_unlock(&space->lock);
+	if (space->ops->unmap) {
+		space->ops->unmap(space, start, nr);
+		spin_lock(&space->lock);
+		stale = space->stale_pages;
+		spin_unlock(&space->lock);
+	}
+	if (stale > stats->lazy_pages_max)
+		stats->lazy_pages_max = stale;
+}
+
+/* They are held lazily, or were purged in the meantime. */
+static void after_lazy(struct vmap_space *space)
+{
+	if (space->ops->unmapped)
+		space->ops->unmapped(space);
 }
 
 /* Under the space's lock. Returns if too many pages are held lazily now. */
 static bool make_lazy(struct vmap_space *space, struct vmap_area *area)
 {
+	BUG_ON(area->state == VMAP_LAZY);
 	area->state = VMAP_LAZY;
 	TAILQ_INSERT_TAIL(&space->lazy, area, lazy);
 	space->lazy_pages += area->nr_pages;
@@ -136,41 +173,53 @@ void vmap_area_release(struct vmap_space *space, struct vmap_area *area)
 	slab_free(&area_slab, area);
 }
 
-/* Writes the PTEs; tables that are missing are made and pinned on the way, so no lock is held. If
- * that fails, the PTEs written so far are stale ones. */
-static bool map_pages(struct vmap_space *space, uint64_t addr, const uint64_t *pfns, unsigned count,
-		      uint64_t prot)
+/* Where it is mapped, for page_is_aliased(). */
+static void note_mapping(uint64_t pfn, uint64_t addr)
+{
+	struct page *page = pfn_to_page(pfn);
+
+	page->flags |= PAGE_WAS_VMAPPED;
+	page->vmapped_at = (uint32_t)((addr - VMALLOC_START) >> PAGE_SHIFT);
+}
+
+/* Writes the PTEs; tables that are missing are made and pinned on the way, so no lock is held.
+ * Returns how many it has written: fewer than `count` if that failed. */
+static unsigned map_pages(struct vmap_space *space, uint64_t addr, const uint64_t *pfns,
+			  unsigned count, uint64_t prot)
 {
 	pte_t *pte = NULL;
 
 	for (unsigned i = 0; i < count; i++, addr += PAGE_SIZE) {
 		if (!pte || pte_index(addr, 1) == 0)
 			pte = walk_kernel(addr, true);
-		if (!pte) {
-			spin_lock(&space->lock);
-			count_stale(space, i);
-			spin_unlock(&space->lock);
-			return false;
-		}
+		if (!pte)
+			return i;
 		if (get_pte(pte) & PTE_P)
 			panic("vmap: something is mapped at %#lx already", addr);
-		pfn_to_page(pfns[i])->flags |= PAGE_WAS_VMAPPED;
+		note_mapping(pfns[i], addr);
+		if (space->ops->mapped)
+			space->ops->mapped(pfns[i]);
 		set_pte(pte++, make_pte(pfns[i], prot));
 	}
-	return true;
+	return count;
 }
 
-static void *map_area(struct vmap_space *space, const uint64_t *pfns, unsigned count, uint64_t prot)
+static void *map_area(struct vmap_space *space, const uint64_t *pfns, unsigned count,
+		      uint64_t align, uint64_t prot)
 {
 	struct vmap_area *area;
+	unsigned mapped;
 
 	if (!count)
 		return NULL;
-	area = vmap_area_alloc(space, count, PAGE_SIZE, NULL);
+	area = vmap_area_alloc(space, count, align, NULL);
 	if (!area)
 		return NULL;
-	if (!map_pages(space, area->start, pfns, count, prot)) {
+	mapped = map_pages(space, area->start, pfns, count, prot);
+	if (mapped < count) {
+		before_lazy(space, area->start, mapped);
 		vmap_area_free_lazy(space, area);
+		after_lazy(space);
 		return NULL;
 	}
 	return (void *)area->start;
@@ -178,8 +227,14 @@ static void *map_area(struct vmap_space *space, const uint64_t *pfns, unsigned c
 
 void *vmap_in(struct vmap_space *space, const uint64_t *pfns, unsigned count, uint64_t prot)
 {
+	return vmap_aligned_in(space, pfns, count, PAGE_SIZE, prot);
+}
+
+void *vmap_aligned_in(struct vmap_space *space, const uint64_t *pfns, unsigned count,
+		      uint64_t align, uint64_t prot)
+{
 	count_stat(vmaps, 1);
-	return map_area(space, pfns, count, prot);
+	return map_area(space, pfns, count, align, prot);
 }
 
 /* The area that begins at addr becomes lazy. `count`: how many pages the caller believes it has, 0
@@ -187,7 +242,6 @@ void *vmap_in(struct vmap_space *space, const uint64_t *pfns, unsigned count, ui
 static void unmap_area(struct vmap_space *space, uint64_t addr, unsigned count)
 {
 	struct vmap_area *area;
-	bool too_many;
 
 	spin_lock(&space->lock);
 	area = vmap_tree_find(&space->tree, addr);
@@ -197,11 +251,10 @@ static void unmap_area(struct vmap_space *space, uint64_t addr, unsigned count)
 		panic("vunmap: %#lx was given back before", addr);
 	if (count && area->nr_pages != count)
 		panic("vunmap: %u pages at %#lx, but %u were mapped", count, addr, area->nr_pages);
-	count_stale(space, area->nr_pages);
-	too_many = make_lazy(space, area);
 	spin_unlock(&space->lock);
-	if (too_many)
-		vmap_purge_lazy(space, false);
+	before_lazy(space, area->start, area->nr_pages);
+	vmap_area_free_lazy(space, area);
+	after_lazy(space);
 }
 
 void vunmap_in(struct vmap_space *space, void *addr)
@@ -210,9 +263,9 @@ void vunmap_in(struct vmap_space *space, void *addr)
 	unmap_area(space, (uint64_t)addr, 0);
 }
 
-/* The block that holds addr, `nr_stale` of whose PTEs become stale now; panics if there is none. It
- * can't go away before its pages have come back. */
-static struct vmap_block *find_block(struct vmap_space *space, uint64_t addr, unsigned nr_stale)
+/* The block that holds addr; panics if there is none. It can't go away before its pages have come
+ * back. */
+static struct vmap_block *find_block(struct vmap_space *space, uint64_t addr)
 {
 	struct vmap_area *area;
 
@@ -220,25 +273,34 @@ static struct vmap_block *find_block(struct vmap_space *space, uint64_t addr, un
 	area = vmap_tree_find(&space->tree, addr);
 	if (!area || !area->block)
 		panic("vm_unmap_ram: nothing was mapped at %#lx", addr);
-	count_stale(space, nr_stale);
 	spin_unlock(&space->lock);
 	return area->block;
 }
 
+/* `count` pages come back to the block, of which `mapped` have a PTE. */
+static void unmap_ram(struct vmap_space *space, uint64_t addr, unsigned count, unsigned mapped)
+{
+	struct vmap_block *block = find_block(space, addr);
+
+	before_lazy(space, addr, mapped);
+	vmap_block_free(space, block, addr, vmap_block_order(count));
+	after_lazy(space);
+}
+
 void *vm_map_ram_in(struct vmap_space *space, const uint64_t *pfns, unsigned count, uint64_t prot)
 {
-	unsigned order;
+	unsigned mapped;
 	uint64_t addr;
 
 	count_stat(vmaps, 1);
 	if (!count || count > VMAP_MAX_ALLOC)
-		return map_area(space, pfns, count, prot);
-	order = vmap_block_order(count);
-	addr = vmap_block_alloc(space, order);
+		return map_area(space, pfns, count, PAGE_SIZE, prot);
+	addr = vmap_block_alloc(space, vmap_block_order(count));
 	if (!addr)
 		return NULL;
-	if (!map_pages(space, addr, pfns, count, prot)) {
-		vmap_block_free(space, find_block(space, addr, 0), addr, order);
+	mapped = map_pages(space, addr, pfns, count, prot);
+	if (mapped < count) {
+		unmap_ram(space, addr, count, mapped);
 		return NULL;
 	}
 	return (void *)addr;
@@ -254,5 +316,19 @@ void vm_unmap_ram_in(struct vmap_space *space, void *addr, unsigned count)
 	if (count > VMAP_MAX_ALLOC)
 		unmap_area(space, va, count);
 	else
-		vmap_block_free(space, find_block(space, va, count), va, vmap_block_order(count));
+		unmap_ram(space, va, count, count);
+}
+
+void vmap_for_each_pte(struct vmap_space *space, void (*fn)(uint64_t pfn))
+{
+	struct vmap_area *area = NULL;
+
+	while ((area = vmap_tree_next(&space->tree, area))) {
+		for (unsigned i = 0; i < area->nr_pages; i++) {
+			pte_t *pte = walk_kernel(area->start + i * PAGE_SIZE, false);
+
+			if (pte && get_pte(pte) & PTE_P)
+				fn(pte_pfn(get_pte(pte)));
+		}
+	}
 }

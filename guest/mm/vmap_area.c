@@ -135,6 +135,12 @@ struct vmap_area *vmap_tree_find(struct vmap_tree *tree, uint64_t addr)
 	return va;
 }
 
+struct vmap_area *vmap_tree_next(struct vmap_tree *tree, struct vmap_area *va)
+{
+	va = va ? RB_NEXT(vmap_rb, &tree->root, va) : RB_MIN(vmap_rb, &tree->root);
+	return va == &tree->last ? NULL : va;
+}
+
 unsigned vmap_tree_count(struct vmap_tree *tree)
 {
 	struct vmap_area *va;

@@ -184,19 +184,43 @@ void vmap_block_free(struct vmap_space *space, struct vmap_block *block, uint64_
 		vmap_area_free_lazy(space, area);
 }
 
-void vmap_block_purge(struct vmap_block *block, struct vmap_purge *purge)
+/* Under the block's lock: takes what waits for a flush. */
+static void take_pending(struct vmap_block *block, uint64_t *pending)
 {
-	uint64_t pending[VMAP_BLOCK_PAGES_MAX / 64];
-	unsigned nr = block->nr_pages;
-
-	/* Dirty space is not handed out again and nobody else purges, so the lock isn't needed for
-	 * longer than the copy. */
-	spin_lock(&block->lock);
-	for (unsigned i = 0; i < nr / 64; i++) {
+	for (unsigned i = 0; i < block->nr_pages / 64; i++) {
 		pending[i] = block->dirty[i] & ~block->flushed[i];
 		block->flushed[i] |= pending[i];
 	}
 	block->waiting = false;
+}
+
+/* Under the block's lock. As Linux once did: from the first dirty page to the last, whenever
+ * anybody asks. */
+static void flush_dirty_again(struct vmap_block *block, struct vmap_purge *purge)
+{
+	unsigned nr = block->nr_pages, first = next_bit(block->dirty, nr, 0, true), end = nr;
+
+	while (end > first && !test_bit(block->dirty, end - 1))
+		end--;
+	if (first < end)
+		vmap_purge_flush_too(purge, block_addr(block, first), block_addr(block, end));
+	note_pending(purge->space, block);
+}
+
+void vmap_block_purge(struct vmap_block *block, struct vmap_purge *purge)
+{
+	uint64_t pending[VMAP_BLOCK_PAGES_MAX / 64];
+	enum vmap_bug bug = purge->space->bug;
+	unsigned nr = block->nr_pages;
+
+	if (bug == VMAP_BUG_FULL_BLOCKS && next_bit(block->used, nr, 0, false) == nr)
+		return;
+	/* Dirty space is not handed out again and nobody else purges, so the lock isn't needed for
+	 * longer than the copy. */
+	spin_lock(&block->lock);
+	take_pending(block, pending);
+	if (bug == VMAP_BUG_REFLUSH)
+		flush_dirty_again(block, purge);
 	spin_unlock(&block->lock);
 
 	for (unsigned end, bit = next_bit(pending, nr, 0, true); bit < nr;

@@ -9,25 +9,55 @@
 /* Held from the first PTE that is cleared until the flush is through and the areas are freed. */
 static struct spinlock purge_lock = SPINLOCK_INIT;
 
-static void clear_pte(struct vmap_purge *purge, pte_t *pte, uint64_t va)
+/* What was cleared ahead of any purge, by vmap_clear(): the next one begins with it. By the purge
+ * lock. */
+static struct vmap_purge owed;
+
+static void extend(struct vmap_purge *purge, uint64_t start, uint64_t end)
 {
-	if (!(get_pte(pte) & PTE_P))
-		return;
-	if (!purge->cleared++) {
-		purge->epoch = clear_epoch_begin();
-		purge->start = va;
-		purge->end = va + PAGE_SIZE;
+	bool empty = purge->start == purge->end;
+
+	if (empty || start < purge->start)
+		purge->start = start;
+	if (empty || end > purge->end)
+		purge->end = end;
+}
+
+void vmap_purge_flush_too(struct vmap_purge *purge, uint64_t start, uint64_t end)
+{
+	purge->epoch = clear_epoch_begin();
+	extend(purge, start, end);
+}
+
+/* Clears [start, end) from `pte` on, within one table. Returns if there was anything to clear. */
+static bool clear_ptes(struct vmap_purge *purge, pte_t *pte, uint64_t start, uint64_t end,
+		       bool ticked)
+{
+	const struct vmap_ops *ops = purge->space->ops;
+
+	for (uint64_t va = start; va < end; va += PAGE_SIZE, pte++) {
+		pte_t old = get_pte(pte);
+
+		if (!(old & PTE_P))
+			continue;
+		/* The host may never have seen what came and goes between two looks. That the clock
+		 * has ticked, after the unmap and before the PTE goes, tells it so. */
+		if (!ticked)
+			purge->epoch = clear_epoch_begin();
+		ticked = true;
+		set_pte(pte, 0);
+		purge->cleared++;
+		extend(purge, va, va + PAGE_SIZE);
+		if (ops->cleared)
+			ops->cleared(pte_pfn(old));
 	}
-	set_pte(pte, 0);
-	if (va < purge->start)
-		purge->start = va;
-	if (va + PAGE_SIZE > purge->end)
-		purge->end = va + PAGE_SIZE;
+	return ticked;
 }
 
 void vmap_purge_clear(struct vmap_purge *purge, uint64_t start, uint64_t end)
 {
 	const uint64_t table_span = PAGE_SIZE * PTRS;
+	bool ticked = false;
 
 	while (start < end) {
 		pte_t *pte = walk_kernel(start, false);
@@ -35,16 +65,18 @@ void vmap_purge_clear(struct vmap_purge *purge, uint64_t start, uint64_t end)
 
 		if (stop > end)
 			stop = end;
-		for (uint64_t va = start; pte && va < stop; va += PAGE_SIZE)
-			clear_pte(purge, pte++, va);
+		if (pte)
+			ticked = clear_ptes(purge, pte, start, stop, ticked);
 		start = stop;
 	}
 }
 
 /* The flush that is owed for what was cleared. */
-static void purge_flush(struct vmap_space *space, const struct vmap_purge *purge)
+static void purge_flush(const struct vmap_purge *purge)
 {
-	if (!purge->cleared)
+	struct vmap_space *space = purge->space;
+
+	if (purge->start == purge->end)
 		return;
 	flush_tlb_clear_epoch(purge->epoch, purge->start, purge->end);
 	count_stat(purges, 1);
@@ -52,6 +84,47 @@ static void purge_flush(struct vmap_space *space, const struct vmap_purge *purge
 	spin_lock(&space->lock);
 	space->stale_pages -= purge->cleared;
 	spin_unlock(&space->lock);
+}
+
+/* Takes the flush that is owed along: moving the clock says that it was done. Another space's,
+ * which only tests have, is done at once. */
+static struct vmap_purge purge_begin(struct vmap_space *space)
+{
+	struct vmap_purge purge = {.space = space};
+
+	if (owed.space == space)
+		purge = owed;
+	else if (owed.space)
+		purge_flush(&owed);
+	owed = (struct vmap_purge){0};
+	return purge;
+}
+
+void vmap_clear(struct vmap_space *space, uint64_t start, unsigned nr_pages)
+{
+	spin_lock(&purge_lock);
+	owed = purge_begin(space);
+	vmap_purge_clear(&owed, start, start + nr_pages * PAGE_SIZE);
+	spin_unlock(&purge_lock);
+}
+
+void vmap_clear_and_flush(struct vmap_space *space, uint64_t start, unsigned nr_pages)
+{
+	struct vmap_purge purge;
+
+	spin_lock(&purge_lock);
+	purge = purge_begin(space);
+	vmap_purge_clear(&purge, start, start + nr_pages * PAGE_SIZE);
+	purge_flush(&purge);
+	spin_unlock(&purge_lock);
+}
+
+void vmap_purge_wait(void)
+{
+	if (!__atomic_load_n(&purge_lock.locked, __ATOMIC_ACQUIRE))
+		return;
+	spin_lock(&purge_lock);
+	spin_unlock(&purge_lock);
 }
 
 /* Takes the lazy areas, and with `pending` the blocks too, off the space's lists in one go: unmaps
@@ -89,7 +162,7 @@ static void finish(struct vmap_space *space, struct vmap_area_list *areas, struc
 
 	TAILQ_FOREACH (area, areas, lazy)
 		vmap_purge_clear(purge, area->start, area->start + area->nr_pages * PAGE_SIZE);
-	purge_flush(space, purge);
+	purge_flush(purge);
 	while ((area = TAILQ_FIRST(areas))) {
 		TAILQ_REMOVE(areas, area, lazy);
 		vmap_area_release(space, area);
@@ -99,12 +172,13 @@ static void finish(struct vmap_space *space, struct vmap_area_list *areas, struc
 void vmap_purge_lazy(struct vmap_space *space, bool sync)
 {
 	struct vmap_area_list areas = TAILQ_HEAD_INITIALIZER(areas);
-	struct vmap_purge purge = {0};
+	struct vmap_purge purge;
 
 	if (sync)
 		spin_lock(&purge_lock);
 	else if (!spin_trylock(&purge_lock))
 		return;
+	purge = purge_begin(space);
 	claim(space, &areas, NULL);
 	finish(space, &areas, &purge);
 	spin_unlock(&purge_lock);
@@ -114,11 +188,12 @@ uint64_t vm_unmap_aliases_in(struct vmap_space *space)
 {
 	struct vmap_area_list areas = TAILQ_HEAD_INITIALIZER(areas);
 	struct vmap_pending_list blocks = TAILQ_HEAD_INITIALIZER(blocks);
-	struct vmap_purge purge = {0};
+	struct vmap_purge purge;
 
 	count_stat(unmap_aliases, 1);
 	/* Even if nothing is lazy: what a purge in flight has claimed may not be flushed yet. */
 	spin_lock(&purge_lock);
+	purge = purge_begin(space);
 	claim(space, &areas, &blocks);
 	/* The blocks first: those of claimed areas are gone with them. */
 	clear_blocks(space, &blocks, &purge);
@@ -155,10 +230,11 @@ uint64_t vm_purge_ranges_in(struct vmap_space *space, const uint64_t *addrs, uns
 			    enum vmap_purge_result *found)
 {
 	struct vmap_area_list areas = TAILQ_HEAD_INITIALIZER(areas);
-	struct vmap_purge purge = {0};
+	struct vmap_purge purge;
 
 	/* Under it no area and no block is freed, and every lazy area is on the list. */
 	spin_lock(&purge_lock);
+	purge = purge_begin(space);
 	for (unsigned i = 0; i < nr; i++) {
 		enum vmap_purge_result result = purge_at(space, addrs[i], &purge, &areas);
 

@@ -117,7 +117,7 @@ static bool call_host(const struct pin_req *reqs, unsigned n, struct pin_refusal
 	return refused;
 }
 
-int pin_batch_try(const struct pin_req *reqs, unsigned n, struct pin_refusal *why)
+static int submit(const struct pin_req *reqs, unsigned n, struct pin_refusal *why)
 {
 	int result = 0;
 
@@ -128,7 +128,7 @@ int pin_batch_try(const struct pin_req *reqs, unsigned n, struct pin_refusal *wh
 		nr = n < ALIAS_BATCH_MAX ? n : ALIAS_BATCH_MAX;
 		pins = count_pins(reqs, nr);
 		if (pins && flush_strategy()->before_pin)
-			flush_strategy()->before_pin(pins);
+			flush_strategy()->before_pin(reqs, nr);
 		if (!registered)
 			continue;
 		count_stat(pins, pins);
@@ -139,6 +139,17 @@ int pin_batch_try(const struct pin_req *reqs, unsigned n, struct pin_refusal *wh
 			result = -1;
 		}
 	}
+	return result;
+}
+
+int pin_batch_try(const struct pin_req *reqs, unsigned n, struct pin_refusal *why)
+{
+	int result;
+
+	flush_strategy_poll();
+	flush_enter();
+	result = submit(reqs, n, why);
+	flush_leave();
 	return result;
 }
 

@@ -2,6 +2,7 @@
 #include <stddef.h>
 
 #include "aspace.h"
+#include "flush.h"
 #include "frame.h"
 #include "percpu.h"
 #include "pgtable.h"
@@ -46,8 +47,13 @@ static unsigned wrong_pages(const struct aspace *as, uint64_t mark)
 
 static void aspaces_are_apart(struct selftest_result *r)
 {
-	uint64_t free = frames_free_count();
 	struct aspace a, b;
+	uint64_t free;
+
+	/* Tables may be kept for the next address space. */
+	EXPECT(r, !aspace_create(&a, ranges, NR_RANGES) && !aspace_create(&b, ranges, NR_RANGES));
+	EXPECT(r, !aspace_destroy(&a) && !aspace_destroy(&b));
+	free = frames_free_count();
 
 	EXPECT(r, !aspace_create(&a, ranges, NR_RANGES));
 	EXPECT(r, !aspace_create(&b, ranges, NR_RANGES));
@@ -107,9 +113,13 @@ SELFTEST(aspace_shares_the_kernels_half, aspace_shares_the_kernels_half);
 static void recycled_tables_are_counted(struct selftest_result *r)
 {
 	struct alias_guest_stats *stats = this_cpu()->stats;
-	uint64_t before = stats->tables_recycled, pfn = alloc_frame();
-	void *addr = pfn == NO_FRAME ? NULL : vmap(&pfn, 1, PTE_KERNEL);
+	uint64_t before = stats->tables_recycled, pfn;
+	void *addr;
 
+	if (flush_strategy()->take_table)
+		SKIP(r, "the strategy takes tables from elsewhere");
+	pfn = alloc_frame();
+	addr = pfn == NO_FRAME ? NULL : vmap(&pfn, 1, PTE_KERNEL);
 	EXPECT(r, addr);
 	vunmap(addr);
 	vm_unmap_aliases();

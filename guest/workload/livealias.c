@@ -2,7 +2,6 @@
 /* A frame is to be a page table while a buffer is still mapped there: the guest's own bug, which no
  * purge can mend. The host must refuse, and say where. */
 #include <stdbool.h>
-#include <string.h>
 
 #include "console.h"
 #include "flush.h"
@@ -22,7 +21,7 @@ static bool refused_rightly(const struct pin_refusal *why, uint64_t pfn, uint64_
 
 static int run_livealias(void)
 {
-	bool checked = strcmp(flush_strategy()->name, "none");
+	bool checked = flush_strategy()->number != ALIAS_FLUSH_NONE;
 	uint64_t pfn = alloc_table();
 	struct pin_req req = {.pfn = pfn, .level = 1, .op = PIN_OP_PIN};
 	struct pin_refusal why;

@@ -20,6 +20,7 @@ int main(void)
 
 	SRunner *runner = srunner_create(vmap_area_suite());
 	srunner_add_suite(runner, vmap_suite());
+	srunner_add_suite(runner, vmap_ops_suite());
 	srunner_add_suite(runner, frame_suite());
 	srunner_add_suite(runner, crc32_suite());
 	/* The code under test has static state: each test starts from a fresh process. */

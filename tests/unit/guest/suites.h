@@ -8,6 +8,7 @@
 
 Suite *vmap_area_suite(void);
 Suite *vmap_suite(void);
+Suite *vmap_ops_suite(void);
 Suite *frame_suite(void);
 Suite *crc32_suite(void);
 

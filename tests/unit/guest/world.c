@@ -121,6 +121,17 @@ uint64_t arg_u64(const char *key, uint64_t otherwise)
 	return otherwise;
 }
 
+const char *arg_str(const char *key)
+{
+	(void)key;
+	return NULL;
+}
+
+void arg_bad(const char *key, const char *expected)
+{
+	panic("%s: expected %s", key, expected);
+}
+
 void panic(const char *fmt, ...)
 {
 	va_list args;

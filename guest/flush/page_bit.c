@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The vmap layer says of each frame if a PTE of its may map it, live or stale, and the guest looks
+ * there itself before it pins: it purges if one of the frames is concerned. The bit is a count that
+ * isn't 0, as a frame can be mapped several times.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "flush.h"
+#include "frame.h"
+#include "pgtable.h"
+#include "pin.h"
+#include "vmap.h"
+
+/* PTEs that may map each frame, below frames_end(): any CPU, atomically. A purge counts them down
+ * when it has cleared them, and before it has flushed them. NULL at boot, when nothing is mapped.
+ */
+static uint32_t *counts;
+static unsigned counts_order; /* of the block of frames that holds them */
+
+static void page_bit_mapped(uint64_t pfn)
+{
+	__atomic_fetch_add(&counts[pfn], 1, __ATOMIC_RELAXED);
+}
+
+static void page_bit_cleared(uint64_t pfn)
+{
+	__atomic_fetch_sub(&counts[pfn], 1, __ATOMIC_RELEASE);
+}
+
+static bool may_be_mapped(uint64_t pfn)
+{
+	return counts && pfn < frames_end() && __atomic_load_n(&counts[pfn], __ATOMIC_ACQUIRE);
+}
+
+static void page_bit_before_pin(const struct pin_req *reqs, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		if (reqs[i].op == PIN_OP_PIN && may_be_mapped(reqs[i].pfn)) {
+			vm_unmap_aliases();
+			return;
+		}
+	}
+	/* What isn't mapped any more may have been cleared by a purge that has yet to flush. */
+	vmap_purge_wait();
+}
+
+static int page_bit_start(void)
+{
+	uint64_t bytes = frames_end() * sizeof(*counts), pfn;
+
+	counts_order = 0;
+	while (PAGE_SIZE << counts_order < bytes)
+		counts_order++;
+	pfn = counts_order <= FRAME_ORDER_MAX ? alloc_frames(counts_order) : NO_FRAME;
+	if (pfn == NO_FRAME)
+		return -1;
+	counts = pfn_to_virt(pfn);
+	memset(counts, 0, bytes);
+	vmap_for_each_pte(&kernel_vmap, page_bit_mapped);
+	return 0;
+}
+
+static void page_bit_stop(void)
+{
+	free_frames(virt_to_pfn(counts), counts_order);
+}
+
+FLUSH_STRATEGY(page_bit, PAGE_BIT, "page-bit", "the guest knows what is mapped, and purges then",
+	       .before_pin = page_bit_before_pin,
+	       .vmap = {.mapped = page_bit_mapped, .cleared = page_bit_cleared},
+	       .start = page_bit_start, .stop = page_bit_stop);

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Each CPU keeps a list of frames that have no alias, and takes its page tables from there. A frame
+ * that was a page table cannot have been vmapped, so tables that are freed go back to the list as
+ * they are. When it is empty, it is filled with many frames at once, under one purge.
+ */
+#include <stddef.h>
+
+#include "bootargs.h"
+#include "flush.h"
+#include "frame.h"
+#include "percpu.h"
+#include "pgtable.h"
+#include "vmap.h"
+
+BOOTARG(quicklist, "strategy quicklist: frames taken under one purge, 1..1024, default 32");
+
+#define FILL_DEFAULT 32u
+#define FILL_MAX     1024u
+
+/* Each CPU's own; linked through the first word of the frames. */
+static struct {
+	__cacheline uint64_t first; /* pfn, or NO_FRAME */
+} lists[MAX_CPUS];
+
+static void push(uint64_t *first, uint64_t pfn)
+{
+	*(uint64_t *)pfn_to_virt(pfn) = *first;
+	*first = pfn;
+}
+
+static uint64_t pop(uint64_t *first)
+{
+	uint64_t pfn = *first;
+
+	if (pfn != NO_FRAME)
+		*first = *(uint64_t *)pfn_to_virt(pfn);
+	return pfn;
+}
+
+static uint64_t fill_size(void)
+{
+	uint64_t n = arg_u64("quicklist", FILL_DEFAULT);
+
+	if (n < 1 || n > FILL_MAX)
+		arg_bad("quicklist", "a number from 1 to 1024");
+	return n;
+}
+
+/* With fewer frames when memory is short. */
+static void fill(uint64_t *first)
+{
+	uint64_t pfn;
+
+	for (uint64_t n = fill_size(); n > 0 && (pfn = alloc_frame()) != NO_FRAME; n--)
+		push(first, pfn);
+	if (*first != NO_FRAME)
+		vm_unmap_aliases();
+}
+
+static uint64_t quicklist_take(void)
+{
+	uint64_t *first = &lists[this_cpu()->id].first;
+
+	if (*first == NO_FRAME)
+		fill(first);
+	return pop(first);
+}
+
+static void quicklist_give(uint64_t pfn)
+{
+	push(&lists[this_cpu()->id].first, pfn);
+}
+
+static int quicklist_start(void)
+{
+	fill_size(); /* complains in time */
+	return 0;
+}
+
+static void quicklist_stop(void)
+{
+	for (unsigned cpu = 0; cpu < MAX_CPUS; cpu++)
+		for (uint64_t pfn; (pfn = pop(&lists[cpu].first)) != NO_FRAME;)
+			free_frame(pfn);
+}
+
+FLUSH_STRATEGY(quicklist, QUICKLIST, "quicklist", "tables from a cache, filled under one purge",
+	       .take_table = quicklist_take, .give_table = quicklist_give, .start = quicklist_start,
+	       .stop = quicklist_stop);
