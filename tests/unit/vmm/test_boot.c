@@ -2,7 +2,9 @@
 /* What the guest finds in memory: the device tree and the PVH pages. */
 #include <libfdt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "device_tree.h"
 #include "machine.h"
 #include "pvh.h"
@@ -136,6 +138,32 @@ START_TEST(cpus_and_devices)
 }
 END_TEST
 
+/* dtc knows the conventions; it must have nothing to say. */
+START_TEST(the_compiler_is_content)
+{
+	struct memory mem = {.nr = 1, .slot = {{.gpa = 0, .size = 64 << 20}}};
+	char path[] = "/tmp/unit-vmm-XXXXXX", command[128], said[1024] = "";
+	int fd = mkstemp(path);
+	FILE *dtc;
+
+	if (system("command -v dtc >/dev/null 2>&1")) {
+		printf("skip the_compiler_is_content: there is no dtc (device-tree-compiler)\n");
+		unlink(path);
+		return;
+	}
+	write_tree(&mem, 4, 2);
+	ck_assert_int_eq(write(fd, tree, fdt_totalsize(tree)), (ssize_t)fdt_totalsize(tree));
+	close(fd);
+	snprintf(command, sizeof(command), "dtc -I dtb -O dtb -o /dev/null %s 2>&1", path);
+	dtc = popen(command, "r");
+	ck_assert_ptr_nonnull(dtc);
+	said[fread(said, 1, sizeof(said) - 1, dtc)] = '\0';
+	ck_assert_int_eq(pclose(dtc), 0);
+	unlink(path);
+	ck_assert_str_eq(said, "");
+}
+END_TEST
+
 START_TEST(too_small_a_buffer)
 {
 	struct memory mem = {.nr = 1, .slot = {{.gpa = 0, .size = 64 << 20}}};
@@ -220,6 +248,7 @@ TCase *boot_tests(void)
 	tcase_add_test(tc, hypervisor_and_chosen);
 	tcase_add_test(tc, memory_ranges);
 	tcase_add_test(tc, cpus_and_devices);
+	tcase_add_test(tc, the_compiler_is_content);
 	tcase_add_test(tc, too_small_a_buffer);
 	tcase_add_test(tc, start_info);
 	tcase_add_test(tc, memory_map);
