@@ -103,6 +103,8 @@ struct vmap_area *vmap_area_alloc(struct vmap_space *space, unsigned nr_pages, u
 	area->state = VMAP_LIVE;
 	area->nr_pages = nr_pages;
 	area->block = block;
+	if (block)
+		block->area = area;
 	if (take_range(space, area, size, align))
 		return area;
 	vmap_purge_lazy(space, true);

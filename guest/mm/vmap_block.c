@@ -118,14 +118,14 @@ static struct vmap_block *new_block(struct vmap_space *space)
 
 	if (!block)
 		return NULL;
+	block->nr_pages = space->block_pages;
+	block->nr_free = space->block_pages;
+	/* From here on a purge may come by. */
 	area = vmap_area_alloc(space, space->block_pages, space->block_pages * PAGE_SIZE, block);
 	if (!area) {
 		slab_free(&block_slab, block);
 		return NULL;
 	}
-	block->area = area;
-	block->nr_pages = space->block_pages;
-	block->nr_free = space->block_pages;
 	return block;
 }
 
