@@ -172,10 +172,15 @@ struct alias_vcpu_page {
 	uint32_t reserved;
 	uint64_t direct_base; /* guest, ALIAS_CALL_REGISTER: va of gpa 0, multiple of 512 GiB */
 	uint64_t direct_size; /* guest: bytes, multiple of 512 GiB */
+	/* The host sets it to 0 with each upcall. Guest, in its handler: a value s of `flushed` as
+	 * read after the aliases that `fault` named were purged, so that they went under `cleared`
+	 * <= s. Without it the host must take them for as young as `cleared` is at the repeat, when
+	 * another CPU may be in the middle of a purge of something else. */
+	uint64_t gone_by;
 	struct alias_fault fault;
 	struct alias_guest_stats stats;
 	struct alias_entry entries[ALIAS_BATCH_MAX];
-	uint8_t pad[ALIAS_PAGE_SIZE - 32 - sizeof(struct alias_fault) -
+	uint8_t pad[ALIAS_PAGE_SIZE - 40 - sizeof(struct alias_fault) -
 		    sizeof(struct alias_guest_stats) -
 		    ALIAS_BATCH_MAX * sizeof(struct alias_entry)];
 };
@@ -187,9 +192,9 @@ _Static_assert(offsetof(struct alias_common_page, flushed) == 64, "ABI");
 _Static_assert(offsetof(struct alias_common_page, wanted_strategy) == 128, "ABI");
 _Static_assert(offsetof(struct alias_common_page, strategy) == 132, "ABI");
 _Static_assert(sizeof(struct alias_common_page) == ALIAS_PAGE_SIZE, "ABI");
-_Static_assert(offsetof(struct alias_vcpu_page, fault) == 32, "ABI");
-_Static_assert(offsetof(struct alias_vcpu_page, stats) == 184, "ABI");
-_Static_assert(offsetof(struct alias_vcpu_page, entries) == 440, "ABI");
+_Static_assert(offsetof(struct alias_vcpu_page, fault) == 40, "ABI");
+_Static_assert(offsetof(struct alias_vcpu_page, stats) == 192, "ABI");
+_Static_assert(offsetof(struct alias_vcpu_page, entries) == 448, "ABI");
 _Static_assert(sizeof(struct alias_vcpu_page) == ALIAS_PAGE_SIZE, "ABI");
 
 #endif

@@ -142,6 +142,11 @@ enum at_verdict at_pin(struct alias_tracker *at, uint64_t pfn, unsigned level);
  * level. A root's mappings go with it, and the clock is read for them. */
 enum at_verdict at_unpin(struct alias_tracker *at, uint64_t pfn);
 
+/* The guest's word, worth as much as its clock: the last writable 4 KiB leaf of this frame went
+ * when `cleared` was no more than this. Of use where a sync found the frame without alias while
+ * another flush was under way, and had to take the alias for as young as that. */
+void at_gone_by(struct alias_tracker *at, uint64_t pfn, uint64_t cleared);
+
 /* Every TLB was flushed, all of it, after the last at_sync() returned. */
 void at_flushed(struct alias_tracker *at);
 

@@ -77,6 +77,8 @@ void limbo_cancel(struct limbo *limbo);
 void limbo_forget(struct limbo *limbo);
 /* Reads the clock, now that tables have been read, and stamps what is still without leaf. */
 void limbo_settle(struct alias_tracker *at);
+/* The frame's stamp is no higher than this. */
+void limbo_lower(struct limbo *limbo, uint64_t pfn, uint64_t stamp);
 bool limbo_holds(const struct limbo *limbo, uint64_t pfn);
 size_t limbo_bytes(const struct limbo *limbo);
 

@@ -99,6 +99,14 @@ void limbo_settle(struct alias_tracker *at)
 	limbo_cancel(limbo);
 }
 
+void limbo_lower(struct limbo *limbo, uint64_t pfn, uint64_t stamp)
+{
+	uint64_t name = unit_name(pfn, 1);
+
+	if (stamp < map_get(&limbo->stamps, name))
+		map_put(&limbo->stamps, name, stamp); /* replaces: cannot fail */
+}
+
 bool limbo_holds(const struct limbo *limbo, uint64_t pfn)
 {
 	if (limbo->flushed >= limbo->newest)

@@ -106,6 +106,11 @@ bool at_set_direct_map(struct alias_tracker *at, uint64_t base, uint64_t size)
 	return true;
 }
 
+void at_gone_by(struct alias_tracker *at, uint64_t pfn, uint64_t cleared)
+{
+	limbo_lower(&at->limbo, pfn, cleared);
+}
+
 void at_flushed(struct alias_tracker *at)
 {
 	limbo_forget(&at->limbo);

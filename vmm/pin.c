@@ -102,6 +102,7 @@ static void tell_aliases(struct pin *pin, struct alias_vcpu_page *page, uint64_t
 	for (size_t i = 0; i < fault.nr; i++)
 		fault.va[i] = found[i].va;
 	page->fault = fault;
+	WRITE_ONCE(page->gone_by, 0);
 	if (pin->machine->opt->verbose && nr)
 		fprintf(stderr,
 			"vmm: pin of frame 0x%llx as L%u: writable alias at va 0x%llx (L%u entry "
@@ -110,6 +111,17 @@ static void tell_aliases(struct pin *pin, struct alias_vcpu_page *page, uint64_t
 			(unsigned long long)pfn, level, (unsigned long long)found[0].va,
 			found[0].level, (unsigned long long)found[0].pte_gpa,
 			nr > 1 ? " and more" : "", upcall ? "trap back into the guest" : "refused");
+}
+
+/* The alias fault handler may have said under which epoch the alias went (alias_abi.h). */
+static bool heed_handler(struct pin *pin, const struct alias_vcpu_page *page, uint64_t pfn)
+{
+	uint64_t gone_by = READ_ONCE(page->gone_by);
+
+	if (!gone_by || pin->machine->opt->flush_proof != PROOF_GUEST)
+		return false;
+	at_gone_by(pin->at, pfn, gone_by);
+	return true;
 }
 
 enum served { SERVED, TRAP_BACK };
@@ -127,6 +139,8 @@ static enum served serve_pin(struct pin *pin, struct vcpu *vcpu, struct alias_vc
 		return SERVED;
 	}
 	verdict = at_pin(pin->at, pfn, entry->level);
+	if (verdict == AT_STALE_TLB && retried && heed_handler(pin, page, pfn))
+		verdict = at_pin(pin->at, pfn, entry->level);
 	if (verdict == AT_STALE_TLB) {
 		host_flush(pin, vcpu, paused);
 		verdict = at_pin(pin->at, pfn, entry->level);

@@ -11,6 +11,7 @@
 #include "percpu.h"
 #include "pgtable.h"
 #include "platform.h"
+#include "tlb.h"
 #include "trap.h"
 
 /* Written by pin_init(), while the other CPUs are idle; before, there is nobody to ask. */
@@ -50,6 +51,8 @@ static void alias_fault(struct trap_frame *frame)
 	fault = this_cpu()->vcpu_page->fault;
 	count_stat(upcalls, 1);
 	count_stat(upcall_pages, flush_strategy()->on_alias(&fault));
+	/* Each purge moves the clock before the next can begin. */
+	this_cpu()->vcpu_page->gone_by = flushed_epoch();
 }
 
 static void ring(struct alias_vcpu_page *page, enum alias_call call)

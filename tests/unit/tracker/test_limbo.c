@@ -162,6 +162,23 @@ START_TEST(large_leaves)
 }
 END_TEST
 
+/* The guest knows better than the sync could under which epoch the alias went. */
+START_TEST(gone_by_an_earlier_epoch)
+{
+	w.clock = (struct at_clock){.cleared = 7, .flushed = 6};
+	world_set(&w, l1, 0, 0);
+	world_set(&w, l1, 1, 0);
+	world_sync(&w);
+	at_gone_by(w.at, DATA, 8); /* no earlier than known */
+	ck_assert_int_eq(verdict(0), AT_STALE_TLB);
+	at_gone_by(w.at, DATA, 6);
+	ck_assert_int_eq(verdict(0), AT_OK);
+	ck_assert_int_eq(verdict(1), AT_STALE_TLB);
+	at_gone_by(w.at, DATA + 5, 1); /* was never in limbo: nothing to say */
+	ck_assert_int_eq(verdict(5), AT_ALIAS);
+}
+END_TEST
+
 START_TEST(no_clock)
 {
 	teardown();
@@ -278,6 +295,7 @@ Suite *limbo_suite(void)
 	tcase_add_test(tcase, moved_in_one_sync);
 	tcase_add_test(tcase, weakened_rights);
 	tcase_add_test(tcase, large_leaves);
+	tcase_add_test(tcase, gone_by_an_earlier_epoch);
 	tcase_add_test(tcase, no_clock);
 	tcase_add_test(tcase, host_flush);
 	tcase_add_test(tcase, unpinned_root);
