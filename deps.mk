@@ -2,9 +2,9 @@
 # What the build and the tests need of the system, by the names of Debian 12 and Ubuntu 24.04.
 # DEPS=skip leaves the system alone.
 
-BUILD_PACKAGES := gcc libc6-dev make pkg-config libelf-dev zlib1g-dev libfdt-dev liburing-dev \
+BUILD_PACKAGES := gcc libc6-dev make pkg-config libelf-dev zlib1g-dev libzstd-dev libfdt-dev liburing-dev \
                   libjansson-dev libbsd-dev
-TEST_PACKAGES  := check libsubunit-dev python3 device-tree-compiler
+TEST_PACKAGES  := procps check libsubunit-dev python3 device-tree-compiler
 LINT_PACKAGES  := clang-format-14 cppcheck
 # For a machine without a usable /dev/kvm, and for the tests that boot the guest under QEMU.
 QEMU_PACKAGES  := qemu-system-x86 seabios busybox-static cpio xz-utils zstd
