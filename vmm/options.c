@@ -33,7 +33,8 @@ static const char *const flush_names[] = {
 	[ALIAS_FLUSH_TRAP_RANGE] = "trap-range",
 	NULL,
 };
-static const char *const track_names[] = {[TRACK_DIRTY] = "dirty", [TRACK_SCAN] = "scan", NULL};
+static const char *const track_names[] = {
+	[TRACK_DIRTY] = "dirty", [TRACK_SCAN] = "scan", [TRACK_OFF] = "off", NULL};
 static const char *const violation_names[] = {
 	[VIOLATION_REPORT] = "report", [VIOLATION_STOP] = "stop", NULL};
 static const char *const proof_names[] = {[PROOF_GUEST] = "guest", [PROOF_HOST] = "host", NULL};
@@ -63,7 +64,8 @@ static const struct argp_option argp_options[] = {
 	 "eager-pte, quicklist, page-bit, trap (default), trap-range",
 	 0},
 	{"track", 't', "SOURCE", 0,
-	 "Whence the host learns of changed page tables: dirty (default), scan", 0},
+	 "Whence the host learns of changed page tables: dirty (default), scan; with off it does not look and grants every pin unseen",
+	 0},
 	{"stats", 's', "FILE", 0, "Write statistics as JSON to FILE at exit; - is standard output",
 	 0},
 	{"on-violation", KEY_ON_VIOLATION, "ACTION", 0,
@@ -240,6 +242,11 @@ static void check_end(const struct input *input, struct argp_state *state)
 		argp_error(state, "--json goes with --probe");
 	if (opt->probe && opt->guest)
 		argp_error(state, "--probe takes no GUEST");
+	if (opt->track == TRACK_OFF &&
+	    (opt->flush == ALIAS_FLUSH_EAGER_PTE || opt->flush == ALIAS_FLUSH_TRAP ||
+	     opt->flush == ALIAS_FLUSH_TRAP_RANGE))
+		argp_error(state, "--flush %s needs a host that looks, so not --track off",
+			   flush_names[opt->flush]);
 	if (!opt->probe && !opt->guest)
 		argp_error(state, "no GUEST given");
 	join_bootargs(input, state);

@@ -16,7 +16,7 @@
 #define OPTIONS_MAX_MEM      (512ull << 30)
 #define OPTIONS_MAX_MEM_NAME "512G"
 
-enum track_source { TRACK_DIRTY, TRACK_SCAN };
+enum track_source { TRACK_DIRTY, TRACK_SCAN, TRACK_OFF };
 enum on_violation { VIOLATION_REPORT, VIOLATION_STOP };
 enum flush_proof { PROOF_GUEST, PROOF_HOST };
 

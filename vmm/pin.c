@@ -67,7 +67,11 @@ static void report_violations(struct pin *pin)
 
 static void sync_tables(struct pin *pin)
 {
-	if (!at_sync(pin->at))
+	uint64_t start = __rdtsc();
+	bool ok = at_sync(pin->at);
+
+	pin->count.sync_ticks += __rdtsc() - start;
+	if (!ok)
 		fprintf(stderr,
 			"vmm: out of memory while following page tables; pins are refused\n");
 	report_violations(pin);
@@ -78,6 +82,7 @@ static void sync_tables(struct pin *pin)
 static void host_flush(struct pin *pin, struct vcpu *vcpu, bool paused)
 {
 	struct machine *machine = pin->machine;
+	uint64_t start = __rdtsc();
 
 	if (!paused)
 		world_pause(machine, vcpu);
@@ -88,6 +93,7 @@ static void host_flush(struct pin *pin, struct vcpu *vcpu, bool paused)
 	pin->count.host_flushes++;
 	if (!paused)
 		world_resume(machine);
+	pin->count.flush_ticks += __rdtsc() - start;
 }
 
 static void tell_aliases(struct pin *pin, struct alias_vcpu_page *page, uint64_t pfn,
@@ -206,7 +212,7 @@ static enum alias_status serve_batch(struct pin *pin, struct vcpu *vcpu,
 		return ALIAS_BAD_CALL;
 	if (paused)
 		world_pause(pin->machine, vcpu);
-	if (pin->machine->opt->flush != ALIAS_FLUSH_NONE)
+	if (pin->looks)
 		sync_tables(pin);
 	for (uint32_t i = 0; i < count && served == SERVED; i++)
 		if (READ_ONCE(page->entries[i].status) == ALIAS_PENDING)
@@ -243,6 +249,7 @@ static void doorbell_write(void *dev, struct vcpu *vcpu, uint64_t off, unsigned 
 
 	vcpu->stats.doorbells++;
 	pthread_mutex_lock(&pin->lock);
+	pin->count.lock_ticks += __rdtsc() - start;
 	pin->count.calls++;
 	if (off == 0 && len == 4 && value == ALIAS_CALL_PIN)
 		status = serve_batch(pin, vcpu, page);
@@ -283,17 +290,31 @@ static struct at_clock guest_clock(void *ctx)
 
 static bool arm(void *ctx, uint64_t pfn)
 {
-	return watch_arm(((struct pin *)ctx)->watch, pfn);
+	struct pin *pin = ctx;
+	uint64_t start = __rdtsc();
+	bool ok = watch_arm(pin->watch, pfn);
+
+	pin->count.track_ticks += __rdtsc() - start;
+	return ok;
 }
 
 static void disarm(void *ctx, uint64_t pfn)
 {
-	watch_disarm(((struct pin *)ctx)->watch, pfn);
+	struct pin *pin = ctx;
+	uint64_t start = __rdtsc();
+
+	watch_disarm(pin->watch, pfn);
+	pin->count.track_ticks += __rdtsc() - start;
 }
 
 static size_t woken(void *ctx, uint64_t *pfns, size_t max)
 {
-	return watch_woken(((struct pin *)ctx)->watch, pfns, max);
+	struct pin *pin = ctx;
+	uint64_t start = __rdtsc();
+	size_t n = watch_woken(pin->watch, pfns, max);
+
+	pin->count.track_ticks += __rdtsc() - start;
+	return n;
 }
 
 /* Without userfaultfd every table is compared at every sync: right, and slower with many tables. */
@@ -305,7 +326,7 @@ static void open_source(struct pin *pin)
 	if (opt->flush_proof == PROOF_GUEST)
 		pin->ops.clock = guest_clock;
 	pin->why_no_watch = "not asked for by these options";
-	if (opt->track != TRACK_DIRTY || opt->flush == ALIAS_FLUSH_NONE)
+	if (opt->track != TRACK_DIRTY || !pin->looks)
 		return;
 	pin->watch = watch_start(&pin->machine->mem, &pin->why_no_watch);
 	if (pin->watch) {
@@ -322,13 +343,14 @@ int pin_init(struct machine *machine)
 {
 	struct pin *pin = calloc(1, sizeof(*pin));
 	const struct options *opt = machine->opt;
+	bool looks = opt->flush != ALIAS_FLUSH_NONE && opt->track != TRACK_OFF;
 	struct bus_region doorbell = {
 		.base = DOORBELL_PORT, .size = 4, .ops = &doorbell_ops, .dev = pin};
 	struct at_config config = {
 		.frames = memory_end_pfn(&machine->mem),
-		.mode = opt->flush == ALIAS_FLUSH_NONE ? AT_BLIND
-			: opt->track == TRACK_SCAN     ? AT_SCAN
-						       : AT_CHANGES,
+		.mode = !looks                     ? AT_BLIND
+			: opt->track == TRACK_SCAN ? AT_SCAN
+						   : AT_CHANGES,
 	};
 	const void *random = (const void *)getauxval(AT_RANDOM);
 
@@ -338,6 +360,7 @@ int pin_init(struct machine *machine)
 	}
 	machine->pin = pin;
 	pin->machine = machine;
+	pin->looks = looks;
 	pin->shared_pfn = SHARED_GPA / ALIAS_PAGE_SIZE;
 	pin->shared_frames = machine->nr_vcpus + 1;
 	pthread_mutex_init(&pin->lock, NULL);
@@ -372,7 +395,7 @@ bool pin_final_audit(struct machine *machine)
 {
 	struct pin *pin = machine->pin;
 
-	if (pin->registered && machine->opt->flush != ALIAS_FLUSH_NONE)
+	if (pin->registered && pin->looks)
 		sync_tables(pin);
 	return pin->count.violations == 0 || machine->opt->on_violation != VIOLATION_STOP;
 }

@@ -18,6 +18,10 @@ struct machine;
 struct pin_count {
 	uint64_t calls;                 /* of the doorbell, repeats after an upcall included */
 	uint64_t ticks;                 /* TSC ticks spent in them, waiting for the lock included */
+	uint64_t lock_ticks;            /* of them waiting for the lock */
+	uint64_t sync_ticks;            /* of them bringing the tracker up to date */
+	uint64_t track_ticks;           /* of these arming, disarming and asking what was woken */
+	uint64_t flush_ticks;           /* of them in host_flushes, their syncs included */
 	uint64_t pins, unpins;          /* entries answered */
 	uint64_t status[PIN_NR_STATUS]; /* of them with this status */
 	uint64_t aliases_met;           /* pins that met a writable alias at first sight */
@@ -35,6 +39,7 @@ struct pin {
 	struct at_ops ops;
 	struct watch *watch;      /* NULL: every table is compared */
 	const char *why_no_watch; /* then */
+	bool looks;               /* false: every pin is granted unseen */
 	uint64_t shared_pfn, shared_frames;
 
 	pthread_mutex_t lock; /* guards all below; taken before the world is paused */

@@ -20,6 +20,10 @@ struct field {
 static const struct field count_fields[] = {
 	FIELD(pin_count, calls),
 	FIELD(pin_count, ticks),
+	FIELD(pin_count, lock_ticks),
+	FIELD(pin_count, sync_ticks),
+	FIELD(pin_count, track_ticks),
+	FIELD(pin_count, flush_ticks),
 	FIELD(pin_count, pins),
 	FIELD(pin_count, unpins),
 	FIELD(pin_count, aliases_met),
@@ -57,6 +61,10 @@ static const struct field guest_fields[] = {
 	FIELD(alias_guest_stats, upcalls),         FIELD(alias_guest_stats, upcall_pages),
 	FIELD(alias_guest_stats, tables_recycled), FIELD(alias_guest_stats, address_spaces),
 	FIELD(alias_guest_stats, tables),          FIELD(alias_guest_stats, tables_aliased),
+	FIELD(alias_guest_stats, workload_ticks),  FIELD(alias_guest_stats, shootdown_spin),
+	FIELD(alias_guest_stats, lock_spin),       FIELD(alias_guest_stats, pin_ticks),
+	FIELD(alias_guest_stats, upcall_ticks),    FIELD(alias_guest_stats, purge_ticks),
+	FIELD(alias_guest_stats, flush_ticks),
 };
 
 static const char *const status_names[PIN_NR_STATUS] = {
