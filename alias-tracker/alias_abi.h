@@ -131,7 +131,14 @@ struct alias_guest_stats {
 	uint64_t lazy_pages_max;  /* most pages ever held lazily, as seen here */
 	uint64_t tables;          /* frames taken as page table */
 	uint64_t tables_aliased;  /* of them still mapped where they had been vmapped last */
-	uint64_t reserved[13];
+	uint64_t workload_ticks;  /* TSC ticks from the start of what all CPUs do to its end */
+	uint64_t shootdown_spin;  /* of shootdown_wait, those in which this CPU really ran */
+	uint64_t lock_spin;       /* TSC ticks this CPU ran while it waited for spinlocks */
+	uint64_t pin_ticks;       /* TSC ticks in ALIAS_CALL_PIN, upcalls and the host included */
+	uint64_t upcall_ticks;    /* of them in the handler of upcalls */
+	uint64_t purge_ticks;     /* TSC ticks in purges, flushes included */
+	uint64_t flush_ticks;     /* TSC ticks in flushes of kernel ranges, waits included */
+	uint64_t reserved[6];
 };
 
 /*

@@ -14,6 +14,7 @@
 #include "platform.h"
 #include "smp.h"
 #include "tlb.h"
+#include "vmap.h"
 #include "workload.h"
 
 BOOTARG(workload, "what to do: demo (default), process, nfs, selftest, ...");
@@ -50,9 +51,19 @@ static void print_banner(const struct workload *workload)
 		(bytes + (1ul << 20) - 1) >> 20, flush_strategy_name(), workload->name);
 }
 
+static void print_history(void)
+{
+	const struct vmap_history *history = kernel_vmap.history;
+
+	for (unsigned i = 0; history && i < history->nr; i++)
+		kprintf("history: %lu %lu\n", history->samples[i].tsc - history->samples[0].tsc,
+			history->samples[i].pages);
+}
+
 _Noreturn void guest_main(uint64_t start_info_gpa)
 {
 	const struct workload *workload;
+	int status;
 
 	boot_cpu_init();
 	platform_init(start_info_gpa);
@@ -72,5 +83,8 @@ _Noreturn void guest_main(uint64_t start_info_gpa)
 	flush_strategy_start();
 	if (pin_init())
 		panic("the host refuses the kernel's page tables");
-	machine_exit(workload->run());
+	memory_touch();
+	status = workload->run();
+	print_history();
+	machine_exit(status);
 }

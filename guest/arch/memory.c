@@ -3,10 +3,14 @@
 
 #include <string.h>
 
+#include "bootargs.h"
 #include "frame.h"
 #include "panic.h"
 #include "pgtable.h"
 #include "platform.h"
+
+BOOTARG(touch,
+	"1: touch all memory first, so that the work meets none that the host has not given");
 
 extern const char image_start[], image_end[]; /* guest.ld */
 
@@ -71,4 +75,14 @@ void memory_init(void)
 	for_each_free(0, BOOT_MAPPED, add_free, NULL);
 	pgtable_init();
 	for_each_free(BOOT_MAPPED, UINT64_MAX, add_free, NULL);
+}
+
+void memory_touch(void)
+{
+	if (!arg_u64("touch", 0))
+		return;
+	for (unsigned m = 0; m < platform.nr_memory; m++)
+		for (uint64_t at = platform.memory[m].start; at < platform.memory[m].end;
+		     at += PAGE_SIZE)
+			__atomic_fetch_or((uint8_t *)phys_to_virt(at), 0, __ATOMIC_RELAXED);
 }

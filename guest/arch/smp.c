@@ -14,6 +14,7 @@
 #include "platform.h"
 #include "trap.h"
 
+BOOTARG(busy, "how many CPUs do what all CPUs are to do, the others being halted; default all");
 BOOTARG(cpus, "use this many CPUs; without a device tree: there are so many, APIC ids from 0");
 
 #define CANARY         0xa11a5c0ffee4b100ul /* a zero byte stops strings */
@@ -214,10 +215,15 @@ void smp_wait(unsigned cpu)
 
 void smp_run_on_all(void (*fn)(void *arg), void *arg)
 {
+	uint64_t busy = arg_u64("busy", nr_cpus_online()), since = rdtsc();
+
 	BUG_ON(this_cpu()->id != 0);
-	for (unsigned cpu = 1; cpu < nr_cpus_online(); cpu++)
+	if (busy < 1 || busy > nr_cpus_online())
+		arg_bad("busy", "a number of CPUs that are in use");
+	for (unsigned cpu = 1; cpu < busy; cpu++)
 		smp_call(cpu, fn, arg);
 	fn(arg);
-	for (unsigned cpu = 1; cpu < nr_cpus_online(); cpu++)
+	for (unsigned cpu = 1; cpu < busy; cpu++)
 		smp_wait(cpu);
+	count_stat(workload_ticks, rdtsc() - since);
 }

@@ -7,6 +7,7 @@
 #include "percpu.h"
 #include "platform.h"
 #include "smp.h"
+#include "spin_wait.h"
 #include "trap.h"
 
 #define CPUID_7_EBX_INVPCID (1u << 10)
@@ -93,26 +94,30 @@ static void ask_others(uint64_t start, uint64_t end)
 
 static void wait_for_others(void)
 {
-	uint64_t since = rdtsc();
+	struct spin_wait wait = spin_wait_begin();
+	uint64_t since = wait.last;
 
 	while (__atomic_load_n(&requests[this_cpu()->id].waiting, __ATOMIC_ACQUIRE)) {
 		serve(NULL);
-		cpu_relax();
+		spin_wait_round(&wait);
 	}
-	count_stat(shootdown_wait, rdtsc() - since);
+	count_stat(shootdown_wait, wait.last - since);
+	count_stat(shootdown_spin, wait.ticks);
 }
 
 void flush_tlb_kernel_range(uint64_t start, uint64_t end)
 {
+	bool others = nr_cpus_online() > 1;
+	uint64_t since = rdtsc();
+
 	if (start >= end)
 		return;
-	if (nr_cpus_online() == 1) {
-		flush_local(start, end);
-		return;
-	}
-	ask_others(start, end);
+	if (others)
+		ask_others(start, end);
 	flush_local(start, end);
-	wait_for_others();
+	if (others)
+		wait_for_others();
+	count_stat(flush_ticks, rdtsc() - since);
 }
 
 uint64_t clear_epoch_begin(void)

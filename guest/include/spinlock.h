@@ -25,11 +25,13 @@ static inline bool spin_trylock(struct spinlock *lock)
 	return !__atomic_exchange_n(&lock->locked, 1, __ATOMIC_ACQUIRE);
 }
 
+/* Takes a lock that somebody holds; what the wait costs goes to lock_spin of the statistics. */
+void spin_lock_slow(struct spinlock *lock);
+
 static inline void spin_lock(struct spinlock *lock)
 {
-	while (!spin_trylock(lock))
-		while (__atomic_load_n(&lock->locked, __ATOMIC_RELAXED))
-			cpu_relax();
+	if (!spin_trylock(lock))
+		spin_lock_slow(lock);
 }
 
 static inline void spin_unlock(struct spinlock *lock)

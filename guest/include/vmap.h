@@ -23,6 +23,7 @@
 #include <spinlock.h>
 #include <vmap_area.h>
 #include <vmap_block.h>
+#include <vmap_history.h>
 #include <vmap_ops.h>
 
 /* Mistakes of Linux's, to be made again where somebody wants to see them caught. */
@@ -48,8 +49,9 @@ struct vmap_space {
 
 	/* Set once. */
 	enum vmap_bug bug;
-	uint64_t lazy_max;    /* pages held lazily before an unmap purges */
-	unsigned block_pages; /* of a vmap block */
+	uint64_t lazy_max;            /* pages held lazily before an unmap purges */
+	unsigned block_pages;         /* of a vmap block */
+	struct vmap_history *history; /* NULL: nobody asked for it */
 
 	struct vmap_block_queue queues[MAX_CPUS];
 };

@@ -16,6 +16,7 @@
 
 BOOTARG(lazy, "pages that vunmap holds lazily before it purges, default fls(CPUs) x 32 MiB");
 BOOTARG(bug, "an old mistake to be made again: full-blocks, reflush");
+BOOTARG(history, "1: print at the end how many pages were held lazily when");
 
 #define LAZY_PAGES_PER_FLS (32ul << 20 >> PAGE_SHIFT)
 
@@ -52,6 +53,7 @@ void vmap_space_init(struct vmap_space *space, uint64_t lo, uint64_t hi, unsigne
 	space->stale_pages = 0;
 	TAILQ_INIT(&space->pending);
 	space->lazy_max = lazy_max;
+	space->history = NULL;
 	space->block_pages = block_pages((hi - lo) / PAGE_SIZE, cpus);
 	space->bug = VMAP_BUG_NONE;
 	space->ops = &plain;
@@ -74,11 +76,14 @@ static enum vmap_bug chosen_bug(void)
 
 void vmap_init(void)
 {
+	static struct vmap_history history = {.every = 1};
 	unsigned cpus = nr_cpus_online();
 
 	vmap_space_init(&kernel_vmap, VMALLOC_START, VMALLOC_END, cpus,
 			arg_u64("lazy", fls(cpus) * LAZY_PAGES_PER_FLS));
 	kernel_vmap.bug = chosen_bug();
+	if (arg_u64("history", 0))
+		kernel_vmap.history = &history;
 }
 
 static bool take_range(struct vmap_space *space, struct vmap_area *area, uint64_t size,
@@ -122,6 +127,8 @@ static void before_lazy(struct vmap_space *space, uint64_t start, unsigned nr)
 
 	spin_lock(&space->lock);
 	stale = space->stale_pages += nr;
+	if (space->history)
+		vmap_history_note(space->history, stale);
 	spin_unlock(&space->lock);
 	if (space->ops->unmap) {
 		space->ops->unmap(space, start, nr);

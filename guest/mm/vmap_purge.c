@@ -83,6 +83,8 @@ static void purge_flush(const struct vmap_purge *purge)
 	count_stat(purged_pages, purge->cleared);
 	spin_lock(&space->lock);
 	space->stale_pages -= purge->cleared;
+	if (space->history)
+		vmap_history_note(space->history, space->stale_pages);
 	spin_unlock(&space->lock);
 }
 
@@ -173,6 +175,7 @@ void vmap_purge_lazy(struct vmap_space *space, bool sync)
 {
 	struct vmap_area_list areas = TAILQ_HEAD_INITIALIZER(areas);
 	struct vmap_purge purge;
+	uint64_t since = rdtsc();
 
 	if (sync)
 		spin_lock(&purge_lock);
@@ -182,6 +185,7 @@ void vmap_purge_lazy(struct vmap_space *space, bool sync)
 	claim(space, &areas, NULL);
 	finish(space, &areas, &purge);
 	spin_unlock(&purge_lock);
+	count_stat(purge_ticks, rdtsc() - since);
 }
 
 uint64_t vm_unmap_aliases_in(struct vmap_space *space)
@@ -189,6 +193,7 @@ uint64_t vm_unmap_aliases_in(struct vmap_space *space)
 	struct vmap_area_list areas = TAILQ_HEAD_INITIALIZER(areas);
 	struct vmap_pending_list blocks = TAILQ_HEAD_INITIALIZER(blocks);
 	struct vmap_purge purge;
+	uint64_t since = rdtsc();
 
 	count_stat(unmap_aliases, 1);
 	/* Even if nothing is lazy: what a purge in flight has claimed may not be flushed yet. */
@@ -199,6 +204,7 @@ uint64_t vm_unmap_aliases_in(struct vmap_space *space)
 	clear_blocks(space, &blocks, &purge);
 	finish(space, &areas, &purge);
 	spin_unlock(&purge_lock);
+	count_stat(purge_ticks, rdtsc() - since);
 	return purge.cleared;
 }
 
@@ -231,6 +237,7 @@ uint64_t vm_purge_ranges_in(struct vmap_space *space, const uint64_t *addrs, uns
 {
 	struct vmap_area_list areas = TAILQ_HEAD_INITIALIZER(areas);
 	struct vmap_purge purge;
+	uint64_t since = rdtsc();
 
 	/* Under it no area and no block is freed, and every lazy area is on the list. */
 	spin_lock(&purge_lock);
@@ -243,5 +250,6 @@ uint64_t vm_purge_ranges_in(struct vmap_space *space, const uint64_t *addrs, uns
 	}
 	finish(space, &areas, &purge);
 	spin_unlock(&purge_lock);
+	count_stat(purge_ticks, rdtsc() - since);
 	return purge.cleared;
 }

@@ -44,6 +44,7 @@ const char *pin_status_name(enum alias_status status)
 /* The alias fault: the host met an alias in the batch that this CPU has handed over. */
 static void alias_fault(struct trap_frame *frame)
 {
+	uint64_t since = rdtsc();
 	struct alias_fault fault;
 
 	if (!calls[this_cpu()->id].busy)
@@ -53,6 +54,7 @@ static void alias_fault(struct trap_frame *frame)
 	count_stat(upcall_pages, flush_strategy()->on_alias(&fault));
 	/* Each purge moves the clock before the next can begin. */
 	this_cpu()->vcpu_page->gone_by = flushed_epoch();
+	count_stat(upcall_ticks, rdtsc() - since);
 }
 
 static void ring(struct alias_vcpu_page *page, enum alias_call call)
@@ -108,13 +110,16 @@ static bool call_host(const struct pin_req *reqs, unsigned n, struct pin_refusal
 {
 	struct alias_vcpu_page *page = this_cpu()->vcpu_page;
 	bool *busy = &calls[this_cpu()->id].busy;
+	uint64_t since;
 	bool refused;
 
 	if (*busy || !irqs_enabled())
 		panic("a pin %s", *busy ? "within a pin" : "with interrupts off");
 	*busy = true;
 	fill(page, reqs, n);
+	since = rdtsc();
 	ring(page, ALIAS_CALL_PIN);
+	count_stat(pin_ticks, rdtsc() - since);
 	refused = find_refusal(page, reqs, n, why);
 	*busy = false;
 	return refused;

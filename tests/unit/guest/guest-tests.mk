@@ -3,14 +3,15 @@
 # what the processor and the boot code provide in the guest.
 
 GUEST_TEST_SRC := $(wildcard tests/unit/guest/*.c) $(wildcard guest/mm/vmap*.c) guest/mm/frame.c \
-		guest/workload/crc32.c
+		guest/lib/spinlock.c guest/workload/crc32.c
 GUEST_TEST_OBJ     := $(GUEST_TEST_SRC:%.c=$(B)/unit-guest/%.o)
 GUEST_TEST_SAN_OBJ := $(GUEST_TEST_SRC:%.c=$(B)/unit-guest-san/%.o)
 GUEST_TEST_CPP     := -D_GNU_SOURCE -Itests/unit/guest/shim -Iguest/include -Iguest/workload -Ialias-tracker
 GUEST_TEST_SAN     := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
 
 # The same allocator with threads as CPUs.
-GUEST_THREADS_SRC := tests/unit/guest/threads/main.c $(wildcard guest/mm/vmap*.c) guest/mm/frame.c
+GUEST_THREADS_SRC := tests/unit/guest/threads/main.c $(wildcard guest/mm/vmap*.c) guest/mm/frame.c \
+		guest/lib/spinlock.c
 GUEST_THREADS_OBJ := $(GUEST_THREADS_SRC:%.c=$(B)/unit-guest-threads/%.o)
 GUEST_TEST_TSAN   := -O1 -g -fsanitize=thread
 
