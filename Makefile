@@ -33,7 +33,7 @@ run: deps ## Install what is missing, build, and watch a stale alias being found
 
 check: deps ## Install what is missing, build, and run every test
 	@$(MAKE) -s --no-print-directory all kvm-machine
-	@$(MAKE) --no-print-directory tests
+	@$(MAKE) -s --no-print-directory tests
 
 lint: lint-deps ## Style and static analysis
 	@tests/lint
