@@ -238,7 +238,7 @@ int main(void)
 			panic("page %u is mapped in the end", i);
 	if (vmap_tree_check(&space.tree) || space.lazy_pages || space.stale_pages)
 		panic("the space is not as it should be in the end");
-	printf("unit-guest-threads: %u CPUs, %u steps each, %lu purges: all as promised\n", NR_CPUS,
+	printf("ok vmap_with_threads_as_cpus: %u CPUs, %u steps each, %lu purges\n", NR_CPUS,
 	       NR_STEPS, __atomic_load_n(&flushed, __ATOMIC_SEQ_CST));
 	free(world_memory);
 	return 0;
