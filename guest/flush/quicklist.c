@@ -52,7 +52,7 @@ static void fill(uint64_t *first)
 {
 	uint64_t pfn;
 
-	for (uint64_t n = fill_size(); n > 0 && (pfn = alloc_frame()) != NO_FRAME; n--)
+	for (uint64_t n = fill_size(); n > 0 && (pfn = take_table_frame()) != NO_FRAME; n--)
 		push(first, pfn);
 	if (*first != NO_FRAME)
 		vm_unmap_aliases();
@@ -82,7 +82,7 @@ static void quicklist_stop(void)
 {
 	for (unsigned cpu = 0; cpu < MAX_CPUS; cpu++)
 		for (uint64_t pfn; (pfn = pop(&lists[cpu].first)) != NO_FRAME;)
-			free_frame(pfn);
+			give_table_frame(pfn);
 }
 
 FLUSH_STRATEGY(quicklist, QUICKLIST, "quicklist", "tables from a cache, filled under one purge",

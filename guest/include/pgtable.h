@@ -106,6 +106,22 @@ uint64_t alloc_table(void);
 /* The caller has unpinned it, and no entry points to it any more. */
 void free_table(uint64_t pfn);
 
+/* Where the frames of tables come from, for those who want to say which frame is the next; given
+ * back is what has PAGE_FOR_TABLES. prepare() is called before each alloc_table(), whatever the
+ * strategy then takes. On this CPU; may map and purge. */
+struct table_source {
+	void (*prepare)(void);
+	uint64_t (*take)(void); /* NO_FRAME when memory is short */
+	void (*give)(uint64_t pfn);
+};
+
+/* While the other CPUs are idle. */
+void set_table_source(const struct table_source *source);
+
+/* For strategies: a frame from there, or as alloc_frame() and free_frame(). */
+uint64_t take_table_frame(void);
+void give_table_frame(uint64_t pfn);
+
 /*
  * The L1 entry for va in the tree of this root; NULL if there is no L1 table. With `alloc` missing
  * tables are taken, pinned by pin_table(), and only then linked, one by one from the top: the tree

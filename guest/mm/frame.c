@@ -8,8 +8,8 @@
 #include "percpu.h"
 #include "spinlock.h"
 
-#define STACK_FRAMES 64u /* most on a CPU's stack */
-#define STACK_BATCH  16u /* moved at once between a stack and the zone */
+#define LIST_FRAMES 64u /* most on a CPU's list */
+#define LIST_BATCH  16u /* moved at once between a list and the zone */
 
 /* Set by frame_init(), constant afterwards. */
 static struct page *pages;
@@ -23,11 +23,16 @@ static struct {
 	uint64_t total;                      /* written at boot */
 } zone;
 
-/* Each CPU's own; its count is read by others for frames_free_count() only. */
-static struct {
+/* Each CPU's own; its count is read by others for frames_free_count() only. A ring: the frame freed
+ * longest ago is at `first`. */
+static struct free_list {
 	__cacheline uint32_t count;
-	uint32_t pfns[STACK_FRAMES];
-} stacks[MAX_CPUS];
+	uint32_t first;
+	uint32_t pfns[LIST_FRAMES];
+} lists[MAX_CPUS];
+
+/* Which end of the lists is taken from; written while the other CPUs are idle. */
+static enum frame_order list_order;
 
 struct page *pfn_to_page(uint64_t pfn)
 {
@@ -117,50 +122,70 @@ static struct page *check_owned(uint64_t pfn, unsigned order)
 	return page;
 }
 
-static uint64_t refill_and_take(uint32_t *count, uint32_t *pfns)
+static void put_newest(struct free_list *list, uint64_t pfn)
+{
+	list->pfns[(list->first + list->count++) % LIST_FRAMES] = pfn;
+}
+
+static uint64_t take_newest(struct free_list *list)
+{
+	return list->pfns[(list->first + --list->count) % LIST_FRAMES];
+}
+
+static uint64_t take_oldest(struct free_list *list)
+{
+	uint64_t pfn = list->pfns[list->first];
+
+	list->first = (list->first + 1) % LIST_FRAMES;
+	list->count--;
+	return pfn;
+}
+
+static void refill(struct free_list *list)
 {
 	spin_lock(&zone.lock);
-	while (*count < STACK_BATCH) {
+	while (list->count < LIST_BATCH) {
 		uint64_t pfn = take_block(0);
 
 		if (pfn == NO_FRAME)
 			break;
 		pages[pfn].state = PAGE_CACHED;
-		pfns[(*count)++] = pfn;
+		put_newest(list, pfn);
 	}
 	spin_unlock(&zone.lock);
-	return *count ? pfns[--*count] : NO_FRAME;
 }
 
 uint64_t alloc_frame(void)
 {
-	typeof(stacks[0]) *stack = &stacks[this_cpu()->id];
+	struct free_list *list = &lists[this_cpu()->id];
 	uint64_t pfn;
 
-	if (stack->count)
-		pfn = stack->pfns[--stack->count];
-	else
-		pfn = refill_and_take(&stack->count, stack->pfns);
-	if (pfn != NO_FRAME)
-		mark_allocated(pfn, 0);
+	if (!list->count)
+		refill(list);
+	if (!list->count)
+		return NO_FRAME;
+	pfn = list_order == FRAME_FIFO ? take_oldest(list) : take_newest(list);
+	mark_allocated(pfn, 0);
 	return pfn;
 }
 
 void free_frame(uint64_t pfn)
 {
-	typeof(stacks[0]) *stack = &stacks[this_cpu()->id];
+	struct free_list *list = &lists[this_cpu()->id];
 
 	check_owned(pfn, 0)->state = PAGE_CACHED;
-	if (stack->count == STACK_FRAMES) { /* the longest unused go back to the zone */
+	if (list->count == LIST_FRAMES) { /* the longest unused go back to the zone */
 		spin_lock(&zone.lock);
-		for (unsigned i = 0; i < STACK_BATCH; i++)
-			give_block(stack->pfns[i], 0);
+		for (unsigned i = 0; i < LIST_BATCH; i++)
+			give_block(take_oldest(list), 0);
 		spin_unlock(&zone.lock);
-		stack->count -= STACK_BATCH;
-		for (unsigned i = 0; i < stack->count; i++)
-			stack->pfns[i] = stack->pfns[i + STACK_BATCH];
 	}
-	stack->pfns[stack->count++] = pfn;
+	put_newest(list, pfn);
+}
+
+void frame_set_order(enum frame_order order)
+{
+	list_order = order;
 }
 
 uint64_t alloc_frames(unsigned order)
@@ -195,7 +220,7 @@ uint64_t frames_free_count(void)
 	uint64_t n = __atomic_load_n(&zone.free, __ATOMIC_RELAXED);
 
 	for (unsigned cpu = 0; cpu < MAX_CPUS; cpu++)
-		n += __atomic_load_n(&stacks[cpu].count, __ATOMIC_RELAXED);
+		n += __atomic_load_n(&lists[cpu].count, __ATOMIC_RELAXED);
 	return n;
 }
 

@@ -19,6 +19,9 @@ extern const char image_start[], image_rodata[], image_data[], image_end[];
 /* Written by pgtable_init(), constant afterwards. */
 static uint64_t kernel_root;
 
+/* Written while the other CPUs are idle; NULL: tables are taken as any other frame. */
+static const struct table_source *source;
+
 uint64_t kernel_root_pfn(void)
 {
 	return kernel_root;
@@ -33,19 +36,20 @@ static bool page_is_aliased(const struct page *page, uint64_t pfn)
 	return lookup_leaf(kernel_root, va, &mapped) && mapped == pfn;
 }
 
-static uint64_t take_frame(void)
+void set_table_source(const struct table_source *s)
 {
-	const struct flush_ops *ops = flush_strategy();
-
-	return ops->take_table ? ops->take_table() : alloc_frame();
+	source = s;
 }
 
-static void give_frame(uint64_t pfn)
+uint64_t take_table_frame(void)
 {
-	const struct flush_ops *ops = flush_strategy();
+	return source ? source->take() : alloc_frame();
+}
 
-	if (ops->give_table)
-		ops->give_table(pfn);
+void give_table_frame(uint64_t pfn)
+{
+	if (source && pfn_to_page(pfn)->flags & PAGE_FOR_TABLES)
+		source->give(pfn);
 	else
 		free_frame(pfn);
 }
@@ -56,7 +60,9 @@ uint64_t alloc_table(void)
 	uint64_t pfn;
 
 	flush_enter();
-	pfn = take_frame();
+	if (source)
+		source->prepare();
+	pfn = flush_strategy()->take_table ? flush_strategy()->take_table() : take_table_frame();
 	flush_leave();
 	if (pfn == NO_FRAME)
 		return NO_FRAME;
@@ -66,7 +72,7 @@ uint64_t alloc_table(void)
 		count_stat(tables_recycled, 1);
 		count_stat(tables_aliased, page_is_aliased(page, pfn));
 	}
-	page->flags = PAGE_IS_TABLE;
+	page->flags = (page->flags & ~PAGE_WAS_VMAPPED) | PAGE_IS_TABLE;
 	memset(pfn_to_virt(pfn), 0, PAGE_SIZE);
 	return pfn;
 }
@@ -76,9 +82,12 @@ void free_table(uint64_t pfn)
 	struct page *page = pfn_to_page(pfn);
 
 	BUG_ON(!(page->flags & PAGE_IS_TABLE));
-	page->flags = 0;
+	page->flags &= ~PAGE_IS_TABLE;
 	flush_enter();
-	give_frame(pfn);
+	if (flush_strategy()->give_table)
+		flush_strategy()->give_table(pfn);
+	else
+		give_table_frame(pfn);
 	flush_leave();
 }
 

@@ -48,9 +48,10 @@ void print_totals(const char *title)
 	print_row("unpins", t.unpins, "");
 	print_row("calls to the host", t.pin_calls, "");
 	print_row("tables recycled", t.tables_recycled, "from frames that were vmapped before");
+	print_row("of them still mapped", t.tables_aliased, "when they were taken");
 	print_row("upcalls", t.upcalls, "alias faults: the host met an alias");
 	print_row("vm_unmap_aliases", t.unmap_aliases, "");
-	print_row("purges", t.purges, "that had something to clear");
+	print_row("purges", t.purges, "that had something to flush");
 	print_row("PTEs purged", t.purged_pages, "");
 	print_row("TLB shootdowns", t.shootdowns, "");
 	print_row("IPIs for them", t.shootdown_ipis, "");

@@ -17,9 +17,11 @@
 #include "crc32.h"
 #include "frame.h"
 #include "panic.h"
+#include "percpu.h"
 #include "pgtable.h"
 #include "smp.h"
 #include "vmap.h"
+#include "worker.h"
 #include "workload.h"
 
 #define CHUNK_PAGES  16u
@@ -30,8 +32,7 @@
 struct share {
 	uint64_t bytes; /* of the disk */
 	uint64_t nr_chunks;
-	uint64_t next;  /* chunk to be taken, by whichever CPU; atomic */
-	uint32_t *crcs; /* of each chunk, written by the CPU that took it */
+	uint32_t *crcs; /* of each chunk, written by the CPU whose it is */
 	unsigned order; /* of the block of frames that holds them */
 	/* The first thing that went wrong: written once, by compare and exchange. */
 	const char *wrong;
@@ -116,12 +117,12 @@ static bool do_chunk(struct share *share, uint64_t chunk)
 static void run_cpu(void *arg)
 {
 	struct share *share = arg;
-	uint64_t chunk;
+	uint64_t chunk = this_cpu()->id;
 
-	do {
-		chunk = __atomic_fetch_add(&share->next, 1, __ATOMIC_RELAXED);
-	} while (chunk < share->nr_chunks && do_chunk(share, chunk) &&
-		 !__atomic_load_n(&share->wrong, __ATOMIC_RELAXED));
+	/* Always the same chunks on the same CPU, so that its pins are the same, too. */
+	while (chunk < share->nr_chunks && do_chunk(share, chunk) &&
+	       !__atomic_load_n(&share->wrong, __ATOMIC_RELAXED))
+		chunk += nr_cpus_online();
 }
 
 static bool take_crcs(struct share *share)
@@ -138,6 +139,7 @@ static bool take_crcs(struct share *share)
 static int run_nfs(void)
 {
 	static struct share share;
+	struct table_count before;
 	uint32_t crc = 0;
 
 	if (!blk_present()) {
@@ -151,6 +153,7 @@ static int run_nfs(void)
 		return EXIT_CHECK_FAILED;
 	}
 	crc32_init();
+	before = workload_begin();
 	smp_run_on_all(run_cpu, &share);
 	if (share.wrong) {
 		kprintf("nfs: %s at byte %lu of the disk\n", share.wrong,
@@ -160,7 +163,7 @@ static int run_nfs(void)
 	for (uint64_t chunk = 0; chunk < share.nr_chunks; chunk++)
 		crc = crc32_combine(crc, share.crcs[chunk], chunk_bytes(&share, chunk));
 	free_frames(virt_to_pfn(share.crcs), share.order);
-	print_totals("nfs");
+	workload_end("nfs", &before);
 	kprintf("nfs: crc32 0x%08x over %lu bytes\n", crc, share.bytes);
 	return EXIT_OK;
 }
