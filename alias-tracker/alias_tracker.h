@@ -122,6 +122,10 @@ enum at_verdict {
 	AT_NO_MEMORY,  /* the host's, not the guest's */
 };
 
+/* Changes between AT_CHANGES and AT_SCAN; nothing that is known is lost, and tables that were armed
+ * are compared by the next sync. False, and nothing is changed, for and in AT_BLIND. */
+bool at_set_mode(struct alias_tracker *at, enum at_mode mode);
+
 /* Brings the reverse map up to date with the tables. Returns false if out of memory; what could be
  * followed was, the rest is tried again by the next sync, and until one has succeeded the tracker
  * refuses every pin (AT_NO_MEMORY). */

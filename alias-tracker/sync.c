@@ -178,3 +178,22 @@ bool at_sync(struct alias_tracker *at)
 	at->failed = !ok;
 	return ok;
 }
+
+bool at_set_mode(struct alias_tracker *at, enum at_mode mode)
+{
+	struct table *table;
+
+	if (at->config.mode == AT_BLIND || (mode != AT_CHANGES && mode != AT_SCAN))
+		return false;
+	at->config.mode = mode;
+	if (mode == AT_CHANGES)
+		return true;
+	TAILQ_FOREACH (table, &at->by_change, by_change) {
+		if (!table->armed)
+			continue;
+		at->ops.disarm(at->config.ctx, table->pfn);
+		table->armed = false;
+		table_heat(at, table);
+	}
+	return true;
+}

@@ -10,6 +10,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 #include "console.h"
+#include "control.h"
 #include "input.h"
 #include "machine.h"
 #include "say.h"
@@ -84,9 +85,19 @@ static int create_timeout(unsigned seconds)
 	return fd;
 }
 
-enum source { STOP, SIGNAL, TIMEOUT, CONSOLE, ROOM, INPUT, NR_SOURCES };
+enum source {
+	STOP,
+	SIGNAL,
+	TIMEOUT,
+	CONSOLE,
+	ROOM,
+	INPUT,
+	CONTROL,
+	NR_SOURCES = CONTROL + CONTROL_NR_FDS
+};
 
-static void serve_once(struct machine *machine, struct input *input, struct pollfd *fds)
+static void serve_once(struct machine *machine, struct input *input, struct control *control,
+		       struct pollfd *fds)
 {
 	uint64_t count;
 
@@ -104,9 +115,11 @@ static void serve_once(struct machine *machine, struct input *input, struct poll
 		say("ended from the console");
 		machine_stop(machine, VMM_EX_QUIT);
 	}
+	if (control)
+		control_serve(control, machine, &fds[CONTROL]);
 }
 
-int events_serve(struct machine *machine, int signal_fd)
+int events_serve(struct machine *machine, struct control *control, int signal_fd)
 {
 	struct pollfd fds[NR_SOURCES] = {
 		[STOP] = {.fd = machine->stop_fd, .events = POLLIN},
@@ -128,8 +141,9 @@ int events_serve(struct machine *machine, int signal_fd)
 	while (!machine_stopping(machine) && !err) {
 		/* poll, unlike epoll, takes regular files too. */
 		fds[INPUT].fd = input_wanted(&input) ? STDIN_FILENO : -1;
+		control_poll(control, &fds[CONTROL]);
 		if (poll(fds, NR_SOURCES, -1) >= 0)
-			serve_once(machine, &input, fds);
+			serve_once(machine, &input, control, fds);
 		else if (errno != EINTR)
 			err = say_errno("poll");
 	}

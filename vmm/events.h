@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* What the main thread does while the guest runs: signals, time limit, input, the end. */
+/* What the main thread does while the guest runs: signals, time limit, input, the control
+ * socket, the end. */
 #ifndef VMM_EVENTS_H
 #define VMM_EVENTS_H
 
+struct control;
 struct machine;
 
 /* Blocks the signals that end a machine in order, and the kick signal, for this thread and all it
@@ -10,7 +12,8 @@ struct machine;
 int events_block_signals(void);
 /* From here on a second signal ends the program at once. */
 void events_unblock_signals(void);
-/* Serves until the machine stops. Returns 0, or a negated errno after saying why. */
-int events_serve(struct machine *machine, int signal_fd);
+/* Serves until the machine stops; `control` is NULL where there is none. Returns 0, or a negated
+ * errno after saying why. */
+int events_serve(struct machine *machine, struct control *control, int signal_fd);
 
 #endif

@@ -48,7 +48,9 @@ static uint64_t now_ns(void)
 
 double machine_seconds(const struct machine *machine)
 {
-	return (double)(machine->end_ns - machine->first_char.start_ns) / 1e9;
+	uint64_t end_ns = machine->end_ns ? machine->end_ns : now_ns();
+
+	return (double)(end_ns - machine->first_char.start_ns) / 1e9;
 }
 
 void machine_first_char(struct machine *machine)
@@ -255,6 +257,7 @@ int machine_start(struct machine *machine)
 
 void machine_join(struct machine *machine)
 {
+	world_release(machine);
 	for (unsigned i = 0; i < machine->nr_vcpus; i++)
 		vcpu_join(&machine->vcpus[i]);
 	machine->end_ns = now_ns();

@@ -60,7 +60,7 @@ struct machine {
 	struct uart *uart;
 	struct nobody nobody;
 	struct first_char first_char;
-	uint64_t end_ns; /* when the last vCPU had ended */
+	uint64_t end_ns; /* when the last vCPU had ended, 0 before */
 	struct virtio_blk *blk[OPTIONS_MAX_DISKS];
 	struct pin *pin;
 	/* How it ended: the first to write a status >= 0 wins (compare and swap from -1), then
@@ -84,7 +84,7 @@ void machine_free(struct machine *machine);
 void machine_stop(struct machine *machine, int status);
 bool machine_stopping(const struct machine *machine);
 
-/* From machine_start() to the end of machine_join(). */
+/* From machine_start() to the end of machine_join(), or until now. */
 double machine_seconds(const struct machine *machine);
 /* The guest writes to the console for the first time. A vCPU's thread, once. */
 void machine_first_char(struct machine *machine);

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include <fcntl.h>
 #include <malloc.h>
+#include <stdbool.h>
+#include <string.h>
 #include <unistd.h>
 #include "console.h"
+#include "control.h"
+#include "ctl.h"
 #include "events.h"
 #include "image.h"
 #include "machine.h"
@@ -24,11 +28,11 @@ static void fill_standard_fds(void)
 }
 
 /* From the first vCPU's start to the machine's end; returns the machine's status. */
-static int run(struct machine *machine, int signal_fd)
+static int run(struct machine *machine, struct control *control, int signal_fd)
 {
 	int status = machine_start(machine);
 
-	if (!status && events_serve(machine, signal_fd))
+	if (!status && events_serve(machine, control, signal_fd))
 		status = VMM_EX_OSERR;
 	if (status)
 		machine_stop(machine, status);
@@ -59,25 +63,45 @@ static int finish(struct machine *machine, int status)
 	return failed && status <= (int)ALIAS_EXIT_MAX ? failed : status;
 }
 
-static int boot(const struct options *opt)
+/* Takes over the image and the control socket. */
+static int boot_machine(const struct options *opt, struct image *image, struct control *control,
+			int signal_fd)
 {
 	struct machine machine;
+	int status = machine_init(&machine, opt, image);
+	bool ready = !status;
+
+	image_free(image);
+	if (ready)
+		status = run(&machine, control, signal_fd);
+	control_close(control);
+	if (ready)
+		status = finish(&machine, status);
+	machine_free(&machine);
+	return status;
+}
+
+static int boot(const struct options *opt)
+{
+	struct control *control = NULL;
 	struct image image;
 	int status = image_open(&image, opt->guest);
 	int signal_fd;
 
 	if (status)
 		return status;
-	/* Before any thread is started: they all inherit it. */
+	/* Both before any thread is started: they all inherit it. */
 	signal_fd = events_block_signals();
-	status = signal_fd < 0 ? VMM_EX_OSERR : machine_init(&machine, opt, &image);
-	image_free(&image);
-	if (!status)
-		status = finish(&machine, run(&machine, signal_fd));
-	if (signal_fd >= 0) {
-		machine_free(&machine);
-		close(signal_fd);
+	if (signal_fd >= 0 && opt->control)
+		control = control_open(opt->control);
+	if (signal_fd >= 0 && !opt->control == !control) {
+		status = boot_machine(opt, &image, control, signal_fd);
+	} else {
+		image_free(&image);
+		status = VMM_EX_OSERR;
 	}
+	if (signal_fd >= 0)
+		close(signal_fd);
 	return status;
 }
 
@@ -87,6 +111,8 @@ int main(int argc, char **argv)
 	int status;
 
 	fill_standard_fds();
+	if (argc > 1 && !strcmp(argv[1], "ctl"))
+		return ctl_main(argc - 1, argv + 1);
 	/* One arena for all threads: more would cost memory, and nothing here allocates often. */
 	mallopt(M_ARENA_MAX, 1);
 	options_parse(&opt, argc, argv);

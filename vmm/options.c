@@ -46,6 +46,7 @@ enum long_only {
 	KEY_VERIFY,
 	KEY_PROBE,
 	KEY_JSON,
+	KEY_CONTROL,
 };
 
 static const struct argp_option argp_options[] = {
@@ -75,6 +76,8 @@ static const struct argp_option argp_options[] = {
 	{"timeout", KEY_TIMEOUT, "SEC", 0, "End the guest after SEC seconds", 0},
 	{"verify", KEY_VERIFY, NULL, 0,
 	 "After every pin walk all page tables as a second opinion (slow)", 0},
+	{"control", KEY_CONTROL, "PATH", 0,
+	 "Take requests on a Unix socket at PATH, from this user alone (see vmm ctl)", 0},
 	{"verbose", 'v', NULL, 0, "Tell the host's side of the story on standard error", 0},
 	{"probe", KEY_PROBE, NULL, 0, "Print what KVM of this host offers, and end", 0},
 	{"json", KEY_JSON, NULL, 0, "With --probe: print JSON", 0},
@@ -83,7 +86,8 @@ static const struct argp_option argp_options[] = {
 
 static const char argp_doc[] =
 	"Boots GUEST, an ELF image with a PVH entry, under KVM and checks its page tables for "
-	"stale aliases. GUEST ARGUMENTS become the guest's command line.\v"
+	"stale aliases. GUEST ARGUMENTS become the guest's command line. vmm ctl asks a running one, "
+	"by the socket of its --control.\v"
 	"On a terminal, Ctrl-A x ends the guest and Ctrl-A Ctrl-A sends one Ctrl-A.\n\n"
 	"Exit status:\n"
 	"  0..63  the guest's own\n"
@@ -291,6 +295,12 @@ static error_t parse_key(int key, char *arg, struct argp_state *state)
 	case KEY_VERIFY:
 		opt->verify = true;
 		return 0;
+	case KEY_CONTROL:
+		if (!*arg || strlen(arg) > OPTIONS_MAX_SOCKET)
+			argp_error(state, "--control: the path of a socket has 1 to %zu characters",
+				   OPTIONS_MAX_SOCKET);
+		opt->control = arg;
+		return 0;
 	case KEY_PROBE:
 		opt->probe = true;
 		return 0;
@@ -313,7 +323,7 @@ void options_parse(struct options *opt, int argc, char **argv)
 	static const struct argp argp = {
 		.options = argp_options,
 		.parser = parse_key,
-		.args_doc = "GUEST [-- GUEST ARGUMENTS]\n--probe [--json]",
+		.args_doc = "GUEST [-- GUEST ARGUMENTS]\n--probe [--json]\nctl PATH REQUEST",
 		.doc = argp_doc,
 	};
 	struct input input = {.opt = opt};
@@ -347,4 +357,22 @@ const char *flush_name(enum alias_strategy flush)
 const char *track_name(enum track_source track)
 {
 	return track_names[track];
+}
+
+static bool find_name(const char *const *names, const char *name, unsigned *index)
+{
+	for (*index = 0; names[*index]; ++*index)
+		if (!strcmp(names[*index], name))
+			return true;
+	return false;
+}
+
+bool flush_by_name(const char *name, enum alias_strategy *flush)
+{
+	return find_name(flush_names, name, flush);
+}
+
+bool track_by_name(const char *name, enum track_source *track)
+{
+	return find_name(track_names, name, track);
 }

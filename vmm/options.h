@@ -5,10 +5,13 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/un.h>
 #include "alias_abi.h"
 
 #define OPTIONS_MAX_DISKS 8
 #define OPTIONS_MAX_CPUS  64
+
+#define OPTIONS_MAX_SOCKET (sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
 
 /* Guest memory; the name of each is what --help says. */
 #define OPTIONS_MIN_MEM      (4ull << 20)
@@ -39,6 +42,7 @@ struct options {
 	bool verify;       /* full-walk oracle after every pin, vCPUs paused */
 	bool verbose;      /* -v: the host's side of the story on stderr */
 	bool probe, json;
+	const char *control; /* path of the control socket, NULL for none */
 	const char *guest;
 	char *bootargs; /* "flush=NAME" and the guest's arguments; owned */
 };
@@ -57,5 +61,8 @@ bool parse_size(const char *text, uint64_t *out);
 const char *options_version(void);
 const char *flush_name(enum alias_strategy flush);
 const char *track_name(enum track_source track);
+/* False if there is none of that name. */
+bool flush_by_name(const char *name, enum alias_strategy *flush);
+bool track_by_name(const char *name, enum track_source *track);
 
 #endif

@@ -65,7 +65,7 @@ static void report_violations(struct pin *pin)
 	}
 }
 
-static void sync_tables(struct pin *pin)
+void sync_tables(struct pin *pin)
 {
 	uint64_t start = __rdtsc();
 	bool ok = at_sync(pin->at);
@@ -268,89 +268,14 @@ static uint64_t doorbell_read(void *dev, struct vcpu *vcpu, uint64_t off, unsign
 
 static const struct bus_ops doorbell_ops = {.read = doorbell_read, .write = doorbell_write};
 
-static const uint64_t *table(void *ctx, uint64_t pfn)
-{
-	struct pin *pin = ctx;
-
-	return memory_ptr(&pin->machine->mem, pfn * ALIAS_PAGE_SIZE, ALIAS_PAGE_SIZE);
-}
-
-/* The guest's word about its TLBs (alias_abi.h says in which order it is given). */
-static struct at_clock guest_clock(void *ctx)
-{
-	struct pin *pin = ctx;
-	struct alias_common_page *page =
-		memory_ptr(&pin->machine->mem, SHARED_GPA, ALIAS_PAGE_SIZE);
-	struct at_clock clock;
-
-	clock.cleared = __atomic_load_n(&page->cleared, __ATOMIC_ACQUIRE);
-	clock.flushed = __atomic_load_n(&page->flushed, __ATOMIC_ACQUIRE);
-	return clock;
-}
-
-static bool arm(void *ctx, uint64_t pfn)
-{
-	struct pin *pin = ctx;
-	uint64_t start = __rdtsc();
-	bool ok = watch_arm(pin->watch, pfn);
-
-	pin->count.track_ticks += __rdtsc() - start;
-	return ok;
-}
-
-static void disarm(void *ctx, uint64_t pfn)
-{
-	struct pin *pin = ctx;
-	uint64_t start = __rdtsc();
-
-	watch_disarm(pin->watch, pfn);
-	pin->count.track_ticks += __rdtsc() - start;
-}
-
-static size_t woken(void *ctx, uint64_t *pfns, size_t max)
-{
-	struct pin *pin = ctx;
-	uint64_t start = __rdtsc();
-	size_t n = watch_woken(pin->watch, pfns, max);
-
-	pin->count.track_ticks += __rdtsc() - start;
-	return n;
-}
-
-/* Without userfaultfd every table is compared at every sync: right, and slower with many tables. */
-static void open_source(struct pin *pin)
-{
-	const struct options *opt = pin->machine->opt;
-
-	pin->ops.table = table;
-	if (opt->flush_proof == PROOF_GUEST)
-		pin->ops.clock = guest_clock;
-	pin->why_no_watch = "not asked for by these options";
-	if (opt->track != TRACK_DIRTY || !pin->looks)
-		return;
-	pin->watch = watch_start(&pin->machine->mem, &pin->why_no_watch);
-	if (pin->watch) {
-		pin->ops.arm = arm;
-		pin->ops.disarm = disarm;
-		pin->ops.woken = woken;
-	} else if (opt->verbose) {
-		fprintf(stderr, "vmm: every table is compared at each pin: %s\n",
-			pin->why_no_watch);
-	}
-}
-
 int pin_init(struct machine *machine)
 {
 	struct pin *pin = calloc(1, sizeof(*pin));
 	const struct options *opt = machine->opt;
-	bool looks = opt->flush != ALIAS_FLUSH_NONE && opt->track != TRACK_OFF;
 	struct bus_region doorbell = {
 		.base = DOORBELL_PORT, .size = 4, .ops = &doorbell_ops, .dev = pin};
 	struct at_config config = {
 		.frames = memory_end_pfn(&machine->mem),
-		.mode = !looks                     ? AT_BLIND
-			: opt->track == TRACK_SCAN ? AT_SCAN
-						   : AT_CHANGES,
 	};
 	const void *random = (const void *)getauxval(AT_RANDOM);
 
@@ -360,11 +285,13 @@ int pin_init(struct machine *machine)
 	}
 	machine->pin = pin;
 	pin->machine = machine;
-	pin->looks = looks;
+	pin->looks = opt->flush != ALIAS_FLUSH_NONE && opt->track != TRACK_OFF;
+	pin->source = opt->track;
 	pin->shared_pfn = SHARED_GPA / ALIAS_PAGE_SIZE;
 	pin->shared_frames = machine->nr_vcpus + 1;
 	pthread_mutex_init(&pin->lock, NULL);
 	open_source(pin);
+	config.mode = pin->looks ? source_mode(pin->source) : AT_BLIND;
 	config.ops = &pin->ops;
 	config.ctx = pin;
 	if (random)

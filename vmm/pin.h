@@ -3,8 +3,8 @@
  * The doorbell: registration and pin requests of the guest, checked by the tracker, answered in the
  * shared page of the calling vCPU, with an upcall where a stale alias is met (alias_abi.h).
  *
- * Threads: vCPU threads call in through the doorbell port; one mutex inside guards the tracker and
- * everything else here.
+ * Threads: vCPU threads call in through the doorbell port, the main thread for the control socket;
+ * one mutex inside guards the tracker and everything else here.
  */
 #ifndef VMM_PIN_H
 #define VMM_PIN_H
@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <jansson.h>
+#include "options.h"
 
 struct machine;
 struct pin;
@@ -26,7 +27,19 @@ void pin_free(struct machine *machine);
 bool pin_final_audit(struct machine *machine);
 
 /* Adds "pins", "tracker" and "guest" (sum of the guest's own counters) to the statistics.
- * After the vCPUs have ended. */
+ * While vCPUs run, the guest's are as of no single moment. */
 void pin_stats(struct machine *machine, json_t *root);
+
+/* What can be asked for while the guest runs, by any thread but a vCPU's. Each adds to `answer` and
+ * returns NULL, or else why not, in static storage. */
+
+/* Stores the wish where the guest looks for it: "wanted", "strategy" (which it still has). */
+const char *pin_want_strategy(struct machine *machine, enum alias_strategy flush, json_t *answer);
+/* "source", "write_tracking". */
+const char *pin_set_source(struct machine *machine, enum track_source source, json_t *answer);
+/* After a sync: "pfn", "pinned_level", "alias_count", "aliases", "more". */
+const char *pin_describe_frame(struct machine *machine, uint64_t pfn, json_t *answer);
+/* The name of the strategy that the guest says it has; "unknown" if there is none. */
+const char *pin_guest_strategy(const struct machine *machine);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Shared by pin.c, pin_verify.c and pin_stats.c alone. */
+/* Shared by the files pin*.c alone. */
 #ifndef VMM_PIN_INTERNAL_H
 #define VMM_PIN_INTERNAL_H
 
@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include "alias_abi.h"
 #include "alias_tracker.h"
+#include "options.h"
 #include "source.h"
 
 struct machine;
@@ -45,11 +46,20 @@ struct pin {
 	pthread_mutex_t lock; /* guards all below; taken before the world is paused */
 	struct alias_tracker *at;
 	bool registered;
+	enum track_source source; /* now; what it means where nobody looks is nothing */
 	struct pin_count count;
 };
 
 /* The shared page of that vCPU; the guest may change it at any time. */
 struct alias_vcpu_page *pin_vcpu_page(const struct machine *machine, unsigned index);
+/* Fills ops, and starts the watch where it is or may come to be of use. */
+void open_source(struct pin *pin);
+/* Not of TRACK_OFF. */
+enum at_mode source_mode(enum track_source source);
+/* How, or why not; static storage. */
+const char *write_tracking(const struct pin *pin);
+/* Brings the tracker up to date, and says what is found on the way. The lock is held. */
+void sync_tables(struct pin *pin);
 /* Does a full walk agree with this answer? vCPUs are paused, the lock is held. */
 void verify_pin(struct pin *pin, uint64_t pfn, enum alias_status status);
 

@@ -106,6 +106,7 @@ static json_t *guest_sum(const struct machine *machine)
 		lazy_max = lazy > lazy_max ? lazy : lazy_max;
 	}
 	json_object_set_new(guest, "lazy_pages_max", json_integer((json_int_t)lazy_max));
+	json_object_set_new(guest, "strategy", json_string(pin_guest_strategy(machine)));
 	return guest;
 }
 
@@ -115,6 +116,7 @@ void pin_stats(struct machine *machine, json_t *root)
 	json_t *pins = json_object(), *statuses = json_object(), *tracker = json_object();
 	struct at_stats at;
 
+	pthread_mutex_lock(&pin->lock);
 	ADD_FIELDS(pins, count_fields, &pin->count);
 	for (unsigned i = ALIAS_OK; i < PIN_NR_STATUS; i++)
 		json_object_set_new(statuses, status_names[i],
@@ -122,8 +124,10 @@ void pin_stats(struct machine *machine, json_t *root)
 	json_object_set_new(pins, "status", statuses);
 	at_get_stats(pin->at, &at);
 	ADD_FIELDS(tracker, tracker_fields, &at);
-	json_object_set_new(tracker, "write_tracking",
-			    json_string(pin->watch ? "userfaultfd" : pin->why_no_watch));
+	json_object_set_new(tracker, "write_tracking", json_string(write_tracking(pin)));
+	json_object_set_new(tracker, "source",
+			    json_string(track_name(pin->looks ? pin->source : TRACK_OFF)));
+	pthread_mutex_unlock(&pin->lock);
 	json_object_set_new(root, "pins", pins);
 	json_object_set_new(root, "tracker", tracker);
 	json_object_set_new(root, "guest", guest_sum(machine));

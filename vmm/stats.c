@@ -151,7 +151,7 @@ json_t *stats_collect(struct machine *machine, int status)
 	if (!root)
 		return NULL;
 	set_string(root, "version", options_version());
-	set_int(root, "status", (uint64_t)status);
+	json_object_set_new(root, "status", status < 0 ? json_null() : json_integer(status));
 	json_object_set_new(root, "wall_seconds", json_real(machine_seconds(machine)));
 	add_first_char(root, machine);
 	add_memory(root, machine);

@@ -7,8 +7,10 @@
 
 struct machine;
 
-/* After vcpus have ended and before anything is freed; `status` is the program's. NULL when out of
- * memory. */
+/* After machine_start() and before anything is freed; `status` is the program's, or -1 while the
+ * guest runs, and the figures are then as of no single moment. Main thread. NULL when out of
+ * memory.
+ */
 json_t *stats_collect(struct machine *machine, int status);
 /* Writes it to `path` whole or not at all (a new file takes the place of an old one), or to
  * standard output for "-". Returns 0, or VMM_EX_IOERR after saying why. */

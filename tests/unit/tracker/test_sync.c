@@ -320,6 +320,41 @@ START_TEST(memory_that_vanishes)
 }
 END_TEST
 
+/* Switched to and fro, with a change each time in a table that was cold: nothing is missed. */
+START_TEST(modes_are_switched)
+{
+	for (unsigned i = 1; i <= 3; i++) {
+		sync_n(QUIET);
+		ck_assert_uint_eq(w.nr_armed, 4);
+		world_set(&w, l1, i, W(DATA + i)); /* noted, and not yet asked for */
+		ck_assert(at_set_mode(w.at, AT_SCAN));
+		ck_assert_uint_eq(w.nr_armed, 0);
+		ck_assert_uint_eq(world_stats(&w).hot, 4);
+		ck_assert_uint_eq(compared(), 4);
+		ck_assert(at_has_alias(w.at, DATA + i));
+		sync_n(2 * QUIET);
+		ck_assert_uint_eq(compared(), 4);
+		world_set(&w, l1, i + 10, W(DATA + i + 10));
+		ck_assert(at_set_mode(w.at, AT_CHANGES));
+		world_sync(&w);
+		ck_assert(at_has_alias(w.at, DATA + i + 10));
+	}
+	ck_assert(at_set_mode(w.at, AT_CHANGES)); /* as it is */
+}
+END_TEST
+
+START_TEST(blind_is_no_mode_to_switch)
+{
+	ck_assert(!at_set_mode(w.at, AT_BLIND));
+	sync_n(QUIET);
+	ck_assert_uint_eq(w.nr_armed, 4);
+	teardown();
+	start(AT_BLIND, QUIET);
+	ck_assert(!at_set_mode(w.at, AT_SCAN));
+	ck_assert(!at_set_mode(w.at, AT_CHANGES));
+}
+END_TEST
+
 Suite *sync_suite(void)
 {
 	Suite *suite = suite_create("sync");
@@ -343,6 +378,8 @@ Suite *sync_suite(void)
 	tcase_add_test(tcase, without_a_watcher);
 	tcase_add_test(tcase, compared_once);
 	tcase_add_test(tcase, unlinked_tables_are_not_read);
+	tcase_add_test(tcase, modes_are_switched);
+	tcase_add_test(tcase, blind_is_no_mode_to_switch);
 	tcase_add_test(tcase, memory_that_vanishes);
 	suite_add_tcase(suite, tcase);
 	return suite;

@@ -22,6 +22,7 @@ int main(void)
 	suite_add_tcase(suite, world_tests());
 	suite_add_tcase(suite, run_tests());
 	suite_add_tcase(suite, stats_tests());
+	suite_add_tcase(suite, control_tests());
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);

@@ -17,5 +17,6 @@ TCase *console_tests(void);
 TCase *world_tests(void);
 TCase *run_tests(void);
 TCase *stats_tests(void);
+TCase *control_tests(void);
 
 #endif

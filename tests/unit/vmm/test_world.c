@@ -251,6 +251,65 @@ START_TEST(two_who_pause)
 }
 END_TEST
 
+/* Held, nobody runs; and a pause in the meantime neither waits for the release nor ends the hold.
+ */
+START_TEST(nobody_runs_while_held)
+{
+	start(0);
+	for (int round = 0; round < ROUNDS; round++) {
+		uint64_t before;
+
+		world_hold(&machine);
+		world_hold(&machine);
+		before = sum(NR);
+		for (unsigned i = 0; i < NR; i++)
+			ck_assert(!atomic_load(&vcpus[i].in_guest));
+		world_pause(&machine, NULL);
+		world_resume(&machine);
+		for (int i = 0; i < 10; i++)
+			sched_yield();
+		ck_assert_uint_eq(sum(NR), before);
+		world_release(&machine);
+		while (sum(NR) == before)
+			sched_yield();
+	}
+	join(0);
+}
+END_TEST
+
+/* vCPUs that pause as they do, and a holder: all of them come to an end. */
+START_TEST(hold_among_pausers)
+{
+	void *wrong;
+
+	start(2);
+	for (unsigned i = 0; i < 2; i++)
+		ck_assert_int_eq(pthread_create(&vcpus[i].thread, NULL, pauser, &vcpus[i]), 0);
+	for (int round = 0; round < ROUNDS; round++) {
+		world_hold(&machine);
+		sched_yield();
+		world_release(&machine);
+		sched_yield();
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		ck_assert_int_eq(pthread_join(vcpus[i].thread, &wrong), 0);
+		ck_assert_msg(wrong == NULL, "%s", (const char *)wrong);
+	}
+	join(2);
+}
+END_TEST
+
+/* The end lets them go. */
+START_TEST(the_end_while_held)
+{
+	start(0);
+	world_hold(&machine);
+	machine_stop(&machine, 3);
+	machine_join(&machine);
+	ck_assert_int_eq(machine.status, 3);
+}
+END_TEST
+
 TCase *world_tests(void)
 {
 	TCase *tc = tcase_create("world");
@@ -258,6 +317,9 @@ TCase *world_tests(void)
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, nobody_runs_while_paused);
+	tcase_add_test(tc, nobody_runs_while_held);
+	tcase_add_test(tc, hold_among_pausers);
+	tcase_add_test(tc, the_end_while_held);
 	tcase_add_test(tc, a_vcpu_that_waits_for_the_pauser);
 	tcase_add_test(tc, the_end);
 	tcase_add_test(tc, what_is_asked_for_is_done_before_the_guest_goes_on);

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/* What the control socket asks of pins and tracker. */
+#include <inttypes.h>
+#include <stdio.h>
+#include "machine.h"
+#include "pin.h"
+#include "pin_internal.h"
+
+#define ALIASES_MAX 64 /* of a frame listed one by one */
+
+static struct alias_common_page *common_page(const struct machine *machine)
+{
+	return memory_ptr(&machine->mem, SHARED_GPA, ALIAS_PAGE_SIZE);
+}
+
+/* A guest that knows nothing of it leaves it 0, which is "none". */
+static uint32_t guest_strategy(const struct machine *machine)
+{
+	return __atomic_load_n(&common_page(machine)->strategy, __ATOMIC_RELAXED);
+}
+
+const char *pin_guest_strategy(const struct machine *machine)
+{
+	uint32_t strategy = guest_strategy(machine);
+
+	return strategy < ALIAS_NR_FLUSH ? flush_name(strategy) : "unknown";
+}
+
+static bool needs_a_host_that_looks(enum alias_strategy flush)
+{
+	return flush == ALIAS_FLUSH_EAGER_PTE || flush == ALIAS_FLUSH_TRAP ||
+	       flush == ALIAS_FLUSH_TRAP_RANGE;
+}
+
+const char *pin_want_strategy(struct machine *machine, enum alias_strategy flush, json_t *answer)
+{
+	if (flush == ALIAS_FLUSH_NONE)
+		return "strategy none is for a whole run: vmm --flush none";
+	if (machine->opt->flush == ALIAS_FLUSH_NONE)
+		return "this guest was started with --flush none, where nobody looks at aliases";
+	if (machine->opt->track == TRACK_OFF && needs_a_host_that_looks(flush))
+		return "this strategy needs a host that looks, and vmm was started with --track "
+		       "off";
+	if (guest_strategy(machine) == ALIAS_FLUSH_NONE)
+		return "the guest has named no strategy of its own: it is not that far yet, or "
+		       "can't switch";
+	__atomic_store_n(&common_page(machine)->wanted_strategy, flush, __ATOMIC_RELEASE);
+	json_object_set_new(answer, "wanted", json_string(flush_name(flush)));
+	json_object_set_new(answer, "strategy", json_string(pin_guest_strategy(machine)));
+	return NULL;
+}
+
+const char *pin_set_source(struct machine *machine, enum track_source source, json_t *answer)
+{
+	struct pin *pin = machine->pin;
+
+	if (source == TRACK_OFF)
+		return "source off is for a whole run: vmm --track off";
+	if (!pin->looks)
+		return "vmm was started not to look (--track off or --flush none)";
+	pthread_mutex_lock(&pin->lock);
+	at_set_mode(pin->at, source_mode(source)); /* refuses only trackers that don't look */
+	pin->source = source;
+	pthread_mutex_unlock(&pin->lock);
+	json_object_set_new(answer, "source", json_string(track_name(source)));
+	json_object_set_new(answer, "write_tracking", json_string(write_tracking(pin)));
+	return NULL;
+}
+
+/* JSON's integers are signed: addresses are strings. */
+static json_t *hex(uint64_t value)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "0x%" PRIx64, value);
+	return json_string(text);
+}
+
+static json_t *describe_alias(const struct at_alias *alias)
+{
+	json_t *object = json_object();
+
+	json_object_set_new(object, "va", hex(alias->va));
+	json_object_set_new(object, "entry_gpa", hex(alias->pte_gpa));
+	json_object_set_new(object, "entry", hex(alias->pte));
+	json_object_set_new(object, "level", json_integer(alias->level));
+	json_object_set_new(object, "user", json_boolean(alias->user));
+	json_object_set_new(object, "exec", json_boolean(alias->exec));
+	return object;
+}
+
+const char *pin_describe_frame(struct machine *machine, uint64_t pfn, json_t *answer)
+{
+	struct pin *pin = machine->pin;
+	struct at_alias found[ALIASES_MAX + 1];
+	json_t *aliases;
+	size_t nr;
+
+	if (!pin->looks)
+		return "vmm was started not to look (--track off or --flush none)";
+	if (pfn > UINT64_MAX / ALIAS_PAGE_SIZE ||
+	    !memory_ptr(&machine->mem, pfn * ALIAS_PAGE_SIZE, ALIAS_PAGE_SIZE))
+		return "the guest's memory has no such frame";
+	aliases = json_array();
+	pthread_mutex_lock(&pin->lock);
+	sync_tables(pin);
+	nr = at_aliases(pin->at, pfn, found, ALIASES_MAX + 1);
+	json_object_set_new(answer, "pfn", json_integer((json_int_t)pfn));
+	json_object_set_new(answer, "pinned_level", json_integer(at_pinned_level(pin->at, pfn)));
+	json_object_set_new(answer, "alias_count",
+			    json_integer((json_int_t)at_alias_count(pin->at, pfn)));
+	pthread_mutex_unlock(&pin->lock);
+	for (size_t i = 0; i < nr && i < ALIASES_MAX; i++)
+		json_array_append_new(aliases, describe_alias(&found[i]));
+	json_object_set_new(answer, "aliases", aliases);
+	json_object_set_new(answer, "more", json_boolean(nr > ALIASES_MAX));
+	return NULL;
+}
