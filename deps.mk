@@ -6,6 +6,7 @@ BUILD_PACKAGES := gcc libc6-dev make pkg-config libelf-dev zlib1g-dev libzstd-de
                   libjansson-dev libbsd-dev
 TEST_PACKAGES  := procps check libsubunit-dev python3 device-tree-compiler
 LINT_PACKAGES  := clang-format-14 cppcheck
+BENCH_PACKAGES := pkg-config check libsubunit-dev libjansson-dev libbsd-dev libroaring-dev libglib2.0-dev
 # For a machine without a usable /dev/kvm, and for the tests that boot the guest under QEMU.
 QEMU_PACKAGES  := qemu-system-x86 seabios busybox-static cpio xz-utils zstd
 PACKAGES       := $(BUILD_PACKAGES) $(TEST_PACKAGES) $(QEMU_PACKAGES)
@@ -33,3 +34,7 @@ endif
 .PHONY: lint-deps
 lint-deps:
 	@$(MAKE) --no-print-directory deps PACKAGES="$(LINT_PACKAGES)"
+
+.PHONY: bench-deps
+bench-deps:
+	@$(MAKE) --no-print-directory deps PACKAGES="gcc libc6-dev $(BENCH_PACKAGES)"

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+#include "sync.h"
+
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define QUIET_SYNCS 65u /* until at_sync() has armed all tables */
+
+uint64_t heap_bytes(void)
+{
+	struct mallinfo2 info = mallinfo2();
+
+	return info.uordblks + info.hblkhd;
+}
+
+/* --- the least that could do ------------------------------------------------------------------ */
+
+static void apply(struct follower *f, uint64_t gpa, uint64_t from, uint64_t to)
+{
+	if (to & E_P)
+		f->contender->add(f->self, (to & ~E_NX) >> 12, gpa);
+	if (from & E_P)
+		f->contender->drop(f->self, (from & ~E_NX) >> 12, gpa);
+}
+
+/* Watches the table first and compares it after that. */
+static void compare(struct follower *f, uint64_t pfn)
+{
+	const uint64_t *entries = f->world.memory + pfn * 512;
+	uint64_t *copy = f->copies + (pfn - FIRST_TABLE) * 512;
+
+	f->world.ops.arm(&f->world, pfn);
+	f->arms++;
+	for (unsigned i = 0; i < 512; i++) {
+		uint64_t pte = __atomic_load_n(&entries[i], __ATOMIC_RELAXED);
+
+		if (pte == copy[i])
+			continue;
+		apply(f, FRAME(pfn) + i * 8, copy[i], pte);
+		copy[i] = pte;
+	}
+}
+
+static void plain_open(struct follower *f)
+{
+	uint64_t heap = heap_bytes();
+
+	f->self = f->contender->open(f->load->frames);
+	f->copies = must_calloc((load_table(f->load->tables) - FIRST_TABLE) * 512, 8);
+	for (uint64_t table = 0; table < f->load->tables; table++)
+		compare(f, load_table(table));
+	f->bytes = heap_bytes() - heap;
+}
+
+static void plain_close(struct follower *f)
+{
+	for (uint64_t table = 0; table < f->load->tables; table++)
+		f->world.ops.disarm(&f->world, load_table(table));
+	f->contender->close(f->self);
+	free(f->copies);
+}
+
+static void plain_sync(struct follower *f)
+{
+	uint64_t pfns[64];
+	size_t n;
+
+	while ((n = f->world.ops.woken(&f->world, pfns, 64)))
+		for (size_t i = 0; i < n; i++)
+			compare(f, pfns[i]);
+}
+
+/* --- the rescan: of the same window, nothing kept --------------------------------------------- */
+
+static uint64_t rescan_count(const struct follower *f, uint64_t pfn)
+{
+	uint64_t wanted = W(pfn), n = 0;
+
+	for (uint64_t table = 0; table < f->load->tables; table++) {
+		const uint64_t *entries = f->world.memory + load_table(table) * 512;
+
+		for (unsigned i = 0; i < 512; i++)
+			n += entries[i] == wanted;
+	}
+	return n;
+}
+
+/* --- libaliastracker -------------------------------------------------------------------------- */
+
+static void tracker_open(struct follower *f, unsigned quiet_syncs)
+{
+	uint64_t heap = heap_bytes();
+
+	f->world.config.quiet_syncs = quiet_syncs;
+	world_start(&f->world);
+	f->self = f->world.at;
+	if (world_pin_tree(&f->world, ROOT) != AT_OK)
+		abort();
+	for (unsigned i = 0; i < QUIET_SYNCS; i++)
+		world_sync(&f->world);
+	f->bytes = heap_bytes() - heap;
+}
+
+/* --- any of them ------------------------------------------------------------------------------ */
+
+void follower_open(struct follower *f, const struct load *load, const struct contender *contender,
+		   unsigned quiet_syncs)
+{
+	*f = (struct follower){.load = load, .contender = contender};
+	world_init(&f->world, load->frames);
+	load_build(load, &f->world);
+	if (!contender)
+		return;
+	if (contender == &contender_bits)
+		tracker_open(f, quiet_syncs);
+	else
+		plain_open(f);
+	contender_touch(contender, f->self, load->frames);
+}
+
+void follower_close(struct follower *f)
+{
+	if (f->contender && f->contender != &contender_bits)
+		plain_close(f);
+	world_close(&f->world);
+}
+
+void follower_write(struct follower *f, uint64_t place)
+{
+	uint64_t table = place / RUNS_TABLE;
+	unsigned first = place % RUNS_TABLE * RUN;
+
+	for (unsigned i = first; i < first + RUN; i++)
+		world_set(&f->world, load_table(table), i, load_leaf(f->load, table, i));
+}
+
+void follower_sync(struct follower *f)
+{
+	if (f->contender == &contender_bits) {
+		if (!at_sync(f->world.at))
+			abort();
+	} else if (f->contender) {
+		plain_sync(f);
+	}
+}
+
+bool follower_has(const struct follower *f, uint64_t pfn)
+{
+	return f->contender ? f->contender->has(f->self, pfn) : rescan_count(f, pfn) != 0;
+}
+
+uint64_t follower_count(const struct follower *f, uint64_t pfn)
+{
+	return f->contender ? f->contender->count(f->self, pfn) : rescan_count(f, pfn);
+}
