@@ -77,65 +77,110 @@ void sync_tables(struct pin *pin)
 	report_violations(pin);
 }
 
+/* One call of the doorbell: what was read of it, once. */
+struct batch {
+	struct pin *pin;
+	struct vcpu *vcpu;
+	struct alias_vcpu_page *page;
+	uint32_t count;
+	bool upcalls;     /* the guest has a handler */
+	bool paused;      /* the other vCPUs are */
+	uint64_t gone_by; /* the handler's word about the frame in vcpu->retry; 0: none */
+};
+
 /* There is no evidence that every TLB has forgotten a mapping that is gone: make it so. The sync is
  * repeated while nobody runs, as a mapping may have come and gone since the last. */
-static void host_flush(struct pin *pin, struct vcpu *vcpu, bool paused)
+static void host_flush(struct batch *batch)
 {
+	struct pin *pin = batch->pin;
 	struct machine *machine = pin->machine;
 	uint64_t start = __rdtsc();
 
-	if (!paused)
-		world_pause(machine, vcpu);
+	if (!batch->paused)
+		world_pause(machine, batch->vcpu);
 	sync_tables(pin);
 	for (unsigned i = 0; i < machine->nr_vcpus; i++)
 		atomic_fetch_or(&machine->vcpus[i].todo, VCPU_FLUSH_TLB);
 	at_flushed(pin->at);
 	pin->count.host_flushes++;
-	if (!paused)
+	if (!batch->paused)
 		world_resume(machine);
 	pin->count.flush_ticks += __rdtsc() - start;
 }
 
-static void tell_aliases(struct pin *pin, struct alias_vcpu_page *page, uint64_t pfn,
-			 unsigned level, unsigned entry, bool upcall)
+static struct alias_entry read_entry(const struct batch *batch, unsigned index)
+{
+	const struct alias_entry *shared = &batch->page->entries[index];
+
+	return (struct alias_entry){
+		.pfn = READ_ONCE(shared->pfn),
+		.op = READ_ONCE(shared->op),
+		.level = READ_ONCE(shared->level),
+		.status = READ_ONCE(shared->status),
+	};
+}
+
+static void say_alias(const struct pin *pin, const struct alias_entry *entry,
+		      const struct at_alias *alias, bool upcall)
+{
+	if (pin->machine->opt->verbose)
+		fprintf(stderr,
+			"vmm: pin of frame 0x%llx as L%u: writable alias at va 0x%llx (L%u entry at gpa 0x%llx): %s\n",
+			(unsigned long long)entry->pfn, entry->level, (unsigned long long)alias->va,
+			alias->level, (unsigned long long)alias->pte_gpa,
+			upcall ? "trap back into the guest" : "refused");
+}
+
+static void tell_aliases(struct batch *batch, const struct alias_entry *entry, unsigned index,
+			 bool upcall)
 {
 	struct at_alias found[ALIAS_FAULT_VAS + 1];
-	size_t nr = at_aliases(pin->at, pfn, found, ALIAS_FAULT_VAS + 1);
-	struct alias_fault fault = {.pfn = pfn, .entry = entry};
+	size_t nr = at_aliases(batch->pin->at, entry->pfn, found, ALIAS_FAULT_VAS + 1);
+	struct alias_fault fault = {.pfn = entry->pfn, .entry = index};
 
 	fault.more = nr > ALIAS_FAULT_VAS;
 	fault.nr = fault.more ? ALIAS_FAULT_VAS : nr;
 	for (size_t i = 0; i < fault.nr; i++)
 		fault.va[i] = found[i].va;
-	page->fault = fault;
-	WRITE_ONCE(page->gone_by, 0);
-	if (pin->machine->opt->verbose && nr)
-		fprintf(stderr,
-			"vmm: pin of frame 0x%llx as L%u: writable alias at va 0x%llx (L%u entry "
-			"at "
-			"gpa 0x%llx)%s: %s\n",
-			(unsigned long long)pfn, level, (unsigned long long)found[0].va,
-			found[0].level, (unsigned long long)found[0].pte_gpa,
-			nr > 1 ? " and more" : "", upcall ? "trap back into the guest" : "refused");
+	batch->page->fault = fault;
+	WRITE_ONCE(batch->page->gone_by, 0);
+	if (nr)
+		say_alias(batch->pin, entry, &found[0], upcall);
 }
 
-/* The alias fault handler may have said under which epoch the alias went (alias_abi.h). */
-static bool heed_handler(struct pin *pin, const struct alias_vcpu_page *page, uint64_t pfn)
+/* Has the alias fault handler said under which epoch this frame's alias went (alias_abi.h)? */
+static bool heed_handler(struct batch *batch, uint64_t pfn)
 {
-	uint64_t gone_by = READ_ONCE(page->gone_by);
+	const struct vcpu *vcpu = batch->vcpu;
 
-	if (!gone_by || pin->machine->opt->flush_proof != PROOF_GUEST)
+	if (!batch->gone_by || !vcpu->retry.pending || vcpu->retry.pfn != pfn)
 		return false;
-	at_gone_by(pin->at, pfn, gone_by);
+	at_gone_by(batch->pin->at, pfn, batch->gone_by);
 	return true;
+}
+
+/* The verdict, after all that the host can do by itself. */
+static enum at_verdict judge(struct batch *batch, const struct alias_entry *entry)
+{
+	struct alias_tracker *at = batch->pin->at;
+	enum at_verdict verdict = at_pin(at, entry->pfn, entry->level);
+
+	if (verdict == AT_STALE_TLB && heed_handler(batch, entry->pfn))
+		verdict = at_pin(at, entry->pfn, entry->level);
+	if (verdict == AT_STALE_TLB) {
+		host_flush(batch);
+		verdict = at_pin(at, entry->pfn, entry->level);
+	}
+	return verdict;
 }
 
 enum served { SERVED, TRAP_BACK };
 
-static enum served serve_pin(struct pin *pin, struct vcpu *vcpu, struct alias_vcpu_page *page,
-			     const struct alias_entry *entry, unsigned index, uint32_t flags,
-			     bool paused, enum alias_status *status)
+static enum served serve_pin(struct batch *batch, const struct alias_entry *entry, unsigned index,
+			     enum alias_status *status)
 {
+	struct pin *pin = batch->pin;
+	struct vcpu *vcpu = batch->vcpu;
 	uint64_t pfn = entry->pfn;
 	bool retried = vcpu->retry.pending && vcpu->retry.pfn == pfn;
 	enum at_verdict verdict;
@@ -144,18 +189,12 @@ static enum served serve_pin(struct pin *pin, struct vcpu *vcpu, struct alias_vc
 		*status = ALIAS_BAD_FRAME;
 		return SERVED;
 	}
-	verdict = at_pin(pin->at, pfn, entry->level);
-	if (verdict == AT_STALE_TLB && retried && heed_handler(pin, page, pfn))
-		verdict = at_pin(pin->at, pfn, entry->level);
-	if (verdict == AT_STALE_TLB) {
-		host_flush(pin, vcpu, paused);
-		verdict = at_pin(pin->at, pfn, entry->level);
-	}
+	verdict = judge(batch, entry);
 	if (verdict == AT_ALIAS) {
-		bool upcall = (flags & ALIAS_BATCH_UPCALL) && !retried;
+		bool upcall = batch->upcalls && !retried;
 
 		pin->count.aliases_met += !retried;
-		tell_aliases(pin, page, pfn, entry->level, index, upcall);
+		tell_aliases(batch, entry, index, upcall);
 		if (upcall) {
 			vcpu->retry.pending = true;
 			vcpu->retry.pfn = pfn;
@@ -175,57 +214,65 @@ static enum served serve_pin(struct pin *pin, struct vcpu *vcpu, struct alias_vc
 	return SERVED;
 }
 
-static enum served serve_entry(struct pin *pin, struct vcpu *vcpu, struct alias_vcpu_page *page,
-			       unsigned index, uint32_t flags, bool paused)
+static enum served serve_entry(struct batch *batch, unsigned index)
 {
-	struct alias_entry *shared = &page->entries[index];
-	struct alias_entry entry = {
-		.pfn = READ_ONCE(shared->pfn),
-		.op = READ_ONCE(shared->op),
-		.level = READ_ONCE(shared->level),
-	};
+	struct alias_entry entry = read_entry(batch, index);
+	struct pin_count *count = &batch->pin->count;
 	enum alias_status status = ALIAS_BAD_OP;
 
+	if (entry.status != ALIAS_PENDING)
+		return SERVED;
 	if (entry.op == ALIAS_OP_PIN) {
-		if (serve_pin(pin, vcpu, page, &entry, index, flags, paused, &status) == TRAP_BACK)
+		if (serve_pin(batch, &entry, index, &status) == TRAP_BACK)
 			return TRAP_BACK;
-		pin->count.pins++;
+		count->pins++;
 	} else if (entry.op == ALIAS_OP_UNPIN) {
-		status = to_status(at_unpin(pin->at, entry.pfn));
-		pin->count.unpins++;
+		status = to_status(at_unpin(batch->pin->at, entry.pfn));
+		count->unpins++;
 	}
-	pin->count.status[status]++;
-	WRITE_ONCE(shared->status, status);
+	count->status[status]++;
+	WRITE_ONCE(batch->page->entries[index].status, status);
 	return SERVED;
+}
+
+static void trap_back(struct batch *batch)
+{
+	batch->pin->count.upcalls++;
+	batch->vcpu->stats.upcalls++;
+	if (upcall_raise(batch->vcpu, UPCALL_VECTOR))
+		machine_stop(batch->pin->machine, VMM_EX_SOFTWARE);
 }
 
 static enum alias_status serve_batch(struct pin *pin, struct vcpu *vcpu,
 				     struct alias_vcpu_page *page)
 {
-	uint32_t count = READ_ONCE(page->count);
 	uint32_t flags = READ_ONCE(page->flags);
-	bool paused = pin->machine->opt->verify;
+	bool heed = vcpu->retry.pending && pin->machine->opt->flush_proof == PROOF_GUEST;
+	struct batch batch = {
+		.pin = pin,
+		.vcpu = vcpu,
+		.page = page,
+		.count = READ_ONCE(page->count),
+		.upcalls = flags & ALIAS_BATCH_UPCALL,
+		.paused = pin->machine->opt->verify,
+		.gone_by = heed ? READ_ONCE(page->gone_by) : 0,
+	};
 	enum served served = SERVED;
 
-	if (!pin->registered || count == 0 || count > ALIAS_BATCH_MAX ||
+	if (!pin->registered || batch.count == 0 || batch.count > ALIAS_BATCH_MAX ||
 	    (flags & ~ALIAS_BATCH_UPCALL))
 		return ALIAS_BAD_CALL;
-	if (paused)
+	if (batch.paused)
 		world_pause(pin->machine, vcpu);
 	if (pin->looks)
 		sync_tables(pin);
-	for (uint32_t i = 0; i < count && served == SERVED; i++)
-		if (READ_ONCE(page->entries[i].status) == ALIAS_PENDING)
-			served = serve_entry(pin, vcpu, page, i, flags, paused);
+	for (uint32_t i = 0; i < batch.count && served == SERVED; i++)
+		served = serve_entry(&batch, i);
 	report_violations(pin);
-	if (paused)
+	if (batch.paused)
 		world_resume(pin->machine);
-	if (served == TRAP_BACK) {
-		pin->count.upcalls++;
-		vcpu->stats.upcalls++;
-		if (upcall_raise(vcpu, UPCALL_VECTOR))
-			machine_stop(pin->machine, VMM_EX_SOFTWARE);
-	}
+	if (served == TRAP_BACK)
+		trap_back(&batch);
 	return ALIAS_OK;
 }
 
