@@ -83,7 +83,6 @@ _Noreturn void guest_main(uint64_t start_info_gpa)
 	flush_strategy_start();
 	if (pin_init())
 		panic("the host refuses the kernel's page tables");
-	memory_touch();
 	status = workload->run();
 	print_history();
 	machine_exit(status);

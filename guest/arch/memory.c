@@ -49,9 +49,18 @@ static void find_room(void *arg, uint64_t start, uint64_t end)
 		s->found = start;
 }
 
+/* Free frames hold nothing. A read would not do: the host answers it with a page that all share. */
+static void touch(uint64_t start, uint64_t end)
+{
+	for (uint64_t at = start; at < end; at += PAGE_SIZE)
+		*(volatile uint64_t *)phys_to_virt(at) = 0;
+}
+
 static void add_free(void *arg, uint64_t start, uint64_t end)
 {
 	(void)arg;
+	if (arg_u64("touch", 0))
+		touch(start, end);
 	frame_add(start >> PAGE_SHIFT, end >> PAGE_SHIFT);
 }
 
@@ -75,14 +84,4 @@ void memory_init(void)
 	for_each_free(0, BOOT_MAPPED, add_free, NULL);
 	pgtable_init();
 	for_each_free(BOOT_MAPPED, UINT64_MAX, add_free, NULL);
-}
-
-void memory_touch(void)
-{
-	if (!arg_u64("touch", 0))
-		return;
-	for (unsigned m = 0; m < platform.nr_memory; m++)
-		for (uint64_t at = platform.memory[m].start; at < platform.memory[m].end;
-		     at += PAGE_SIZE)
-			__atomic_fetch_or((uint8_t *)phys_to_virt(at), 0, __ATOMIC_RELAXED);
 }

@@ -6,7 +6,5 @@
 /* After platform_init(): makes the frame allocator and the kernel's tables from the platform's
  * memory, and leaves the boot tables. Panics if there is too little (or too much) of it. */
 void memory_init(void);
-/* With `touch=1`, writes to all memory without changing it. When the direct map is complete. */
-void memory_touch(void);
 
 #endif

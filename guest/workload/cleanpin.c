@@ -11,32 +11,70 @@
 #include "pgtable.h"
 #include "pin.h"
 #include "smp.h"
+#include "worker.h"
 #include "workload.h"
+
+BOOTARG(batch, "of workload cleanpin: tables pinned in one call, default 1");
 
 /* Each CPU writes its own; the boot CPU reads them when all are done. */
 static bool failed[MAX_CPUS];
 
+struct task {
+	uint64_t iters;
+	unsigned batch; /* tables pinned in one call, and unpinned in another */
+};
+
+/* One call to the host for all of them. */
+static bool call_for_all(const uint64_t *pfns, unsigned n, enum pin_op op)
+{
+	struct pin_list list;
+
+	pin_list_init(&list);
+	for (unsigned i = 0; i < n; i++)
+		pin_list_add(&list, pfns[i], 1, op);
+	return !pin_list_submit(&list);
+}
+
+static bool pin_once(unsigned batch)
+{
+	uint64_t pfns[ALIAS_BATCH_MAX];
+	bool good = true;
+
+	for (unsigned i = 0; i < batch; i++) {
+		pfns[i] = alloc_table();
+		if (pfns[i] == NO_FRAME)
+			panic("cleanpin: no memory for %u tables", batch);
+	}
+	good = call_for_all(pfns, batch, PIN_OP_PIN) && call_for_all(pfns, batch, PIN_OP_UNPIN);
+	for (unsigned i = batch; good && i > 0; i--)
+		free_table(pfns[i - 1]);
+	return good;
+}
+
 static void pin_many(void *arg)
 {
-	const uint64_t *iters = arg;
+	const struct task *task = arg;
 
-	for (uint64_t i = 0; i < *iters; i++) {
-		uint64_t pfn = alloc_table();
+	for (uint64_t i = 0; i < task->iters && !failed[this_cpu()->id]; i++)
+		failed[this_cpu()->id] = !pin_once(task->batch);
+}
 
-		if (pfn == NO_FRAME || pin_table(pfn, 1) || unpin_table(pfn)) {
-			failed[this_cpu()->id] = true;
-			return;
-		}
-		free_table(pfn);
-	}
+static unsigned chosen_batch(void)
+{
+	uint64_t batch = arg_u64("batch", 1);
+
+	if (batch < 1 || batch > ALIAS_BATCH_MAX)
+		arg_bad("batch", "how many tables fit into one call");
+	return (unsigned)batch;
 }
 
 static int run_cleanpin(void)
 {
-	uint64_t iters = arg_u64("iters", 1000);
+	struct task task = {.iters = arg_u64("iters", 1000), .batch = chosen_batch()};
 	struct alias_guest_stats t;
 
-	smp_run_on_all(pin_many, &iters);
+	workload_begin();
+	smp_run_on_all(pin_many, &task);
 	for (unsigned cpu = 0; cpu < nr_cpus_online(); cpu++) {
 		if (failed[cpu]) {
 			kprintf("cleanpin: CPU %u could not pin a clean frame\n", cpu);
@@ -51,7 +89,7 @@ static int run_cleanpin(void)
 	}
 	kprintf("cleanpin: %lu frames pinned and unpinned on each of %u CPUs, no upcall, no "
 		"purge\n",
-		iters, nr_cpus_online());
+		task.iters * task.batch, nr_cpus_online());
 	return EXIT_OK;
 }
 
