@@ -8,9 +8,11 @@ UNIT_TESTS_SAN :=
 include $(wildcard tests/unit/*/*-tests.mk)
 include tests/bench/bench.mk
 include tests/machine/machine-tests.mk
+include tests/compare/compare.mk
 
 UNIT := $(UNIT_TESTS) $(UNIT_TESTS_SAN)
-WHOLE_MACHINE := tests/install tests/kvm-machine/test-with-kvm.sh tests/qemu-selftest tests/on-kvm
+WHOLE_MACHINE := tests/install tests/kvm-machine/test-with-kvm.sh tests/qemu-selftest tests/on-kvm \
+		 tests/compare/test-compare
 
 .PHONY: tests unit-tests whole-machine-tests
 tests: $(UNIT) whole-machine-deps
@@ -23,4 +25,4 @@ whole-machine-tests: whole-machine-deps ## Tests of the real vmm on a real KVM
 	@tests/run-all $(WHOLE_MACHINE)
 
 .PHONY: whole-machine-deps
-whole-machine-deps: all kvm-machine $(B)/tests/whole-machine
+whole-machine-deps: all kvm-machine $(B)/tests/whole-machine $(B)/vmm-compare

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: MIT
+"""vmm-compare: runs the strategies against each other, and shows what each costs."""
+import fcntl
+import json
+from pathlib import Path
+import shutil
+import sys
+
+from . import figures, options, plan, plots, report, schema, targets
+from .discover import discover
+from .machine import Failure, Stage
+from .run import Runner, write_whole
+
+def say(text):
+    """To the person, not into the results."""
+    print(f"vmm-compare: {text}", file=sys.stderr)
+
+
+def describe(opt, found, stage):
+    """Where the figures come from."""
+    return {
+        "schema": 1,
+        "versions": {"vmm": found.version, "inputs_sha256": stage.digest()},
+        "host": found.host,
+        "clock": {"instructions": "emulated machine, QEMU -icount shift=0",
+                  "time": "native KVM" if stage.native else None},
+        "settings": {"cpus": opt.cpus, "seeds": opt.seeds, "strategies": opt.strategies,
+                     "sources": opt.sources, "workloads": opt.workloads, "all": opt.all},
+    }
+
+
+def gather(groups_and_results):
+    """(entries of all cells, histories)."""
+    entries, histories = [], []
+    for group, results in groups_and_results:
+        found = figures.group_figures(group, results, True)
+        entries += found
+        if group.kind == "history":
+            histories += [{"strategy": entry["strategy"], "cpus": entry["cpus"],
+                           "samples": figures.history(result["log"])}
+                          for entry, result in zip(found, results)]
+    return entries, histories
+
+
+def add_times(entries, groups_and_results):
+    """The seconds of the native runs, to the entries of the counted ones."""
+    times = {}
+    for group, results in groups_and_results:
+        for cell, result in zip(group.cells, results):
+            if result["stats"]:
+                times[json.dumps(cell.spec())] = figures.seconds(result["stats"])
+    names = list(plan.Cell.__dataclass_fields__)
+    for entry in entries:
+        entry["seconds"] = times.get(json.dumps({name: entry[name] for name in names}))
+
+
+def run_all(stage, opt, groups, out):
+    """Runs; returns compare.json's content but for its head."""
+    counted = Runner(stage, out, opt.jobs, True)
+    if not opt.report_only:
+        counted.run(groups)
+    entries, histories = gather(counted.results(groups))
+    if stage.native:
+        timed = Runner(stage, out, 1, False)  # one at a time: they would share processors
+        if not opt.report_only:
+            timed.run(groups)
+        add_times(entries, timed.results(groups))
+    return {"cells": entries, "histories": histories, "targets": targets.judge(entries)}
+
+
+def publish(results, out, with_pictures):
+    """Writes everything that is for people, and compare.json."""
+    wrong = schema.check(results)
+    if wrong:
+        raise Failure(f"compare.json would not be as described: {wrong[0]}")
+    write_whole(out / "compare.json", json.dumps(results, indent=1) + "\n")
+    pictures = plots.draw(results, out) if with_pictures else []
+    write_whole(out / "compare.md", report.markdown(results, pictures))
+    write_whole(out / "index.html", report.html(results, pictures, out))
+
+
+def failures(results):
+    """The cells that did not end well, a line each."""
+    return [f"{entry['workload']} {entry['strategy']} {entry['source']} -c {entry['cpus']}: status "
+            f"{entry['status']}: {' / '.join(entry.get('said', []))}"
+            for entry in results["cells"] if entry["counts"] is None]
+
+
+def compare(opt, p):
+    """The whole of it; returns the exit status."""
+    stage = Stage(opt.build)
+    out = Path(opt.out or Path(opt.build) / "compare").resolve()
+    out.mkdir(parents=True, exist_ok=True)
+    if opt.fresh:
+        shutil.rmtree(out / "groups", ignore_errors=True)
+    stage.make()
+    found = discover(stage)
+    options.check(opt, found, p)
+    groups = plan.make(opt, found)
+    if opt.list:
+        print("\n".join(f"{group.name}: {len(group.cells)} cells" for group in groups))
+        return 0
+    results = {**describe(opt, found, stage), **run_all(stage, opt, groups, out)}
+    publish(results, out, opt.pictures)
+    failed = failures(results)
+    for line in failed:
+        say(line)
+    say(f"{len(results['cells'])} cells, {len(failed)} failed; see {out}/index.html")
+    return 1 if failed or not results["cells"] else 0
+
+
+def locked(build):
+    """Only one at a time in a build folder: the machine's files have fixed names."""
+    lock = open(Path(build) / "compare.lock", "w", encoding="ascii")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise Failure(f"another vmm-compare is at work in {build}") from error
+    return lock
+
+
+def main():
+    """Returns the exit status."""
+    p = options.parser()
+    opt = p.parse_args()
+    if opt.schema:
+        print(schema.markdown(), end="")
+        return 0
+    try:
+        with locked(opt.build):
+            return compare(opt, p)
+    except KeyboardInterrupt:
+        say("stopped; what is finished is kept, call it again to go on")
+        return 130
+    except (Failure, OSError) as error:
+        say(error)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

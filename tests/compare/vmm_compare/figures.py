@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: MIT
+"""From vmm's statistics to figures. Three kinds, never mixed: counts, instructions, time."""
+
+# The guest's counters that are told; all of them count events.
+COUNTS = ("vmaps", "vunmaps", "pins", "unpins", "pin_calls", "unmap_aliases", "purges",
+          "purged_pages", "shootdowns", "shootdown_ipis", "local_flushes", "upcalls",
+          "upcall_pages", "tables", "tables_aliased", "tables_recycled", "address_spaces",
+          "lazy_pages_max")
+HOST_COUNTS = ("aliases_met", "upcalls_resolved", "host_flushes", "violations")
+EXIT_COUNTS = ("runs", "pio", "mmio", "interrupted", "kicked", "tlb_flushes")
+TRACKER_COUNTS = ("syncs", "tables_compared", "tables_changed", "entries_changed", "arms", "wakes")
+
+
+def counts(stats):
+    """Events, exact everywhere."""
+    found = {name: stats["guest"].get(name) for name in COUNTS}
+    found.update({name: stats["pins"].get(name) for name in HOST_COUNTS})
+    found.update({f"exits_{name}": stats["exits"].get(name) for name in EXIT_COUNTS})
+    found.update({name: stats["tracker"].get(name) for name in TRACKER_COUNTS})
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def parts(stats):
+    """What the ticks of pins, upcalls, purges and flushes of kernel ranges went to. They hold what
+    others ran meanwhile, so they mean little where several vCPUs are busy on one processor."""
+    guest, host = stats["guest"], stats["pins"]
+    in_purges = guest["purge_ticks"] - guest["flush_ticks"]
+    upcalls = guest["upcall_ticks"]
+    # Purges that are made in upcalls are told as purges.
+    in_upcalls = guest["purge_ticks"] if guest["upcalls"] else 0
+    return {
+        "exit": max(0, guest["pin_ticks"] - host["ticks"] - upcalls),
+        "lock": host["lock_ticks"],
+        "sync": host["track_ticks"],
+        "compare": host["sync_ticks"] - host["track_ticks"],
+        "verdict": max(0, host["ticks"] - host["lock_ticks"] - host["sync_ticks"]
+                       - host["flush_ticks"]),
+        "host_flush": host["flush_ticks"],
+        "upcall": max(0, upcalls - in_upcalls),
+        "purge": max(0, in_purges),
+        "shootdown": guest["flush_ticks"],
+    }
+
+
+def instructions(stats):
+    """Of the whole system while the workload ran. `waiting` is what CPUs spent in loops that wait
+    for an acknowledgement or a lock; `work` is the rest."""
+    guest = stats["guest"]
+    waiting = guest["shootdown_spin"] + guest["lock_spin"]
+    return {
+        "total": guest["workload_ticks"],
+        "shootdown_spin": guest["shootdown_spin"],
+        "lock_spin": guest["lock_spin"],
+        "work": guest["workload_ticks"] - waiting,
+        "shootdown_wait": guest["shootdown_wait"],
+        "parts": parts(stats),
+    }
+
+
+def seconds(stats):
+    """Of the workload, by the TSC, whose frequency the start of the run tells."""
+    if not stats.get("tsc_to_first_char"):
+        return None
+    hertz = stats["tsc_to_first_char"] / stats["seconds_to_first_char"]
+    return stats["guest"]["workload_ticks"] / hertz
+
+
+def history(log):
+    """[(ticks, pages)] that the guest printed."""
+    lines = (line.split() for line in log.splitlines() if line.startswith("history: "))
+    return [[int(words[1]), int(words[2])] for words in lines]
+
+
+def cell_figures(cell, result, counted):
+    """The entry of one cell in compare.json, its cost yet to come."""
+    entry = {**cell.spec(), "status": result["status"], "counts": None, "instructions": None,
+             "seconds": None, "cost": None}
+    stats = result["stats"]
+    if result["status"] == 0 and stats:
+        entry["counts"] = counts(stats)
+        if counted and cell.clocked:
+            entry["instructions"] = instructions(stats)
+        entry["memory_bytes"] = stats["tracker"]["memory_bytes"]
+    else:
+        entry["said"] = result["log"].splitlines()[-3:]
+    return entry
+
+
+def cost(entry, base):
+    """(strategy - none), without waiting and with; also per pin, and against the whole run."""
+    pins = entry["counts"]["pins"] or 1
+    mine, none = entry["instructions"], base["instructions"]
+    work, total = mine["work"] - none["work"], mine["total"] - none["total"]
+    return {
+        "work": work,
+        "with_waiting": total,
+        "work_per_pin": work / pins,
+        "with_waiting_per_pin": total / pins,
+        "run_against_none": mine["work"] / none["work"] if none["work"] else None,
+    }
+
+
+def group_figures(group, results, counted):
+    """The entries of a group; those of the matrix know their cost."""
+    entries = [cell_figures(cell, result, counted)
+               for cell, result in zip(group.cells, results)]
+    base = entries[0]
+    for entry in entries:
+        if group.kind == "matrix" and entry["instructions"] and base["instructions"]:
+            entry["cost"] = cost(entry, base)
+    return entries
+
+
+def alias_rate(entry):
+    """Share of frames taken as tables that were still mapped elsewhere, in per cent; the other
+    strategies than those that hold PTEs lazily see less than there would be."""
+    found = entry["counts"]
+    tables = found.get("tables") or 0
+    return 100 * found.get("tables_aliased", 0) / tables if tables else None

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: MIT
+"""Runs groups of cells, each group in one machine: with the instruction clock, or natively."""
+import hashlib
+import json
+import os
+from pathlib import Path
+import shlex
+import shutil
+import signal
+import subprocess
+
+CELL_SECONDS = 60  # of the clock inside; a cell takes far less than one
+BOOT_SECONDS = 1800  # for a whole group
+DISK_BYTES = 1 << 20
+
+# Where vCPUs share a processor, a CPU that waits for another's answer spins until the scheduler's
+# next turn. Short turns keep that small, so that runs end and figures are about something else.
+SHORT_TURNS = """\
+scheduler=/sys/kernel/debug/sched
+echo HRTICK >$scheduler/features
+echo 50000 >$scheduler/wakeup_granularity_ns
+echo 100000 >$scheduler/min_granularity_ns
+echo 100000 >$scheduler/latency_ns
+"""
+
+
+class Failure(Exception):
+    """Something that ends the comparison, said in one sentence."""
+
+
+class Stage:
+    """What is carried into the machine: vmm, guest.elf, a disk. Nothing else of the build folder,
+    and always at the same path, as the kernel's count of instructions depends on both."""
+
+    def __init__(self, build):
+        self.build = Path(build).resolve()
+        self.path = self.build / "compare.run" / "stage"
+        self.outs = self.build / "compare.run" / "out"
+        self.native = not self._emulated()
+
+    @staticmethod
+    def _emulated():
+        try:
+            os.close(os.open("/dev/kvm", os.O_RDWR | os.O_CLOEXEC))
+            return False
+        except OSError:
+            return True
+
+    def make(self):
+        """Fills it from the build folder."""
+        shutil.rmtree(self.build / "compare.run", ignore_errors=True)
+        self.path.mkdir(parents=True)
+        self.outs.mkdir()
+        for name in ("vmm", "guest.elf", "with-kvm"):
+            if not (self.build / name).is_file():
+                raise Failure(f"{self.build / name} is missing: make all kvm-machine")
+            shutil.copy(self.build / name, self.path / name)
+        (self.path / "kvm-machine").symlink_to(self.build / "kvm-machine")
+        (self.path / "disk.img").write_bytes(disk_image())
+
+    def remove(self):
+        """When nothing runs any more."""
+        shutil.rmtree(self.build / "compare.run", ignore_errors=True)
+
+    def digest(self):
+        """Names everything that the figures depend on but for the cells themselves."""
+        digest = hashlib.sha256()
+        for path in (self.path / "vmm", self.path / "guest.elf", self.path / "with-kvm",
+                     self.build / "kvm-machine" / "base.cpio",
+                     self.build / "kvm-machine" / "vmlinuz"):
+            if path.is_file():
+                digest.update(path.read_bytes())
+        digest.update(SHORT_TURNS.encode())
+        return digest.hexdigest()
+
+
+def disk_image():
+    """The same bytes every time."""
+    blocks = (hashlib.sha256(str(i).encode()).digest() for i in range(DISK_BYTES // 32))
+    return b"".join(blocks)
+
+
+def vmm_words(cell, out, number):
+    """The command line of a cell."""
+    words = ["./vmm", "-f", cell.strategy, "-t", cell.source, "-c", str(cell.cpus), "-m", cell.mem,
+             "--timeout", str(CELL_SECONDS), "-s", f"{out}/{number}.json", "-d", "disk.img,ro",
+             "guest.elf", "--"]
+    return words + cell.bootargs()
+
+
+def script(group, out, short_turns):
+    """What the machine's shell does: a warm-up, then the cells in order."""
+    lines = [SHORT_TURNS] if short_turns else []
+    for number, cell in [("warm-up", group.cells[0]), *enumerate(group.cells)]:
+        lines.append(f"{shlex.join(vmm_words(cell, out, number))} </dev/null >{out}/{number}.log "
+                     f"2>&1; echo $? >{out}/{number}.status; echo {number}\n")
+    return "".join(lines)
+
+
+class Boot:
+    """One machine at work on one group."""
+
+    def __init__(self, stage, group, counted):
+        self.stage, self.group, self.counted = stage, group, counted
+        self.out = stage.outs / group.name
+        shutil.rmtree(self.out, ignore_errors=True)
+        self.out.mkdir(parents=True)
+        self.process = None
+
+    def run(self, on_cell):
+        """Runs all cells, calling on_cell() after each; returns what read() returns."""
+        command = ["./with-kvm", "--out", str(self.out), "--timeout", str(BOOT_SECONDS)]
+        if self.counted:
+            command.append("--count")
+        command += ["sh", "-c", script(self.group, self.out, self.counted)]
+        self.process = subprocess.Popen(
+            command, cwd=self.stage.path, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True, start_new_session=True)
+        for line in self.process.stdout:
+            if line.strip().isdigit():
+                on_cell()
+        said = self.process.stderr.read()
+        self.process.wait()
+        return self.read(said)
+
+    def stop(self, number=signal.SIGTERM):
+        """Ends it early."""
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(number)
+
+    def read(self, said):
+        """What came back: for each cell its status, statistics and output."""
+        cells = [self._read_cell(number) for number in range(len(self.group.cells))]
+        if any(cell is None for cell in cells):
+            where = said.strip().splitlines()[-1:] or ["no reason was given"]
+            raise Failure(f"{self.group.name}: the machine ended early: {where[0]}")
+        shutil.rmtree(self.out, ignore_errors=True)
+        return cells
+
+    def _read_cell(self, number):
+        try:
+            status = int((self.out / f"{number}.status").read_text())
+            log = (self.out / f"{number}.log").read_text(errors="replace")
+        except (OSError, ValueError):
+            return None
+        try:
+            stats = json.loads((self.out / f"{number}.json").read_text())
+        except (OSError, ValueError):
+            stats = None
+        return {"status": status, "stats": stats, "log": log}

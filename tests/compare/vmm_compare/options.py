@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: MIT
+"""The command line."""
+import argparse
+import os
+
+from . import plan
+
+EPILOG = """\
+Three kinds of figure, never mixed: counts of events, which are exact everywhere; instructions of
+the whole system, by the instruction clock of the emulated machine; time, on a native KVM only.
+
+What is finished is kept in OUT/groups, and a second call goes on where the first was stopped.
+OUT/compare.json is described in tests/compare/SCHEMA.md. Exit status: 0; 1 if a run failed or
+figures are missing; 2 for a wrong command line; 130 if it was stopped.
+"""
+
+
+def words(text):
+    """A list of names, separated by commas."""
+    return [word for word in text.split(",") if word]
+
+
+def numbers(low, high):
+    """The type of a list of numbers within bounds."""
+    def parse(text):
+        try:
+            found = [int(word) for word in words(text)]
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"not a list of numbers: {text}") from error
+        if not found or any(not low <= number <= high for number in found):
+            raise argparse.ArgumentTypeError(f"numbers from {low} to {high}, not {text}")
+        return found
+    return parse
+
+
+def rates(text):
+    """Per cent, or None for "natural"."""
+    parse = numbers(0, 100)
+    return [None if word == "natural" else parse(word)[0] for word in words(text)]
+
+
+def parser():
+    """Of argparse."""
+    p = argparse.ArgumentParser(
+        prog="vmm-compare", description="Runs the strategies against each other and shows what "
+        "each costs.", epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--build", default="build", help="where vmm and guest.elf are (default: build)")
+    p.add_argument("--out", help="where the results go (default: compare/ in the build folder)")
+    p.add_argument("--strategies", type=words, help="those to compare; none is always run")
+    p.add_argument("--workloads", type=words, help="(default: the main ones that there are)")
+    p.add_argument("--cpus", type=numbers(1, 64), default=[1, 2, 4, 8], help="(default: 1,2,4,8)")
+    p.add_argument("--sources", type=words, help="whence the host learns of changed page tables")
+    p.add_argument("--busy", type=words, default=["all", "one"], help="whether all vCPUs are at "
+                   "work, or all but one are halted (default: all,one)")
+    p.add_argument("--alias", type=rates, help="per cent of recycled tables that have a stale "
+                   "alias, or natural, instead of the default choice")
+    p.add_argument("--seeds", "--seed", type=numbers(0, 2**31), default=[1],
+                   help="of the workloads' random numbers (default: 1)")
+    p.add_argument("--iters", type=int, default=0, help="how often each CPU does its work")
+    p.add_argument("--all", action="store_true", help="also with every source, more alias rates "
+                   "and the cases of Linux's test_vmalloc")
+    p.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1),
+                   help="machines at a time (default: 2, 1 on one processor)")
+    p.add_argument("--no-extras", dest="extras", action="store_false",
+                   help="without the runs about single pins and about memory over time")
+    p.add_argument("--fresh", action="store_true", help="forget what is finished")
+    p.add_argument("--report-only", action="store_true", help="run nothing, write the report again")
+    p.add_argument("--no-pictures", dest="pictures", action="store_false",
+                   help="without pictures, which need gnuplot")
+    p.add_argument("--schema", action="store_true", help="describe compare.json, and end")
+    p.add_argument("--list", action="store_true", help="say what would be run, and end")
+    return p
+
+
+def check(opt, found, p):
+    """Fills what was not given, and refuses names that there aren't."""
+    there = set(found.workloads)
+    if opt.workloads is None:
+        names = plan.MAIN_WORKLOADS + (plan.VMALLOC_WORKLOADS if opt.all else ())
+        opt.workloads = [name for name in names if name in there]
+    for given, offered, what in ((opt.strategies, found.strategies, "strategies"),
+                                 (opt.sources, found.sources, "sources"),
+                                 (opt.workloads, found.workloads, "workloads"),
+                                 (opt.busy, ["all", "one"], "busy")):
+        unknown = [name for name in given or [] if name not in offered]
+        if unknown:
+            p.error(f"--{what}: no {', '.join(unknown)}; there are: {', '.join(offered)}")
+    opt.strategies = opt.strategies or found.strategies
+    opt.sources = opt.sources or found.sources
+    if any(rate is not None for rate in opt.alias or []) and "alias" not in found.bootargs:
+        p.error("--alias: this guest has no boot argument alias=")

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: MIT
+"""Runs what is not there yet, some groups at a time, and keeps each group's result in a file."""
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+import hashlib
+import json
+import os
+import signal
+import sys
+import threading
+import time
+
+from .machine import Boot, Failure
+
+KEPT = ("version", "exits", "pins", "tracker", "guest", "memory", "host", "tsc_to_first_char",
+        "seconds_to_first_char", "exits_to_first_char")
+
+
+def write_whole(path, text):
+    """Either the whole file is there, or what was there before."""
+    temporary = path.with_name(path.name + ".new")
+    temporary.write_text(text)
+    os.replace(temporary, path)
+
+
+class Progress:
+    """A line on stderr that says how far it is."""
+
+    def __init__(self, todo, cells_there, out=sys.stderr):
+        self.out, self.lock, self.start = out, threading.Lock(), time.monotonic()
+        self.cells = sum(len(group.cells) for group in todo)
+        self.weight = sum(group.weight() for group in todo) or 1
+        self.done_cells, self.done_weight, self.there = 0, 0.0, cells_there
+
+    def cell(self, group):
+        """One more of this group is through."""
+        with self.lock:
+            self.done_cells += 1
+            self.done_weight += group.weight() / len(group.cells)
+            self._show(group)
+
+    def _show(self, group):
+        spent = time.monotonic() - self.start
+        left = spent * (self.weight / self.done_weight - 1)
+        end = "\r\033[K" if self.out.isatty() else "\n"
+        if self.out.isatty() or self.done_cells % 20 == 0 or self.done_cells == self.cells:
+            print(f"{self.done_cells}/{self.cells} cells, {spent / 60:.1f} min, some "
+                  f"{left / 60:.1f} min to go ({group.name})", end=end, file=self.out, flush=True)
+
+    def end(self):
+        """No more of these lines."""
+        if self.out.isatty():
+            print("\r\033[K", end="", file=self.out, flush=True)
+
+
+def slim(cell):
+    """The part of vmm's statistics that is looked at."""
+    if cell["stats"] is not None:
+        cell["stats"] = {key: cell["stats"].get(key) for key in KEPT}
+    if "history: " not in cell["log"]:
+        cell["log"] = "\n".join(cell["log"].splitlines()[-40:])
+    return cell
+
+
+class Runner:
+    """The groups, their files, and the machines at work."""
+
+    def __init__(self, stage, out, jobs, counted):
+        self.stage, self.jobs, self.counted = stage, jobs, counted
+        self.kept = out / "groups" / ("counted" if counted else "timed")
+        self.kept.mkdir(parents=True, exist_ok=True)
+        self.digest = stage.digest()
+        self.boots, self.stopping = set(), False
+
+    def _key(self, group):
+        """Changes with anything that the result depends on."""
+        spec = json.dumps([cell.spec() for cell in group.cells], sort_keys=True)
+        return hashlib.sha256((self.digest + spec).encode()).hexdigest()
+
+    def _path(self, group):
+        return self.kept / f"{group.name}.json"
+
+    def load(self, group):
+        """What was kept of the group, if it is whole and still true; else None."""
+        try:
+            result = json.loads(self._path(group).read_text())
+        except (OSError, ValueError):
+            return None
+        good = result["key"] == self._key(group) and all(c["status"] == 0 for c in result["cells"])
+        return result["cells"] if good else None
+
+    def _run_group(self, group, progress):
+        if self.stopping:
+            return
+        boot = Boot(self.stage, group, self.counted)
+        self.boots.add(boot)
+        try:
+            cells = [slim(cell) for cell in boot.run(lambda: progress.cell(group))]
+        except Failure:
+            if self.stopping:
+                return
+            raise
+        finally:
+            self.boots.discard(boot)
+        write_whole(self._path(group), json.dumps({"key": self._key(group), "cells": cells}))
+
+    def run(self, groups):
+        """Runs what is missing. Raises KeyboardInterrupt when it was stopped, after the machines
+        have ended, and Failure when one failed."""
+        todo = [group for group in groups if self.load(group) is None]
+        there = len(groups) - len(todo)
+        if there:
+            print(f"{there} of {len(groups)} groups are there already", file=sys.stderr)
+        progress = Progress(todo, there)
+        with ThreadPoolExecutor(self.jobs) as pool:
+            pending = {pool.submit(self._run_group, group, progress) for group in todo}
+            try:
+                self._attend(pending)
+            except BaseException:
+                self._stop()
+                raise
+        progress.end()
+
+    @staticmethod
+    def _attend(pending):
+        while pending:
+            done, pending = wait(pending, timeout=1, return_when=FIRST_COMPLETED)
+            for future in done:
+                future.result()
+
+    def _stop(self):
+        self.stopping = True
+        for boot in list(self.boots):
+            boot.stop(signal.SIGTERM)
+
+    def results(self, groups):
+        """(group, cells) of all that are there."""
+        found = ((group, self.load_any(group)) for group in groups)
+        return [(group, cells) for group, cells in found if cells is not None]
+
+    def load_any(self, group):
+        """As load(), with cells that failed."""
+        try:
+            result = json.loads(self._path(group).read_text())
+        except (OSError, ValueError):
+            return None
+        return result["cells"] if result["key"] == self._key(group) else None
