@@ -65,11 +65,24 @@ static void report_violations(struct pin *pin)
 	}
 }
 
+/* After a look that began when the clock's `cleared` was `before`. */
+static void note_unseen(struct pin *pin, uint64_t before)
+{
+	struct at_clock clock = read_clock(pin);
+
+	if (clock.cleared != pin->looked_at)
+		pin->unseen = clock.cleared;
+	if (clock.flushed >= pin->unseen)
+		pin->unseen = 0;
+	pin->looked_at = before;
+}
+
 void sync_tables(struct pin *pin)
 {
-	uint64_t start = __rdtsc();
+	uint64_t start = __rdtsc(), before = read_clock(pin).cleared;
 	bool ok = at_sync(pin->at);
 
+	note_unseen(pin, before);
 	pin->count.sync_ticks += __rdtsc() - start;
 	if (!ok)
 		fprintf(stderr,
@@ -102,6 +115,7 @@ static void host_flush(struct batch *batch)
 	for (unsigned i = 0; i < machine->nr_vcpus; i++)
 		atomic_fetch_or(&machine->vcpus[i].todo, VCPU_FLUSH_TLB);
 	at_flushed(pin->at);
+	pin->unseen = 0;
 	pin->count.host_flushes++;
 	if (!batch->paused)
 		world_resume(machine);
@@ -163,7 +177,11 @@ static bool heed_handler(struct batch *batch, uint64_t pfn)
 static enum at_verdict judge(struct batch *batch, const struct alias_entry *entry)
 {
 	struct alias_tracker *at = batch->pin->at;
-	enum at_verdict verdict = at_pin(at, entry->pfn, entry->level);
+	enum at_verdict verdict;
+
+	if (batch->pin->unseen && at_check(at, entry->pfn, entry->level) == AT_OK)
+		host_flush(batch);
+	verdict = at_pin(at, entry->pfn, entry->level);
 
 	if (verdict == AT_STALE_TLB && heed_handler(batch, entry->pfn))
 		verdict = at_pin(at, entry->pfn, entry->level);

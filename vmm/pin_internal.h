@@ -48,12 +48,18 @@ struct pin {
 	bool registered;
 	enum track_source source; /* now; what it means where nobody looks is nothing */
 	struct pin_count count;
+	/* Mappings that come and go between two looks at the tables are never seen, and any frame
+	 * may have had one. That some went shows by the guest's clock. */
+	uint64_t looked_at; /* its `cleared` before the last look */
+	uint64_t unseen;    /* what went unseen did so by this `cleared`; 0: all is flushed */
 };
 
 /* The shared page of that vCPU; the guest may change it at any time. */
 struct alias_vcpu_page *pin_vcpu_page(const struct machine *machine, unsigned index);
 /* Fills ops, and starts the watch where it is or may come to be of use. */
 void open_source(struct pin *pin);
+/* The guest's clock as it is, or {0, 0} where its word doesn't count. */
+struct at_clock read_clock(struct pin *pin);
 /* Not of TRACK_OFF. */
 enum at_mode source_mode(enum track_source source);
 /* How, or why not; static storage. */

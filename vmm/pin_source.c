@@ -26,6 +26,11 @@ static struct at_clock guest_clock(void *ctx)
 	return clock;
 }
 
+struct at_clock read_clock(struct pin *pin)
+{
+	return pin->ops.clock ? pin->ops.clock(pin) : (struct at_clock){0};
+}
+
 static bool arm(void *ctx, uint64_t pfn)
 {
 	struct pin *pin = ctx;

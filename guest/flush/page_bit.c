@@ -2,7 +2,8 @@
 /*
  * The vmap layer says of each frame if a PTE of its may map it, live or stale, and the guest looks
  * there itself before it pins: it purges if one of the frames is concerned. The bit is a count that
- * isn't 0, as a frame can be mapped several times.
+ * isn't 0, as a frame can be mapped several times. It goes down when a PTE is cleared, before that
+ * is flushed: pins wait for purges that are in flight.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -43,8 +44,6 @@ static void page_bit_before_pin(const struct pin_req *reqs, unsigned n)
 			return;
 		}
 	}
-	/* What isn't mapped any more may have been cleared by a purge that has yet to flush. */
-	vmap_purge_wait();
 }
 
 static int page_bit_start(void)

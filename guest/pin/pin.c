@@ -13,6 +13,7 @@
 #include "platform.h"
 #include "tlb.h"
 #include "trap.h"
+#include "vmap.h"
 
 /* Written by pin_init(), while the other CPUs are idle; before, there is nobody to ask. */
 static bool registered;
@@ -137,6 +138,9 @@ static int submit(const struct pin_req *reqs, unsigned n, struct pin_refusal *wh
 		pins = count_pins(reqs, nr);
 		if (pins && flush_strategy()->before_pin)
 			flush_strategy()->before_pin(reqs, nr);
+		/* What a purge has cleared and not flushed yet, the host would flush itself. */
+		if (pins)
+			vmap_purge_wait();
 		if (!registered)
 			continue;
 		count_stat(pins, pins);
