@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The strategy is changed, again and again and by every CPU, while all of them go on as in `mixed`.
+ * Every other time it is wished for, as the host would do it: the next pin call sees to that.
  * Strategy none stays out of it: the host would have to look away, and to look back.
  */
 #include <stdbool.h>
@@ -9,32 +10,48 @@
 #include "console.h"
 #include "cpu.h"
 #include "flush.h"
-#include "panic.h"
-#include "smp.h"
+#include "pgtable.h"
+#include "platform.h"
 #include "worker.h"
 #include "workload.h"
 
 #define DEFAULT_ITERS 60u
 
-static const char *const names[] = {
-	"legacy", "eager", "nolazy", "eager-pte", "quicklist", "page-bit", "trap", "trap-range",
+static const char *const names[ALIAS_NR_FLUSH] = {
+	[ALIAS_FLUSH_LEGACY] = "legacy",       [ALIAS_FLUSH_EAGER] = "eager",
+	[ALIAS_FLUSH_NOLAZY] = "nolazy",       [ALIAS_FLUSH_EAGER_PTE] = "eager-pte",
+	[ALIAS_FLUSH_QUICKLIST] = "quicklist", [ALIAS_FLUSH_PAGE_BIT] = "page-bit",
+	[ALIAS_FLUSH_TRAP] = "trap",           [ALIAS_FLUSH_TRAP_RANGE] = "trap-range",
 };
 
-#define NR_NAMES (sizeof(names) / sizeof(names[0]))
+/* How often each was found to be the strategy after a step, by any CPU: atomic. */
+static uint64_t counts[ALIAS_NR_FLUSH];
 
-/* How often each was switched to, by any CPU: atomic. */
-static uint64_t counts[NR_NAMES];
+static void wish(unsigned strategy)
+{
+	struct alias_common_page *page = phys_to_virt(platform.shared_gpa);
+
+	if (platform.has_host)
+		__atomic_store_n(&page->wanted_strategy, strategy, __ATOMIC_RELEASE);
+}
 
 static bool switch_step(struct worker *w)
 {
-	unsigned to = (unsigned)rng_below(&w->rng, 2 * NR_NAMES);
+	unsigned to = 1 + (unsigned)rng_below(&w->rng, ALIAS_NR_FLUSH - 1);
 
-	if (to < NR_NAMES) {
+	switch (rng_below(&w->rng, 4)) {
+	case 0:
 		if (flush_strategy_set(names[to]))
 			return worker_fail(w, "the strategy could not be changed", to);
-		__atomic_fetch_add(&counts[to], 1, __ATOMIC_RELAXED);
+		break;
+	case 1:
+		wish(to);
+		break;
 	}
-	return mixed_steps.step(w);
+	if (!mixed_steps.step(w))
+		return false;
+	__atomic_fetch_add(&counts[flush_strategy()->number], 1, __ATOMIC_RELAXED);
+	return true;
 }
 
 static int run_switch(void)
@@ -42,8 +59,9 @@ static int run_switch(void)
 	const struct work_steps steps = {.step = switch_step, .finish = mixed_steps.finish};
 	int status = run_workers("switch", &steps, DEFAULT_ITERS);
 
-	for (unsigned i = 0; i < NR_NAMES; i++)
-		kprintf("switch: %lu times to %s\n", counts[i], names[i]);
+	for (unsigned i = 0; i < ALIAS_NR_FLUSH; i++)
+		if (names[i])
+			kprintf("switch: %lu steps with %s\n", counts[i], names[i]);
 	return status;
 }
 

@@ -15,6 +15,7 @@ int main(void)
 		fprintf(stderr, "no usable /dev/kvm: run this under build/with-kvm\n");
 		return 69;
 	}
+	srunner_add_suite(runner, strategies_suite());
 	srunner_add_suite(runner, endings_suite());
 	srunner_add_suite(runner, console_suite());
 	srunner_add_suite(runner, disk_suite());

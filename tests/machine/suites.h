@@ -5,10 +5,11 @@
 
 #include <check.h>
 
-Suite *pins_suite(void);    /* "pins": strategies, sources, verdicts, counts */
-Suite *endings_suite(void); /* "endings": guests and images that go wrong, exit statuses */
-Suite *console_suite(void); /* "console": terminal, input, signals */
-Suite *disk_suite(void);    /* "disk": virtio-blk through to the image */
-Suite *control_suite(void); /* "control": the control socket and vmm ctl */
+Suite *pins_suite(void);       /* "pins": strategies, sources, verdicts, counts */
+Suite *strategies_suite(void); /* "strategies": what each promises, and changing them */
+Suite *endings_suite(void);    /* "endings": guests and images that go wrong, exit statuses */
+Suite *console_suite(void);    /* "console": terminal, input, signals */
+Suite *disk_suite(void);       /* "disk": virtio-blk through to the image */
+Suite *control_suite(void);    /* "control": the control socket and vmm ctl */
 
 #endif
