@@ -77,12 +77,12 @@ def check(opt, found, p):
     there = set(found.workloads)
     if opt.workloads is None:
         names = plan.MAIN_WORKLOADS + (plan.VMALLOC_WORKLOADS if opt.all else ())
-        opt.workloads = [name for name in names if name in there]
+        opt.workloads = [name for name in names if name.partition(":")[0] in there]
     for given, offered, what in ((opt.strategies, found.strategies, "strategies"),
                                  (opt.sources, found.sources, "sources"),
                                  (opt.workloads, found.workloads, "workloads"),
                                  (opt.busy, ["all", "one"], "busy")):
-        unknown = [name for name in given or [] if name not in offered]
+        unknown = [name for name in given or [] if name.partition(":")[0] not in offered]
         if unknown:
             p.error(f"--{what}: no {', '.join(unknown)}; there are: {', '.join(offered)}")
     opt.strategies = opt.strategies or found.strategies

@@ -4,15 +4,14 @@ from dataclasses import asdict, dataclass
 import itertools
 
 # How often each workload does its work on each CPU. Enough that what happens once does not matter.
-ITERATIONS = {"process": 60, "grow": 60, "mixed": 60, "nfs": 1, "xfs": 60, "cleanpin": 500}
+ITERATIONS = {"process": 60, "grow": 100, "mixed": 100, "nfs": 1, "xfs": 60, "cleanpin": 500}
 DEFAULT_ITERATIONS = 60
-# Those that read the disk.
-DISK_WORKLOADS = ("nfs", "xfs", "mixed")
 # Those of the default set; all of them map and unmap and make page tables.
 MAIN_WORKLOADS = ("process", "grow", "mixed", "nfs", "xfs")
 # The cases of Linux's test_vmalloc; part of --all.
-VMALLOC_WORKLOADS = ("fix_size", "full_fit", "long_busy_list", "random_size", "fix_align",
-                     "random_size_align", "align_shift", "vm_map_ram")
+VMALLOC_WORKLOADS = tuple(f"test_vmalloc:{case}" for case in (
+    "fix_size", "full_fit", "long_busy_list", "random_size", "fix_align", "random_size_align",
+    "align_shift", "vm_map_ram"))
 ALIAS_WORKLOADS = ("process",)
 ALIAS_WORKLOADS_ALL = ("process", "grow", "mixed")
 ALIAS_RATES = (0, 1, 5, 20, 50, 100)
@@ -24,7 +23,8 @@ LOOKED_AT = ("eager",)
 
 @dataclass(frozen=True)
 class Cell:
-    """One run of vmm. `busy` is "all", or "one": the other CPUs are halted."""
+    """One run of vmm. The workload may name a case, after a colon. `busy` is "all", or "one": the
+    other CPUs are halted."""
     workload: str
     strategy: str
     source: str
@@ -39,7 +39,10 @@ class Cell:
 
     def bootargs(self):
         """The guest's arguments, one a word."""
-        words = [f"workload={self.workload}", f"seed={self.seed}", "touch=1"]
+        name, _, case = self.workload.partition(":")
+        words = [f"workload={name}", f"seed={self.seed}", "touch=1"]
+        if case:
+            words.append(f"case={case}")
         if self.iters:
             words.append(f"iters={self.iters}")
         if self.busy == "one":
@@ -112,7 +115,8 @@ def matrix_group(opt, found, workload, cpus, busy, alias, seed):
     rate = "natural" if alias is None else alias
     cells = [Cell(workload, strategy, source, cpus, busy, alias, seed, iterations(opt, workload))
              for strategy, source in variants(opt, found)]
-    return Group(f"{workload}-c{cpus}-{busy}-alias-{rate}-seed-{seed}", "matrix", tuple(cells))
+    name = workload.replace(":", "-")
+    return Group(f"{name}-c{cpus}-{busy}-alias-{rate}-seed-{seed}", "matrix", tuple(cells))
 
 
 def matrix(opt, found):

@@ -34,7 +34,7 @@ SHAPES = {
         ("time", "str|null", "how time was measured; null: it was not"),
     ],
     "cell": [
-        ("workload", "str", "the guest's"),
+        ("workload", "str", "the guest's, and behind a colon the case of test_vmalloc"),
         ("strategy", "str", "how stale aliases were kept off page tables"),
         ("source", "str", "whence the host learned of changed page tables; `off`: it did not look"),
         ("cpus", "int", "vCPUs"),
