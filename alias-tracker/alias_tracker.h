@@ -91,6 +91,10 @@ struct at_config {
 	enum at_mode mode;
 	const struct at_ops *ops; /* must outlive the tracker */
 	void *ctx;
+	/* at_pin() grants a frame in spite of its writable aliases and of those that a TLB may
+	 * still hold, and does not judge the tree of a root: unsafe, to measure what following
+	 * costs. at_check() still tells. */
+	bool grant_aliased;
 	/* Syncs without a change after which a table is armed; doubles for a table each time it is
 	 * woken without having changed (walks by the processor wake it too). 0: default (64). */
 	unsigned quiet_syncs;

@@ -177,7 +177,7 @@ static enum at_verdict verdict_of(const struct at_violation *violation)
 static enum at_verdict root_attach(struct alias_tracker *at, uint64_t pfn)
 {
 	struct node *root = node_new_root(at, pfn);
-	bool suspect = suspects_clear(at) || at->violations.total;
+	bool suspect = (suspects_clear(at) || at->violations.total) && !at->config.grant_aliased;
 	struct at_violation violation;
 	enum at_verdict verdict = AT_OK;
 
@@ -198,6 +198,8 @@ enum at_verdict at_pin(struct alias_tracker *at, uint64_t pfn, unsigned level)
 {
 	enum at_verdict verdict = at_check(at, pfn, level);
 
+	if (at->config.grant_aliased && (verdict == AT_ALIAS || verdict == AT_STALE_TLB))
+		verdict = AT_OK;
 	if (verdict != AT_OK)
 		return verdict;
 	if (at->config.mode != AT_BLIND && (level == 2 || level == 3))

@@ -179,6 +179,10 @@ static enum at_verdict judge(struct batch *batch, const struct alias_entry *entr
 	struct alias_tracker *at = batch->pin->at;
 	enum at_verdict verdict;
 
+	if (!batch->pin->checks) {
+		batch->pin->count.aliases_met += at_check(at, entry->pfn, entry->level) == AT_ALIAS;
+		return at_pin(at, entry->pfn, entry->level);
+	}
 	if (batch->pin->unseen && at_check(at, entry->pfn, entry->level) == AT_OK)
 		host_flush(batch);
 	verdict = at_pin(at, entry->pfn, entry->level);
@@ -350,13 +354,15 @@ int pin_init(struct machine *machine)
 	}
 	machine->pin = pin;
 	pin->machine = machine;
-	pin->looks = opt->flush != ALIAS_FLUSH_NONE && opt->track != TRACK_OFF;
+	pin->looks = opt->track != TRACK_OFF;
+	pin->checks = pin->looks && opt->flush != ALIAS_FLUSH_NONE;
 	pin->source = opt->track;
 	pin->shared_pfn = SHARED_GPA / ALIAS_PAGE_SIZE;
 	pin->shared_frames = machine->nr_vcpus + 1;
 	pthread_mutex_init(&pin->lock, NULL);
 	open_source(pin);
 	config.mode = pin->looks ? source_mode(pin->source) : AT_BLIND;
+	config.grant_aliased = !pin->checks;
 	config.ops = &pin->ops;
 	config.ctx = pin;
 	if (random)

@@ -37,7 +37,7 @@ const char *pin_want_strategy(struct machine *machine, enum alias_strategy flush
 	if (flush == ALIAS_FLUSH_NONE)
 		return "strategy none is for a whole run: vmm --flush none";
 	if (machine->opt->flush == ALIAS_FLUSH_NONE)
-		return "this guest was started with --flush none, where nobody looks at aliases";
+		return "this guest was started with --flush none, where aliases are let pass";
 	if (machine->opt->track == TRACK_OFF && needs_a_host_that_looks(flush))
 		return "this strategy needs a host that looks, and vmm was started with --track "
 		       "off";
@@ -57,7 +57,7 @@ const char *pin_set_source(struct machine *machine, enum track_source source, js
 	if (source == TRACK_OFF)
 		return "source off is for a whole run: vmm --track off";
 	if (!pin->looks)
-		return "vmm was started not to look (--track off or --flush none)";
+		return "vmm was started not to look (--track off)";
 	pthread_mutex_lock(&pin->lock);
 	at_set_mode(pin->at, source_mode(source)); /* refuses only trackers that don't look */
 	pin->source = source;
@@ -97,7 +97,7 @@ const char *pin_describe_frame(struct machine *machine, uint64_t pfn, json_t *an
 	size_t nr;
 
 	if (!pin->looks)
-		return "vmm was started not to look (--track off or --flush none)";
+		return "vmm was started not to look (--track off)";
 	if (pfn > UINT64_MAX / ALIAS_PAGE_SIZE ||
 	    !memory_ptr(&machine->mem, pfn * ALIAS_PAGE_SIZE, ALIAS_PAGE_SIZE))
 		return "the guest's memory has no such frame";

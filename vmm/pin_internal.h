@@ -41,6 +41,7 @@ struct pin {
 	struct watch *watch;      /* NULL: every table is compared */
 	const char *why_no_watch; /* then */
 	bool looks;               /* false: every pin is granted unseen */
+	bool checks;              /* false: and with whatever alias is met */
 	uint64_t shared_pfn, shared_frames;
 
 	pthread_mutex_t lock; /* guards all below; taken before the world is paused */

@@ -68,6 +68,22 @@ START_TEST(none_lets_an_alias_through)
 	RUN(&run, "-f", "none", "--verify", path_guest());
 	expect_status(&run, 0);
 	ck_assert_int_gt(stat_of(&run, "pins.let_through"), 0);
+	ck_assert_int_eq(stat_of(&run, "pins.aliases_met"), stat_of(&run, "pins.let_through"));
+	ck_assert_int_gt(stat_of(&run, "tracker.entries_changed"), 0);
+	run_free(&run);
+}
+END_TEST
+
+/* The story is told the same; but who does not look meets nothing. */
+START_TEST(none_unseen)
+{
+	struct run run;
+
+	RUN(&run, "-f", "none", "-t", "off", "--verify", path_guest());
+	expect_status(&run, 0);
+	ck_assert_int_gt(stat_of(&run, "pins.let_through"), 0);
+	ck_assert_int_eq(stat_of(&run, "pins.aliases_met"), 0);
+	ck_assert_int_eq(stat_of(&run, "tracker.syncs"), 0);
 	run_free(&run);
 }
 END_TEST
@@ -233,6 +249,7 @@ Suite *pins_suite(void)
 	tcase_add_loop_test(tc, matrix, 0, NR_MATRIX);
 	tcase_add_loop_test(tc, selftests, 0, 3);
 	tcase_add_test(tc, none_lets_an_alias_through);
+	tcase_add_test(tc, none_unseen);
 	tcase_add_test(tc, trap_does_not);
 	tcase_add_loop_test(tc, live_alias_is_refused, 0, 2);
 	tcase_add_test(tc, eager_is_refused_without_a_trap);

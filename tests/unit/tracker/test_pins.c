@@ -388,6 +388,33 @@ START_TEST(blind)
 }
 END_TEST
 
+/* Followed as ever, and pinned all the same; what else is wrong with a pin still is. */
+START_TEST(aliased_is_granted)
+{
+	at_free(w.at);
+	w.config.grant_aliased = true;
+	world_start(&w);
+	world_map(&w, ROOT, VMALLOC, 1, W(DATA));
+	ck_assert_int_eq(world_pin_tree(&w, ROOT), AT_OK);
+	ck_assert_int_eq(at_check(w.at, DATA, 1), AT_ALIAS);
+	ck_assert_int_eq(at_pin(w.at, DATA, 1), AT_OK);
+	ck_assert_int_eq(at_pin(w.at, DATA, 1), AT_BAD_STATE);
+	world_copy(&w, ROOT_2, ROOT);
+	ck_assert_int_eq(at_pin(w.at, ROOT_2, 4), AT_OK); /* a tree that maps a table */
+	world_set(&w, world_table(&w, ROOT, VMALLOC, 1), va_index(VMALLOC, 1), W(DATA + 1));
+	world_sync(&w);
+	ck_assert_uint_eq(world_violations(&w, NULL), 0); /* that was there first is no violation */
+	ck_assert_int_eq(at_check(w.at, DATA + 1, 1), AT_ALIAS);
+	w.clock.cleared = w.clock.flushed + 1;
+	world_set(&w, world_table(&w, ROOT, VMALLOC, 1), va_index(VMALLOC, 1), 0);
+	world_sync(&w);
+	ck_assert_int_eq(at_check(w.at, DATA + 1, 1), AT_STALE_TLB);
+	ck_assert_int_eq(at_pin(w.at, DATA + 1, 1), AT_OK);
+	world_set(&w, DATA + 2, 0, W(DATA + 3));
+	ck_assert_int_eq(at_pin(w.at, DATA + 2, 2), AT_CHILD_UNPINNED);
+}
+END_TEST
+
 START_TEST(names)
 {
 	for (int i = -1; i < 20; i++) {
@@ -419,6 +446,7 @@ Suite *pin_suite(void)
 	tcase_add_test(tcase, pinned_after_it_was_linked);
 	tcase_add_test(tcase, many_roots);
 	tcase_add_test(tcase, blind);
+	tcase_add_test(tcase, aliased_is_granted);
 	tcase_add_test(tcase, names);
 	suite_add_tcase(suite, tcase);
 	return suite;
