@@ -96,7 +96,7 @@ struct at_config {
 	 * costs. at_check() still tells. */
 	bool grant_aliased;
 	/* Syncs without a change after which a table is armed; doubles for a table each time it is
-	 * woken without having changed (walks by the processor wake it too). 0: default (64). */
+	 * woken without having changed (walks by the processor wake it too). 0: default (32). */
 	unsigned quiet_syncs;
 	/* Mixed into the hashes, so that a guest cannot choose frames that collide: a random
 	 * number. 0 makes runs repeatable. */

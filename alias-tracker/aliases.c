@@ -54,7 +54,7 @@ static bool any_match(const uint64_t *copy, struct pattern pattern)
 
 static void search_node(struct search *s, struct node *node, struct pattern pattern)
 {
-	const uint64_t *copy = node->table->copy;
+	const uint64_t *copy = node->table->entries.copy;
 
 	for (unsigned i = 0; i < PT_ENTRIES && s->nr < s->max; i++) {
 		uint64_t pte = copy[i];
@@ -81,7 +81,7 @@ static void search_table(struct search *s, struct table *table, unsigned level)
 	struct pattern pattern = pattern_of(s->pfn, level);
 	struct node *node;
 
-	if (LIST_EMPTY(&table->nodes[level - 1]) || !any_match(table->copy, pattern))
+	if (LIST_EMPTY(&table->nodes[level - 1]) || !any_match(table->entries.copy, pattern))
 		return;
 	LIST_FOREACH (node, &table->nodes[level - 1], of_table)
 		if (node->write_links && node->leaves)

@@ -23,9 +23,12 @@ bool count_add(struct count *count, uint64_t unit)
 	if (unit >= count->units)
 		return true;
 	if (count_any(count, unit)) {
-		uint64_t n = map_get(&count->spill, unit);
+		struct map_slot *spilled = map_find(&count->spill, unit);
 
-		return map_put(&count->spill, unit, n ? n + 1 : 2);
+		if (!spilled)
+			return map_put(&count->spill, unit, 2);
+		spilled->value++;
+		return true;
 	}
 	count->bits[unit / 64] |= 1ull << unit % 64;
 	return true;
@@ -35,16 +38,16 @@ bool count_drop(struct count *count, uint64_t unit)
 {
 	if (unit >= count->units)
 		return false;
-	uint64_t n = map_get(&count->spill, unit);
+	struct map_slot *spilled = map_find(&count->spill, unit);
 
-	if (n == 0) {
+	if (!spilled) {
 		count->bits[unit / 64] &= ~(1ull << unit % 64);
 		return true;
 	}
-	if (n == 2)
+	if (spilled->value == 2)
 		map_delete(&count->spill, unit);
 	else
-		map_put(&count->spill, unit, n - 1); /* replaces: cannot fail */
+		spilled->value--;
 	return false;
 }
 

@@ -20,6 +20,7 @@
 #include <sys/queue.h>
 
 #include "alias_tracker.h"
+#include "entries.h"
 #include "map.h"
 #include "pte.h"
 
@@ -117,29 +118,8 @@ struct table {
 	unsigned nr_nodes;            /* with those that are being made */
 	struct node_list nodes[PT_LEVELS];
 	uint64_t suspect[PT_ENTRIES / 64]; /* entries to be judged at the end of the sync */
-	uint64_t present[PT_ENTRIES /
-			 64]; /* entries of the copy with PTE_P: most tables are sparse */
-	uint64_t copy[PT_ENTRIES];
+	struct entries entries;
 };
-
-/* The first present entry from `from` on, or PT_ENTRIES. */
-static inline unsigned next_present(const struct table *table, unsigned from)
-{
-	uint64_t bits;
-
-	if (from >= PT_ENTRIES)
-		return PT_ENTRIES;
-	bits = table->present[from / 64] >> from % 64 << from % 64;
-	for (unsigned word = from / 64;; bits = table->present[word]) {
-		if (bits)
-			return word * 64 + (unsigned)__builtin_ctzll(bits);
-		if (++word == PT_ENTRIES / 64)
-			return PT_ENTRIES;
-	}
-}
-
-#define FOREACH_PRESENT(i, table)                                                                  \
-	for (unsigned i = next_present(table, 0); i < PT_ENTRIES; i = next_present(table, i + 1))
 
 struct table *table_find(const struct alias_tracker *at, uint64_t pfn);
 /* Does some reachable entry link to it? (A root need not be linked.) */
@@ -216,8 +196,9 @@ struct alias_tracker {
 	uint64_t direct_base, direct_size;
 	bool failed; /* the last sync did: pins are refused */
 
-	struct map pins; /* pfn -> level | index into `roots` << 3 */
-	struct count pins_2m, pins_1g;
+	struct map pins;   /* pfn -> level | index into `roots` << 3 */
+	uint16_t *pins_2m; /* how many frames are pinned in each 2 MiB, */
+	uint32_t *pins_1g; /* and in each 1 GiB */
 	uint64_t *roots;
 	size_t nr_roots, max_roots;
 

@@ -5,34 +5,7 @@
 
 #define CAPACITY_MIN 16u
 
-/* The finaliser of MurmurHash3 (Austin Appleby, public domain): every bit of the key reaches every
- * bit of the hash. */
-static uint64_t hash(const struct map *map, uint64_t key)
-{
-	uint64_t h = key ^ map->seed;
-
-	h ^= h >> 33;
-	h *= 0xff51afd7ed558ccdull;
-	h ^= h >> 33;
-	h *= 0xc4ceb9fe1a85ec53ull;
-	h ^= h >> 33;
-	return h;
-}
-
-static size_t home_of(const struct map *map, uint64_t key)
-{
-	return hash(map, key) & (map->capacity - 1);
-}
-
-/* The slot that holds the key, or the free one where it belongs. */
-static struct map_slot *slot_of(const struct map *map, uint64_t key)
-{
-	size_t i = home_of(map, key);
-
-	while (map->slots[i].value && map->slots[i].key != key)
-		i = (i + 1) & (map->capacity - 1);
-	return &map->slots[i];
-}
+#define GOLDEN_RATIO 0x9e3779b97f4a7c15ull /* 2^64 / phi: what Knuth takes */
 
 static bool resize(struct map *map, size_t capacity)
 {
@@ -43,27 +16,23 @@ static bool resize(struct map *map, size_t capacity)
 		return false;
 	map->slots = slots;
 	map->capacity = capacity;
+	map->shift = 64 - (unsigned)__builtin_ctzll(capacity);
 	for (size_t i = 0; i < old.capacity; i++)
 		if (old.slots[i].value)
-			*slot_of(map, old.slots[i].key) = old.slots[i];
+			*map_slot(map, old.slots[i].key) = old.slots[i];
 	free(old.slots);
 	return true;
 }
 
 void map_init(struct map *map, uint64_t seed)
 {
-	*map = (struct map){.seed = seed};
+	*map = (struct map){.multiplier = (seed ^ GOLDEN_RATIO) | 1};
 }
 
 void map_clear(struct map *map)
 {
 	free(map->slots);
-	map_init(map, map->seed);
-}
-
-uint64_t map_get(const struct map *map, uint64_t key)
-{
-	return map->used ? slot_of(map, key)->value : 0;
+	*map = (struct map){.multiplier = map->multiplier};
 }
 
 static bool make_room(struct map *map)
@@ -75,12 +44,12 @@ static bool make_room(struct map *map)
 
 bool map_put(struct map *map, uint64_t key, uint64_t value)
 {
-	struct map_slot *slot = map->used ? slot_of(map, key) : NULL;
+	struct map_slot *slot = map_find(map, key);
 
-	if (!slot || !slot->value) {
+	if (!slot) {
 		if (!make_room(map))
 			return false;
-		slot = slot_of(map, key);
+		slot = map_slot(map, key);
 		map->used++;
 	}
 	*slot = (struct map_slot){.key = key, .value = value};
@@ -93,7 +62,7 @@ static void close_gap(struct map *map, size_t i)
 	size_t mask = map->capacity - 1;
 
 	for (size_t j = (i + 1) & mask; map->slots[j].value; j = (j + 1) & mask) {
-		size_t home = home_of(map, map->slots[j].key);
+		size_t home = map_home(map, map->slots[j].key);
 
 		if (((j - home) & mask) >= ((j - i) & mask)) {
 			map->slots[i] = map->slots[j];
@@ -105,9 +74,9 @@ static void close_gap(struct map *map, size_t i)
 
 void map_delete(struct map *map, uint64_t key)
 {
-	struct map_slot *slot = map->used ? slot_of(map, key) : NULL;
+	struct map_slot *slot = map_find(map, key);
 
-	if (!slot || !slot->value)
+	if (!slot)
 		return;
 	map->used--;
 	close_gap(map, slot - map->slots);

@@ -19,16 +19,47 @@ struct map {
 	struct map_slot *slots; /* NULL until something is put in */
 	size_t capacity;        /* a power of two, or 0 */
 	size_t used;
-	uint64_t seed; /* mixed into the hash, so that nobody can choose keys that collide */
+	unsigned shift;      /* of a hash, to get a slot */
+	uint64_t multiplier; /* odd, and random: nobody can choose keys that collide */
 };
 
-/* A map that was never used holds no memory. All-zero is one, too, with the seed 0. */
+/* A map that was never used holds no memory. The multiplier is made from the seed. */
 void map_init(struct map *map, uint64_t seed);
 /* Frees all it holds; it is empty and usable after. O(1). */
 void map_clear(struct map *map);
 
+/* Multiplicative hashing (Knuth, TAOCP 6.4; Dietzfelbinger et al., 1997: universal where the
+ * multiplier is a random odd number): the upper bits are the good ones. */
+static inline size_t map_home(const struct map *map, uint64_t key)
+{
+	return key * map->multiplier >> map->shift;
+}
+
+/* The slot that holds the key, or the free one where it belongs; the map has slots. */
+static inline struct map_slot *map_slot(const struct map *map, uint64_t key)
+{
+	size_t i = map_home(map, key);
+
+	while (map->slots[i].value && map->slots[i].key != key)
+		i = (i + 1) & (map->capacity - 1);
+	return &map->slots[i];
+}
+
+/* The slot of a key that is there, whose value may be replaced; or NULL. Valid until the next
+ * map_put() of a new key or map_delete(). */
+static inline struct map_slot *map_find(const struct map *map, uint64_t key)
+{
+	struct map_slot *slot = map->used ? map_slot(map, key) : NULL;
+
+	return slot && slot->value ? slot : NULL;
+}
+
 /* The value, or 0 if the key isn't there. */
-uint64_t map_get(const struct map *map, uint64_t key);
+static inline uint64_t map_get(const struct map *map, uint64_t key)
+{
+	return map->used ? map_slot(map, key)->value : 0;
+}
+
 /* Inserts, or replaces the value. False when out of memory, and then nothing changed; replacing
  * never fails. `value` is not 0. */
 bool map_put(struct map *map, uint64_t key, uint64_t value);

@@ -125,7 +125,7 @@ static void write_link_drop(struct alias_tracker *at, struct node *child);
 
 static bool entry_enable(struct alias_tracker *at, struct node *node, unsigned index)
 {
-	uint64_t pte = node->table->copy[index];
+	uint64_t pte = node->table->entries.copy[index];
 	struct node *child;
 
 	if (!(pte & PTE_RW))
@@ -143,7 +143,7 @@ static bool entry_enable(struct alias_tracker *at, struct node *node, unsigned i
 
 static void entry_disable(struct alias_tracker *at, struct node *node, unsigned index)
 {
-	uint64_t pte = node->table->copy[index];
+	uint64_t pte = node->table->entries.copy[index];
 	struct node *child;
 
 	if (!(pte & PTE_RW))
@@ -165,7 +165,7 @@ static void entry_disable(struct alias_tracker *at, struct node *node, unsigned 
 
 static void disable_below(struct alias_tracker *at, struct node *node, unsigned end)
 {
-	FOREACH_PRESENT (i, node->table) {
+	FOREACH_PRESENT (i, &node->table->entries) {
 		if (i >= end)
 			break;
 		entry_disable(at, node, i);
@@ -177,7 +177,7 @@ static bool write_link_add(struct alias_tracker *at, struct node *child, struct 
 {
 	if (child->write_links++)
 		return true;
-	FOREACH_PRESENT (i, child->table) {
+	FOREACH_PRESENT (i, &child->table->entries) {
 		if (entry_enable(at, child, i))
 			continue;
 		disable_below(at, child, i);
@@ -197,21 +197,6 @@ static void write_link_drop(struct alias_tracker *at, struct node *child)
 
 /* --- tables and nodes ------------------------------------------------------------------------- */
 
-/* Loads the table, each entry once, and finds the present ones: there are few, so eight at a time
- * are looked at. */
-static void table_load(struct table *table, const uint64_t *entries)
-{
-	for (unsigned i = 0; i < PT_ENTRIES; i += 8) {
-		uint64_t any = 0;
-
-#pragma GCC unroll 8
-		for (unsigned k = i; k < i + 8; k++)
-			any |= table->copy[k] = pte_load(&entries[k]);
-		for (unsigned k = i; (any & PTE_P) && k < i + 8; k++)
-			table->present[k / 64] |= (table->copy[k] & PTE_P) << k % 64;
-	}
-}
-
 static struct table *table_new(struct alias_tracker *at, uint64_t pfn, unsigned level)
 {
 	struct table *table = malloc(sizeof(*table));
@@ -220,8 +205,8 @@ static struct table *table_new(struct alias_tracker *at, uint64_t pfn, unsigned 
 		free(table);
 		return NULL;
 	}
-	memset(table, 0, offsetof(struct table, copy)); /* the copy is filled next */
-	table_load(table, frame_entries(at, pfn));
+	memset(table, 0, offsetof(struct table, entries));
+	entries_load(&table->entries, frame_entries(at, pfn));
 	table->pfn = pfn;
 	table->level = level;
 	for (unsigned i = 0; i < PT_LEVELS; i++)
@@ -261,10 +246,10 @@ static void node_free(struct alias_tracker *at, struct node *node)
 
 static void drop_entries_below(struct alias_tracker *at, struct node *node, unsigned end)
 {
-	FOREACH_PRESENT (i, node->table) {
+	FOREACH_PRESENT (i, &node->table->entries) {
 		if (i >= end)
 			break;
-		entry_drop(at, node, i, node->table->copy[i]);
+		entry_drop(at, node, i, node->table->entries.copy[i]);
 	}
 }
 
@@ -287,8 +272,8 @@ static struct node *node_new(struct alias_tracker *at, uint64_t pfn, unsigned le
 	};
 	table->nr_nodes++;
 	at->nr_nodes++;
-	FOREACH_PRESENT (i, table) {
-		if (entry_add(at, node, i, table->copy[i]))
+	FOREACH_PRESENT (i, &table->entries) {
+		if (entry_add(at, node, i, table->entries.copy[i]))
 			continue;
 		drop_entries_below(at, node, i);
 		node_free(at, node);
@@ -348,7 +333,7 @@ static bool link_add(struct alias_tracker *at, struct node *node, unsigned index
 static bool still_links(const struct alias_tracker *at, const struct node *node, unsigned index,
 			uint64_t dropped, const struct node *child)
 {
-	uint64_t pte = node->table->copy[index];
+	uint64_t pte = node->table->entries.copy[index];
 
 	return pte != dropped && pte_kind(pte, node->level) == PTE_TABLE &&
 	       node_child(at, node, index, pte) == child;
@@ -436,11 +421,11 @@ static void update_undo(struct alias_tracker *at, struct table *table, unsigned 
  */
 bool table_update(struct alias_tracker *at, struct table *table, unsigned index, uint64_t pte)
 {
-	uint64_t old = table->copy[index];
+	uint64_t old = table->entries.copy[index];
 	struct node *node;
 
 	if (!((old ^ pte) & PTE_MEANING) || !((old | pte) & PTE_P)) {
-		table->copy[index] = pte;
+		table->entries.copy[index] = pte;
 		return true;
 	}
 	for (unsigned level = PT_LEVELS; level >= 1; level--) {
@@ -451,9 +436,7 @@ bool table_update(struct alias_tracker *at, struct table *table, unsigned index,
 			return false;
 		}
 	}
-	table->copy[index] = pte;
-	table->present[index / 64] &= ~(1ull << index % 64);
-	table->present[index / 64] |= (pte & PTE_P) << index % 64;
+	entries_set(&table->entries, index, pte);
 	for (unsigned level = 1; level <= PT_LEVELS; level++)
 		LIST_FOREACH (node, &table->nodes[level - 1], of_table)
 			entry_drop(at, node, index, old);

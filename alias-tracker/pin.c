@@ -17,7 +17,7 @@ unsigned at_pinned_level(const struct alias_tracker *at, uint64_t pfn)
 
 static bool pin_in_2m(const struct alias_tracker *at, uint64_t pfn, uint64_t *pinned)
 {
-	if (!count_any(&at->pins_2m, pfn >> 9))
+	if (pfn >= at->config.frames || !at->pins_2m[pfn >> 9])
 		return false;
 	for (*pinned = pfn; *pinned < pfn + PT_ENTRIES; ++*pinned)
 		if (at_pinned_level(at, *pinned))
@@ -27,7 +27,7 @@ static bool pin_in_2m(const struct alias_tracker *at, uint64_t pfn, uint64_t *pi
 
 static bool pin_in_1g(const struct alias_tracker *at, uint64_t pfn, uint64_t *pinned)
 {
-	if (!count_any(&at->pins_1g, pfn >> 18))
+	if (pfn >= at->config.frames || !at->pins_1g[pfn >> 18])
 		return false;
 	for (unsigned i = 0; i < PT_ENTRIES; i++)
 		if (pin_in_2m(at, pfn + i * PT_ENTRIES, pinned))
@@ -42,7 +42,7 @@ bool pin_within(const struct alias_tracker *at, uint64_t pfn, unsigned level, ui
 	if (level == 2)
 		return pin_in_2m(at, pfn, pinned);
 	*pinned = pfn;
-	return count_any(&at->pins_2m, pfn >> 9) && at_pinned_level(at, pfn);
+	return at_pinned_level(at, pfn);
 }
 
 static bool root_append(struct alias_tracker *at, uint64_t pfn)
@@ -74,8 +74,8 @@ static void pin_forget(struct alias_tracker *at, uint64_t pfn)
 
 	if ((value & 7) == PT_LEVELS)
 		root_remove(at, value >> 3);
-	count_drop(&at->pins_2m, pfn >> 9);
-	count_drop(&at->pins_1g, pfn >> 18);
+	at->pins_2m[pfn >> 9]--;
+	at->pins_1g[pfn >> 18]--;
 	map_delete(&at->pins, pfn);
 }
 
@@ -83,20 +83,13 @@ static bool pin_record(struct alias_tracker *at, uint64_t pfn, unsigned level)
 {
 	if (!map_put(&at->pins, pfn, pin_value(level, at->nr_roots)))
 		return false;
-	if (!count_add(&at->pins_2m, pfn >> 9))
-		goto no_2m;
-	if (!count_add(&at->pins_1g, pfn >> 18))
-		goto no_1g;
-	if (level == PT_LEVELS && !root_append(at, pfn))
-		goto no_root;
+	if (level == PT_LEVELS && !root_append(at, pfn)) {
+		map_delete(&at->pins, pfn);
+		return false;
+	}
+	at->pins_2m[pfn >> 9]++;
+	at->pins_1g[pfn >> 18]++;
 	return true;
-no_root:
-	count_drop(&at->pins_1g, pfn >> 18);
-no_1g:
-	count_drop(&at->pins_2m, pfn >> 9);
-no_2m:
-	map_delete(&at->pins, pfn);
-	return false;
 }
 
 /* --- pin -------------------------------------------------------------------------------------- */
@@ -121,10 +114,11 @@ enum at_verdict at_check(const struct alias_tracker *at, uint64_t pfn, unsigned 
 /* What is below an L2 or L3 table: only as far as its entries tell. */
 static enum at_verdict check_children(const struct alias_tracker *at, uint64_t pfn, unsigned level)
 {
-	const uint64_t *entries = frame_entries(at, pfn);
+	struct entries entries;
 
-	for (unsigned i = 0; i < PT_ENTRIES; i++) {
-		uint64_t pte = pte_load(&entries[i]);
+	entries_load(&entries, frame_entries(at, pfn));
+	FOREACH_PRESENT (i, &entries) {
+		uint64_t pte = entries.copy[i];
 		enum pte_kind kind = pte_kind(pte, level);
 		uint64_t child = pte_pfn(pte, level, kind);
 
@@ -142,8 +136,8 @@ static enum at_verdict check_children(const struct alias_tracker *at, uint64_t p
 static bool tree_violates(struct alias_tracker *at, struct node *node, struct at_violation *out)
 {
 	node->walk = at->walks;
-	for (unsigned i = 0; i < PT_ENTRIES; i++) {
-		uint64_t pte = node->table->copy[i];
+	FOREACH_PRESENT (i, &node->table->entries) {
+		uint64_t pte = node->table->entries.copy[i];
 		struct node *child;
 
 		if (entry_violates(at, node, i, out)) {

@@ -3,8 +3,6 @@
  * Hot tables are compared at every sync. A table that stayed quiet for long enough is armed and
  * cold: it is left alone until it is woken.
  */
-#include <string.h>
-
 #include "internal.h"
 
 #define PATIENCE_MAX (1u << 16) /* by doubling; a configured one may be larger */
@@ -52,40 +50,58 @@ static void more_patience(struct table *table)
 
 /* --- comparing -------------------------------------------------------------------------------- */
 
-/* Brings the copy and the graph up to date with the table. False if out of memory; entries that
- * could not be followed keep their old value, so that they differ again next time. */
-static bool table_compare(struct alias_tracker *at, struct table *table, bool *changed)
+/* The table has just been found changed. */
+static void note_change(struct alias_tracker *at, struct table *table, unsigned nr_changed)
 {
-	const uint64_t *entries = frame_entries(at, table->pfn);
-	uint64_t nr_changed = 0;
-	bool ok = true;
-
-	*changed = false;
-	if (!entries)
-		return false; /* memory that was there is gone: nothing can be said */
-	at->tables_compared++;
-	if (!memcmp(entries, table->copy, sizeof(table->copy)))
-		return true;
-	for (unsigned i = 0; i < PT_ENTRIES; i++) {
-		uint64_t pte = pte_load(&entries[i]);
-		uint64_t difference = pte ^ table->copy[i];
-
-		if (!difference)
-			continue;
-		if (!table_update(at, table, i, pte))
-			ok = false;
-		else if (difference & ~PTE_NOISE)
-			nr_changed++;
-	}
-	if (!nr_changed)
-		return ok;
-	*changed = true;
 	at->tables_changed++;
 	at->entries_changed += nr_changed;
 	TAILQ_REMOVE(&at->by_change, table, by_change);
 	TAILQ_INSERT_HEAD(&at->by_change, table, by_change);
 	table->quiet_since = at->syncs;
 	table->patience = at->config.quiet_syncs;
+}
+
+/* Brings one group of entries up to date; adds those that changed to *nr_changed. */
+static bool group_update(struct alias_tracker *at, struct table *table, unsigned group,
+			 const uint64_t *entries, unsigned *nr_changed)
+{
+	bool ok = true;
+
+	for (unsigned i = group * ENTRIES_GROUP; i < (group + 1) * ENTRIES_GROUP; i++) {
+		uint64_t pte = pte_load(&entries[i]);
+		uint64_t difference = pte ^ table->entries.copy[i];
+
+		if (!difference)
+			continue;
+		if (!table_update(at, table, i, pte))
+			ok = false;
+		else
+			*nr_changed += (difference & ~PTE_NOISE) != 0;
+	}
+	return ok;
+}
+
+/* Brings the copy and the graph up to date with the table. False if out of memory; entries that
+ * could not be followed keep their old value, so that they differ again next time. */
+static bool table_compare(struct alias_tracker *at, struct table *table, bool *changed)
+{
+	const uint64_t *entries = frame_entries(at, table->pfn);
+	unsigned nr_changed = 0;
+	bool ok = true;
+
+	*changed = false;
+	if (!entries)
+		return false; /* memory that was there is gone: nothing can be said */
+	at->tables_compared++;
+	for (unsigned groups = entries_differ(&table->entries, entries); groups;
+	     groups &= groups - 1) {
+		unsigned group = (unsigned)__builtin_ctz(groups);
+
+		ok = group_update(at, table, group, entries, &nr_changed) && ok;
+	}
+	*changed = nr_changed != 0;
+	if (nr_changed)
+		note_change(at, table, nr_changed);
 	return ok;
 }
 

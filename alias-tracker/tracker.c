@@ -4,7 +4,7 @@
 
 #include "internal.h"
 
-#define QUIET_SYNCS 64u
+#define QUIET_SYNCS 32u
 #define DIRECT_UNIT (1ull << pte_shift(PT_LEVELS)) /* what an entry of an L4 table maps */
 #define KERNEL_HALF 0xffff800000000000ull
 
@@ -30,8 +30,9 @@ static bool counts_init(struct alias_tracker *at)
 {
 	uint64_t frames = at->config.frames, seed = at->config.seed;
 
-	if (!count_init(&at->pins_2m, units(frames, 2), seed) ||
-	    !count_init(&at->pins_1g, units(frames, 3), seed))
+	at->pins_2m = calloc(units(frames, 2), sizeof(*at->pins_2m));
+	at->pins_1g = calloc(units(frames, 3), sizeof(*at->pins_1g));
+	if (!at->pins_2m || !at->pins_1g)
 		return false;
 	if (at->config.mode == AT_BLIND)
 		return true; /* nothing is followed: nothing is ever counted */
@@ -85,8 +86,8 @@ void at_free(struct alias_tracker *at)
 	}
 	for (unsigned i = 0; i < 3; i++)
 		count_free(&at->aliases[i]);
-	count_free(&at->pins_2m);
-	count_free(&at->pins_1g);
+	free(at->pins_2m);
+	free(at->pins_1g);
 	limbo_free(&at->limbo);
 	map_clear(&at->violations.reported);
 	map_clear(&at->pins);
@@ -122,7 +123,8 @@ static uint64_t memory_bytes(const struct alias_tracker *at)
 
 	for (unsigned i = 0; i < 3; i++)
 		bytes += count_bytes(&at->aliases[i]);
-	bytes += count_bytes(&at->pins_2m) + count_bytes(&at->pins_1g);
+	bytes += units(at->config.frames, 2) * sizeof(*at->pins_2m);
+	bytes += units(at->config.frames, 3) * sizeof(*at->pins_1g);
 	bytes += limbo_bytes(&at->limbo) + map_bytes(&at->violations.reported);
 	bytes += map_bytes(&at->pins) + map_bytes(&at->tables) + map_bytes(&at->nodes);
 	bytes += at->max_roots * sizeof(*at->roots);

@@ -69,11 +69,11 @@ START_TEST(quiet_tables_go_cold)
 }
 END_TEST
 
-START_TEST(default_is_64)
+START_TEST(default_is_32)
 {
 	teardown();
 	start(AT_CHANGES, 0);
-	sync_n(63);
+	sync_n(31);
 	ck_assert_uint_eq(w.nr_armed, 0);
 	sync_n(1);
 	ck_assert_uint_eq(w.nr_armed, 4);
@@ -363,7 +363,7 @@ Suite *sync_suite(void)
 	tcase_set_timeout(tcase, 120);
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, quiet_tables_go_cold);
-	tcase_add_test(tcase, default_is_64);
+	tcase_add_test(tcase, default_is_32);
 	tcase_add_test(tcase, busy_tables_stay_hot);
 	tcase_add_test(tcase, real_changes_keep_the_patience);
 	tcase_add_test(tcase, spurious_wakes_back_off);
