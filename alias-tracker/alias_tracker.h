@@ -22,6 +22,11 @@
  * Threads: a tracker is not locked. One call at a time, by whoever owns it. Guest memory may change
  * meanwhile: a change that is complete before a sync begins is seen by that sync.
  *
+ * What the log is trusted with. In AT_LOGGED a record says no more than where to look: entries are
+ * read from memory as ever, and their values in the log serve to find a guest that lies. If each
+ * change is logged as at_ops says, a sync sees all that one of AT_CHANGES would see. If some are
+ * not, it may miss them until the next audit, which reports them.
+ *
  * Memory: 1 bit a frame (and one for each 2 MiB and each 1 GiB, for large leaves); 4 KiB and a node
  * for each table followed; a hash entry for each frame that has more than one writable alias, and
  * for each that may still be in a TLB (4096 at most; with more, all frames are suspect until there
@@ -55,6 +60,24 @@ struct at_clock {
 	uint64_t flushed;
 };
 
+/* A change of an entry, as the log of the guest has it. */
+struct at_record {
+	uint64_t pte_gpa;  /* the entry */
+	uint64_t from, to; /* its values; what the processor itself sets in them doesn't matter */
+};
+
+#define AT_CHANGING_MAX 64
+#define AT_PENDING_MAX  256
+
+/* What a sync learns of the log before it takes the records. */
+struct at_log_look {
+	bool lost; /* since the last look, entries were changed of which no record tells */
+	/* Entries that the guest is about to change, or has changed without having written the
+	 * record yet. */
+	size_t nr_changing;
+	uint64_t changing[AT_CHANGING_MAX];
+};
+
 /* How the tracker reaches the world. All are called from within the at_* calls, by that thread. */
 struct at_ops {
 	/* The 512 entries of the frame, or NULL if there is no memory: for a frame either always or
@@ -75,11 +98,29 @@ struct at_ops {
 	bool (*arm)(void *ctx, uint64_t pfn);
 	void (*disarm)(void *ctx, uint64_t pfn);
 	size_t (*woken)(void *ctx, uint64_t *pfns, size_t max);
+	/*
+	 * The log of the guest, or all NULL: then there is no AT_LOGGED. Of each change the guest
+	 * first names the entry, then makes the change, then writes the record (or counts it as
+	 * lost), then takes the name back; each can be seen before the next. So whoever sees a
+	 * change sees the name, too, or else, if he looks after it, the record.
+	 * log_begin: takes the names, and *after* that fixes what log_next() hands out: all records
+	 *      that are written by then; at last looks if any were lost.
+	 * log_next: up to `max` of these, those of one processor in their order; 0: no more. Each
+	 *      is handed out once.
+	 * log_pending: entries that are named now, and, looked at after that, those of records that
+	 *      were not handed out; `entries` has room for AT_PENDING_MAX. False: there are more,
+	 *      or some were lost since log_begin().
+	 */
+	void (*log_begin)(void *ctx, struct at_log_look *look);
+	size_t (*log_next)(void *ctx, struct at_record *records, size_t max);
+	bool (*log_pending)(void *ctx, uint64_t *entries, size_t *nr);
 };
 
 enum at_mode {
 	AT_CHANGES, /* a sync compares hot tables, and cold ones that were written */
 	AT_SCAN,    /* a sync compares every table: the baseline */
+	AT_LOGGED,  /* a sync looks where the log of the guest says; now and then, in an audit, it
+		       does what one of AT_CHANGES does, too, and says if the log was wrong */
 	AT_BLIND, /* pins are recorded and never checked; no table is followed: unsafe, lower bound
 		   */
 };
@@ -98,6 +139,7 @@ struct at_config {
 	/* Syncs without a change after which a table is armed; doubles for a table each time it is
 	 * woken without having changed (walks by the processor wake it too). 0: default (32). */
 	unsigned quiet_syncs;
+	unsigned audit_syncs; /* of AT_LOGGED: every so many is an audit. 0: default (256) */
 	/* Mixed into the hashes, so that a guest cannot choose frames that collide: a random
 	 * number. 0 makes runs repeatable. */
 	uint64_t seed;
@@ -126,14 +168,17 @@ enum at_verdict {
 	AT_NO_MEMORY,  /* the host's, not the guest's */
 };
 
-/* Changes between AT_CHANGES and AT_SCAN; nothing that is known is lost, and tables that were armed
- * are compared by the next sync. False, and nothing is changed, for and in AT_BLIND. */
+/* Changes the mode; nothing that is known is lost. From now on AT_SCAN has no table armed.
+ * AT_LOGGED begins with an audit that judges nothing: from now on every change is in the log.
+ * False, and nothing is changed, for and in AT_BLIND, and for AT_LOGGED without a log. */
 bool at_set_mode(struct alias_tracker *at, enum at_mode mode);
 
 /* Brings the reverse map up to date with the tables. Returns false if out of memory; what could be
  * followed was, the rest is tried again by the next sync, and until one has succeeded the tracker
  * refuses every pin (AT_NO_MEMORY). */
 bool at_sync(struct alias_tracker *at);
+/* The same; in AT_LOGGED it is an audit. */
+bool at_audit(struct alias_tracker *at);
 
 /* Could this frame be pinned at this level now? By the state of the last sync; changes nothing.
  * What the frame itself holds is not looked at: children and trees are judged by at_pin() alone. */
@@ -176,11 +221,14 @@ enum at_violation_kind {
 	AT_V_UNPINNED,  /* a table was linked that is not pinned at that level */
 	AT_V_BAD_TABLE, /* an entry of a followed table points outside of memory, or reserved bits
 			 */
+	AT_V_UNLOGGED,  /* an entry was changed, and no record tells of it */
+	AT_V_MISLOGGED, /* records of an entry lead elsewhere than it went: left out, invented, or
+			   of other values */
 };
 
 struct at_violation {
 	enum at_violation_kind kind;
-	uint64_t pfn;     /* the frame that is mapped or linked */
+	uint64_t pfn;     /* the frame that is mapped or linked (now, if at all) */
 	uint64_t va;      /* first virtual address through that entry */
 	uint64_t pte_gpa; /* the entry */
 	uint8_t level;    /* of the table that holds the entry */
@@ -205,6 +253,11 @@ struct at_stats {
 	uint64_t tables_changed;  /* of them with a change */
 	uint64_t entries_changed;
 	uint64_t arms, wakes;
+	uint64_t records;       /* of the log, taken */
+	uint64_t stray_records; /* of them of entries that are not followed: left alone */
+	uint64_t log_losses;    /* syncs that found records lost, and looked at all that changed */
+	uint64_t audits;
+	uint64_t log_lies; /* violations of the two kinds that are the log's */
 	uint64_t violations;
 	uint64_t memory_bytes; /* held now by this tracker, all included */
 };

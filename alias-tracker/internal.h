@@ -113,6 +113,8 @@ struct table {
 	bool armed;           /* cold: not compared before it is woken */
 	bool woken;           /* and has not been compared since */
 	bool is_suspect;
+	uint64_t log_born; /* log.settled when it was read first */
+	LIST_HEAD(, doubt) doubts;
 	TAILQ_ENTRY(table) by_change; /* in at->by_change */
 	TAILQ_ENTRY(table) suspects;  /* in at->suspects, if is_suspect */
 	unsigned nr_nodes;            /* with those that are being made */
@@ -183,10 +185,44 @@ bool pin_within(const struct alias_tracker *at, uint64_t pfn, unsigned level, ui
 
 /* --- sync.c ----------------------------------------------------------------------------------- */
 
+/* Compares hot tables, and cold ones that were written, with their copies. */
+bool tables_compare(struct alias_tracker *at);
 /* Makes the table hot; it is compared from the next sync on. */
 void table_heat(struct alias_tracker *at, struct table *table);
 /* Takes the table out of all that sync.c knows. */
 void table_forget(struct alias_tracker *at, struct table *table);
+
+/* --- log.c ------------------------------------------------------------------------------------ */
+
+struct doubt;
+TAILQ_HEAD(doubt_queue, doubt);
+
+struct log {
+	bool rescan;        /* the next sync looks at all that changed, and judges nothing */
+	bool audit;         /* the next sync is an audit */
+	bool fresh;         /* there may be tables whose records are not judged yet */
+	uint64_t settled;   /* times when all that was read agreed with what was logged by then */
+	uint64_t base;      /* `settled` when records were lost last */
+	unsigned since;     /* syncs since the last audit */
+	struct map by_name; /* name of an entry -> struct doubt * */
+	struct doubt_queue doubts;
+	uint64_t records, strays, losses, audits, lies;
+};
+
+void log_init(struct alias_tracker *at);
+void log_free(struct alias_tracker *at);
+size_t log_bytes(const struct alias_tracker *at);
+/* A sync of AT_LOGGED, but for what all have in common. */
+bool log_sync(struct alias_tracker *at);
+/* From now on every change is in the log; or it doesn't matter any more if it is. */
+void log_start(struct alias_tracker *at);
+void log_stop(struct alias_tracker *at);
+/* A table's entry was found changed by a comparison. */
+void log_note_change(struct alias_tracker *at, struct table *table, unsigned index, uint64_t from,
+		     uint64_t to);
+/* The table is new, has just been read; it goes. */
+void log_add_table(struct alias_tracker *at, struct table *table);
+void log_forget_table(struct alias_tracker *at, struct table *table);
 
 /* --- tracker.c -------------------------------------------------------------------------------- */
 
@@ -215,6 +251,7 @@ struct alias_tracker {
 	struct limbo limbo;
 	struct table_queue suspects;
 	struct violations violations;
+	struct log log;
 
 	uint64_t syncs, tables_compared, tables_changed, entries_changed, arms, wakes;
 };

@@ -213,6 +213,7 @@ static struct table *table_new(struct alias_tracker *at, uint64_t pfn, unsigned 
 		LIST_INIT(&table->nodes[i]);
 	TAILQ_INSERT_HEAD(&at->by_change, table, by_change);
 	table_heat(at, table);
+	log_add_table(at, table);
 	return table;
 }
 
@@ -222,6 +223,7 @@ static void table_put(struct alias_tracker *at, struct table *table)
 		return;
 	table_forget(at, table);
 	suspect_forget_table(at, table);
+	log_forget_table(at, table);
 	TAILQ_REMOVE(&at->by_change, table, by_change);
 	map_delete(&at->tables, table->pfn);
 	free(table);

@@ -9,7 +9,7 @@
 
 static bool can_arm(const struct alias_tracker *at)
 {
-	return at->config.mode == AT_CHANGES && at->ops.arm;
+	return at->config.mode != AT_SCAN && at->ops.arm;
 }
 
 static void hot_insert(struct alias_tracker *at, struct table *table)
@@ -73,10 +73,13 @@ static bool group_update(struct alias_tracker *at, struct table *table, unsigned
 
 		if (!difference)
 			continue;
-		if (!table_update(at, table, i, pte))
+		if (!table_update(at, table, i, pte)) {
 			ok = false;
-		else
-			*nr_changed += (difference & ~PTE_NOISE) != 0;
+			continue;
+		}
+		if (at->config.mode == AT_LOGGED)
+			log_note_change(at, table, i, pte ^ difference, pte);
+		*nr_changed += (difference & ~PTE_NOISE) != 0;
 	}
 	return ok;
 }
@@ -171,11 +174,10 @@ static void wake_all(struct alias_tracker *at)
 	} while (n == max);
 }
 
-bool at_sync(struct alias_tracker *at)
+bool tables_compare(struct alias_tracker *at)
 {
 	bool ok = true;
 
-	at->syncs++;
 	if (can_arm(at))
 		wake_all(at);
 	/* From the top, so that what has been unlinked is gone before it is looked at. A table that
@@ -189,20 +191,40 @@ bool at_sync(struct alias_tracker *at)
 				ok = false;
 		}
 	}
+	return ok;
+}
+
+bool at_sync(struct alias_tracker *at)
+{
+	bool ok;
+
+	at->syncs++;
+	ok = at->config.mode == AT_LOGGED ? log_sync(at) : tables_compare(at);
 	suspects_report(at);
 	limbo_settle(at);
 	at->failed = !ok;
 	return ok;
 }
 
+bool at_audit(struct alias_tracker *at)
+{
+	at->log.audit = true;
+	return at_sync(at);
+}
+
 bool at_set_mode(struct alias_tracker *at, enum at_mode mode)
 {
 	struct table *table;
 
-	if (at->config.mode == AT_BLIND || (mode != AT_CHANGES && mode != AT_SCAN))
+	if (at->config.mode == AT_BLIND ||
+	    (mode != AT_CHANGES && mode != AT_SCAN && !(mode == AT_LOGGED && at->ops.log_begin)))
 		return false;
 	at->config.mode = mode;
-	if (mode == AT_CHANGES)
+	if (mode == AT_LOGGED)
+		log_start(at);
+	else
+		log_stop(at);
+	if (mode != AT_SCAN)
 		return true;
 	TAILQ_FOREACH (table, &at->by_change, by_change) {
 		if (!table->armed)

@@ -5,6 +5,7 @@
 #include "internal.h"
 
 #define QUIET_SYNCS 32u
+#define AUDIT_SYNCS 256u
 #define DIRECT_UNIT (1ull << pte_shift(PT_LEVELS)) /* what an entry of an L4 table maps */
 #define KERNEL_HALF 0xffff800000000000ull
 
@@ -16,7 +17,10 @@ static bool config_makes_sense(const struct at_config *config)
 		return false;
 	if (!ops->arm != !ops->woken || !ops->disarm != !ops->woken)
 		return false;
-	return config->mode == AT_CHANGES || config->mode == AT_SCAN || config->mode == AT_BLIND;
+	if (!ops->log_begin != !ops->log_next || !ops->log_begin != !ops->log_pending)
+		return false;
+	return config->mode == AT_CHANGES || config->mode == AT_SCAN || config->mode == AT_BLIND ||
+	       (config->mode == AT_LOGGED && ops->log_begin);
 }
 
 static uint64_t units(uint64_t frames, unsigned level)
@@ -57,11 +61,14 @@ struct alias_tracker *at_new(const struct at_config *config)
 	at->ops = *config->ops;
 	if (!at->config.quiet_syncs)
 		at->config.quiet_syncs = QUIET_SYNCS;
+	if (!at->config.audit_syncs)
+		at->config.audit_syncs = AUDIT_SYNCS;
 	map_init(&at->pins, config->seed);
 	map_init(&at->tables, config->seed);
 	map_init(&at->nodes, config->seed);
 	limbo_init(&at->limbo, config->seed);
 	map_init(&at->violations.reported, config->seed);
+	log_init(at);
 	TAILQ_INIT(&at->by_change);
 	TAILQ_INIT(&at->suspects);
 	for (unsigned i = 0; i < PT_LEVELS; i++)
@@ -89,6 +96,7 @@ void at_free(struct alias_tracker *at)
 	free(at->pins_2m);
 	free(at->pins_1g);
 	limbo_free(&at->limbo);
+	log_free(at);
 	map_clear(&at->violations.reported);
 	map_clear(&at->pins);
 	map_clear(&at->tables);
@@ -125,7 +133,7 @@ static uint64_t memory_bytes(const struct alias_tracker *at)
 		bytes += count_bytes(&at->aliases[i]);
 	bytes += units(at->config.frames, 2) * sizeof(*at->pins_2m);
 	bytes += units(at->config.frames, 3) * sizeof(*at->pins_1g);
-	bytes += limbo_bytes(&at->limbo) + map_bytes(&at->violations.reported);
+	bytes += limbo_bytes(&at->limbo) + map_bytes(&at->violations.reported) + log_bytes(at);
 	bytes += map_bytes(&at->pins) + map_bytes(&at->tables) + map_bytes(&at->nodes);
 	bytes += at->max_roots * sizeof(*at->roots);
 	return bytes + at->tables.used * sizeof(struct table) + at->nr_nodes * sizeof(struct node);
@@ -145,6 +153,11 @@ void at_get_stats(const struct alias_tracker *at, struct at_stats *out)
 		.entries_changed = at->entries_changed,
 		.arms = at->arms,
 		.wakes = at->wakes,
+		.records = at->log.records,
+		.stray_records = at->log.strays,
+		.log_losses = at->log.losses,
+		.audits = at->log.audits,
+		.log_lies = at->log.lies,
 		.violations = at->violations.total,
 		.memory_bytes = memory_bytes(at),
 	};

@@ -155,6 +155,10 @@ const char *at_violation_name(enum at_violation_kind kind)
 		return "link to a table that is not pinned at that level";
 	case AT_V_BAD_TABLE:
 		return "entry with reserved bits or a table outside of memory";
+	case AT_V_UNLOGGED:
+		return "entry changed without a record in the log";
+	case AT_V_MISLOGGED:
+		return "entry whose records in the log are wrong";
 	}
 	return "unknown violation";
 }

@@ -13,6 +13,7 @@ Suite *violation_suite(void);
 Suite *aliases_suite(void);
 Suite *fault_suite(void);
 Suite *scale_suite(void);
+Suite *log_suite(void);
 Suite *model_suite(void);
 
 #endif

@@ -435,6 +435,12 @@ static void start_epoch(struct run *r)
 	r->w.hole_end = r->w.frames - 90;
 	r->w.config.quiet_syncs = 1 + rnd(r, 6);
 	r->w.config.mode = percent(r, 20) ? AT_SCAN : AT_CHANGES;
+	if (percent(r, 40)) {
+		r->w.config.mode = AT_LOGGED;
+		r->w.config.audit_syncs = 1 + rnd(r, 40);
+		r->w.logging = true;
+		r->w.log_room = 1 + rnd(r, 100);
+	}
 	r->w.config.seed = rnd(r, UINT64_MAX);
 	if (percent(r, 20)) {
 		r->w.ops.arm = NULL;

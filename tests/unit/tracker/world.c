@@ -21,6 +21,8 @@ static const uint64_t *op_table(void *ctx, uint64_t pfn)
 	struct world *w = ctx;
 
 	w->table_calls++;
+	if (w->meanwhile)
+		w->meanwhile(w);
 	if (pfn >= w->frames || (pfn >= w->hole_begin && pfn < w->hole_end))
 		return NULL;
 	return w->memory + pfn * 512;
@@ -75,6 +77,72 @@ static size_t op_woken(void *ctx, uint64_t *pfns, size_t max)
 	return n;
 }
 
+/* --- the log ---------------------------------------------------------------------------------- */
+
+static void others_go_on(struct world *w)
+{
+	if (w->meanwhile)
+		w->meanwhile(w);
+}
+
+static void op_log_begin(void *ctx, struct at_log_look *look)
+{
+	struct world *w = ctx;
+
+	*look = (struct at_log_look){0};
+	for (unsigned cpu = 0; cpu < WORLD_CPUS; cpu++) {
+		struct world_log *log = &w->logs[cpu];
+
+		others_go_on(w);
+		if (log->changing)
+			look->changing[look->nr_changing++] = log->changing;
+		others_go_on(w);
+		log->end = log->head;
+		others_go_on(w);
+		look->lost |= log->lost != log->lost_seen;
+		log->lost_seen = log->lost;
+	}
+}
+
+static size_t op_log_next(void *ctx, struct at_record *records, size_t max)
+{
+	struct world *w = ctx;
+	size_t n = 0;
+
+	others_go_on(w);
+	for (unsigned cpu = 0; cpu < WORLD_CPUS; cpu++) {
+		struct world_log *log = &w->logs[cpu];
+
+		while (n < max && log->tail < log->end)
+			records[n++] = log->records[log->tail++ % WORLD_LOG_ROOM];
+	}
+	return n;
+}
+
+static bool op_log_pending(void *ctx, uint64_t *entries, size_t *nr)
+{
+	struct world *w = ctx;
+
+	*nr = 0;
+	for (unsigned cpu = 0; cpu < WORLD_CPUS; cpu++) {
+		struct world_log *log = &w->logs[cpu];
+
+		others_go_on(w);
+		if (log->changing)
+			entries[(*nr)++] = log->changing;
+		others_go_on(w);
+		for (uint64_t i = log->tail; i < log->head; i++) {
+			if (*nr == AT_PENDING_MAX - WORLD_CPUS)
+				return false;
+			entries[(*nr)++] = log->records[i % WORLD_LOG_ROOM].pte_gpa;
+		}
+		others_go_on(w);
+		if (log->lost != log->lost_seen)
+			return false;
+	}
+	return true;
+}
+
 void world_init(struct world *w, uint64_t frames)
 {
 	memset(w, 0, sizeof(*w));
@@ -83,12 +151,17 @@ void world_init(struct world *w, uint64_t frames)
 	w->armed = sparse(frames);
 	w->noted = sparse(frames * 8);
 	w->next_table = 16;
+	w->logs = sparse(WORLD_CPUS * sizeof(*w->logs));
+	w->log_room = WORLD_LOG_ROOM;
 	w->ops = (struct at_ops){
 		.table = op_table,
 		.clock = op_clock,
 		.arm = op_arm,
 		.disarm = op_disarm,
 		.woken = op_woken,
+		.log_begin = op_log_begin,
+		.log_next = op_log_next,
+		.log_pending = op_log_pending,
 	};
 	w->config = (struct at_config){.frames = frames, .ops = &w->ops, .ctx = w};
 }
@@ -114,6 +187,7 @@ void world_close(struct world *w)
 	munmap(w->memory, w->frames * 4096);
 	munmap(w->armed, w->frames);
 	munmap(w->noted, w->frames * 8);
+	munmap(w->logs, WORLD_CPUS * sizeof(*w->logs));
 }
 
 uint64_t world_get(const struct world *w, uint64_t pfn, unsigned index)
@@ -130,10 +204,47 @@ void world_walk(struct world *w, uint64_t pfn)
 	w->noted[w->nr_noted++] = pfn;
 }
 
-void world_set(struct world *w, uint64_t pfn, unsigned index, uint64_t pte)
+static uint64_t entry_gpa(uint64_t pfn, unsigned index)
+{
+	return pfn * 4096 + index * 8;
+}
+
+void world_name(struct world *w, unsigned cpu, uint64_t pfn, unsigned index)
+{
+	w->logs[cpu].changing = entry_gpa(pfn, index);
+}
+
+void world_store(struct world *w, uint64_t pfn, unsigned index, uint64_t pte)
 {
 	world_walk(w, pfn);
 	w->memory[pfn * 512 + index] = pte;
+}
+
+void world_record(struct world *w, unsigned cpu, uint64_t pfn, unsigned index, uint64_t from,
+		  uint64_t to)
+{
+	struct world_log *log = &w->logs[cpu];
+
+	if (log->head - log->tail >= w->log_room) {
+		log->lost++;
+		return;
+	}
+	log->records[log->head++ % WORLD_LOG_ROOM] =
+		(struct at_record){.pte_gpa = entry_gpa(pfn, index), .from = from, .to = to};
+}
+
+void world_unname(struct world *w, unsigned cpu)
+{
+	w->logs[cpu].changing = 0;
+}
+
+void world_set(struct world *w, uint64_t pfn, unsigned index, uint64_t pte)
+{
+	uint64_t from = world_get(w, pfn, index);
+
+	world_store(w, pfn, index, pte);
+	if (w->logging)
+		world_record(w, w->cpu, pfn, index, from, pte);
 }
 
 void world_copy(struct world *w, uint64_t to, uint64_t from)

@@ -29,6 +29,17 @@
 #define SLOT        (1ull << 39)
 #define VMALLOC     0xffffc90000000000ull
 
+#define WORLD_CPUS     4u
+#define WORLD_LOG_ROOM 4096u
+
+/* The log of a processor: what it names, and its ring. */
+struct world_log {
+	uint64_t changing; /* 0: nothing */
+	struct at_record records[WORLD_LOG_ROOM];
+	uint64_t head, tail, end; /* written; taken; handed out by this look */
+	uint64_t lost, lost_seen;
+};
+
 struct world {
 	struct alias_tracker *at;
 	struct at_ops ops;
@@ -47,6 +58,15 @@ struct world {
 	/* Runs before arming takes effect: the window in which an update could get lost. */
 	void (*before_arm)(struct world *w, uint64_t pfn);
 	void *hook_data;
+
+	/* Changes are logged, by processor `cpu`, until there are `log_room` records in its ring.
+	 */
+	bool logging;
+	unsigned cpu;
+	uint64_t log_room;
+	struct world_log *logs; /* WORLD_CPUS */
+	/* Runs between any two things that the tracker looks at: other processors go on. */
+	void (*meanwhile)(struct world *w);
 };
 
 /* Prepares memory and a default configuration (AT_CHANGES, with clock and watcher), no tracker. */
@@ -61,6 +81,13 @@ void world_close(struct world *w);
 uint64_t world_get(const struct world *w, uint64_t pfn, unsigned index);
 void world_set(struct world *w, uint64_t pfn, unsigned index, uint64_t pte);
 void world_copy(struct world *w, uint64_t to, uint64_t from); /* a whole table */
+/* The steps of which world_set() consists: while it is under way on a processor, the others may do
+ * theirs. */
+void world_name(struct world *w, unsigned cpu, uint64_t pfn, unsigned index);
+void world_store(struct world *w, uint64_t pfn, unsigned index, uint64_t pte); /* unlogged */
+void world_record(struct world *w, unsigned cpu, uint64_t pfn, unsigned index, uint64_t from,
+		  uint64_t to);
+void world_unname(struct world *w, unsigned cpu);
 /* What a processor's walk does: the frame counts as written, and nothing has changed. */
 void world_walk(struct world *w, uint64_t pfn);
 

@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The guest's log says where entries have changed. What they are is read from memory; the values in
+ * the log are only held against it, in a balance for each entry: what it was seen to become, less
+ * what the log says it became. Changes of an entry form a chain (each record's `to` is the next
+ * one's `from`), so however many there were, on however many processors, and in whatever order
+ * their records are taken, the sum of hash(to) - hash(from) over the records is hash(now) -
+ * hash(then).
+ *
+ * A balance that isn't zero may be due to a change that is on its way: made, and not logged yet, or
+ * logged and not taken yet. So no one is judged before log_pending() has been asked. Of a table
+ * whose entries were read (last) at some time before that, with all records taken before reading
+ * that were written then:
+ *  - A change made before the entry was read is in the balance's first part. When log_pending()
+ *    looks, its entry is still named, or its record is written: then it was taken, and is in the
+ *    other part, or it is named as not taken.
+ *  - A change made after the entry was read is in neither part: its record was not written, let
+ *    alone taken, before the entry was read; and whoever takes a record reads the entry after it.
+ * So when an honest guest's entry is not among those that are pending, its balance is zero. (Those
+ * that are pending are judged some other time. A guest may hide what it does by naming an entry for
+ * ever: one entry for each of its processors.)
+ *
+ * Of a table that is new, records may have been taken before it was read, or may be taken later. It
+ * is judged by what comes after the first time that all this is known to agree: it is then settled,
+ * but for entries that are pending just then.
+ */
+#include <stdlib.h>
+
+#include "internal.h"
+
+struct doubt {
+	TAILQ_ENTRY(doubt) all;
+	LIST_ENTRY(doubt) of_table;
+	struct table *table;
+	uint16_t index;
+	bool unsure;   /* the balance is not known: it begins when nothing is pending */
+	bool pending;  /* by the last look */
+	bool recorded; /* a record is among what doesn't add up */
+	uint64_t balance;
+};
+
+static uint64_t hash(uint64_t pte)
+{
+	uint64_t x = pte & ~PTE_NOISE;
+
+	x = (x ^ x >> 32) * 0x9fb21c651e98df25ull;
+	return x ^ x >> 29;
+}
+
+static uint64_t step(uint64_t from, uint64_t to)
+{
+	return hash(to) - hash(from);
+}
+
+/* --- doubts ----------------------------------------------------------------------------------- */
+
+static uint64_t doubt_name(const struct table *table, unsigned index)
+{
+	return table->pfn << 9 | index;
+}
+
+static struct doubt *doubt_find(const struct alias_tracker *at, const struct table *table,
+				unsigned index)
+{
+	if (LIST_EMPTY(&table->doubts))
+		return NULL;
+	return (struct doubt *)(uintptr_t)map_get(&at->log.by_name, doubt_name(table, index));
+}
+
+static struct doubt *doubt_new(struct alias_tracker *at, struct table *table, unsigned index)
+{
+	struct doubt *doubt = calloc(1, sizeof(*doubt));
+
+	if (!doubt || !map_put(&at->log.by_name, doubt_name(table, index), (uintptr_t)doubt)) {
+		free(doubt);
+		return NULL;
+	}
+	doubt->table = table;
+	doubt->index = index;
+	TAILQ_INSERT_TAIL(&at->log.doubts, doubt, all);
+	LIST_INSERT_HEAD(&table->doubts, doubt, of_table);
+	return doubt;
+}
+
+static void doubt_drop(struct alias_tracker *at, struct doubt *doubt)
+{
+	map_delete(&at->log.by_name, doubt_name(doubt->table, doubt->index));
+	TAILQ_REMOVE(&at->log.doubts, doubt, all);
+	LIST_REMOVE(doubt, of_table);
+	free(doubt);
+}
+
+static void drop_all(struct alias_tracker *at)
+{
+	while (!TAILQ_EMPTY(&at->log.doubts))
+		doubt_drop(at, TAILQ_FIRST(&at->log.doubts));
+}
+
+void log_add_table(struct alias_tracker *at, struct table *table)
+{
+	table->log_born = at->log.settled;
+	at->log.fresh = true;
+}
+
+void log_forget_table(struct alias_tracker *at, struct table *table)
+{
+	while (!LIST_EMPTY(&table->doubts))
+		doubt_drop(at, LIST_FIRST(&table->doubts));
+}
+
+static bool is_judged(const struct alias_tracker *at, const struct table *table)
+{
+	return table->log_born < at->log.settled && at->log.base < at->log.settled;
+}
+
+/* Adds to the balance of an entry. */
+static void account(struct alias_tracker *at, struct table *table, unsigned index, uint64_t amount,
+		    bool recorded)
+{
+	struct doubt *doubt;
+
+	if (!amount || !is_judged(at, table))
+		return;
+	doubt = doubt_find(at, table, index);
+	if (!doubt)
+		doubt = doubt_new(at, table, index);
+	if (!doubt) {
+		/* No memory for an accusation: begin anew with this table. */
+		log_forget_table(at, table);
+		log_add_table(at, table);
+		return;
+	}
+	doubt->balance += amount;
+	doubt->recorded |= recorded;
+	if (!doubt->balance && !doubt->unsure)
+		doubt_drop(at, doubt);
+}
+
+void log_note_change(struct alias_tracker *at, struct table *table, unsigned index, uint64_t from,
+		     uint64_t to)
+{
+	account(at, table, index, step(from, to), false);
+}
+
+/* --- what the log says ------------------------------------------------------------------------ */
+
+static struct table *entry_table(const struct alias_tracker *at, uint64_t gpa)
+{
+	return gpa % sizeof(uint64_t) ? NULL : table_find(at, gpa >> PAGE_SHIFT);
+}
+
+static unsigned entry_index(uint64_t gpa)
+{
+	return gpa / sizeof(uint64_t) % PT_ENTRIES;
+}
+
+/* Reads one entry. *amount is what that adds to its balance. */
+static bool entry_read(struct alias_tracker *at, struct table *table, unsigned index,
+		       uint64_t *amount)
+{
+	const uint64_t *entries = frame_entries(at, table->pfn);
+	uint64_t was = table->entries.copy[index], now;
+
+	*amount = 0;
+	if (!entries)
+		return false;
+	now = pte_load(&entries[index]);
+	if (now == was)
+		return true;
+	if (!table_update(at, table, index, now))
+		return false;
+	*amount = step(was, now);
+	if (*amount) {
+		at->entries_changed++;
+		TAILQ_REMOVE(&at->by_change, table, by_change);
+		TAILQ_INSERT_HEAD(&at->by_change, table, by_change);
+		/* Not of this sync: an audit compares it all the same. */
+		table->quiet_since = at->syncs - 1;
+		table->patience = at->config.quiet_syncs;
+	}
+	return true;
+}
+
+static bool take_changing(struct alias_tracker *at, uint64_t gpa)
+{
+	struct table *table = entry_table(at, gpa);
+	uint64_t amount;
+
+	if (!table)
+		return true;
+	if (!entry_read(at, table, entry_index(gpa), &amount))
+		return false;
+	account(at, table, entry_index(gpa), amount, false);
+	return true;
+}
+
+static bool take_record(struct alias_tracker *at, const struct at_record *record)
+{
+	struct table *table = entry_table(at, record->pte_gpa);
+	unsigned index = entry_index(record->pte_gpa);
+	uint64_t amount;
+
+	at->log.records++;
+	if (!table) {
+		at->log.strays++;
+		return true;
+	}
+	if (!entry_read(at, table, index, &amount))
+		return false;
+	account(at, table, index, amount - step(record->from, record->to), true);
+	return true;
+}
+
+/* In the order of the log, so that a table that one record links is there for the next. What comes
+ * too early for that is read with its table. */
+static bool take_all(struct alias_tracker *at, const struct at_log_look *look)
+{
+	struct at_record records[64];
+	bool ok = true;
+	size_t n;
+
+	for (size_t i = 0; i < look->nr_changing; i++)
+		ok = take_changing(at, look->changing[i]) && ok;
+	while ((n = at->ops.log_next(at->config.ctx, records, 64)))
+		for (size_t i = 0; i < n; i++)
+			ok = take_record(at, &records[i]) && ok;
+	return ok;
+}
+
+/* --- judging ---------------------------------------------------------------------------------- */
+
+static bool mark_pending(struct alias_tracker *at, uint64_t gpa)
+{
+	struct table *table = entry_table(at, gpa);
+	struct doubt *doubt = table ? doubt_find(at, table, entry_index(gpa)) : NULL;
+
+	if (table && !doubt && !is_judged(at, table)) {
+		doubt = doubt_new(at, table, entry_index(gpa));
+		if (!doubt)
+			return false;
+		doubt->unsure = true;
+	}
+	if (doubt)
+		doubt->pending = true;
+	return true;
+}
+
+static void accuse(struct alias_tracker *at, const struct doubt *doubt)
+{
+	struct table *table = doubt->table;
+	uint64_t pte = table->entries.copy[doubt->index];
+	unsigned level = PT_LEVELS;
+	struct at_violation violation;
+
+	while (level > 1 && LIST_EMPTY(&table->nodes[level - 1]))
+		level--;
+	violation = (struct at_violation){
+		.kind = doubt->recorded ? AT_V_MISLOGGED : AT_V_UNLOGGED,
+		.pfn = pte_pfn(pte, level, pte_kind(pte, level)),
+		.pte_gpa = (table->pfn << PAGE_SHIFT) + doubt->index * sizeof(pte),
+		.level = level,
+	};
+	at->log.lies++;
+	violation_queue(at, LIST_FIRST(&table->nodes[level - 1]), doubt->index, &violation);
+}
+
+static void judge(struct alias_tracker *at, struct doubt *doubt)
+{
+	if (doubt->pending) {
+		doubt->pending = false;
+		return;
+	}
+	if (doubt->balance && !doubt->unsure)
+		accuse(at, doubt);
+	doubt_drop(at, doubt);
+}
+
+/* All is read that was to be read. */
+static void settle(struct alias_tracker *at)
+{
+	uint64_t pending[AT_PENDING_MAX];
+	struct doubt *doubt, *next;
+	size_t nr;
+
+	if (!at->log.fresh && TAILQ_EMPTY(&at->log.doubts))
+		return;
+	if (!at->ops.log_pending(at->config.ctx, pending, &nr))
+		return;
+	for (size_t i = 0; i < nr; i++)
+		if (!mark_pending(at, pending[i]))
+			return;
+	for (doubt = TAILQ_FIRST(&at->log.doubts); doubt; doubt = next) {
+		next = TAILQ_NEXT(doubt, all);
+		judge(at, doubt);
+	}
+	at->log.fresh = false;
+	at->log.settled++;
+}
+
+/* --- syncs ------------------------------------------------------------------------------------ */
+
+/* What was logged until now is not known, or does not matter. */
+static void begin_anew(struct alias_tracker *at)
+{
+	drop_all(at);
+	at->log.base = at->log.settled;
+	at->log.fresh = true;
+}
+
+bool log_sync(struct alias_tracker *at)
+{
+	struct log *log = &at->log;
+	struct at_log_look look;
+	bool ok, audit;
+
+	at->ops.log_begin(at->config.ctx, &look);
+	log->losses += look.lost;
+	if (look.lost || log->rescan)
+		begin_anew(at);
+	ok = take_all(at, &look);
+	audit = ++log->since >= at->config.audit_syncs || log->audit;
+	log->audits += audit;
+	if (audit || look.lost || log->rescan) {
+		ok = tables_compare(at) && ok;
+		log->since = 0;
+	}
+	log->audit = false;
+	log->rescan = !ok;
+	if (ok)
+		settle(at);
+	return ok;
+}
+
+void log_start(struct alias_tracker *at)
+{
+	at->log.rescan = true;
+}
+
+void log_stop(struct alias_tracker *at)
+{
+	drop_all(at);
+}
+
+/* --- the whole -------------------------------------------------------------------------------- */
+
+void log_init(struct alias_tracker *at)
+{
+	map_init(&at->log.by_name, at->config.seed);
+	TAILQ_INIT(&at->log.doubts);
+	at->log.rescan = true;
+}
+
+void log_free(struct alias_tracker *at)
+{
+	drop_all(at);
+	map_clear(&at->log.by_name);
+}
+
+size_t log_bytes(const struct alias_tracker *at)
+{
+	return map_bytes(&at->log.by_name) + at->log.by_name.used * sizeof(struct doubt);
+}
