@@ -54,10 +54,12 @@ struct at_alias {
 
 /* The guest's (or the host's own) evidence about TLBs. An entry found gone by a sync that read
  * `cleared` = c is out of every TLB once `flushed` >= c. A clock that never gives evidence
- * returns {1, 0}: then only at_flushed() does. */
+ * returns {1, 0}: then only at_flushed() does. `now` is the owner's own time, which the tracker
+ * gives back by at_gone_at(); it never goes down, and may stay 0. */
 struct at_clock {
 	uint64_t cleared;
 	uint64_t flushed;
+	uint64_t now;
 };
 
 /* A change of an entry, as the log of the guest has it. */
@@ -85,7 +87,7 @@ struct at_ops {
 	 * points to may change at any time. */
 	const uint64_t *(*table)(void *ctx, uint64_t pfn);
 	/* The clock. Called after the tables have been read, `cleared` must be loaded before
-	 * `flushed` (acquire). NULL: no evidence, like {1, 0}. */
+	 * `flushed` (acquire). NULL: no evidence, like {1, 0, 0}. */
 	struct at_clock (*clock)(void *ctx);
 	/*
 	 * Write tracking of single frames, or all NULL: then every table is compared at every sync.
@@ -200,8 +202,13 @@ enum at_verdict at_unpin(struct alias_tracker *at, uint64_t pfn);
  * another flush was under way, and had to take the alias for as young as that. */
 void at_gone_by(struct alias_tracker *at, uint64_t pfn, uint64_t cleared);
 
-/* Every TLB was flushed, all of it, after the last at_sync() returned. */
-void at_flushed(struct alias_tracker *at);
+/* Every TLB was flushed, all of it, since the clock's `now` had become `since`: what was found gone
+ * before that is forgotten. UINT64_MAX: after the last at_sync() returned. */
+void at_flushed(struct alias_tracker *at, uint64_t since);
+
+/* Of a frame for which at_check() says AT_STALE_TLB, or would if nothing else was the matter: the
+ * highest `now` at which an alias of it was found gone that a TLB may still hold. Else 0. */
+uint64_t at_gone_at(const struct alias_tracker *at, uint64_t pfn);
 
 /* By the state of the last sync, O(1): one bit. False for frames outside of memory. */
 bool at_has_alias(const struct alias_tracker *at, uint64_t pfn);

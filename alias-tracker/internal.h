@@ -57,11 +57,20 @@ static inline uint64_t unit_name(uint64_t unit, unsigned level)
 	return unit << 2 | level;
 }
 
+/* When a unit's last writable leaf was found gone, by both clocks. It is out of all TLBs when
+ * either says so. */
+struct stamp {
+	uint64_t cleared; /* the guest's `cleared` */
+	uint64_t now;     /* the owner's `now` */
+};
+
 struct limbo {
-	struct map stamps; /* unit name -> `cleared` when its last writable leaf was found gone */
-	uint64_t newest;   /* of all stamps */
-	uint64_t floor;    /* what is in no map may be as young as this (the map overflowed) */
-	uint64_t flushed;  /* the clock's, as last read */
+	struct map cleared;   /* unit name -> `cleared` of its stamp */
+	struct map now;       /* unit name -> 1 + `now` of its stamp */
+	struct stamp newest;  /* of all stamps, by each clock */
+	struct stamp floor;   /* what is in no map may be as young as this (a map overflowed) */
+	uint64_t flushed;     /* the guest's clock, as last read */
+	uint64_t flushed_all; /* what was found gone when `now` was lower is out of all TLBs */
 	/* Lost their last leaf since the clock was last read: */
 	uint64_t *pending;
 	size_t nr_pending, max_pending;
@@ -74,13 +83,15 @@ void limbo_free(struct limbo *limbo);
 void limbo_add(struct limbo *limbo, uint64_t name);
 /* Forgets what was added since the clock was last read: it was never granted. */
 void limbo_cancel(struct limbo *limbo);
-/* Every TLB was flushed. */
-void limbo_forget(struct limbo *limbo);
+/* Every TLB was flushed since `now` was `since`. */
+void limbo_flushed(struct limbo *limbo, uint64_t since);
 /* Reads the clock, now that tables have been read, and stamps what is still without leaf. */
 void limbo_settle(struct alias_tracker *at);
 /* The frame's stamp is no higher than this. */
 void limbo_lower(struct limbo *limbo, uint64_t pfn, uint64_t stamp);
 bool limbo_holds(const struct limbo *limbo, uint64_t pfn);
+/* The highest `now` at which something was found gone that still holds the frame here, or 0. */
+uint64_t limbo_gone_at(const struct limbo *limbo, uint64_t pfn);
 size_t limbo_bytes(const struct limbo *limbo);
 
 /* --- node.c: the graph ------------------------------------------------------------------------ */

@@ -120,9 +120,14 @@ void at_gone_by(struct alias_tracker *at, uint64_t pfn, uint64_t cleared)
 	limbo_lower(&at->limbo, pfn, cleared);
 }
 
-void at_flushed(struct alias_tracker *at)
+void at_flushed(struct alias_tracker *at, uint64_t since)
 {
-	limbo_forget(&at->limbo);
+	limbo_flushed(&at->limbo, since);
+}
+
+uint64_t at_gone_at(const struct alias_tracker *at, uint64_t pfn)
+{
+	return limbo_gone_at(&at->limbo, pfn);
 }
 
 static uint64_t memory_bytes(const struct alias_tracker *at)

@@ -187,6 +187,7 @@ static void set_up(struct machine *machine, const struct options *opt)
 		.stop_fd = -1,
 	};
 	world_init(&machine->world);
+	flush_clock_init(&machine->flush_clock);
 	nobody_init(&machine->nobody, opt->verbose);
 }
 

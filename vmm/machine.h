@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include "alias_abi.h"
 #include "bus.h"
+#include "flush_clock.h"
 #include "memory.h"
 #include "nobody.h"
 #include "options.h"
@@ -54,6 +55,7 @@ struct machine {
 	struct bus pio;
 	struct bus mmio;
 	struct world world;
+	struct flush_clock flush_clock;
 	unsigned nr_vcpus;
 	struct vcpu *vcpus;
 	struct console *console;

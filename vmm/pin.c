@@ -65,21 +65,9 @@ static void report_violations(struct pin *pin)
 	}
 }
 
-/* After a look that began when the clock's `cleared` was `before`. */
-static void note_unseen(struct pin *pin, uint64_t before)
-{
-	struct at_clock clock = read_clock(pin);
-
-	if (clock.cleared != pin->looked_at)
-		pin->unseen = clock.cleared;
-	if (clock.flushed >= pin->unseen)
-		pin->unseen = 0;
-	pin->looked_at = before;
-}
-
 void sync_tables(struct pin *pin)
 {
-	uint64_t start = __rdtsc(), before = read_clock(pin).cleared;
+	uint64_t start = __rdtsc(), before = pin->ops.clock(pin).cleared;
 	bool ok = at_sync(pin->at);
 
 	note_unseen(pin, before);
@@ -100,27 +88,6 @@ struct batch {
 	bool paused;      /* the other vCPUs are */
 	uint64_t gone_by; /* the handler's word about the frame in vcpu->retry; 0: none */
 };
-
-/* There is no evidence that every TLB has forgotten a mapping that is gone: make it so. The sync is
- * repeated while nobody runs, as a mapping may have come and gone since the last. */
-static void host_flush(struct batch *batch)
-{
-	struct pin *pin = batch->pin;
-	struct machine *machine = pin->machine;
-	uint64_t start = __rdtsc();
-
-	if (!batch->paused)
-		world_pause(machine, batch->vcpu);
-	sync_tables(pin);
-	for (unsigned i = 0; i < machine->nr_vcpus; i++)
-		atomic_fetch_or(&machine->vcpus[i].todo, VCPU_FLUSH_TLB);
-	at_flushed(pin->at);
-	pin->unseen = 0;
-	pin->count.host_flushes++;
-	if (!batch->paused)
-		world_resume(machine);
-	pin->count.flush_ticks += __rdtsc() - start;
-}
 
 static struct alias_entry read_entry(const struct batch *batch, unsigned index)
 {
@@ -184,13 +151,13 @@ static enum at_verdict judge(struct batch *batch, const struct alias_entry *entr
 		return at_pin(at, entry->pfn, entry->level);
 	}
 	if (batch->pin->unseen && at_check(at, entry->pfn, entry->level) == AT_OK)
-		host_flush(batch);
+		host_flush(batch->pin, batch->vcpu, batch->paused, entry->pfn);
 	verdict = at_pin(at, entry->pfn, entry->level);
 
 	if (verdict == AT_STALE_TLB && heed_handler(batch, entry->pfn))
 		verdict = at_pin(at, entry->pfn, entry->level);
 	if (verdict == AT_STALE_TLB) {
-		host_flush(batch);
+		host_flush(batch->pin, batch->vcpu, batch->paused, entry->pfn);
 		verdict = at_pin(at, entry->pfn, entry->level);
 	}
 	return verdict;

@@ -12,6 +12,7 @@
 #include "source.h"
 
 struct machine;
+struct vcpu;
 
 #define PIN_SAID_MAX  10 /* of a kind said in full; the rest is counted */
 #define PIN_NR_STATUS (ALIAS_BAD_CALL + 1)
@@ -28,7 +29,10 @@ struct pin_count {
 	uint64_t aliases_met;           /* pins that met a writable alias at first sight */
 	uint64_t upcalls;               /* of them sent back into the guest */
 	uint64_t upcalls_resolved;      /* of them granted at the repeat */
-	uint64_t host_flushes;          /* TLB flushes forced for want of evidence */
+	uint64_t host_flushes;          /* times that vCPUs were flushed for want of evidence */
+	uint64_t vcpus_flushed;         /* vCPUs that these asked to flush */
+	uint64_t vcpus_spared;          /* and those whose stamp, or a flush to come, was enough */
+	uint64_t kicks;                 /* vCPUs kicked out of the guest for them */
 	uint64_t violations;
 	uint64_t verified;    /* pins looked at by the oracle */
 	uint64_t let_through; /* of them granted although an alias is there */
@@ -50,21 +54,27 @@ struct pin {
 	enum track_source source; /* now; what it means where nobody looks is nothing */
 	struct pin_count count;
 	/* Mappings that come and go between two looks at the tables are never seen, and any frame
-	 * may have had one. That some went shows by the guest's clock. */
+	 * may have had one. That some went shows by the guest's clock; where its word doesn't
+	 * count, some may have gone at any time. */
 	uint64_t looked_at; /* its `cleared` before the last look */
 	uint64_t unseen;    /* what went unseen did so by this `cleared`; 0: all is flushed */
+	uint64_t unseen_at; /* and by this time of the flush clock */
 };
 
 /* The shared page of that vCPU; the guest may change it at any time. */
 struct alias_vcpu_page *pin_vcpu_page(const struct machine *machine, unsigned index);
 /* Fills ops, and starts the watch where it is or may come to be of use. */
 void open_source(struct pin *pin);
-/* The guest's clock as it is, or {0, 0} where its word doesn't count. */
-struct at_clock read_clock(struct pin *pin);
 /* Not of TRACK_OFF. */
 enum at_mode source_mode(enum track_source source);
 /* How, or why not; static storage. */
 const char *write_tracking(const struct pin *pin);
+/* After a look that began when the guest's `cleared` was `before`: has something gone unseen? */
+void note_unseen(struct pin *pin, uint64_t before);
+/* Flushes those vCPUs that may hold what was found gone of this frame, or what went unseen. `self`
+ * calls from its exit handler; `paused`: it has paused the others. The lock is held. The tables are
+ * looked at once more. */
+void host_flush(struct pin *pin, struct vcpu *self, bool paused, uint64_t pfn);
 /* Brings the tracker up to date, and says what is found on the way. The lock is held. */
 void sync_tables(struct pin *pin);
 /* Does a full walk agree with this answer? vCPUs are paused, the lock is held. */

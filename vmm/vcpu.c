@@ -108,6 +108,7 @@ int vcpu_complete_io(struct vcpu *vcpu)
 
 bool vcpu_flush_tlb(struct vcpu *vcpu)
 {
+	uint64_t tick = flush_clock_tick(&vcpu->machine->flush_clock);
 	struct kvm_sregs sregs;
 
 	if (ioctl(vcpu->fd, KVM_GET_SREGS, &sregs) < 0) {
@@ -121,6 +122,7 @@ bool vcpu_flush_tlb(struct vcpu *vcpu)
 			return false;
 		}
 	}
+	flush_stamp_set(&vcpu->flushed, tick);
 	vcpu->stats.tlb_flushes++;
 	return true;
 }

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <linux/kvm.h>
+#include "flush_clock.h"
 
 struct machine;
 
@@ -46,6 +47,7 @@ struct vcpu {
 	 */
 	_Atomic uint64_t runs;
 	struct vcpu_stats stats;
+	struct flush_stamp flushed; /* when the host last flushed its TLB */
 	/* The doorbell's memory between an upcall and the repeated call: pin.c */
 	struct {
 		bool pending; /* an upcall was made and the `out` has not come again */
@@ -64,7 +66,8 @@ int vcpu_set_entry(struct vcpu *vcpu, uint32_t rip, uint32_t start_info_gpa);
 int vcpu_start(struct vcpu *vcpu);
 /* The thread: runs the guest until the machine stops (vcpu_run.c). */
 void *vcpu_thread(void *vcpu);
-/* Flushes the guest's TLB of this vCPU, all of it. Own thread. False after saying why. */
+/* Flushes the guest's TLB of this vCPU, all of it, and stamps it. Own thread, out of the guest.
+ * False after saying why. */
 bool vcpu_flush_tlb(struct vcpu *vcpu);
 /* The registers, on standard error. Own thread. */
 void vcpu_dump(const struct vcpu *vcpu);

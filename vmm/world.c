@@ -8,7 +8,7 @@ void world_init(struct world *world)
 {
 	pthread_mutex_init(&world->lock, NULL);
 	pthread_cond_init(&world->changed, NULL);
-	atomic_init(&world->paused, false);
+	atomic_init(&world->paused, 0);
 	atomic_init(&world->held, false);
 }
 
@@ -18,19 +18,24 @@ void world_destroy(struct world *world)
 	pthread_mutex_destroy(&world->lock);
 }
 
-static bool closed(const struct world *world)
+static bool among(uint64_t who, const struct vcpu *vcpu)
 {
-	return atomic_load(&world->paused) || atomic_load(&world->held);
+	return who >> vcpu->index & 1;
+}
+
+static bool closed(const struct world *world, const struct vcpu *vcpu)
+{
+	return among(atomic_load(&world->paused), vcpu) || atomic_load(&world->held);
 }
 
 void world_enter_guest(struct world *world, struct vcpu *vcpu)
 {
 	atomic_store(&vcpu->in_guest, true);
-	while (closed(world)) {
+	while (closed(world, vcpu)) {
 		pthread_mutex_lock(&world->lock);
 		atomic_store(&vcpu->in_guest, false);
 		pthread_cond_broadcast(&world->changed);
-		while (closed(world))
+		while (closed(world, vcpu))
 			pthread_cond_wait(&world->changed, &world->lock);
 		pthread_mutex_unlock(&world->lock);
 		atomic_store(&vcpu->in_guest, true);
@@ -40,7 +45,7 @@ void world_enter_guest(struct world *world, struct vcpu *vcpu)
 void world_left_guest(struct world *world, struct vcpu *vcpu)
 {
 	atomic_store(&vcpu->in_guest, false);
-	if (!closed(world))
+	if (!closed(world, vcpu))
 		return;
 	vcpu->stats.kicked++;
 	/* The lock also keeps this thread from ending while the pauser is about to kick it. */
@@ -49,37 +54,50 @@ void world_left_guest(struct world *world, struct vcpu *vcpu)
 	pthread_mutex_unlock(&world->lock);
 }
 
-static bool others_in_guest(const struct machine *machine, const struct vcpu *self)
+/* Of these vCPUs, those that are in the guest. */
+static uint64_t in_guest(const struct machine *machine, uint64_t who)
 {
+	uint64_t found = 0;
+
 	for (unsigned i = 0; i < machine->nr_vcpus; i++)
-		if (&machine->vcpus[i] != self && atomic_load(&machine->vcpus[i].in_guest))
-			return true;
-	return false;
+		if (among(who, &machine->vcpus[i]) && atomic_load(&machine->vcpus[i].in_guest))
+			found |= 1ull << i;
+	return found;
 }
 
-/* Kicks them, and waits until they are out. The lock is held, the world is closed. */
-static void fetch_others(struct machine *machine, const struct vcpu *self)
+/* Kicks them, and waits until they are out. The lock is held, the world is closed to them. Returns
+ * how many were kicked. */
+static unsigned fetch(struct machine *machine, uint64_t who)
 {
-	for (unsigned i = 0; i < machine->nr_vcpus; i++) {
-		struct vcpu *vcpu = &machine->vcpus[i];
+	uint64_t inside = in_guest(machine, who);
 
-		if (vcpu != self && atomic_load(&vcpu->in_guest))
-			vcpu_kick(vcpu);
-	}
-	while (others_in_guest(machine, self))
+	for (unsigned i = 0; i < machine->nr_vcpus; i++)
+		if (among(inside, &machine->vcpus[i]))
+			vcpu_kick(&machine->vcpus[i]);
+	while (in_guest(machine, who))
 		pthread_cond_wait(&machine->world.changed, &machine->world.lock);
+	return (unsigned)__builtin_popcountll(inside);
 }
 
-void world_pause(struct machine *machine, struct vcpu *self)
+unsigned world_pause_some(struct machine *machine, struct vcpu *self, uint64_t who)
 {
 	struct world *world = &machine->world;
+	uint64_t me = self ? 1ull << self->index : 0;
+	unsigned kicked;
 
 	pthread_mutex_lock(&world->lock);
 	while (atomic_load(&world->paused))
 		pthread_cond_wait(&world->changed, &world->lock);
-	atomic_store(&world->paused, true);
-	fetch_others(machine, self);
+	/* A pauser is out of the guest: its own bit says that there is one. */
+	atomic_store(&world->paused, who | me);
+	kicked = fetch(machine, who & ~me);
 	pthread_mutex_unlock(&world->lock);
+	return kicked;
+}
+
+void world_pause(struct machine *machine, struct vcpu *self)
+{
+	world_pause_some(machine, self, WORLD_ALL);
 }
 
 void world_resume(struct machine *machine)
@@ -87,7 +105,7 @@ void world_resume(struct machine *machine)
 	struct world *world = &machine->world;
 
 	pthread_mutex_lock(&world->lock);
-	atomic_store(&world->paused, false);
+	atomic_store(&world->paused, 0);
 	pthread_cond_broadcast(&world->changed);
 	pthread_mutex_unlock(&world->lock);
 }
@@ -96,7 +114,7 @@ void world_hold(struct machine *machine)
 {
 	pthread_mutex_lock(&machine->world.lock);
 	atomic_store(&machine->world.held, true);
-	fetch_others(machine, NULL);
+	fetch(machine, WORLD_ALL);
 	pthread_mutex_unlock(&machine->world.lock);
 }
 

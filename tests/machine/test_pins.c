@@ -203,6 +203,40 @@ START_TEST(host_proof_flushes)
 }
 END_TEST
 
+/* eager-pte leaves TLBs to the host, which flushes those that need it: each of a flush's vCPUs is
+ * either asked, and does it before the guest goes on, or has a newer stamp. */
+START_TEST(flush_stamps)
+{
+	const char *proof = _i ? "host" : "guest";
+	struct run run;
+
+	RUN(&run, "-c", "4", "-m", "128M", "-f", "eager-pte", "--flush-proof", proof, path_guest(),
+	    "--", "workload=process", "iters=20");
+	expect_status(&run, 0);
+	ck_assert_int_gt(stat_of(&run, "pins.host_flushes"), 0);
+	ck_assert_int_ge(stat_of(&run, "pins.vcpus_flushed"), stat_of(&run, "pins.host_flushes"));
+	ck_assert_int_gt(stat_of(&run, "pins.vcpus_spared"), 0);
+	ck_assert_int_le(stat_of(&run, "pins.kicks"), stat_of(&run, "pins.vcpus_flushed"));
+	ck_assert_int_ge(stat_of(&run, "pins.vcpus_flushed") + stat_of(&run, "pins.vcpus_spared"),
+			 4 * stat_of(&run, "pins.host_flushes"));
+	run_free(&run);
+}
+END_TEST
+
+/* With one vCPU, which is out of the guest when it asks, nobody is ever kicked. */
+START_TEST(a_lonely_cpu_kicks_nobody)
+{
+	struct run run;
+
+	RUN(&run, "-f", "eager-pte", path_guest(), "--", "workload=process", "iters=20");
+	expect_status(&run, 0);
+	ck_assert_int_gt(stat_of(&run, "pins.host_flushes"), 0);
+	ck_assert_int_eq(stat_of(&run, "pins.vcpus_flushed"), stat_of(&run, "pins.host_flushes"));
+	ck_assert_int_eq(stat_of(&run, "pins.kicks"), 0);
+	run_free(&run);
+}
+END_TEST
+
 /* An alias made after the grant is found at the next sync; --on-violation says what then. */
 START_TEST(later_alias_is_reported)
 {
@@ -257,6 +291,8 @@ Suite *pins_suite(void)
 	tcase_add_test(tc, trap_purges_as_often_as_aliases_are_found);
 	tcase_add_test(tc, vmap_makes_no_exits);
 	tcase_add_test(tc, host_proof_flushes);
+	tcase_add_loop_test(tc, flush_stamps, 0, 2);
+	tcase_add_test(tc, a_lonely_cpu_kicks_nobody);
 	tcase_add_test(tc, later_alias_is_reported);
 	tcase_add_test(tc, later_alias_stops_the_guest);
 	tcase_add_test(tc, a_64_gib_guest_starts);

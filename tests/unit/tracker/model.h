@@ -65,7 +65,8 @@ struct model {
 
 	/* Stamps of limbo: what must be respected, and what may be. */
 	uint64_t must[M_FRAMES_MAX], may[M_FRAMES_MAX];
-	uint64_t flushed; /* as last read */
+	uint64_t must_now[M_FRAMES_MAX], may_now[M_FRAMES_MAX]; /* by the owner's clock */
+	uint64_t flushed;                                       /* as last read */
 };
 
 bool model_has_memory(const struct model *m, uint64_t pfn);

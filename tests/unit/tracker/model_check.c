@@ -31,7 +31,7 @@ void compare_some(struct run *r)
 /* Limbo without memory suspects everything. */
 static bool suspects_all(struct run *r)
 {
-	return r->w.at->limbo.floor > 0;
+	return r->w.at->limbo.floor.cleared > 0;
 }
 
 unsigned check_allows(struct run *r, uint64_t pfn, unsigned level)
@@ -118,10 +118,14 @@ void stamp(struct run *r, const struct before *before)
 	for (uint64_t pfn = 0; pfn < r->m.frames; pfn++) {
 		if (r->m.count[pfn])
 			continue;
-		if (before->count[pfn])
+		if (before->count[pfn]) {
 			r->m.must[pfn] = r->w.clock.cleared;
-		if (before->count[pfn] || before->maybe[pfn])
+			r->m.must_now[pfn] = r->w.clock.now;
+		}
+		if (before->count[pfn] || before->maybe[pfn]) {
 			r->m.may[pfn] = r->w.clock.cleared;
+			r->m.may_now[pfn] = r->w.clock.now;
+		}
 	}
 }
 

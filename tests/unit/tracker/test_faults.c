@@ -110,7 +110,7 @@ START_TEST(root_fails)
 	ck_assert_int_eq(world_pin_tree(&w, ROOT_2), AT_OK);
 	ck_assert_int_eq(world_pin_tree(&w, ROOT), AT_OK);
 	ck_assert_int_eq(at_unpin(w.at, ROOT), AT_OK);
-	at_flushed(w.at);
+	at_flushed(w.at, UINT64_MAX);
 	remember_counts();
 	before = world_stats(&w);
 	for (;; n++) {
@@ -123,7 +123,7 @@ START_TEST(root_fails)
 			break;
 		if (verdict == AT_OK) { /* an allocation that wasn't needed: a map stayed large */
 			ck_assert_int_eq(at_unpin(w.at, ROOT), AT_OK);
-			at_flushed(w.at);
+			at_flushed(w.at, UINT64_MAX);
 			continue;
 		}
 		ck_assert_int_eq(verdict, AT_NO_MEMORY);
@@ -244,7 +244,7 @@ START_TEST(memory_bound)
 	for (uint64_t pfn = 0; pfn < frames; pfn++)
 		if (at_pinned_level(w.at, pfn))
 			ck_assert_int_eq(at_unpin(w.at, pfn), AT_OK);
-	at_flushed(w.at);
+	at_flushed(w.at, UINT64_MAX);
 	ck_assert_uint_le(world_stats(&w).memory_bytes, empty + 4096 * 8 + 8192);
 }
 END_TEST

@@ -135,7 +135,7 @@ START_TEST(weakened_rights)
 	world_sync(&w);
 	for (unsigned i = 0; i < 10; i++)
 		ck_assert_int_eq(verdict(i), AT_STALE_TLB);
-	at_flushed(w.at);
+	at_flushed(w.at, UINT64_MAX);
 	for (unsigned i = 0; i < 10; i++)
 		ck_assert_int_eq(verdict(i), AT_OK);
 }
@@ -191,7 +191,7 @@ START_TEST(no_clock)
 	world_sync(&w);
 	world_sync(&w);
 	ck_assert_int_eq(verdict(0), AT_STALE_TLB);
-	at_flushed(w.at);
+	at_flushed(w.at, UINT64_MAX);
 	ck_assert_int_eq(verdict(0), AT_OK);
 }
 END_TEST
@@ -202,7 +202,7 @@ START_TEST(host_flush)
 	world_set(&w, l1, 0, 0);
 	world_sync(&w);
 	world_set(&w, l1, 1, 0); /* not seen before the flush: the flush is no evidence for it */
-	at_flushed(w.at);
+	at_flushed(w.at, UINT64_MAX);
 	ck_assert_int_eq(verdict(0), AT_OK);
 	world_sync(&w);
 	ck_assert_int_eq(verdict(0), AT_OK);
@@ -267,17 +267,85 @@ START_TEST(slow_overflow)
 
 	for (unsigned i = 0; i < PAGES; i++) {
 		world_map(&w, ROOT, VMALLOC + SLOT + i * 4096ull, 1, 0);
-		w.clock.cleared = 1 + i;
+		w.clock.cleared = w.clock.now = 1 + i;
 		if (i % STEP == STEP - 1)
 			world_sync(&w);
 	}
-	for (unsigned i = 0; i < PAGES; i++)
+	for (unsigned i = 0; i < PAGES; i++) {
 		ck_assert_int_eq(at_check(w.at, 8192 + i, 1), AT_STALE_TLB);
-	ck_assert_uint_le(world_stats(&w).memory_bytes, before + 8192 * 16 + 4096 * 8);
+		ck_assert_uint_gt(at_gone_at(w.at, 8192 + i), 0);
+	}
+	ck_assert_uint_le(world_stats(&w).memory_bytes, before + 2 * 8192 * 16 + 4096 * 8);
 	w.clock.flushed = PAGES;
 	world_sync(&w);
 	for (unsigned i = 0; i < PAGES; i++)
 		ck_assert_int_eq(at_check(w.at, 8192 + i, 1), AT_OK);
+}
+END_TEST
+
+/* By the owner's clock: a flush counts for what was found gone before it, frame by frame. */
+START_TEST(flushed_since)
+{
+	w.clock = (struct at_clock){.cleared = 1, .flushed = 0, .now = 5};
+	ck_assert_uint_eq(at_gone_at(w.at, DATA), 0);
+	world_set(&w, l1, 0, 0);
+	world_sync(&w);
+	w.clock.now = 6;
+	world_set(&w, l1, 1, 0);
+	world_sync(&w);
+	ck_assert_uint_eq(at_gone_at(w.at, DATA), 5);
+	ck_assert_uint_eq(at_gone_at(w.at, DATA + 1), 6);
+	at_flushed(w.at, 5); /* began when the first was still there, for all that is known */
+	ck_assert_int_eq(verdict(0), AT_STALE_TLB);
+	at_flushed(w.at, 6);
+	ck_assert_int_eq(verdict(0), AT_OK);
+	ck_assert_uint_eq(at_gone_at(w.at, DATA), 0);
+	ck_assert_int_eq(verdict(1), AT_STALE_TLB);
+	at_flushed(w.at, 5); /* older news */
+	ck_assert_int_eq(verdict(0), AT_OK);
+	at_flushed(w.at, 7);
+	ck_assert_int_eq(verdict(1), AT_OK);
+	world_set(&w, l1, 2, 0); /* the flush was before this */
+	w.clock.now = 7;
+	world_sync(&w);
+	ck_assert_int_eq(verdict(2), AT_STALE_TLB);
+	ck_assert_uint_eq(at_gone_at(w.at, DATA + 2), 7);
+}
+END_TEST
+
+/* Either clock is evidence, each by itself. */
+START_TEST(two_clocks)
+{
+	w.clock = (struct at_clock){.cleared = 3, .flushed = 2, .now = 9};
+	world_set(&w, l1, 0, 0);
+	world_sync(&w);
+	w.clock = (struct at_clock){.cleared = 4, .flushed = 3, .now = 9};
+	world_set(&w, l1, 1, 0);
+	world_sync(&w);
+	ck_assert_int_eq(verdict(0), AT_OK); /* the guest's */
+	ck_assert_uint_eq(at_gone_at(w.at, DATA), 0);
+	ck_assert_int_eq(verdict(1), AT_STALE_TLB);
+	at_flushed(w.at, 10);
+	ck_assert_int_eq(verdict(1), AT_OK);
+}
+END_TEST
+
+/* An alias that came back and went again is as young as that. */
+START_TEST(gone_twice)
+{
+	w.clock = (struct at_clock){.cleared = 1, .flushed = 0, .now = 1};
+	world_set(&w, l1, 0, 0);
+	world_sync(&w);
+	world_set(&w, l1, 0, W(DATA));
+	world_sync(&w);
+	w.clock.now = 4;
+	world_set(&w, l1, 0, 0);
+	world_sync(&w);
+	ck_assert_uint_eq(at_gone_at(w.at, DATA), 4);
+	at_flushed(w.at, 4);
+	ck_assert_int_eq(verdict(0), AT_STALE_TLB);
+	at_flushed(w.at, 5);
+	ck_assert_int_eq(verdict(0), AT_OK);
 }
 END_TEST
 
@@ -301,6 +369,9 @@ Suite *limbo_suite(void)
 	tcase_add_test(tcase, unpinned_root);
 	tcase_add_test(tcase, overflow);
 	tcase_add_test(tcase, slow_overflow);
+	tcase_add_test(tcase, flushed_since);
+	tcase_add_test(tcase, two_clocks);
+	tcase_add_test(tcase, gone_twice);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

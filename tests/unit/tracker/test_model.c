@@ -384,6 +384,7 @@ static void op_tidy(struct run *r)
 
 static void op_clock(struct run *r)
 {
+	r->w.clock.now += rnd(r, 2);
 	if (percent(r, 85))
 		r->w.clock.cleared += rnd(r, 2);
 	else
@@ -392,9 +393,15 @@ static void op_clock(struct run *r)
 
 static void op_flushed(struct run *r)
 {
-	at_flushed(r->w.at);
-	memset(r->m.must, 0, sizeof(r->m.must));
-	memset(r->m.may, 0, sizeof(r->m.may));
+	uint64_t since = percent(r, 50) ? UINT64_MAX : rnd(r, r->w.clock.now + 2);
+
+	at_flushed(r->w.at, since);
+	for (uint64_t pfn = 0; pfn < r->m.frames; pfn++) {
+		if (r->m.must_now[pfn] < since)
+			r->m.must[pfn] = 0;
+		if (r->m.may_now[pfn] < since)
+			r->m.may[pfn] = 0;
+	}
 }
 
 static void op_any(struct run *r)

@@ -21,6 +21,7 @@ int main(void)
 	suite_add_tcase(suite, console_tests());
 	suite_add_tcase(suite, world_tests());
 	suite_add_tcase(suite, run_tests());
+	suite_add_tcase(suite, flush_tests());
 	suite_add_tcase(suite, stats_tests());
 	suite_add_tcase(suite, control_tests());
 	runner = srunner_create(suite);

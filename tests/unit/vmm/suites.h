@@ -16,6 +16,7 @@ TCase *uart_tests(void);
 TCase *console_tests(void);
 TCase *world_tests(void);
 TCase *run_tests(void);
+TCase *flush_tests(void);
 TCase *stats_tests(void);
 TCase *control_tests(void);
 

@@ -180,6 +180,28 @@ START_TEST(a_vcpu_that_waits_for_the_pauser)
 }
 END_TEST
 
+/* Some are kept out, and the others run on. */
+START_TEST(some_are_paused)
+{
+	start(0);
+	for (int round = 0; round < ROUNDS; round++) {
+		uint64_t before[NR];
+
+		ck_assert_uint_le(world_pause_some(&machine, NULL, 1 << 1 | 1 << 3), 2);
+		for (unsigned i = 0; i < NR; i++)
+			before[i] = atomic_load(&counter[i]);
+		for (unsigned i = 0; i < NR; i += 2)
+			while (atomic_load(&counter[i]) == before[i])
+				sched_yield();
+		for (unsigned i = 1; i < NR; i += 2)
+			ck_assert_uint_eq(atomic_load(&counter[i]), before[i]);
+		world_resume(&machine);
+	}
+	join(0);
+	ck_assert_uint_eq(vcpus[0].stats.kicked + vcpus[2].stats.kicked, 0);
+}
+END_TEST
+
 /* Stopping gets them all out, wherever they are, and no kick is lost. */
 START_TEST(the_end)
 {
@@ -314,6 +336,7 @@ TCase *world_tests(void)
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, nobody_runs_while_paused);
+	tcase_add_test(tc, some_are_paused);
 	tcase_add_test(tc, nobody_runs_while_held);
 	tcase_add_test(tc, hold_among_pausers);
 	tcase_add_test(tc, the_end_while_held);

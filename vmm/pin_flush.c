@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/* TLBs that may still hold what is gone from the tables: which, and what the host does about it. */
+#include <x86intrin.h>
+#include "machine.h"
+#include "pin_internal.h"
+
+void note_unseen(struct pin *pin, uint64_t before)
+{
+	struct at_clock clock = pin->ops.clock(pin);
+	bool guest_tells = pin->machine->opt->flush_proof == PROOF_GUEST;
+
+	if (!guest_tells || clock.cleared != pin->looked_at) {
+		pin->unseen = clock.cleared;
+		pin->unseen_at = clock.now;
+	}
+	if (clock.flushed >= pin->unseen)
+		pin->unseen = 0;
+	pin->looked_at = before;
+}
+
+/* When the youngest of what TLBs may hold of the frame was found gone; 0: they hold nothing. */
+static uint64_t gone_at(const struct pin *pin, uint64_t pfn)
+{
+	uint64_t at = at_gone_at(pin->at, pfn);
+
+	return pin->unseen && pin->unseen_at > at ? pin->unseen_at : at;
+}
+
+/* It flushes before it runs anything of the guest again. */
+static bool will_flush(const struct vcpu *vcpu)
+{
+	return atomic_load(&vcpu->todo) & VCPU_FLUSH_TLB;
+}
+
+/* The vCPUs, by their bits, that may hold what was found gone at that time. */
+static uint64_t vcpus_due(const struct machine *machine, uint64_t at)
+{
+	uint64_t due = 0;
+
+	for (unsigned i = 0; at && i < machine->nr_vcpus; i++) {
+		const struct vcpu *vcpu = &machine->vcpus[i];
+
+		if (!will_flush(vcpu) && flush_is_due(flush_stamp_get(&vcpu->flushed), at))
+			due |= 1ull << i;
+	}
+	return due;
+}
+
+/* What all vCPUs have been flushed after, or will be before they go on, is over. */
+static void heed_stamps(struct pin *pin)
+{
+	const struct machine *machine = pin->machine;
+	uint64_t since = flush_clock_now(&machine->flush_clock) + 1;
+
+	for (unsigned i = 0; i < machine->nr_vcpus; i++) {
+		const struct vcpu *vcpu = &machine->vcpus[i];
+		uint64_t stamp = flush_stamp_get(&vcpu->flushed);
+
+		if (!will_flush(vcpu) && stamp < since)
+			since = stamp;
+	}
+	at_flushed(pin->at, since);
+	if (!flush_is_due(since, pin->unseen_at))
+		pin->unseen = 0;
+}
+
+/* While they are kept out of the guest. */
+static void ask_for_flush(struct pin *pin, uint64_t who)
+{
+	struct machine *machine = pin->machine;
+	unsigned nr = (unsigned)__builtin_popcountll(who);
+
+	for (unsigned i = 0; i < machine->nr_vcpus; i++)
+		if (who >> i & 1)
+			atomic_fetch_or(&machine->vcpus[i].todo, VCPU_FLUSH_TLB);
+	pin->count.host_flushes += nr > 0;
+	pin->count.vcpus_flushed += nr;
+	pin->count.vcpus_spared += machine->nr_vcpus - nr;
+}
+
+/* The sync is repeated while those that are due are kept out, as mappings may have come and gone
+ * since the last. Those that are not due run on; if something went that concerns them, too, all are
+ * kept out the second time, and then nothing more can go. */
+void host_flush(struct pin *pin, struct vcpu *self, bool paused, uint64_t pfn)
+{
+	struct machine *machine = pin->machine;
+	uint64_t start = __rdtsc(), due, out;
+
+	heed_stamps(pin);
+	due = vcpus_due(machine, gone_at(pin, pfn));
+	if (!due) {
+		pin->count.vcpus_spared += machine->nr_vcpus;
+		return;
+	}
+	out = paused ? WORLD_ALL : due;
+	if (!paused)
+		pin->count.kicks += world_pause_some(machine, self, out);
+	sync_tables(pin);
+	due = vcpus_due(machine, gone_at(pin, pfn));
+	if (due & ~out) {
+		world_resume(machine);
+		pin->count.kicks += world_pause_some(machine, self, WORLD_ALL);
+		sync_tables(pin);
+		due = vcpus_due(machine, gone_at(pin, pfn));
+	}
+	ask_for_flush(pin, due);
+	heed_stamps(pin);
+	if (!paused)
+		world_resume(machine);
+	pin->count.flush_ticks += __rdtsc() - start;
+}
