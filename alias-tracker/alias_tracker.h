@@ -6,7 +6,8 @@
  * of one guest and keeps, per guest frame, one bit: "a writable leaf outside the direct map maps
  * it". Frames with more than one such leaf keep their count aside, so the bit is exact. Pinning a
  * frame as a page table is refused while the bit is set, or while a TLB may still hold what the bit
- * stood for.
+ * stood for. Asked to (at_count_all()), it keeps a second bit a frame, "a leaf outside the direct
+ * map maps it, writable or not", which answers for what else can become of a frame.
  *
  * The library knows no KVM and no ABI. It sees memory through one callback, so it runs on a live
  * guest, on a core file and in a unit test alike. It trusts nothing that it reads: every entry is
@@ -27,8 +28,9 @@
  * change is logged as at_ops says, a sync sees all that one of AT_CHANGES would see. If some are
  * not, it may miss them until the next audit, which reports them.
  *
- * Memory: 1 bit a frame (and one for each 2 MiB and each 1 GiB, for large leaves); 4 KiB and a node
- * for each table followed; a hash entry for each frame that has more than one writable alias, and
+ * Memory: 1 bit a frame (and one for each 2 MiB and each 1 GiB, for large leaves), twice that after
+ * at_count_all(); 4 KiB and a node for each table followed; a hash entry for each frame that is
+ * pinned, given away or has a type, for each that has more than one writable alias, and
  * for each that may still be in a TLB (4096 at most; with more, all frames are suspect until there
  * is evidence of a flush of all). So a guest can make the tracker hold 4 KiB a frame at the very
  * worst, by linking all its memory as tables.
@@ -134,9 +136,9 @@ struct at_config {
 	enum at_mode mode;
 	const struct at_ops *ops; /* must outlive the tracker */
 	void *ctx;
-	/* at_pin() grants a frame in spite of its writable aliases and of those that a TLB may
-	 * still hold, and does not judge the tree of a root: unsafe, to measure what following
-	 * costs. at_check() still tells. */
+	/* at_pin() and at_become() grant a frame in spite of what is in the way and of what a TLB
+	 * may still hold, and do not judge the tree of a root: unsafe, to measure what following
+	 * costs. at_check() and at_may() still tell. */
 	bool grant_aliased;
 	/* Syncs without a change after which a table is armed; doubles for a table each time it is
 	 * woken without having changed (walks by the processor wake it too). 0: default (32). */
@@ -158,22 +160,50 @@ bool at_set_direct_map(struct alias_tracker *at, uint64_t base, uint64_t size);
 
 enum at_verdict {
 	AT_OK,
-	AT_ALIAS,          /* a writable alias exists: at_aliases() says where */
+	AT_ALIAS,          /* a mapping is in the way: at_aliases(), at_in_the_way() say where */
 	AT_STALE_TLB,      /* none exists, but one did and no evidence of a flush since */
 	AT_BAD_FRAME,      /* no such frame, or no memory there */
 	AT_BAD_LEVEL,      /* not 1..4 */
-	AT_BAD_STATE,      /* already pinned; not pinned; still linked under a reachable table */
+	AT_BAD_STATE,      /* already pinned; not pinned; still linked under a reachable table; has
+			      a type; was not given away */
 	AT_CHILD_UNPINNED, /* an entry of the table points to a table that is not pinned one level
 			      below */
 	AT_MAPS_TABLE, /* the tree of this root maps a pinned table writable (violation queued) */
 	AT_BAD_TABLE,  /* a table outside of memory, or reserved bits */
 	AT_NO_MEMORY,  /* the host's, not the guest's */
+	AT_BAD_TYPE,   /* not 0..7 */
+	AT_IS_GIVEN,   /* it was given away, and has not come back */
+	AT_MAPS_GIVEN, /* the tree of this root maps a frame that was given away (violation queued)
+			*/
+	AT_MAPS_TYPED, /* it maps a frame with a type with another type (violation queued) */
 };
 
 /* Changes the mode; nothing that is known is lost. From now on AT_SCAN has no table armed.
  * AT_LOGGED begins with an audit that judges nothing: from now on every change is in the log.
  * False, and nothing is changed, for and in AT_BLIND, and for AT_LOGGED without a log. */
 bool at_set_mode(struct alias_tracker *at, enum at_mode mode);
+
+/* What a frame is to become, and which mappings of it outside the direct map are in the way. A
+ * frame is at most one of these at a time. */
+enum at_to {
+	AT_TO_TABLE, /* a page table: writable ones */
+	AT_TO_TYPE,  /* memory of another type (write-back or not): those of all other types */
+	AT_TO_HOST,  /* given away: all */
+};
+
+struct at_transition {
+	enum at_to to;
+	/* The level, 1..4; or the type, an index into the PAT, 0..7, which must mean the same on
+	 * all processors, and something else than the others: the tracker compares numbers. */
+	unsigned arg;
+};
+
+/* From now on mappings of all kinds are counted: before the first transition to AT_TO_TYPE or
+ * AT_TO_HOST, which are refused (AT_NO_MEMORY) without, and give no violations. Whatever was not
+ * counted before may still be in a TLB. Costs the second bit, a look at all tables, and then a
+ * little with every mapping. Returns false when out of memory; true if it was done already, and in
+ * AT_BLIND, which never counts. */
+bool at_count_all(struct alias_tracker *at);
 
 /* Brings the reverse map up to date with the tables. Returns false if out of memory; what could be
  * followed was, the rest is tried again by the next sync, and until one has succeeded the tracker
@@ -197,30 +227,46 @@ enum at_verdict at_pin(struct alias_tracker *at, uint64_t pfn, unsigned level);
  * level. A root's mappings go with it, and the clock is read for them. */
 enum at_verdict at_unpin(struct alias_tracker *at, uint64_t pfn);
 
-/* The guest's word, worth as much as its clock: the last writable 4 KiB leaf of this frame went
- * when `cleared` was no more than this. Of use where a sync found the frame without alias while
- * another flush was under way, and had to take the alias for as young as that. */
-void at_gone_by(struct alias_tracker *at, uint64_t pfn, uint64_t cleared);
+/* at_check() for any transition. */
+enum at_verdict at_may(const struct alias_tracker *at, uint64_t pfn, struct at_transition to);
+/* at_pin() for any transition. A frame whose type is 0 again is as if it never had another. */
+enum at_verdict at_become(struct alias_tracker *at, uint64_t pfn, struct at_transition to);
+/* A frame that was given away is an ordinary one again. AT_OK, AT_BAD_FRAME, or AT_BAD_STATE. */
+enum at_verdict at_take_back(struct alias_tracker *at, uint64_t pfn);
+
+/* The guest's word, worth as much as its clock: the last 4 KiB leaf of this frame that was in the
+ * way went when `cleared` was no more than this. Of use where a sync found the frame without alias
+ * while another flush was under way, and had to take the alias for as young as that. */
+void at_gone_by(struct alias_tracker *at, uint64_t pfn, struct at_transition to, uint64_t cleared);
 
 /* Every TLB was flushed, all of it, since the clock's `now` had become `since`: what was found gone
  * before that is forgotten. UINT64_MAX: after the last at_sync() returned. */
 void at_flushed(struct alias_tracker *at, uint64_t since);
 
-/* Of a frame for which at_check() says AT_STALE_TLB, or would if nothing else was the matter: the
- * highest `now` at which an alias of it was found gone that a TLB may still hold. Else 0. */
-uint64_t at_gone_at(const struct alias_tracker *at, uint64_t pfn);
+/* Of a frame for which at_may() says AT_STALE_TLB, or would if nothing else was the matter: the
+ * highest `now` at which what is in the way was found gone that a TLB may still hold. Else 0. */
+uint64_t at_gone_at(const struct alias_tracker *at, uint64_t pfn, struct at_transition to);
 
 /* By the state of the last sync, O(1): one bit. False for frames outside of memory. */
 bool at_has_alias(const struct alias_tracker *at, uint64_t pfn);
 /* How many writable leaves outside the direct map, by the state of the last sync. */
 uint64_t at_alias_count(const struct alias_tracker *at, uint64_t pfn);
+/* The same with read-only ones: O(1) too, and false and 0 before at_count_all(). */
+bool at_is_mapped(const struct alias_tracker *at, uint64_t pfn);
+uint64_t at_mapping_count(const struct alias_tracker *at, uint64_t pfn);
 /* 0 if not pinned, else 1..4. */
 unsigned at_pinned_level(const struct alias_tracker *at, uint64_t pfn);
+bool at_is_given(const struct alias_tracker *at, uint64_t pfn);
+/* 0 if it has none. */
+unsigned at_type(const struct alias_tracker *at, uint64_t pfn);
 
 /* Finds the writable aliases of a frame by the state of the last sync; fills up to `max` and
  * returns how many were filled. A leaf in a table that is reached by several paths is given once,
  * with one of its virtual addresses. Tables that changed most recently are searched first. */
 size_t at_aliases(struct alias_tracker *at, uint64_t pfn, struct at_alias *out, size_t max);
+/* The same for any transition; finds nothing before at_count_all() but for AT_TO_TABLE. */
+size_t at_in_the_way(struct alias_tracker *at, uint64_t pfn, struct at_transition to,
+		     struct at_alias *out, size_t max);
 
 /* What a guest did against the rules after its pins were granted, found by a sync. */
 enum at_violation_kind {
@@ -231,6 +277,8 @@ enum at_violation_kind {
 	AT_V_UNLOGGED,  /* an entry was changed, and no record tells of it */
 	AT_V_MISLOGGED, /* records of an entry lead elsewhere than it went: left out, invented, or
 			   of other values */
+	AT_V_GIVEN,     /* a leaf outside the direct map maps a frame that was given away */
+	AT_V_TYPE,      /* the same of a frame that has another type */
 };
 
 struct at_violation {
@@ -253,6 +301,8 @@ struct at_stats {
 	uint64_t frames;
 	uint64_t pinned; /* frames pinned now */
 	uint64_t roots;  /* of them roots */
+	uint64_t given;  /* frames that are given away now */
+	uint64_t typed;  /* frames that have a type now */
 	uint64_t tables; /* tables followed now */
 	uint64_t hot;    /* of them compared at each sync */
 	uint64_t syncs;
@@ -277,5 +327,8 @@ void at_get_stats(const struct alias_tracker *at, struct at_stats *out);
  * the number of tables. Loops cannot hang it: levels only go down. Works in every mode.
  */
 size_t at_oracle(const struct alias_tracker *at, uint64_t pfn, struct at_alias *out, size_t max);
+/* The same for what is in the way of any transition, on paths of any kind. */
+size_t at_oracle_of(const struct alias_tracker *at, uint64_t pfn, struct at_transition to,
+		    struct at_alias *out, size_t max);
 
 #endif

@@ -15,21 +15,37 @@ uint64_t at_alias_count(const struct alias_tracker *at, uint64_t pfn)
 	       count_of(&at->aliases[2], pfn >> 18);
 }
 
+bool at_is_mapped(const struct alias_tracker *at, uint64_t pfn)
+{
+	return count_any(&at->mapped[0], pfn) || count_any(&at->mapped[1], pfn >> 9) ||
+	       count_any(&at->mapped[2], pfn >> 18);
+}
+
+uint64_t at_mapping_count(const struct alias_tracker *at, uint64_t pfn)
+{
+	if (pfn >= at->config.frames)
+		return 0;
+	return count_of(&at->mapped[0], pfn) + count_of(&at->mapped[1], pfn >> 9) +
+	       count_of(&at->mapped[2], pfn >> 18);
+}
+
 struct search {
-	struct alias_tracker *at;
+	const struct alias_tracker *at;
 	uint64_t pfn;
-	struct at_alias *out;
+	struct at_transition to;
+	struct at_alias *out; /* NULL: only their number is asked for */
 	size_t nr, max;
 };
 
-/* Bits of an entry that say: a writable leaf of this level, of this frame. */
+/* Bits of an entry that say: a leaf of this level, of this frame, a writable one if that matters.
+ */
 struct pattern {
 	uint64_t mask, want;
 };
 
-static struct pattern pattern_of(uint64_t pfn, unsigned level)
+static struct pattern pattern_of(uint64_t pfn, unsigned level, bool writable)
 {
-	uint64_t flags = PTE_P | PTE_RW | (level > 1 ? PTE_PS : 0);
+	uint64_t flags = PTE_P | (writable ? PTE_RW : 0) | (level > 1 ? PTE_PS : 0);
 	uint64_t address = PTE_ADDR & ~((1ull << pte_shift(level)) - 1);
 
 	return (struct pattern){
@@ -52,6 +68,35 @@ static bool any_match(const uint64_t *copy, struct pattern pattern)
 	return matches >> 63;
 }
 
+/* Is this alias one of those that are looked for? */
+static bool is_wanted(const struct search *s, const struct node *node, uint64_t pte)
+{
+	switch (s->to.to) {
+	case AT_TO_TABLE:
+		return leaf_is_writable(node, pte);
+	case AT_TO_TYPE:
+		return pte_type(pte, node->level) != s->to.arg;
+	default:
+		return true;
+	}
+}
+
+static void tell(const struct search *s, struct node *node, unsigned index)
+{
+	uint64_t pte = node->table->entries.copy[index];
+	uint64_t page = s->pfn - pte_pfn(pte, node->level, PTE_LEAF);
+	struct path path = node_path(s->at, node, index);
+
+	s->out[s->nr] = (struct at_alias){
+		.va = path.va + (page << PAGE_SHIFT),
+		.pte_gpa = (node->table->pfn << PAGE_SHIFT) + index * sizeof(pte),
+		.pte = pte,
+		.level = node->level,
+		.user = path.user,
+		.exec = path.exec,
+	};
+}
+
 static void search_node(struct search *s, struct node *node, struct pattern pattern)
 {
 	const uint64_t *copy = node->table->entries.copy;
@@ -60,45 +105,63 @@ static void search_node(struct search *s, struct node *node, struct pattern patt
 		uint64_t pte = copy[i];
 
 		if ((pte & pattern.mask) != pattern.want ||
-		    pte_kind(pte, node->level) != PTE_LEAF || !leaf_is_alias(s->at, node, i, pte))
+		    pte_kind(pte, node->level) != PTE_LEAF || !is_wanted(s, node, pte) ||
+		    !leaf_is_alias(s->at, node, i, pte))
 			continue;
-		struct path path = node_path(s->at, node, i);
-		uint64_t page = s->pfn - pte_pfn(pte, node->level, PTE_LEAF);
-
-		s->out[s->nr++] = (struct at_alias){
-			.va = path.va + (page << PAGE_SHIFT),
-			.pte_gpa = (node->table->pfn << PAGE_SHIFT) + i * sizeof(pte),
-			.pte = pte,
-			.level = node->level,
-			.user = path.user,
-			.exec = path.exec,
-		};
+		if (s->out)
+			tell(s, node, i);
+		s->nr++;
 	}
 }
 
-static void search_table(struct search *s, struct table *table, unsigned level)
+static void search_table(struct search *s, const struct table *table, unsigned level)
 {
-	struct pattern pattern = pattern_of(s->pfn, level);
+	struct pattern pattern = pattern_of(s->pfn, level, s->to.to == AT_TO_TABLE);
 	struct node *node;
 
 	if (LIST_EMPTY(&table->nodes[level - 1]) || !any_match(table->entries.copy, pattern))
 		return;
 	LIST_FOREACH (node, &table->nodes[level - 1], of_table)
-		if (node->write_links && node->leaves)
+		if (node->leaves && (node->write_links || s->to.to != AT_TO_TABLE))
 			search_node(s, node, pattern);
+}
+
+static size_t search(struct search *s)
+{
+	bool tables_only = s->to.to == AT_TO_TABLE;
+	uint64_t most =
+		tables_only ? at_alias_count(s->at, s->pfn) : at_mapping_count(s->at, s->pfn);
+	const struct table *table;
+
+	if (s->max > most)
+		s->max = most;
+	TAILQ_FOREACH (table, &s->at->by_change, by_change) {
+		if (s->nr == s->max)
+			break;
+		for (unsigned level = 1; level <= 3; level++)
+			search_table(s, table, level);
+	}
+	return s->nr;
+}
+
+bool is_in_the_way(const struct alias_tracker *at, uint64_t pfn, struct at_transition to)
+{
+	struct search s = {.at = at, .pfn = pfn, .to = to, .max = 1};
+
+	if (to.to == AT_TO_TABLE)
+		return at_has_alias(at, pfn);
+	return at_is_mapped(at, pfn) && (to.to == AT_TO_HOST || search(&s));
+}
+
+size_t at_in_the_way(struct alias_tracker *at, uint64_t pfn, struct at_transition to,
+		     struct at_alias *out, size_t max)
+{
+	struct search s = {.at = at, .pfn = pfn, .to = to, .out = out, .max = max};
+
+	return search(&s);
 }
 
 size_t at_aliases(struct alias_tracker *at, uint64_t pfn, struct at_alias *out, size_t max)
 {
-	uint64_t count = at_alias_count(at, pfn);
-	struct search s = {.at = at, .pfn = pfn, .out = out, .max = max < count ? max : count};
-	struct table *table;
-
-	TAILQ_FOREACH (table, &at->by_change, by_change) {
-		if (s.nr == s.max)
-			break;
-		for (unsigned level = 1; level <= 3; level++)
-			search_table(&s, table, level);
-	}
-	return s.nr;
+	return at_in_the_way(at, pfn, (struct at_transition){.to = AT_TO_TABLE}, out, max);
 }

@@ -51,14 +51,16 @@ static inline bool count_any(const struct count *count, uint64_t unit)
 
 /* --- limbo.c: what may still be in a TLB ------------------------------------------------------ */
 
-/* Names a unit of some size in one number: frames are those of level 1. */
-static inline uint64_t unit_name(uint64_t unit, unsigned level)
+/* Names a unit of some size in one number: frames are those of level 1. `all`: as to leaves of any
+ * kind, else as to writable ones. */
+static inline uint64_t unit_name(uint64_t unit, unsigned level, bool all)
 {
-	return unit << 2 | level;
+	return unit << 3 | (uint64_t)all << 2 | level;
 }
 
-/* When a unit's last writable leaf was found gone, by both clocks. It is out of all TLBs when
- * either says so. */
+/* When a unit's last such leaf was found gone, by both clocks. It is out of all TLBs when either
+ * says so. Where the last leaf of any kind was a writable one, the stamp of those stands for both.
+ */
 struct stamp {
 	uint64_t cleared; /* the guest's `cleared` */
 	uint64_t now;     /* the owner's `now` */
@@ -71,10 +73,14 @@ struct limbo {
 	struct stamp floor;   /* what is in no map may be as young as this (a map overflowed) */
 	uint64_t flushed;     /* the guest's clock, as last read */
 	uint64_t flushed_all; /* what was found gone when `now` was lower is out of all TLBs */
+	/* Of any unit, as to leaves of any kind; or nothing. */
+	struct stamp uncounted; /* it may have lost one by then, before all were counted */
+	struct stamp lost_one;  /* it had lost one by then, and kept another */
 	/* Lost their last leaf since the clock was last read: */
 	uint64_t *pending;
 	size_t nr_pending, max_pending;
 	bool overflow; /* and more than fit here */
+	bool losing;   /* or lost one and kept another */
 };
 
 void limbo_init(struct limbo *limbo, uint64_t seed);
@@ -83,15 +89,20 @@ void limbo_free(struct limbo *limbo);
 void limbo_add(struct limbo *limbo, uint64_t name);
 /* Forgets what was added since the clock was last read: it was never granted. */
 void limbo_cancel(struct limbo *limbo);
+/* A unit lost a leaf, and has others. */
+void limbo_lose_one(struct limbo *limbo);
+/* From now on leaves of any kind are counted. */
+void limbo_count_all(struct alias_tracker *at);
 /* Every TLB was flushed since `now` was `since`. */
 void limbo_flushed(struct limbo *limbo, uint64_t since);
 /* Reads the clock, now that tables have been read, and stamps what is still without leaf. */
 void limbo_settle(struct alias_tracker *at);
-/* The frame's stamp is no higher than this. */
-void limbo_lower(struct limbo *limbo, uint64_t pfn, uint64_t stamp);
-bool limbo_holds(const struct limbo *limbo, uint64_t pfn);
-/* The highest `now` at which something was found gone that still holds the frame here, or 0. */
-uint64_t limbo_gone_at(const struct limbo *limbo, uint64_t pfn);
+/* The frame's stamp, as to leaves of any kind if `all`, is no higher than this. */
+void limbo_lower(struct alias_tracker *at, uint64_t pfn, bool all, uint64_t cleared);
+/* May a TLB hold what is in the way of that transition? *gone_at is the highest `now` at which such
+ * was found gone, or 0. */
+bool limbo_holds(const struct alias_tracker *at, uint64_t pfn, struct at_transition to,
+		 uint64_t *gone_at);
 size_t limbo_bytes(const struct limbo *limbo);
 
 /* --- node.c: the graph ------------------------------------------------------------------------ */
@@ -104,7 +115,7 @@ struct node {
 	struct node *parent;  /* one of its parents, or NULL if that link is gone; see node_va() */
 	uint16_t index;       /* the entry of `parent` that links here */
 	uint8_t level;        /* 1..4 */
-	uint32_t leaves;      /* writable ones outside of the direct map, not of its place */
+	uint32_t leaves;      /* outside of the direct map, not of its place */
 	uint64_t place;       /* in the direct map: 1 + (va - base) / 2 MiB; 0 outside */
 	uint64_t links;       /* entries of reachable tables that link here; a root's pin is one */
 	uint64_t write_links; /* of them those by which it is reached writably; its leaves count
@@ -146,10 +157,16 @@ struct node *node_child(const struct alias_tracker *at, const struct node *node,
 			uint64_t pte);
 /* Gives one entry of a followed table a new value. False if out of memory: then it has the old. */
 bool table_update(struct alias_tracker *at, struct table *table, unsigned index, uint64_t pte);
-/* Does this entry, of kind PTE_LEAF, map known frames writable, other than as part of the direct
- * map? (Whether the table itself is reached writably is another question.) */
+/* Does this entry, of kind PTE_LEAF, map known frames other than as part of the direct map? */
 bool leaf_is_alias(const struct alias_tracker *at, const struct node *node, unsigned index,
 		   uint64_t pte);
+/* And can they be written through it, by some path? */
+static inline bool leaf_is_writable(const struct node *node, uint64_t pte)
+{
+	return node->write_links && (pte & PTE_RW);
+}
+/* Counts the leaves of all tables for at->mapped, which is empty. False if out of memory. */
+bool nodes_count_all(struct alias_tracker *at);
 
 /* --- path.c: how a node is reached ------------------------------------------------------------ */
 
@@ -160,7 +177,7 @@ struct path {
 
 /* Where entry `index` of the node begins, by a path that is writable if the node has such. Only
  * while nothing is being updated. */
-struct path node_path(struct alias_tracker *at, struct node *node, unsigned index);
+struct path node_path(const struct alias_tracker *at, struct node *node, unsigned index);
 
 /* --- violation.c ------------------------------------------------------------------------------ */
 
@@ -189,10 +206,21 @@ bool entry_violates(const struct alias_tracker *at, const struct node *node, uns
 void violation_queue(struct alias_tracker *at, struct node *node, unsigned index,
 		     const struct at_violation *violation);
 
-/* --- pin.c ------------------------------------------------------------------------------------ */
+/* --- state.c: what frames have become --------------------------------------------------------- */
 
-/* Is a pinned frame among those that a leaf of `level` at `pfn` spans? The first, if so. */
-bool pin_within(const struct alias_tracker *at, uint64_t pfn, unsigned level, uint64_t *pinned);
+/* False if out of memory, and then nothing changed. The frame is an ordinary one, or gets another
+ * type, which cannot fail. */
+bool state_set(struct alias_tracker *at, uint64_t pfn, struct at_transition to);
+void state_clear(struct alias_tracker *at, uint64_t pfn);
+bool state_is_ordinary(const struct alias_tracker *at, uint64_t pfn);
+/* Is there a frame, among those that a leaf of `level` spans from `pfn` on, that must not be mapped
+ * so? The first, and what is wrong with it. */
+bool state_forbids(const struct alias_tracker *at, uint64_t pfn, unsigned level, bool writable,
+		   uint64_t pte, struct at_violation *found);
+
+/* --- aliases.c -------------------------------------------------------------------------------- */
+
+bool is_in_the_way(const struct alias_tracker *at, uint64_t pfn, struct at_transition to);
 
 /* --- sync.c ----------------------------------------------------------------------------------- */
 
@@ -243,11 +271,12 @@ struct alias_tracker {
 	uint64_t direct_base, direct_size;
 	bool failed; /* the last sync did: pins are refused */
 
-	struct map pins;   /* pfn -> level | index into `roots` << 3 */
-	uint16_t *pins_2m; /* how many frames are pinned in each 2 MiB, */
-	uint32_t *pins_1g; /* and in each 1 GiB */
+	struct map states;   /* pfn -> state_value(); ordinary frames have none */
+	uint16_t *states_2m; /* how many frames in each 2 MiB have one, */
+	uint32_t *states_1g; /* and in each 1 GiB */
 	uint64_t *roots;
 	size_t nr_roots, max_roots;
+	uint64_t nr_given, nr_typed;
 
 	struct map tables; /* pfn -> struct table * */
 	struct map nodes;  /* node_key() -> struct node *, those below L4 */
@@ -259,6 +288,8 @@ struct alias_tracker {
 	uint64_t walks;
 
 	struct count aliases[3]; /* by writable leaves of L1, L2, L3: in their units */
+	struct count mapped[3];  /* by all leaves, if counts_all; else unused */
+	bool counts_all;
 	struct limbo limbo;
 	struct table_queue suspects;
 	struct violations violations;

@@ -84,7 +84,7 @@ bool leaf_is_alias(const struct alias_tracker *at, const struct node *node, unsi
 	uint64_t pfn = pte_pfn(pte, node->level, PTE_LEAF);
 	uint64_t offset;
 
-	if (!(pte & PTE_RW) || pfn >= at->config.frames)
+	if (pfn >= at->config.frames)
 		return false;
 	return !direct_offset(at, node, index, &offset) || offset >> PAGE_SHIFT != pfn;
 }
@@ -96,25 +96,94 @@ static uint64_t leaf_unit(uint64_t pte, unsigned level)
 	return pte_pfn(pte, level, PTE_LEAF) >> (pte_shift(level) - PAGE_SHIFT);
 }
 
-/* A leaf begins to count: an alias that is reached writably. */
+static void leaf_judge(struct alias_tracker *at, struct node *node, unsigned index, uint64_t pte)
+{
+	struct at_violation found;
+
+	if (state_forbids(at, pte_pfn(pte, node->level, PTE_LEAF), node->level,
+			  leaf_is_writable(node, pte), pte, &found))
+		suspect_add(at, node->table, index);
+}
+
+/* An alias begins to be writable: by itself, and by a way that leads to it. */
 static bool leaf_up(struct alias_tracker *at, struct node *node, unsigned index, uint64_t pte)
 {
-	uint64_t pinned;
-
 	if (!count_add(&at->aliases[node->level - 1], leaf_unit(pte, node->level)))
 		return false;
-	if (pin_within(at, pte_pfn(pte, node->level, PTE_LEAF), node->level, &pinned))
-		suspect_add(at, node->table, index);
+	leaf_judge(at, node, index, pte);
 	return true;
 }
 
-static void leaf_down(struct alias_tracker *at, struct node *node, unsigned index, uint64_t pte)
+/* Returns if it was the last that is writable. */
+static bool leaf_down(struct alias_tracker *at, struct node *node, unsigned index, uint64_t pte)
 {
 	uint64_t unit = leaf_unit(pte, node->level);
+	bool last = count_drop(&at->aliases[node->level - 1], unit);
 
 	reported_forget(at, node, index);
-	if (count_drop(&at->aliases[node->level - 1], unit))
-		limbo_add(&at->limbo, unit_name(unit, node->level));
+	if (last)
+		limbo_add(&at->limbo, unit_name(unit, node->level, false));
+	return last;
+}
+
+/* An alias comes. */
+static bool leaf_add(struct alias_tracker *at, struct node *node, unsigned index, uint64_t pte)
+{
+	struct count *mapped = &at->mapped[node->level - 1];
+	uint64_t unit = leaf_unit(pte, node->level);
+
+	if (at->counts_all && !count_add(mapped, unit))
+		return false;
+	if (!leaf_is_writable(node, pte)) {
+		if (at->counts_all)
+			leaf_judge(at, node, index, pte);
+	} else if (!leaf_up(at, node, index, pte)) {
+		if (at->counts_all)
+			count_drop(mapped, unit);
+		return false;
+	}
+	node->leaves++;
+	return true;
+}
+
+static void leaf_drop(struct alias_tracker *at, struct node *node, unsigned index, uint64_t pte)
+{
+	uint64_t unit = leaf_unit(pte, node->level);
+	bool stamped = leaf_is_writable(node, pte) && leaf_down(at, node, index, pte);
+
+	node->leaves--;
+	if (!at->counts_all)
+		return;
+	reported_forget(at, node, index);
+	if (!count_drop(&at->mapped[node->level - 1], unit))
+		limbo_lose_one(&at->limbo);
+	else if (!stamped)
+		limbo_add(&at->limbo, unit_name(unit, node->level, true));
+}
+
+static bool node_count_all(struct alias_tracker *at, const struct node *node)
+{
+	FOREACH_PRESENT (i, &node->table->entries) {
+		uint64_t pte = node->table->entries.copy[i];
+
+		if (pte_kind(pte, node->level) == PTE_LEAF && leaf_is_alias(at, node, i, pte) &&
+		    !count_add(&at->mapped[node->level - 1], leaf_unit(pte, node->level)))
+			return false;
+	}
+	return true;
+}
+
+bool nodes_count_all(struct alias_tracker *at)
+{
+	struct table *table;
+	struct node *node;
+
+	TAILQ_FOREACH (table, &at->by_change, by_change)
+		for (unsigned level = 1; level < PT_LEVELS; level++)
+			LIST_FOREACH (node, &table->nodes[level - 1], of_table)
+				if (!node_count_all(at, node))
+					return false;
+	return true;
 }
 
 /* --- reached writably or not ------------------------------------------------------------------ */
@@ -363,12 +432,7 @@ static bool entry_add(struct alias_tracker *at, struct node *node, unsigned inde
 {
 	switch (pte_kind(pte, node->level)) {
 	case PTE_LEAF:
-		if (!leaf_is_alias(at, node, index, pte))
-			return true;
-		if (node->write_links && !leaf_up(at, node, index, pte))
-			return false;
-		node->leaves++;
-		return true;
+		return !leaf_is_alias(at, node, index, pte) || leaf_add(at, node, index, pte);
 	case PTE_TABLE:
 		return link_add(at, node, index, pte);
 	case PTE_BAD:
@@ -383,11 +447,8 @@ static void entry_drop(struct alias_tracker *at, struct node *node, unsigned ind
 {
 	switch (pte_kind(pte, node->level)) {
 	case PTE_LEAF:
-		if (!leaf_is_alias(at, node, index, pte))
-			return;
-		node->leaves--;
-		if (node->write_links)
-			leaf_down(at, node, index, pte);
+		if (leaf_is_alias(at, node, index, pte))
+			leaf_drop(at, node, index, pte);
 		break;
 	case PTE_TABLE:
 		link_drop(at, node, index, pte);

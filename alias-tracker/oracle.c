@@ -8,6 +8,7 @@
 struct walk {
 	const struct alias_tracker *at;
 	uint64_t pfn;
+	struct at_transition to;
 	struct at_alias *out;
 	size_t filled, max;
 	/* (pfn, level) of a table outside of the direct map -> 1 + leaves found below it. Keeps a
@@ -38,7 +39,8 @@ static size_t walk_leaf(struct walk *w, const struct way *way, uint64_t pte_gpa,
 	uint64_t page = w->pfn - first;
 
 	if (page >= 1ull << (pte_shift(way->level) - PAGE_SHIFT) ||
-	    direct_offset(w, way->va) == first << PAGE_SHIFT)
+	    direct_offset(w, way->va) == first << PAGE_SHIFT ||
+	    (w->to.to == AT_TO_TYPE && pte_type(pte, way->level) == w->to.arg))
 		return 0;
 	if (w->filled < w->max)
 		w->out[w->filled++] = (struct at_alias){
@@ -67,9 +69,10 @@ static size_t walk_entry(struct walk *w, const struct way *way, uint64_t pte_gpa
 	return walk_table(w, pte_pfn(pte, way->level, kind), &below);
 }
 
-/* Only writable paths lead here. */
+/* Where only writable leaves are in the way, only writable paths lead here. */
 static size_t walk_table(struct walk *w, uint64_t pfn, const struct way *to)
 {
+	uint64_t need = w->to.to == AT_TO_TABLE ? PTE_P | PTE_RW : PTE_P;
 	const uint64_t *entries = frame_entries(w->at, pfn);
 	bool direct = direct_offset(w, to->va) != UINT64_MAX;
 	uint64_t key = pfn << 3 | to->level;
@@ -89,7 +92,7 @@ static size_t walk_table(struct walk *w, uint64_t pfn, const struct way *to)
 			.exec = to->exec && !(pte & PTE_NX),
 		};
 
-		if ((pte & PTE_P) && (pte & PTE_RW))
+		if ((pte & need) == need)
 			found += walk_entry(w, &way, (pfn << PAGE_SHIFT) + i * sizeof(pte), pte);
 	}
 	if (!direct)
@@ -97,9 +100,10 @@ static size_t walk_table(struct walk *w, uint64_t pfn, const struct way *to)
 	return found;
 }
 
-size_t at_oracle(const struct alias_tracker *at, uint64_t pfn, struct at_alias *out, size_t max)
+size_t at_oracle_of(const struct alias_tracker *at, uint64_t pfn, struct at_transition to,
+		    struct at_alias *out, size_t max)
 {
-	struct walk w = {.at = at, .pfn = pfn, .out = out, .max = max};
+	struct walk w = {.at = at, .pfn = pfn, .to = to, .out = out, .max = max};
 	struct way root = {.level = PT_LEVELS, .user = true, .exec = true};
 	size_t found = 0;
 
@@ -109,4 +113,9 @@ size_t at_oracle(const struct alias_tracker *at, uint64_t pfn, struct at_alias *
 		found += walk_table(&w, at->roots[i], &root);
 	map_clear(&w.seen);
 	return found;
+}
+
+size_t at_oracle(const struct alias_tracker *at, uint64_t pfn, struct at_alias *out, size_t max)
+{
+	return at_oracle_of(at, pfn, (struct at_transition){.to = AT_TO_TABLE}, out, max);
 }

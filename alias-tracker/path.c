@@ -35,7 +35,7 @@ static bool parent_try(const struct alias_tracker *at, struct node *node, struct
 }
 
 /* The link by which the node was last known to be reached is gone: looks for another. */
-static void parent_find(struct alias_tracker *at, struct node *node)
+static void parent_find(const struct alias_tracker *at, struct node *node)
 {
 	struct table *table;
 	struct node *parent;
@@ -46,7 +46,7 @@ static void parent_find(struct alias_tracker *at, struct node *node)
 				return;
 }
 
-struct path node_path(struct alias_tracker *at, struct node *node, unsigned index)
+struct path node_path(const struct alias_tracker *at, struct node *node, unsigned index)
 {
 	uint64_t pte = node->table->entries.copy[index];
 	struct path path = {

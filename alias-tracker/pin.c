@@ -1,114 +1,45 @@
 /* SPDX-License-Identifier: MIT */
-#include <stdlib.h>
-
 #include "internal.h"
-
-/* --- who is pinned ---------------------------------------------------------------------------- */
-
-static uint64_t pin_value(unsigned level, size_t root)
-{
-	return (uint64_t)root << 3 | level;
-}
-
-unsigned at_pinned_level(const struct alias_tracker *at, uint64_t pfn)
-{
-	return map_get(&at->pins, pfn) & 7;
-}
-
-static bool pin_in_2m(const struct alias_tracker *at, uint64_t pfn, uint64_t *pinned)
-{
-	if (pfn >= at->config.frames || !at->pins_2m[pfn >> 9])
-		return false;
-	for (*pinned = pfn; *pinned < pfn + PT_ENTRIES; ++*pinned)
-		if (at_pinned_level(at, *pinned))
-			return true;
-	return false;
-}
-
-static bool pin_in_1g(const struct alias_tracker *at, uint64_t pfn, uint64_t *pinned)
-{
-	if (pfn >= at->config.frames || !at->pins_1g[pfn >> 18])
-		return false;
-	for (unsigned i = 0; i < PT_ENTRIES; i++)
-		if (pin_in_2m(at, pfn + i * PT_ENTRIES, pinned))
-			return true;
-	return false;
-}
-
-bool pin_within(const struct alias_tracker *at, uint64_t pfn, unsigned level, uint64_t *pinned)
-{
-	if (level == 3)
-		return pin_in_1g(at, pfn, pinned);
-	if (level == 2)
-		return pin_in_2m(at, pfn, pinned);
-	*pinned = pfn;
-	return at_pinned_level(at, pfn);
-}
-
-static bool root_append(struct alias_tracker *at, uint64_t pfn)
-{
-	if (at->nr_roots == at->max_roots) {
-		size_t more = at->max_roots ? at->max_roots * 2 : 16;
-		uint64_t *grown = realloc(at->roots, more * sizeof(*grown));
-
-		if (!grown)
-			return false;
-		at->roots = grown;
-		at->max_roots = more;
-	}
-	at->roots[at->nr_roots++] = pfn;
-	return true;
-}
-
-static void root_remove(struct alias_tracker *at, size_t index)
-{
-	uint64_t moved = at->roots[--at->nr_roots];
-
-	at->roots[index] = moved;
-	map_put(&at->pins, moved, pin_value(PT_LEVELS, index)); /* replaces: cannot fail */
-}
-
-static void pin_forget(struct alias_tracker *at, uint64_t pfn)
-{
-	uint64_t value = map_get(&at->pins, pfn);
-
-	if ((value & 7) == PT_LEVELS)
-		root_remove(at, value >> 3);
-	at->pins_2m[pfn >> 9]--;
-	at->pins_1g[pfn >> 18]--;
-	map_delete(&at->pins, pfn);
-}
-
-static bool pin_record(struct alias_tracker *at, uint64_t pfn, unsigned level)
-{
-	if (!map_put(&at->pins, pfn, pin_value(level, at->nr_roots)))
-		return false;
-	if (level == PT_LEVELS && !root_append(at, pfn)) {
-		map_delete(&at->pins, pfn);
-		return false;
-	}
-	at->pins_2m[pfn >> 9]++;
-	at->pins_1g[pfn >> 18]++;
-	return true;
-}
 
 /* --- pin -------------------------------------------------------------------------------------- */
 
-enum at_verdict at_check(const struct alias_tracker *at, uint64_t pfn, unsigned level)
+/* Is it a frame that could become that, whatever maps it? */
+static enum at_verdict check_frame(const struct alias_tracker *at, uint64_t pfn,
+				   struct at_transition to)
 {
 	if (!frame_entries(at, pfn))
 		return AT_BAD_FRAME;
-	if (level < 1 || level > PT_LEVELS)
+	if (to.to == AT_TO_TABLE && (to.arg < 1 || to.arg > PT_LEVELS))
 		return AT_BAD_LEVEL;
-	if (at_pinned_level(at, pfn))
+	if (to.to == AT_TO_TYPE && to.arg >= TYPES)
+		return AT_BAD_TYPE;
+	if (at_is_given(at, pfn))
+		return AT_IS_GIVEN;
+	if (to.to == AT_TO_TABLE)
+		return state_is_ordinary(at, pfn) ? AT_OK : AT_BAD_STATE;
+	/* What is walked as a table is none of its other frames, pinned or not. */
+	if (at_pinned_level(at, pfn) || table_find(at, pfn))
 		return AT_BAD_STATE;
-	if (at->config.mode == AT_BLIND)
-		return AT_OK;
-	if (at->failed)
+	return to.to == AT_TO_HOST && !state_is_ordinary(at, pfn) ? AT_BAD_STATE : AT_OK;
+}
+
+enum at_verdict at_may(const struct alias_tracker *at, uint64_t pfn, struct at_transition to)
+{
+	enum at_verdict verdict = check_frame(at, pfn, to);
+	uint64_t gone_at;
+
+	if (verdict != AT_OK || at->config.mode == AT_BLIND)
+		return verdict;
+	if (at->failed || (to.to != AT_TO_TABLE && !at->counts_all))
 		return AT_NO_MEMORY;
-	if (at_has_alias(at, pfn))
+	if (is_in_the_way(at, pfn, to))
 		return AT_ALIAS;
-	return limbo_holds(&at->limbo, pfn) ? AT_STALE_TLB : AT_OK;
+	return limbo_holds(at, pfn, to, &gone_at) ? AT_STALE_TLB : AT_OK;
+}
+
+enum at_verdict at_check(const struct alias_tracker *at, uint64_t pfn, unsigned level)
+{
+	return at_may(at, pfn, (struct at_transition){AT_TO_TABLE, level});
 }
 
 /* What is below an L2 or L3 table: only as far as its entries tell. */
@@ -131,8 +62,13 @@ static enum at_verdict check_children(const struct alias_tracker *at, uint64_t p
 	return AT_OK;
 }
 
-/* Finds a violation at or below the node, each node looked at once. A writable mapping of a table
- * is reported even though the pin is refused. */
+static bool is_of_mapping(const struct at_violation *violation)
+{
+	return violation->kind != AT_V_UNPINNED && violation->kind != AT_V_BAD_TABLE;
+}
+
+/* Finds a violation at or below the node, each node looked at once. A forbidden mapping is
+ * reported even though the pin is refused. */
 static bool tree_violates(struct alias_tracker *at, struct node *node, struct at_violation *out)
 {
 	node->walk = at->walks;
@@ -141,7 +77,7 @@ static bool tree_violates(struct alias_tracker *at, struct node *node, struct at
 		struct node *child;
 
 		if (entry_violates(at, node, i, out)) {
-			if (out->kind == AT_V_WRITABLE)
+			if (is_of_mapping(out))
 				violation_queue(at, node, i, out);
 			return true;
 		}
@@ -161,6 +97,10 @@ static enum at_verdict verdict_of(const struct at_violation *violation)
 		return AT_MAPS_TABLE;
 	case AT_V_UNPINNED:
 		return AT_CHILD_UNPINNED;
+	case AT_V_GIVEN:
+		return AT_MAPS_GIVEN;
+	case AT_V_TYPE:
+		return AT_MAPS_TYPED;
 	default:
 		return AT_BAD_TABLE;
 	}
@@ -188,28 +128,57 @@ static enum at_verdict root_attach(struct alias_tracker *at, uint64_t pfn)
 	return verdict;
 }
 
-enum at_verdict at_pin(struct alias_tracker *at, uint64_t pfn, unsigned level)
+static enum at_verdict become_table(struct alias_tracker *at, uint64_t pfn, struct at_transition to)
 {
-	enum at_verdict verdict = at_check(at, pfn, level);
+	bool blind = at->config.mode == AT_BLIND;
+	enum at_verdict verdict = AT_OK;
+
+	if (!blind && (to.arg == 2 || to.arg == 3))
+		verdict = check_children(at, pfn, to.arg);
+	if (verdict != AT_OK)
+		return verdict;
+	if (!state_set(at, pfn, to))
+		return AT_NO_MEMORY;
+	if (!blind && to.arg == PT_LEVELS)
+		verdict = root_attach(at, pfn);
+	if (verdict != AT_OK)
+		state_clear(at, pfn);
+	return verdict;
+}
+
+static enum at_verdict become_typed(struct alias_tracker *at, uint64_t pfn, struct at_transition to)
+{
+	if (to.arg)
+		return state_set(at, pfn, to) ? AT_OK : AT_NO_MEMORY;
+	if (at_type(at, pfn))
+		state_clear(at, pfn);
+	return AT_OK;
+}
+
+enum at_verdict at_become(struct alias_tracker *at, uint64_t pfn, struct at_transition to)
+{
+	enum at_verdict verdict = at_may(at, pfn, to);
 
 	if (at->config.grant_aliased && (verdict == AT_ALIAS || verdict == AT_STALE_TLB))
 		verdict = AT_OK;
 	if (verdict != AT_OK)
 		return verdict;
-	if (at->config.mode != AT_BLIND && (level == 2 || level == 3))
-		verdict = check_children(at, pfn, level);
-	if (verdict != AT_OK)
-		return verdict;
-	if (!pin_record(at, pfn, level))
-		return AT_NO_MEMORY;
-	if (at->config.mode != AT_BLIND && level == PT_LEVELS)
-		verdict = root_attach(at, pfn);
-	if (verdict != AT_OK)
-		pin_forget(at, pfn);
-	return verdict;
+	switch (to.to) {
+	case AT_TO_TABLE:
+		return become_table(at, pfn, to);
+	case AT_TO_TYPE:
+		return become_typed(at, pfn, to);
+	default:
+		return state_set(at, pfn, to) ? AT_OK : AT_NO_MEMORY;
+	}
 }
 
-/* --- unpin ------------------------------------------------------------------------------------ */
+enum at_verdict at_pin(struct alias_tracker *at, uint64_t pfn, unsigned level)
+{
+	return at_become(at, pfn, (struct at_transition){AT_TO_TABLE, level});
+}
+
+/* --- and back --------------------------------------------------------------------------------- */
 
 enum at_verdict at_unpin(struct alias_tracker *at, uint64_t pfn)
 {
@@ -224,7 +193,17 @@ enum at_verdict at_unpin(struct alias_tracker *at, uint64_t pfn)
 		node_drop_root(at, LIST_FIRST(&table->nodes[PT_LEVELS - 1]));
 		limbo_settle(at);
 	}
-	pin_forget(at, pfn);
+	state_clear(at, pfn);
+	return AT_OK;
+}
+
+enum at_verdict at_take_back(struct alias_tracker *at, uint64_t pfn)
+{
+	if (pfn >= at->config.frames)
+		return AT_BAD_FRAME;
+	if (!at_is_given(at, pfn))
+		return AT_BAD_STATE;
+	state_clear(at, pfn);
 	return AT_OK;
 }
 
@@ -234,15 +213,15 @@ const char *at_verdict_name(enum at_verdict verdict)
 	case AT_OK:
 		return "ok";
 	case AT_ALIAS:
-		return "a writable alias exists";
+		return "a mapping is in the way";
 	case AT_STALE_TLB:
-		return "a TLB may still hold a writable alias";
+		return "a TLB may still hold a mapping that is in the way";
 	case AT_BAD_FRAME:
 		return "no such frame";
 	case AT_BAD_LEVEL:
 		return "no such level";
 	case AT_BAD_STATE:
-		return "pinned already, not pinned, or still linked";
+		return "pinned already, not pinned, still linked, of a type, or not given away";
 	case AT_CHILD_UNPINNED:
 		return "a table below it is not pinned";
 	case AT_MAPS_TABLE:
@@ -251,6 +230,14 @@ const char *at_verdict_name(enum at_verdict verdict)
 		return "its tree holds reserved bits or a table outside of memory";
 	case AT_NO_MEMORY:
 		return "out of memory";
+	case AT_BAD_TYPE:
+		return "no such type";
+	case AT_IS_GIVEN:
+		return "given away";
+	case AT_MAPS_GIVEN:
+		return "its tree maps a frame that was given away";
+	case AT_MAPS_TYPED:
+		return "its tree maps a frame with another type than the frame has";
 	}
 	return "unknown verdict";
 }

@@ -11,13 +11,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PTE_P  (1ull << 0)
-#define PTE_RW (1ull << 1)
-#define PTE_US (1ull << 2)
-#define PTE_A  (1ull << 5)
-#define PTE_D  (1ull << 6)
-#define PTE_PS (1ull << 7) /* L2, L3: a large leaf; L4: reserved; L1: PAT */
-#define PTE_NX (1ull << 63)
+#define PTE_P   (1ull << 0)
+#define PTE_RW  (1ull << 1)
+#define PTE_US  (1ull << 2)
+#define PTE_PWT (1ull << 3)
+#define PTE_PCD (1ull << 4)
+#define PTE_A   (1ull << 5)
+#define PTE_D   (1ull << 6)
+#define PTE_PS  (1ull << 7) /* L2, L3: a large leaf; L4: reserved; L1: PAT */
+#define PTE_NX  (1ull << 63)
 
 #define PTE_ADDR      0x000ffffffffff000ull
 #define PTE_LARGE_PAT (1ull << 12) /* of large leaves: no part of the address */
@@ -25,9 +27,10 @@
 #define PT_ENTRIES 512u
 #define PT_LEVELS  4u
 #define PAGE_SHIFT 12u
+#define TYPES      8u /* entries of the PAT */
 
 /* What tells the frames an entry gives access to, and how: all that can change the reverse map. */
-#define PTE_MEANING (PTE_P | PTE_RW | PTE_PS | PTE_ADDR)
+#define PTE_MEANING (PTE_P | PTE_RW | PTE_PWT | PTE_PCD | PTE_PS | PTE_ADDR)
 /* What the processor itself writes. */
 #define PTE_NOISE (PTE_A | PTE_D)
 
@@ -67,6 +70,14 @@ static inline uint64_t pte_pfn(uint64_t pte, unsigned level, enum pte_kind kind)
 	if (kind == PTE_LEAF && level > 1)
 		address &= ~PTE_LARGE_PAT;
 	return address >> PAGE_SHIFT;
+}
+
+/* The memory type of a leaf: an index into the PAT, 0..7 (Intel SDM vol. 3A, 12.12.3). */
+static inline unsigned pte_type(uint64_t pte, unsigned level)
+{
+	bool pat = pte & (level == 1 ? PTE_PS : PTE_LARGE_PAT);
+
+	return pat << 2 | !!(pte & PTE_PCD) << 1 | !!(pte & PTE_PWT);
 }
 
 /* The virtual address at which the half of an L4 index begins is sign-extended from bit 47. */

@@ -30,19 +30,43 @@ static uint64_t units(uint64_t frames, unsigned level)
 	return (frames + (1ull << shift) - 1) >> shift;
 }
 
+/* One for the leaves of each level. */
+static bool leaf_counts_init(const struct alias_tracker *at, struct count *counts)
+{
+	for (unsigned level = 1; level <= 3; level++)
+		if (!count_init(&counts[level - 1], units(at->config.frames, level),
+				at->config.seed))
+			return false;
+	return true;
+}
+
 static bool counts_init(struct alias_tracker *at)
 {
-	uint64_t frames = at->config.frames, seed = at->config.seed;
+	uint64_t frames = at->config.frames;
 
-	at->pins_2m = calloc(units(frames, 2), sizeof(*at->pins_2m));
-	at->pins_1g = calloc(units(frames, 3), sizeof(*at->pins_1g));
-	if (!at->pins_2m || !at->pins_1g)
+	at->states_2m = calloc(units(frames, 2), sizeof(*at->states_2m));
+	at->states_1g = calloc(units(frames, 3), sizeof(*at->states_1g));
+	return at->states_2m && at->states_1g &&
+	       /* blind, nothing is followed: nothing is ever counted */
+	       (at->config.mode == AT_BLIND || leaf_counts_init(at, at->aliases));
+}
+
+static void leaf_counts_free(struct count *counts)
+{
+	for (unsigned i = 0; i < 3; i++)
+		count_free(&counts[i]);
+}
+
+bool at_count_all(struct alias_tracker *at)
+{
+	if (at->counts_all || at->config.mode == AT_BLIND)
+		return true;
+	if (!leaf_counts_init(at, at->mapped) || !nodes_count_all(at)) {
+		leaf_counts_free(at->mapped);
 		return false;
-	if (at->config.mode == AT_BLIND)
-		return true; /* nothing is followed: nothing is ever counted */
-	for (unsigned level = 1; level <= 3; level++)
-		if (!count_init(&at->aliases[level - 1], units(frames, level), seed))
-			return false;
+	}
+	limbo_count_all(at);
+	at->counts_all = true;
 	return true;
 }
 
@@ -63,7 +87,7 @@ struct alias_tracker *at_new(const struct at_config *config)
 		at->config.quiet_syncs = QUIET_SYNCS;
 	if (!at->config.audit_syncs)
 		at->config.audit_syncs = AUDIT_SYNCS;
-	map_init(&at->pins, config->seed);
+	map_init(&at->states, config->seed);
 	map_init(&at->tables, config->seed);
 	map_init(&at->nodes, config->seed);
 	limbo_init(&at->limbo, config->seed);
@@ -91,14 +115,14 @@ void at_free(struct alias_tracker *at)
 		if (table)
 			node_drop_root(at, LIST_FIRST(&table->nodes[PT_LEVELS - 1]));
 	}
-	for (unsigned i = 0; i < 3; i++)
-		count_free(&at->aliases[i]);
-	free(at->pins_2m);
-	free(at->pins_1g);
+	leaf_counts_free(at->aliases);
+	leaf_counts_free(at->mapped);
+	free(at->states_2m);
+	free(at->states_1g);
 	limbo_free(&at->limbo);
 	log_free(at);
 	map_clear(&at->violations.reported);
-	map_clear(&at->pins);
+	map_clear(&at->states);
 	map_clear(&at->tables);
 	map_clear(&at->nodes);
 	free(at->roots);
@@ -108,16 +132,16 @@ void at_free(struct alias_tracker *at)
 bool at_set_direct_map(struct alias_tracker *at, uint64_t base, uint64_t size)
 {
 	if (base % DIRECT_UNIT || size % DIRECT_UNIT || base < KERNEL_HALF || size == 0 ||
-	    size - 1 > UINT64_MAX - base || at->pins.used)
+	    size - 1 > UINT64_MAX - base || at->states.used)
 		return false;
 	at->direct_base = base;
 	at->direct_size = size;
 	return true;
 }
 
-void at_gone_by(struct alias_tracker *at, uint64_t pfn, uint64_t cleared)
+void at_gone_by(struct alias_tracker *at, uint64_t pfn, struct at_transition to, uint64_t cleared)
 {
-	limbo_lower(&at->limbo, pfn, cleared);
+	limbo_lower(at, pfn, to.to != AT_TO_TABLE, cleared);
 }
 
 void at_flushed(struct alias_tracker *at, uint64_t since)
@@ -125,9 +149,12 @@ void at_flushed(struct alias_tracker *at, uint64_t since)
 	limbo_flushed(&at->limbo, since);
 }
 
-uint64_t at_gone_at(const struct alias_tracker *at, uint64_t pfn)
+uint64_t at_gone_at(const struct alias_tracker *at, uint64_t pfn, struct at_transition to)
 {
-	return limbo_gone_at(&at->limbo, pfn);
+	uint64_t gone_at;
+
+	limbo_holds(at, pfn, to, &gone_at);
+	return gone_at;
 }
 
 static uint64_t memory_bytes(const struct alias_tracker *at)
@@ -135,11 +162,11 @@ static uint64_t memory_bytes(const struct alias_tracker *at)
 	uint64_t bytes = sizeof(*at);
 
 	for (unsigned i = 0; i < 3; i++)
-		bytes += count_bytes(&at->aliases[i]);
-	bytes += units(at->config.frames, 2) * sizeof(*at->pins_2m);
-	bytes += units(at->config.frames, 3) * sizeof(*at->pins_1g);
+		bytes += count_bytes(&at->aliases[i]) + count_bytes(&at->mapped[i]);
+	bytes += units(at->config.frames, 2) * sizeof(*at->states_2m);
+	bytes += units(at->config.frames, 3) * sizeof(*at->states_1g);
 	bytes += limbo_bytes(&at->limbo) + map_bytes(&at->violations.reported) + log_bytes(at);
-	bytes += map_bytes(&at->pins) + map_bytes(&at->tables) + map_bytes(&at->nodes);
+	bytes += map_bytes(&at->states) + map_bytes(&at->tables) + map_bytes(&at->nodes);
 	bytes += at->max_roots * sizeof(*at->roots);
 	return bytes + at->tables.used * sizeof(struct table) + at->nr_nodes * sizeof(struct node);
 }
@@ -148,8 +175,10 @@ void at_get_stats(const struct alias_tracker *at, struct at_stats *out)
 {
 	*out = (struct at_stats){
 		.frames = at->config.frames,
-		.pinned = at->pins.used,
+		.pinned = at->states.used - at->nr_given - at->nr_typed,
 		.roots = at->nr_roots,
+		.given = at->nr_given,
+		.typed = at->nr_typed,
 		.tables = at->tables.used,
 		.hot = at->nr_hot,
 		.syncs = at->syncs,

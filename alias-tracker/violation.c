@@ -36,9 +36,9 @@ bool entry_violates(const struct alias_tracker *at, const struct node *node, uns
 	};
 	switch (kind) {
 	case PTE_LEAF:
-		out->kind = AT_V_WRITABLE;
-		return node->write_links && leaf_is_alias(at, node, index, pte) &&
-		       pin_within(at, out->pfn, node->level, &out->pfn);
+		return leaf_is_alias(at, node, index, pte) &&
+		       state_forbids(at, out->pfn, node->level, leaf_is_writable(node, pte), pte,
+				     out);
 	case PTE_TABLE:
 		out->kind = node_child(at, node, index, pte) ? AT_V_UNPINNED : AT_V_BAD_TABLE;
 		return out->kind == AT_V_BAD_TABLE ||
@@ -159,6 +159,10 @@ const char *at_violation_name(enum at_violation_kind kind)
 		return "entry changed without a record in the log";
 	case AT_V_MISLOGGED:
 		return "entry whose records in the log are wrong";
+	case AT_V_GIVEN:
+		return "mapping of a frame that was given away";
+	case AT_V_TYPE:
+		return "mapping of a frame with another memory type than it has";
 	}
 	return "unknown violation";
 }

@@ -43,10 +43,9 @@ static enum alias_status to_status(enum at_verdict verdict)
 		return ALIAS_MAPS_TABLE;
 	case AT_BAD_TABLE:
 		return ALIAS_BAD_TABLE;
-	case AT_NO_MEMORY:
-		break;
+	default:
+		return ALIAS_BAD_CALL;
 	}
-	return ALIAS_BAD_CALL;
 }
 
 static void report_violations(struct pin *pin)
@@ -136,7 +135,7 @@ static bool heed_handler(struct batch *batch, uint64_t pfn)
 
 	if (!batch->gone_by || !vcpu->retry.pending || vcpu->retry.pfn != pfn)
 		return false;
-	at_gone_by(batch->pin->at, pfn, batch->gone_by);
+	at_gone_by(batch->pin->at, pfn, (struct at_transition){.to = AT_TO_TABLE}, batch->gone_by);
 	return true;
 }
 

@@ -21,7 +21,7 @@ void note_unseen(struct pin *pin, uint64_t before)
 /* When the youngest of what TLBs may hold of the frame was found gone; 0: they hold nothing. */
 static uint64_t gone_at(const struct pin *pin, uint64_t pfn)
 {
-	uint64_t at = at_gone_at(pin->at, pfn);
+	uint64_t at = at_gone_at(pin->at, pfn, (struct at_transition){.to = AT_TO_TABLE});
 
 	return pin->unseen && pin->unseen_at > at ? pin->unseen_at : at;
 }

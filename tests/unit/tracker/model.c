@@ -7,7 +7,7 @@
 /* Some in each half, the slots of a direct map, and neighbours. */
 const uint16_t m_index[M_ENTRIES] = {0, 1, 2, 3, 7, 100, 255, 256, 273, 274, 275, 400, 510, 511};
 
-enum { P = 1, RW = 2, US = 4, PS = 128 };
+enum { P = 1, RW = 2, US = 4, PWT = 8, PCD = 16, PS = 128 };
 
 static uint64_t span(unsigned level)
 {
@@ -40,6 +40,12 @@ static bool is_reserved(uint64_t pte, unsigned level)
 	if (!(pte & P) || level == 1 || !(pte & PS))
 		return false;
 	return level == 4 || leaf_first(pte, level) % span(level) != 0;
+}
+
+static unsigned leaf_type(uint64_t pte, unsigned level)
+{
+	return (pte & PWT ? 1 : 0) + (pte & PCD ? 2 : 0) +
+	       (pte & (level == 1 ? 128 : 4096) ? 4 : 0);
 }
 
 bool model_has_memory(const struct model *m, uint64_t pfn)
@@ -164,16 +170,26 @@ static void judge_leaf(struct model *m, const struct m_role *role, unsigned entr
 		       bool count)
 {
 	uint64_t first = leaf_first(pte, role->level);
-	bool told = false;
+	unsigned type = leaf_type(pte, role->level);
+	bool writable = role->writable && (pte & RW), told = false;
 
-	if (!role->writable || !(pte & RW) || place_of(m, role, entry) == (int64_t)first)
+	if (place_of(m, role, entry) == (int64_t)first)
 		return;
 	for (uint64_t pfn = first; pfn < first + span(role->level) && pfn < m->frames; pfn++) {
-		m->count[pfn] += count;
-		if (m->pinned[pfn] && !told) {
+		m->count[pfn] += count && writable;
+		m->mapped[pfn] += count;
+		m->of_type[pfn][type] += count;
+		if (told)
+			continue;
+		told = true;
+		if (m->pinned[pfn] && writable)
 			violation_add(m, AT_V_WRITABLE, pfn, role, entry);
-			told = true;
-		}
+		else if (m->given[pfn])
+			violation_add(m, AT_V_GIVEN, pfn, role, entry);
+		else if (m->type[pfn] && m->type[pfn] != type)
+			violation_add(m, AT_V_TYPE, pfn, role, entry);
+		else
+			told = false;
 	}
 }
 
@@ -203,6 +219,8 @@ void model_compute(struct model *m)
 	list_roles(m);
 	unfollow(m);
 	memset(m->count, 0, sizeof(m->count));
+	memset(m->mapped, 0, sizeof(m->mapped));
+	memset(m->of_type, 0, sizeof(m->of_type));
 	judge_all(m, true);
 }
 
@@ -235,6 +253,23 @@ bool model_linked(const struct model *m, uint64_t pfn)
 		if (m->roles[i].pfn == pfn && m->roles[i].level < 4)
 			return true;
 	return false;
+}
+
+bool model_followed(const struct model *m, uint64_t pfn)
+{
+	return m->pinned[pfn] == 4 || model_linked(m, pfn);
+}
+
+uint64_t model_in_the_way(const struct model *m, uint64_t pfn, struct at_transition to)
+{
+	switch (to.to) {
+	case AT_TO_TABLE:
+		return m->count[pfn];
+	case AT_TO_TYPE:
+		return m->mapped[pfn] - (to.arg < 8 ? m->of_type[pfn][to.arg] : 0);
+	default:
+		return m->mapped[pfn];
+	}
 }
 
 void model_mark_root(struct model *m, uint64_t root)
@@ -302,52 +337,55 @@ bool model_leads(const struct model *m, uint64_t va, uint64_t table, unsigned le
 }
 
 static uint64_t ways_below(const struct model *m, uint64_t table, unsigned level, int64_t place,
-			   uint64_t pfn)
+			   uint64_t pfn, struct at_transition to)
 {
 	const struct m_role role = {.pfn = table, .level = level, .place = place};
 	uint64_t ways = 0;
 
 	for (unsigned k = 0; k < M_ENTRIES; k++) {
-		uint64_t pte = live_entry(m, table, k), to = address_pfn(pte);
+		uint64_t pte = live_entry(m, table, k), below = address_pfn(pte);
 
-		if (!(pte & P) || !(pte & RW) || is_reserved(pte, level))
+		if (!(pte & P) || is_reserved(pte, level) || (to.to == AT_TO_TABLE && !(pte & RW)))
 			continue;
 		if (is_leaf(pte, level)) {
 			uint64_t first = leaf_first(pte, level);
 
 			ways += pfn >= first && pfn < first + span(level) &&
-				place_of(m, &role, k) != (int64_t)first;
-		} else if (model_has_memory(m, to)) {
-			ways += ways_below(m, to, level - 1, place_of(m, &role, k), pfn);
+				place_of(m, &role, k) != (int64_t)first &&
+				(to.to != AT_TO_TYPE || leaf_type(pte, level) != to.arg);
+		} else if (model_has_memory(m, below)) {
+			ways += ways_below(m, below, level - 1, place_of(m, &role, k), pfn, to);
 		}
 	}
 	return ways;
 }
 
-uint64_t model_ways(const struct model *m, uint64_t pfn)
+uint64_t model_ways(const struct model *m, uint64_t pfn, struct at_transition to)
 {
 	uint64_t ways = 0;
 
 	for (unsigned i = 0; i < m->nr_roots; i++)
-		ways += ways_below(m, m->roots[i], 4, -1, pfn);
+		ways += ways_below(m, m->roots[i], 4, -1, pfn, to);
 	return ways;
 }
 
-void model_maybe(const struct model *m, bool live, bool *maybe)
+void model_maybe(const struct model *m, bool live, bool *maybe, bool *maybe_all)
 {
 	for (unsigned slot = 0; slot < M_POOL; slot++) {
 		for (unsigned k = 0; k < M_ENTRIES; k++) {
 			uint64_t pte = live ? live_entry(m, m->pool[slot], k) : m->seen[slot][k];
 			uint64_t first = address_pfn(pte), last = first;
 
-			if (!(pte & P) || !(pte & RW))
+			if (!(pte & P))
 				continue;
 			if ((pte & PS) && (first & ~1ull) % span(2) == 0)
 				last = first + span(2);
 			if ((pte & PS) && (first & ~1ull) % span(3) == 0)
 				last = first + span(3);
-			for (uint64_t pfn = first & ~1ull; pfn <= last && pfn < m->frames; pfn++)
-				maybe[pfn] = true;
+			for (uint64_t pfn = first & ~1ull; pfn <= last && pfn < m->frames; pfn++) {
+				maybe[pfn] |= !!(pte & RW);
+				maybe_all[pfn] = true;
+			}
 		}
 	}
 }

@@ -43,6 +43,11 @@ struct m_violation {
 	bool of_root;
 };
 
+/* By the guest's clock, and the owner's. */
+struct m_stamp {
+	uint64_t cleared, now;
+};
+
 struct model {
 	uint64_t frames, hole_begin, hole_end;
 	unsigned direct_slot, direct_slots; /* of the L4 table */
@@ -50,6 +55,9 @@ struct model {
 	uint64_t pool[M_POOL];
 	int16_t in_pool[M_FRAMES_MAX];
 	uint8_t pinned[M_FRAMES_MAX];
+	bool given[M_FRAMES_MAX];
+	uint8_t type[M_FRAMES_MAX];
+	bool counts_all; /* what the tracker was told; the model always does */
 	uint64_t roots[M_ROOTS_MAX];
 	unsigned nr_roots;
 
@@ -60,13 +68,18 @@ struct model {
 	unsigned nr_roles;
 	int32_t role_of[3][M_PLACES][M_FRAMES_MAX]; /* 1 + index, or 0 */
 	uint32_t count[M_FRAMES_MAX];
+	uint32_t mapped[M_FRAMES_MAX];     /* the same with read-only leaves, and those that */
+	uint16_t of_type[M_FRAMES_MAX][8]; /* have this type */
 	struct m_violation violations[M_VIOLATIONS_MAX];
 	unsigned nr_violations;
 
 	/* Stamps of limbo: what must be respected, and what may be. */
 	uint64_t must[M_FRAMES_MAX], may[M_FRAMES_MAX];
 	uint64_t must_now[M_FRAMES_MAX], may_now[M_FRAMES_MAX]; /* by the owner's clock */
-	uint64_t flushed;                                       /* as last read */
+	/* As to leaves of any kind: of each type; and those that may be respected for the frame,
+	 * for any frame, or for any that is still mapped. */
+	struct m_stamp must_type[M_FRAMES_MAX][8], may_all[M_FRAMES_MAX], may_any, may_mapped;
+	uint64_t flushed; /* as last read */
 };
 
 bool model_has_memory(const struct model *m, uint64_t pfn);
@@ -82,6 +95,10 @@ void model_pin(struct model *m, uint64_t pfn, unsigned level);
 void model_unpin(struct model *m, uint64_t pfn);
 /* Is it linked under something reachable? */
 bool model_linked(const struct model *m, uint64_t pfn);
+/* Or a root? */
+bool model_followed(const struct model *m, uint64_t pfn);
+/* Leaves that are in the way of this transition. */
+uint64_t model_in_the_way(const struct model *m, uint64_t pfn, struct at_transition to);
 /* Marks roles and violations of the tree of this root. */
 void model_mark_root(struct model *m, uint64_t root);
 
@@ -89,10 +106,10 @@ void model_mark_root(struct model *m, uint64_t root);
  * these rights (not looked at if NULL)? */
 bool model_leads(const struct model *m, uint64_t va, uint64_t table, unsigned level, unsigned index,
 		 bool writable, const struct at_alias *rights);
-/* Ways that lead to a writable leaf for pfn outside of the direct map, in live memory. */
-uint64_t model_ways(const struct model *m, uint64_t pfn);
+/* Ways that lead to a leaf for pfn that is in the way of this transition, in live memory. */
+uint64_t model_ways(const struct model *m, uint64_t pfn, struct at_transition to);
 
-/* All frames that any entry in the pool might map writable, whatever its part. */
-void model_maybe(const struct model *m, bool live, bool *maybe);
+/* All frames that any entry in the pool might map, writable or not, whatever its part. */
+void model_maybe(const struct model *m, bool live, bool *maybe, bool *maybe_all);
 
 #endif

@@ -10,7 +10,11 @@ void compare_frame(struct run *r, uint64_t pfn)
 {
 	must(at_alias_count(r->w.at, pfn) == r->m.count[pfn]);
 	must(at_has_alias(r->w.at, pfn) == (r->m.count[pfn] > 0));
+	must(at_mapping_count(r->w.at, pfn) == (r->m.counts_all ? r->m.mapped[pfn] : 0));
+	must(at_is_mapped(r->w.at, pfn) == (r->m.counts_all && r->m.mapped[pfn]));
 	must(at_pinned_level(r->w.at, pfn) == r->m.pinned[pfn]);
+	must(at_is_given(r->w.at, pfn) == r->m.given[pfn]);
+	must(at_type(r->w.at, pfn) == r->m.type[pfn]);
 }
 
 void compare_all(struct run *r)
@@ -34,28 +38,71 @@ static bool suspects_all(struct run *r)
 	return r->w.at->limbo.floor.cleared > 0;
 }
 
-unsigned check_allows(struct run *r, uint64_t pfn, unsigned level)
+static bool wrong_state(const struct model *m, uint64_t pfn, enum at_to to)
+{
+	if (to == AT_TO_TABLE)
+		return m->pinned[pfn] || m->type[pfn];
+	if (to == AT_TO_HOST && m->type[pfn])
+		return true;
+	return m->pinned[pfn] || model_followed(m, pfn);
+}
+
+/* Flushed before this, the frame must be refused. */
+static uint64_t must_stamp(const struct model *m, uint64_t pfn, struct at_transition to)
+{
+	uint64_t stamp = 0;
+
+	if (to.to == AT_TO_TABLE)
+		return m->must[pfn];
+	for (unsigned type = 0; type < 8; type++)
+		if ((to.to == AT_TO_HOST || type != to.arg) &&
+		    m->must_type[pfn][type].cleared > stamp)
+			stamp = m->must_type[pfn][type].cleared;
+	return stamp;
+}
+
+/* Flushed before this, it may be. */
+static uint64_t may_stamp(const struct model *m, uint64_t pfn, struct at_transition to)
+{
+	uint64_t stamp = m->may[pfn];
+
+	if (to.to == AT_TO_TABLE)
+		return stamp;
+	if (stamp < m->may_all[pfn].cleared)
+		stamp = m->may_all[pfn].cleared;
+	if (stamp < m->may_any.cleared)
+		stamp = m->may_any.cleared;
+	return m->mapped[pfn] && stamp < m->may_mapped.cleared ? m->may_mapped.cleared : stamp;
+}
+
+unsigned check_allows(struct run *r, uint64_t pfn, struct at_transition to)
 {
 	if (!model_has_memory(&r->m, pfn))
 		return 1 << AT_BAD_FRAME;
-	if (level < 1 || level > 4)
+	if (to.to == AT_TO_TABLE && (to.arg < 1 || to.arg > 4))
 		return 1 << AT_BAD_LEVEL;
-	if (r->m.pinned[pfn])
+	if (to.to == AT_TO_TYPE && to.arg > 7)
+		return 1 << AT_BAD_TYPE;
+	if (r->m.given[pfn])
+		return 1 << AT_IS_GIVEN;
+	if (wrong_state(&r->m, pfn, to.to))
 		return 1 << AT_BAD_STATE;
-	if (r->m.count[pfn])
+	if (to.to != AT_TO_TABLE && !r->m.counts_all)
+		return 1 << AT_NO_MEMORY;
+	if (model_in_the_way(&r->m, pfn, to))
 		return 1 << AT_ALIAS;
-	if (r->m.flushed < r->m.must[pfn])
+	if (r->m.flushed < must_stamp(&r->m, pfn, to))
 		return 1 << AT_STALE_TLB;
-	if (r->m.flushed < r->m.may[pfn] || suspects_all(r))
+	if (r->m.flushed < may_stamp(&r->m, pfn, to) || suspects_all(r))
 		return 1 << AT_STALE_TLB | 1 << AT_OK;
 	return 1 << AT_OK;
 }
 
-void compare_check(struct run *r, uint64_t pfn, unsigned level)
+void compare_check(struct run *r, uint64_t pfn, struct at_transition to)
 {
-	enum at_verdict verdict = at_check(r->w.at, pfn, level);
+	enum at_verdict verdict = at_may(r->w.at, pfn, to);
 
-	must_be(check_allows(r, pfn, level) >> verdict & 1, at_verdict_name(verdict));
+	must_be(check_allows(r, pfn, to) >> verdict & 1, at_verdict_name(verdict));
 	r->tally.stale += verdict == AT_STALE_TLB;
 }
 
@@ -68,18 +115,21 @@ static bool maps_frame(const struct at_alias *a, uint64_t pfn)
 	return first + (a->va >> 12 & pages) == pfn;
 }
 
-void compare_aliases(struct run *r, uint64_t pfn)
+void compare_aliases(struct run *r, uint64_t pfn, struct at_transition to)
 {
 	struct at_alias found[40];
 	size_t max = 1 + rnd(r, 40);
-	size_t n = at_aliases(r->w.at, pfn, found, max);
+	size_t n = at_in_the_way(r->w.at, pfn, to, found, max);
+	uint64_t expected = model_in_the_way(&r->m, pfn, to);
 
-	must(n == (r->m.count[pfn] < max ? r->m.count[pfn] : max));
+	if (to.to != AT_TO_TABLE && !r->m.counts_all)
+		expected = 0;
+	must(n == (expected < max ? expected : max));
 	for (size_t i = 0; i < n; i++) {
 		const struct at_alias *a = &found[i];
 
 		must(model_leads(&r->m, a->va, a->pte_gpa >> 12, a->level, a->pte_gpa / 8 % 512,
-				 true, a));
+				 to.to == AT_TO_TABLE, a));
 		must(maps_frame(a, pfn));
 		for (size_t j = 0; j < i; j++)
 			must(found[j].va != a->va || found[j].pte_gpa != a->pte_gpa ||
@@ -88,16 +138,16 @@ void compare_aliases(struct run *r, uint64_t pfn)
 	r->tally.aliases += n;
 }
 
-void compare_oracle(struct run *r, uint64_t pfn)
+void compare_oracle(struct run *r, uint64_t pfn, struct at_transition to)
 {
-	uint64_t ways = model_ways(&r->m, pfn);
+	uint64_t ways = model_ways(&r->m, pfn, to);
 	struct at_alias found[3];
 
-	must(at_oracle(r->w.at, pfn, found, 3) == ways);
-	must(at_has_alias(r->w.at, pfn) == (ways > 0));
+	must(at_oracle_of(r->w.at, pfn, to, found, 3) == ways);
+	must((model_in_the_way(&r->m, pfn, to) > 0) == (ways > 0));
 	for (unsigned i = 0; i < 3 && i < ways; i++)
 		must(model_leads(&r->m, found[i].va, found[i].pte_gpa >> 12, found[i].level,
-				 found[i].pte_gpa / 8 % 512, true, &found[i]));
+				 found[i].pte_gpa / 8 % 512, to.to == AT_TO_TABLE, &found[i]));
 }
 
 /* --- limbo ------------------------------------------------------------------------------------ */
@@ -105,9 +155,41 @@ void compare_oracle(struct run *r, uint64_t pfn)
 void remember(struct run *r, struct before *before)
 {
 	memcpy(before->count, r->m.count, sizeof(r->m.count));
+	memcpy(before->of_type, r->m.of_type, sizeof(r->m.of_type));
 	memset(before->maybe, 0, sizeof(before->maybe));
-	model_maybe(&r->m, false, before->maybe);
-	model_maybe(&r->m, true, before->maybe);
+	memset(before->maybe_all, 0, sizeof(before->maybe_all));
+	model_maybe(&r->m, false, before->maybe, before->maybe_all);
+	model_maybe(&r->m, true, before->maybe, before->maybe_all);
+}
+
+struct m_stamp stamp_now(const struct run *r)
+{
+	return (struct m_stamp){.cleared = r->w.clock.cleared, .now = r->w.clock.now};
+}
+
+/* Which types of mappings the frame has lost some of. */
+static void stamp_types(struct run *r, uint64_t pfn, const uint16_t *before)
+{
+	for (unsigned type = 0; type < 8; type++)
+		if (r->m.of_type[pfn][type] < before[type])
+			r->m.must_type[pfn][type] = stamp_now(r);
+}
+
+static void forget(struct m_stamp *stamp, uint64_t since)
+{
+	if (stamp->now < since)
+		*stamp = (struct m_stamp){0};
+}
+
+void forget_stamps(struct run *r, uint64_t since)
+{
+	for (uint64_t pfn = 0; pfn < r->m.frames; pfn++) {
+		for (unsigned type = 0; type < 8; type++)
+			forget(&r->m.must_type[pfn][type], since);
+		forget(&r->m.may_all[pfn], since);
+	}
+	forget(&r->m.may_any, since);
+	forget(&r->m.may_mapped, since);
 }
 
 void stamp(struct run *r, const struct before *before)
@@ -115,7 +197,11 @@ void stamp(struct run *r, const struct before *before)
 	r->m.flushed = r->w.clock.flushed;
 	if (r->w.clock.flushed >= r->w.clock.cleared)
 		return;
+	r->m.may_mapped = stamp_now(r);
 	for (uint64_t pfn = 0; pfn < r->m.frames; pfn++) {
+		stamp_types(r, pfn, before->of_type[pfn]);
+		if (!r->m.mapped[pfn] && before->maybe_all[pfn])
+			r->m.may_all[pfn] = stamp_now(r);
 		if (r->m.count[pfn])
 			continue;
 		if (before->count[pfn]) {
@@ -134,7 +220,7 @@ void stamp(struct run *r, const struct before *before)
 
 static bool same_meaning(uint64_t a, uint64_t b)
 {
-	return !((a ^ b) & 0x000ffffffffff083ull) || !((a | b) & E_P);
+	return !((a ^ b) & 0x000ffffffffff09bull) || !((a | b) & E_P);
 }
 
 static unsigned entry_of(uint64_t pte_gpa)

@@ -17,7 +17,7 @@ struct run {
 	unsigned manners; /* percent of the guest's writes that keep to the rules */
 	struct {
 		uint64_t pins, pins_ok, roots_ok, unpins_ok, syncs, faults, aliases, reports, stale,
-			maps, roles;
+			maps, roles, given, typed;
 	} tally;
 };
 
@@ -40,21 +40,32 @@ void compare_frame(struct run *r, uint64_t pfn);
 void compare_some(struct run *r);
 void compare_all(struct run *r);
 /* Verdicts that a check of this frame may give now, as bits. */
-unsigned check_allows(struct run *r, uint64_t pfn, unsigned level);
-void compare_check(struct run *r, uint64_t pfn, unsigned level);
-void compare_aliases(struct run *r, uint64_t pfn);
-/* The oracle reads live memory: only right after a sync it says the same as the bit. */
-void compare_oracle(struct run *r, uint64_t pfn);
+unsigned check_allows(struct run *r, uint64_t pfn, struct at_transition to);
+void compare_check(struct run *r, uint64_t pfn, struct at_transition to);
+void compare_aliases(struct run *r, uint64_t pfn, struct at_transition to);
+/* The oracle reads live memory: only right after a sync it says the same as the bits. */
+void compare_oracle(struct run *r, uint64_t pfn, struct at_transition to);
+
+/* Any, with sense or without. */
+struct at_transition some_transition(struct run *r);
+void op_become(struct run *r);
+void op_take_back(struct run *r);
+void op_count_all(struct run *r); /* early, late or never */
 
 /* What was mapped before something happened to the mappings. */
 struct before {
 	uint32_t count[M_FRAMES_MAX];
-	bool maybe[M_FRAMES_MAX];
+	uint16_t of_type[M_FRAMES_MAX][8];
+	bool maybe[M_FRAMES_MAX], maybe_all[M_FRAMES_MAX];
 };
 
 void remember(struct run *r, struct before *before);
+struct m_stamp stamp_now(const struct run *r);
 /* Limbo, after it happened and the clock was read. */
 void stamp(struct run *r, const struct before *before);
+
+/* All was flushed since: those of leaves of any kind that this takes care of. */
+void forget_stamps(struct run *r, uint64_t since);
 
 /* Marks of one sync, by frame of the pool, entry and level. */
 struct marks {

@@ -11,6 +11,7 @@ Suite *sync_suite(void);
 Suite *limbo_suite(void);
 Suite *violation_suite(void);
 Suite *aliases_suite(void);
+Suite *transition_suite(void);
 Suite *fault_suite(void);
 Suite *scale_suite(void);
 Suite *log_suite(void);

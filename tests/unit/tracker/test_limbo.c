@@ -169,12 +169,12 @@ START_TEST(gone_by_an_earlier_epoch)
 	world_set(&w, l1, 0, 0);
 	world_set(&w, l1, 1, 0);
 	world_sync(&w);
-	at_gone_by(w.at, DATA, 8); /* no earlier than known */
+	at_gone_by(w.at, DATA, TO_TABLE, 8); /* no earlier than known */
 	ck_assert_int_eq(verdict(0), AT_STALE_TLB);
-	at_gone_by(w.at, DATA, 6);
+	at_gone_by(w.at, DATA, TO_TABLE, 6);
 	ck_assert_int_eq(verdict(0), AT_OK);
 	ck_assert_int_eq(verdict(1), AT_STALE_TLB);
-	at_gone_by(w.at, DATA + 5, 1); /* was never in limbo: nothing to say */
+	at_gone_by(w.at, DATA + 5, TO_TABLE, 1); /* was never in limbo: nothing to say */
 	ck_assert_int_eq(verdict(5), AT_ALIAS);
 }
 END_TEST
@@ -273,7 +273,7 @@ START_TEST(slow_overflow)
 	}
 	for (unsigned i = 0; i < PAGES; i++) {
 		ck_assert_int_eq(at_check(w.at, 8192 + i, 1), AT_STALE_TLB);
-		ck_assert_uint_gt(at_gone_at(w.at, 8192 + i), 0);
+		ck_assert_uint_gt(at_gone_at(w.at, 8192 + i, TO_TABLE), 0);
 	}
 	ck_assert_uint_le(world_stats(&w).memory_bytes, before + 2 * 8192 * 16 + 4096 * 8);
 	w.clock.flushed = PAGES;
@@ -287,19 +287,19 @@ END_TEST
 START_TEST(flushed_since)
 {
 	w.clock = (struct at_clock){.cleared = 1, .flushed = 0, .now = 5};
-	ck_assert_uint_eq(at_gone_at(w.at, DATA), 0);
+	ck_assert_uint_eq(at_gone_at(w.at, DATA, TO_TABLE), 0);
 	world_set(&w, l1, 0, 0);
 	world_sync(&w);
 	w.clock.now = 6;
 	world_set(&w, l1, 1, 0);
 	world_sync(&w);
-	ck_assert_uint_eq(at_gone_at(w.at, DATA), 5);
-	ck_assert_uint_eq(at_gone_at(w.at, DATA + 1), 6);
+	ck_assert_uint_eq(at_gone_at(w.at, DATA, TO_TABLE), 5);
+	ck_assert_uint_eq(at_gone_at(w.at, DATA + 1, TO_TABLE), 6);
 	at_flushed(w.at, 5); /* began when the first was still there, for all that is known */
 	ck_assert_int_eq(verdict(0), AT_STALE_TLB);
 	at_flushed(w.at, 6);
 	ck_assert_int_eq(verdict(0), AT_OK);
-	ck_assert_uint_eq(at_gone_at(w.at, DATA), 0);
+	ck_assert_uint_eq(at_gone_at(w.at, DATA, TO_TABLE), 0);
 	ck_assert_int_eq(verdict(1), AT_STALE_TLB);
 	at_flushed(w.at, 5); /* older news */
 	ck_assert_int_eq(verdict(0), AT_OK);
@@ -309,7 +309,7 @@ START_TEST(flushed_since)
 	w.clock.now = 7;
 	world_sync(&w);
 	ck_assert_int_eq(verdict(2), AT_STALE_TLB);
-	ck_assert_uint_eq(at_gone_at(w.at, DATA + 2), 7);
+	ck_assert_uint_eq(at_gone_at(w.at, DATA + 2, TO_TABLE), 7);
 }
 END_TEST
 
@@ -323,7 +323,7 @@ START_TEST(two_clocks)
 	world_set(&w, l1, 1, 0);
 	world_sync(&w);
 	ck_assert_int_eq(verdict(0), AT_OK); /* the guest's */
-	ck_assert_uint_eq(at_gone_at(w.at, DATA), 0);
+	ck_assert_uint_eq(at_gone_at(w.at, DATA, TO_TABLE), 0);
 	ck_assert_int_eq(verdict(1), AT_STALE_TLB);
 	at_flushed(w.at, 10);
 	ck_assert_int_eq(verdict(1), AT_OK);
@@ -341,7 +341,7 @@ START_TEST(gone_twice)
 	w.clock.now = 4;
 	world_set(&w, l1, 0, 0);
 	world_sync(&w);
-	ck_assert_uint_eq(at_gone_at(w.at, DATA), 4);
+	ck_assert_uint_eq(at_gone_at(w.at, DATA, TO_TABLE), 4);
 	at_flushed(w.at, 4);
 	ck_assert_int_eq(verdict(0), AT_STALE_TLB);
 	at_flushed(w.at, 5);

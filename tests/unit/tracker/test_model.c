@@ -60,7 +60,8 @@ static uint64_t pool_frame(struct run *r, unsigned level)
 static uint64_t flags(struct run *r, unsigned rw)
 {
 	return E_P | (percent(r, rw) ? E_RW : 0) | (percent(r, 80) ? E_US : 0) |
-	       (percent(r, 20) ? E_NX : 0) | (percent(r, 10) ? E_A | E_D : 0) | (rnd(r, 8) << 9);
+	       (percent(r, 20) ? E_NX : 0) | (percent(r, 10) ? E_A | E_D : 0) | (rnd(r, 8) << 9) |
+	       (percent(r, 10) ? rnd(r, 4) << 3 : 0); /* PWT, PCD */
 }
 
 static uint64_t some_leaf(struct run *r, unsigned slot)
@@ -119,6 +120,8 @@ static bool is_decent(struct run *r, unsigned slot, uint64_t pte)
 		return true;
 	if (level > 1)
 		return !(pte & E_PS) && to < r->m.frames && r->m.pinned[to] == level - 1;
+	if (to < r->m.frames && (r->m.given[to] || r->m.type[to]))
+		return false;
 	return !(pte & E_RW) || to >= r->m.frames || r->m.in_pool[to] < 0;
 }
 
@@ -138,7 +141,7 @@ static void op_write(struct run *r)
 		pte ^= percent(r, 50) ? E_A : E_D;
 		break;
 	case 3:
-		pte ^= percent(r, 50) ? E_US : E_NX;
+		pte ^= percent(r, 50) ? E_US : percent(r, 50) ? E_NX : 1ull << (3 + rnd(r, 2));
 		break;
 	default:
 		pte = some_entry(r, slot);
@@ -189,7 +192,7 @@ static void op_sync(struct run *r)
 	mark_before(r, &marks);
 	if (disturbed) {
 		sync_disturbed(r, &marks);
-		model_maybe(&r->m, true, before.maybe);
+		model_maybe(&r->m, true, before.maybe, before.maybe_all);
 	}
 	world_sync(&r->w);
 	model_read_all(&r->m);
@@ -199,12 +202,12 @@ static void op_sync(struct run *r)
 	stamp(r, &before);
 	compare_some(r);
 	for (unsigned i = 0; i < 8; i++)
-		compare_check(r, some_frame(r), 1 + rnd(r, 4));
+		compare_check(r, some_frame(r), some_transition(r));
 	r->tally.roles += r->m.nr_roles;
 	if (++r->tally.syncs % 64 == 0)
 		compare_all(r);
 	if (r->tally.syncs % 128 == 0)
-		compare_oracle(r, some_frame(r));
+		compare_oracle(r, some_frame(r), some_transition(r));
 }
 
 /* --- pins ------------------------------------------------------------------------------------- */
@@ -233,9 +236,9 @@ static unsigned children_allow(struct run *r, uint64_t pfn, unsigned level)
 static unsigned tree_allows(struct run *r)
 {
 	static const unsigned verdicts[] = {
-		[AT_V_WRITABLE] = 1 << AT_MAPS_TABLE,
-		[AT_V_UNPINNED] = 1 << AT_CHILD_UNPINNED,
-		[AT_V_BAD_TABLE] = 1 << AT_BAD_TABLE,
+		[AT_V_WRITABLE] = 1 << AT_MAPS_TABLE, [AT_V_UNPINNED] = 1 << AT_CHILD_UNPINNED,
+		[AT_V_BAD_TABLE] = 1 << AT_BAD_TABLE, [AT_V_GIVEN] = 1 << AT_MAPS_GIVEN,
+		[AT_V_TYPE] = 1 << AT_MAPS_TYPED,
 	};
 	unsigned allowed = 0;
 
@@ -260,7 +263,7 @@ static void root_pinned(struct run *r, uint64_t pfn, enum at_verdict verdict)
 	must_be(tree_allows(r) >> verdict & 1, at_verdict_name(verdict));
 	if (verdict == AT_OK)
 		return;
-	if (verdict == AT_MAPS_TABLE) {
+	if (verdict == AT_MAPS_TABLE || verdict == AT_MAPS_GIVEN || verdict == AT_MAPS_TYPED) {
 		must(at_next_violation(r->w.at, &v));
 		check_report(r, &v, true);
 		r->tally.maps++;
@@ -273,7 +276,7 @@ static void root_pinned(struct run *r, uint64_t pfn, enum at_verdict verdict)
 
 static enum at_verdict pin(struct run *r, uint64_t pfn, unsigned level)
 {
-	unsigned allowed = check_allows(r, pfn, level);
+	unsigned allowed = check_allows(r, pfn, (struct at_transition){AT_TO_TABLE, level});
 	enum at_verdict verdict;
 	bool fired;
 
@@ -402,6 +405,7 @@ static void op_flushed(struct run *r)
 		if (r->m.may_now[pfn] < since)
 			r->m.may[pfn] = 0;
 	}
+	forget_stamps(r, since);
 }
 
 static void op_any(struct run *r)
@@ -422,14 +426,20 @@ static void op_any(struct run *r)
 		op_clock(r);
 	else if (what < 923)
 		op_flushed(r);
-	else if (what < 950)
+	else if (what < 936)
+		op_become(r);
+	else if (what < 939)
+		op_take_back(r);
+	else if (what < 940)
+		op_count_all(r);
+	else if (what < 955)
 		world_walk(&r->w, r->m.pool[rnd(r, M_POOL)]);
 	else if (what < 975)
 		compare_check(r, percent(r, 5) ? rnd(r, r->m.frames + 2) : some_frame(r),
-			      rnd(r, 6));
+			      some_transition(r));
 	else
-		compare_aliases(r,
-				percent(r, 70) ? r->m.pool[rnd(r, M_POOL)] : rnd(r, r->m.frames));
+		compare_aliases(r, percent(r, 70) ? r->m.pool[rnd(r, M_POOL)] : rnd(r, r->m.frames),
+				some_transition(r));
 }
 
 static void start_epoch(struct run *r)
@@ -505,10 +515,10 @@ START_TEST(agrees_with_the_model)
 	       " pins, %" PRIu64 " granted, of them %" PRIu64 " roots; %" PRIu64
 	       " roots refused for what they map, %" PRIu64 " unpins; %" PRIu64
 	       " violations, %" PRIu64 " aliases named, %" PRIu64 " stale, %" PRIu64
-	       " failures for memory\n",
+	       " failures for memory; %" PRIu64 " given away, %" PRIu64 " typed\n",
 	       r.tally.syncs, r.tally.roles / r.tally.syncs, r.tally.pins, r.tally.pins_ok,
 	       r.tally.roots_ok, r.tally.maps, r.tally.unpins_ok, r.tally.reports, r.tally.aliases,
-	       r.tally.stale, r.tally.faults);
+	       r.tally.stale, r.tally.faults, r.tally.given, r.tally.typed);
 }
 END_TEST
 
