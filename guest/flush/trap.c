@@ -1,13 +1,29 @@
 /* SPDX-License-Identifier: MIT */
-/* The host looks; purge everything when it has met a stale alias, and only then. */
+/*
+ * The host looks; purge everything when it has met a stale alias. Where so many pins meet one that
+ * purging ahead of them is cheaper, do that for a while.
+ */
 #include "flush.h"
-#include "vmap.h"
+#include "purge_cost.h"
 
-static uint64_t trap_on_alias(const struct alias_fault *fault)
+static void trap_before_pin(const struct pin_req *reqs, unsigned n)
+{
+	(void)reqs, (void)n;
+	purge_ahead();
+}
+
+static uint64_t trap_on_alias(const struct alias_fault *fault, uint64_t ticks)
 {
 	(void)fault;
-	return vm_unmap_aliases();
+	purge_cost_upcall(ticks);
+	return purge_cost_all();
+}
+
+static int trap_start(void)
+{
+	purge_cost_reset();
+	return 0;
 }
 
 FLUSH_STRATEGY(trap, TRAP, "trap", "purge everything when the host meets a stale alias",
-	       .on_alias = trap_on_alias);
+	       .before_pin = trap_before_pin, .on_alias = trap_on_alias, .start = trap_start);

@@ -18,9 +18,10 @@
 /* Written by pin_init(), while the other CPUs are idle; before, there is nobody to ask. */
 static bool registered;
 
-/* Is this CPU's shared page in use? Each CPU's own. */
-static struct {
-	__cacheline bool busy;
+/* Each CPU's own. */
+static struct call {
+	__cacheline bool busy; /* the shared page is in use */
+	uint64_t since;        /* when the host was called, or called again by an upcall's end */
 } calls[MAX_CPUS];
 
 const char *pin_status_name(enum alias_status status)
@@ -45,17 +46,19 @@ const char *pin_status_name(enum alias_status status)
 /* The alias fault: the host met an alias in the batch that this CPU has handed over. */
 static void alias_fault(struct trap_frame *frame)
 {
+	struct call *call = &calls[this_cpu()->id];
 	uint64_t since = rdtsc();
 	struct alias_fault fault;
 
-	if (!calls[this_cpu()->id].busy)
+	if (!call->busy)
 		panic("alias fault at RIP %#lx, where nothing is being pinned", frame->rip);
 	fault = this_cpu()->vcpu_page->fault;
 	count_stat(upcalls, 1);
-	count_stat(upcall_pages, flush_strategy()->on_alias(&fault));
+	count_stat(upcall_pages, flush_strategy()->on_alias(&fault, since - call->since));
 	/* Each purge moves the clock before the next can begin. */
 	this_cpu()->vcpu_page->gone_by = flushed_epoch();
-	count_stat(upcall_ticks, rdtsc() - since);
+	call->since = rdtsc();
+	count_stat(upcall_ticks, call->since - since);
 }
 
 static void ring(struct alias_vcpu_page *page, enum alias_call call)
@@ -110,19 +113,19 @@ static unsigned count_pins(const struct pin_req *reqs, unsigned n)
 static bool call_host(const struct pin_req *reqs, unsigned n, struct pin_refusal *why)
 {
 	struct alias_vcpu_page *page = this_cpu()->vcpu_page;
-	bool *busy = &calls[this_cpu()->id].busy;
+	struct call *call = &calls[this_cpu()->id];
 	uint64_t since;
 	bool refused;
 
-	if (*busy || !irqs_enabled())
-		panic("a pin %s", *busy ? "within a pin" : "with interrupts off");
-	*busy = true;
+	if (call->busy || !irqs_enabled())
+		panic("a pin %s", call->busy ? "within a pin" : "with interrupts off");
+	call->busy = true;
 	fill(page, reqs, n);
-	since = rdtsc();
+	since = call->since = rdtsc();
 	ring(page, ALIAS_CALL_PIN);
 	count_stat(pin_ticks, rdtsc() - since);
 	refused = find_refusal(page, reqs, n, why);
-	*busy = false;
+	call->busy = false;
 	return refused;
 }
 

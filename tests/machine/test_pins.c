@@ -152,18 +152,46 @@ START_TEST(clean_pins_flush_nothing)
 }
 END_TEST
 
-/* With nothing else to cause a purge (a high lazy limit), trap purges once per alias it met. */
+/* With nothing else to cause a purge (a high lazy limit, none ahead of pins), trap purges once per
+ * alias it met. */
 START_TEST(trap_purges_as_often_as_aliases_are_found)
 {
 	struct run run;
 
 	RUN(&run, "-m", "128M", "-f", "trap", path_guest(), "--", "workload=process", "iters=40",
-	    "lazy=100000000");
+	    "lazy=100000000", "ahead=0");
 	expect_status(&run, 0);
 	ck_assert_int_gt(stat_of(&run, "pins.aliases_met"), 0);
 	ck_assert_int_eq(stat_of(&run, "guest.purges"), stat_of(&run, "pins.aliases_met"));
 	ck_assert_int_eq(stat_of(&run, "pins.upcalls"), stat_of(&run, "pins.aliases_met"));
 	run_free(&run);
+}
+END_TEST
+
+/* Where nearly every pin meets an alias, it soon purges ahead of them; else never. */
+START_TEST(trap_purges_ahead_where_that_is_cheaper)
+{
+	static const char *const strategies_to_try[] = {"trap", "trap-range"};
+	const char *flush = strategies_to_try[_i];
+	struct run ahead, never, clean;
+
+	RUN(&ahead, "-m", "128M", "-f", flush, "--verify", path_guest(), "--", "workload=process",
+	    "iters=40", "alias=100");
+	RUN(&never, "-m", "128M", "-f", flush, "--verify", path_guest(), "--", "workload=process",
+	    "iters=40", "alias=100", "ahead=0");
+	RUN(&clean, "-m", "128M", "-f", flush, "--verify", path_guest(), "--", "workload=process",
+	    "iters=40", "alias=0", "lazy=100000000");
+	expect_status(&ahead, 0);
+	expect_status(&never, 0);
+	expect_status(&clean, 0);
+	ck_assert_int_eq(stat_of(&ahead, "pins.let_through"), 0);
+	ck_assert_int_eq(stat_of(&ahead, "pins.pins"), stat_of(&never, "pins.pins"));
+	ck_assert_int_gt(stat_of(&ahead, "pins.upcalls"), 0);
+	ck_assert_int_lt(4 * stat_of(&ahead, "pins.upcalls"), stat_of(&never, "pins.upcalls"));
+	ck_assert_int_eq(stat_of(&clean, "guest.unmap_aliases"), 0);
+	run_free(&ahead);
+	run_free(&never);
+	run_free(&clean);
 }
 END_TEST
 
@@ -289,6 +317,7 @@ Suite *pins_suite(void)
 	tcase_add_test(tc, eager_is_refused_without_a_trap);
 	tcase_add_test(tc, clean_pins_flush_nothing);
 	tcase_add_test(tc, trap_purges_as_often_as_aliases_are_found);
+	tcase_add_loop_test(tc, trap_purges_ahead_where_that_is_cheaper, 0, 2);
 	tcase_add_test(tc, vmap_makes_no_exits);
 	tcase_add_test(tc, host_proof_flushes);
 	tcase_add_loop_test(tc, flush_stamps, 0, 2);

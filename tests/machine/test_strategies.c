@@ -221,7 +221,9 @@ START_TEST(page_bit_purges_where_trap_would)
 	struct run bit, trap;
 
 	run_process(&bit, "1", "page-bit", options[_i]);
-	run_process(&trap, "1", "trap", options[_i]);
+	RUN(&trap, "-m", "128M", "-f", "trap", path_guest(), "--", "workload=process", "iters=20",
+	    "ahead=0", options[_i]);
+	expect_status(&trap, 0);
 	ck_assert_int_eq(stat_of(&bit, "guest.purges"), stat_of(&trap, "pins.aliases_met"));
 	ck_assert_int_eq(stat_of(&bit, "guest.purges"), stat_of(&bit, "guest.unmap_aliases"));
 	ck_assert_int_eq(stat_of(&bit, "guest.tables_aliased"),

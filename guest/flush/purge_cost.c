@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+#include "purge_cost.h"
+
+#include <string.h>
+
+#include "bootargs.h"
+#include "cpu.h"
+#include "percpu.h"
+#include "vmap.h"
+
+BOOTARG(ahead, "trap, trap-range: 1 (default): purge before a pin where that is cheaper; 0: never");
+
+/* So many upcalls' worth may be lost before purges go ahead; for how many pins then, at first and
+ * at most. After these only so few: each that meets an alias costs an upcall. */
+#define PATIENCE  4u
+#define AGAIN     1u
+#define HOLDS     64u
+#define HOLDS_MAX 4096u
+
+/* Each CPU's own. Averages weigh the newest with an eighth. */
+static struct account {
+	__cacheline uint64_t upcall_ticks; /* of an upcall, on average; 0: there was none yet */
+	uint64_t flush_ticks;  /* of the flushes of a purge: what each further purge costs */
+	uint64_t page_ticks;   /* of a purge, for each PTE that it clears: to be paid anyway */
+	uint64_t lost;         /* by upcalls where purges ahead were cheaper */
+	unsigned ahead, holds; /* pins before which everything is purged: to come, of how many */
+	uint64_t upcall_spent; /* ticks of upcalls since everything was purged */
+} accounts[MAX_CPUS];
+
+static struct account *account(void)
+{
+	return &accounts[this_cpu()->id];
+}
+
+static void average(uint64_t *of, uint64_t newest)
+{
+	*of = *of ? (7 * *of + newest) / 8 : newest;
+}
+
+/* PTEs that a purge would clear. */
+static uint64_t stale_pages(void)
+{
+	return __atomic_load_n(&kernel_vmap.stale_pages, __ATOMIC_RELAXED);
+}
+
+uint64_t purge_cost_all(void)
+{
+	struct account *a = account();
+	uint64_t since = rdtsc(), flushes = this_cpu()->stats->flush_ticks;
+	uint64_t cleared = vm_unmap_aliases();
+	uint64_t ticks = rdtsc() - since;
+
+	flushes = this_cpu()->stats->flush_ticks - flushes;
+	a->upcall_spent = 0;
+	if (!cleared)
+		return 0;
+	average(&a->flush_ticks, flushes);
+	average(&a->page_ticks, (ticks > flushes ? ticks - flushes : 0) / cleared);
+	return cleared;
+}
+
+void purge_cost_upcall(uint64_t ticks)
+{
+	struct account *a = account();
+
+	a->lost += ticks + a->flush_ticks; /* purge_ahead() took the pin for one that meets none */
+	a->upcall_spent += ticks;
+	average(&a->upcall_ticks, ticks);
+}
+
+bool purge_cost_all_pays(void)
+{
+	const struct account *a = account();
+
+	return a->upcall_spent >= stale_pages() * a->page_ticks;
+}
+
+static void begin_ahead(struct account *a)
+{
+	a->holds = a->holds ? a->holds * 2 : HOLDS;
+	if (a->holds > HOLDS_MAX)
+		a->holds = HOLDS_MAX;
+	a->ahead = a->holds;
+	a->lost = (PATIENCE - AGAIN) * a->upcall_ticks;
+}
+
+/* An upcall's purge would have been one ahead of the pin as well: lost is what the upcall took. A
+ * pin that meets none has saved the flush of a purge in vain. */
+void purge_ahead(void)
+{
+	struct account *a = account();
+
+	if (!stale_pages())
+		return;
+	if (!a->ahead && a->lost > PATIENCE * a->upcall_ticks && arg_u64("ahead", 1))
+		begin_ahead(a);
+	if (a->ahead) {
+		a->ahead--;
+		purge_cost_all();
+		return;
+	}
+	a->lost -= a->lost < a->flush_ticks ? a->lost : a->flush_ticks;
+	if (!a->lost)
+		a->holds = 0;
+}
+
+void purge_cost_reset(void)
+{
+	memset(accounts, 0, sizeof(accounts));
+}
