@@ -4,6 +4,7 @@ import fcntl
 import json
 from pathlib import Path
 import shutil
+import signal
 import sys
 
 from . import figures, options, plan, plots, report, schema, targets
@@ -19,7 +20,7 @@ def say(text):
 def describe(opt, found, stage):
     """Where the figures come from."""
     return {
-        "schema": 1,
+        "schema": 2,
         "versions": {"vmm": found.version, "inputs_sha256": stage.digest()},
         "host": found.host,
         "clock": {"instructions": "emulated machine, QEMU -icount shift=0",
@@ -65,7 +66,11 @@ def run_all(stage, opt, groups, out):
         if not opt.report_only:
             timed.run(groups)
         add_times(entries, timed.results(groups))
-    return {"cells": entries, "histories": histories, "targets": targets.judge(entries)}
+    missing = len(groups) - len(counted.results(groups))
+    if missing:
+        say(f"figures of {missing} of {len(groups)} groups are missing")
+    return {"cells": entries, "histories": histories, "targets": targets.judge(entries),
+            "missing": missing}
 
 
 def publish(results, out, with_pictures):
@@ -76,6 +81,7 @@ def publish(results, out, with_pictures):
     write_whole(out / "compare.json", json.dumps(results, indent=1) + "\n")
     pictures = plots.draw(results, out) if with_pictures else []
     write_whole(out / "compare.md", report.markdown(results, pictures))
+    write_whole(out / "results.md", report.short_markdown(results))
     write_whole(out / "index.html", report.html(results, pictures, out))
 
 
@@ -106,7 +112,7 @@ def compare(opt, p):
     for line in failed:
         say(line)
     say(f"{len(results['cells'])} cells, {len(failed)} failed; see {out}/index.html")
-    return 1 if failed or not results["cells"] else 0
+    return 1 if failed or results["missing"] or not results["cells"] else 0
 
 
 def locked(build):
@@ -119,8 +125,15 @@ def locked(build):
     return lock
 
 
+def stop(*_):
+    """For signals: ends the machines, too, which ^C in a terminal would not reach."""
+    raise KeyboardInterrupt
+
+
 def main():
     """Returns the exit status."""
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
     p = options.parser()
     opt = p.parse_args()
     if opt.schema:

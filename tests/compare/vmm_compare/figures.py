@@ -86,17 +86,27 @@ def cell_figures(cell, result, counted):
     return entry
 
 
-def cost(entry, base):
-    """(strategy - none), without waiting and with; also per pin, and against the whole run."""
-    pins = entry["counts"]["pins"] or 1
-    mine, none = entry["instructions"], base["instructions"]
-    work, total = mine["work"] - none["work"], mine["total"] - none["total"]
+POINT = ("workload", "cpus", "busy", "alias", "seed", "iters")
+
+
+def point(entry):
+    """Where on the axes other than strategy and source a cell lies."""
+    return tuple(entry[name] for name in POINT)
+
+
+def cost(entry, unseen, same):
+    """Above `none`: unseen is that under a host that does not look, same that under the same
+    source. Between them is what the host's look costs; the rest is done about stale aliases."""
+    mine = entry["instructions"]
+    look = {which: same["instructions"][which] - unseen["instructions"][which]
+            for which in ("work", "total")}
+    above = {which: mine[which] - unseen["instructions"][which] for which in ("work", "total")}
     return {
-        "work": work,
-        "with_waiting": total,
-        "work_per_pin": work / pins,
-        "with_waiting_per_pin": total / pins,
-        "run_against_none": mine["work"] / none["work"] if none["work"] else None,
+        "look": look["work"],
+        "maintenance": above["work"] - look["work"],
+        "total": above["work"],
+        "maintenance_with_waiting": above["total"] - look["total"],
+        "total_with_waiting": above["total"],
     }
 
 
@@ -104,11 +114,24 @@ def group_figures(group, results, counted):
     """The entries of a group; those of the matrix know their cost."""
     entries = [cell_figures(cell, result, counted)
                for cell, result in zip(group.cells, results)]
-    base = entries[0]
+    bases = {(point(entry), entry["source"]): entry for entry in entries
+             if entry["strategy"] == "none" and entry["instructions"]}
     for entry in entries:
-        if group.kind == "matrix" and entry["instructions"] and base["instructions"]:
-            entry["cost"] = cost(entry, base)
+        unseen = bases.get((point(entry), "off"))
+        same = bases.get((point(entry), entry["source"]))
+        if group.kind == "matrix" and entry["instructions"] and unseen and same:
+            entry["cost"] = cost(entry, unseen, same)
     return entries
+
+
+def per_pin(entry, which):
+    """A cost of the entry for each pin."""
+    return entry["cost"][which] / (entry["counts"]["pins"] or 1)
+
+
+def met_rate(entry):
+    """Stale aliases that the host met, per cent of the pins."""
+    return 100 * entry["counts"]["aliases_met"] / (entry["counts"]["pins"] or 1)
 
 
 def alias_rate(entry):

@@ -49,16 +49,17 @@ def parser():
     p.add_argument("--strategies", type=words, help="those to compare; none is always run")
     p.add_argument("--workloads", type=words, help="(default: the main ones that there are)")
     p.add_argument("--cpus", type=numbers(1, 64), default=[1, 2, 4, 8], help="(default: 1,2,4,8)")
-    p.add_argument("--sources", type=words, help="whence the host learns of changed page tables")
-    p.add_argument("--busy", type=words, default=["all", "one"], help="whether all vCPUs are at "
-                   "work, or all but one are halted (default: all,one)")
+    p.add_argument("--sources", type=words, help="whence the host learns of changed page tables; "
+                   "with all strategies each (default: dirty, and scan with some)")
+    p.add_argument("--busy", type=words, help="whether all vCPUs are at work, or all but one are "
+                   "halted: all, one (default: all, and one with many vCPUs)")
     p.add_argument("--alias", type=rates, help="per cent of recycled tables that have a stale "
                    "alias, or natural, instead of the default choice")
     p.add_argument("--seeds", "--seed", type=numbers(0, 2**31), default=[1],
                    help="of the workloads' random numbers (default: 1)")
-    p.add_argument("--iters", type=int, default=0, help="how often each CPU does its work")
-    p.add_argument("--all", action="store_true", help="also with every source, more alias rates "
-                   "and the cases of Linux's test_vmalloc")
+    p.add_argument("--iters", type=int, default=0, help="how often each busy CPU does its work")
+    p.add_argument("--all", action="store_true", help="every strategy with every source, more "
+                   "alias rates, the other transitions, and the cases of Linux's test_vmalloc")
     p.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1),
                    help="machines at a time (default: 2, 1 on one processor)")
     p.add_argument("--no-extras", dest="extras", action="store_false",
@@ -76,7 +77,7 @@ def check(opt, found, p):
     """Fills what was not given, and refuses names that there aren't."""
     there = set(found.workloads)
     if opt.workloads is None:
-        names = plan.MAIN_WORKLOADS + (plan.VMALLOC_WORKLOADS if opt.all else ())
+        names = plan.MAIN_WORKLOADS + (plan.MORE_WORKLOADS if opt.all else ())
         opt.workloads = [name for name in names if name.partition(":")[0] in there]
     for given, offered, what in ((opt.strategies, found.strategies, "strategies"),
                                  (opt.sources, found.sources, "sources"),
@@ -86,6 +87,10 @@ def check(opt, found, p):
         if unknown:
             p.error(f"--{what}: no {', '.join(unknown)}; there are: {', '.join(offered)}")
     opt.strategies = opt.strategies or found.strategies
-    opt.sources = opt.sources or found.sources
+    opt.all_busy = bool(opt.all or opt.busy)
+    opt.busy = opt.busy or ["all", "one"]
+    opt.all_pairs = bool(opt.all or opt.sources)
+    opt.sources = opt.sources or [name for name in found.sources
+                                  if opt.all or name in plan.MAIN_SOURCES]
     if any(rate is not None for rate in opt.alias or []) and "alias" not in found.bootargs:
         p.error("--alias: this guest has no boot argument alias=")

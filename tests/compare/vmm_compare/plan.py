@@ -3,22 +3,32 @@
 from dataclasses import asdict, dataclass
 import itertools
 
-# How often each workload does its work on each CPU. Enough that what happens once does not matter.
-ITERATIONS = {"process": 60, "grow": 100, "mixed": 100, "nfs": 1, "xfs": 60, "cleanpin": 500}
-DEFAULT_ITERATIONS = 60
+# How often each workload does its work, on all its busy CPUs together. Enough that what happens
+# once does not matter.
+STEPS = {"process": 80, "grow": 120, "mixed": 60, "nfs": 8, "xfs": 40, "cleanpin": 300}
+DEFAULT_STEPS = 80
 # Those of the default set; all of them map and unmap and make page tables.
 MAIN_WORKLOADS = ("process", "grow", "mixed", "nfs", "xfs")
-# The cases of Linux's test_vmalloc; part of --all.
-VMALLOC_WORKLOADS = tuple(f"test_vmalloc:{case}" for case in (
+# With --all, as far as the guest has them: the other transitions, and the cases of Linux's
+# test_vmalloc.
+MORE_WORKLOADS = ("pat", "balloon") + tuple(f"test_vmalloc:{case}" for case in (
     "fix_size", "full_fit", "long_busy_list", "random_size", "fix_align", "random_size_align",
     "align_shift", "vm_map_ram"))
+# The sources of the default set: the usual one, with every strategy, and the baseline, with
+# SCANNED.
+MAIN_SOURCES = ("dirty", "scan")
+SCANNED = ("none", "trap")
 ALIAS_WORKLOADS = ("process",)
 ALIAS_WORKLOADS_ALL = ("process", "grow", "mixed")
 ALIAS_RATES = (0, 1, 5, 20, 50, 100)
+ALIAS_POINTS = ((1, "all"), (4, "all"), (8, "one"))  # (vCPUs, busy) at which all rates are run
+RARE = 1  # per cent; rates up to this are run with any number of vCPUs
+MANY_CPUS = 4  # from so many on, runs in which all but one are halted tell something new
 HISTORY_STRATEGIES = ("none", "legacy", "eager", "nolazy", "quicklist", "trap", "trap-range")
-# One strategy that flushes on its own is also run under a host that looks, to tell what looking
-# costs; --all does so with every strategy.
-LOOKED_AT = ("eager",)
+
+
+# Booting takes as long as many cells, but what is in a machine that is stopped is lost.
+GROUP_CELLS = 30
 
 
 @dataclass(frozen=True)
@@ -59,12 +69,12 @@ class Cell:
 
     def weight(self):
         """How long it takes, roughly and in no unit."""
-        return 2 + (self.cpus if self.busy == "all" else 1)
+        return 2 + (self.cpus if self.busy == "all" else 1) / 2
 
 
 @dataclass(frozen=True)
 class Group:
-    """Cells of one machine boot. The first is a warm-up: its figures are thrown away."""
+    """Cells of one machine boot. The first is also a warm-up, whose figures are thrown away."""
     name: str
     kind: str  # "matrix", "history" or "pins"
     cells: tuple
@@ -74,58 +84,69 @@ class Group:
         return 8 + sum(cell.weight() for cell in self.cells)
 
 
-def sources_for(strategy, found, wanted, everything):
-    """The sources a strategy is run with; "off" is a host that grants every pin unseen."""
-    looking = [source for source in found.sources if source in wanted]
-    if strategy == "none":
-        return ["off"]
-    if not found.works_unseen(strategy):
-        return looking
-    extra = looking if everything else looking[:1] if strategy in LOOKED_AT else []
-    return ["off"] + extra
-
-
-def variants(opt, found):
-    """(strategy, source) of all the cells of a group, `none` always first."""
-    pairs = [("none", "off")]
-    for strategy in opt.strategies:
-        if strategy != "none":
-            pairs += [(strategy, source) for source in
-                      sources_for(strategy, found, opt.sources, opt.all)]
+def variants(opt, found, main):
+    """(strategy, source) of all the cells of a group, those of `none` first: with "off", a host
+    that grants every pin unseen, then with each source. With the sources but the first only
+    SCANNED are run, and only at main points, unless all pairs are asked for."""
+    looking = [source for source in found.sources if source in opt.sources]
+    pairs = []
+    for strategy in dict.fromkeys(["none", *opt.strategies]):
+        several = opt.all_pairs or (main and strategy in SCANNED)
+        unseen = ["off"] if found.works_unseen(strategy) else []
+        pairs += [(strategy, source) for source in unseen + looking[:None if several else 1]]
     return pairs
 
 
-def iterations(opt, workload):
-    """How often the workload does its work."""
-    return opt.iters or ITERATIONS.get(workload, DEFAULT_ITERATIONS)
+def iterations(opt, workload, cpus=1, busy="all"):
+    """How often each busy CPU does its work."""
+    steps = STEPS.get(workload, DEFAULT_STEPS)
+    return opt.iters or max(1, steps // (cpus if busy == "all" else 1))
 
 
-def rates(opt, found, workload):
-    """The alias rates of a workload; None is the natural one."""
-    if "alias" not in found.bootargs:
-        return [None]
-    if opt.alias:
-        return opt.alias
-    setting = ALIAS_WORKLOADS_ALL if opt.all else ALIAS_WORKLOADS
-    return [None] + (list(ALIAS_RATES) if workload in setting else [])
+def is_wanted(opt, workload, cpus, busy, alias):
+    """Is this point one of the default set, or of --all? Those asked for by name are."""
+    if alias is None or opt.alias:
+        return opt.all_busy or busy == "all" or cpus >= MANY_CPUS
+    if workload not in (ALIAS_WORKLOADS_ALL if opt.all else ALIAS_WORKLOADS):
+        return False
+    if opt.all or (cpus, busy) in ALIAS_POINTS:
+        return True
+    return alias <= RARE and (busy == "all" or cpus == MANY_CPUS)
 
 
-def matrix_group(opt, found, workload, cpus, busy, alias, seed):
+def point_cells(opt, found, workload, cpus, busy, alias, seed):
     """All strategies and sources at one point of the other axes."""
-    rate = "natural" if alias is None else alias
-    cells = [Cell(workload, strategy, source, cpus, busy, alias, seed, iterations(opt, workload))
-             for strategy, source in variants(opt, found)]
-    name = workload.replace(":", "-")
-    return Group(f"{name}-c{cpus}-{busy}-alias-{rate}-seed-{seed}", "matrix", tuple(cells))
+    main = alias is None and busy == "all"
+    return [Cell(workload, strategy, source, cpus, busy, alias, seed,
+                 iterations(opt, workload, cpus, busy))
+            for strategy, source in variants(opt, found, main)]
+
+
+def workload_points(opt, found, workload, seed):
+    """[(name, cells)] of all points of a workload."""
+    natural = [None] if "alias" not in found.bootargs else [None, *ALIAS_RATES]
+    points = []
+    for alias, cpus, busy in itertools.product(opt.alias or natural, opt.cpus, opt.busy):
+        if is_wanted(opt, workload, cpus, busy, alias) and (cpus > 1 or busy == "all"):
+            rate = "natural" if alias is None else f"alias-{alias}"
+            points.append((f"{workload.replace(':', '-')}-seed-{seed}-{rate}-c{cpus}-{busy}",
+                           point_cells(opt, found, workload, cpus, busy, alias, seed)))
+    return points
 
 
 def matrix(opt, found):
-    """The groups of the comparison itself."""
+    """The groups of the comparison itself: neighbouring points of a workload share a machine."""
     groups = []
-    for workload, cpus, seed in itertools.product(opt.workloads, opt.cpus, opt.seeds):
-        for alias in rates(opt, found, workload):
-            for busy in opt.busy if cpus > 1 else ["all"]:
-                groups.append(matrix_group(opt, found, workload, cpus, busy, alias, seed))
+    for seed, workload in itertools.product(opt.seeds, opt.workloads):
+        name, cells = None, []
+        for name_here, more in workload_points(opt, found, workload, seed):
+            name = name or name_here
+            cells += more
+            if len(cells) >= GROUP_CELLS:
+                groups.append(Group(name, "matrix", tuple(cells)))
+                name, cells = None, []
+        if cells:
+            groups.append(Group(name, "matrix", tuple(cells)))
     return groups
 
 
@@ -137,15 +158,17 @@ def history_group(opt, found):
         if strategy != "none" and strategy not in opt.strategies:
             continue
         source = "off" if found.works_unseen(strategy) else sources[0]
-        cells.append(Cell("process", strategy, source, min(4, max(opt.cpus)), seed=opt.seeds[0],
-                          iters=iterations(opt, "process"), extra=("history=1",), clocked=False))
+        cpus = min(4, max(opt.cpus))
+        cells.append(Cell("process", strategy, source, cpus, seed=opt.seeds[0],
+                          iters=2 * iterations(opt, "process", cpus), extra=("history=1",),
+                          clocked=False))
     return Group("history", "history", tuple(cells))
 
 
 def pins_group(opt, found):
     """What a clean pin costs, by itself."""
     sources = [source for source in found.sources if source in opt.sources]
-    iters = opt.iters or ITERATIONS["cleanpin"]
+    iters = iterations(opt, "cleanpin")
     cells = [Cell("cleanpin", "none", "off", 1, iters=iters)]
     for source in sources:
         def add(mem="64M", *extra, source=source):

@@ -2,6 +2,7 @@
 """Pictures, by gnuplot: each as SVG and as PNG."""
 import subprocess
 
+from .figures import per_pin
 from .machine import Failure
 
 # One colour a strategy, told apart by those who see red and green alike too.
@@ -11,8 +12,9 @@ COLOURS = {"none": "#999999", "legacy": "#882255", "eager": "#d55e00", "nolazy":
 # The source: line and point. A strategy that works under a host that does not look has no other.
 DASHES = {"off": (1, 7), "dirty": (2, 5), "scan": (3, 9), "log": (4, 13)}
 PARTS = {"exit": "exit and entry", "lock": "waiting for the host", "sync": "arm and wake tables",
-         "compare": "compare tables", "verdict": "verdict and graph", "host_flush": "flush by the host",
-         "upcall": "upcall", "purge": "purge: clear PTEs", "shootdown": "purge: shootdown"}
+         "compare": "compare tables", "verdict": "verdict and graph",
+         "host_flush": "flush by the host", "upcall": "upcall",
+         "purge": "purge: clear PTEs", "shootdown": "purge: shootdown"}
 PART_COLOURS = ("#bbbbbb", "#666666", "#88ccee", "#0072b2", "#332288", "#e69f00", "#009e73",
                 "#cc79a7", "#d55e00")
 
@@ -28,9 +30,7 @@ set key textcolor rgb "#222222"
 
 def series_name(strategy, source):
     """For the key."""
-    if strategy == "none":
-        return "none"
-    return f"{strategy}, {'host not looking' if source == 'off' else source}"
+    return f"{strategy}, {'unseen' if source == 'off' else source}"
 
 
 def style(strategy, source):
@@ -41,8 +41,8 @@ def style(strategy, source):
 
 def gnuplot(body, path, size):
     """One picture at `path`, without its ending, in both formats."""
-    for terminal, ending in ((f"svg size {size} dynamic font 'sans,13' background rgb 'white'",
-                              "svg"), (f"pngcairo size {size} font 'sans,11'", "png")):
+    svg = f"svg size {size} dynamic font 'sans-serif,13' background rgb 'white'"
+    for terminal, ending in ((svg, "svg"), (f"pngcairo size {size} font 'sans,11'", "png")):
         head = f"set terminal {terminal}\nset output '{path}.{ending}'\n{HEAD}"
         try:
             run = subprocess.run(["gnuplot", "-"], input=head + body, text=True,
@@ -69,14 +69,25 @@ def lines_plot(series, prefix):
     return blocks, plots
 
 
-def costs(entries, x, **fixed):
-    """{(strategy, source): [(x, cost per pin)]} of the cells that fit; means over seeds."""
+def shown(results):
+    """The lines of the pictures: {cost: keep(strategy, source)}. Of the maintenance that with the
+    first source; in all, who needs no host that looks is shown without, and `eager` with both."""
+    first = results["settings"]["sources"][0]
+    unseen = {e["strategy"] for e in results["cells"] if e["source"] == "off"}
+    return {"maintenance": lambda strategy, source: source == first,
+            "total": lambda strategy, source: (source == "off" or strategy not in unseen
+                                               or strategy == "eager") and source in ("off", first)}
+
+
+def costs(entries, x, which, keep, **fixed):
+    """{(strategy, source): [(x, cost a pin)]} of the cells that fit; means over seeds."""
     found = {}
     for entry in entries:
-        if entry["cost"] and entry["strategy"] != "none" and entry[x] is not None and all(
+        if entry["cost"] and entry["strategy"] != "none" and entry[x] is not None and keep(
+                entry["strategy"], entry["source"]) and all(
                 entry[name] == value for name, value in fixed.items()):
             there = found.setdefault((entry["strategy"], entry["source"]), {})
-            there.setdefault(entry[x], []).append(entry["cost"]["work_per_pin"])
+            there.setdefault(entry[x], []).append(per_pin(entry, which))
     return {key: [(at, sum(v) / len(v)) for at, v in rows.items()] for key, rows in found.items()}
 
 
@@ -89,94 +100,100 @@ def crossings(one, other):
         before, after = one[left] - other[left], one[right] - other[right]
         if before * after < 0:
             part = before / (before - after)
-            found.append((left + part * (right - left), one[left] + part * (one[right] - one[left])))
+            found.append((left + part * (right - left),
+                          one[left] + part * (one[right] - one[left])))
     return found
 
 
 def trap_crossings(series):
-    """Of `trap`, with each source, with all others but its kin: [(x, y, who)]."""
+    """Of `trap` with all others but its kin: [(x, y, who)]."""
     found = []
     for (strategy, source), rows in series.items():
         for (other, other_source), other_rows in series.items():
             if strategy == "trap" and other not in ("trap", "trap-range", "none"):
-                found += [(x, y, f"{series_name(other, other_source)} and {strategy}, {source}")
+                found += [(x, y, series_name(other, other_source))
                           for x, y in crossings(rows, other_rows)]
     return found
 
 
-def crossing_text(found):
-    """The crossovers of a picture in words."""
-    said = [f"{who} at {x:.1f} % ({title})" for _, title, _, marks in found for x, _, who in marks]
-    return " Crossovers: " + "; ".join(said) + "." if said else \
-        " No line crosses that of `trap`."
-
-
-def panel(series, prefix, title, xlabel, marks=()):
-    """One of several plots beside each other: (data, commands)."""
-    blocks, plots = lines_plot(series, prefix)
-    if marks:
-        blocks += block(f"{prefix}marks", [(x, y) for x, y, _ in marks])
-        plots.append(f"${prefix}marks using 1:2 with points pt 6 ps 1.8 lw 2 lc rgb '#000000' "
-                     "notitle")
-    commands = f"set title '{title}'\nset xlabel '{xlabel}'\nplot {', '.join(plots)}\n"
-    return blocks, commands
-
-
+# The scale of costs: logarithmic, and linear near 0, below which only noise lies.
 SIGNED_LOG = """\
 set nonlinear y via (y < 0 ? -log10(1 - y / 100.0) : log10(1 + y / 100.0)) \
 inverse (y < 0 ? 100 * (1 - 10 ** -y) : 100 * (10 ** y - 1))
 set ytics (-10000, -1000, -100, 0, 100, 300, 1000, 3000, 10000, 30000, 100000, 300000, 1000000)
 set format y "%.0f"
 """
-
-PANEL, KEY = 420, 260  # width in pixels
-
-
-def key_panel(names, marked, left):
-    """What the lines are, in a panel of its own at the right."""
-    plots = [f"NaN with linespoints {style(*name)} title '{series_name(*name)}'" for name in names]
-    if marked:
-        plots.append("NaN with points pt 6 ps 1.8 lw 2 lc rgb '#000000' title 'crossover'")
-    return (f"set origin {left:.4f},0\nset size {1 - left:.4f},0.95\nunset title\nunset xlabel\n"
-            "unset ylabel\nunset border\nunset tics\nunset grid\nunset nonlinear x\n"
-            "unset nonlinear y\nset xrange [0:1]\nset yrange [0:1]\n"
-            "set key on at graph 0,1 left top Left reverse samplen 3 spacing 1.3 vertical "
-            f"maxcols 1\nplot {', '.join(plots)}\n")
-
-
-def panels(path, title, found, xsetup, height=520):
-    """Several panels; `found`: [(series, title, xlabel, marks)]."""
-    width = PANEL * len(found) + KEY
-    data, commands = "", ""
-    for number, (series, name, xlabel, marks) in enumerate(found):
-        blocks, plot = panel(series, f"p{number}_", name, xlabel, marks)
-        data += blocks
-        commands += (f"set origin {PANEL * number / width:.4f},0\n"
-                     f"set size {PANEL / width:.4f},0.95\n{plot}")
-    names = list(dict.fromkeys(name for series, *_ in found for name in series))
-    commands += key_panel(names, any(marks for *_, marks in found), PANEL * len(found) / width)
-    body = (f"{data}set multiplot title '{title}' font ',15'\n{xsetup}{SIGNED_LOG}"
-            f"set ylabel 'instructions a pin, above none'\nset key off\n{commands}"
-            "unset multiplot\n")
-    gnuplot(body, path, f"{width},{height}")
+PANEL, HEIGHT, KEY, TITLE = 440, 400, 210, 40  # pixels
+ROWS = ("maintenance", "total")
+MARK = "pt 6 ps 1.8 lw 2 lc rgb '#000000'"
+ALIAS_AXIS = "set nonlinear x via sqrt(x) inverse x * x\nset xtics (0,1,5,20,50,100)\n"
+CPUS_AXIS = "set logscale x 2\nset xtics (1,2,4,8,16,32,64)\nset xrange [{}:{}]\n"
+NO_AXES = """\
+unset title
+unset xlabel
+unset ylabel
+unset border
+unset tics
+unset grid
+unset nonlinear x
+unset nonlinear y
+unset logscale
+set lmargin 0
+set xrange [0:1]
+set yrange [0:1]
+set key on at graph 0,0.95 left top Left reverse samplen 3 spacing 1.3 vertical maxcols 1
+"""
 
 
-def draw_alias(results, out):
-    """Cost against alias rate."""
-    entries, drawn = results["cells"], []
-    for workload in dict.fromkeys(e["workload"] for e in entries if e["alias"] is not None):
-        found = []
-        for cpus, busy in ((1, "all"), (4, "all"), (4, "one"), (8, "one")):
-            series = costs(entries, "alias", workload=workload, cpus=cpus, busy=busy)
-            if any(len(rows) > 1 for rows in series.values()):
-                found.append((series, point_title(cpus, busy),
-                              "stale aliases, % of recycled tables", trap_crossings(series)))
-        if found:
-            name = f"cost-alias-{workload}"
-            panels(out / name, f"Workload {workload}: cost of a pin against the alias rate", found,
-                   "set nonlinear x via sqrt(x) inverse x * x\nset xtics (0,1,5,20,50,100)\n")
-            drawn.append((name, ALIAS_TEXT + crossing_text(found)))
-    return drawn
+class Grid:
+    """Panels: a row for each of the two costs, a column for each point; the key at the right."""
+
+    def __init__(self, path, title, columns, setup, xlabel):
+        self.path, self.title, self.setup, self.xlabel = path, title, setup, xlabel
+        self.width = PANEL * columns + KEY
+        self.height = HEIGHT * len(ROWS) + TITLE
+        self.data, self.commands, self.names = "", "", {}
+        self.marked = False
+
+    def add(self, row, column, title, series, marks=()):
+        """A panel."""
+        prefix = f"p{row}_{column}_"
+        blocks, plots = lines_plot(series, prefix)
+        if marks:
+            blocks += block(f"{prefix}marks", [(x, y) for x, y, _ in marks])
+            plots.append(f"${prefix}marks using 1:2 with points {MARK} notitle")
+            self.marked = True
+        self.data += blocks
+        self.names.update(dict.fromkeys((row, name) for name in series))
+        self.commands += (
+            f"set origin {PANEL * column / self.width:.4f},{self._bottom(row):.4f}\n"
+            f"set size {PANEL / self.width:.4f},{HEIGHT / self.height:.4f}\n"
+            f"set title '{title}'\n"
+            f"set xlabel '{self.xlabel}'\nset ylabel 'instructions a pin: {ROWS[row]}'\n"
+            f"plot {', '.join(plots)}\n")
+
+    def _bottom(self, row):
+        return HEIGHT * (len(ROWS) - 1 - row) / self.height
+
+    def _key(self, row):
+        """What the lines of a row are: a panel without axes."""
+        names = [name for at, name in self.names if at == row]
+        plots = [f"NaN with linespoints {style(*name)} title '{series_name(*name)}'"
+                 for name in names]
+        if self.marked:
+            plots.append(f"NaN with points {MARK} title 'crosses trap'")
+        left = (self.width - KEY) / self.width
+        return (f"set origin {left:.4f},{self._bottom(row):.4f}\n"
+                f"set size {1 - left:.4f},{HEIGHT / self.height:.4f}\n"
+                f"plot {', '.join(plots)}\n") if names else ""
+
+    def draw(self):
+        """Both files."""
+        keys = "".join(self._key(row) for row in range(len(ROWS)))
+        gnuplot(f"{self.data}set multiplot title '{self.title}' font ',15'\n{self.setup}"
+                f"{SIGNED_LOG}set key off\nset lmargin 11\n{self.commands}{NO_AXES}{keys}"
+                "unset multiplot\n",
+                self.path, f"{self.width},{self.height}")
 
 
 def point_title(cpus, busy):
@@ -186,45 +203,91 @@ def point_title(cpus, busy):
     return f"{cpus} vCPUs, " + ("all busy" if busy == "all" else "one busy, others halted")
 
 
-ALIAS_TEXT = ("What a pin costs above the same run with `none`, without waiting, against the share "
-              "of recycled tables that still have a stale alias. A circle marks where a line crosses "
-              "that of `trap`. The scale of costs is logarithmic, and linear near 0.")
-CPUS_TEXT = ("The same cost against the number of vCPUs, with the aliases that fall out of the "
-             "allocator. Left, all vCPUs are at work on one processor; right, all but one are "
-             "halted, so that no time goes to whoever else has work.")
-PARTS_TEXT = ("What the instructions of a pin go to, upcalls and purges on its behalf included. "
-              "Measured where one vCPU is busy: with several on one processor these spans hold "
-              "what others do.")
-HISTORY_TEXT = ("Memory that is unmapped but still has PTEs, from the start of a run to its end. The "
-                "line of `none` rises until the lazy limit is reached; elsewhere each fall is a "
-                "purge. The runs take different numbers of instructions.")
+ALIAS_TEXT = """\
+What a pin costs above the same run with `none`, waiting left out, against the share of recycled
+tables that still have a stale alias. Above, the maintenance of aliases alone: `none` under a
+host that looks is subtracted. Below, everything: `none` under a host that does not look is, and
+strategies that need no such host are shown without. A circle marks where a line crosses that of
+`trap`. The scale of costs is logarithmic, and linear near 0."""
+CPUS_TEXT = """\
+The same costs against the number of vCPUs, with the aliases that fall out of the allocator.
+Left, all vCPUs are at work on one processor; right, all but one are halted, so that no time
+goes to whoever else has work."""
+PARTS_TEXT = """\
+What the instructions of a pin go to, upcalls and purges on its behalf included. Measured where
+one vCPU is busy: with several on one processor these spans hold what others do. `off`: the host
+does not look."""
+HISTORY_TEXT = """\
+Memory that is unmapped but still has PTEs, from the start of a run to its end. The line of
+`none` rises until the lazy limit is reached; elsewhere each fall is a purge. The runs take
+different numbers of instructions."""
+
+
+def crossing_text(marks):
+    """The crossovers of a picture in words; marks: [(title, [(x, y, who)])]."""
+    said = [f"{who} at {x:.1f} % ({title})" for title, found in marks for x, _, who in found]
+    return " The line of `trap` is crossed by: " + "; ".join(said) + "." if said else \
+        " No line crosses that of `trap`."
+
+
+def draw_alias(results, out):
+    """Cost against alias rate."""
+    entries, drawn, keep = results["cells"], [], shown(results)
+    for workload in dict.fromkeys(e["workload"] for e in entries if e["alias"] is not None):
+        here = [e for e in entries if e["workload"] == workload and e["alias"] is not None]
+        rates = {}
+        for entry in here:
+            rates.setdefault((entry["cpus"], entry["busy"]), set()).add(entry["alias"])
+        columns = [at for at, found in rates.items() if len(found) > 2]
+        if not columns:
+            continue
+        grid = Grid(out / f"cost-alias-{workload}", f"{workload}: cost of a pin, and stale aliases",
+                    len(columns), ALIAS_AXIS, "stale aliases, % of recycled tables")
+        said = []
+        for row, which in enumerate(ROWS):
+            for column, (cpus, busy) in enumerate(columns):
+                series = costs(here, "alias", which, keep[which], cpus=cpus, busy=busy)
+                marks, title = trap_crossings(series), f"{which}, {point_title(cpus, busy)}"
+                said.append((title, marks))
+                grid.add(row, column, point_title(cpus, busy), series, marks)
+        grid.draw()
+        drawn.append((grid.path.name, ALIAS_TEXT + crossing_text(said)))
+    return drawn
 
 
 def draw_cpus(results, out):
     """Cost against vCPUs."""
-    entries, drawn = results["cells"], []
-    for workload in dict.fromkeys(e["workload"] for e in entries if e["cost"]):
-        found = []
-        for busy in ("all", "one"):
-            series = costs([{**e, "busy": busy} if e["cpus"] == 1 else e for e in entries
-                            if e["alias"] is None], "cpus", workload=workload, busy=busy)
-            if series and any(len(rows) > 1 for rows in series.values()):
-                found.append((series, "all busy" if busy == "all" else "one busy, others halted",
-                              "vCPUs", ()))
-        if found:
-            name = f"cost-cpus-{workload}"
-            panels(out / name, f"Workload {workload}: cost of a pin against vCPUs", found,
-                   "set logscale x 2\nset xtics (1,2,4,8,16,32,64)\n")
-            drawn.append((name, CPUS_TEXT))
+    drawn, keep = [], shown(results)
+    entries = [e for e in results["cells"] if e["cost"] and e["alias"] is None]
+    for workload in dict.fromkeys(e["workload"] for e in entries):
+        here = [e for e in entries if e["workload"] == workload]
+        columns = [busy for busy in ("all", "one")
+                   if len({e["cpus"] for e in here if e["cpus"] == 1 or e["busy"] == busy}) > 1]
+        if not columns:
+            continue
+        name = f"cost-cpus-{workload.replace(':', '-')}"
+        cpus = [e["cpus"] for e in here]
+        axis = CPUS_AXIS.format(0.9 * min(cpus), 1.1 * max(cpus))
+        grid = Grid(out / name, f"{workload}: cost of a pin, and vCPUs", len(columns), axis,
+                    "vCPUs")
+        for row, which in enumerate(ROWS):
+            for column, busy in enumerate(columns):
+                series = costs([{**e, "busy": busy} if e["cpus"] == 1 else e for e in here], "cpus",
+                               which, keep[which], busy=busy)
+                grid.add(row, column, "all busy" if busy == "all" else "one busy, others halted",
+                         series)
+        grid.draw()
+        drawn.append((name, CPUS_TEXT))
     return drawn
 
 
-def parts_rows(entries, workload, cpus, busy):
-    """[(name, parts per pin)] of a point."""
-    rows = []
-    for entry in entries:
+def parts_rows(results, workload, cpus, busy):
+    """[(name, parts per pin)] of a point: under a host that does not look, and with the first
+    source."""
+    rows, sources = [], ("off", results["settings"]["sources"][0])
+    for entry in results["cells"]:
         if (entry["workload"], entry["cpus"], entry["busy"]) == (workload, cpus, busy) and \
-                entry["alias"] is None and entry["instructions"] and not entry["extra"]:
+                entry["alias"] is None and entry["cost"] and entry["source"] in sources:
             pins = entry["counts"]["pins"] or 1
             parts = entry["instructions"]["parts"]
             rows.append((f"{entry['strategy']}\\n{entry['source']}",
@@ -247,19 +310,20 @@ def draw_parts(results, out):
     for workload in dict.fromkeys(e["workload"] for e in entries if e["cost"]):
         data, commands, number = "", "", 0
         for cpus, busy in ((1, "all"), (4, "one"), (8, "one")):
-            rows = parts_rows(entries, workload, cpus, busy)
+            rows = parts_rows(results, workload, cpus, busy)
             if rows:
                 blocks, plot = parts_panel(rows, f"h{number}", point_title(cpus, busy))
                 data, commands, number = data + blocks, commands + plot, number + 1
         if number:
-            name = f"parts-{workload}"
-            body = (f"{data}set multiplot layout {number},1 title 'Workload {workload}: what a pin "
-                    "is made of' font ',15'\nset style data histograms\n"
-                    "set style histogram rowstacked\nset style fill solid 0.9 noborder\n"
-                    "set boxwidth 0.7\nset ylabel 'instructions a pin'\nset format y '%.0f'\n"
-                    "set xtics scale 0 font ',9'\nset bmargin 4\nset key outside right top vertical invert\n"
-                    f"{commands}unset multiplot\n")
-            gnuplot(body, out / name, f"1100,{330 * number + 40}")
+            name = f"parts-{workload.replace(':', '-')}"
+            body = (f"{data}set multiplot layout {number},1 "
+                    f"title '{workload}: what a pin is made of' font ',15'\n"
+                    "set style data histograms\nset style histogram rowstacked\n"
+                    "set style fill solid 0.9 noborder\nset boxwidth 0.7\n"
+                    "set ylabel 'instructions a pin'\nset format y '%.0f'\n"
+                    "set xtics scale 0 font ',8'\nset bmargin 4\nset lmargin 11\n"
+                    f"set key outside right top vertical invert\n{commands}unset multiplot\n")
+            gnuplot(body, out / name, f"1300,{330 * number + 40}")
             drawn.append((name, PARTS_TEXT))
     return drawn
 

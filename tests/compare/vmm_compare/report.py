@@ -1,70 +1,115 @@
 # SPDX-License-Identifier: MIT
-"""compare.md and index.html: the same content, for those who read text and those who look."""
+"""compare.md, results.md and index.html: the same content, whole or in short, for those who read
+text and those who look."""
 import html as markup
 
-from .figures import alias_rate
+from . import summary
+from .figures import alias_rate, per_pin
+from .summary import number
+
+TITLE = "When does trap-driven flushing win?"
+
+QUESTION = """\
+A kernel that unmaps lazily leaves page table entries, and TLB entries, behind: stale aliases. A
+frame that becomes a page table must have none, so a guest whose page tables are checked by its host
+must flush them in time. The old way (`eager`) is to purge before every page table is handed over
+(*pinned*). The other (`trap`) is to let the host, which has to look anyway, trap back into the
+guest where it meets an alias that is really there. Which is cheaper?
+"""
 
 INTRO = """\
-A kernel that unmaps lazily leaves page table entries, and TLB entries, behind: stale aliases. A
-frame that becomes a page table must have none. The strategies compared here keep that promise in
-different ways, from flushing at every unmap (`legacy`) over purging before every pin (`eager`) to
-letting the host look, and trap back into the guest only where an alias really is (`trap`,
-`trap-range`). `none` keeps no promise at all; it is what the others are measured against.
+All costs are instructions of the whole system (guest, VMM and host kernel), same work, same random
+numbers, and there are two. The *host's look*: bringing its reverse map up to date at each pin. A
+host that does not trust its guests pays it whatever they do. It is `none`, a guest that does
+nothing about aliases, under a host that looks (and grants whatever it meets), less `none` under one
+that does not. The *alias maintenance*: purges, shootdowns, upcalls, flushes by the host. It is a
+strategy, less `none` under the same host. The *total* is both. The *source* is how the host learns
+of changed page tables; `off`, or *unseen*, is a host that does not look and grants every pin.
+*Waiting* is what vCPUs spend in loops until another has answered; costs are without it where
+nothing else is said.
 
-The cost of a strategy is the instructions of the whole system (guest, VMM and host kernel) that
-the same work with the same random numbers takes above `none`. The *source* is how the host learns
-of changed page tables; `off` is a host that does not look and grants every pin unseen.
+The other strategies: `legacy` flushes at every unmap, `nolazy` purges at every unmap, `eager-pte`
+clears entries at unmap and leaves the TLBs to the host, `quicklist` keeps a cache of page tables
+that is filled many at a time under one purge, `page-bit` keeps a bit a frame and asks itself,
+`trap-range` is `trap` with only those areas purged that the host named.
 """
 
 CAVEATS = """\
 - Instructions are counted in an emulated machine with one processor. They undercount what a TLB
-  refill costs after a flush, and what an inter-processor interrupt takes on its way; so the counts
-  of flushes, shootdowns and IPIs stand beside them.
+  refill costs after a flush, and what an inter-processor interrupt takes on its way, both of which
+  speak for fewer flushes; so the counts of flushes, shootdowns and IPIs stand beside them.
 - All vCPUs share that one processor. One that waits for others' acknowledgements, or for a lock,
-  spins until the scheduler lets those run. What was spent so is counted apart, as waiting;
-  `with waiting` holds it. The machine's scheduler switches every 0.1 ms, as waits of an
-  ordinary time slice would drown everything else.
+  spins until the scheduler lets those run, which inflates waiting. The machine's scheduler switches
+  every 0.1 ms, as waits of an ordinary time slice would drown everything else.
 - With several vCPUs at work, who meets whom differs from strategy to strategy, so costs of a few
-  per cent of a run are within the noise. Where all but one are halted, they are exact.
+  per cent of a run are within the noise, and small ones can even be negative. Where all but one are
+  halted, they are exact. Two runs of the same programs give the same figures to the last digit.
 - Memory was touched before the work began, so that the host's first touch of a page isn't counted.
 """
 
 
-def number(value):
-    """With thousands apart, short."""
-    if value is None:
-        return "-"
-    if isinstance(value, float) and abs(value) < 100:
-        return f"{value:.2f}"
-    return f"{value:,.0f}".replace(",", "\u202f")
+TOLD = {True: "yes", False: "no", None: "-"}
+KINDS = {("maintenance", "looking"): "maintenance; eager's host looks",
+         ("maintenance", "unseen"): "maintenance; eager's host does not",
+         ("total", "looking"): "total; eager's host looks",
+         ("total", "unseen"): "total; eager's host does not"}
 
 
-def target_rows(results):
-    """Head and rows of the table of targets."""
+def against_eager(results):
+    """Head and rows of the table of `trap` against `eager`: four ways to compare."""
+    found = {}
+    for row in results["targets"]:
+        if row["name"].endswith("trap / eager"):
+            waiting = f" ({row['with_waiting']})" if row["with_waiting"] else ""
+            text = f"{row['measured']}{waiting} {TOLD[row['reached']]}" if waiting else "-"
+            cells = found.setdefault((row["name"].split(": ")[0], row["target"]), {})
+            cells[row["cost"], row["against"]] = text
+    return ["where", "must be", *KINDS.values()], [
+        [*name, *(cells.get(kind, "-") for kind in KINDS)] for name, cells in found.items()]
+
+
+def other_targets(results):
+    """Head and rows of the table of all other targets."""
     head = ["what", "must be", "measured", "reached", "where"]
-    told = {True: "yes", False: "no", None: "-"}
-    return head, [[row["name"], row["target"], row["measured"], told[row["reached"]], row["note"]]
-                  for row in results["targets"]]
+    rows = []
+    for row in results["targets"]:
+        if not row["name"].endswith("trap / eager"):
+            of = f" ({row['cost']})" if row["cost"] else ""
+            rows.append([row["name"] + of, row["target"], row["measured"], TOLD[row["reached"]],
+                         row["note"]])
+    return head, rows
+
+
+def worst_points(results):
+    """Where each comparison with `eager` was at its worst and at its best, a line each."""
+    return [f"{row['name'].split(': ')[0]}, {KINDS[row['cost'], row['against']]}: {row['note']}"
+            for row in results["targets"] if row["name"].endswith("trap / eager") and row["note"]]
+
+
+COSTS = {"look": "look", "maintenance": "maintenance", "total": "total",
+         "maintenance_with_waiting": "maintenance, with waiting",
+         "total_with_waiting": "total, with waiting"}
+EVENTS = {"pins": "pins", "aliases_met": "aliases met", "purges": "purges",
+          "shootdowns": "shootdowns", "shootdown_ipis": "IPIs",
+          "local_flushes": "guest's TLB flushes", "exits_tlb_flushes": "host's",
+          "upcalls": "upcalls"}
 
 
 def cell_rows(entries):
     """Head and rows of a table of cells at one point."""
-    head = ["strategy", "source", "cost a pin", "with waiting", "run / none", "Minstr. in all",
-            "aliases met", "purges", "shootdowns", "IPIs", "upcalls", "host flushes"]
+    head = ["strategy", "source", *COSTS.values(), "M instr. in all", *EVENTS.values()]
     rows = []
     for entry in entries:
+        row = [entry["strategy"], entry["source"]]
         if not entry["counts"]:
-            rows.append([entry["strategy"], entry["source"], "failed"] + ["-"] * (len(head) - 3))
+            rows.append(row + ["failed"] + ["-"] * (len(head) - 3))
             continue
-        cost, count = entry["cost"] or {}, entry["counts"]
-        rows.append([entry["strategy"], entry["source"], number(cost.get("work_per_pin")),
-                     number(cost.get("with_waiting_per_pin")), number(cost.get("run_against_none")),
-                     number(entry["instructions"]["total"] / 1e6),
-                     *(number(count[name]) for name in ("aliases_met", "purges", "shootdowns",
-                                                        "shootdown_ipis", "upcalls",
-                                                        "host_flushes"))])
+        row += [number(round(per_pin(entry, which))) if entry["cost"] else "-" for which in COSTS]
+        row.append(number(entry["instructions"]["total"] / 1e6) if entry["instructions"] else "-")
+        row += [number(entry["counts"][name]) for name in EVENTS]
         if entry["seconds"] is not None:
-            rows[-1].append(f"{entry['seconds']:.4f}")
+            row.append(f"{entry['seconds']:.4f}")
+        rows.append(row)
     if any(len(row) > len(head) for row in rows):
         head = head + ["seconds"]
     return head, rows
@@ -86,12 +131,11 @@ def points(results):
 
 
 def rate_text(entries):
-    """The measured alias rate of a point, by the strategy that holds most."""
-    rates = [(alias_rate(e), e["strategy"]) for e in entries if e["counts"]
-             and e["strategy"] == "none"]
-    if not rates or rates[0][0] is None:
+    """The measured alias rate of a point, under `none`: it purges least."""
+    rates = [alias_rate(e) for e in entries if e["counts"] and e["strategy"] == "none"]
+    if not rates or rates[0] is None:
         return ""
-    return f"Under `none` {rates[0][0]:.1f} % of the tables still had an alias when taken."
+    return f"Under `none` {rates[0]:.1f} % of the tables still had an alias when taken."
 
 
 def time_text(results):
@@ -114,25 +158,49 @@ def md_table(head, rows):
     return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows]) + "\n"
 
 
+def short_markdown(results):
+    """results.md: what was found, without the pictures and the cells."""
+    lead = "\n\n".join(summary.lead(results))
+    return (f"# {TITLE}\n\n{QUESTION}\n{lead}\n\n{INTRO}\n"
+            f"{host_text(results)} {time_text(results)}\n\n"
+            f"## In short\n\n{SHORT}\n\n{md_table(*summary.short_rows(results))}\n"
+            f"## What must be reached\n\n{TARGETS}\n\n{md_table(*against_eager(results))}\n"
+            f"{md_table(*other_targets(results))}\n"
+            f"## What to keep in mind\n\n{CAVEATS}")
+
+
+SHORT = """\
+Workload `process`, instructions a pin: first the look, then the maintenance, then the totals.
+*Alias rate* is the share of recycled tables that are given a stale alias, or what `trap` met
+where that fell out of the allocator. *unseen*: its host does not look."""
+TARGETS = """\
+`trap` against `eager`, the cost of one as a multiple of the other's, at the worst point
+measured; in parentheses with waiting counted. Four ways to compare: the maintenance alone or
+the total, and an `eager` under a host that looks (with the same source) or under one that does
+not. *-*: there is no such point, or `eager` cost nothing there."""
+
+
 def markdown(results, pictures):
     """compare.md."""
-    text = f"# The strategies compared\n\n{INTRO}\n{host_text(results)} {time_text(results)}\n\n"
-    text += f"## What must be reached\n\n{md_table(*target_rows(results))}\n"
-    text += f"## What to keep in mind\n\n{CAVEATS}\n## Pictures\n\n"
+    text = short_markdown(results) + "\n## Pictures\n\n"
     for name, about in pictures:
         text += f"{about}\n\n![{name}]({name}.svg)\n\n"
-    text += "## All figures\n\nCosts in instructions a pin; empty where not measured.\n\n"
+    text += "## All figures\n\nCosts in instructions a pin.\n\n"
     for title, entries in points(results).items():
         text += f"### {title}\n\n{rate_text(entries)}\n\n{md_table(*cell_rows(entries))}\n"
     return text
 
 
 CSS = """\
-body { font: 16px/1.5 sans-serif; color: #222; max-width: 75rem; margin: 2rem auto; padding: 0 1rem }
+body { font: 16px/1.5 sans-serif; color: #222; max-width: 75rem; margin: 2rem auto;
+       padding: 0 1rem }
 table { border-collapse: collapse; font-size: .85rem; margin: .5rem 0 1.5rem }
 td, th { border-bottom: 1px solid #ddd; padding: .2rem .6rem; text-align: right }
 td:nth-child(1), td:nth-child(2), th:nth-child(1), th:nth-child(2) { text-align: left }
-#targets td, #targets th { text-align: left }
+td { white-space: nowrap } .targets td { white-space: normal } th { vertical-align: bottom }
+table { display: block; overflow-x: auto }
+.lead { font-size: 1.1rem; max-width: 60rem }
+.targets td, .targets th { text-align: left }
 .yes { color: #00684a; font-weight: bold } .no { color: #b00020; font-weight: bold }
 figure { margin: 1.5rem 0; overflow-x: auto } figcaption { max-width: 60rem }
 svg { max-width: 100%; height: auto } code { background: #f3f3f3; padding: 0 .2em }
@@ -148,14 +216,15 @@ def marked(text):
     return "".join(f"<em>{piece}</em>" if i % 2 else piece for i, piece in enumerate(pieces))
 
 
-def html_table(head, rows, name=""):
+def html_table(head, rows, kind):
     """In HTML; yes and no are coloured."""
     def cell(text):
-        kind = f' class="{text}"' if text in ("yes", "no") else ""
+        last = text.rpartition(" ")[2]
+        kind = f' class="{last}"' if last in ("yes", "no") else ""
         return f"<td{kind}>{markup.escape(text)}</td>"
     body = "".join(f"<tr>{''.join(cell(text) for text in row)}</tr>\n" for row in rows)
     top = "".join(f"<th>{markup.escape(text)}</th>" for text in head)
-    return f'<table id="{name}"><tr>{top}</tr>\n{body}</table>\n'
+    return f'<table class="{kind}"><tr>{top}</tr>\n{body}</table>\n'
 
 
 def paragraphs(text):
@@ -182,16 +251,25 @@ def figure(out, name, about):
 
 def html(results, pictures, out):
     """index.html."""
-    body = f"<h1>The strategies compared</h1>\n{paragraphs(INTRO)}\n"
+    body = f"<h1>{TITLE}</h1>\n{paragraphs(QUESTION)}\n"
+    body += "".join(f'<p class="lead">{marked(text)}</p>\n' for text in summary.lead(results))
+    body += f"{paragraphs(INTRO)}\n"
     body += f"<p>{marked(host_text(results))} {marked(time_text(results))}</p>\n"
-    body += f"<h2>What must be reached</h2>\n{html_table(*target_rows(results), 'targets')}"
-    body += f"<h2>What to keep in mind</h2>\n{paragraphs(CAVEATS)}\n<h2>Pictures</h2>\n"
+    body += f"<h2>In short</h2>\n<p>{marked(SHORT)}</p>\n"
+    body += html_table(*summary.short_rows(results), "short")
+    body += "<h2>Pictures</h2>\n"
     body += "".join(figure(out, name, about) for name, about in pictures)
+    body += f"<h2>What must be reached</h2>\n<p>{marked(TARGETS)}</p>\n"
+    body += html_table(*against_eager(results), "targets")
+    body += html_table(*other_targets(results), "targets")
+    body += "<details><summary>Where each was at its worst</summary>\n<ul>"
+    body += "".join(f"<li>{marked(line)}</li>\n" for line in worst_points(results))
+    body += "</ul></details>\n"
+    body += f"<h2>What to keep in mind</h2>\n{paragraphs(CAVEATS)}\n"
     body += "<h2>All figures</h2>\n<p>Costs in instructions a pin.</p>\n"
     for title, entries in points(results).items():
-        table = html_table(*cell_rows(entries))
+        table = html_table(*cell_rows(entries), "cells")
         body += (f"<details><summary>{markup.escape(title)}</summary><p>"
                  f"{marked(rate_text(entries))}</p>{table}</details>\n")
     return ("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-            f"<title>The strategies compared</title><style>\n{CSS}</style></head>\n"
-            f"<body>\n{body}</body></html>\n")
+            f"<title>{TITLE}</title><style>\n{CSS}</style></head>\n<body>\n{body}</body></html>\n")

@@ -4,7 +4,7 @@
 ABOUT = """\
 # compare.json
 
-What `vmm-compare` writes for programs; version 1. Everything in it comes from runs of `vmm`; there
+What `vmm-compare` writes for programs; version 2. Everything in it comes from runs of `vmm`; there
 is no date in it, so two runs of the same programs give the same file. *Instructions* are ticks of
 the instruction clock (one an instruction, `build/with-kvm --count`), never times; `seconds` are
 times on a native KVM, and null without one.
@@ -14,7 +14,7 @@ times on a native KVM, and null without one.
 # of another object, a list of these in [], or several with |.
 SHAPES = {
     "file": [
-        ("schema", "int", "1"),
+        ("schema", "int", "2"),
         ("versions", "versions", "of what was run"),
         ("host", "any", "the machine's kernel, processors, and parameters of KVM, as `vmm --probe` "
                         "tells them"),
@@ -23,11 +23,12 @@ SHAPES = {
         ("cells", "[cell]", "one for each run of vmm, in the order in which they were run"),
         ("histories", "[history]", "memory held lazily over time"),
         ("targets", "[target]", "what the design must reach"),
+        ("missing", "int", "groups of cells that have not been run"),
     ],
     "versions": [
         ("vmm", "str", "as `vmm -V` says"),
-        ("inputs_sha256", "str", "over vmm, guest.elf, the runner and the emulated machine: figures "
-                                 "of different inputs are not to be compared"),
+        ("inputs_sha256", "str", "over vmm, guest.elf, the runner and the emulated machine: "
+                                 "figures of different inputs are not to be compared"),
     ],
     "clock": [
         ("instructions", "str", "how they were counted"),
@@ -53,7 +54,7 @@ SHAPES = {
         ("instructions", "instructions|null", "of the workload"),
         ("seconds", "number|null", "of the workload, on a native KVM"),
         ("memory_bytes", "int|absent", "of the host's tracker at the end"),
-        ("cost", "cost|null", "what it cost above `none` at the same point; null outside of the "
+        ("cost", "cost|null", "instructions above `none` at the same point; null outside of the "
                               "matrix"),
     ],
     "counts": [
@@ -97,8 +98,8 @@ SHAPES = {
         ("shootdown_spin", "int", "of these, loops that wait for acknowledgements of a shootdown"),
         ("lock_spin", "int", "of these, loops that wait for a spinlock"),
         ("work", "int", "the rest: total - shootdown_spin - lock_spin"),
-        ("shootdown_wait", "int", "from asking to the last acknowledgement, summed over vCPUs, with "
-                                  "all that others did meanwhile; can exceed total"),
+        ("shootdown_wait", "int", "from asking to the last acknowledgement, summed over vCPUs, "
+                                  "with all that others did meanwhile; can exceed total"),
         ("parts", "parts", "spans of the whole run, boot included; they hold what others did "
                            "meanwhile"),
     ],
@@ -114,11 +115,13 @@ SHAPES = {
         ("shootdown", "int", "flushes of kernel ranges"),
     ],
     "cost": [
-        ("work", "int", "instructions above `none`, waiting left out"),
-        ("with_waiting", "int", "the same of total"),
-        ("work_per_pin", "number", "work / counts.pins"),
-        ("with_waiting_per_pin", "number", "with_waiting / counts.pins"),
-        ("run_against_none", "number|null", "work of the run / work of the run with `none`"),
+        ("look", "int", "of a host that looks: `none` with this source - `none` with `off`"),
+        ("maintenance", "int", "of what is done about stale aliases: the run - `none` with the "
+                               "same source"),
+        ("total", "int", "both: the run - `none` with `off`"),
+        ("maintenance_with_waiting", "int", "the same of instructions.total; the others are of "
+                                            "instructions.work, which leaves waiting out"),
+        ("total_with_waiting", "int", "likewise"),
     ],
     "history": [
         ("strategy", "str", ""),
@@ -127,8 +130,13 @@ SHAPES = {
     ],
     "target": [
         ("name", "str", "what is judged"),
+        ("cost", "str|null", "`maintenance` or `total`: which cost of both is compared"),
+        ("against", "str|null", "with another run under a host that is `looking` too, or `unseen`: "
+                                "not"),
         ("target", "str", "what it must be"),
-        ("measured", "str", "what it is"),
+        ("measured", "str", "what it is, at the point where it is worst"),
+        ("with_waiting", "str", "the same with waiting counted, at its worst; empty where that "
+                                "means nothing"),
         ("reached", "bool|null", "null: not measured"),
         ("note", "str", "where, or of what"),
     ],

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: MIT
 """What the design must reach, judged by the results."""
+from .figures import POINT, met_rate, point
+
 RARE = 1.0  # per cent of tables with a stale alias
 MANY_PAGES = 256  # purged at a time by `trap`: many areas are lazy
 LIMITS = {1: 1.1, 2: 1 / 4, 4: 1 / 10, 8: 1 / 20}
-POINT = ("workload", "cpus", "busy", "alias", "seed", "iters")
-
-
-def point(entry):
-    """Where on the axes other than strategy and source a cell lies."""
-    return tuple(entry[name] for name in POINT)
+# The two costs, and against an eager under which host.
+KINDS = (("maintenance", "looking"), ("maintenance", "unseen"), ("total", "looking"),
+         ("total", "unseen"))
 
 
 class Points:
@@ -27,25 +26,33 @@ class Points:
                  if strategy == "trap"]
         return min(rates) if rates else None
 
-    def best(self, where, strategy, which="work"):
-        """The cell of the strategy with the source that costs least."""
+    def best(self, where, strategy):
+        """The cell of the strategy with the source that costs least in all."""
         cells = [entry for (name, source), entry in self.points[where].items()
                  if name == strategy and source != "off"]
-        return min(cells, key=lambda entry: entry["cost"][which]) if cells else None
+        return min(cells, key=lambda entry: entry["cost"]["total"]) if cells else None
 
     def get(self, where, strategy, source):
         """One cell or None."""
         return self.points[where].get((strategy, source))
 
+    def pairs(self, against, only=lambda named, rate: True):
+        """[(trap, eager, where)] at all points that fit; eager under a host that looks as that of
+        trap does, or not at all."""
+        found = []
+        for where in self.points:
+            trap = self.best(where, "trap")
+            eager = trap and self.get(where, "eager",
+                                      "off" if against == "unseen" else trap["source"])
+            if eager and only(dict(zip(POINT, where)), self.rate(where)):
+                found.append((trap, eager, where))
+        return found
 
-def met_rate(entry):
-    """Stale aliases that the host met, per cent of the pins."""
-    return 100 * entry["counts"]["aliases_met"] / (entry["counts"]["pins"] or 1)
 
-
-def judged(name, target, measured, reached, note=""):
+def judged(name, target, measured, reached, note="", **more):
     """A row of the table; `reached` is None where nothing was measured."""
-    return {"name": name, "target": target, "measured": measured, "reached": reached, "note": note}
+    return {"name": name, "cost": None, "against": None, "target": target, "measured": measured,
+            "with_waiting": "", "reached": reached, "note": note, **more}
 
 
 def ratio(entry, base, which):
@@ -53,70 +60,61 @@ def ratio(entry, base, which):
     return entry["cost"][which] / base["cost"][which] if base["cost"][which] > 0 else None
 
 
+def cpus_text(cpus, busy):
+    """How many vCPUs, and how many of them at work."""
+    return "1 vCPU" if cpus == 1 else f"{cpus} vCPUs, {busy} busy"
+
+
 def where_of(where):
     """For people: a point in short."""
     named = dict(zip(POINT, where))
     alias = "" if named["alias"] is None else f", alias {named['alias']} %"
-    return f"{named['workload']}, {named['busy']} of {named['cpus']} busy{alias}"
+    return f"{named['workload']}, {cpus_text(named['cpus'], named['busy'])}{alias}"
 
 
-def against_eager(points, which, unseen, only):
-    """[(ratio, rate, point)] of `trap` with its best source to `eager`, worst first. Unseen: the
-    host of `eager` does not look; else it uses the same source."""
-    found = []
-    for where in points.points:
-        best = points.best(where, "trap")
-        if not best or not only(dict(zip(POINT, where)), points.rate(where)):
-            continue
-        eager = points.get(where, "eager", "off" if unseen else best["source"])
-        value = ratio(best, eager, which) if eager else None
-        if value is not None:
-            found.append((value, points.rate(where), where))
-    return sorted(found, key=lambda row: -row[0])
-
-
-def ratio_target(name, limit, rows):
-    """The worst of the rows must stay below the limit."""
-    if not rows:
-        return judged(name, f"at most {limit:.3g}", "not measured", None)
-    worst, best = rows[0], rows[-1]
-    note = f"worst: {where_of(worst[2])}"
-    if len(rows) > 1:
-        note += f"; best {best[0]:.2f}: {where_of(best[2])}"
-    return judged(name, f"at most {limit:.3g}", f"{worst[0]:.2f}", worst[0] <= limit, note)
+def ratio_target(name, limit, pairs, cost, against):
+    """The worst ratio of the pairs must stay below the limit."""
+    kinds = {"cost": cost, "against": against}
+    found = [(ratio(one, other, cost), where) for one, other, where in pairs]
+    waiting = [ratio(one, other, cost + "_with_waiting") for one, other, _ in pairs]
+    found = sorted([row for row in found if row[0] is not None], key=lambda row: -row[0])
+    waiting = [value for value in waiting if value is not None]
+    if not found:
+        return judged(name, f"at most {limit:.3g}", "not measured", None, **kinds)
+    worst, best = found[0], found[-1]
+    note = f"worst: {where_of(worst[1])}"
+    if len(found) > 1:
+        within = sum(value <= limit for value, _ in found)
+        note += f"; best {best[0]:.2f}: {where_of(best[1])}; within: {within} of {len(found)}"
+    return judged(name, f"at most {limit:.3g}", f"{worst[0]:.2f}", worst[0] <= limit, note,
+                  with_waiting=f"{max(waiting):.2f}" if waiting else "", **kinds)
 
 
 def eager_targets(points):
-    """`trap` against `eager`, for both kinds of eager, with waiting and without."""
+    """`trap` against `eager`: both costs, and both kinds of host under eager."""
     rows = []
-    for unseen, of in ((True, "eager, the host not looking"), (False, "eager, the host looking")):
-        for cpus, limit in LIMITS.items():
-            def rare(named, rate, cpus=cpus):
-                return named["cpus"] == cpus and rate <= RARE
-            rows.append(ratio_target(f"{cpus} vCPUs, at most 1 % stale: trap / {of}", limit,
-                                     against_eager(points, "work", unseen, rare)))
-        rows.append(ratio_target(f"any alias rate, any vCPUs: trap / {of}", 1.1,
-                                 against_eager(points, "work", unseen, lambda n, r: True)))
-        rows.append(ratio_target(f"the same with waiting counted: trap / {of}", 1.1,
-                                 against_eager(points, "with_waiting", unseen,
-                                               lambda n, r: True)))
-    return rows
+    for cpus, busy in ((1, "all"), (2, "all"), (4, "all"), (4, "one"), (8, "all"), (8, "one")):
+        def rare(named, rate, at=(cpus, busy)):
+            return (named["cpus"], named["busy"]) == at and rate <= RARE
+        rows += [ratio_target(f"{cpus_text(cpus, busy)}, at most 1 % stale: trap / eager",
+                              LIMITS[cpus], points.pairs(against, rare), cost, against)
+                 for cost, against in KINDS]
+    return rows + [ratio_target("any alias rate, any vCPUs: trap / eager", 1.1,
+                                points.pairs(against), cost, against) for cost, against in KINDS]
 
 
-def run_target(points):
+def run_target(points, cost):
     """The whole run with `trap` against that with `none`."""
-    found = []
-    for where in points.points:
-        best = points.best(where, "trap")
-        named = dict(zip(POINT, where))
-        if best and named["cpus"] == 4 and points.rate(where) <= RARE:
-            found.append((best["cost"]["run_against_none"], where))
-    name = "4 vCPUs, at most 1 % stale: whole run, trap / none"
+    name, found = "4 vCPUs, at most 1 % stale: whole run, trap / none", []
+    for trap, _, where in points.pairs("looking", lambda n, r: n["cpus"] == 4 and r <= RARE):
+        work = trap["instructions"]["work"]
+        found.append((work / (work - trap["cost"][cost]), where))
+    kinds = {"cost": cost, "against": "looking" if cost == "maintenance" else "unseen"}
     if not found:
-        return judged(name, "at most 1.03", "not measured", None)
+        return judged(name, "at most 1.03", "not measured", None, **kinds)
     worst = max(found)
     return judged(name, "at most 1.03", f"{worst[0]:.2f}", worst[0] <= 1.03,
-                  f"worst: {where_of(worst[1])}")
+                  f"worst: {where_of(worst[1])}", **kinds)
 
 
 def range_targets(points):
@@ -125,18 +123,15 @@ def range_targets(points):
     for where, cells in points.points.items():
         for (strategy, source), entry in cells.items():
             trap = points.get(where, "trap", source)
-            if strategy != "trap-range" or not trap or not ratio(entry, trap, "work"):
+            if strategy != "trap-range" or not trap:
                 continue
-            row = (ratio(entry, trap, "work"), 0, where)
-            never.append(row)
+            never.append((entry, trap, where))
             purges = trap["counts"]["purges"]
             if purges and trap["counts"]["purged_pages"] / purges >= MANY_PAGES:
-                half.append(row)
-    never.sort(key=lambda row: -row[0])
-    half.sort(key=lambda row: -row[0])
-    return [ratio_target("trap-range / trap, everywhere", 1.0, never),
+                half.append((entry, trap, where))
+    return [ratio_target("trap-range / trap, everywhere", 1.0, never, "maintenance", "looking"),
             ratio_target(f"trap-range / trap, where a purge clears {MANY_PAGES} pages or more",
-                         0.5, half)]
+                         0.5, half, "maintenance", "looking")]
 
 
 def pin_pairs(entries, source):
@@ -199,7 +194,8 @@ def flat(name, pairs):
 def judge(entries):
     """All rows of the table."""
     points = Points(entries)
-    rows = eager_targets(points) + [run_target(points)] + range_targets(points)
+    rows = eager_targets(points) + range_targets(points)
+    rows += [run_target(points, cost) for cost in ("maintenance", "total")]
     sources = dict.fromkeys(e["source"] for e in entries if e["workload"] == "cleanpin"
                             and e["strategy"] == "trap")
     for source in sources:

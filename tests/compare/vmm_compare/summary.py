@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: MIT
+"""What the figures say, in sentences made of the figures."""
+from .figures import POINT, met_rate, per_pin
+from .targets import RARE, Points, cpus_text, ratio, where_of
+
+TIE = 1.1  # the design calls nothing worse that is within this factor of `eager`
+
+
+def number(value):
+    """With thousands apart, short."""
+    if value is None:
+        return "-"
+    if isinstance(value, float) and abs(value) < 100:
+        return f"{value:.2f}"
+    return f"{value:,.0f}".replace(",", "\u202f")
+
+
+def named(where):
+    """The axes of a point by name."""
+    return dict(zip(POINT, where))
+
+
+def span(values):
+    """The least and the most, in words."""
+    low, high = number(round(min(values))), number(round(max(values)))
+    return low if low == high else f"{low} to {high}"
+
+
+def is_rare(_, rate):
+    """Do few pins meet a stale alias at this point?"""
+    return rate <= RARE
+
+
+def is_often(_, rate):
+    """Or more?"""
+    return rate > RARE
+
+
+def wins(pairs, which):
+    """Those where the first costs less."""
+    return [pair for pair in pairs if pair[0]["cost"][which] < pair[1]["cost"][which]]
+
+
+def maintenance_text(points):
+    """Where the idea wins: what is done about stale aliases, where these are rare."""
+    pairs = points.pairs("unseen", is_rare)
+    if not pairs:
+        return "Stale aliases are rare at no point that was run, so nothing shows where traps win."
+    text = (f"Where at most {RARE:g} % of the pins meet a stale alias, `trap` costs less alias "
+            f"maintenance than `eager` at {len(wins(pairs, 'maintenance'))} of {len(pairs)} "
+            "points. In instructions a pin, waiting left out, it is ")
+    said = []
+    for at in sorted({(named(where)["cpus"], named(where)["busy"]) for *_, where in pairs}):
+        here = [p for p in pairs if (named(p[2])["cpus"], named(p[2])["busy"]) == at]
+        mine = [per_pin(one, "maintenance") for one, *_ in here]
+        theirs = [per_pin(other, "maintenance") for _, other, _ in here]
+        said.append(f"{span(mine)} against {span(theirs)} with {cpus_text(*at)}")
+    return text + "; ".join(said) + "."
+
+
+def often_text(points):
+    """Where stale aliases are met more often."""
+    pairs = [p for p in points.pairs("looking", is_often) if p[1]["cost"]["maintenance"] > 0]
+    if not pairs:
+        return ""
+    rows = sorted((ratio(one, other, "maintenance"), met_rate(one), where)
+                  for one, other, where in pairs)
+    loses = [row for row in rows if row[0] > TIE]
+    text = (f"Where more are met, it costs less than `eager` under the same host at "
+            f"{len(wins(pairs, 'maintenance'))} of {len(rows)} points, and more than {TIE:g} times "
+            f"as much at {len(loses)}")
+    if loses:
+        value, rate, where = loses[-1]
+        text += (f": {value:.1f} times at worst ({where_of(where)}; {rate:.0f} % of its pins meet "
+                 "one)")
+    return text + "."
+
+
+def look_text(points):
+    """What the host's look costs, and what that means for the idea as a whole."""
+    pairs = points.pairs("unseen")
+    if not pairs:
+        return ""
+    sources = [one["source"] for one, *_ in pairs]
+    cheaper = wins(pairs, "total")
+    looks = span([per_pin(one, "look") for one, *_ in pairs])
+    unseen = span([per_pin(other, "total") for _, other, _ in pairs])
+    text = (f"The host's look is the other cost: {looks} instructions a pin (best source, mostly "
+            f"`{max(set(sources), key=sources.count)}`). Under a host that does not look, all that "
+            f"`eager` does about aliases is {unseen}. A host that looks anyway, for its own "
+            "safety, pays for that whatever the guest does. One that would look for this alone "
+            f"finds `trap` cheaper in all than `eager` at {len(cheaper)} of {len(pairs)} points")
+    if 0 < len(cheaper) <= 4:
+        text += f" ({'; '.join(where_of(where) for *_, where in cheaper)})"
+    waiting = len(wins(pairs, "total_with_waiting"))
+    return f"{text}, and at {waiting} if what CPUs spend waiting for each other is counted."
+
+
+def rivals(points):
+    """{strategy: [number of points where it costs least, of both costs]}."""
+    found = {}
+    for which in ("maintenance", "total"):
+        for cells in points.points.values():
+            kept = [e for (strategy, _), e in cells.items() if strategy != "none"]
+            if kept:
+                best = min(kept, key=lambda e: e["cost"][which])["strategy"]
+                found.setdefault(best, {"maintenance": 0, "total": 0})[which] += 1
+    return found
+
+
+def rivals_text(points):
+    """Who costs least."""
+    found = rivals(points)
+    if len(points.points) == 0:
+        return ""
+    said = []
+    for which in ("maintenance", "total"):
+        rows = sorted(((count[which], name) for name, count in found.items() if count[which]),
+                      reverse=True)
+        said.append(", ".join(f"`{name}` at {count}" for count, name in rows))
+    return (f"Of all strategies the least maintenance is that of {said[0]} of {len(points.points)} "
+            f"points; the least in all that of {said[1]}.")
+
+
+def lead(results):
+    """Paragraphs: when trap-driven flushing wins, by how much, and when not."""
+    points = Points(results["cells"])
+    texts = [maintenance_text(points) + " " + often_text(points), look_text(points),
+             rivals_text(points)]
+    return [text.strip() for text in texts if text.strip()]
+
+
+HEAD = ["vCPUs", "alias rate", "host's look", "eager, unseen", "eager", "trap", "trap / eager",
+        "total: eager, unseen", "total: trap", "trap / eager, unseen", "with waiting"]
+
+
+def short_row(where, trap, unseen, seen):
+    """One point of the table."""
+    axes = named(where)
+    rate = f"{met_rate(trap):.0f} % met" if axes["alias"] is None else f"{axes['alias']} %"
+    costs = ((trap, "look"), (unseen, "maintenance"), (seen, "maintenance"), (trap, "maintenance"))
+    return [cpus_text(axes["cpus"], axes["busy"]), rate,
+            *(number(round(per_pin(entry, which))) for entry, which in costs),
+            quotient(trap, seen, "maintenance"), number(round(per_pin(unseen, "total"))),
+            number(round(per_pin(trap, "total"))), quotient(trap, unseen, "total"),
+            quotient(trap, unseen, "total_with_waiting")]
+
+
+def short_rows(results, workload="process"):
+    """(head, rows) of the table that the lead paragraphs are about: one workload, instructions a
+    pin."""
+    points = Points(results["cells"])
+    rows = []
+    for trap, unseen, where in points.pairs("unseen"):
+        axes, seen = named(where), points.get(where, "eager", trap["source"])
+        if axes["workload"] == workload and seen:
+            at = (axes["alias"] is None, axes["alias"] or 0, axes["cpus"], axes["busy"])
+            rows.append((at, short_row(where, trap, unseen, seen)))
+    return HEAD, [row for _, row in sorted(rows)]
+
+
+def quotient(one, other, which):
+    """For the table."""
+    return number(per_pin(one, which) / per_pin(other, which)) if other["cost"][which] > 0 else "-"
