@@ -9,6 +9,7 @@
 #include "alias_abi.h"
 #include "bus.h"
 #include "flush_clock.h"
+#include "machine_map.h"
 #include "memory.h"
 #include "nobody.h"
 #include "options.h"
@@ -19,23 +20,6 @@ struct console;
 struct pin;
 struct virtio_blk;
 struct uart;
-
-#define DOORBELL_PORT 0xa11a
-#define POWEROFF_PORT 0xa11e
-#define UPCALL_VECTOR                                                                              \
-	20 /* #VE: an exception without error code that KVM never raises by itself                 \
-	    */
-
-#define START_INFO_GPA  0x6000ull
-#define START_INFO_SIZE 0x2000ull
-#define FDT_GPA         0x10000ull
-#define FDT_MAX_SIZE    0x10000ull
-#define SHARED_GPA      0x40000ull /* alias_common_page, then an alias_vcpu_page for each vCPU */
-
-#define IOAPIC_GPA    0xfec00000ull
-#define VIRTIO_GPA    0xd0000000ull /* of the first disk */
-#define VIRTIO_STRIDE 0x1000ull
-#define VIRTIO_GSI    5 /* of the first disk */
 
 /* From the first KVM_RUN to the first character on the console; `exits` is its last member to be
  * written (release), 0 while there was none. */

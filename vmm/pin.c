@@ -149,16 +149,13 @@ static enum at_verdict judge(struct batch *batch, const struct alias_entry *entr
 		batch->pin->count.aliases_met += at_check(at, entry->pfn, entry->level) == AT_ALIAS;
 		return at_pin(at, entry->pfn, entry->level);
 	}
-	if (batch->pin->unseen && at_check(at, entry->pfn, entry->level) == AT_OK)
+	verdict = at_check(at, entry->pfn, entry->level);
+	if (verdict == AT_STALE_TLB && heed_handler(batch, entry->pfn))
+		verdict = at_check(at, entry->pfn, entry->level);
+	/* What went unseen may have been a mapping of this frame; no handler was told of it. */
+	if (verdict == AT_STALE_TLB || (verdict == AT_OK && batch->pin->unseen))
 		host_flush(batch->pin, batch->vcpu, batch->paused, entry->pfn);
 	verdict = at_pin(at, entry->pfn, entry->level);
-
-	if (verdict == AT_STALE_TLB && heed_handler(batch, entry->pfn))
-		verdict = at_pin(at, entry->pfn, entry->level);
-	if (verdict == AT_STALE_TLB) {
-		host_flush(batch->pin, batch->vcpu, batch->paused, entry->pfn);
-		verdict = at_pin(at, entry->pfn, entry->level);
-	}
 	return verdict;
 }
 

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmm-broken: the product's own objects, linked once more with calls between them led through here
+ * (the linker's --wrap). So it can be watched, stopped at a place, and have a defence switched off:
+ *
+ *   vmm-broken [--break NAME]... [--step PLACE] OPTIONS OF VMM...
+ *
+ * Without --break it does what vmm does; in any case it looks whether a vCPU runs while its TLB may
+ * hold a writable entry of a pinned page table (observer.c), and ends the guest if so.
+ */
+#ifndef BROKEN_H
+#define BROKEN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct machine;
+
+/* Defences that --break switches off. */
+enum breaks {
+	NO_UNSEEN,      /* what came and went between two looks is forgotten */
+	NO_LIMBO,       /* nor is what was found gone remembered */
+	NO_SECOND_LOOK, /* the tables are not looked at again once vCPUs are paused */
+	ANY_EXIT,       /* a vCPU that exits, for CR3 or whatever, counts as flushed */
+	FLUSH_BY_CR3,   /* the host's flush loads CR3: global entries stay */
+	EQUAL_IS_NEWER, /* a stamp as old as the frame's counts as newer */
+	NO_SHARED,      /* the shared pages are frames like any other */
+	NO_REPORT,      /* what a guest does after the grant goes unreported */
+	NO_LINKED,      /* a table may be unpinned while it is linked */
+	TRUST_HANDLER,  /* after an upcall the alias is taken to be gone */
+	NO_RETRY_MARK,  /* that an upcall was made is forgotten */
+	NR_BREAKS,
+};
+
+bool broken(enum breaks what);
+
+/* Where --step can stop. */
+enum place { AT_LOOK, AT_GRANT, AT_PAUSE, AT_UNPIN, AT_FLUSH, NR_PLACES };
+
+/* Waits there if so asked, once. */
+void step_here(enum place place);
+
+/* Set by pin_init(), before any vCPU runs. */
+extern struct machine *the_machine;
+
+/* observer.c */
+void observer_start(struct machine *machine);
+void observer_pinned(uint64_t pfn, bool is);
+
+#endif

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "broken.h"
+#include "machine.h"
+#include "observer.h"
+#include "status.h"
+
+#define STEP_LIMIT_US 20000000u
+
+/* vmm's own main(). */
+int vmm_main(int argc, char **argv);
+
+static const char *const break_names[NR_BREAKS] = {
+	[NO_UNSEEN] = "no-unseen",           [NO_LIMBO] = "no-limbo",
+	[NO_SECOND_LOOK] = "no-second-look", [ANY_EXIT] = "any-exit",
+	[FLUSH_BY_CR3] = "flush-by-cr3",     [EQUAL_IS_NEWER] = "equal-is-newer",
+	[NO_SHARED] = "no-shared",           [NO_REPORT] = "no-report",
+	[NO_LINKED] = "no-linked",           [TRUST_HANDLER] = "trust-handler",
+	[NO_RETRY_MARK] = "no-retry-mark",
+};
+
+static const char *const place_names[NR_PLACES] = {
+	[AT_LOOK] = "look",   [AT_GRANT] = "grant", [AT_PAUSE] = "pause",
+	[AT_UNPIN] = "unpin", [AT_FLUSH] = "flush",
+};
+
+/* Written by main() alone, before there are other threads. */
+static bool is_broken[NR_BREAKS], stops[NR_PLACES];
+
+bool broken(enum breaks what)
+{
+	return is_broken[what];
+}
+
+void step_here(enum place place)
+{
+	struct step *step = memory_ptr(&the_machine->mem, STEP_GPA, sizeof(*step));
+
+	if (!stops[place] || !__atomic_exchange_n(&step->armed, 0, __ATOMIC_SEQ_CST))
+		return;
+	__atomic_store_n(&step->there, 1, __ATOMIC_SEQ_CST);
+	for (unsigned us = 0; !__atomic_load_n(&step->go, __ATOMIC_SEQ_CST); us += 100) {
+		if (us > STEP_LIMIT_US) {
+			fprintf(stderr, "vmm-broken: nobody said go\n");
+			_exit(VMM_EX_SOFTWARE);
+		}
+		usleep(100);
+	}
+}
+
+static bool choose(const char *name, const char *const names[], unsigned nr, bool chosen[])
+{
+	for (unsigned i = 0; i < nr; i++) {
+		if (strcmp(name, names[i]))
+			continue;
+		chosen[i] = true;
+		return true;
+	}
+	fprintf(stderr, "vmm-broken: %s: no such thing\n", name);
+	return false;
+}
+
+int main(int argc, char **argv)
+{
+	int at = 1;
+
+	for (; at + 1 < argc; at += 2) {
+		bool ok;
+
+		if (!strcmp(argv[at], "--break"))
+			ok = choose(argv[at + 1], break_names, NR_BREAKS, is_broken);
+		else if (!strcmp(argv[at], "--step"))
+			ok = choose(argv[at + 1], place_names, NR_PLACES, stops);
+		else
+			break;
+		if (!ok)
+			return VMM_EX_USAGE;
+	}
+	argv[at - 1] = argv[0];
+	return vmm_main(argc - at + 1, argv + at - 1);
+}

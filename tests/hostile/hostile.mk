@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: MIT
+# Hostile guests, one property each, and vmm-broken to run them on. tests/machine/test_hostile.c has
+# what must happen.
+
+HOSTILE_GUESTS   := $(patsubst %.c,$(B)/%.elf,$(wildcard tests/hostile/*.c))
+HOSTILE_CPPFLAGS := -Ialias-tracker -Ivmm -Itests/hostile/runtime
+HOSTILE_CFLAGS   := $(CSTD) $(WARNINGS) -O2 -g -ffreestanding -fPIE -fvisibility=hidden -mno-red-zone \
+		    -mgeneral-regs-only -fno-asynchronous-unwind-tables -fno-stack-protector \
+		    -fcf-protection=none
+HOSTILE_LDFLAGS  := -nostdlib -static -no-pie -Wl,-T,tests/hostile/runtime/hostile.ld \
+		    -Wl,--build-id=none,-z,noexecstack,--no-warn-rwx-segments,-z,max-page-size=4096
+
+$(B)/tests/hostile/start.o: tests/hostile/runtime/start.S tests/hostile/hostile.mk
+	@mkdir -p $(@D)
+	$(CC) -c -o $@ $<
+
+$(B)/tests/hostile/%.elf: tests/hostile/%.c $(B)/tests/hostile/start.o tests/hostile/runtime/hostile.ld
+	$(CC) $(HOSTILE_CPPFLAGS) $(HOSTILE_CFLAGS) -MMD -MP -MF $(@:.elf=.d) -MT $@ \
+		$(HOSTILE_LDFLAGS) -o $@ $< $(B)/tests/hostile/start.o
+
+# The product's objects, with the calls between them led through tests/hostile/broken.
+BROKEN_OBJ   := $(patsubst %.c,$(B)/%.o,$(wildcard tests/hostile/broken/*.c))
+BROKEN_WRAPS := ioctl pin_init at_sync at_pin at_unpin world_pause_some vcpu_flush_tlb note_unseen \
+		limbo_add flush_stamp_get flush_is_due suspect_add table_is_linked upcall_raise
+
+$(B)/tests/hostile/broken/%.o: tests/hostile/broken/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CSTD) $(WARNINGS) $(CPPFLAGS) $(CFLAGS) -Ivmm -Itests/hostile/runtime -pthread -MMD -MP -c -o $@ $<
+
+$(B)/tests/hostile/broken/vmm_main.o: vmm/main.c
+	@mkdir -p $(@D)
+	$(CC) $(CSTD) $(WARNINGS) -Wno-missing-prototypes $(CPPFLAGS) -Dmain=vmm_main $(CFLAGS) -pthread -c -o $@ $<
+
+$(B)/tests/vmm-broken: $(BROKEN_OBJ) $(B)/tests/hostile/broken/vmm_main.o $(VMM_CORE) $(B)/libaliastracker.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -static-pie -pthread $(BROKEN_WRAPS:%=-Wl,--wrap=%) -o $@ $^ $(VMM_LIBS)
+
+.PHONY: hostile
+hostile: $(HOSTILE_GUESTS) $(B)/tests/vmm-broken
+
+-include $(HOSTILE_GUESTS:.elf=.d) $(BROKEN_OBJ:.o=.d)

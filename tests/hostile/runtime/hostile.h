@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * All that a hostile guest has: its page tables, the doorbell, a second vCPU. A guest is one C file
+ * that includes this and has hostile_main(); it ends with one of
+ *
+ *   0  what the test claims held, as far as the guest can see
+ *   1  it did not: the host did what it must not do
+ *   2  the test could not be set up
+ *   3  a fault that nobody expected
+ *
+ * The image lies in the direct map, so that nothing of it is an alias. vCPU 0 runs hostile_main(),
+ * on tables that are pinned by then: `tree` below.
+ */
+#ifndef HOSTILE_H
+#define HOSTILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "alias_abi.h"
+#include "machine_map.h"
+#include "observer.h"
+
+#define HELD      0u
+#define BROKE     1u
+#define NO_SET_UP 2u
+
+#define DIRECT      0xffff888000000000ull /* slot 273 */
+#define DIRECT_SIZE (1ull << 39)
+#define VM_SLOT     300u
+#define VM_BASE     0xffff960000000000ull /* slot 300 */
+
+#define P  1ull
+#define RW 2ull
+#define PS 0x80ull
+#define G  0x100ull
+
+typedef uint64_t table_t[512] __attribute__((aligned(4096)));
+
+/* --- the machine ------------------------------------------------------------------------------ */
+
+static inline void outl(uint16_t port, uint32_t value)
+{
+	__asm__ volatile("outl %0, %1" : : "a"(value), "Nd"(port) : "memory");
+}
+
+static inline void outb(uint16_t port, uint8_t value)
+{
+	__asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port) : "memory");
+}
+
+static inline uint64_t rdmsr(uint32_t msr)
+{
+	uint32_t lo, hi;
+
+	__asm__ volatile("rdmsr" : "=a"(lo), "=d"(hi) : "c"(msr));
+	return (uint64_t)hi << 32 | lo;
+}
+
+static inline void wrmsr(uint32_t msr, uint64_t value)
+{
+	__asm__ volatile("wrmsr"
+			 :
+			 : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
+			 : "memory");
+}
+
+static inline void load_cr3(uint64_t value)
+{
+	__asm__ volatile("mov %0, %%cr3" : : "r"(value) : "memory");
+}
+
+static inline void invlpg(uint64_t va)
+{
+	__asm__ volatile("invlpg (%0)" : : "r"(va) : "memory");
+}
+
+static inline void relax(void)
+{
+	__asm__ volatile("pause" : : : "memory");
+}
+
+_Noreturn static inline void finish(unsigned status)
+{
+	outl(POWEROFF_PORT, status);
+	for (;;)
+		__asm__ volatile("hlt");
+}
+
+static inline void say(const char *text)
+{
+	while (*text)
+		outb(0x3f8, (uint8_t)*text++);
+}
+
+static inline void check_at(bool held, const char *what, unsigned otherwise)
+{
+	if (held)
+		return;
+	say(otherwise == BROKE ? "not so: " : "cannot be tried: ");
+	say(what);
+	say("\n");
+	finish(otherwise);
+}
+
+/* What the host must do; what the test needs. */
+#define check(condition)   check_at(condition, #condition, BROKE)
+#define require(condition) check_at(condition, #condition, NO_SET_UP)
+
+static inline void *direct(uint64_t gpa)
+{
+	return (void *)(DIRECT + gpa);
+}
+
+static inline uint64_t gpa_of(const void *p)
+{
+	return (uint64_t)p - DIRECT;
+}
+
+static inline uint64_t pfn_of(const void *p)
+{
+	return gpa_of(p) >> 12;
+}
+
+/* An entry that leads to this page. */
+static inline uint64_t entry(const void *p, uint64_t bits)
+{
+	return gpa_of(p) | bits;
+}
+
+static inline void set(uint64_t *e, uint64_t value)
+{
+	__atomic_store_n(e, value, __ATOMIC_SEQ_CST);
+}
+
+/* Stores through that address if it is mapped writable; says whether it was. */
+static inline bool try_store(uint64_t va, uint64_t value)
+{
+	bool stored;
+
+	__asm__ volatile("lea 1f(%%rip), %%r11\n\t"
+			 "movabs $0x7472795f73746f72, %%r10\n\t"
+			 "movq %2, (%1)\n\t"
+			 "movb $1, %0\n\t"
+			 "jmp 2f\n"
+			 "1:\tmovb $0, %0\n"
+			 "2:\txor %%r10d, %%r10d"
+			 : "=&q"(stored)
+			 : "r"(va), "r"(value)
+			 : "r10", "r11", "rax", "memory");
+	return stored;
+}
+
+/* --- the doorbell ----------------------------------------------------------------------------- */
+
+static inline struct alias_common_page *common(void)
+{
+	return direct(SHARED_GPA);
+}
+
+static inline struct alias_vcpu_page *page_of(unsigned cpu)
+{
+	return direct(SHARED_GPA + (cpu + 1ull) * ALIAS_PAGE_SIZE);
+}
+
+static inline unsigned this_cpu(void)
+{
+	uint32_t eax = 1, ebx, ecx, edx;
+
+	__asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx));
+	return ebx >> 24;
+}
+
+static inline void put(unsigned i, unsigned op, uint64_t pfn, unsigned level)
+{
+	page_of(this_cpu())->entries[i] = (struct alias_entry){
+		.pfn = pfn,
+		.op = (uint16_t)op,
+		.level = (uint16_t)level,
+		.status = ALIAS_PENDING,
+	};
+}
+
+/* The status of the call. */
+static inline unsigned call(unsigned count, unsigned flags)
+{
+	struct alias_vcpu_page *page = page_of(this_cpu());
+
+	page->count = count;
+	page->flags = flags;
+	page->call_status = ALIAS_PENDING;
+	outl(DOORBELL_PORT, ALIAS_CALL_PIN);
+	return page->call_status;
+}
+
+static inline unsigned answer(unsigned i)
+{
+	return __atomic_load_n(&page_of(this_cpu())->entries[i].status, __ATOMIC_SEQ_CST);
+}
+
+/* One entry; its status, or that of the call if it is not OK. */
+static inline unsigned one(unsigned op, uint64_t pfn, unsigned level, unsigned flags)
+{
+	unsigned status;
+
+	put(0, op, pfn, level);
+	status = call(1, flags);
+	return status == ALIAS_OK ? answer(0) : status;
+}
+
+static inline unsigned pin(const void *table, unsigned level)
+{
+	return one(ALIAS_OP_PIN, pfn_of(table), level, 0);
+}
+
+static inline unsigned pin_up(const void *table, unsigned level)
+{
+	return one(ALIAS_OP_PIN, pfn_of(table), level, ALIAS_BATCH_UPCALL);
+}
+
+static inline unsigned unpin(const void *table)
+{
+	return one(ALIAS_OP_UNPIN, pfn_of(table), 0, 0);
+}
+
+/* The host looks at the tables, and nothing else happens: nobody has pinned that frame. */
+static inline void look(void)
+{
+	one(ALIAS_OP_UNPIN, pfn_of(direct(0x100000)), 0, 0);
+}
+
+/* --- the tables ------------------------------------------------------------------------------- */
+
+/* A root with the direct map, and with one L1 table at VM_BASE. All pinned before hostile_main().
+ */
+static __attribute__((unused)) struct {
+	table_t root, direct_l3, direct_l2, vm_l3, vm_l2, vm_l1;
+} tree;
+
+/* Frames to play with; zeroed, none pinned, none mapped outside of the direct map. */
+static __attribute__((unused)) table_t spare[8];
+
+static inline uint64_t vm_va(unsigned i)
+{
+	return VM_BASE + i * 4096ull;
+}
+
+/* The direct map alone. */
+static inline void build_root(uint64_t *root)
+{
+	root[273] = entry(tree.direct_l3, P | RW);
+}
+
+static inline void build_tree(void)
+{
+	build_root(tree.root);
+	tree.root[VM_SLOT] = entry(tree.vm_l3, P | RW);
+	tree.direct_l3[0] = entry(tree.direct_l2, P | RW);
+	for (unsigned i = 0; i < 512; i++)
+		tree.direct_l2[i] = i * 0x200000ull | P | RW | PS;
+	tree.vm_l3[0] = entry(tree.vm_l2, P | RW);
+	tree.vm_l2[0] = entry(tree.vm_l1, P | RW);
+}
+
+static inline unsigned pin_tree(void)
+{
+	unsigned bad = 0;
+
+	put(0, ALIAS_OP_PIN, pfn_of(tree.vm_l1), 1);
+	put(1, ALIAS_OP_PIN, pfn_of(tree.vm_l2), 2);
+	put(2, ALIAS_OP_PIN, pfn_of(tree.vm_l3), 3);
+	put(3, ALIAS_OP_PIN, pfn_of(tree.direct_l2), 2);
+	put(4, ALIAS_OP_PIN, pfn_of(tree.direct_l3), 3);
+	put(5, ALIAS_OP_PIN, pfn_of(tree.root), 4);
+	if (call(6, 0) != ALIAS_OK)
+		return 6;
+	for (unsigned i = 0; i < 6; i++)
+		bad += answer(i) != ALIAS_OK;
+	return bad;
+}
+
+static inline unsigned register_direct(uint64_t base, uint64_t size)
+{
+	struct alias_vcpu_page *page = page_of(this_cpu());
+
+	page->direct_base = base;
+	page->direct_size = size;
+	page->call_status = ALIAS_PENDING;
+	outl(DOORBELL_PORT, ALIAS_CALL_REGISTER);
+	return page->call_status;
+}
+
+/* --- TLBs ------------------------------------------------------------------------------------- */
+
+/* Says to the observer (broken/) that this vCPU's TLB holds a writable entry of the frame: a
+ * processor may have loaded it since the store before. `global`: survives loads of CR3. */
+static inline void note_tlb(const void *frame, bool global)
+{
+	outl(OBSERVER_PORT, (uint32_t)pfn_of(frame) << 1 | global);
+}
+
+/* Maps the frame at vm_va(i) and has this vCPU use it. */
+static inline void map_and_use(unsigned i, const void *frame, uint64_t bits)
+{
+	set(&tree.vm_l1[i], entry(frame, P | RW | bits));
+	require(try_store(vm_va(i), 0));
+	note_tlb(frame, bits & G);
+}
+
+/* Takes a mapping away as a guest does that tells the truth and leaves the flush for later. */
+static inline void clear(uint64_t *e)
+{
+	__atomic_fetch_add(&common()->cleared, 1, __ATOMIC_SEQ_CST);
+	set(e, 0);
+}
+
+/* --- the other vCPU --------------------------------------------------------------------------- */
+
+static void (*cpu1_main)(void);
+static volatile unsigned turn;
+
+/* Two vCPUs take turns: who waits for n goes on when the other has said n. */
+static inline void wait_turn(unsigned n)
+{
+	while (turn != n)
+		relax();
+}
+
+static inline void next_turn(unsigned n)
+{
+	__atomic_store_n(&turn, n, __ATOMIC_SEQ_CST);
+}
+
+extern const char trampoline[], trampoline_end[];
+
+static inline void start_cpu1(void (*fn)(void))
+{
+	char *low = direct(0x8000);
+
+	cpu1_main = fn;
+	for (size_t i = 0; i < (size_t)(trampoline_end - trampoline); i++)
+		low[i] = trampoline[i];
+	wrmsr(0x1b, rdmsr(0x1b) | 0xc00);         /* x2APIC */
+	wrmsr(0x830, 1ull << 32 | 0x4500);        /* INIT to APIC id 1 */
+	wrmsr(0x830, 1ull << 32 | 0x4600 | 0x08); /* SIPI: 0x8000 */
+}
+
+/* --- where the observer stops a thread of the host -------------------------------------------- */
+
+static inline volatile struct step *step(void)
+{
+	return direct(STEP_GPA);
+}
+
+static inline void step_arm(void)
+{
+	__atomic_store_n(&step()->armed, 1, __ATOMIC_SEQ_CST);
+}
+
+static inline void step_wait(void)
+{
+	while (!step()->there)
+		relax();
+}
+
+static inline void step_go(void)
+{
+	__atomic_store_n(&step()->go, 1, __ATOMIC_SEQ_CST);
+}
+
+/* --- entry ------------------------------------------------------------------------------------ */
+
+/* The guest's own; NULL: an upcall that comes all the same ends it. */
+static void (*upcall)(void);
+static __attribute__((unused)) unsigned nr_upcalls;
+
+void hostile_upcall(void);
+_Noreturn void hostile_start(void);
+_Noreturn void hostile_start1(void);
+extern uint64_t idt[][2];
+extern const char on_page_fault[], on_upcall_entry[], on_other_fault[];
+
+void hostile_upcall(void)
+{
+	nr_upcalls++;
+	check(upcall != NULL);
+	upcall();
+}
+
+static inline void set_gate(unsigned vector, const char *handler)
+{
+	uint64_t at = (uint64_t)handler;
+
+	idt[vector][0] =
+		(at & 0xffff) | 0x10ull << 16 | 0x8e00ull << 32 | (at >> 16 & 0xffff) << 48;
+	idt[vector][1] = at >> 32;
+}
+
+static void hostile_main(void);
+
+_Noreturn void hostile_start(void)
+{
+	for (unsigned i = 0; i < 32; i++)
+		set_gate(i, on_other_fault);
+	set_gate(14, on_page_fault);
+	set_gate(UPCALL_VECTOR, on_upcall_entry);
+#ifndef NO_TREE
+	build_tree();
+	require(register_direct(DIRECT, DIRECT_SIZE) == ALIAS_OK);
+	require(pin_tree() == 0);
+	load_cr3(gpa_of(tree.root));
+#endif
+	hostile_main();
+	finish(HELD);
+}
+
+_Noreturn void hostile_start1(void)
+{
+#ifndef NO_TREE
+	load_cr3(gpa_of(tree.root));
+#endif
+	cpu1_main();
+	for (;;)
+		__asm__ volatile("hlt");
+}
+
+#endif

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* Where a guest finds what. (An honest one reads it in the device tree; this is for who wants to
+ * know without.) */
+#ifndef VMM_MACHINE_MAP_H
+#define VMM_MACHINE_MAP_H
+
+#define DOORBELL_PORT 0xa11a
+#define POWEROFF_PORT 0xa11e
+#define UPCALL_VECTOR                                                                              \
+	20 /* #VE: an exception without error code that KVM never raises by itself                 \
+	    */
+
+#define START_INFO_GPA  0x6000ull
+#define START_INFO_SIZE 0x2000ull
+#define FDT_GPA         0x10000ull
+#define FDT_MAX_SIZE    0x10000ull
+#define SHARED_GPA      0x40000ull /* alias_common_page, then an alias_vcpu_page for each vCPU */
+
+#define IOAPIC_GPA    0xfec00000ull
+#define VIRTIO_GPA    0xd0000000ull /* of the first disk */
+#define VIRTIO_STRIDE 0x1000ull
+#define VIRTIO_GSI    5 /* of the first disk */
+
+#endif
