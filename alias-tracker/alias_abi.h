@@ -12,6 +12,9 @@
  * then one struct alias_vcpu_page for each vCPU, in the order of the nodes under /cpus
  *   upcall-vector   exception vector at which the host raises an alias fault
  *
+ * and, if there is a second pair in `reg`, room for a log: ALIAS_LOG_SIZE bytes for each vCPU, in
+ * the same order.
+ *
  * A call names no address: each vCPU speaks through its own page, so vCPUs need no lock between
  * them. The host reads every field once, judges its copy, and trusts nothing that it finds there.
  *
@@ -142,12 +145,51 @@ struct alias_guest_stats {
 };
 
 /*
+ * The log: each vCPU's is a ring of its own. The guest may keep one of all changes of entries of
+ * page tables that are, or are about to be, reachable from a pinned root; the host then looks
+ * there, and not at all tables. It checks the log now and then, and reports what is wrong with it.
+ *
+ * Of each change a vCPU, in this order, each store visible before the next (release),
+ *
+ *   1. stores the gpa of the entry in `changing`;
+ *   2. changes the entry, knowing the value that this replaces;
+ *   3. if there is room (head - tail < ALIAS_LOG_RECORDS; `tail` is read with acquire) writes the
+ *      record with number `head`, at that modulo ALIAS_LOG_RECORDS, and advances `head`; else
+ *      advances `lost`: it never waits;
+ *   4. stores 0 in `changing`.
+ *
+ * So a record is never ahead of its entry, and who sees the entry changed finds it named, or else,
+ * if he looks after that, recorded or counted. Bits that the processor sets (accessed, dirty) are
+ * no change.
+ *
+ * When: the host stores a number in `log_wanted` of the common page, 0 for no log. A vCPU that
+ * begins a pin call and finds another number in `logging` sees to it that all vCPUs log from now
+ * on, or none for 0, and then, while none is between 1. and 4., stores the number there.
+ */
+#define ALIAS_LOG_RECORDS 4096u
+#define ALIAS_LOG_SIZE    (ALIAS_LOG_RECORDS * 24u)
+
+struct alias_log_record {
+	uint64_t entry;    /* gpa of the entry */
+	uint64_t from, to; /* its values before and after */
+};
+
+struct alias_log {
+	_Alignas(64) uint64_t changing; /* guest */
+	uint64_t head;                  /* guest: records written */
+	uint64_t lost;                  /* guest: changes that found no room */
+	_Alignas(64) uint64_t tail;     /* host: records taken */
+};
+
+/*
  * Shared by all vCPUs.
  *
  *   wanted_strategy  the host stores the strategy that it would like (enum alias_strategy). A vCPU
  *                    that begins a pin call exchanges it for 0, which is no wish, and switches if
  *                    it can; ALIAS_FLUSH_NONE, as the host does not follow, can't be wished.
  *   strategy         the guest's, for the host's reports: which one it is.
+ *   log_wanted       the host's, and
+ *   logging          the guest's: as above.
  *
  * The two counters are the guest's evidence about its TLBs, `dirty` mode
  * and its kin (never `strict`) use it unless told not to:
@@ -168,7 +210,9 @@ struct alias_common_page {
 	_Alignas(64) uint64_t flushed;
 	_Alignas(64) uint32_t wanted_strategy;
 	uint32_t strategy;
-	uint8_t pad[ALIAS_PAGE_SIZE - 136];
+	uint32_t log_wanted;
+	uint32_t logging;
+	uint8_t pad[ALIAS_PAGE_SIZE - 144];
 };
 
 /* One for each vCPU; only that vCPU and, during its calls, the host write it. */
@@ -187,9 +231,10 @@ struct alias_vcpu_page {
 	struct alias_fault fault;
 	struct alias_guest_stats stats;
 	struct alias_entry entries[ALIAS_BATCH_MAX];
+	struct alias_log log;
 	uint8_t pad[ALIAS_PAGE_SIZE - 40 - sizeof(struct alias_fault) -
 		    sizeof(struct alias_guest_stats) -
-		    ALIAS_BATCH_MAX * sizeof(struct alias_entry)];
+		    ALIAS_BATCH_MAX * sizeof(struct alias_entry) - sizeof(struct alias_log)];
 };
 
 _Static_assert(sizeof(struct alias_entry) == 16, "ABI");
@@ -198,10 +243,16 @@ _Static_assert(sizeof(struct alias_guest_stats) == 256, "ABI");
 _Static_assert(offsetof(struct alias_common_page, flushed) == 64, "ABI");
 _Static_assert(offsetof(struct alias_common_page, wanted_strategy) == 128, "ABI");
 _Static_assert(offsetof(struct alias_common_page, strategy) == 132, "ABI");
+_Static_assert(offsetof(struct alias_common_page, log_wanted) == 136, "ABI");
+_Static_assert(offsetof(struct alias_common_page, logging) == 140, "ABI");
 _Static_assert(sizeof(struct alias_common_page) == ALIAS_PAGE_SIZE, "ABI");
 _Static_assert(offsetof(struct alias_vcpu_page, fault) == 40, "ABI");
 _Static_assert(offsetof(struct alias_vcpu_page, stats) == 192, "ABI");
 _Static_assert(offsetof(struct alias_vcpu_page, entries) == 448, "ABI");
+_Static_assert(offsetof(struct alias_vcpu_page, log) == 2496, "ABI");
+_Static_assert(sizeof(struct alias_log_record) == 24, "ABI");
+_Static_assert(sizeof(struct alias_log) == 128, "ABI");
+_Static_assert(ALIAS_LOG_SIZE % ALIAS_PAGE_SIZE == 0, "ABI");
 _Static_assert(sizeof(struct alias_vcpu_page) == ALIAS_PAGE_SIZE, "ABI");
 
 #endif

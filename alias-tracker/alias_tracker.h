@@ -143,7 +143,9 @@ struct at_config {
 	/* Syncs without a change after which a table is armed; doubles for a table each time it is
 	 * woken without having changed (walks by the processor wake it too). 0: default (32). */
 	unsigned quiet_syncs;
-	unsigned audit_syncs; /* of AT_LOGGED: every so many is an audit. 0: default (256) */
+	/* Of AT_LOGGED: every so many is an audit; a quiet one counts as 8 quiet syncs. 0: default
+	 * (256). */
+	unsigned audit_syncs;
 	/* Mixed into the hashes, so that a guest cannot choose frames that collide: a random
 	 * number. 0 makes runs repeatable. */
 	uint64_t seed;

@@ -6,6 +6,7 @@
 #include "internal.h"
 
 #define PATIENCE_MAX (1u << 16) /* by doubling; a configured one may be larger */
+#define QUIET_AUDITS 8          /* quiet syncs that one in which an audit found it quiet is worth */
 
 static bool can_arm(const struct alias_tracker *at)
 {
@@ -130,6 +131,17 @@ static bool table_cool(struct alias_tracker *at, struct table *table)
 	return false;
 }
 
+/* In syncs, as far as comparing goes: where only audits compare, an arm and a wake must save some
+ * of these. */
+static bool quiet_for_long(const struct alias_tracker *at, const struct table *table)
+{
+	uint64_t quiet = at->syncs - table->quiet_since;
+
+	if (at->config.mode == AT_LOGGED)
+		quiet = quiet * QUIET_AUDITS / at->config.audit_syncs;
+	return quiet >= table->patience;
+}
+
 static bool table_sync(struct alias_tracker *at, struct table *table)
 {
 	bool changed;
@@ -142,7 +154,7 @@ static bool table_sync(struct alias_tracker *at, struct table *table)
 		return true;
 	if (woken)
 		more_patience(table);
-	else if (can_arm(at) && at->syncs - table->quiet_since >= table->patience)
+	else if (can_arm(at) && quiet_for_long(at, table))
 		return table_cool(at, table);
 	return true;
 }

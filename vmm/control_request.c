@@ -38,7 +38,7 @@ static const char *do_source(struct machine *machine, const json_t *argument, js
 	enum track_source source;
 
 	if (!track_by_name(json_string_value(argument), &source))
-		return "a source is dirty or scan";
+		return "a source is dirty, log or scan";
 	return pin_set_source(machine, source, answer);
 }
 

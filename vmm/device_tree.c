@@ -56,7 +56,7 @@ static int write_memory(void *fdt, const struct memory *mem)
 	return err | fdt_end_node(fdt);
 }
 
-static int write_reserved(void *fdt, uint64_t shared_size)
+static int write_reserved(void *fdt, const struct fdt_config *config)
 {
 	const struct {
 		const char *name;
@@ -64,13 +64,15 @@ static int write_reserved(void *fdt, uint64_t shared_size)
 	} areas[] = {
 		{"start-info", START_INFO_GPA, START_INFO_SIZE},
 		{"fdt", FDT_GPA, FDT_MAX_SIZE},
-		{"shared", SHARED_GPA, shared_size},
+		{"shared", SHARED_GPA, config->shared_size},
+		{"log", config->log_gpa, config->log_size},
 	};
+	unsigned nr = sizeof(areas) / sizeof(areas[0]) - !config->log_size;
 	int err = fdt_begin_node(fdt, "reserved-memory");
 
 	err |= cells(fdt, 2, 2);
 	err |= fdt_property(fdt, "ranges", NULL, 0);
-	for (unsigned i = 0; i < sizeof(areas) / sizeof(areas[0]); i++) {
+	for (unsigned i = 0; i < nr; i++) {
 		err |= begin_unit(fdt, areas[i].name, areas[i].base);
 		err |= reg_property(fdt, areas[i].base, areas[i].size);
 		err |= fdt_end_node(fdt);
@@ -149,8 +151,10 @@ static int write_isa(void *fdt)
 	return err | fdt_end_node(fdt);
 }
 
-static int write_hypervisor(void *fdt, uint64_t shared_size)
+static int write_hypervisor(void *fdt, const struct fdt_config *config)
 {
+	const struct reg64 reg[] = {reg64(SHARED_GPA, config->shared_size),
+				    reg64(config->log_gpa, config->log_size)};
 	int err = begin_unit(fdt, "hypervisor", SHARED_GPA);
 
 	err |= fdt_property_string(fdt, "compatible", ALIAS_COMPATIBLE);
@@ -158,7 +162,7 @@ static int write_hypervisor(void *fdt, uint64_t shared_size)
 	err |= fdt_property_u32(fdt, "doorbell-port", DOORBELL_PORT);
 	err |= fdt_property_u32(fdt, "poweroff-port", POWEROFF_PORT);
 	err |= fdt_property_u32(fdt, "upcall-vector", UPCALL_VECTOR);
-	err |= reg_property(fdt, SHARED_GPA, shared_size);
+	err |= fdt_property(fdt, "reg", reg, config->log_size ? sizeof(reg) : sizeof(reg[0]));
 	return err | fdt_end_node(fdt);
 }
 
@@ -182,11 +186,11 @@ static int write_root(void *fdt, const struct fdt_config *config)
 	err |= fdt_property_string(fdt, "model", "vmm");
 	err |= write_chosen(fdt, config->bootargs);
 	err |= write_memory(fdt, config->mem);
-	err |= write_reserved(fdt, config->shared_size);
+	err |= write_reserved(fdt, config);
 	err |= write_cpus(fdt, config->nr_vcpus);
 	err |= write_soc(fdt, config->nr_disks);
 	err |= write_isa(fdt);
-	err |= write_hypervisor(fdt, config->shared_size);
+	err |= write_hypervisor(fdt, config);
 	return err | fdt_end_node(fdt);
 }
 

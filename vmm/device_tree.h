@@ -12,7 +12,8 @@ struct fdt_config {
 	const char *bootargs;
 	unsigned nr_vcpus;
 	unsigned nr_disks;
-	uint64_t shared_size; /* bytes from SHARED_GPA */
+	uint64_t shared_size;       /* bytes from SHARED_GPA */
+	uint64_t log_gpa, log_size; /* the guest's logs; 0, 0: none */
 };
 
 /* Writes the tree into `buffer`. Returns its size in bytes, or a negative FDT_ERR_* of libfdt. */

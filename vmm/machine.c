@@ -92,6 +92,21 @@ static uint64_t shared_size(const struct machine *machine)
 	return (1 + (uint64_t)machine->nr_vcpus) * ALIAS_PAGE_SIZE;
 }
 
+/* The guest's logs take the end of the first slot, where one may be asked for. */
+static void place_logs(struct machine *machine)
+{
+	const struct options *opt = machine->opt;
+	uint64_t size = machine->nr_vcpus * (uint64_t)ALIAS_LOG_SIZE;
+	uint64_t end = machine->mem.slot[0].size;
+
+	if (opt->track != TRACK_LOG && (opt->track == TRACK_OFF || !opt->control))
+		return;
+	if (size > end / OPTIONS_LOG_SHARE)
+		return;
+	machine->log_gpa = end - size;
+	machine->log_size = size;
+}
+
 static int load(struct machine *machine, const struct image *image)
 {
 	struct fdt_config config = {
@@ -104,6 +119,9 @@ static int load(struct machine *machine, const struct image *image)
 	int status = image_load(image, &machine->mem);
 	int size;
 
+	place_logs(machine);
+	config.log_gpa = machine->log_gpa;
+	config.log_size = machine->log_size;
 	if (status)
 		return status;
 	size = fdt_write(memory_ptr(&machine->mem, FDT_GPA, FDT_MAX_SIZE), FDT_MAX_SIZE, &config);
@@ -111,7 +129,7 @@ static int load(struct machine *machine, const struct image *image)
 		say("the device tree does not fit into %llu KiB", FDT_MAX_SIZE >> 10);
 		return VMM_EX_SOFTWARE;
 	}
-	pvh_write(&machine->mem, config.bootargs, size, config.shared_size);
+	pvh_write(&machine->mem, config.bootargs, size, config.shared_size, config.log_size);
 	return 0;
 }
 

@@ -34,8 +34,9 @@ struct machine {
 	int kvm_fd;
 	int vm_fd;
 	struct memory mem;
-	int run_size;      /* of a vCPU's run page, all of it */
-	bool tsc_deadline; /* KVM gives local APICs a TSC deadline timer */
+	uint64_t log_gpa, log_size; /* ALIAS_LOG_SIZE for each vCPU; 0, 0: no room was made */
+	int run_size;               /* of a vCPU's run page, all of it */
+	bool tsc_deadline;          /* KVM gives local APICs a TSC deadline timer */
 	struct bus pio;
 	struct bus mmio;
 	struct world world;

@@ -33,14 +33,18 @@ static const char *const flush_names[] = {
 	[ALIAS_FLUSH_TRAP_RANGE] = "trap-range",
 	NULL,
 };
-static const char *const track_names[] = {
-	[TRACK_DIRTY] = "dirty", [TRACK_SCAN] = "scan", [TRACK_OFF] = "off", NULL};
+static const char *const track_names[] = {[TRACK_DIRTY] = "dirty",
+					  [TRACK_LOG] = "log",
+					  [TRACK_SCAN] = "scan",
+					  [TRACK_OFF] = "off",
+					  NULL};
 static const char *const violation_names[] = {
 	[VIOLATION_REPORT] = "report", [VIOLATION_STOP] = "stop", NULL};
 static const char *const proof_names[] = {[PROOF_GUEST] = "guest", [PROOF_HOST] = "host", NULL};
 
 enum long_only {
-	KEY_ON_VIOLATION = 256,
+	KEY_AUDIT = 256,
+	KEY_ON_VIOLATION,
 	KEY_FLUSH_PROOF,
 	KEY_TIMEOUT,
 	KEY_VERIFY,
@@ -65,7 +69,10 @@ static const struct argp_option argp_options[] = {
 	 "eager-pte, quicklist, page-bit, trap (default), trap-range",
 	 0},
 	{"track", 't', "SOURCE", 0,
-	 "Whence the host learns of changed page tables: dirty (default), scan; with off it does not look and grants every pin unseen",
+	 "Whence the host learns of changed page tables: dirty (default), log, scan; with off it does not look and grants every pin unseen",
+	 0},
+	{"audit", KEY_AUDIT, "N", 0,
+	 "With --track log: check at every Nth pin call if the guest's log is true (default 256)",
 	 0},
 	{"stats", 's', "FILE", 0, "Write statistics as JSON to FILE at exit; - is standard output",
 	 0},
@@ -187,7 +194,7 @@ static void add_disk(struct options *opt, struct argp_state *state, char *text)
 
 static uint64_t number(struct argp_state *state, const char *option, const char *text, uint64_t max)
 {
-	uint64_t value;
+	uint64_t value = 0;
 
 	if (!parse_uint(text, 1, max, &value))
 		argp_error(state, "--%s is a number from 1 to %llu, not \"%s\"", option,
@@ -251,6 +258,12 @@ static void check_end(const struct input *input, struct argp_state *state)
 	     opt->flush == ALIAS_FLUSH_TRAP_RANGE))
 		argp_error(state, "--flush %s needs a host that looks, so not --track off",
 			   flush_names[opt->flush]);
+	if (opt->track == TRACK_LOG &&
+	    opt->cpus * (uint64_t)ALIAS_LOG_SIZE * OPTIONS_LOG_SHARE > opt->mem)
+		argp_error(
+			state,
+			"--track log takes %u KiB of memory for each vCPU, and at most a quarter",
+			ALIAS_LOG_SIZE >> 10);
 	if (!opt->probe && !opt->guest)
 		argp_error(state, "no GUEST given");
 	join_bootargs(input, state);
@@ -276,6 +289,9 @@ static error_t parse_key(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 't':
 		opt->track = choose(state, "track", arg, track_names);
+		return 0;
+	case KEY_AUDIT:
+		opt->audit = number(state, "audit", arg, INT_MAX);
 		return 0;
 	case 's':
 		opt->stats = arg;
@@ -334,6 +350,7 @@ void options_parse(struct options *opt, int argc, char **argv)
 		.mem = 64ull << 20,
 		.flush = ALIAS_FLUSH_TRAP,
 		.track = TRACK_DIRTY,
+		.audit = 256,
 	};
 	argp_err_exit_status = VMM_EX_USAGE;
 	err = argp_parse(&argp, argc, argv, 0, NULL, &input);

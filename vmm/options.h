@@ -19,7 +19,10 @@
 #define OPTIONS_MAX_MEM      (512ull << 30)
 #define OPTIONS_MAX_MEM_NAME "512G"
 
-enum track_source { TRACK_DIRTY, TRACK_SCAN, TRACK_OFF };
+/* The guest's logs may take this part of its memory. */
+#define OPTIONS_LOG_SHARE 4
+
+enum track_source { TRACK_DIRTY, TRACK_LOG, TRACK_SCAN, TRACK_OFF };
 enum on_violation { VIOLATION_REPORT, VIOLATION_STOP };
 enum flush_proof { PROOF_GUEST, PROOF_HOST };
 
@@ -35,6 +38,7 @@ struct options {
 	struct disk_option disk[OPTIONS_MAX_DISKS];
 	enum alias_strategy flush;
 	enum track_source track;
+	unsigned audit; /* every so many looks at a log is an audit */
 	enum on_violation on_violation;
 	enum flush_proof flush_proof;
 	const char *stats; /* file, "-" for standard output, NULL for none */

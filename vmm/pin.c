@@ -64,17 +64,29 @@ static void report_violations(struct pin *pin)
 	}
 }
 
-void sync_tables(struct pin *pin)
+static void look_at_tables(struct pin *pin, bool (*sync)(struct alias_tracker *at))
 {
 	uint64_t start = __rdtsc(), before = pin->ops.clock(pin).cleared;
-	bool ok = at_sync(pin->at);
+	bool ok;
 
+	follow_log(pin);
+	ok = sync(pin->at);
 	note_unseen(pin, before);
 	pin->count.sync_ticks += __rdtsc() - start;
 	if (!ok)
 		fprintf(stderr,
 			"vmm: out of memory while following page tables; pins are refused\n");
 	report_violations(pin);
+}
+
+void sync_tables(struct pin *pin)
+{
+	look_at_tables(pin, at_sync);
+}
+
+void audit_tables(struct pin *pin)
+{
+	look_at_tables(pin, at_audit);
 }
 
 /* One call of the doorbell: what was read of it, once. */
@@ -159,6 +171,15 @@ static enum at_verdict judge(struct batch *batch, const struct alias_entry *entr
 	return verdict;
 }
 
+/* What guest and host talk through is nobody's page table. */
+static bool is_shared(const struct pin *pin, uint64_t pfn)
+{
+	const struct machine *machine = pin->machine;
+
+	return pfn - pin->shared_pfn < pin->shared_frames ||
+	       pfn - machine->log_gpa / ALIAS_PAGE_SIZE < machine->log_size / ALIAS_PAGE_SIZE;
+}
+
 enum served { SERVED, TRAP_BACK };
 
 static enum served serve_pin(struct batch *batch, const struct alias_entry *entry, unsigned index,
@@ -170,7 +191,7 @@ static enum served serve_pin(struct batch *batch, const struct alias_entry *entr
 	bool retried = vcpu->retry.pending && vcpu->retry.pfn == pfn;
 	enum at_verdict verdict;
 
-	if (pfn >= pin->shared_pfn && pfn < pin->shared_pfn + pin->shared_frames) {
+	if (is_shared(pin, pfn)) {
 		*status = ALIAS_BAD_FRAME;
 		return SERVED;
 	}
@@ -308,6 +329,7 @@ int pin_init(struct machine *machine)
 		.base = DOORBELL_PORT, .size = 4, .ops = &doorbell_ops, .dev = pin};
 	struct at_config config = {
 		.frames = memory_end_pfn(&machine->mem),
+		.audit_syncs = opt->audit,
 	};
 	const void *random = (const void *)getauxval(AT_RANDOM);
 
@@ -323,7 +345,11 @@ int pin_init(struct machine *machine)
 	pin->shared_pfn = SHARED_GPA / ALIAS_PAGE_SIZE;
 	pin->shared_frames = machine->nr_vcpus + 1;
 	pthread_mutex_init(&pin->lock, NULL);
-	open_source(pin);
+	if (!open_source(pin)) {
+		fprintf(stderr, "vmm: out of memory\n");
+		return -ENOMEM;
+	}
+	ask_for_log(pin);
 	config.mode = pin->looks ? source_mode(pin->source) : AT_BLIND;
 	config.grant_aliased = !pin->checks;
 	config.ops = &pin->ops;
@@ -346,7 +372,7 @@ void pin_free(struct machine *machine)
 		return;
 	if (pin->at)
 		at_free(pin->at);
-	watch_stop(pin->watch);
+	close_source(pin);
 	pthread_mutex_destroy(&pin->lock);
 	free(pin);
 	machine->pin = NULL;
@@ -357,6 +383,6 @@ bool pin_final_audit(struct machine *machine)
 	struct pin *pin = machine->pin;
 
 	if (pin->registered && pin->looks)
-		sync_tables(pin);
+		audit_tables(pin);
 	return pin->count.violations == 0 || machine->opt->on_violation != VIOLATION_STOP;
 }

@@ -8,11 +8,6 @@
 
 #define ALIASES_MAX 64 /* of a frame listed one by one */
 
-static struct alias_common_page *common_page(const struct machine *machine)
-{
-	return memory_ptr(&machine->mem, SHARED_GPA, ALIAS_PAGE_SIZE);
-}
-
 /* A guest that knows nothing of it leaves it 0, which is "none". */
 static uint32_t guest_strategy(const struct machine *machine)
 {
@@ -50,6 +45,17 @@ const char *pin_want_strategy(struct machine *machine, enum alias_strategy flush
 	return NULL;
 }
 
+/* The log is checked before it is left. */
+static void change_source(struct pin *pin, enum track_source source)
+{
+	if (pin->logged)
+		audit_tables(pin);
+	pin->source = source;
+	pin->logged = false;
+	ask_for_log(pin);
+	at_set_mode(pin->at, source_mode(source)); /* refuses only trackers that don't look */
+}
+
 const char *pin_set_source(struct machine *machine, enum track_source source, json_t *answer)
 {
 	struct pin *pin = machine->pin;
@@ -58,9 +64,11 @@ const char *pin_set_source(struct machine *machine, enum track_source source, js
 		return "source off is for a whole run: vmm --track off";
 	if (!pin->looks)
 		return "vmm was started not to look (--track off)";
+	if (source == TRACK_LOG && !pin->log.ring)
+		return "the guest has no room for logs: there was too little memory for them";
 	pthread_mutex_lock(&pin->lock);
-	at_set_mode(pin->at, source_mode(source)); /* refuses only trackers that don't look */
-	pin->source = source;
+	if (source != pin->source)
+		change_source(pin, source);
 	pthread_mutex_unlock(&pin->lock);
 	json_object_set_new(answer, "source", json_string(track_name(source)));
 	json_object_set_new(answer, "write_tracking", json_string(write_tracking(pin)));

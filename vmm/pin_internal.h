@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include "alias_abi.h"
 #include "alias_tracker.h"
+#include "guest_log.h"
 #include "options.h"
 #include "source.h"
 
@@ -43,6 +44,7 @@ struct pin {
 	struct machine *machine;
 	struct at_ops ops;
 	struct watch *watch;      /* NULL: every table is compared */
+	struct guest_log log;     /* its rings are NULL where there is no room for any */
 	const char *why_no_watch; /* then */
 	bool looks;               /* false: every pin is granted unseen */
 	bool checks;              /* false: and with whatever alias is met */
@@ -52,6 +54,8 @@ struct pin {
 	struct alias_tracker *at;
 	bool registered;
 	enum track_source source; /* now; what it means where nobody looks is nothing */
+	uint32_t log_wanted;      /* number of the wish for a log, the last if there is none now */
+	bool logged;              /* the guest keeps one, and the tracker goes by it */
 	struct pin_count count;
 	/* Mappings that come and go between two looks at the tables are never seen, and any frame
 	 * may have had one. That some went shows by the guest's clock; where its word doesn't
@@ -63,8 +67,15 @@ struct pin {
 
 /* The shared page of that vCPU; the guest may change it at any time. */
 struct alias_vcpu_page *pin_vcpu_page(const struct machine *machine, unsigned index);
-/* Fills ops, and starts the watch where it is or may come to be of use. */
-void open_source(struct pin *pin);
+/* That of all; likewise. */
+struct alias_common_page *common_page(const struct machine *machine);
+/* Fills ops, and starts the watch where it is or may come to be of use. False: no memory. */
+bool open_source(struct pin *pin);
+void close_source(struct pin *pin);
+/* Tells the guest whether to keep a log, by the source. */
+void ask_for_log(struct pin *pin);
+/* Goes by the guest's log from when it says that it keeps one, and no longer. The lock is held. */
+void follow_log(struct pin *pin);
 /* Not of TRACK_OFF. */
 enum at_mode source_mode(enum track_source source);
 /* How, or why not; static storage. */
@@ -77,6 +88,8 @@ void note_unseen(struct pin *pin, uint64_t before);
 void host_flush(struct pin *pin, struct vcpu *self, bool paused, uint64_t pfn);
 /* Brings the tracker up to date, and says what is found on the way. The lock is held. */
 void sync_tables(struct pin *pin);
+/* The same, and checks what log there is. */
+void audit_tables(struct pin *pin);
 /* Does a full walk agree with this answer? vCPUs are paused, the lock is held. */
 void verify_pin(struct pin *pin, uint64_t pfn, enum alias_status status);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Through what the tracker sees the guest, and how it learns what has changed. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <x86intrin.h>
 #include "machine.h"
 #include "pin.h"
@@ -13,12 +14,16 @@ static const uint64_t *table(void *ctx, uint64_t pfn)
 	return memory_ptr(&pin->machine->mem, pfn * ALIAS_PAGE_SIZE, ALIAS_PAGE_SIZE);
 }
 
+struct alias_common_page *common_page(const struct machine *machine)
+{
+	return memory_ptr(&machine->mem, SHARED_GPA, ALIAS_PAGE_SIZE);
+}
+
 /* The guest's word about its TLBs (alias_abi.h says in which order it is given). */
 static struct at_clock guest_clock(void *ctx)
 {
 	struct pin *pin = ctx;
-	struct alias_common_page *page =
-		memory_ptr(&pin->machine->mem, SHARED_GPA, ALIAS_PAGE_SIZE);
+	struct alias_common_page *page = common_page(pin->machine);
 	struct at_clock clock;
 
 	clock.cleared = __atomic_load_n(&page->cleared, __ATOMIC_ACQUIRE);
@@ -64,25 +69,109 @@ static size_t woken(void *ctx, uint64_t *pfns, size_t max)
 	return n;
 }
 
+/* --- the guest's log -------------------------------------------------------------------------- */
+
+_Static_assert(OPTIONS_MAX_CPUS <= AT_CHANGING_MAX, "each vCPU may be changing an entry");
+
+static void log_begin(void *ctx, struct at_log_look *look)
+{
+	guest_log_begin(&((struct pin *)ctx)->log, look);
+}
+
+static size_t log_next(void *ctx, struct at_record *records, size_t max)
+{
+	return guest_log_next(&((struct pin *)ctx)->log, records, max);
+}
+
+static bool log_pending(void *ctx, uint64_t *entries, size_t *nr)
+{
+	return guest_log_pending(&((struct pin *)ctx)->log, entries, nr);
+}
+
+static bool open_log(struct pin *pin)
+{
+	const struct machine *machine = pin->machine;
+	unsigned nr = machine->nr_vcpus;
+
+	if (!machine->log_size)
+		return true;
+	pin->log.ring = calloc(nr, sizeof(*pin->log.ring));
+	if (!pin->log.ring)
+		return false;
+	pin->log.nr = nr;
+	for (unsigned i = 0; i < nr; i++) {
+		uint64_t gpa = machine->log_gpa + i * (uint64_t)ALIAS_LOG_SIZE;
+
+		pin->log.ring[i].log = &pin_vcpu_page(machine, i)->log;
+		pin->log.ring[i].records = memory_ptr(&machine->mem, gpa, ALIAS_LOG_SIZE);
+	}
+	pin->ops.log_begin = log_begin;
+	pin->ops.log_next = log_next;
+	pin->ops.log_pending = log_pending;
+	return true;
+}
+
+void ask_for_log(struct pin *pin)
+{
+	struct alias_common_page *page = common_page(pin->machine);
+	bool wanted = pin->looks && pin->source == TRACK_LOG;
+
+	if (wanted && ++pin->log_wanted == 0)
+		pin->log_wanted = 1;
+	__atomic_store_n(&page->log_wanted, wanted ? pin->log_wanted : 0, __ATOMIC_RELEASE);
+}
+
+void follow_log(struct pin *pin)
+{
+	const struct alias_common_page *page = common_page(pin->machine);
+	bool logged = pin->source == TRACK_LOG &&
+		      __atomic_load_n(&page->logging, __ATOMIC_ACQUIRE) == pin->log_wanted;
+
+	if (logged == pin->logged)
+		return;
+	pin->logged = logged;
+	if (logged)
+		guest_log_start(&pin->log);
+	at_set_mode(pin->at, logged ? AT_LOGGED : source_mode(pin->source));
+}
+
+/* --- the source ------------------------------------------------------------------------------- */
+
+static bool may_watch(const struct pin *pin)
+{
+	const struct options *opt = pin->machine->opt;
+
+	return pin->looks && (opt->track == TRACK_DIRTY || opt->track == TRACK_LOG || opt->control);
+}
+
 /* Without userfaultfd every table is compared at every sync: right, and slower with many tables. */
-void open_source(struct pin *pin)
+bool open_source(struct pin *pin)
 {
 	const struct options *opt = pin->machine->opt;
 
 	pin->ops.table = table;
 	pin->ops.clock = opt->flush_proof == PROOF_GUEST ? guest_clock : no_guest_clock;
 	pin->why_no_watch = "not asked for by these options";
-	if (!pin->looks || (opt->track != TRACK_DIRTY && !opt->control))
-		return;
+	if (!open_log(pin))
+		return false;
+	if (!may_watch(pin))
+		return true;
 	pin->watch = watch_start(&pin->machine->mem, &pin->why_no_watch);
 	if (pin->watch) {
 		pin->ops.arm = arm;
 		pin->ops.disarm = disarm;
 		pin->ops.woken = woken;
-	} else if (opt->verbose && opt->track == TRACK_DIRTY) {
-		fprintf(stderr, "vmm: every table is compared at each pin: %s\n",
-			pin->why_no_watch);
+	} else if (opt->verbose && opt->track != TRACK_SCAN) {
+		fprintf(stderr, "vmm: every table is compared at each %s: %s\n",
+			opt->track == TRACK_LOG ? "audit" : "pin", pin->why_no_watch);
 	}
+	return true;
+}
+
+void close_source(struct pin *pin)
+{
+	watch_stop(pin->watch);
+	free(pin->log.ring);
 }
 
 enum at_mode source_mode(enum track_source source)

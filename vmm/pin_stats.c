@@ -51,6 +51,11 @@ static const struct field tracker_fields[] = {
 	FIELD(at_stats, entries_changed),
 	FIELD(at_stats, arms),
 	FIELD(at_stats, wakes),
+	FIELD(at_stats, records),
+	FIELD(at_stats, stray_records),
+	FIELD(at_stats, log_losses),
+	FIELD(at_stats, log_lies),
+	FIELD(at_stats, audits),
 	FIELD(at_stats, memory_bytes),
 };
 
@@ -128,6 +133,7 @@ void pin_stats(struct machine *machine, json_t *root)
 	at_get_stats(pin->at, &at);
 	ADD_FIELDS(tracker, tracker_fields, &at);
 	json_object_set_new(tracker, "write_tracking", json_string(write_tracking(pin)));
+	json_object_set_new(tracker, "logging", json_boolean(pin->logged));
 	json_object_set_new(tracker, "source",
 			    json_string(track_name(pin->looks ? pin->source : TRACK_OFF)));
 	pthread_mutex_unlock(&pin->lock);

@@ -129,6 +129,9 @@ static json_t *probe_all(bool *kvm)
 	json_object_set_new(sources, "dirty",
 			    source(*kvm, uffd ? "quiet tables are write-protected by userfaultfd"
 					      : "every table is compared at each pin"));
+	json_object_set_new(sources, "log",
+			    source(*kvm, uffd ? "the guest keeps a log; audited as dirty is tracked"
+					      : "the guest keeps a log; an audit compares all"));
 	json_object_set_new(sources, "scan", source(*kvm, "every table is compared at each pin"));
 	json_object_set_new(root, "sources", sources);
 	return root;

@@ -40,6 +40,7 @@ static json_t *describe_options(const struct options *opt)
 	set_int(object, "mem", opt->mem);
 	set_string(object, "flush", flush_name(opt->flush));
 	set_string(object, "track", track_name(opt->track));
+	set_int(object, "audit", opt->audit);
 	set_string(object, "on_violation", opt->on_violation == VIOLATION_STOP ? "stop" : "report");
 	set_string(object, "flush_proof", opt->flush_proof == PROOF_HOST ? "host" : "guest");
 	set_int(object, "timeout", opt->timeout);

@@ -194,6 +194,23 @@ static void read_devices(const void *fdt)
 	}
 }
 
+/* The second range of the hypervisor's node, if it has one. */
+static void read_log(const void *fdt, int node)
+{
+	struct reg reg = get_reg(fdt, node);
+	struct phys_range r;
+
+	if (reg.nr < 2)
+		return;
+	r = reg_pair(&reg, 1);
+	if (r.start % PAGE_SIZE || r.end > PTE_ADDR || r.start >= r.end ||
+	    r.end - r.start < platform.nr_cpus * (uint64_t)ALIAS_LOG_SIZE)
+		panic("the log has %lu bytes at %#lx, %u CPUs need %lu", r.end - r.start, r.start,
+		      platform.nr_cpus, platform.nr_cpus * (uint64_t)ALIAS_LOG_SIZE);
+	platform.log_gpa = r.start;
+	platform_add_reserved(r.start, r.end - r.start);
+}
+
 static void read_hypervisor(const void *fdt)
 {
 	uint64_t needed = (1ul + platform.nr_cpus) * PAGE_SIZE;
@@ -216,6 +233,7 @@ static void read_hypervisor(const void *fdt)
 		      shared.end - shared.start, platform.nr_cpus, needed);
 	platform.shared_gpa = shared.start;
 	platform_add_reserved(shared.start, shared.end - shared.start);
+	read_log(fdt, node);
 	platform.has_host = true;
 }
 

@@ -101,6 +101,20 @@ static void wait_until_all_left(void)
 			cpu_relax();
 }
 
+bool flush_inside(void)
+{
+	return users[this_cpu()->id].depth;
+}
+
+void flush_alone(void (*fn)(void))
+{
+	BUG_ON(flush_inside());
+	spin_lock(&changing);
+	wait_until_all_left();
+	fn();
+	spin_unlock(&changing);
+}
+
 static struct alias_common_page *common_page(void)
 {
 	return platform.has_host ? phys_to_virt(platform.shared_gpa) : NULL;

@@ -12,6 +12,7 @@
 #ifndef FLUSH_H
 #define FLUSH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <alias_abi.h>
 #include <vmap_ops.h>
@@ -60,6 +61,10 @@ const struct flush_ops *flush_strategy(void);
  */
 void flush_enter(void);
 void flush_leave(void);
+/* Is this CPU between the two? */
+bool flush_inside(void);
+/* Runs fn() while no CPU is; nor is this one. */
+void flush_alone(void (*fn)(void));
 
 /*
  * Changes the strategy once all CPUs have left. Nothing is lost: what was held lazily is purged,

@@ -25,6 +25,7 @@ struct platform {
 	uint16_t doorbell_port;
 	uint8_t upcall_vector;
 	uint64_t shared_gpa; /* one alias_common_page, then nr_cpus alias_vcpu_page */
+	uint64_t log_gpa;    /* ALIAS_LOG_SIZE for each CPU; 0: no room for a log */
 
 	uint16_t poweroff_port; /* takes a 32-bit exit status */
 	uint16_t console_port;

@@ -3,7 +3,9 @@
 
 #include <stdbool.h>
 
+#include "flush.h"
 #include "frame.h"
+#include "log.h"
 #include "panic.h"
 #include "percpu.h"
 #include "pgtable.h"
@@ -31,7 +33,8 @@ static pte_t *build_to(struct aspace *as, uint64_t va)
 	return &table[pte_index(va, 1)];
 }
 
-static bool map_page(struct aspace *as, pte_t *pte, uint64_t va)
+static bool map_page(struct aspace *as, pte_t *pte, uint64_t va,
+		     void (*set)(pte_t *pte, pte_t value))
 {
 	uint64_t pfn;
 
@@ -42,7 +45,7 @@ static bool map_page(struct aspace *as, pte_t *pte, uint64_t va)
 	pfn = alloc_frame();
 	if (pfn == NO_FRAME)
 		return false;
-	set_pte(pte, make_pte(pfn, PTE_USER));
+	set(pte, make_pte(pfn, PTE_USER));
 	as->nr_pages++;
 	return true;
 }
@@ -53,7 +56,7 @@ static bool build(struct aspace *as, const struct aspace_range *ranges, unsigned
 		for (unsigned n = 0; n < ranges[i].nr_pages; n++) {
 			uint64_t va = ranges[i].va + n * PAGE_SIZE;
 
-			if (!map_page(as, build_to(as, va), va))
+			if (!map_page(as, build_to(as, va), va, set_pte))
 				return false;
 		}
 	}
@@ -156,7 +159,13 @@ int aspace_create(struct aspace *as, const struct aspace_range *ranges, unsigned
 
 int aspace_grow(struct aspace *as, uint64_t va)
 {
-	return map_page(as, walk_tables(as->root_pfn, va, true), va) ? 0 : -1;
+	pte_t *pte = walk_tables(as->root_pfn, va, true);
+	bool mapped;
+
+	flush_enter();
+	mapped = map_page(as, pte, va, change_pte);
+	flush_leave();
+	return mapped ? 0 : -1;
 }
 
 void aspace_enter(const struct aspace *as)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "flush.h"
+#include "log.h"
 #include "panic.h"
 #include "percpu.h"
 #include "pin.h"
@@ -96,7 +97,7 @@ void free_table(uint64_t pfn)
 static pte_t link_table(pte_t *entry, unsigned level, uint64_t flags)
 {
 	uint64_t pfn = alloc_table();
-	pte_t seen = 0;
+	pte_t linked;
 
 	if (pfn == NO_FRAME)
 		return 0;
@@ -104,12 +105,14 @@ static pte_t link_table(pte_t *entry, unsigned level, uint64_t flags)
 		free_table(pfn);
 		return 0;
 	}
-	if (__atomic_compare_exchange_n(entry, &seen, make_pte(pfn, flags), false, __ATOMIC_ACQ_REL,
-					__ATOMIC_ACQUIRE))
-		return make_pte(pfn, flags);
+	flush_enter();
+	linked = link_pte(entry, make_pte(pfn, flags));
+	flush_leave();
+	if (linked == make_pte(pfn, flags))
+		return linked;
 	unpin_table(pfn);
 	free_table(pfn);
-	return seen;
+	return linked;
 }
 
 /* The entry for va in the table of `level`, 1..4, or NULL. */

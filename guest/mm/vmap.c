@@ -6,6 +6,7 @@
 
 #include "bootargs.h"
 #include "frame.h"
+#include "log.h"
 #include "panic.h"
 #include "percpu.h"
 #include "pgtable.h"
@@ -15,7 +16,9 @@
 #include "workload.h"
 
 BOOTARG(lazy, "pages that vunmap holds lazily before it purges, default fls(CPUs) x 32 MiB");
-BOOTARG(bug, "an old mistake to be made again: full-blocks, reflush");
+BOOTARG(bug,
+	"an old mistake to be made again: full-blocks, reflush; or a log (vmm --track log) that "
+	"lies: log-omit, log-invent, log-value");
 BOOTARG(history, "1: print at the end how many pages were held lazily when");
 
 #define LAZY_PAGES_PER_FLS (32ul << 20 >> PAGE_SHIFT)
@@ -65,13 +68,14 @@ static enum vmap_bug chosen_bug(void)
 {
 	const char *name = arg_str("bug");
 
-	if (!name)
+	if (!name || !strcmp(name, "log-omit") || !strcmp(name, "log-invent") ||
+	    !strcmp(name, "log-value"))
 		return VMAP_BUG_NONE;
 	if (!strcmp(name, "full-blocks"))
 		return VMAP_BUG_FULL_BLOCKS;
 	if (!strcmp(name, "reflush"))
 		return VMAP_BUG_REFLUSH;
-	arg_bad("bug", "full-blocks or reflush");
+	arg_bad("bug", "full-blocks, reflush, log-omit, log-invent or log-value");
 }
 
 void vmap_init(void)
@@ -208,7 +212,7 @@ static unsigned map_pages(struct vmap_space *space, uint64_t addr, const uint64_
 		note_mapping(pfns[i], addr);
 		if (space->ops->mapped)
 			space->ops->mapped(pfns[i]);
-		set_pte(pte++, make_pte(pfns[i], prot));
+		change_pte(pte++, make_pte(pfns[i], prot));
 	}
 	return count;
 }

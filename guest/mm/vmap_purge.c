@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "vmap_purge.h"
 
+#include "log.h"
 #include "percpu.h"
 #include "pgtable.h"
 #include "tlb.h"
@@ -45,7 +46,7 @@ static bool clear_ptes(struct vmap_purge *purge, pte_t *pte, uint64_t start, uin
 		if (!ticked)
 			purge->epoch = clear_epoch_begin();
 		ticked = true;
-		set_pte(pte, 0);
+		change_pte(pte, 0);
 		purge->cleared++;
 		extend(purge, va, va + PAGE_SIZE);
 		if (ops->cleared)

@@ -7,6 +7,7 @@
 #include "console.h"
 #include "cpu.h"
 #include "flush.h"
+#include "log.h"
 #include "panic.h"
 #include "percpu.h"
 #include "pgtable.h"
@@ -162,6 +163,7 @@ int pin_batch_try(const struct pin_req *reqs, unsigned n, struct pin_refusal *wh
 	int result;
 
 	flush_strategy_poll();
+	log_poll();
 	flush_enter();
 	result = submit(reqs, n, why);
 	flush_leave();
@@ -250,6 +252,7 @@ int pin_init(void)
 	if (!platform.has_host)
 		return 0;
 	register_trap(platform.upcall_vector, alias_fault, true);
+	log_init();
 	page->direct_base = DIRECT_BASE;
 	page->direct_size = direct_map_size();
 	ring(page, ALIAS_CALL_REGISTER);

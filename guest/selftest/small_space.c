@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "frame.h"
+#include "log.h"
 #include "panic.h"
 #include "pgtable.h"
 #include "smp.h"
@@ -24,7 +25,7 @@ static void clear_leftovers(void)
 		pte_t *pte = walk_kernel(va, false);
 
 		if (pte)
-			set_pte(pte, 0);
+			change_pte(pte, 0);
 	}
 	flush_tlb_clear_epoch(epoch, reserved->start, end);
 }

@@ -16,6 +16,7 @@ int main(void)
 		return 69;
 	}
 	srunner_add_suite(runner, strategies_suite());
+	srunner_add_suite(runner, log_suite());
 	srunner_add_suite(runner, endings_suite());
 	srunner_add_suite(runner, console_suite());
 	srunner_add_suite(runner, disk_suite());

@@ -7,6 +7,7 @@
 
 Suite *pins_suite(void);       /* "pins": strategies, sources, verdicts, counts */
 Suite *strategies_suite(void); /* "strategies": what each promises, and changing them */
+Suite *log_suite(void);        /* "log": the source of that name, believed and doubted */
 Suite *endings_suite(void);    /* "endings": guests and images that go wrong, exit statuses */
 Suite *console_suite(void);    /* "console": terminal, input, signals */
 Suite *disk_suite(void);       /* "disk": virtio-blk through to the image */

@@ -156,22 +156,35 @@ static bool guest_follows(const char *strategy)
 	return same;
 }
 
+static bool guest_logs(void)
+{
+	json_t *stats = ask("{\"do\":\"statistics\"}");
+	bool logs = json_is_true(json_object_get(json_object_get(stats, "tracker"), "logging"));
+
+	json_decref(stats);
+	return logs;
+}
+
 START_TEST(sources_are_switched)
 {
-	static const char *const names[] = {"scan", "dirty", "scan", "dirty"};
+	static const char *const begin[] = {"dirty", "scan", "log"};
+	static const char *const names[] = {"log", "scan", "log", "dirty", "log", "dirty"};
 	struct run run;
 
-	start("trap", _i ? "scan" : "dirty");
+	start("trap", begin[_i]);
 	wait_for_pins(20);
-	for (size_t i = 0; i < 4; i++) {
+	for (size_t i = 0; i < 6; i++) {
 		char request[64];
 
 		snprintf(request, sizeof(request), "{\"do\":\"source\",\"name\":\"%s\"}", names[i]);
 		expect_done(request);
-		wait_for_pins(40);
+		while (guest_logs() != !strcmp(names[i], "log"))
+			usleep(10000);
+		wait_for_pins(20);
 	}
 	end(&run);
 	ck_assert_int_gt(stat_of(&run, "pins.upcalls"), 0);
+	ck_assert_int_gt(stat_of(&run, "tracker.records"), 0);
 	ck_assert_str_eq(
 		json_string_value(json_object_get(json_object_get(run.stats, "tracker"), "source")),
 		"dirty");
@@ -363,7 +376,7 @@ Suite *control_suite(void)
 	TCase *tc = tcase_create("control");
 
 	tcase_set_timeout(tc, 240);
-	tcase_add_loop_test(tc, sources_are_switched, 0, 2);
+	tcase_add_loop_test(tc, sources_are_switched, 0, 3);
 	tcase_add_test(tc, strategies_are_switched);
 	tcase_add_test(tc, paused_and_resumed);
 	tcase_add_test(tc, frames_are_shown);

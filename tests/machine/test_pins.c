@@ -6,7 +6,7 @@
 #include "suites.h"
 
 static const char *const strategies[] = {"none", "eager", "trap", "trap-range"};
-static const char *const sources[] = {"dirty", "scan"};
+static const char *const sources[] = {"dirty", "scan", "log"};
 static const char *const cpus[] = {"1", "4"};
 
 #define NR_OF(array) ((int)(sizeof(array) / sizeof((array)[0])))

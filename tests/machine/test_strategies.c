@@ -10,7 +10,7 @@ static const char *const strategies[] = {
 	"none",      "legacy",   "eager", "nolazy",     "eager-pte",
 	"quicklist", "page-bit", "trap",  "trap-range",
 };
-static const char *const sources[] = {"dirty", "scan"};
+static const char *const sources[] = {"dirty", "scan", "log"};
 static const char *const cpus[] = {"1", "4"};
 static const char *const loads[][2] = {
 	{"workload=process", "iters=4"},
@@ -324,8 +324,9 @@ START_TEST(changing_loses_nothing)
 {
 	struct run run;
 
-	RUN(&run, "-c", cpus[_i % 2], "-t", sources[_i / 2 % 2], "-m", "128M", "--verify",
-	    path_guest(), "--", "workload=switch", _i % 2 ? "iters=25" : "iters=100", "seed=5");
+	RUN(&run, "-c", cpus[_i % 2], "-t", sources[_i / 2 % NR_OF(sources)], "-m", "128M",
+	    "--verify", path_guest(), "--", "workload=switch", _i % 2 ? "iters=25" : "iters=100",
+	    "seed=5");
 	expect_right(&run, "trap");
 	for (int s = 1; s < NR_OF(strategies); s++) {
 		char none[64];
@@ -406,7 +407,7 @@ Suite *strategies_suite(void)
 	tcase_add_test(each, legacy_shoots_down_at_every_unmap);
 	tcase_add_loop_test(each, nolazy_purges_at_every_unmap, 0, 2);
 	tcase_add_loop_test(each, eager_pte_leaves_tlbs_to_the_host, 0, 2);
-	tcase_add_loop_test(each, eager_pte_hides_nothing_from_the_host, 0, 2);
+	tcase_add_loop_test(each, eager_pte_hides_nothing_from_the_host, 0, NR_OF(sources));
 	tcase_add_test(each, eager_pte_flushes_at_the_limit);
 	tcase_add_loop_test(each, quicklist_purges_once_for_many_tables, 0, 6);
 	tcase_add_loop_test(each, page_bit_purges_where_trap_would, 0, 4);
@@ -419,7 +420,7 @@ Suite *strategies_suite(void)
 	suite_add_tcase(suite, bugs);
 
 	tcase_set_timeout(changing, 240);
-	tcase_add_loop_test(changing, changing_loses_nothing, 0, 4);
+	tcase_add_loop_test(changing, changing_loses_nothing, 0, 6);
 	tcase_add_test(changing, changing_changes_no_pins);
 	tcase_add_test(changing, none_is_for_a_whole_run);
 	suite_add_tcase(suite, changing);

@@ -8,6 +8,7 @@
 
 #include "bootargs.h"
 #include "frame.h"
+#include "log.h"
 #include "panic.h"
 #include "percpu.h"
 #include "smp.h"
@@ -90,6 +91,11 @@ pte_t *walk_kernel(uint64_t va, bool alloc)
 		world.tables++;
 	}
 	return *table ? &(*table)[page % PTRS] : NULL;
+}
+
+void change_pte(pte_t *pte, pte_t value)
+{
+	set_pte(pte, value);
 }
 
 uint64_t clear_epoch_begin(void)

@@ -158,6 +158,7 @@ START_TEST(a_whole_tree)
 	ck_assert_uint_eq(platform.poweroff_port, 0x1238);
 	ck_assert_uint_eq(platform.upcall_vector, 20);
 	ck_assert_uint_eq(platform.shared_gpa, 0x40000);
+	ck_assert_uint_eq(platform.log_gpa, 0);
 	ck_assert_str_eq(platform.bootargs, "alpha=1");
 }
 END_TEST
@@ -235,6 +236,38 @@ START_TEST(shared_pages_for_too_few_cpus)
 }
 END_TEST
 
+/* A second range is room for logs, if there is enough of it. */
+START_TEST(room_for_logs)
+{
+	static const struct {
+		uint64_t base, size;
+		bool good;
+	} rooms[] = {
+		{0x7000000, NR_CPUS * ALIAS_LOG_SIZE, true},
+		{0x7000000, NR_CPUS * ALIAS_LOG_SIZE - 4096, false},
+		{0x7000800, NR_CPUS * ALIAS_LOG_SIZE, false},
+		{0x7000000, 0, false},
+		{0 - 4096ul, NR_CPUS * ALIAS_LOG_SIZE, false},
+	};
+
+	for (unsigned i = 0; i < sizeof(rooms) / sizeof(rooms[0]); i++) {
+		static uint8_t fdt[TREE_SIZE];
+		struct reg64 reg[] = {reg64(0x40000, (1 + NR_CPUS) * ALIAS_PAGE_SIZE),
+				      reg64(rooms[i].base, rooms[i].size)};
+
+		make_tree(fdt);
+		ck_assert_int_eq(fdt_setprop(fdt, fdt_path_offset(fdt, "/hypervisor"), "reg", reg,
+					     sizeof(reg)),
+				 0);
+		ck_assert(refuses(fdt) != rooms[i].good);
+		if (!rooms[i].good)
+			continue;
+		ck_assert_uint_eq(platform.log_gpa, rooms[i].base);
+		ck_assert_uint_eq(platform.nr_reserved, 3);
+	}
+}
+END_TEST
+
 /* Whatever the bytes are, it ends in a platform or in a panic. */
 START_TEST(noise)
 {
@@ -295,6 +328,7 @@ Suite *fdt_suite(void)
 	tcase_add_test(tcase, no_host);
 	tcase_add_loop_test(tcase, a_spoilt_property, 0, sizeof(needed) / sizeof(needed[0]));
 	tcase_add_test(tcase, shared_pages_for_too_few_cpus);
+	tcase_add_test(tcase, room_for_logs);
 	tcase_add_loop_test(tcase, noise, 0, 3);
 	tcase_add_test(tcase, memory_is_sorted_and_merged);
 	tcase_add_test(tcase, no_start_info);

@@ -18,6 +18,7 @@ TCase *world_tests(void);
 TCase *run_tests(void);
 TCase *flush_tests(void);
 TCase *stats_tests(void);
+TCase *guest_log_tests(void);
 TCase *control_tests(void);
 
 #endif

@@ -83,6 +83,29 @@ START_TEST(hypervisor_and_chosen)
 }
 END_TEST
 
+START_TEST(room_for_logs)
+{
+	struct memory mem = {.nr = 1, .slot = {{.gpa = 0, .size = 64 << 20}}};
+	struct fdt_config config = {
+		.mem = &mem,
+		.bootargs = "",
+		.nr_vcpus = 2,
+		.shared_size = 3 * 4096,
+		.log_gpa = 0x3fd0000,
+		.log_size = 2 * ALIAS_LOG_SIZE,
+	};
+	const fdt64_t *reg;
+
+	ck_assert_int_gt(fdt_write(tree, sizeof(tree), &config), 0);
+	reg = property("/hypervisor", "reg", 32);
+	ck_assert_uint_eq(fdt64_ld(reg), SHARED_GPA);
+	ck_assert_uint_eq(fdt64_ld(reg + 1), 3 * 4096);
+	ck_assert_uint_eq(fdt64_ld(reg + 2), 0x3fd0000);
+	ck_assert_uint_eq(fdt64_ld(reg + 3), 2 * ALIAS_LOG_SIZE);
+	expect_reg("/reserved-memory/log", 0x3fd0000, 2 * ALIAS_LOG_SIZE);
+}
+END_TEST
+
 START_TEST(memory_ranges)
 {
 	struct memory one = {.nr = 1, .slot = {{.gpa = 0, .size = 64 << 20}}};
@@ -190,7 +213,7 @@ START_TEST(start_info)
 	struct memory mem;
 
 	ck_assert_int_eq(memory_init(&mem, 64 << 20), 0);
-	pvh_write(&mem, "flush=trap x=1", 1234, 3 * 4096);
+	pvh_write(&mem, "flush=trap x=1", 1234, 3 * 4096, 0);
 	info = at(&mem, START_INFO_GPA, sizeof(*info));
 	ck_assert_uint_eq(info->magic, 0x336ec578);
 	ck_assert_uint_eq(info->version, 1);
@@ -207,7 +230,7 @@ END_TEST
 
 /* Sorted, without gaps or overlaps within each slot, and what is not the guest's own is reserved.
  */
-static void check_map(uint64_t bytes)
+static void check_map(uint64_t bytes, uint64_t log_size)
 {
 	const struct pvh_start_info *info;
 	const struct pvh_memmap *map;
@@ -215,7 +238,7 @@ static void check_map(uint64_t bytes)
 	struct memory mem;
 
 	ck_assert_int_eq(memory_init(&mem, bytes), 0);
-	pvh_write(&mem, "", 1, 65 * 4096);
+	pvh_write(&mem, "", 1, 65 * 4096, log_size);
 	info = at(&mem, START_INFO_GPA, sizeof(*info));
 	map = at(&mem, info->memmap_paddr, info->memmap_entries * sizeof(*map));
 	for (uint32_t i = 0; i < info->memmap_entries; i++) {
@@ -228,16 +251,18 @@ static void check_map(uint64_t bytes)
 		*(map[i].type == PVH_RAM ? &ram : &reserved) += map[i].size;
 	}
 	ck_assert_uint_eq(next, memory_end_pfn(&mem) * 4096);
-	ck_assert_uint_eq(reserved, START_INFO_SIZE + FDT_MAX_SIZE + 65 * 4096);
+	ck_assert_uint_eq(reserved, START_INFO_SIZE + FDT_MAX_SIZE + 65 * 4096 + log_size);
 	ck_assert_uint_eq(ram + reserved, bytes);
 	memory_free(&mem);
 }
 
 START_TEST(memory_map)
 {
-	check_map(4 << 20);
-	check_map(3 * GIB);
-	check_map(8 * GIB);
+	for (uint64_t log_size = 0; log_size <= ALIAS_LOG_SIZE; log_size += ALIAS_LOG_SIZE) {
+		check_map(4 << 20, log_size);
+		check_map(3 * GIB, log_size);
+		check_map(8 * GIB, log_size);
+	}
 }
 END_TEST
 
@@ -246,6 +271,7 @@ TCase *boot_tests(void)
 	TCase *tc = tcase_create("boot");
 
 	tcase_add_test(tc, hypervisor_and_chosen);
+	tcase_add_test(tc, room_for_logs);
 	tcase_add_test(tc, memory_ranges);
 	tcase_add_test(tc, cpus_and_devices);
 	tcase_add_test(tc, the_compiler_is_content);

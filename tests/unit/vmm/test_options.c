@@ -62,6 +62,7 @@ START_TEST(defaults)
 	ck_assert_uint_eq(opt.nr_disks, 0);
 	ck_assert_int_eq(opt.flush, ALIAS_FLUSH_TRAP);
 	ck_assert_int_eq(opt.track, TRACK_DIRTY);
+	ck_assert_uint_eq(opt.audit, 256);
 	ck_assert_int_eq(opt.on_violation, VIOLATION_REPORT);
 	ck_assert_int_eq(opt.flush_proof, PROOF_GUEST);
 	ck_assert_ptr_null(opt.stats);
@@ -96,6 +97,17 @@ START_TEST(everything_at_once)
 	ck_assert_uint_eq(opt.timeout, 7);
 	ck_assert(opt.verify && opt.verbose);
 	ck_assert_str_eq(opt.bootargs, "flush=trap-range a=1 -c -- b");
+	options_free(&opt);
+}
+END_TEST
+
+START_TEST(log_and_its_audits)
+{
+	struct options opt;
+
+	PARSE(&opt, "-t", "log", "--audit", "7", "-c", "64", "-m", "24M", "g.elf");
+	ck_assert_int_eq(opt.track, TRACK_LOG);
+	ck_assert_uint_eq(opt.audit, 7);
 	options_free(&opt);
 }
 END_TEST
@@ -150,7 +162,9 @@ static const struct {
 	{{"vmm", "-m", "4097K", "g"}, "4 KiB"},
 	{{"vmm", "-f", "lazy", "g"},
 	 "none, legacy, eager, nolazy, eager-pte, quicklist, page-bit, trap, trap-range"},
-	{{"vmm", "-t", "log", "g"}, "dirty, scan"},
+	{{"vmm", "-t", "logs", "g"}, "dirty, log, scan"},
+	{{"vmm", "-tlog", "-c64", "-m23M", "g"}, "96 KiB"},
+	{{"vmm", "--audit", "0", "g"}, "--audit"},
 	{{"vmm", "--on-violation", "ignore", "g"}, "report, stop"},
 	{{"vmm", "--flush-proof", "me", "g"}, "guest, host"},
 	{{"vmm", "--timeout", "0", "g"}, "--timeout"},
@@ -276,6 +290,7 @@ TCase *options_tests(void)
 
 	tcase_add_test(tc, defaults);
 	tcase_add_test(tc, everything_at_once);
+	tcase_add_test(tc, log_and_its_audits);
 	tcase_add_test(tc, option_after_the_guest);
 	tcase_add_test(tc, guest_behind_the_dashes);
 	tcase_add_test(tc, probe_needs_no_guest);

@@ -13,6 +13,7 @@
 #include "../suites.h"
 #include "bootargs.h"
 #include "frame.h"
+#include "log.h"
 #include "panic.h"
 #include "percpu.h"
 #include "pgtable.h"
@@ -70,6 +71,11 @@ pte_t *walk_kernel(uint64_t va, bool alloc)
 {
 	(void)alloc;
 	return &ptes[(va - VMALLOC_START) / PAGE_SIZE];
+}
+
+void change_pte(pte_t *pte, pte_t value)
+{
+	set_pte(pte, value);
 }
 
 uint64_t clear_epoch_begin(void)

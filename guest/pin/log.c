@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+#include "log.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "bootargs.h"
+#include "console.h"
+#include "flush.h"
+#include "percpu.h"
+#include "platform.h"
+
+#define LIE_EVERY 64u
+
+/* For tests of the host: ways to keep a log that isn't true. */
+enum lie { LIE_NONE, LIE_OMIT, LIE_INVENT, LIE_VALUE };
+
+/* The number of the wish that this log is kept for, 0: none is. Written while no CPU is between
+ * flush_enter() and flush_leave(). */
+static uint32_t logging;
+
+/* Written by log_init(), constant afterwards. */
+static enum lie lie;
+
+static struct alias_common_page *common_page(void)
+{
+	return phys_to_virt(platform.shared_gpa);
+}
+
+static struct alias_log *my_log(void)
+{
+	return &this_cpu()->vcpu_page->log;
+}
+
+/* --- records ---------------------------------------------------------------------------------- */
+
+/* The counters are this CPU's, but for the host's `tail`. What the host reads is stored with
+ * release: it sees none of these stores before those that came before. */
+static void append(uint64_t entry, pte_t from, pte_t to)
+{
+	struct alias_log_record *ring =
+		phys_to_virt(platform.log_gpa + this_cpu()->id * (uint64_t)ALIAS_LOG_SIZE);
+	struct alias_log *log = my_log();
+	uint64_t head = log->head;
+
+	if (head - __atomic_load_n(&log->tail, __ATOMIC_ACQUIRE) >= ALIAS_LOG_RECORDS) {
+		__atomic_store_n(&log->lost, log->lost + 1, __ATOMIC_RELEASE);
+		return;
+	}
+	ring[head % ALIAS_LOG_RECORDS] = (struct alias_log_record){entry, from, to};
+	__atomic_store_n(&log->head, head + 1, __ATOMIC_RELEASE);
+}
+
+/* Is it time to lie? Says so the first time. */
+static bool lie_now(uint64_t entry)
+{
+	static struct {
+		__cacheline uint64_t changes;
+	} cpus[MAX_CPUS];
+	static bool said;
+
+	if (!lie || ++cpus[this_cpu()->id].changes % LIE_EVERY)
+		return false;
+	if (!__atomic_exchange_n(&said, true, __ATOMIC_RELAXED))
+		kprintf("log: a lie about the entry at %#lx\n", entry);
+	return true;
+}
+
+static void append_lie(uint64_t entry, pte_t from, pte_t to)
+{
+	const pte_t elsewhere = 1ul << PAGE_SHIFT;
+
+	switch (lie) {
+	case LIE_INVENT:
+		append(entry, from, to);
+		append(entry, to, to ^ elsewhere);
+		break;
+	case LIE_VALUE:
+		append(entry, from, to ^ elsewhere);
+		break;
+	default:
+		break;
+	}
+}
+
+static void record(uint64_t entry, pte_t from, pte_t to)
+{
+	if (lie_now(entry))
+		append_lie(entry, from, to);
+	else
+		append(entry, from, to);
+}
+
+/* --- changes ---------------------------------------------------------------------------------- */
+
+static void name_entry(uint64_t entry)
+{
+	__atomic_store_n(&my_log()->changing, entry, __ATOMIC_RELEASE);
+}
+
+void change_pte(pte_t *pte, pte_t value)
+{
+	uint64_t entry;
+	pte_t old;
+
+	if (!logging) {
+		set_pte(pte, value);
+		return;
+	}
+	entry = virt_to_phys(pte);
+	old = get_pte(pte);
+	name_entry(entry);
+	set_pte(pte, value);
+	record(entry, old, value);
+	name_entry(0);
+}
+
+pte_t link_pte(pte_t *pte, pte_t value)
+{
+	uint64_t entry = virt_to_phys(pte);
+	pte_t seen = 0;
+	bool linked;
+
+	if (logging)
+		name_entry(entry);
+	linked = __atomic_compare_exchange_n(pte, &seen, value, false, __ATOMIC_ACQ_REL,
+					     __ATOMIC_ACQUIRE);
+	if (logging && linked)
+		record(entry, 0, value);
+	if (logging)
+		name_entry(0);
+	return linked ? value : seen;
+}
+
+/* --- beginning and ending --------------------------------------------------------------------- */
+
+static uint32_t wanted(void)
+{
+	return platform.log_gpa ? __atomic_load_n(&common_page()->log_wanted, __ATOMIC_ACQUIRE) : 0;
+}
+
+/* While no other CPU changes anything. */
+static void obey(void)
+{
+	logging = wanted();
+	__atomic_store_n(&common_page()->logging, logging, __ATOMIC_RELEASE);
+}
+
+static enum lie chosen_lie(void)
+{
+	static const char *const names[] = {
+		[LIE_OMIT] = "log-omit",
+		[LIE_INVENT] = "log-invent",
+		[LIE_VALUE] = "log-value",
+	};
+	const char *name = arg_str("bug");
+
+	for (enum lie l = LIE_OMIT; name && l <= LIE_VALUE; l++)
+		if (!strcmp(name, names[l]))
+			return l;
+	return LIE_NONE;
+}
+
+void log_init(void)
+{
+	lie = chosen_lie();
+	if (platform.log_gpa)
+		obey();
+}
+
+void log_poll(void)
+{
+	if (platform.log_gpa && wanted() != logging && !flush_inside())
+		flush_alone(obey);
+}
