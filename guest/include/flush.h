@@ -29,9 +29,9 @@ struct flush_ops {
 	 * must not pin. */
 	void (*before_pin)(const struct pin_req *reqs, unsigned n);
 	/* The host met an alias of the frame that is being pinned: have it purged. Returns how many
-	 * PTEs that cleared. It took `ticks` of the TSC from where the host was called, or where the
-	 * last upcall of that call ended, to here. Runs in an exception, on top of the pin. NULL:
-	 * the host is not to trap back, but to refuse. */
+	 * PTEs that cleared. It took `ticks` of the TSC from where the host was called, or where
+	 * the last upcall of that call ended, to here. Runs in an exception, on top of the pin.
+	 * NULL: the host is not to trap back, but to refuse. */
 	uint64_t (*on_alias)(const struct alias_fault *fault, uint64_t ticks);
 	/* Instead of alloc_frame() and free_frame() for the frames of page tables. May purge. */
 	uint64_t (*take_table)(void);

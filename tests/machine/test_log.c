@@ -91,6 +91,21 @@ START_TEST(what_is_left_out_is_missed_until_the_audit)
 }
 END_TEST
 
+/* The oracle finds what the guest kept from the tracker, and it is the guest that is accused. */
+START_TEST(the_oracle_tells_whose_mistake_it_is)
+{
+	struct run run;
+
+	RUN(&run, "-t", "log", "--audit", "1000000", "--verify", path_guest(), "--",
+	    "workload=process", "iters=40", "bug=log-omit");
+	ck_assert_int_lt(run.status, 64);
+	ck_assert_int_eq(stat_of(&run, "pins.disagreed"), 0);
+	ck_assert_int_gt(stat_of(&run, "tracker.audits"), 1);
+	ck_assert_int_gt(stat_of(&run, "tracker.log_lies"), 0);
+	run_free(&run);
+}
+END_TEST
+
 /* Nobody drains the ring while nothing is pinned: the guest goes on, without an exit, and the host
  * looks at all tables. */
 START_TEST(a_full_log_costs_no_exits)
@@ -155,6 +170,7 @@ Suite *log_suite(void)
 	tcase_add_loop_test(tc, a_lie_is_reported_with_its_entry, 0, 6);
 	tcase_add_test(tc, a_lie_stops_the_guest);
 	tcase_add_test(tc, what_is_left_out_is_missed_until_the_audit);
+	tcase_add_test(tc, the_oracle_tells_whose_mistake_it_is);
 	tcase_add_test(tc, a_full_log_costs_no_exits);
 	tcase_add_test(tc, clean_pins_compare_nothing);
 	tcase_add_test(tc, no_log_unless_asked_for);
