@@ -25,6 +25,7 @@ static struct account {
 	uint64_t lost;         /* by upcalls where purges ahead were cheaper */
 	unsigned ahead, holds; /* pins before which everything is purged: to come, of how many */
 	uint64_t upcall_spent; /* ticks of upcalls since everything was purged */
+	uint64_t stale_before; /* pages, at the last pin */
 } accounts[MAX_CPUS];
 
 static struct account *account(void)
@@ -85,23 +86,32 @@ static void begin_ahead(struct account *a)
 }
 
 /* An upcall's purge would have been one ahead of the pin as well: lost is what the upcall took. A
- * pin that meets none has saved the flush of a purge in vain. */
+ * pin that meets none has saved the flush of a purge in vain, if there is more to be purged than at
+ * the last pin: only then would one ahead of it have found anything. */
+static void note_saved(struct account *a)
+{
+	uint64_t stale = stale_pages();
+
+	if (stale > a->stale_before)
+		a->lost -= a->lost < a->flush_ticks ? a->lost : a->flush_ticks;
+	if (!a->lost)
+		a->holds = 0;
+	a->stale_before = stale;
+}
+
 void purge_ahead(void)
 {
 	struct account *a = account();
 
-	if (!stale_pages())
-		return;
 	if (!a->ahead && a->lost > PATIENCE * a->upcall_ticks && arg_u64("ahead", 1))
 		begin_ahead(a);
-	if (a->ahead) {
+	if (!a->ahead) {
+		note_saved(a);
+	} else if (stale_pages()) {
 		a->ahead--;
 		purge_cost_all();
-		return;
+		a->stale_before = 0;
 	}
-	a->lost -= a->lost < a->flush_ticks ? a->lost : a->flush_ticks;
-	if (!a->lost)
-		a->holds = 0;
 }
 
 void purge_cost_reset(void)
