@@ -291,6 +291,18 @@ struct at_violation {
 	uint8_t level;    /* of the table that holds the entry */
 };
 
+/*
+ * Judges a store to the entry at `pte_gpa` of a pinned table before it is done, for a source that
+ * holds stores back and so misses none: the copies are taken to be up to date. AT_OK: it breaks no
+ * rule, is known from now on, and the caller does it before anything else happens. Else nothing has
+ * changed and the caller does not do it: AT_CHILD_UNPINNED (why->pfn is the table it would link,
+ * which may be pinned and the store judged again), AT_MAPS_TABLE (it would map, or make reachable
+ * writably, the pinned frame why->pfn), AT_BAD_TABLE, AT_BAD_STATE (the frame is not pinned),
+ * AT_NO_MEMORY.
+ */
+enum at_verdict at_store(struct alias_tracker *at, uint64_t pte_gpa, uint64_t pte,
+			 struct at_violation *why);
+
 /* Takes the oldest violation not yet taken; false when none. At most 256 are kept; at_stats counts
  * all. The same entry is reported once, until it changes or what leads to it does. (If its table is
  * reached at several levels, once for each.) */

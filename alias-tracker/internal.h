@@ -222,6 +222,11 @@ bool state_forbids(const struct alias_tracker *at, uint64_t pfn, unsigned level,
 
 bool is_in_the_way(const struct alias_tracker *at, uint64_t pfn, struct at_transition to);
 
+/* --- pin.c ------------------------------------------------------------------------------------ */
+
+/* Of a pin, or a store, that would bring this about. */
+enum at_verdict verdict_of(const struct at_violation *violation);
+
 /* --- sync.c ----------------------------------------------------------------------------------- */
 
 /* Compares hot tables, and cold ones that were written, with their copies. */

@@ -90,7 +90,7 @@ static bool tree_violates(struct alias_tracker *at, struct node *node, struct at
 	return false;
 }
 
-static enum at_verdict verdict_of(const struct at_violation *violation)
+enum at_verdict verdict_of(const struct at_violation *violation)
 {
 	switch (violation->kind) {
 	case AT_V_WRITABLE:

@@ -15,6 +15,7 @@ int main(void)
 	srunner_add_suite(runner, violation_suite());
 	srunner_add_suite(runner, aliases_suite());
 	srunner_add_suite(runner, transition_suite());
+	srunner_add_suite(runner, store_suite());
 	srunner_add_suite(runner, fault_suite());
 	srunner_add_suite(runner, scale_suite());
 	srunner_add_suite(runner, log_suite());

@@ -12,6 +12,7 @@ Suite *limbo_suite(void);
 Suite *violation_suite(void);
 Suite *aliases_suite(void);
 Suite *transition_suite(void);
+Suite *store_suite(void);
 Suite *fault_suite(void);
 Suite *scale_suite(void);
 Suite *log_suite(void);

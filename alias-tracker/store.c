@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/* A store to a pinned table, judged before it is done: for a source that holds stores back. */
+#include "internal.h"
+
+/* Is anything wrong now with one of the suspects? The first that is, if so. */
+static bool suspects_violate(struct alias_tracker *at, struct at_violation *out)
+{
+	struct table *table;
+
+	TAILQ_FOREACH (table, &at->suspects, suspects)
+		for (unsigned index = 0; index < PT_ENTRIES; index++) {
+			struct node *node;
+
+			if (!(table->suspect[index / 64] >> index % 64 & 1))
+				continue;
+			for (unsigned level = 1; level <= PT_LEVELS; level++)
+				LIST_FOREACH (node, &table->nodes[level - 1], of_table)
+					if (entry_violates(at, node, index, out)) {
+						out->va = node_path(at, node, index).va;
+						return true;
+					}
+		}
+	return false;
+}
+
+/* Takes the value out of the copy again. What an undone store would have unmapped was never out of
+ * the tables, and what it would have mapped was never in. */
+static void undo(struct alias_tracker *at, struct table *table, unsigned index, uint64_t old)
+{
+	if (table_update(at, table, index, old)) {
+		limbo_cancel(&at->limbo);
+		return;
+	}
+	/* Out of memory: the copy is ahead of the table, and the next sync is to find that. */
+	at->failed = true;
+	if (table->armed) {
+		at->ops.disarm(at->config.ctx, table->pfn);
+		table->armed = false;
+		table_heat(at, table);
+	}
+}
+
+/* What the entry alone tells; it decides for a table that no root reaches yet. */
+static enum at_verdict check_entry(const struct alias_tracker *at, unsigned level, uint64_t pte,
+				   struct at_violation *why)
+{
+	enum pte_kind kind = pte_kind(pte, level);
+
+	why->pfn = pte_pfn(pte, level, kind);
+	why->kind = AT_V_BAD_TABLE;
+	if (kind == PTE_BAD)
+		return AT_BAD_TABLE;
+	if (kind != PTE_TABLE || at_pinned_level(at, why->pfn) == level - 1)
+		return AT_OK;
+	if (!frame_entries(at, why->pfn))
+		return AT_BAD_TABLE;
+	why->kind = AT_V_UNPINNED;
+	return AT_CHILD_UNPINNED;
+}
+
+enum at_verdict at_store(struct alias_tracker *at, uint64_t pte_gpa, uint64_t pte,
+			 struct at_violation *why)
+{
+	uint64_t pfn = pte_gpa >> PAGE_SHIFT, old;
+	unsigned index = pte_gpa % (PT_ENTRIES * sizeof(pte)) / sizeof(pte);
+	unsigned level = at_pinned_level(at, pfn);
+	struct table *table = table_find(at, pfn);
+	enum at_verdict verdict;
+
+	*why = (struct at_violation){.pte_gpa = pte_gpa, .level = (uint8_t)level};
+	if (!level || at->config.mode == AT_BLIND)
+		return AT_BAD_STATE;
+	if (at->failed)
+		return AT_NO_MEMORY;
+	verdict = check_entry(at, level, pte, why);
+	if (verdict != AT_OK || !table)
+		return verdict;
+	old = table->entries.copy[index];
+	if (!table_update(at, table, index, pte)) {
+		suspects_clear(at);
+		limbo_cancel(&at->limbo);
+		return AT_NO_MEMORY;
+	}
+	if (suspects_violate(at, why)) {
+		verdict = verdict_of(why);
+		undo(at, table, index, old);
+	}
+	suspects_clear(at);
+	limbo_settle(at);
+	at->entries_changed += verdict == AT_OK && old != pte;
+	return verdict;
+}
