@@ -26,6 +26,15 @@
  * ALIAS_PENDING are not looked at again, so the batch goes on where it stopped. An entry is given
  * one such chance; if an alias is still there, the answer is ALIAS_HAS_ALIAS and `fault` says
  * where. The code that pins therefore never sees that an alias had to be purged.
+ *
+ * Where tables are guarded (ALIAS_GUARDED in the answer to the registration: vmm --track strict) a
+ * store to a pinned table is done by the host, after it has found that it breaks no rule. A store
+ * that links a table which isn't pinned, and breaks none but by that, pins it, as if the batch had
+ * asked for it: with a stale alias `fault` is filled, its `entry` being ALIAS_FAULT_STORE, and the
+ * exception raised with RIP at the store. A store that is refused is not done, and raises #GP(0)
+ * with RIP at it. (Where the host met it only after KVM had emulated it, RIP is behind it.)
+ * What is written to a table is read back with the accessed bit set in present entries, and the
+ * dirty bit in writable leaves. ALIAS_CALL_UPDATE writes many entries for the price of one.
  */
 #ifndef ALIAS_ABI_H
 #define ALIAS_ABI_H
@@ -59,6 +68,10 @@ enum alias_call {
 	ALIAS_CALL_REGISTER = 1,
 	/* Serve the batch in the vCPU page of the caller. */
 	ALIAS_CALL_PIN = 2,
+	/* Write the entries of pinned tables that `updates` lists, in their order, each as a store
+	 * would. An upcall comes as in a batch; those before it are done. Only where tables are
+	 * guarded. It may be made while a batch is under way (by the handler of its upcall). */
+	ALIAS_CALL_UPDATE = 3,
 };
 
 /* Exit statuses a guest may give; above these the program's own begin (sysexits). */
@@ -93,11 +106,26 @@ struct alias_entry {
 	uint32_t status;
 };
 
-#define ALIAS_BATCH_MAX 128u
-#define ALIAS_FAULT_VAS 16u
+#define ALIAS_BATCH_MAX  128u
+#define ALIAS_FAULT_VAS  16u
+#define ALIAS_UPDATE_MAX 64u /* what a page has room for beside the batch */
 
-/* Flags of a batch. */
+/* One entry of a pinned table to be written. Its answer, ALIAS_PENDING before, is in update_status:
+ * ALIAS_OK, what the pin of the table that it links would have answered, ALIAS_MAPS_TABLE (it maps
+ * a pinned table writable), ALIAS_BAD_TABLE (it links what is no memory, or has reserved bits),
+ * ALIAS_BAD_FRAME (not aligned, or outside of memory) or ALIAS_BAD_STATE (no pinned table). */
+struct alias_update {
+	uint64_t pte_gpa;
+	uint64_t pte;
+};
+
+/* Flags of a batch, and of updates and stores as they stand. */
 #define ALIAS_BATCH_UPCALL 1u /* the guest has a handler at `upcall-vector` */
+
+/* Features, answered to the registration. */
+#define ALIAS_GUARDED 1u /* pinned tables can't be written past the host */
+
+#define ALIAS_FAULT_STORE UINT32_MAX /* alias_fault.entry: not one of a batch */
 
 /* What the host says of the alias it met; written before the upcall and before a refusal. */
 struct alias_fault {
@@ -220,7 +248,7 @@ struct alias_vcpu_page {
 	uint32_t count;       /* guest: valid entries, 1..ALIAS_BATCH_MAX */
 	uint32_t flags;       /* guest: ALIAS_BATCH_* */
 	uint32_t call_status; /* host: enum alias_status of the call as a whole */
-	uint32_t reserved;
+	uint32_t features;    /* host, ALIAS_CALL_REGISTER: ALIAS_GUARDED or 0 */
 	uint64_t direct_base; /* guest, ALIAS_CALL_REGISTER: va of gpa 0, multiple of 512 GiB */
 	uint64_t direct_size; /* guest: bytes, multiple of 512 GiB */
 	/* The host sets it to 0 with each upcall. Guest, in its handler: a value s of `flushed` as
@@ -232,9 +260,13 @@ struct alias_vcpu_page {
 	struct alias_guest_stats stats;
 	struct alias_entry entries[ALIAS_BATCH_MAX];
 	struct alias_log log;
-	uint8_t pad[ALIAS_PAGE_SIZE - 40 - sizeof(struct alias_fault) -
+	struct alias_update updates[ALIAS_UPDATE_MAX];
+	uint8_t update_status[ALIAS_UPDATE_MAX]; /* enum alias_status */
+	uint32_t nr_updates;                     /* guest: valid updates, 1..ALIAS_UPDATE_MAX */
+	uint8_t pad[ALIAS_PAGE_SIZE - 44 - sizeof(struct alias_fault) -
 		    sizeof(struct alias_guest_stats) -
-		    ALIAS_BATCH_MAX * sizeof(struct alias_entry) - sizeof(struct alias_log)];
+		    ALIAS_BATCH_MAX * sizeof(struct alias_entry) - sizeof(struct alias_log) -
+		    ALIAS_UPDATE_MAX * (sizeof(struct alias_update) + 1)];
 };
 
 _Static_assert(sizeof(struct alias_entry) == 16, "ABI");
@@ -253,6 +285,9 @@ _Static_assert(offsetof(struct alias_vcpu_page, log) == 2496, "ABI");
 _Static_assert(sizeof(struct alias_log_record) == 24, "ABI");
 _Static_assert(sizeof(struct alias_log) == 128, "ABI");
 _Static_assert(ALIAS_LOG_SIZE % ALIAS_PAGE_SIZE == 0, "ABI");
+_Static_assert(offsetof(struct alias_vcpu_page, updates) == 2624, "ABI");
+_Static_assert(offsetof(struct alias_vcpu_page, update_status) == 3648, "ABI");
+_Static_assert(offsetof(struct alias_vcpu_page, nr_updates) == 3712, "ABI");
 _Static_assert(sizeof(struct alias_vcpu_page) == ALIAS_PAGE_SIZE, "ABI");
 
 #endif

@@ -65,7 +65,7 @@ static void answer(struct blk_core *core, struct blk_request *request, uint8_t s
 	 * last, so it counts only when all before it was written. */
 	if (len == request->in_bytes)
 		len++;
-	__atomic_store_n(request->status, status, __ATOMIC_RELAXED);
+	memory_store(core->vq.mem, request->status, &status, sizeof(status));
 	virtqueue_push(&core->vq, request->chain.head, len);
 	if (status == VIRTIO_BLK_S_IOERR)
 		count(&core->stats.io_errors, 1);
@@ -173,7 +173,7 @@ static bool take_one(struct blk_core *core)
 	    atomic_load_explicit(&core->stats.max_in_flight, memory_order_relaxed))
 		atomic_store_explicit(&core->stats.max_in_flight, core->in_flight,
 				      memory_order_relaxed);
-	action = blk_request_decode(request, &core->disk);
+	action = blk_request_decode(request, &core->disk, core->vq.mem);
 	if (action < 0) {
 		snprintf(core->vq.fault, sizeof(core->vq.fault),
 			 "the request of descriptor %u has no header or no room for a status",

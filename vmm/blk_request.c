@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include "blk_image.h"
+#include "memory.h"
 
 /* Part of a chain's buffers. */
 struct span {
@@ -97,19 +98,20 @@ static int decode_io(struct blk_request *request, const struct blk_disk *disk,
 }
 
 static int decode_id(struct blk_request *request, const struct blk_disk *disk,
-		     const struct span *in)
+		     const struct memory *mem, const struct span *in)
 {
 	for (unsigned i = 0; i < in->nr && request->in_written < sizeof(disk->id); i++) {
 		size_t room = sizeof(disk->id) - request->in_written;
 		size_t len = in->iov[i].iov_len < room ? in->iov[i].iov_len : room;
 
-		memcpy(in->iov[i].iov_base, disk->id + request->in_written, len);
+		memory_store(mem, in->iov[i].iov_base, disk->id + request->in_written, len);
 		request->in_written += len;
 	}
 	return answer(request, VIRTIO_BLK_S_OK);
 }
 
-int blk_request_decode(struct blk_request *request, const struct blk_disk *disk)
+int blk_request_decode(struct blk_request *request, const struct blk_disk *disk,
+		       const struct memory *mem)
 {
 	struct virtqueue_chain *chain = &request->chain;
 	struct span out = {.iov = chain->iov, .nr = chain->nr_out};
@@ -138,7 +140,7 @@ int blk_request_decode(struct blk_request *request, const struct blk_disk *disk)
 	case VIRTIO_BLK_T_GET_ID:
 		if (out.nr)
 			return answer(request, VIRTIO_BLK_S_IOERR);
-		return decode_id(request, disk, &in);
+		return decode_id(request, disk, mem, &in);
 	default:
 		return answer(request, VIRTIO_BLK_S_UNSUPP);
 	}

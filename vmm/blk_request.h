@@ -50,8 +50,9 @@ STAILQ_HEAD(blk_request_list, blk_request);
 
 /* Decodes request->chain. Returns an enum blk_action, or -EINVAL if the chain has no complete
  * header or no byte for the status, so that it cannot even be answered. Sector ranges are checked
- * against the disk here and nowhere else. */
-int blk_request_decode(struct blk_request *request, const struct blk_disk *disk);
+ * against the disk here and nowhere else. The chain lies in `mem`. */
+int blk_request_decode(struct blk_request *request, const struct blk_disk *disk,
+		       const struct memory *mem);
 
 /* `bytes` (at most request->left) of the op are done: what remains is the rest. */
 void blk_request_advance(struct blk_request *request, uint32_t bytes);

@@ -18,6 +18,7 @@
 #include "pin.h"
 #include "pvh.h"
 #include "say.h"
+#include "shadow.h"
 #include "status.h"
 #include "uart.h"
 #include "virtio_blk.h"
@@ -224,7 +225,11 @@ static int create_host_side(struct machine *machine)
 		machine->vcpus[i].fd = -1;
 	machine->nr_vcpus = nr;
 	machine->console = console_create(machine->stop_fd);
-	return machine->console ? memory_init(&machine->mem, machine->opt->mem) : -ENOMEM;
+	if (!machine->console)
+		return -ENOMEM;
+	return machine->opt->track == TRACK_STRICT
+		       ? memory_init_twice(&machine->mem, machine->opt->mem)
+		       : memory_init(&machine->mem, machine->opt->mem);
 }
 
 static void say_story(const struct machine *machine, uint32_t entry)
@@ -239,6 +244,20 @@ static void say_story(const struct machine *machine, uint32_t entry)
 	    track_name(opt->track), opt->bootargs);
 }
 
+/* /dev/kvm, with what the options need of it. Returns a status after saying what it lacks. */
+static int open_kvm(struct machine *machine)
+{
+	char why[256];
+
+	machine->kvm_fd = kvm_open(machine->opt->cpus);
+	if (machine->kvm_fd < 0)
+		return VMM_EX_NOKVM;
+	if (machine->opt->track != TRACK_STRICT || shadow_check(machine->kvm_fd, why, sizeof(why)))
+		return 0;
+	say("%s", why);
+	return VMM_EX_NOKVM;
+}
+
 int machine_init(struct machine *machine, const struct options *opt, const struct image *image)
 {
 	int status;
@@ -249,9 +268,9 @@ int machine_init(struct machine *machine, const struct options *opt, const struc
 	status = load(machine, image);
 	if (status)
 		return status;
-	machine->kvm_fd = kvm_open(opt->cpus);
-	if (machine->kvm_fd < 0)
-		return VMM_EX_NOKVM;
+	status = open_kvm(machine);
+	if (status)
+		return status;
 	machine->vm_fd = kvm_create_vm(machine->kvm_fd);
 	if (machine->vm_fd < 0 || memory_attach(&machine->mem, machine->vm_fd) ||
 	    create_vcpus(machine) || create_devices(machine) || pin_init(machine))

@@ -3,53 +3,90 @@
 
 #include <errno.h>
 #include <linux/kvm.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 #include "alias_abi.h"
+#include "guard.h"
 #include "say.h"
 
 #define LARGE_PAGE (2ull << 20)
 
-/* `size` bytes at a multiple of 2 MiB, as gpas begin at one: only then can KVM use large pages. */
-static void *reserve_aligned(uint64_t size)
+/* `size` bytes at a multiple of 2 MiB, as gpas begin at one: only then can KVM use large pages.
+ * Anonymous memory for fd -1. */
+static void *reserve_aligned(uint64_t size, int fd)
 {
-	uint8_t *hva = mmap(NULL, size + LARGE_PAGE, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	int flags = MAP_NORESERVE | (fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED);
+	uint8_t *room = mmap(NULL, size + LARGE_PAGE, PROT_NONE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uint8_t *hva;
 	uint64_t before;
 
-	if (hva == MAP_FAILED)
+	if (room == MAP_FAILED)
 		return NULL;
-	before = -(uintptr_t)hva % LARGE_PAGE;
+	before = -(uintptr_t)room % LARGE_PAGE;
+	hva = mmap(room + before, size, PROT_READ | PROT_WRITE, flags | MAP_FIXED, fd, 0);
+	if (hva == MAP_FAILED) {
+		munmap(room, size + LARGE_PAGE);
+		return NULL;
+	}
 	if (before)
-		munmap(hva, before);
-	munmap(hva + before + size, LARGE_PAGE - before);
+		munmap(room, before);
+	munmap(hva + size, LARGE_PAGE - before);
 	/* Of no use in a core file, and large. */
-	madvise(hva + before, size, MADV_DONTDUMP);
-	return hva + before;
+	madvise(hva, size, MADV_DONTDUMP);
+	return hva;
 }
 
-static int add_slot(struct memory *mem, uint64_t gpa, uint64_t size)
+static bool map_slot(struct memory_slot *slot, bool twice)
 {
-	void *hva = reserve_aligned(size);
+	int fd = twice ? memfd_create("guest memory", MFD_CLOEXEC) : -1;
 
-	if (!hva)
+	if (twice && (fd < 0 || ftruncate(fd, (off_t)slot->size))) {
+		if (fd >= 0)
+			close(fd);
+		return false;
+	}
+	slot->hva = reserve_aligned(slot->size, fd);
+	slot->back = twice && slot->hva ? reserve_aligned(slot->size, fd) : NULL;
+	if (fd >= 0)
+		close(fd);
+	return slot->hva && (slot->back || !twice);
+}
+
+static int add_slot(struct memory *mem, uint64_t gpa, uint64_t size, bool twice)
+{
+	struct memory_slot *slot = &mem->slot[mem->nr++];
+
+	*slot = (struct memory_slot){.gpa = gpa, .size = size};
+	if (!map_slot(slot, twice))
 		return say_errno("mmap of %llu MiB guest memory", (unsigned long long)size >> 20);
-	mem->slot[mem->nr++] = (struct memory_slot){.gpa = gpa, .size = size, .hva = hva};
 	return 0;
 }
 
-int memory_init(struct memory *mem, uint64_t bytes)
+static int init(struct memory *mem, uint64_t bytes, bool twice)
 {
 	uint64_t low = bytes < MEMORY_LOW_END ? bytes : MEMORY_LOW_END;
 	int err;
 
-	mem->nr = 0;
-	err = add_slot(mem, 0, low);
+	*mem = (struct memory){0};
+	err = add_slot(mem, 0, low, twice);
 	if (!err && bytes > MEMORY_LOW_END)
-		err = add_slot(mem, MEMORY_HIGH_START, bytes - MEMORY_LOW_END);
+		err = add_slot(mem, MEMORY_HIGH_START, bytes - MEMORY_LOW_END, twice);
 	if (err)
 		memory_free(mem);
 	return err;
+}
+
+int memory_init(struct memory *mem, uint64_t bytes)
+{
+	return init(mem, bytes, false);
+}
+
+int memory_init_twice(struct memory *mem, uint64_t bytes)
+{
+	return init(mem, bytes, true);
 }
 
 int memory_attach(const struct memory *mem, int vm_fd)
@@ -73,8 +110,12 @@ int memory_attach(const struct memory *mem, int vm_fd)
 void memory_free(struct memory *mem)
 {
 	while (mem->nr > 0) {
-		mem->nr--;
-		munmap(mem->slot[mem->nr].hva, mem->slot[mem->nr].size);
+		const struct memory_slot *slot = &mem->slot[--mem->nr];
+
+		if (slot->hva)
+			munmap(slot->hva, slot->size);
+		if (slot->back)
+			munmap(slot->back, slot->size);
 	}
 }
 
@@ -88,6 +129,56 @@ void *memory_ptr(const struct memory *mem, uint64_t gpa, uint64_t len)
 			return len > 0 && len <= slot->size - offset ? slot->hva + offset : NULL;
 	}
 	return NULL;
+}
+
+uint64_t memory_gpa(const struct memory *mem, const void *ptr)
+{
+	for (unsigned i = 0; i < mem->nr; i++) {
+		const struct memory_slot *slot = &mem->slot[i];
+		uint64_t offset = (uintptr_t)ptr - (uintptr_t)slot->hva;
+
+		if (offset < slot->size)
+			return slot->gpa + offset;
+	}
+	return UINT64_MAX;
+}
+
+void *memory_back(const struct memory *mem, uint64_t gpa)
+{
+	unsigned i = mem->nr - 1;
+
+	while (i > 0 && gpa < mem->slot[i].gpa)
+		i--;
+	return mem->slot[i].back + (gpa - mem->slot[i].gpa);
+}
+
+void memory_put(void *to, const void *from, size_t len)
+{
+	uint64_t value = 0;
+
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	if (len > sizeof(value) || (uintptr_t)to % len) {
+		memcpy(to, from, len);
+		return;
+	}
+	memcpy(&value, from, len);
+	if (len == 8)
+		__atomic_store_n((uint64_t *)to, value, __ATOMIC_RELAXED);
+	else if (len == 4)
+		__atomic_store_n((uint32_t *)to, (uint32_t)value, __ATOMIC_RELAXED);
+	else if (len == 2)
+		__atomic_store_n((uint16_t *)to, (uint16_t)value, __ATOMIC_RELAXED);
+	else
+		memcpy(to, from, len);
+}
+
+void memory_store(const struct memory *mem, void *to, const void *from, size_t len)
+{
+	if (mem->guard) {
+		guard_store(mem->guard, memory_gpa(mem, to), from, len);
+		return;
+	}
+	memory_put(to, from, len);
 }
 
 uint64_t memory_end_pfn(const struct memory *mem)

@@ -33,11 +33,9 @@ static const char *const flush_names[] = {
 	[ALIAS_FLUSH_TRAP_RANGE] = "trap-range",
 	NULL,
 };
-static const char *const track_names[] = {[TRACK_DIRTY] = "dirty",
-					  [TRACK_LOG] = "log",
-					  [TRACK_SCAN] = "scan",
-					  [TRACK_OFF] = "off",
-					  NULL};
+static const char *const track_names[] = {
+	[TRACK_DIRTY] = "dirty",   [TRACK_LOG] = "log", [TRACK_SCAN] = "scan",
+	[TRACK_STRICT] = "strict", [TRACK_OFF] = "off", NULL};
 static const char *const violation_names[] = {
 	[VIOLATION_REPORT] = "report", [VIOLATION_STOP] = "stop", NULL};
 static const char *const proof_names[] = {[PROOF_GUEST] = "guest", [PROOF_HOST] = "host", NULL};
@@ -69,7 +67,9 @@ static const struct argp_option argp_options[] = {
 	 "eager-pte, quicklist, page-bit, trap (default), trap-range",
 	 0},
 	{"track", 't', "SOURCE", 0,
-	 "Whence the host learns of changed page tables: dirty (default), log, scan; with off it does not look and grants every pin unseen",
+	 "Whence the host learns of changed page tables: dirty (default), log, scan; strict has "
+	 "every store to them judged before it is done, and needs KVM's shadow MMU; with off it "
+	 "does not look and grants every pin unseen",
 	 0},
 	{"audit", KEY_AUDIT, "N", 0,
 	 "With --track log: check at every Nth pin call if the guest's log is true (default 256)",

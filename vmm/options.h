@@ -22,7 +22,7 @@
 /* The guest's logs may take this part of its memory. */
 #define OPTIONS_LOG_SHARE 4
 
-enum track_source { TRACK_DIRTY, TRACK_LOG, TRACK_SCAN, TRACK_OFF };
+enum track_source { TRACK_DIRTY, TRACK_LOG, TRACK_SCAN, TRACK_STRICT, TRACK_OFF };
 enum on_violation { VIOLATION_REPORT, VIOLATION_STOP };
 enum flush_proof { PROOF_GUEST, PROOF_HOST };
 

@@ -9,6 +9,7 @@
 #include <sys/auxv.h>
 #include <x86intrin.h>
 #include "alias_tracker.h"
+#include "guard.h"
 #include "machine.h"
 #include "pin_internal.h"
 #include "status.h"
@@ -23,7 +24,7 @@ struct alias_vcpu_page *pin_vcpu_page(const struct machine *machine, unsigned in
 			  ALIAS_PAGE_SIZE);
 }
 
-static enum alias_status to_status(enum at_verdict verdict)
+enum alias_status to_status(enum at_verdict verdict)
 {
 	switch (verdict) {
 	case AT_OK:
@@ -89,17 +90,6 @@ void audit_tables(struct pin *pin)
 	look_at_tables(pin, at_audit);
 }
 
-/* One call of the doorbell: what was read of it, once. */
-struct batch {
-	struct pin *pin;
-	struct vcpu *vcpu;
-	struct alias_vcpu_page *page;
-	uint32_t count;
-	bool upcalls;     /* the guest has a handler */
-	bool paused;      /* the other vCPUs are */
-	uint64_t gone_by; /* the handler's word about the frame in vcpu->retry; 0: none */
-};
-
 static struct alias_entry read_entry(const struct batch *batch, unsigned index)
 {
 	const struct alias_entry *shared = &batch->page->entries[index];
@@ -123,7 +113,7 @@ static void say_alias(const struct pin *pin, const struct alias_entry *entry,
 			upcall ? "trap back into the guest" : "refused");
 }
 
-static void tell_aliases(struct batch *batch, const struct alias_entry *entry, unsigned index,
+static void tell_aliases(struct batch *batch, const struct alias_entry *entry, uint32_t index,
 			 bool upcall)
 {
 	struct at_alias found[ALIAS_FAULT_VAS + 1];
@@ -157,6 +147,8 @@ static enum at_verdict judge(struct batch *batch, const struct alias_entry *entr
 	struct alias_tracker *at = batch->pin->at;
 	enum at_verdict verdict;
 
+	if (batch->pin->guard)
+		return guarded_pin(batch, entry->pfn, entry->level);
 	if (!batch->pin->checks) {
 		batch->pin->count.aliases_met += at_check(at, entry->pfn, entry->level) == AT_ALIAS;
 		return at_pin(at, entry->pfn, entry->level);
@@ -180,10 +172,8 @@ static bool is_shared(const struct pin *pin, uint64_t pfn)
 	       pfn - machine->log_gpa / ALIAS_PAGE_SIZE < machine->log_size / ALIAS_PAGE_SIZE;
 }
 
-enum served { SERVED, TRAP_BACK };
-
-static enum served serve_pin(struct batch *batch, const struct alias_entry *entry, unsigned index,
-			     enum alias_status *status)
+enum served serve_pin(struct batch *batch, const struct alias_entry *entry, uint32_t index,
+		      enum alias_status *status)
 {
 	struct pin *pin = batch->pin;
 	struct vcpu *vcpu = batch->vcpu;
@@ -234,6 +224,8 @@ static enum served serve_entry(struct batch *batch, unsigned index)
 		count->pins++;
 	} else if (entry.op == ALIAS_OP_UNPIN) {
 		status = to_status(at_unpin(batch->pin->at, entry.pfn));
+		if (status == ALIAS_OK && batch->pin->guard)
+			guard_release(batch->pin->guard, entry.pfn);
 		count->unpins++;
 	}
 	count->status[status]++;
@@ -241,7 +233,7 @@ static enum served serve_entry(struct batch *batch, unsigned index)
 	return SERVED;
 }
 
-static void trap_back(struct batch *batch)
+void trap_back(struct batch *batch)
 {
 	batch->pin->count.upcalls++;
 	batch->vcpu->stats.upcalls++;
@@ -253,7 +245,8 @@ static enum alias_status serve_batch(struct pin *pin, struct vcpu *vcpu,
 				     struct alias_vcpu_page *page)
 {
 	uint32_t flags = READ_ONCE(page->flags);
-	bool heed = vcpu->retry.pending && pin->machine->opt->flush_proof == PROOF_GUEST;
+	bool heed =
+		vcpu->retry.pending && !pin->guard && pin->machine->opt->flush_proof == PROOF_GUEST;
 	struct batch batch = {
 		.pin = pin,
 		.vcpu = vcpu,
@@ -282,7 +275,7 @@ static enum alias_status serve_batch(struct pin *pin, struct vcpu *vcpu,
 	return ALIAS_OK;
 }
 
-static enum alias_status serve_register(struct pin *pin, const struct alias_vcpu_page *page)
+static enum alias_status serve_register(struct pin *pin, struct alias_vcpu_page *page)
 {
 	uint64_t base = READ_ONCE(page->direct_base);
 	uint64_t size = READ_ONCE(page->direct_size);
@@ -290,7 +283,24 @@ static enum alias_status serve_register(struct pin *pin, const struct alias_vcpu
 	if (pin->registered || !at_set_direct_map(pin->at, base, size))
 		return ALIAS_BAD_CALL;
 	pin->registered = true;
+	WRITE_ONCE(page->features, pin->guard ? ALIAS_GUARDED : 0);
 	return ALIAS_OK;
+}
+
+static enum alias_status serve_update_call(struct pin *pin, struct vcpu *vcpu,
+					   struct alias_vcpu_page *page)
+{
+	struct batch batch = {
+		.pin = pin,
+		.vcpu = vcpu,
+		.page = page,
+		.count = READ_ONCE(page->nr_updates),
+		.upcalls = READ_ONCE(page->flags) & ALIAS_BATCH_UPCALL,
+	};
+
+	if (!pin->registered || !pin->guard || batch.count == 0 || batch.count > ALIAS_UPDATE_MAX)
+		return ALIAS_BAD_CALL;
+	return serve_updates(&batch);
 }
 
 static void doorbell_write(void *dev, struct vcpu *vcpu, uint64_t off, unsigned len, uint64_t value)
@@ -308,6 +318,8 @@ static void doorbell_write(void *dev, struct vcpu *vcpu, uint64_t off, unsigned 
 		status = serve_batch(pin, vcpu, page);
 	else if (off == 0 && len == 4 && value == ALIAS_CALL_REGISTER)
 		status = serve_register(pin, page);
+	else if (off == 0 && len == 4 && value == ALIAS_CALL_UPDATE)
+		status = serve_update_call(pin, vcpu, page);
 	pin->count.ticks += __rdtsc() - start;
 	pthread_mutex_unlock(&pin->lock);
 	WRITE_ONCE(page->call_status, status);
@@ -352,6 +364,7 @@ int pin_init(struct machine *machine)
 	ask_for_log(pin);
 	config.mode = pin->looks ? source_mode(pin->source) : AT_BLIND;
 	config.grant_aliased = !pin->checks;
+	config.quiet_syncs = pin->guard ? 1 : 0; /* arming costs nothing then */
 	config.ops = &pin->ops;
 	config.ctx = pin;
 	if (random)

@@ -14,13 +14,24 @@
 #include <jansson.h>
 #include "options.h"
 
+struct exit_io;
 struct machine;
 struct pin;
+struct vcpu;
 
 /* Sets up tracker and source by the options of the machine and puts the doorbell on its port bus.
  * Returns 0, or a negated errno after saying why. */
 int pin_init(struct machine *machine);
 void pin_free(struct machine *machine);
+
+/* With --track strict, for the exits that a store to a page table can come as; own thread. Each
+ * returns false, and has done nothing, if it is no such exit.
+ *   stopped:  KVM_RUN has failed with EFAULT
+ *   failed:   KVM could not emulate an instruction
+ *   emulated: a store that KVM has emulated went to no device */
+bool pin_store_stopped(struct vcpu *vcpu);
+bool pin_store_failed(struct vcpu *vcpu);
+bool pin_store_emulated(struct vcpu *vcpu, const struct exit_io *io);
 
 /* A last sync, after the vCPUs have ended: reports what the guest did against the rules since its
  * last pin. Returns false if --on-violation stop was asked for and something was found. */

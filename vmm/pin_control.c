@@ -62,6 +62,8 @@ const char *pin_set_source(struct machine *machine, enum track_source source, js
 
 	if (source == TRACK_OFF)
 		return "source off is for a whole run: vmm --track off";
+	if (source == TRACK_STRICT || pin->guard)
+		return "source strict is for a whole run: vmm --track strict";
 	if (!pin->looks)
 		return "vmm was started not to look (--track off)";
 	if (source == TRACK_LOG && !pin->log.ring)

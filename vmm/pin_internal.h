@@ -12,10 +12,12 @@
 #include "options.h"
 #include "source.h"
 
+struct guard;
 struct machine;
 struct vcpu;
 
 #define PIN_SAID_MAX  10 /* of a kind said in full; the rest is counted */
+#define CLOCK_FLUSHED 1  /* what the clock of guarded tables always says is flushed */
 #define PIN_NR_STATUS (ALIAS_BAD_CALL + 1)
 
 struct pin_count {
@@ -38,6 +40,12 @@ struct pin_count {
 	uint64_t verified;    /* pins looked at by the oracle */
 	uint64_t let_through; /* of them granted although an alias is there */
 	uint64_t disagreed;   /* of them answered otherwise than the oracle would */
+	/* Of guarded tables. */
+	uint64_t stores;         /* of the guest, done for it one by one */
+	uint64_t stores_refused; /* and such, and updates, as were not done */
+	uint64_t update_calls;   /* ALIAS_CALL_UPDATE made, repeats after an upcall included */
+	uint64_t updates;        /* entries written by them */
+	uint64_t frames_forgotten, all_forgotten; /* flushes of one frame, of everything */
 };
 
 struct pin {
@@ -46,6 +54,7 @@ struct pin {
 	struct watch *watch;      /* NULL: every table is compared */
 	struct guest_log log;     /* its rings are NULL where there is no room for any */
 	const char *why_no_watch; /* then */
+	struct guard *guard;      /* of TRACK_STRICT, else NULL */
 	bool looks;               /* false: every pin is granted unseen */
 	bool checks;              /* false: and with whatever alias is met */
 	uint64_t shared_pfn, shared_frames;
@@ -65,11 +74,25 @@ struct pin {
 	uint64_t unseen_at; /* and by this time of the flush clock */
 };
 
+/* What a vCPU asks for: a call of the doorbell, or a store. What was read of it was read once. */
+struct batch {
+	struct pin *pin;
+	struct vcpu *vcpu;
+	struct alias_vcpu_page *page;
+	uint32_t count;
+	bool upcalls;     /* the guest has a handler */
+	bool paused;      /* the other vCPUs are */
+	uint64_t gone_by; /* the handler's word about the frame in vcpu->retry; 0: none */
+};
+
+enum served { SERVED, TRAP_BACK };
+
 /* The shared page of that vCPU; the guest may change it at any time. */
 struct alias_vcpu_page *pin_vcpu_page(const struct machine *machine, unsigned index);
 /* That of all; likewise. */
 struct alias_common_page *common_page(const struct machine *machine);
-/* Fills ops, and starts the watch where it is or may come to be of use. False: no memory. */
+/* Fills ops, and starts the watch where it is or may come to be of use, or the guard. False: no
+ * memory. */
 bool open_source(struct pin *pin);
 void close_source(struct pin *pin);
 /* Tells the guest whether to keep a log, by the source. */
@@ -90,6 +113,30 @@ void host_flush(struct pin *pin, struct vcpu *self, bool paused, uint64_t pfn);
 void sync_tables(struct pin *pin);
 /* The same, and checks what log there is. */
 void audit_tables(struct pin *pin);
+/* An entry with ALIAS_OP_PIN: its answer in *status, unless a stale alias is to be purged first;
+ * then the guest has been told where, `index` being that of the entry. */
+enum served serve_pin(struct batch *batch, const struct alias_entry *entry, uint32_t index,
+		      enum alias_status *status);
+/* Raises the upcall with RIP at the `out` of the current exit. */
+void trap_back(struct batch *batch);
+enum alias_status to_status(enum at_verdict verdict);
+
+/* pin_guard.c, where tables are guarded: */
+
+/* at_pin(), the frame being guarded from before it is judged; no longer if it is refused. */
+enum at_verdict guarded_pin(struct batch *batch, uint64_t pfn, unsigned level);
+enum alias_status serve_updates(struct batch *batch);
+
+/* One entry that is to get a new value, and what became of that. */
+struct change {
+	uint64_t pte_gpa, old, pte;
+	uint8_t level; /* of the table */
+	enum alias_status status;
+};
+
+/* All of them or none. TRAP_BACK is for one alone, if at all. The lock is held. */
+enum served change_entries(struct batch *batch, struct change *changes, unsigned nr);
+
 /* Does a full walk agree with this answer? vCPUs are paused, the lock is held. */
 void verify_pin(struct pin *pin, uint64_t pfn, enum alias_status status);
 

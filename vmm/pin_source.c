@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <x86intrin.h>
+#include "guard.h"
 #include "machine.h"
 #include "pin.h"
 #include "pin_internal.h"
@@ -38,6 +39,19 @@ static struct at_clock no_guest_clock(void *ctx)
 	struct pin *pin = ctx;
 
 	return (struct at_clock){.cleared = 1, .now = flush_clock_now(&pin->machine->flush_clock)};
+}
+
+/* Nothing that goes from the tables is known to be flushed, but for a frame that is being guarded:
+ * at_gone_by(CLOCK_FLUSHED) says that of it. */
+static struct at_clock guarded_clock(void *ctx)
+{
+	struct pin *pin = ctx;
+
+	return (struct at_clock){
+		.cleared = CLOCK_FLUSHED + 1,
+		.flushed = CLOCK_FLUSHED,
+		.now = flush_clock_now(&pin->machine->flush_clock),
+	};
 }
 
 static bool arm(void *ctx, uint64_t pfn)
@@ -135,6 +149,40 @@ void follow_log(struct pin *pin)
 	at_set_mode(pin->at, logged ? AT_LOGGED : source_mode(pin->source));
 }
 
+/* --- guarded tables -------------------------------------------------------------------------- */
+
+/* A guarded table does not change but by the host, which tells the tracker of it (at_store). */
+static bool arm_guarded(void *ctx, uint64_t pfn)
+{
+	struct pin *pin = ctx;
+
+	return guard_holds(pin->guard, pfn);
+}
+
+static void disarm_guarded(void *ctx, uint64_t pfn)
+{
+	(void)ctx, (void)pfn;
+}
+
+static size_t none_woken(void *ctx, uint64_t *pfns, size_t max)
+{
+	(void)ctx, (void)pfns, (void)max;
+	return 0;
+}
+
+static bool open_guard(struct pin *pin)
+{
+	pin->guard = guard_new(&pin->machine->mem, pin->machine->vm_fd);
+	if (!pin->guard)
+		return false;
+	pin->why_no_watch = "pinned tables are read-only";
+	pin->ops.clock = guarded_clock;
+	pin->ops.arm = arm_guarded;
+	pin->ops.disarm = disarm_guarded;
+	pin->ops.woken = none_woken;
+	return true;
+}
+
 /* --- the source ------------------------------------------------------------------------------- */
 
 static bool may_watch(const struct pin *pin)
@@ -150,6 +198,8 @@ bool open_source(struct pin *pin)
 	const struct options *opt = pin->machine->opt;
 
 	pin->ops.table = table;
+	if (opt->track == TRACK_STRICT)
+		return open_guard(pin);
 	pin->ops.clock = opt->flush_proof == PROOF_GUEST ? guest_clock : no_guest_clock;
 	pin->why_no_watch = "not asked for by these options";
 	if (!open_log(pin))
@@ -171,6 +221,7 @@ bool open_source(struct pin *pin)
 void close_source(struct pin *pin)
 {
 	watch_stop(pin->watch);
+	guard_free(pin->guard);
 	free(pin->log.ring);
 }
 

@@ -12,6 +12,7 @@
 #include "kvm.h"
 #include "options.h"
 #include "say.h"
+#include "shadow.h"
 #include "source.h"
 #include "status.h"
 
@@ -107,6 +108,20 @@ static json_t *probe_io_uring(void)
 	}
 }
 
+static json_t *probe_strict(void)
+{
+	char why[256] = "";
+	int fd = kvm_open_device(why, sizeof(why));
+	bool ok = fd >= 0 && shadow_check(fd, why, sizeof(why));
+	json_t *object = verdict(ok ? NULL : why);
+
+	if (fd >= 0)
+		close(fd);
+	json_object_set_new(object, "how",
+			    json_string("page tables are read-only, on KVM's shadow MMU"));
+	return object;
+}
+
 static json_t *source(bool kvm, const char *how)
 {
 	json_t *object = verdict(kvm ? NULL : "no usable KVM");
@@ -133,6 +148,7 @@ static json_t *probe_all(bool *kvm)
 			    source(*kvm, uffd ? "the guest keeps a log; audited as dirty is tracked"
 					      : "the guest keeps a log; an audit compares all"));
 	json_object_set_new(sources, "scan", source(*kvm, "every table is compared at each pin"));
+	json_object_set_new(sources, "strict", *kvm ? probe_strict() : source(false, ""));
 	json_object_set_new(root, "sources", sources);
 	return root;
 }

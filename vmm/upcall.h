@@ -11,4 +11,11 @@ struct vcpu;
  * another exception is under way. */
 int upcall_raise(struct vcpu *vcpu, unsigned vector);
 
+/* Raises the exception where RIP is, nothing of an exit being left to complete. Own thread; errors
+ * as above. */
+#define NO_ERROR_CODE (-1)
+int vcpu_raise(struct vcpu *vcpu, unsigned vector, int error_code);
+/* Takes back an exception that KVM has queued and not delivered. */
+int vcpu_unraise(struct vcpu *vcpu);
+
 #endif

@@ -48,6 +48,7 @@ struct vcpu {
 	_Atomic uint64_t runs;
 	struct vcpu_stats stats;
 	struct flush_stamp flushed; /* when the host last flushed its TLB */
+	unsigned stops; /* in a row in which KVM_RUN failed for no known reason: pin_store.c */
 	/* The doorbell's memory between an upcall and the repeated call: pin.c */
 	struct {
 		bool pending; /* an upcall was made and the `out` has not come again */

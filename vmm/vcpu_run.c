@@ -8,6 +8,7 @@
 #include "exit.h"
 #include "machine.h"
 #include "nobody.h"
+#include "pin.h"
 #include "say.h"
 #include "status.h"
 
@@ -61,11 +62,19 @@ static void say_unhandled(const struct vcpu *vcpu)
 	}
 }
 
+static bool emulation_failed(const struct kvm_run *run)
+{
+	return run->exit_reason == KVM_EXIT_INTERNAL_ERROR &&
+	       run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION;
+}
+
 static void handle_exit(struct vcpu *vcpu)
 {
 	struct machine *machine = vcpu->machine;
 	struct exit exit = exit_decode(vcpu->run, vcpu->run_size);
 
+	if (exit.kind != EXIT_UNHANDLED)
+		vcpu->stops = 0;
 	switch (exit.kind) {
 	case EXIT_PIO:
 		vcpu->stats.exits_pio++;
@@ -73,6 +82,8 @@ static void handle_exit(struct vcpu *vcpu)
 		break;
 	case EXIT_MMIO:
 		vcpu->stats.exits_mmio++;
+		if (pin_store_emulated(vcpu, &exit.io))
+			break;
 		access_bus(vcpu, &machine->mmio, "address", &exit.io);
 		break;
 	case EXIT_AGAIN:
@@ -87,6 +98,8 @@ static void handle_exit(struct vcpu *vcpu)
 	case EXIT_UNHANDLED:
 	case EXIT_MALFORMED:
 		vcpu->stats.exits_other++;
+		if (emulation_failed(vcpu->run) && pin_store_failed(vcpu))
+			break;
 		say_unhandled(vcpu);
 		die(vcpu, VMM_EX_SOFTWARE);
 		break;
@@ -98,6 +111,10 @@ static void handle_error(struct vcpu *vcpu, int error)
 	/* EAGAIN: a vCPU that waited for INIT or SIPI got it. */
 	if (error == EINTR || error == EAGAIN) {
 		vcpu->stats.exits_intr++;
+		return;
+	}
+	if (error == EFAULT && pin_store_stopped(vcpu)) {
+		vcpu->stats.exits_other++;
 		return;
 	}
 	errno = error;

@@ -175,10 +175,9 @@ int virtqueue_pop(struct virtqueue *vq, struct virtqueue_chain *chain)
 
 void virtqueue_push(struct virtqueue *vq, uint16_t head, uint32_t len)
 {
-	struct vring_used_elem *elem = &vq->used->ring[vq->next_used % vq->num];
+	struct vring_used_elem elem = {.id = head, .len = len};
 
-	__atomic_store_n(&elem->id, head, __ATOMIC_RELAXED);
-	__atomic_store_n(&elem->len, len, __ATOMIC_RELAXED);
+	memory_store(vq->mem, &vq->used->ring[vq->next_used % vq->num], &elem, sizeof(elem));
 	vq->busy[head] = false;
 	vq->next_used++;
 }
@@ -190,7 +189,7 @@ bool virtqueue_publish(struct virtqueue *vq)
 	vq->published = vq->next_used;
 	/* Release: data, status bytes and elements are there before the index that vouches for
 	 * them. */
-	__atomic_store_n(&vq->used->idx, vq->published, __ATOMIC_RELEASE);
+	memory_store(vq->mem, &vq->used->idx, &vq->published, sizeof(vq->published));
 	/* A driver that wants interrupts again clears the flag, then looks at used.idx; here idx is
 	 * written, then the flag read. With a full barrier on both sides one sees the other. */
 	atomic_thread_fence(memory_order_seq_cst);

@@ -6,10 +6,10 @@
 
 #include "bootargs.h"
 #include "frame.h"
-#include "log.h"
 #include "panic.h"
 #include "percpu.h"
 #include "pgtable.h"
+#include <pte_updates.h>
 #include "slab.h"
 #include "smp.h"
 #include "vmap_purge.h"
@@ -200,21 +200,24 @@ static void note_mapping(uint64_t pfn, uint64_t addr)
 static unsigned map_pages(struct vmap_space *space, uint64_t addr, const uint64_t *pfns,
 			  unsigned count, uint64_t prot)
 {
+	struct pte_updates updates;
 	pte_t *pte = NULL;
+	unsigned i;
 
-	for (unsigned i = 0; i < count; i++, addr += PAGE_SIZE) {
+	pte_updates_init(&updates);
+	for (i = 0; i < count; i++, addr += PAGE_SIZE) {
 		if (!pte || pte_index(addr, 1) == 0)
 			pte = walk_kernel(addr, true);
 		if (!pte)
-			return i;
+			break;
 		if (get_pte(pte) & PTE_P)
 			panic("vmap: something is mapped at %#lx already", addr);
 		note_mapping(pfns[i], addr);
 		if (space->ops->mapped)
 			space->ops->mapped(pfns[i]);
-		change_pte(pte++, make_pte(pfns[i], prot));
+		pte_updates_add(&updates, pte++, make_pte(pfns[i], prot));
 	}
-	return count;
+	return i - pte_updates_finish(&updates);
 }
 
 static void *map_area(struct vmap_space *space, const uint64_t *pfns, unsigned count,

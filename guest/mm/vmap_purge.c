@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "vmap_purge.h"
 
-#include "log.h"
+#include <pte_updates.h>
+
 #include "percpu.h"
 #include "pgtable.h"
 #include "tlb.h"
@@ -31,8 +32,8 @@ void vmap_purge_flush_too(struct vmap_purge *purge, uint64_t start, uint64_t end
 }
 
 /* Clears [start, end) from `pte` on, within one table. Returns if there was anything to clear. */
-static bool clear_ptes(struct vmap_purge *purge, pte_t *pte, uint64_t start, uint64_t end,
-		       bool ticked)
+static bool clear_ptes(struct vmap_purge *purge, struct pte_updates *updates, pte_t *pte,
+		       uint64_t start, uint64_t end, bool ticked)
 {
 	const struct vmap_ops *ops = purge->space->ops;
 
@@ -46,7 +47,7 @@ static bool clear_ptes(struct vmap_purge *purge, pte_t *pte, uint64_t start, uin
 		if (!ticked)
 			purge->epoch = clear_epoch_begin();
 		ticked = true;
-		change_pte(pte, 0);
+		pte_updates_add(updates, pte, 0);
 		purge->cleared++;
 		extend(purge, va, va + PAGE_SIZE);
 		if (ops->cleared)
@@ -58,8 +59,10 @@ static bool clear_ptes(struct vmap_purge *purge, pte_t *pte, uint64_t start, uin
 void vmap_purge_clear(struct vmap_purge *purge, uint64_t start, uint64_t end)
 {
 	const uint64_t table_span = PAGE_SIZE * PTRS;
+	struct pte_updates updates;
 	bool ticked = false;
 
+	pte_updates_init(&updates);
 	while (start < end) {
 		pte_t *pte = walk_kernel(start, false);
 		uint64_t stop = (start | (table_span - 1)) + 1;
@@ -67,9 +70,10 @@ void vmap_purge_clear(struct vmap_purge *purge, uint64_t start, uint64_t end)
 		if (stop > end)
 			stop = end;
 		if (pte)
-			ticked = clear_ptes(purge, pte, start, stop, ticked);
+			ticked = clear_ptes(purge, &updates, pte, start, stop, ticked);
 		start = stop;
 	}
+	pte_updates_finish(&updates);
 }
 
 /* The flush that is owed for what was cleared. */

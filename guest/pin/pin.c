@@ -12,6 +12,7 @@
 #include "percpu.h"
 #include "pgtable.h"
 #include "platform.h"
+#include "pte_updates.h"
 #include "tlb.h"
 #include "trap.h"
 #include "vmap.h"
@@ -49,11 +50,12 @@ static void alias_fault(struct trap_frame *frame)
 {
 	struct call *call = &calls[this_cpu()->id];
 	uint64_t since = rdtsc();
-	struct alias_fault fault;
+	struct alias_fault fault = this_cpu()->vcpu_page->fault;
 
-	if (!call->busy)
+	if (fault.entry != ALIAS_FAULT_STORE && !call->busy)
 		panic("alias fault at RIP %#lx, where nothing is being pinned", frame->rip);
-	fault = this_cpu()->vcpu_page->fault;
+	if (!call->busy)
+		call->since = since;
 	count_stat(upcalls, 1);
 	count_stat(upcall_pages, flush_strategy()->on_alias(&fault, since - call->since));
 	/* Each purge moves the clock before the next can begin. */
@@ -261,6 +263,8 @@ int pin_init(void)
 		return -1;
 	}
 	registered = true;
+	if (page->features & ALIAS_GUARDED)
+		pte_updates_begin();
 	for_each_kernel_table(add_kernel_table, &kernel);
 	return pin_list_submit(&kernel);
 }

@@ -128,11 +128,23 @@ void run_program(struct run *run, const char *input, const char *const argv[])
 	run->err = slurp(tmp_file("stderr"));
 }
 
+const char *source_or(const char *usual)
+{
+	const char *track = getenv("VMM_TRACK");
+
+	return track ? track : usual;
+}
+
+bool source_is(const char *track)
+{
+	return !strcmp(source_or("dirty"), track);
+}
+
 void run_vmm(struct run *run, const char *input, const char *const args[])
 {
 	const char *argv[MAX_ARGS] = {path_vmm(), "--stats", tmp_file("stats.json"), "--timeout",
-				      "100"};
-	size_t n = 5;
+				      "100",      "--track", source_or("dirty")};
+	size_t n = 7;
 
 	for (size_t i = 0; args[i]; i++) {
 		ck_assert_uint_lt(n, MAX_ARGS - 1);

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <jansson.h>
 
 struct run {
@@ -22,8 +23,24 @@ const char *path_tmp(void);
 /* "TMP/NAME"; never freed: a test is a short-lived process. */
 const char *tmp_file(const char *name);
 
-/* Runs `vmm --stats FILE --timeout 100 ARGS...`; `input` is its standard input (NULL: /dev/null).
- * The arguments end with NULL. Fails the test if the program cannot be started. */
+/* The source (vmm --track) that all tests use if the environment's VMM_TRACK names one: then that,
+ * else `usual`. So every suite can be run with every source. */
+const char *source_or(const char *usual);
+/* Is this the source of tests that ask for none in particular? */
+bool source_is(const char *track);
+
+/* In a test: the rest of it is not for the source strict. */
+#define NOT_IF_STRICT(why)                                                                         \
+	do {                                                                                       \
+		if (source_is("strict")) {                                                         \
+			printf("skipped: %s: %s\n", __func__, why);                                \
+			return;                                                                    \
+		}                                                                                  \
+	} while (0)
+
+/* Runs `vmm --stats FILE --timeout 100 --track SOURCE ARGS...`; `input` is its standard input
+ * (NULL: /dev/null). The arguments end with NULL. Fails the test if the program cannot be started.
+ */
 void run_vmm(struct run *run, const char *input, const char *const args[]);
 /* Any program, with nothing added. */
 void run_program(struct run *run, const char *input, const char *const argv[]);

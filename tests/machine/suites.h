@@ -12,6 +12,7 @@ Suite *endings_suite(void);    /* "endings": guests and images that go wrong, ex
 Suite *console_suite(void);    /* "console": terminal, input, signals */
 Suite *disk_suite(void);       /* "disk": virtio-blk through to the image */
 Suite *control_suite(void);    /* "control": the control socket and vmm ctl */
-Suite *hostile_suite(void);    /* "hostile": guests that mean harm, tests/hostile/ */
+Suite *hostile_suite(void);
+Suite *strict_suite(void); /* "hostile": guests that mean harm, tests/hostile/ */
 
 #endif

@@ -134,7 +134,7 @@ START_TEST(what_must_happen)
 	const struct hostile *hostile = &hostiles[_i / NR_OF(sources)];
 	struct run run;
 
-	run_hostile(&run, hostile, sources[_i % NR_OF(sources)], false);
+	run_hostile(&run, hostile, source_or(sources[_i % NR_OF(sources)]), false);
 	expect(&run, &hostile->must);
 	run_free(&run);
 }

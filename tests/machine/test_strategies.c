@@ -60,8 +60,8 @@ START_TEST(matrix)
 	const char *const *load = loads[i / NR_OF(cpus)];
 	struct run run;
 
-	RUN(&run, "-c", nr, "-m", "128M", "-f", strategies[s], "-t", track, "--verify", "-d",
-	    make_disk(), path_guest(), "--", load[0], load[1], "seed=3");
+	RUN(&run, "-c", nr, "-m", "128M", "-f", strategies[s], "-t", source_or(track), "--verify",
+	    "-d", make_disk(), path_guest(), "--", load[0], load[1], "seed=3");
 	expect_right(&run, strategies[s]);
 	if (s == NONE)
 		ck_assert_int_eq(stat_of(&run, "pins.aliases_met"),
@@ -174,7 +174,7 @@ START_TEST(eager_pte_hides_nothing_from_the_host)
 {
 	struct run run;
 
-	RUN(&run, "-m", "128M", "-t", sources[_i], "-f", "eager-pte", path_guest(), "--",
+	RUN(&run, "-m", "128M", "-t", source_or(sources[_i]), "-f", "eager-pte", path_guest(), "--",
 	    "workload=grow", "iters=40", "alias=100");
 	expect_status(&run, 0);
 	ck_assert_int_ge(stat_of(&run, "pins.host_flushes"), 40);
@@ -324,9 +324,9 @@ START_TEST(changing_loses_nothing)
 {
 	struct run run;
 
-	RUN(&run, "-c", cpus[_i % 2], "-t", sources[_i / 2 % NR_OF(sources)], "-m", "128M",
-	    "--verify", path_guest(), "--", "workload=switch", _i % 2 ? "iters=25" : "iters=100",
-	    "seed=5");
+	RUN(&run, "-c", cpus[_i % 2], "-t", source_or(sources[_i / 2 % NR_OF(sources)]), "-m",
+	    "128M", "--verify", path_guest(), "--", "workload=switch",
+	    _i % 2 ? "iters=25" : "iters=100", "seed=5");
 	expect_right(&run, "trap");
 	for (int s = 1; s < NR_OF(strategies); s++) {
 		char none[64];

@@ -10,6 +10,7 @@
 static const struct blk_disk disk = {.name = "test", .sectors = SECTORS, .id = "disk7"};
 static const struct blk_disk readonly_disk = {.name = "test", .sectors = SECTORS, .readonly = true};
 
+static const struct memory unguarded;
 static struct virtio_blk_outhdr header;
 static uint8_t data[8192];
 static uint8_t status;
@@ -35,7 +36,7 @@ static int decode(const struct blk_disk *on, uint32_t type, uint64_t sector, siz
 	if (bytes)
 		add(data, bytes, type != VIRTIO_BLK_T_OUT);
 	add(&status, 1, true);
-	return blk_request_decode(&request, on);
+	return blk_request_decode(&request, on, &unguarded);
 }
 
 static void assert_answer(int action, uint8_t expected)
@@ -139,19 +140,19 @@ START_TEST(a_chain_without_status_or_header_has_no_answer)
 	memset(&request, 0, sizeof(request));
 	add(&header, sizeof(header), false);
 	add(data, 512, false);
-	ck_assert_int_eq(blk_request_decode(&request, &disk), -EINVAL);
+	ck_assert_int_eq(blk_request_decode(&request, &disk, &unguarded), -EINVAL);
 
 	memset(&request, 0, sizeof(request));
 	add(data, 512, true);
-	ck_assert_int_eq(blk_request_decode(&request, &disk), -EINVAL);
+	ck_assert_int_eq(blk_request_decode(&request, &disk, &unguarded), -EINVAL);
 
 	memset(&request, 0, sizeof(request));
 	add(&header, sizeof(header) - 1, false);
 	add(&status, 1, true);
-	ck_assert_int_eq(blk_request_decode(&request, &disk), -EINVAL);
+	ck_assert_int_eq(blk_request_decode(&request, &disk, &unguarded), -EINVAL);
 
 	memset(&request, 0, sizeof(request));
-	ck_assert_int_eq(blk_request_decode(&request, &disk), -EINVAL);
+	ck_assert_int_eq(blk_request_decode(&request, &disk, &unguarded), -EINVAL);
 }
 END_TEST
 
@@ -162,14 +163,14 @@ START_TEST(data_in_the_wrong_direction)
 	add(&header, sizeof(header), false);
 	add(data, 512, false);
 	add(&status, 1, true);
-	assert_answer(blk_request_decode(&request, &disk), VIRTIO_BLK_S_IOERR);
+	assert_answer(blk_request_decode(&request, &disk, &unguarded), VIRTIO_BLK_S_IOERR);
 
 	memset(&request, 0, sizeof(request));
 	header.type = VIRTIO_BLK_T_OUT;
 	add(&header, sizeof(header), false);
 	add(data, 512, true);
 	add(&status, 1, true);
-	assert_answer(blk_request_decode(&request, &disk), VIRTIO_BLK_S_IOERR);
+	assert_answer(blk_request_decode(&request, &disk, &unguarded), VIRTIO_BLK_S_IOERR);
 }
 END_TEST
 
@@ -186,7 +187,7 @@ START_TEST(any_framing_will_do)
 	tail[0] = ((uint8_t *)&header)[15];
 	add(tail, sizeof(tail), false);
 	add(&status, 1, true);
-	ck_assert_int_eq(blk_request_decode(&request, &disk), BLK_DO_IO);
+	ck_assert_int_eq(blk_request_decode(&request, &disk, &unguarded), BLK_DO_IO);
 	ck_assert_uint_eq(request.op.nr_iov, 1);
 	ck_assert_ptr_eq(request.op.iov[0].iov_base, tail + 1);
 	ck_assert_uint_eq(request.left, 512);
@@ -195,7 +196,7 @@ START_TEST(any_framing_will_do)
 	header = (struct virtio_blk_outhdr){.type = VIRTIO_BLK_T_IN, .sector = 2};
 	add(&header, sizeof(header), false);
 	add(data, 512 + 1, true);
-	ck_assert_int_eq(blk_request_decode(&request, &disk), BLK_DO_IO);
+	ck_assert_int_eq(blk_request_decode(&request, &disk, &unguarded), BLK_DO_IO);
 	ck_assert_ptr_eq(request.status, data + 512);
 	ck_assert_uint_eq(request.op.iov[0].iov_len, 512);
 }
@@ -210,7 +211,7 @@ START_TEST(advancing_goes_over_buffers)
 	add(data + 1000, 400, true);
 	add(data + 2000, 12, true);
 	add(&status, 1, true);
-	ck_assert_int_eq(blk_request_decode(&request, &disk), BLK_DO_IO);
+	ck_assert_int_eq(blk_request_decode(&request, &disk, &unguarded), BLK_DO_IO);
 
 	blk_request_advance(&request, 99);
 	ck_assert_ptr_eq(request.op.iov[0].iov_base, data + 99);

@@ -2,7 +2,7 @@
 # Unit tests of the block device: no KVM, and io_uring only where it is allowed.
 
 VIRTIO_TEST_SOURCES := $(wildcard tests/unit/virtio/*.c) \
-	$(addprefix vmm/,bus.c memory.c say.c thread.c virtqueue.c virtio_mmio.c virtio_blk.c) \
+	$(addprefix vmm/,bus.c guard.c memory.c say.c thread.c virtqueue.c virtio_mmio.c virtio_blk.c) \
 	$(wildcard vmm/blk_*.c)
 VIRTIO_TEST_OBJS     := $(patsubst %.c,$(B)/unit-virtio/%.o,$(VIRTIO_TEST_SOURCES))
 VIRTIO_TEST_SAN_OBJS := $(patsubst %.c,$(B)/unit-virtio-san/%.o,$(VIRTIO_TEST_SOURCES))

@@ -25,6 +25,8 @@ int main(void)
 	suite_add_tcase(suite, stats_tests());
 	suite_add_tcase(suite, guest_log_tests());
 	suite_add_tcase(suite, control_tests());
+	suite_add_tcase(suite, insn_tests());
+	suite_add_tcase(suite, guard_tests());
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);

@@ -20,5 +20,7 @@ TCase *flush_tests(void);
 TCase *stats_tests(void);
 TCase *guest_log_tests(void);
 TCase *control_tests(void);
+TCase *insn_tests(void);
+TCase *guard_tests(void);
 
 #endif

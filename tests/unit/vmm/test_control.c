@@ -112,7 +112,8 @@ START_TEST(what_is_no_request)
 		{"{\"do\":\"frame\",\"pfn\":9223372036854775807}", "no such frame"},
 		{"{\"do\":\"frame\",\"pfn\":9223372036854775808}", "not JSON"},
 		{"{\"do\":\"source\",\"name\":\"off\"}", "whole run"},
-		{"{\"do\":\"source\",\"name\":\"strict\"}", "dirty, log or scan"},
+		{"{\"do\":\"source\",\"name\":\"strict\"}",
+		 "source strict is for a whole run: vmm --track strict"},
 		{"{\"do\":\"strategy\",\"name\":\"none\"}", "whole run"},
 		{"{\"do\":\"strategy\",\"name\":\"lazy\"}", "no strategy of that name"},
 	};

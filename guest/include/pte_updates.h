@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Entries of page tables that are written together. Where the host guards pinned tables each store
+ * to one costs a way to the host and back, and so do all that are put together here; elsewhere they
+ * are plain stores, done at once.
+ */
+#ifndef PTE_UPDATES_H
+#define PTE_UPDATES_H
+
+#include <stdbool.h>
+#include <alias_abi.h>
+#include <pgtable.h>
+
+struct pte_updates {
+	unsigned nr;      /* that wait */
+	unsigned refused; /* by the host, so far: they are not done */
+	struct alias_update updates[ALIAS_UPDATE_MAX];
+};
+
+static inline void pte_updates_init(struct pte_updates *updates)
+{
+	updates->nr = 0;
+	updates->refused = 0;
+}
+
+/* The entry, of a pinned table of the kernel's, gets the value at the latest by
+ * pte_updates_finish(). Until then it must not be written otherwise. */
+void pte_updates_add(struct pte_updates *updates, pte_t *pte, pte_t value);
+/* Returns how many of all were refused. */
+unsigned pte_updates_finish(struct pte_updates *updates);
+
+/* By pin_init(), while the other CPUs are idle: the host guards tables. */
+void pte_updates_begin(void);
+/* A store to a pinned table can be refused (#GP), and may be answered by an alias fault. */
+bool tables_are_guarded(void);
+
+#endif

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/* --track strict: refused where it cannot keep what it promises, and kept where it can. Which of
+ * the two a host is for is told by the parameter of KVM's module. (All other suites can be run with
+ * it, too: run.h.) */
+#include <stdio.h>
+#include <string.h>
+#include "run.h"
+#include "suites.h"
+
+#define NR_OF(array) ((int)(sizeof(array) / sizeof((array)[0])))
+
+static bool is_off(const char *parameter)
+{
+	FILE *file = fopen(parameter, "r");
+	int value = file ? fgetc(file) : EOF;
+
+	if (file)
+		fclose(file);
+	return value == 'N' || value == '0';
+}
+
+static bool works_here(void)
+{
+	return is_off("/sys/module/kvm_amd/parameters/npt") ||
+	       is_off("/sys/module/kvm_intel/parameters/ept");
+}
+
+#define NEED_SHADOW_MMU()                                                                          \
+	do {                                                                                       \
+		if (!works_here()) {                                                               \
+			printf("skipped: %s needs kvm_amd npt=0 or kvm_intel ept=0\n", __func__);  \
+			return;                                                                    \
+		}                                                                                  \
+	} while (0)
+
+START_TEST(refused_where_it_cannot_work)
+{
+	struct run run;
+
+	if (works_here()) {
+		printf("skipped: nothing to refuse on a shadow MMU\n");
+		return;
+	}
+	RUN(&run, "-t", "strict", path_guest());
+	expect_status(&run, 69);
+	expect_one_sentence(&run, "--track strict needs KVM's shadow MMU");
+	ck_assert(strstr(run.err, "npt=0") || strstr(run.err, "ept=0"));
+	ck_assert_str_eq(run.out, "");
+	run_free(&run);
+}
+END_TEST
+
+static const char *make_disk(void)
+{
+	const char *path = tmp_file("disk");
+	FILE *file = fopen(path, "w");
+
+	ck_assert_ptr_nonnull(file);
+	for (int i = 0; i < 64 << 10; i++)
+		fputc(0xff, file);
+	ck_assert_int_eq(fclose(file), 0);
+	return path;
+}
+
+/* The guest compares every kind of store with what it does to ordinary memory, tries what is
+ * forbidden, by way of a disk, too, and links tables that are not pinned, with a stale alias. */
+START_TEST(every_store_is_exact_or_refused)
+{
+	struct run run;
+
+	NEED_SHADOW_MMU();
+	RUN(&run, "-c", _i ? "4" : "1", "-t", "strict", "--verify", "-d", make_disk(), path_guest(),
+	    "--", "workload=stores");
+	expect_status(&run, 0);
+	expect_contains(run.out, "4 were refused, links pin");
+	ck_assert_int_eq(stat_of(&run, "pins.stores_refused"), 4);
+	ck_assert_int_eq(stat_of(&run, "pins.violations"), 4);
+	ck_assert_int_gt(stat_of(&run, "pins.stores"), 100);
+	ck_assert_int_eq(stat_of(&run, "pins.upcalls"), 2);
+	ck_assert_int_eq(stat_of(&run, "pins.upcalls_resolved"), 2);
+	ck_assert_int_eq(stat_of(&run, "pins.disagreed"), 0);
+	ck_assert_int_eq(stat_of(&run, "pins.let_through"), 0);
+	run_free(&run);
+}
+END_TEST
+
+/* What is found afterwards elsewhere never comes into being here. */
+START_TEST(a_later_alias_is_prevented)
+{
+	struct run run;
+
+	NEED_SHADOW_MMU();
+	RUN(&run, "-t", "strict", "--on-violation", _i ? "stop" : "report", path_guest(), "--",
+	    "workload=violate");
+	expect_status(&run, _i ? 81 : 0);
+	expect_contains(run.err, "violation: writable mapping of a page table");
+	expect_contains(run.err, "not done");
+	if (!_i)
+		expect_contains(run.out, "the host lets nobody map it writable");
+	ck_assert_int_eq(stat_of(&run, "pins.stores_refused"), 1);
+	run_free(&run);
+}
+END_TEST
+
+static const char *const strategies[] = {"none", "eager-pte", "page-bit", "trap-range"};
+
+/* Many entries for one exit, and nobody's word is taken for a flush. */
+START_TEST(strategies_work)
+{
+	const char *flush = strategies[_i];
+	struct run run;
+
+	NEED_SHADOW_MMU();
+	RUN(&run, "-c", "4", "-m", "128M", "-t", "strict", "-f", flush, "--verify", path_guest(),
+	    "--", "workload=process", "iters=2", "seed=3");
+	expect_status(&run, 0);
+	ck_assert_int_eq(stat_of(&run, "pins.disagreed"), 0);
+	ck_assert_int_eq(stat_of(&run, "pins.stores_refused"), 0);
+	ck_assert_int_gt(stat_of(&run, "pins.updates"), 4 * stat_of(&run, "pins.update_calls"));
+	ck_assert_int_gt(stat_of(&run, "tracker.entries_changed"), 0);
+	if (strcmp(flush, "none"))
+		ck_assert_int_eq(stat_of(&run, "pins.let_through"), 0);
+	run_free(&run);
+}
+END_TEST
+
+/* What vmm --probe says must be what happens. */
+START_TEST(the_probe_knows)
+{
+	const char *const argv[] = {path_vmm(), "--probe", NULL};
+	struct run run;
+
+	run_program(&run, NULL, argv);
+	expect_status(&run, 0);
+	expect_contains(run.out, works_here()
+					 ? "strict                     yes: page tables are"
+					 : "strict                     no: --track strict needs");
+	run_free(&run);
+}
+END_TEST
+
+START_TEST(selftests_pass)
+{
+	struct run run;
+
+	NEED_SHADOW_MMU();
+	RUN(&run, "-m", "256M", "-t", "strict", "--verify", path_guest(), "--",
+	    "workload=selftest");
+	expect_status(&run, 0);
+	expect_contains(run.out, " 0 failed");
+	run_free(&run);
+}
+END_TEST
+
+Suite *strict_suite(void)
+{
+	Suite *suite = suite_create("strict");
+	TCase *tc = tcase_create("strict");
+
+	tcase_set_timeout(tc, 120);
+	tcase_add_test(tc, refused_where_it_cannot_work);
+	tcase_add_test(tc, the_probe_knows);
+	tcase_add_loop_test(tc, every_store_is_exact_or_refused, 0, 2);
+	tcase_add_loop_test(tc, a_later_alias_is_prevented, 0, 2);
+	tcase_add_loop_test(tc, strategies_work, 0, NR_OF(strategies));
+	tcase_add_test(tc, selftests_pass);
+	suite_add_tcase(suite, tc);
+	return suite;
+}
