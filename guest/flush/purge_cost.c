@@ -64,9 +64,11 @@ void purge_cost_upcall(uint64_t ticks)
 {
 	struct account *a = account();
 
-	a->lost += ticks + a->flush_ticks; /* purge_ahead() took the pin for one that meets none */
-	a->upcall_spent += ticks;
 	average(&a->upcall_ticks, ticks);
+	a->upcall_spent += ticks;
+	/* The average, as a single one may have waited for a processor. And purge_ahead() took the
+	 * pin for one that meets none. */
+	a->lost += a->upcall_ticks + a->flush_ticks;
 }
 
 bool purge_cost_all_pays(void)

@@ -23,7 +23,7 @@ bool purge_cost_all_pays(void);
 /* vm_unmap_aliases(), with its cost noted. Returns how many PTEs it cleared. */
 uint64_t purge_cost_all(void);
 
-/* Forgets all; nobody else uses the above. */
+/* Forgets all; nobody else uses the above meanwhile. */
 void purge_cost_reset(void);
 
 #endif

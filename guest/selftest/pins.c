@@ -8,6 +8,7 @@
 #include "percpu.h"
 #include "pgtable.h"
 #include "pin.h"
+#include "purge_cost.h"
 #include "platform.h"
 #include "selftest.h"
 #include "vmap.h"
@@ -105,6 +106,7 @@ static void pin_of_a_stale_alias(struct selftest_result *r)
 
 	NEED_HOST(r);
 	NEED_MAPPED_TABLES(r);
+	purge_cost_reset(); /* no purge ahead */
 	addr = vmap(&pfn, 1, PTE_KERNEL);
 	EXPECT(r, addr);
 	vunmap(addr);
@@ -127,6 +129,7 @@ static void pin_of_a_stale_block_page(struct selftest_result *r)
 
 	NEED_HOST(r);
 	NEED_MAPPED_TABLES(r);
+	purge_cost_reset(); /* no purge ahead */
 	for (unsigned i = 0; i < 5; i++)
 		pfns[i] = alloc_table();
 	addr = vm_map_ram(pfns, 5, PTE_KERNEL);
