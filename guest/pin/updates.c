@@ -9,6 +9,11 @@
 /* Written by pte_updates_begin() while the other CPUs are idle. */
 static bool guarded;
 
+/* Does this CPU's page hold updates that the host has begun with? Each CPU's own. */
+static struct {
+	__cacheline bool in_use;
+} pages[MAX_CPUS];
+
 void pte_updates_begin(void)
 {
 	guarded = true;
@@ -17,6 +22,11 @@ void pte_updates_begin(void)
 bool tables_are_guarded(void)
 {
 	return guarded;
+}
+
+void pte_updates_hold(bool hold)
+{
+	pages[this_cpu()->id].in_use = hold;
 }
 
 /* No upcall comes from within, as nothing is linked that isn't pinned. So the page is in use for no
@@ -42,7 +52,7 @@ static void hand_over(struct pte_updates *list)
 
 void pte_updates_add(struct pte_updates *list, pte_t *pte, pte_t value)
 {
-	if (!guarded) {
+	if (!guarded || pages[this_cpu()->id].in_use) {
 		change_pte(pte, value);
 		return;
 	}
