@@ -70,8 +70,8 @@ enum alias_call {
 	ALIAS_CALL_PIN = 2,
 	/* Write the entries of pinned tables that `updates` lists, in their order, each as a store
 	 * would. An upcall comes as in a batch; those before it are done. Only where tables are
-	 * guarded. It may be made while a batch is under way (by the handler of its upcall); after an
-	 * upcall of its own `updates` are read again, so the handler must leave them alone. */
+	 * guarded. It may be made while a batch is under way (by the handler of its upcall); after
+	 * an upcall of its own `updates` are read again, so the handler must leave them alone. */
 	ALIAS_CALL_UPDATE = 3,
 };
 

@@ -31,8 +31,8 @@ unsigned pte_updates_finish(struct pte_updates *updates);
 
 /* By pin_init(), while the other CPUs are idle: the host guards tables. */
 void pte_updates_begin(void);
-/* While the handler of an upcall that came of a store, or of updates, is at work: plain stores only,
- * as the updates in this CPU's page are still to be gone on with. */
+/* While the handler of an upcall that came of a store, or of updates, is at work: plain stores
+ * only, as the updates in this CPU's page are still to be gone on with. */
 void pte_updates_hold(bool hold);
 /* A store to a pinned table can be refused (#GP), and may be answered by an alias fault. */
 bool tables_are_guarded(void);

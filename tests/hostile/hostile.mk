@@ -21,7 +21,7 @@ $(B)/tests/hostile/%.elf: tests/hostile/%.c $(B)/tests/hostile/start.o tests/hos
 # The product's objects, with the calls between them led through tests/hostile/broken.
 BROKEN_OBJ   := $(patsubst %.c,$(B)/%.o,$(wildcard tests/hostile/broken/*.c))
 BROKEN_WRAPS := ioctl pin_init at_sync at_pin at_unpin world_pause_some vcpu_flush_tlb note_unseen \
-		limbo_add flush_stamp_get flush_is_due suspect_add table_is_linked upcall_raise
+		limbo_add flush_stamp_get flush_is_due suspect_add table_is_linked upcall_raise guard_hold
 
 $(B)/tests/hostile/broken/%.o: tests/hostile/broken/%.c
 	@mkdir -p $(@D)
@@ -29,7 +29,7 @@ $(B)/tests/hostile/broken/%.o: tests/hostile/broken/%.c
 
 $(B)/tests/hostile/broken/vmm_main.o: vmm/main.c
 	@mkdir -p $(@D)
-	$(CC) $(CSTD) $(WARNINGS) -Wno-missing-prototypes $(CPPFLAGS) -Dmain=vmm_main $(CFLAGS) -pthread -c -o $@ $<
+	$(CC) $(CSTD) $(WARNINGS) -Wno-missing-prototypes $(CPPFLAGS) -Dmain=vmm_main $(CFLAGS) -pthread -MMD -MP -c -o $@ $<
 
 $(B)/tests/vmm-broken: $(BROKEN_OBJ) $(B)/tests/hostile/broken/vmm_main.o $(VMM_CORE) $(B)/libaliastracker.a
 	@mkdir -p $(@D)
@@ -38,4 +38,4 @@ $(B)/tests/vmm-broken: $(BROKEN_OBJ) $(B)/tests/hostile/broken/vmm_main.o $(VMM_
 .PHONY: hostile
 hostile: $(HOSTILE_GUESTS) $(B)/tests/vmm-broken
 
--include $(HOSTILE_GUESTS:.elf=.d) $(BROKEN_OBJ:.o=.d)
+-include $(HOSTILE_GUESTS:.elf=.d) $(BROKEN_OBJ:.o=.d) $(B)/tests/hostile/broken/vmm_main.d

@@ -134,6 +134,10 @@ START_TEST(what_must_happen)
 	const struct hostile *hostile = &hostiles[_i / NR_OF(sources)];
 	struct run run;
 
+	if (source_is("strict") && hostile->with[1] && !strcmp(hostile->with[1], "pause")) {
+		printf("skipped: with strict a pin stops no vCPU, so there is no such moment\n");
+		return;
+	}
 	run_hostile(&run, hostile, source_or(sources[_i % NR_OF(sources)]), false);
 	expect(&run, &hostile->must);
 	run_free(&run);

@@ -46,5 +46,7 @@ extern struct machine *the_machine;
 /* observer.c */
 void observer_start(struct machine *machine);
 void observer_pinned(uint64_t pfn, bool is);
+/* The frame has become read-only in the host: no TLB maps it any more. */
+void observer_guarded(uint64_t pfn);
 
 #endif

@@ -111,6 +111,20 @@ static void forget(unsigned vcpu, bool globals)
 	tlbs[vcpu].nr_held = kept;
 }
 
+void observer_guarded(uint64_t pfn)
+{
+	pthread_mutex_lock(&lock);
+	for (unsigned vcpu = 0; vcpu < the_machine->nr_vcpus; vcpu++) {
+		unsigned kept = 0;
+
+		for (unsigned i = 0; i < tlbs[vcpu].nr_held; i++)
+			if (tlbs[vcpu].held[i].pfn != pfn)
+				tlbs[vcpu].held[kept++] = tlbs[vcpu].held[i];
+		tlbs[vcpu].nr_held = kept;
+	}
+	pthread_mutex_unlock(&lock);
+}
+
 static int set_sregs(unsigned vcpu, int fd, const struct kvm_sregs *sregs)
 {
 	struct kvm_sregs to = *sregs;

@@ -2,6 +2,7 @@
 /* The calls that are led through here: a place to stop before or after, a defence to leave out. */
 #include "broken.h"
 #include "flush_clock.h"
+#include "guard.h"
 #include "internal.h"
 #include "machine.h"
 #include "pin.h"
@@ -73,6 +74,15 @@ WRAP(bool, vcpu_flush_tlb, struct vcpu *vcpu)
 {
 	step_here(AT_FLUSH);
 	return __real_vcpu_flush_tlb(vcpu);
+}
+
+WRAP(bool, guard_hold, struct guard *guard, uint64_t pfn)
+{
+	bool held = __real_guard_hold(guard, pfn);
+
+	if (held)
+		observer_guarded(pfn);
+	return held;
 }
 
 WRAP(void, note_unseen, struct pin *pin, uint64_t before)
