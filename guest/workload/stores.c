@@ -2,7 +2,8 @@
 /*
  * Page tables written by every kind of store: each is done to a pinned table and to ordinary
  * memory, and must leave the same in both, in registers and flags. Where tables are guarded the
- * host does the former for us, and refuses what breaks a rule. The boot CPU alone.
+ * host does the former for us, and refuses what breaks a rule. The boot CPU alone, but for what is
+ * atomic.
  */
 #include <stdbool.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include "pgtable.h"
 #include "pin.h"
 #include "pte_updates.h"
+#include "smp.h"
 #include "trap.h"
 #include "vmap.h"
 #include "workload.h"
@@ -136,6 +138,38 @@ static bool all_same(uint64_t table)
 	return good;
 }
 
+#define ROUNDS 40u
+
+/* Adds to an entry again and again, by way of all that is atomic. */
+static void add_many(void *arg)
+{
+	uint64_t *entry = arg;
+
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		uint64_t seen = get_pte(entry);
+
+		__atomic_fetch_add(entry, 0x1000, __ATOMIC_SEQ_CST); /* lock xadd, lock add */
+		while (!__atomic_compare_exchange_n(entry, &seen, seen + 0x1000, false,
+						    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+			;
+	}
+}
+
+/* All CPUs at once, and nothing is lost. The entry, which is 0 before and after, stays not present.
+ */
+static bool add_up(uint64_t *entry)
+{
+	uint64_t sum;
+
+	smp_run_on_all(add_many, entry);
+	sum = get_pte(entry);
+	set_pte(entry, 0);
+	if (sum == 2ul * 0x1000 * ROUNDS * nr_cpus_online())
+		return true;
+	kprintf("stores: %u CPUs have added up to %#lx\n", nr_cpus_online(), sum);
+	return false;
+}
+
 /* Is a store of this value refused, and the entry as it was? */
 static bool is_refused(void *at, uint64_t value)
 {
@@ -220,7 +254,8 @@ static int run_stores(void)
 	if (table == NO_FRAME || loose == NO_FRAME || pin_table(table, 1))
 		return EXIT_CHECK_FAILED;
 	register_trap(VECTOR_GP, general_protection, true);
-	if (!all_same(table))
+	if (!all_same(table) || !add_up((uint64_t *)pfn_to_virt(table) + 20) ||
+	    !add_up((uint64_t *)pfn_to_virt(kernel_root_pfn()) + FREE_L4))
 		return EXIT_CHECK_FAILED;
 	if (!tables_are_guarded()) {
 		kprintf("stores: all %zu do what they should; tables are not guarded\n",
