@@ -184,6 +184,33 @@ static bool is_refused(void *at, uint64_t value)
 	return refused == count + 1 && *(volatile uint64_t *)at == before;
 }
 
+/* Two entries in one store, of which the second is forbidden: neither is written, and the frame
+ * that the first would have mapped can become a page table. */
+static bool half_is_refused(pte_t *entries, uint64_t table)
+{
+	uint64_t frame = alloc_table(), cr4 = read_cr4(), count = refused;
+	pte_t before[] = {get_pte(&entries[0]), get_pte(&entries[1])};
+	pte_t values[] = {make_pte(frame, PTE_KERNEL), make_pte(table, PTE_KERNEL)};
+
+	/* By then the host has looked at what is new, and looks there no more. */
+	for (unsigned i = 0; i < 3; i++)
+		if (pin_table(frame, 1) || unpin_table(frame))
+			return false;
+	write_cr4(cr4 | CR4_OSFXSR);
+	__asm__ volatile("leaq 1f(%%rip), %%rax; movq %%rax, %0; movups (%2), %%xmm0;"
+			 "movups %%xmm0, (%1); 1:"
+			 : "=m"(resume_at)
+			 : "r"(entries), "r"(values)
+			 : "rax", "memory");
+	resume_at = 0;
+	write_cr4(cr4);
+	if (refused != count + 1 || memcmp(entries, before, sizeof(before)) ||
+	    pin_table(frame, 1) || unpin_table(frame))
+		return false;
+	free_table(frame);
+	return true;
+}
+
 /* A pinned table does not become writable, whoever tries it how. */
 static bool rules_hold(uint64_t table, uint64_t loose)
 {
@@ -192,6 +219,7 @@ static bool rules_hold(uint64_t table, uint64_t loose)
 	pte_t *pte = buffer ? walk_kernel((uint64_t)buffer, false) : NULL;
 	pte_t *root = pfn_to_virt(kernel_root_pfn());
 	bool good = pte && is_refused(pte, make_pte(table, PTE_KERNEL)) &&
+		    half_is_refused(pte, table) &&
 		    is_refused(&root[FREE_L4], make_pte(table, PTE_TABLE | PTE_US)) &&
 		    is_refused(&root[FREE_L4], make_pte(1ul << 38, PTE_TABLE | PTE_US)) &&
 		    is_refused(&root[FREE_L4], make_pte(loose, PTE_TABLE | PTE_US | PTE_PS));

@@ -72,9 +72,9 @@ START_TEST(every_store_is_exact_or_refused)
 	RUN(&run, "-c", _i ? "4" : "1", "-t", "strict", "--verify", "-d", make_disk(), path_guest(),
 	    "--", "workload=stores");
 	expect_status(&run, 0);
-	expect_contains(run.out, "4 were refused, links pin");
-	ck_assert_int_eq(stat_of(&run, "pins.stores_refused"), 4);
-	ck_assert_int_eq(stat_of(&run, "pins.violations"), 4);
+	expect_contains(run.out, "5 were refused, links pin");
+	ck_assert_int_eq(stat_of(&run, "pins.stores_refused"), 5);
+	ck_assert_int_eq(stat_of(&run, "pins.violations"), 5);
 	ck_assert_int_gt(stat_of(&run, "pins.stores"), 100);
 	ck_assert_int_eq(stat_of(&run, "pins.upcalls"), 2);
 	ck_assert_int_eq(stat_of(&run, "pins.upcalls_resolved"), 2);
