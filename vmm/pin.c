@@ -12,6 +12,7 @@
 #include "guard.h"
 #include "machine.h"
 #include "pin_internal.h"
+#include "say.h"
 #include "status.h"
 #include "upcall.h"
 
@@ -275,13 +276,19 @@ static enum alias_status serve_batch(struct pin *pin, struct vcpu *vcpu,
 	return ALIAS_OK;
 }
 
-static enum alias_status serve_register(struct pin *pin, struct alias_vcpu_page *page)
+static enum alias_status serve_register(struct pin *pin, struct vcpu *vcpu,
+					struct alias_vcpu_page *page)
 {
 	uint64_t base = READ_ONCE(page->direct_base);
 	uint64_t size = READ_ONCE(page->direct_size);
 
 	if (pin->registered || !at_set_direct_map(pin->at, base, size))
 		return ALIAS_BAD_CALL;
+	if (!upcall_is_possible(vcpu)) {
+		say("%s", UPCALL_BROKEN);
+		machine_stop(pin->machine, VMM_EX_NOKVM);
+		return ALIAS_BAD_CALL;
+	}
 	pin->registered = true;
 	WRITE_ONCE(page->features, pin->guard ? ALIAS_GUARDED : 0);
 	return ALIAS_OK;
@@ -317,7 +324,7 @@ static void doorbell_write(void *dev, struct vcpu *vcpu, uint64_t off, unsigned 
 	if (off == 0 && len == 4 && value == ALIAS_CALL_PIN)
 		status = serve_batch(pin, vcpu, page);
 	else if (off == 0 && len == 4 && value == ALIAS_CALL_REGISTER)
-		status = serve_register(pin, page);
+		status = serve_register(pin, vcpu, page);
 	else if (off == 0 && len == 4 && value == ALIAS_CALL_UPDATE)
 		status = serve_update_call(pin, vcpu, page);
 	pin->count.ticks += __rdtsc() - start;

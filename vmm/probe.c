@@ -10,11 +10,13 @@
 #include <unistd.h>
 #include "host.h"
 #include "kvm.h"
+#include "machine_map.h"
 #include "options.h"
 #include "say.h"
 #include "shadow.h"
 #include "source.h"
 #include "status.h"
+#include "upcall.h"
 
 static const struct {
 	int cap;
@@ -66,7 +68,8 @@ static bool probe_kvm(json_t *root)
 	int fd = kvm_open_device(why, sizeof(why));
 	json_t *kvm;
 
-	if (fd >= 0 && kvm_check(fd, 1, why, sizeof(why)))
+	if (fd >= 0 && kvm_check(fd, 1, why, sizeof(why)) &&
+	    upcall_check(fd, UPCALL_VECTOR, why, sizeof(why)))
 		why[0] = '\0';
 	kvm = verdict(*why ? why : NULL);
 	if (fd >= 0) {

@@ -3,29 +3,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/kvm.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include "alias_abi.h"
+#include "trial.h"
 
 #define CURE "load it with %s=0, or use another --track"
 
-/* The trial's memory: 64-bit code, tables that map the first 2 MiB, and a spare frame. */
-#define TRIAL_SIZE 0x8000u
-#define TRIAL_CODE 0x1000u
-#define TRIAL_L4   0x2000u
-#define TRIAL_L3   0x3000u
-#define TRIAL_L2   0x4000u
-#define TRIAL_PORT 0x10
-
-#define PTE_LINK 0x23 /* present, writable, accessed */
-#define PTE_LEAF 0xe3 /* and dirty, large */
-
-/* TRIAL_L3 to TRIAL_L4 are read-only in the host. out TRIAL_PORT, al; mov [TRIAL_L4], rax */
+/* out TRIAL_PORT, al; mov [TRIAL_L4], rax */
 static const uint8_t trial_code[] = {0xe6, TRIAL_PORT, 0x48, 0x89, 0x04, 0x25,
 				     0x00, 0x20,       0x00, 0x00, 0xf4};
 
@@ -67,109 +53,25 @@ static bool nested_by_parameter(char *why, size_t size)
 	return false;
 }
 
-static void fill(uint8_t *memory)
+/* The guest, whose tables are read-only in the host, walks them and so comes to the `out`; its
+ * store to one does not come through. */
+static bool tables_can_be_guarded(const struct trial *trial)
 {
-	uint64_t link;
-
-	memcpy(memory + TRIAL_CODE, trial_code, sizeof(trial_code));
-	link = TRIAL_L3 | PTE_LINK;
-	memcpy(memory + TRIAL_L4, &link, sizeof(link));
-	link = TRIAL_L2 | PTE_LINK;
-	memcpy(memory + TRIAL_L3, &link, sizeof(link));
-	link = PTE_LEAF;
-	memcpy(memory + TRIAL_L2, &link, sizeof(link));
-}
-
-static bool enter_long_mode(int vcpu_fd)
-{
-	struct kvm_segment code = {
-		.selector = 8, .type = 0xb, .present = 1, .s = 1, .l = 1, .g = 1, .limit = ~0u};
-	struct kvm_segment data = {
-		.selector = 16, .type = 3, .present = 1, .s = 1, .db = 1, .g = 1, .limit = ~0u};
-	struct kvm_regs regs = {.rip = TRIAL_CODE, .rflags = 2};
-	struct kvm_sregs sregs;
-
-	if (ioctl(vcpu_fd, KVM_GET_SREGS, &sregs) < 0)
+	if (mprotect(trial->memory + TRIAL_L4, TRIAL_GDT - TRIAL_L4, PROT_READ) ||
+	    !trial_comes_to_out(trial))
 		return false;
-	sregs.cr0 = 0x80010033; /* PG, WP, NE, ET, MP, PE */
-	sregs.cr3 = TRIAL_L4;
-	sregs.cr4 = 0x20;   /* PAE */
-	sregs.efer = 0x500; /* LME, LMA */
-	sregs.cs = code;
-	sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss = data;
-	return ioctl(vcpu_fd, KVM_SET_SREGS, &sregs) == 0 &&
-	       ioctl(vcpu_fd, KVM_SET_REGS, &regs) == 0;
-}
-
-static int run(int vcpu_fd)
-{
-	int ret;
-
-	do
-		ret = ioctl(vcpu_fd, KVM_RUN, 0);
-	while (ret < 0 && errno == EINTR);
-	return ret;
-}
-
-/* The guest walks its tables, so it comes to the `out`; its store to one does not come through. */
-static bool tables_can_be_guarded(int vcpu_fd, const struct kvm_run *page)
-{
-	if (!enter_long_mode(vcpu_fd) || run(vcpu_fd) || page->exit_reason != KVM_EXIT_IO ||
-	    page->io.port != TRIAL_PORT)
-		return false;
-	if (run(vcpu_fd))
+	if (trial_run(trial))
 		return errno == EFAULT;
-	return page->exit_reason == KVM_EXIT_MMIO && page->mmio.is_write;
+	return trial->run->exit_reason == KVM_EXIT_MMIO && trial->run->mmio.is_write;
 }
 
-static bool try_vcpu(int kvm_fd, int vm_fd, uint8_t *memory)
+static bool try_it(int kvm_fd)
 {
-	struct kvm_userspace_memory_region region = {.memory_size = TRIAL_SIZE,
-						     .userspace_addr = (uintptr_t)memory};
-	int size = ioctl(kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
-	struct kvm_run *page;
-	bool ok = false;
-	int vcpu_fd;
+	struct trial trial;
+	bool ok = trial_begin(&trial, kvm_fd, trial_code, sizeof(trial_code)) &&
+		  tables_can_be_guarded(&trial);
 
-	fill(memory);
-	if (mprotect(memory + TRIAL_L4, TRIAL_L2 + ALIAS_PAGE_SIZE - TRIAL_L4, PROT_READ) ||
-	    size <= 0 || ioctl(vm_fd, KVM_SET_USER_MEMORY_REGION, &region) < 0)
-		return false;
-	vcpu_fd = ioctl(vm_fd, KVM_CREATE_VCPU, 0);
-	if (vcpu_fd < 0)
-		return false;
-	page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu_fd, 0);
-	if (page != MAP_FAILED) {
-		ok = tables_can_be_guarded(vcpu_fd, page);
-		munmap(page, size);
-	}
-	close(vcpu_fd);
-	return ok;
-}
-
-static int create_vm(int kvm_fd)
-{
-	int fd;
-
-	do /* a signal may interrupt it */
-		fd = ioctl(kvm_fd, KVM_CREATE_VM, 0);
-	while (fd < 0 && errno == EINTR);
-	return fd;
-}
-
-static bool trial(int kvm_fd)
-{
-	uint8_t *memory =
-		mmap(NULL, TRIAL_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	int vm_fd = create_vm(kvm_fd);
-	bool ok = false;
-
-	if (memory != MAP_FAILED && vm_fd >= 0 && ioctl(vm_fd, KVM_SET_TSS_ADDR, 0xfffbd000ul) == 0)
-		ok = try_vcpu(kvm_fd, vm_fd, memory);
-	if (vm_fd >= 0)
-		close(vm_fd);
-	if (memory != MAP_FAILED)
-		munmap(memory, TRIAL_SIZE);
+	trial_end(&trial);
 	return ok;
 }
 
@@ -177,7 +79,7 @@ bool shadow_check(int kvm_fd, char *why, size_t size)
 {
 	if (nested_by_parameter(why, size))
 		return false;
-	if (trial(kvm_fd))
+	if (try_it(kvm_fd))
 		return true;
 	snprintf(why, size,
 		 "--track strict needs KVM's shadow MMU, and on this host page tables that are "

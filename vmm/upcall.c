@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include "trial.h"
 #include "vcpu.h"
 
 static int vcpu_ioctl(struct vcpu *vcpu, unsigned long request, const char *name, void *arg)
@@ -69,4 +70,53 @@ int upcall_raise(struct vcpu *vcpu, unsigned vector)
 	if (!ret)
 		ret = vcpu_ioctl(vcpu, KVM_SET_REGS, "KVM_SET_REGS", &at_out);
 	return ret ? ret : vcpu_raise(vcpu, vector, NO_ERROR_CODE);
+}
+
+bool upcall_is_possible(struct vcpu *vcpu)
+{
+	struct kvm_regs at_out, past;
+
+	return !vcpu_ioctl(vcpu, KVM_GET_REGS, "KVM_GET_REGS", &at_out) &&
+	       !vcpu_complete_io(vcpu) && !vcpu_ioctl(vcpu, KVM_GET_REGS, "KVM_GET_REGS", &past) &&
+	       past.rip != at_out.rip;
+}
+
+/* --- does it work here? ----------------------------------------------------------------------- */
+
+#define HANDLER 0x1100u /* within the page of TRIAL_CODE */
+
+/* out TRIAL_PORT, al; hlt */
+static const uint8_t trial_code[] = {0xe6, TRIAL_PORT, 0xf4};
+static const uint8_t iretq[] = {0x48, 0xcf};
+
+static void set_handler(struct trial *trial, unsigned vector)
+{
+	const uint64_t interrupt_gate = 0x8e00ull << 32;
+	uint64_t gate[2] = {HANDLER | TRIAL_CS << 16 | interrupt_gate, 0};
+
+	memcpy(trial->memory + HANDLER, iretq, sizeof(iretq));
+	memcpy(trial->memory + TRIAL_IDT + vector * sizeof(gate), gate, sizeof(gate));
+}
+
+static bool comes_back(struct trial *trial, unsigned vector)
+{
+	struct vcpu vcpu = {.fd = trial->vcpu_fd, .run = trial->run};
+
+	set_handler(trial, vector);
+	if (!trial_comes_to_out(trial) || upcall_raise(&vcpu, vector))
+		return false;
+	trial->run->immediate_exit = 0;
+	return trial_comes_to_out(trial);
+}
+
+bool upcall_check(int kvm_fd, unsigned vector, char *why, size_t size)
+{
+	struct trial trial;
+	bool ok = trial_begin(&trial, kvm_fd, trial_code, sizeof(trial_code)) &&
+		  comes_back(&trial, vector);
+
+	trial_end(&trial);
+	if (!ok)
+		snprintf(why, size, UPCALL_BROKEN);
+	return ok;
 }

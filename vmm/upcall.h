@@ -3,7 +3,20 @@
 #ifndef VMM_UPCALL_H
 #define VMM_UPCALL_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 struct vcpu;
+
+/* Where KVM takes the vCPU past the instruction before it exits, nothing can be raised at it. */
+#define UPCALL_BROKEN                                                                              \
+	"this host's KVM goes past an `out` before it exits for it, so no exception can be "       \
+	"raised there: use KVM on the processor's own virtualization (kvm_intel, kvm_amd)"
+
+/* Can it be raised? Tried on a VM of its own; `kvm_fd` is /dev/kvm. Else says why not in `why`. */
+bool upcall_check(int kvm_fd, unsigned vector, char *why, size_t size);
+/* The same, seen from an `out` that a guest has exited for, which this completes. Own thread. */
+bool upcall_is_possible(struct vcpu *vcpu);
 
 /* Raises `vector` (an exception without error code) in the guest with RIP at the I/O instruction of
  * the current exit, so that the handler's IRETQ does it again. The vCPU's own thread, while it
