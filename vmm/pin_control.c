@@ -119,6 +119,12 @@ const char *pin_describe_frame(struct machine *machine, uint64_t pfn, json_t *an
 	json_object_set_new(answer, "pinned_level", json_integer(at_pinned_level(pin->at, pfn)));
 	json_object_set_new(answer, "alias_count",
 			    json_integer((json_int_t)at_alias_count(pin->at, pfn)));
+	json_object_set_new(answer, "type", json_integer(at_type(pin->at, pfn)));
+	json_object_set_new(answer, "given", json_boolean(at_is_given(pin->at, pfn)));
+	json_object_set_new(answer, "mapping_count",
+			    pin->counts_all
+				    ? json_integer((json_int_t)at_mapping_count(pin->at, pfn))
+				    : json_null());
 	pthread_mutex_unlock(&pin->lock);
 	for (size_t i = 0; i < nr && i < ALIASES_MAX; i++)
 		json_array_append_new(aliases, describe_alias(&found[i]));
