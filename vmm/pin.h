@@ -49,8 +49,8 @@ void pin_stats(struct machine *machine, json_t *root);
 const char *pin_want_strategy(struct machine *machine, enum alias_strategy flush, json_t *answer);
 /* "source", "write_tracking". */
 const char *pin_set_source(struct machine *machine, enum track_source source, json_t *answer);
-/* After a sync: "pfn", "pinned_level", "type", "given", "alias_count", "aliases", "more",
- * "mapping_count". */
+/* After a sync: "pfn", "pinned_level", "type", "given", "alias_count", "mapping_count", "aliases",
+ * "mappings" (if all are counted), "more". */
 const char *pin_describe_frame(struct machine *machine, uint64_t pfn, json_t *answer);
 /* The name of the strategy that the guest says it has; "unknown" if there is none. */
 const char *pin_guest_strategy(const struct machine *machine);

@@ -22,5 +22,7 @@ TCase *guest_log_tests(void);
 TCase *control_tests(void);
 TCase *insn_tests(void);
 TCase *guard_tests(void);
+TCase *transition_tests(void);
+TCase *transition_request_tests(void);
 
 #endif
