@@ -113,9 +113,9 @@ const struct work_steps balloon_steps = {.step = balloon_step, .finish = balloon
 
 /* --- in one go -------------------------------------------------------------------------------- */
 
-static void wait_for_key(uint64_t mib, const char *what)
+static void wait_for_key(uint64_t mib, uint64_t first, const char *what)
 {
-	kprintf("balloon: %lu MiB %s\n", mib, what);
+	kprintf("balloon: %lu MiB %s, frame %#lx first\n", mib, what, first);
 	if (arg_u64("wait", 0))
 		console_getc();
 }
@@ -162,13 +162,13 @@ static bool swing(uint64_t mib)
 			arg_bad("swing", "as much as there is memory for");
 	}
 	with_blocks(blocks, mib, fill_all);
-	wait_for_key(mib, "are in use");
+	wait_for_key(mib, blocks[0], "are in use");
 	if (!with_blocks(blocks, mib, balloon_inflate))
 		return false;
-	wait_for_key(mib, "are given away");
+	wait_for_key(mib, blocks[0], "are given away");
 	if (!with_blocks(blocks, mib, balloon_deflate))
 		return false;
-	wait_for_key(mib, "are back");
+	wait_for_key(mib, blocks[0], "are back");
 	return with_blocks(blocks, mib, expect_zeroes);
 }
 
