@@ -131,15 +131,17 @@ START_TEST(later_mappings_are_violations)
 	expect_contains(run.err, violations[_i].kind);
 	ck_assert_int_eq(stat_of(&run, "pins.violations"), 1);
 	said = strstr(run.out, "violate: frame ");
-	ck_assert_ptr_nonnull(said);
-	ck_assert_int_ge(sscanf(said, "violate: frame %lx", &frame), 1);
-	said = source_is("strict") ? NULL : strstr(said, " at 0x");
-	if (said)
+	/* What is prevented the guest may not live to tell. */
+	if (!source_is("strict")) {
+		ck_assert_ptr_nonnull(said);
+		ck_assert_int_eq(sscanf(said, "violate: frame %lx", &frame), 1);
+		said = strstr(said, " at 0x");
+		ck_assert_ptr_nonnull(said);
 		ck_assert_int_eq(sscanf(said, " at %lx", &va), 1);
-	snprintf(report, sizeof(report),
-		 said ? "frame %#lx at va %#lx (L1 entry at gpa 0x" : "frame %#lx at va 0x", frame,
-		 va);
-	expect_contains(run.err, report);
+		snprintf(report, sizeof(report), "frame %#lx at va %#lx (L1 entry at gpa 0x", frame,
+			 va);
+		expect_contains(run.err, report);
+	}
 	run_free(&run);
 }
 END_TEST
