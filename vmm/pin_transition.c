@@ -184,13 +184,21 @@ enum served serve_transition(struct batch *batch, uint64_t pfn, struct at_transi
 
 /* --- and back --------------------------------------------------------------------------------- */
 
+static bool renew(struct pin *pin, uint64_t pfn)
+{
+	if (pin->watch)
+		watch_wake(pin->watch, pfn);
+	return memory_renew(&pin->machine->mem, pfn * ALIAS_PAGE_SIZE);
+}
+
 enum alias_status serve_take(struct batch *batch, uint64_t pfn)
 {
 	struct pin *pin = batch->pin;
 	enum at_verdict verdict;
 
-	/* While it is still away: what it holds until then is nobody's. */
-	if (at_is_given(pin->at, pfn) && !memory_renew(&pin->machine->mem, pfn * ALIAS_PAGE_SIZE))
+	/* While it is still away: what it holds until then is nobody's. (But a guest gone astray
+	 * may have it walked as a table.) */
+	if (at_is_given(pin->at, pfn) && !renew(pin, pfn))
 		verdict = AT_NO_MEMORY;
 	else
 		verdict = at_take_back(pin->at, pfn);

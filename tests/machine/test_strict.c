@@ -189,7 +189,7 @@ END_TEST
 Suite *strict_suite(void)
 {
 	Suite *suite = suite_create("strict");
-	TCase *tc = tcase_create("strict");
+	TCase *tc = tcase_create("strict"), *transitions = tcase_create("transitions");
 
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, refused_where_it_cannot_work);
@@ -197,8 +197,10 @@ Suite *strict_suite(void)
 	tcase_add_loop_test(tc, every_store_is_exact_or_refused, 0, 2);
 	tcase_add_loop_test(tc, a_later_alias_is_prevented, 0, 2);
 	tcase_add_loop_test(tc, strategies_work, 0, NR_OF(strategies));
-	tcase_add_loop_test(tc, transitions_work, 0, 2);
 	tcase_add_test(tc, selftests_pass);
 	suite_add_tcase(suite, tc);
+	tcase_set_timeout(transitions, 120);
+	tcase_add_loop_test(transitions, transitions_work, 0, 2);
+	suite_add_tcase(suite, transitions);
 	return suite;
 }
