@@ -95,7 +95,7 @@ static bool balloon_step(struct worker *w)
 	bool grows = rng_below(&w->rng, 2);
 
 	if (!s->begun)
-		s->share = share_init(w->seed, STREAMS + w->cpu);
+		s->share = share_init(arg_u64("seed", 1), STREAMS + w->cpu);
 	s->begun = true;
 	if (grows ? s->nr + n > NR_FRAMES : s->nr < n)
 		grows = !grows;
@@ -108,8 +108,6 @@ static bool balloon_finish(struct worker *w)
 
 	return !s->nr || deflate(w, s, s->nr);
 }
-
-const struct work_steps balloon_steps = {.step = balloon_step, .finish = balloon_finish};
 
 /* --- in one go -------------------------------------------------------------------------------- */
 
@@ -174,7 +172,8 @@ static bool swing(uint64_t mib)
 
 static int run_balloon(void)
 {
-	int status = run_workers("balloon", &balloon_steps, DEFAULT_ITERS);
+	static const struct work_steps steps = {.step = balloon_step, .finish = balloon_finish};
+	int status = run_workers("balloon", &steps, DEFAULT_ITERS);
 	uint64_t mib = arg_u64("swing", 0);
 
 	if (status == EXIT_OK && mib && !swing(mib))

@@ -2,27 +2,30 @@
 /*
  * What drivers of graphics do: frames become uncached, write-combining or write-through memory, are
  * mapped and used as that, become another type, and in the end ordinary memory. Some still have a
- * forgotten mapping of the type before. Each CPU has a block of frames of its own, so that which
- * leaves of the direct map are split depends on nothing else. All data is checked through a second
- * mapping, and so is the type of both.
+ * forgotten mapping of the type before. The frames are one block, each CPU having its part, and the
+ * leaves that map it directly are split before: how many tables that takes depends on nothing else.
+ * All data is checked through a second mapping, and so is the type of both.
  */
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "bootargs.h"
 #include "buffer.h"
 #include "cpu.h"
 #include "frame.h"
+#include "panic.h"
 #include "percpu.h"
 #include "pgtable.h"
 #include "set_memory.h"
 #include "share.h"
+#include "smp.h"
 #include "vmap.h"
 #include "worker.h"
 #include "workload.h"
 
 #define DEFAULT_ITERS 50u
 #define ORDER         4u
-#define NR_FRAMES     (1u << ORDER)
+#define NR_FRAMES     (1u << ORDER) /* of each CPU */
 #define STREAMS       2000ul /* the workers' random numbers, and those of tables, have lower ones */
 
 static const enum memory_type types[] = {MEMORY_WB, MEMORY_WC, MEMORY_UC, MEMORY_WT};
@@ -32,23 +35,9 @@ static const enum memory_type types[] = {MEMORY_WB, MEMORY_WC, MEMORY_UC, MEMORY
 /* Each CPU's own. */
 static struct cpu_state {
 	__cacheline struct share share;
-	uint64_t pfns[NR_FRAMES]; /* pfns[0] is NO_FRAME before the first step */
+	uint64_t pfns[NR_FRAMES];
 	enum memory_type type[NR_FRAMES];
 } states[MAX_CPUS];
-
-static bool begin(struct worker *w, struct cpu_state *s)
-{
-	uint64_t block = alloc_frames(ORDER);
-
-	if (block == NO_FRAME)
-		return worker_fail(w, "no block of frames", ORDER);
-	s->share = share_init(w->seed, STREAMS + w->cpu);
-	for (unsigned i = 0; i < NR_FRAMES; i++) {
-		s->pfns[i] = block + i;
-		s->type[i] = MEMORY_WB;
-	}
-	return true;
-}
 
 static uint64_t prot_of(enum memory_type type)
 {
@@ -118,11 +107,8 @@ static bool pat_step(struct worker *w)
 	unsigned most = 1 + (unsigned)rng_below(&w->rng, NR_FRAMES);
 	enum memory_type to = types[rng_below(&w->rng, NR_TYPES)];
 	bool used = rng_below(&w->rng, 4) == 0 && !alias_is_chosen();
-	unsigned n;
+	unsigned n = run_length(s, first, most);
 
-	if (!s->pfns[0] && !begin(w, s))
-		return false;
-	n = run_length(s, first, most);
 	return change(w, s, first, n, to) && (!used || use(w, s, first, n));
 }
 
@@ -130,22 +116,42 @@ static bool pat_finish(struct worker *w)
 {
 	struct cpu_state *s = &states[w->cpu];
 
-	for (unsigned first = 0, n; s->pfns[0] && first < NR_FRAMES; first += n) {
+	for (unsigned first = 0, n; first < NR_FRAMES; first += n) {
 		n = run_length(s, first, NR_FRAMES);
 		if (!change(w, s, first, n, MEMORY_WB))
 			return false;
 	}
-	if (s->pfns[0])
-		free_frames(s->pfns[0], ORDER);
-	s->pfns[0] = NO_FRAME;
 	return true;
 }
 
-const struct work_steps pat_steps = {.step = pat_step, .finish = pat_finish};
+static void give_part(struct cpu_state *s, unsigned cpu, uint64_t first)
+{
+	s->share = share_init(arg_u64("seed", 1), STREAMS + cpu);
+	for (unsigned i = 0; i < NR_FRAMES; i++) {
+		s->pfns[i] = first + i;
+		s->type[i] = MEMORY_WB;
+		if (!walk_direct(first + i))
+			panic("pat: the direct map of frame %#lx cannot be split", first + i);
+	}
+}
 
 static int run_pat(void)
 {
-	return run_workers("pat", &pat_steps, DEFAULT_ITERS);
+	static const struct work_steps steps = {.step = pat_step, .finish = pat_finish};
+	unsigned order = ORDER;
+	uint64_t block;
+	int status;
+
+	while (1u << (order - ORDER) < nr_cpus_online())
+		order++;
+	block = alloc_frames(order);
+	if (block == NO_FRAME)
+		panic("pat: no block of %u frames", 1u << order);
+	for (unsigned cpu = 0; cpu < nr_cpus_online(); cpu++)
+		give_part(&states[cpu], cpu, block + cpu * NR_FRAMES);
+	status = run_workers("pat", &steps, DEFAULT_ITERS);
+	free_frames(block, order);
+	return status;
 }
 
 WORKLOAD(pat, "frames become memory of other types and back, on all CPUs", run_pat);

@@ -102,11 +102,8 @@ bool run_on_workers(const char *name, bool (*run)(struct worker *w), uint64_t de
 	bool good = true;
 
 	for (unsigned cpu = 0; cpu < nr_cpus_online(); cpu++)
-		workers[cpu] = (struct worker){.rng = rng_init(seed, cpu),
-					       .cpu = cpu,
-					       .seed = seed,
-					       .iters = iters,
-					       .run = run};
+		workers[cpu] = (struct worker){
+			.rng = rng_init(seed, cpu), .cpu = cpu, .iters = iters, .run = run};
 	smp_run_on_all(run_worker, NULL);
 	for (unsigned cpu = 0; cpu < nr_cpus_online(); cpu++) {
 		if (!workers[cpu].wrong)

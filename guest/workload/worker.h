@@ -19,7 +19,6 @@
 struct worker {
 	__cacheline struct rng rng;
 	unsigned cpu;
-	uint64_t seed; /* of the run */
 	uint64_t iters;
 	const char *wrong; /* what went wrong, or NULL */
 	uint64_t wrong_at; /* address */
@@ -52,7 +51,6 @@ struct table_count workload_begin(void);
 void workload_end(const char *name, const struct table_count *before);
 
 /* The steps of some, for those that are made of several. */
-extern const struct work_steps process_steps, grow_steps, xfs_steps, mixed_steps, pat_steps,
-	balloon_steps;
+extern const struct work_steps process_steps, grow_steps, xfs_steps, mixed_steps;
 
 #endif
