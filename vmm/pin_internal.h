@@ -131,8 +131,6 @@ enum served serve_transition(struct batch *batch, uint64_t pfn, struct at_transi
 			     uint32_t index, enum alias_status *status);
 /* ALIAS_OP_TAKE: its answer, counted. */
 enum alias_status serve_take(struct batch *batch, uint64_t pfn);
-/* What guest and host talk through is nobody's page table, and not to be given away. */
-bool is_shared(const struct pin *pin, uint64_t pfn);
 /* Raises the upcall with RIP at the `out` of the current exit. */
 void trap_back(struct batch *batch);
 enum alias_status to_status(enum at_verdict verdict);

@@ -1,17 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* A frame is to become something else: verdict, upcall or answer, and what the host does for it. */
 #include <stdio.h>
-#include <string.h>
 #include "machine.h"
 #include "pin_internal.h"
 #include "say.h"
 
 #define NAME_MAX_LEN 64
-
-static bool says_in_full(const struct pin *pin)
-{
-	return pin->machine->opt->verbose;
-}
 
 /* "pin of frame 0x1fe as L1" and the like. */
 static const char *name_of(uint64_t pfn, struct at_transition to, char name[NAME_MAX_LEN])
@@ -62,7 +56,7 @@ static void tell_aliases(struct batch *batch, uint64_t pfn, struct at_transition
 		fault.va[i] = found[i].va;
 	batch->page->fault = fault;
 	__atomic_store_n(&batch->page->gone_by, 0, __ATOMIC_RELAXED);
-	if (nr && says_in_full(batch->pin))
+	if (nr && batch->pin->machine->opt->verbose)
 		say_alias(pfn, to, &found[0], upcall);
 }
 
@@ -103,7 +97,8 @@ static enum at_verdict judge(struct batch *batch, uint64_t pfn, struct at_transi
 	return at_become(pin->at, pfn, to);
 }
 
-bool is_shared(const struct pin *pin, uint64_t pfn)
+/* What guest and host talk through is nobody's page table, and not to be given away. */
+static bool is_shared(const struct pin *pin, uint64_t pfn)
 {
 	const struct machine *machine = pin->machine;
 
@@ -131,7 +126,7 @@ static void end_retry(struct batch *batch, uint64_t pfn, struct at_transition to
 	if (verdict != AT_OK)
 		return;
 	batch->pin->count.ops[to.to].upcalls_resolved++;
-	if (says_in_full(batch->pin))
+	if (batch->pin->machine->opt->verbose)
 		fprintf(stderr, "vmm: %s: clean now: granted\n", name_of(pfn, to, name));
 }
 
