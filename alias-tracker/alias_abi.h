@@ -27,6 +27,27 @@
  * one such chance; if an alias is still there, the answer is ALIAS_HAS_ALIAS and `fault` says
  * where. The code that pins therefore never sees that an alias had to be purged.
  *
+ * A frame can become something else than a page table by the very same way: batch, verdict, upcall,
+ * repeat. What differs is which mappings are in the way; a frame is at most one of these at a time:
+ *
+ *   ALIAS_OP_PIN    a page table: writable ones
+ *   ALIAS_OP_TYPE   memory of another type: those of any other type than the one it gets
+ *   ALIAS_OP_GIVE   the host's: all
+ *
+ * A mapping of the kind that comes after the grant is a violation. The direct map is exempt from
+ * all three, and what it says is the guest's own affair. To change a memory type it
+ *
+ *   1. asks. At that time the leaf in the direct map still says the old type, as the frame is used
+ *      by it until the answer is there; if that is a refusal, nothing is to be taken back. (If the
+ *      leaf can't be changed without memory, that is seen to before.)
+ *   2. gives the leaf the new type, has all TLBs forget the old, and empties the caches of the
+ *      frame;
+ *   3. only then maps the frame elsewhere, by the new type.
+ *
+ * And so back to type 0. A frame that is given away leaves the memory that the host has resident.
+ * Its place in the direct map may stay: who reads there reads zeroes, and who writes there loses
+ * what he wrote and makes the host pay for it once more. ALIAS_OP_TAKE gets it back, zeroed.
+ *
  * Where tables are guarded (ALIAS_GUARDED in the answer to the registration: vmm --track strict) a
  * store to a pinned table is done by the host, after it has found that it breaks no rule. A store
  * that links a table which isn't pinned, and breaks none but by that, pins it, as if the batch had
@@ -83,27 +104,44 @@ enum alias_op {
 	ALIAS_OP_PIN = 1,
 	/* The frame is no page table any more. It must not be linked under a pinned table. */
 	ALIAS_OP_UNPIN = 2,
+	/* The frame becomes memory of `type`, an index into the PAT, 0..7; 0 is what all are at
+	 * first. All processors have the same PAT, each type that is used at one index of it. */
+	ALIAS_OP_TYPE = 3,
+	/* The frame, of type 0, is given away: what it held is gone. */
+	ALIAS_OP_GIVE = 4,
+	/* It is wanted back, to hold zeroes. */
+	ALIAS_OP_TAKE = 5,
 };
 
 enum alias_status {
-	ALIAS_PENDING = 0,    /* not looked at yet: what the guest writes before the call */
-	ALIAS_OK,             /* done */
-	ALIAS_HAS_ALIAS,      /* a writable alias is (still) there: `fault` says where */
-	ALIAS_BAD_FRAME,      /* frame outside of memory, or one of the shared pages */
-	ALIAS_BAD_LEVEL,      /* level not 1..4 */
-	ALIAS_BAD_OP,         /* unknown operation */
-	ALIAS_BAD_STATE,      /* pinned already; unpin of a frame that is not; still linked */
+	ALIAS_PENDING = 0, /* not looked at yet: what the guest writes before the call */
+	ALIAS_OK,          /* done */
+	ALIAS_HAS_ALIAS,   /* a mapping is (still) in the way: `fault` says where */
+	ALIAS_BAD_FRAME,   /* frame outside of memory, or one of the shared pages */
+	ALIAS_BAD_LEVEL,   /* level not 1..4 */
+	ALIAS_BAD_OP,      /* unknown operation */
+	ALIAS_BAD_STATE,   /* pinned already; unpin of a frame that is not; still linked; a table,
+			      or of a type, where it must be neither; not given away */
 	ALIAS_CHILD_UNPINNED, /* a table under it is not pinned (at the level below) */
 	ALIAS_MAPS_TABLE,     /* the tree under the root maps a pinned table writable */
 	ALIAS_BAD_TABLE,      /* its tree can't be walked: outside of memory, reserved bits */
 	ALIAS_BAD_CALL,       /* malformed call: count too large, not registered, ... */
+	ALIAS_BAD_TYPE,       /* type not 0..7 */
+	ALIAS_IS_GIVEN,       /* it was given away, and not taken back */
+	ALIAS_MAPS_GIVEN,     /* the tree under the root maps a frame that was given away */
+	ALIAS_MAPS_TYPED,     /* it maps a frame by another type than the frame has */
+	ALIAS_NO_MEMORY,      /* the host has none to do it with */
+	ALIAS_NR_STATUS,
 };
 
 /* One operation of a batch. `status` is ALIAS_PENDING before and the host's answer after. */
 struct alias_entry {
 	uint64_t pfn;
 	uint16_t op;
-	uint16_t level;
+	union {
+		uint16_t level;
+		uint16_t type; /* ALIAS_OP_TYPE */
+	};
 	uint32_t status;
 };
 
@@ -113,8 +151,9 @@ struct alias_entry {
 
 /* One entry of a pinned table to be written. Its answer, ALIAS_PENDING before, is in update_status:
  * ALIAS_OK, what the pin of the table that it links would have answered, ALIAS_MAPS_TABLE (it maps
- * a pinned table writable), ALIAS_BAD_TABLE (it links what is no memory, or has reserved bits),
- * ALIAS_BAD_FRAME (not aligned, or outside of memory) or ALIAS_BAD_STATE (no pinned table). */
+ * a pinned table writable), ALIAS_MAPS_GIVEN, ALIAS_MAPS_TYPED, ALIAS_BAD_TABLE (it links what is
+ * no memory, or has reserved bits), ALIAS_BAD_FRAME (not aligned, or outside of memory) or
+ * ALIAS_BAD_STATE (no pinned table). */
 struct alias_update {
 	uint64_t pte_gpa;
 	uint64_t pte;
@@ -130,7 +169,7 @@ struct alias_update {
 
 /* What the host says of the alias it met; written before the upcall and before a refusal. */
 struct alias_fault {
-	uint64_t pfn;                 /* the frame that was to be pinned */
+	uint64_t pfn;                 /* the frame that was asked for */
 	uint32_t entry;               /* index into `entries` */
 	uint32_t nr;                  /* valid elements of `va` */
 	uint32_t more;                /* 1: there are further aliases than those listed */
@@ -170,7 +209,10 @@ struct alias_guest_stats {
 	uint64_t upcall_ticks;    /* of them in the handler of upcalls */
 	uint64_t purge_ticks;     /* TSC ticks in purges, flushes included */
 	uint64_t flush_ticks;     /* TSC ticks in flushes of kernel ranges, waits included */
-	uint64_t reserved[6];
+	uint64_t retyped;         /* entries with ALIAS_OP_TYPE submitted */
+	uint64_t given;           /* entries with ALIAS_OP_GIVE submitted */
+	uint64_t taken_back;      /* entries with ALIAS_OP_TAKE submitted */
+	uint64_t reserved[3];
 };
 
 /*

@@ -27,7 +27,7 @@ static const char doc[] =
 	"  strategy NAME    the guest is to follow another strategy\n"
 	"  source NAME      dirty or scan: how page tables are followed\n"
 	"  pause, resume    all vCPUs leave the guest; they go on\n"
-	"  frame PFN        how the frame is pinned, and its aliases\n\n"
+	"  frame PFN        what the frame is, and its mappings\n\n"
 	"Exit status: 0 done; 1 refused; 64 wrong command line; 69 no vmm there, "
 	"or it ended before it answered; 74 standard output failed";
 

@@ -188,6 +188,24 @@ uint64_t memory_end_pfn(const struct memory *mem)
 	return (last->gpa + last->size) / ALIAS_PAGE_SIZE;
 }
 
+/* A file's pages stay when one who maps them lets go, so a hole is made in the file: it goes from
+ * all mappings. */
+bool memory_give_up(const struct memory *mem, uint64_t gpa)
+{
+	uint8_t *hva = memory_ptr(mem, gpa, ALIAS_PAGE_SIZE);
+
+	if (mem->slot[0].back)
+		return madvise(memory_back(mem, gpa), ALIAS_PAGE_SIZE, MADV_REMOVE) == 0;
+	return madvise(hva, ALIAS_PAGE_SIZE, MADV_DONTNEED) == 0;
+}
+
+bool memory_renew(const struct memory *mem, uint64_t gpa)
+{
+	uint8_t *hva = memory_ptr(mem, gpa, ALIAS_PAGE_SIZE);
+
+	return memory_give_up(mem, gpa) && madvise(hva, ALIAS_PAGE_SIZE, MADV_POPULATE_WRITE) == 0;
+}
+
 static uint64_t resident_pages(uint8_t *hva, uint64_t bytes)
 {
 	unsigned char in_core[4096];

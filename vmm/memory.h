@@ -58,6 +58,13 @@ void memory_put(void *to, const void *from, size_t len);
 uint64_t memory_gpa(const struct memory *mem, const void *ptr);
 /* The number after the highest frame. */
 uint64_t memory_end_pfn(const struct memory *mem);
+/* The page at gpa, which memory_ptr() knows, is given back to the host's system, with what it held;
+ * who touches it again gets a new one, of zeroes. vCPUs that have it mapped lose that before the
+ * return. (What KVM had mapped as a part of a large page may be kept by the host's system until it
+ * splits that, but no longer counts as resident.) False, with errno, if it could not be. */
+bool memory_give_up(const struct memory *mem, uint64_t gpa);
+/* The page, whatever it held, holds zeroes and is resident. False, with errno, if it is not. */
+bool memory_renew(const struct memory *mem, uint64_t gpa);
 /* Bytes of guest memory that are resident in the host now. */
 uint64_t memory_resident(const struct memory *mem);
 

@@ -45,9 +45,18 @@ enum alias_status to_status(enum at_verdict verdict)
 		return ALIAS_MAPS_TABLE;
 	case AT_BAD_TABLE:
 		return ALIAS_BAD_TABLE;
-	default:
-		return ALIAS_BAD_CALL;
+	case AT_NO_MEMORY:
+		return ALIAS_NO_MEMORY;
+	case AT_BAD_TYPE:
+		return ALIAS_BAD_TYPE;
+	case AT_IS_GIVEN:
+		return ALIAS_IS_GIVEN;
+	case AT_MAPS_GIVEN:
+		return ALIAS_MAPS_GIVEN;
+	case AT_MAPS_TYPED:
+		return ALIAS_MAPS_TYPED;
 	}
+	return ALIAS_BAD_CALL;
 }
 
 static void report_violations(struct pin *pin)
@@ -103,112 +112,15 @@ static struct alias_entry read_entry(const struct batch *batch, unsigned index)
 	};
 }
 
-static void say_alias(const struct pin *pin, const struct alias_entry *entry,
-		      const struct at_alias *alias, bool upcall)
-{
-	if (pin->machine->opt->verbose)
-		fprintf(stderr,
-			"vmm: pin of frame 0x%llx as L%u: writable alias at va 0x%llx (L%u entry at gpa 0x%llx): %s\n",
-			(unsigned long long)entry->pfn, entry->level, (unsigned long long)alias->va,
-			alias->level, (unsigned long long)alias->pte_gpa,
-			upcall ? "trap back into the guest" : "refused");
-}
-
-static void tell_aliases(struct batch *batch, const struct alias_entry *entry, uint32_t index,
-			 bool upcall)
-{
-	struct at_alias found[ALIAS_FAULT_VAS + 1];
-	size_t nr = at_aliases(batch->pin->at, entry->pfn, found, ALIAS_FAULT_VAS + 1);
-	struct alias_fault fault = {.pfn = entry->pfn, .entry = index};
-
-	fault.more = nr > ALIAS_FAULT_VAS;
-	fault.nr = fault.more ? ALIAS_FAULT_VAS : nr;
-	for (size_t i = 0; i < fault.nr; i++)
-		fault.va[i] = found[i].va;
-	batch->page->fault = fault;
-	WRITE_ONCE(batch->page->gone_by, 0);
-	if (nr)
-		say_alias(batch->pin, entry, &found[0], upcall);
-}
-
-/* Has the alias fault handler said under which epoch this frame's alias went (alias_abi.h)? */
-static bool heed_handler(struct batch *batch, uint64_t pfn)
-{
-	const struct vcpu *vcpu = batch->vcpu;
-
-	if (!batch->gone_by || !vcpu->retry.pending || vcpu->retry.pfn != pfn)
-		return false;
-	at_gone_by(batch->pin->at, pfn, (struct at_transition){.to = AT_TO_TABLE}, batch->gone_by);
-	return true;
-}
-
-/* The verdict, after all that the host can do by itself. */
-static enum at_verdict judge(struct batch *batch, const struct alias_entry *entry)
-{
-	struct alias_tracker *at = batch->pin->at;
-	enum at_verdict verdict;
-
-	if (batch->pin->guard)
-		return guarded_pin(batch, entry->pfn, entry->level);
-	if (!batch->pin->checks) {
-		batch->pin->count.aliases_met += at_check(at, entry->pfn, entry->level) == AT_ALIAS;
-		return at_pin(at, entry->pfn, entry->level);
-	}
-	verdict = at_check(at, entry->pfn, entry->level);
-	if (verdict == AT_STALE_TLB && heed_handler(batch, entry->pfn))
-		verdict = at_check(at, entry->pfn, entry->level);
-	/* What went unseen may have been a mapping of this frame; no handler was told of it. */
-	if (verdict == AT_STALE_TLB || (verdict == AT_OK && batch->pin->unseen))
-		host_flush(batch->pin, batch->vcpu, batch->paused, entry->pfn);
-	verdict = at_pin(at, entry->pfn, entry->level);
-	return verdict;
-}
-
-/* What guest and host talk through is nobody's page table. */
-static bool is_shared(const struct pin *pin, uint64_t pfn)
-{
-	const struct machine *machine = pin->machine;
-
-	return pfn - pin->shared_pfn < pin->shared_frames ||
-	       pfn - machine->log_gpa / ALIAS_PAGE_SIZE < machine->log_size / ALIAS_PAGE_SIZE;
-}
-
-enum served serve_pin(struct batch *batch, const struct alias_entry *entry, uint32_t index,
-		      enum alias_status *status)
+static enum alias_status serve_unpin(struct batch *batch, uint64_t pfn)
 {
 	struct pin *pin = batch->pin;
-	struct vcpu *vcpu = batch->vcpu;
-	uint64_t pfn = entry->pfn;
-	bool retried = vcpu->retry.pending && vcpu->retry.pfn == pfn;
-	enum at_verdict verdict;
+	enum alias_status status = to_status(at_unpin(pin->at, pfn));
 
-	if (is_shared(pin, pfn)) {
-		*status = ALIAS_BAD_FRAME;
-		return SERVED;
-	}
-	verdict = judge(batch, entry);
-	if (verdict == AT_ALIAS) {
-		bool upcall = batch->upcalls && !retried;
-
-		pin->count.aliases_met += !retried;
-		tell_aliases(batch, entry, index, upcall);
-		if (upcall) {
-			vcpu->retry.pending = true;
-			vcpu->retry.pfn = pfn;
-			return TRAP_BACK;
-		}
-	}
-	if (retried) {
-		vcpu->retry.pending = false;
-		pin->count.upcalls_resolved += verdict == AT_OK;
-		if (pin->machine->opt->verbose && verdict == AT_OK)
-			fprintf(stderr, "vmm: pin of frame 0x%llx as L%u: clean now: granted\n",
-				(unsigned long long)pfn, entry->level);
-	}
-	*status = to_status(verdict);
-	if (pin->machine->opt->verify)
-		verify_pin(pin, pfn, *status);
-	return SERVED;
+	if (status == ALIAS_OK && pin->guard)
+		guard_release(pin->guard, pfn);
+	pin->count.unpins++;
+	return status;
 }
 
 static enum served serve_entry(struct batch *batch, unsigned index)
@@ -216,19 +128,34 @@ static enum served serve_entry(struct batch *batch, unsigned index)
 	struct alias_entry entry = read_entry(batch, index);
 	struct pin_count *count = &batch->pin->count;
 	enum alias_status status = ALIAS_BAD_OP;
+	enum served served = SERVED;
 
 	if (entry.status != ALIAS_PENDING)
 		return SERVED;
-	if (entry.op == ALIAS_OP_PIN) {
-		if (serve_pin(batch, &entry, index, &status) == TRAP_BACK)
-			return TRAP_BACK;
-		count->pins++;
-	} else if (entry.op == ALIAS_OP_UNPIN) {
-		status = to_status(at_unpin(batch->pin->at, entry.pfn));
-		if (status == ALIAS_OK && batch->pin->guard)
-			guard_release(batch->pin->guard, entry.pfn);
-		count->unpins++;
+	switch (entry.op) {
+	case ALIAS_OP_PIN:
+		served = serve_transition(batch, entry.pfn,
+					  (struct at_transition){AT_TO_TABLE, entry.level}, index,
+					  &status);
+		break;
+	case ALIAS_OP_TYPE:
+		served = serve_transition(batch, entry.pfn,
+					  (struct at_transition){AT_TO_TYPE, entry.type}, index,
+					  &status);
+		break;
+	case ALIAS_OP_GIVE:
+		served = serve_transition(batch, entry.pfn,
+					  (struct at_transition){.to = AT_TO_HOST}, index, &status);
+		break;
+	case ALIAS_OP_TAKE:
+		status = serve_take(batch, entry.pfn);
+		break;
+	case ALIAS_OP_UNPIN:
+		status = serve_unpin(batch, entry.pfn);
+		break;
 	}
+	if (served == TRAP_BACK)
+		return TRAP_BACK;
 	count->status[status]++;
 	WRITE_ONCE(batch->page->entries[index].status, status);
 	return SERVED;
@@ -236,7 +163,6 @@ static enum served serve_entry(struct batch *batch, unsigned index)
 
 void trap_back(struct batch *batch)
 {
-	batch->pin->count.upcalls++;
 	batch->vcpu->stats.upcalls++;
 	if (upcall_raise(batch->vcpu, UPCALL_VECTOR))
 		machine_stop(batch->pin->machine, VMM_EX_SOFTWARE);

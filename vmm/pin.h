@@ -37,7 +37,8 @@ bool pin_store_emulated(struct vcpu *vcpu, const struct exit_io *io);
  * last pin. Returns false if --on-violation stop was asked for and something was found. */
 bool pin_final_audit(struct machine *machine);
 
-/* Adds "pins", "tracker" and "guest" (sum of the guest's own counters) to the statistics.
+/* Adds "pins", "transitions", "tracker" and "guest" (sum of the guest's own counters) to the
+ * statistics.
  * While vCPUs run, the guest's are as of no single moment. */
 void pin_stats(struct machine *machine, json_t *root);
 
@@ -48,7 +49,8 @@ void pin_stats(struct machine *machine, json_t *root);
 const char *pin_want_strategy(struct machine *machine, enum alias_strategy flush, json_t *answer);
 /* "source", "write_tracking". */
 const char *pin_set_source(struct machine *machine, enum track_source source, json_t *answer);
-/* After a sync: "pfn", "pinned_level", "alias_count", "aliases", "more". */
+/* After a sync: "pfn", "pinned_level", "type", "given", "alias_count", "mapping_count", "aliases",
+ * "mappings" (if all are counted), "more". */
 const char *pin_describe_frame(struct machine *machine, uint64_t pfn, json_t *answer);
 /* The name of the strategy that the guest says it has; "unknown" if there is none. */
 const char *pin_guest_strategy(const struct machine *machine);

@@ -99,30 +99,53 @@ static json_t *describe_alias(const struct at_alias *alias)
 	return object;
 }
 
+/* Adds up to ALIASES_MAX of them. Returns if there are more. */
+static bool add_aliases(json_t *answer, const char *name, struct pin *pin, uint64_t pfn,
+			struct at_transition to)
+{
+	struct at_alias found[ALIASES_MAX + 1];
+	size_t nr = at_in_the_way(pin->at, pfn, to, found, ALIASES_MAX + 1);
+	json_t *aliases = json_array();
+
+	for (size_t i = 0; i < nr && i < ALIASES_MAX; i++)
+		json_array_append_new(aliases, describe_alias(&found[i]));
+	json_object_set_new(answer, name, aliases);
+	return nr > ALIASES_MAX;
+}
+
+static void add_state(json_t *answer, const struct pin *pin, uint64_t pfn)
+{
+	const struct alias_tracker *at = pin->at;
+	uint64_t mappings = at_mapping_count(at, pfn);
+
+	json_object_set_new(answer, "pfn", json_integer((json_int_t)pfn));
+	json_object_set_new(answer, "pinned_level", json_integer(at_pinned_level(at, pfn)));
+	json_object_set_new(answer, "type", json_integer(at_type(at, pfn)));
+	json_object_set_new(answer, "given", json_boolean(at_is_given(at, pfn)));
+	json_object_set_new(answer, "alias_count",
+			    json_integer((json_int_t)at_alias_count(at, pfn)));
+	json_object_set_new(answer, "mapping_count",
+			    pin->counts_all ? json_integer((json_int_t)mappings) : json_null());
+}
+
 const char *pin_describe_frame(struct machine *machine, uint64_t pfn, json_t *answer)
 {
 	struct pin *pin = machine->pin;
-	struct at_alias found[ALIASES_MAX + 1];
-	json_t *aliases;
-	size_t nr;
+	bool more;
 
 	if (!pin->looks)
 		return "vmm was started not to look (--track off)";
 	if (pfn > UINT64_MAX / ALIAS_PAGE_SIZE ||
 	    !memory_ptr(&machine->mem, pfn * ALIAS_PAGE_SIZE, ALIAS_PAGE_SIZE))
 		return "the guest's memory has no such frame";
-	aliases = json_array();
 	pthread_mutex_lock(&pin->lock);
 	sync_tables(pin);
-	nr = at_aliases(pin->at, pfn, found, ALIASES_MAX + 1);
-	json_object_set_new(answer, "pfn", json_integer((json_int_t)pfn));
-	json_object_set_new(answer, "pinned_level", json_integer(at_pinned_level(pin->at, pfn)));
-	json_object_set_new(answer, "alias_count",
-			    json_integer((json_int_t)at_alias_count(pin->at, pfn)));
+	add_state(answer, pin, pfn);
+	more = add_aliases(answer, "aliases", pin, pfn, (struct at_transition){.to = AT_TO_TABLE});
+	if (pin->counts_all)
+		more |= add_aliases(answer, "mappings", pin, pfn,
+				    (struct at_transition){.to = AT_TO_HOST});
 	pthread_mutex_unlock(&pin->lock);
-	for (size_t i = 0; i < nr && i < ALIASES_MAX; i++)
-		json_array_append_new(aliases, describe_alias(&found[i]));
-	json_object_set_new(answer, "aliases", aliases);
-	json_object_set_new(answer, "more", json_boolean(nr > ALIASES_MAX));
+	json_object_set_new(answer, "more", json_boolean(more));
 	return NULL;
 }

@@ -20,10 +20,11 @@ void note_unseen(struct pin *pin, uint64_t before)
 	pin->looked_at = before;
 }
 
-/* When the youngest of what TLBs may hold of the frame was found gone; 0: they hold nothing. */
-static uint64_t gone_at(const struct pin *pin, uint64_t pfn)
+/* When the youngest of what is in the way and TLBs may hold was found gone; 0: they hold nothing.
+ */
+static uint64_t gone_at(const struct pin *pin, uint64_t pfn, struct at_transition to)
 {
-	uint64_t at = at_gone_at(pin->at, pfn, (struct at_transition){.to = AT_TO_TABLE});
+	uint64_t at = at_gone_at(pin->at, pfn, to);
 
 	return pin->unseen && pin->unseen_at > at ? pin->unseen_at : at;
 }
@@ -83,13 +84,14 @@ static void ask_for_flush(struct pin *pin, uint64_t who)
 /* The sync is repeated while those that are due are kept out, as mappings may have come and gone
  * since the last. Those that are not due run on; if something went that concerns them, too, all are
  * kept out the second time, and then nothing more can go. */
-void host_flush(struct pin *pin, struct vcpu *self, bool paused, uint64_t pfn)
+void host_flush(struct pin *pin, struct vcpu *self, bool paused, uint64_t pfn,
+		struct at_transition to)
 {
 	struct machine *machine = pin->machine;
 	uint64_t start = __rdtsc(), due, out;
 
 	heed_stamps(pin);
-	due = vcpus_due(machine, gone_at(pin, pfn));
+	due = vcpus_due(machine, gone_at(pin, pfn, to));
 	if (!due) {
 		pin->count.vcpus_spared += machine->nr_vcpus;
 		return;
@@ -98,12 +100,12 @@ void host_flush(struct pin *pin, struct vcpu *self, bool paused, uint64_t pfn)
 	if (!paused)
 		pin->count.kicks += world_pause_some(machine, self, out);
 	sync_tables(pin);
-	due = vcpus_due(machine, gone_at(pin, pfn));
+	due = vcpus_due(machine, gone_at(pin, pfn, to));
 	if (due & ~out) {
 		world_resume(machine);
 		pin->count.kicks += world_pause_some(machine, self, WORLD_ALL);
 		sync_tables(pin);
-		due = vcpus_due(machine, gone_at(pin, pfn));
+		due = vcpus_due(machine, gone_at(pin, pfn, to));
 	}
 	ask_for_flush(pin, due);
 	heed_stamps(pin);

@@ -41,18 +41,18 @@ static void preset(const struct pin *pin, uint64_t pfn, unsigned level)
 	}
 }
 
-/* Guarding has taken the frame out of all TLBs: that is the evidence. (Of large mappings the
- * tracker keeps it for the whole; then all are flushed.) */
-static enum at_verdict pin_held(struct batch *batch, uint64_t pfn, unsigned level)
+/* The frame has been taken out of all TLBs: that is the evidence. (Of large mappings the tracker
+ * keeps it for the whole; then all are flushed.) */
+static enum at_verdict become_unheld(struct batch *batch, uint64_t pfn, struct at_transition to)
 {
 	struct alias_tracker *at = batch->pin->at;
 	enum at_verdict verdict;
 
-	at_gone_by(at, pfn, (struct at_transition){.to = AT_TO_TABLE}, CLOCK_FLUSHED);
-	verdict = at_pin(at, pfn, level);
+	at_gone_by(at, pfn, to, CLOCK_FLUSHED);
+	verdict = at_become(at, pfn, to);
 	if (verdict == AT_STALE_TLB) {
-		host_flush(batch->pin, batch->vcpu, batch->paused, pfn);
-		verdict = at_pin(at, pfn, level);
+		host_flush(batch->pin, batch->vcpu, batch->paused, pfn, to);
+		verdict = at_become(at, pfn, to);
 	}
 	return verdict;
 }
@@ -64,7 +64,7 @@ enum at_verdict guarded_pin(struct batch *batch, uint64_t pfn, unsigned level)
 	bool pause;
 
 	if (verdict == AT_ALIAS && !pin->checks)
-		pin->count.aliases_met++;
+		pin->count.ops[AT_TO_TABLE].aliases_met++;
 	else if (verdict != AT_OK && verdict != AT_STALE_TLB)
 		return verdict;
 	/* A table in use that lacks bits which a walk sets must not be walked before it has them.
@@ -75,7 +75,7 @@ enum at_verdict guarded_pin(struct batch *batch, uint64_t pfn, unsigned level)
 	batch->paused |= pause;
 	verdict = AT_NO_MEMORY;
 	if (guard_hold(pin->guard, pfn)) {
-		verdict = pin_held(batch, pfn, level);
+		verdict = become_unheld(batch, pfn, (struct at_transition){AT_TO_TABLE, level});
 		if (verdict == AT_OK)
 			preset(pin, pfn, level);
 		else
@@ -86,6 +86,19 @@ enum at_verdict guarded_pin(struct batch *batch, uint64_t pfn, unsigned level)
 		world_resume(pin->machine);
 	}
 	return verdict;
+}
+
+enum at_verdict guarded_become(struct batch *batch, uint64_t pfn, struct at_transition to)
+{
+	struct pin *pin = batch->pin;
+	enum at_verdict verdict = at_may(pin->at, pfn, to);
+
+	if (verdict == AT_ALIAS && !pin->checks)
+		pin->count.ops[to.to].aliases_met++;
+	if (verdict != AT_STALE_TLB)
+		return at_become(pin->at, pfn, to);
+	pin->count.frames_forgotten++;
+	return guard_forget_frame(pin->guard, pfn) ? become_unheld(batch, pfn, to) : AT_NO_MEMORY;
 }
 
 /* --- changes ---------------------------------------------------------------------------------- */
@@ -113,23 +126,20 @@ static enum served pin_child(struct batch *batch, const struct at_violation *why
 			     enum alias_status *status)
 {
 	struct pin *pin = batch->pin;
-	struct alias_entry entry = {
-		.pfn = why->pfn, .op = ALIAS_OP_PIN, .level = (uint16_t)(why->level - 1)};
+	struct at_transition to = {AT_TO_TABLE, why->level - 1u};
 	bool pause = pin->machine->opt->verify && !batch->paused;
 	enum served served;
 
 	if (pause)
 		world_pause(pin->machine, batch->vcpu);
 	batch->paused |= pause;
-	served = serve_pin(batch, &entry, ALIAS_FAULT_STORE, status);
+	served = serve_transition(batch, why->pfn, to, ALIAS_FAULT_STORE, status);
 	if (pause) {
 		batch->paused = false;
 		world_resume(pin->machine);
 	}
-	if (served == SERVED) {
-		pin->count.pins++;
+	if (served == SERVED)
 		pin->count.status[*status]++;
-	}
 	return served;
 }
 

@@ -18,27 +18,37 @@ struct vcpu;
 
 #define PIN_SAID_MAX  10 /* of a kind said in full; the rest is counted */
 #define CLOCK_FLUSHED 1  /* what the clock of guarded tables always says is flushed */
-#define PIN_NR_STATUS (ALIAS_BAD_CALL + 1)
+
+/* What entries of one kind came to. */
+struct op_count {
+	uint64_t requests; /* answered */
+	uint64_t granted, refused;
+	uint64_t aliases_met;      /* of them that met a mapping in the way at first sight */
+	uint64_t upcalls;          /* sent back into the guest for it */
+	uint64_t upcalls_resolved; /* of these granted at the repeat */
+};
+
+/* By enum at_to, and after these: */
+#define NR_TRANSITIONS 3
+#define COUNT_TAKE     NR_TRANSITIONS
 
 struct pin_count {
-	uint64_t calls;                 /* of the doorbell, repeats after an upcall included */
-	uint64_t ticks;                 /* TSC ticks spent in them, waiting for the lock included */
-	uint64_t lock_ticks;            /* of them waiting for the lock */
-	uint64_t sync_ticks;            /* of them bringing the tracker up to date */
-	uint64_t track_ticks;           /* of these arming, disarming and asking what was woken */
-	uint64_t flush_ticks;           /* of them in host_flushes, their syncs included */
-	uint64_t pins, unpins;          /* entries answered */
-	uint64_t status[PIN_NR_STATUS]; /* of them with this status */
-	uint64_t aliases_met;           /* pins that met a writable alias at first sight */
-	uint64_t upcalls;               /* of them sent back into the guest */
-	uint64_t upcalls_resolved;      /* of them granted at the repeat */
-	uint64_t host_flushes;          /* times that vCPUs were flushed for want of evidence */
-	uint64_t vcpus_flushed;         /* vCPUs that these asked to flush */
-	uint64_t vcpus_spared;          /* and those whose stamp, or a flush to come, was enough */
-	uint64_t kicks;                 /* vCPUs kicked out of the guest for them */
+	uint64_t calls;       /* of the doorbell, repeats after an upcall included */
+	uint64_t ticks;       /* TSC ticks spent in them, waiting for the lock included */
+	uint64_t lock_ticks;  /* of them waiting for the lock */
+	uint64_t sync_ticks;  /* of them bringing the tracker up to date */
+	uint64_t track_ticks; /* of these arming, disarming and asking what was woken */
+	uint64_t flush_ticks; /* of them in host_flushes, their syncs included */
+	struct op_count ops[NR_TRANSITIONS + 1];
+	uint64_t unpins;                  /* entries answered */
+	uint64_t status[ALIAS_NR_STATUS]; /* of all entries answered, with this status */
+	uint64_t host_flushes;            /* times that vCPUs were flushed for want of evidence */
+	uint64_t vcpus_flushed;           /* vCPUs that these asked to flush */
+	uint64_t vcpus_spared; /* and those whose stamp, or a flush to come, was enough */
+	uint64_t kicks;        /* vCPUs kicked out of the guest for them */
 	uint64_t violations;
-	uint64_t verified;    /* pins looked at by the oracle */
-	uint64_t let_through; /* of them granted although an alias is there */
+	uint64_t verified;    /* transitions looked at by the oracle */
+	uint64_t let_through; /* of them granted although something is in the way */
 	uint64_t disagreed;   /* of them answered otherwise than the oracle would */
 	/* Of guarded tables. */
 	uint64_t stores;         /* of the guest, done for it one by one */
@@ -66,6 +76,7 @@ struct pin {
 	uint32_t log_wanted;      /* number of the wish for a log, the last if there is none now */
 	bool logged;              /* the guest keeps one, and the tracker goes by it */
 	struct pin_count count;
+	bool counts_all; /* mappings of all kinds are counted: there was a transition but pins */
 	/* Mappings that come and go between two looks at the tables are never seen, and any frame
 	 * may have had one. That some went shows by the guest's clock; where its word doesn't
 	 * count, some may have gone at any time. */
@@ -105,18 +116,21 @@ enum at_mode source_mode(enum track_source source);
 const char *write_tracking(const struct pin *pin);
 /* After a look that began when the guest's `cleared` was `before`: has something gone unseen? */
 void note_unseen(struct pin *pin, uint64_t before);
-/* Flushes those vCPUs that may hold what was found gone of this frame, or what went unseen. `self`
- * calls from its exit handler; `paused`: it has paused the others. The lock is held. The tables are
- * looked at once more. */
-void host_flush(struct pin *pin, struct vcpu *self, bool paused, uint64_t pfn);
+/* Flushes those vCPUs that may hold what was found gone of what is in the way, or went unseen.
+ * `self` calls from its exit handler; `paused`: it has paused the others. The lock is held. The
+ * tables are looked at once more. */
+void host_flush(struct pin *pin, struct vcpu *self, bool paused, uint64_t pfn,
+		struct at_transition to);
 /* Brings the tracker up to date, and says what is found on the way. The lock is held. */
 void sync_tables(struct pin *pin);
 /* The same, and checks what log there is. */
 void audit_tables(struct pin *pin);
-/* An entry with ALIAS_OP_PIN: its answer in *status, unless a stale alias is to be purged first;
- * then the guest has been told where, `index` being that of the entry. */
-enum served serve_pin(struct batch *batch, const struct alias_entry *entry, uint32_t index,
-		      enum alias_status *status);
+/* An entry that asks for this: its answer in *status, and counted, unless a stale alias is to be
+ * purged first; then the guest has been told where, `index` being that of the entry. */
+enum served serve_transition(struct batch *batch, uint64_t pfn, struct at_transition to,
+			     uint32_t index, enum alias_status *status);
+/* ALIAS_OP_TAKE: its answer, counted. */
+enum alias_status serve_take(struct batch *batch, uint64_t pfn);
 /* Raises the upcall with RIP at the `out` of the current exit. */
 void trap_back(struct batch *batch);
 enum alias_status to_status(enum at_verdict verdict);
@@ -125,6 +139,8 @@ enum alias_status to_status(enum at_verdict verdict);
 
 /* at_pin(), the frame being guarded from before it is judged; no longer if it is refused. */
 enum at_verdict guarded_pin(struct batch *batch, uint64_t pfn, unsigned level);
+/* at_become() for what else a frame becomes. */
+enum at_verdict guarded_become(struct batch *batch, uint64_t pfn, struct at_transition to);
 enum alias_status serve_updates(struct batch *batch);
 
 /* One entry that is to get a new value, and what became of that. */
@@ -138,6 +154,6 @@ struct change {
 enum served change_entries(struct batch *batch, struct change *changes, unsigned nr);
 
 /* Does a full walk agree with this answer? vCPUs are paused, the lock is held. */
-void verify_pin(struct pin *pin, uint64_t pfn, enum alias_status status);
+void verify(struct pin *pin, uint64_t pfn, struct at_transition to, enum alias_status status);
 
 #endif

@@ -152,10 +152,8 @@ static enum served store(struct batch *batch, const struct piece *pieces, unsign
 		return SERVED; /* part of it is no page table: not known how to do it whole */
 	for (unsigned i = 0; i < nr; i++)
 		nr_changes += split(batch->pin, &pieces[i], &changes[nr_changes]);
-	if (change_entries(batch, changes, nr_changes) == TRAP_BACK) {
-		batch->pin->count.upcalls++;
+	if (change_entries(batch, changes, nr_changes) == TRAP_BACK)
 		return TRAP_BACK;
-	}
 	*status = changes[0].status;
 	batch->pin->count.stores += *status == ALIAS_OK;
 	return SERVED;

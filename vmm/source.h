@@ -30,5 +30,8 @@ void watch_stop(struct watch *watch);
 bool watch_arm(struct watch *watch, uint64_t pfn);
 void watch_disarm(struct watch *watch, uint64_t pfn);
 size_t watch_woken(struct watch *watch, uint64_t *pfns, size_t max);
+/* As if the frame was written now: before its page is replaced, of which the kernel says nothing.
+ */
+void watch_wake(struct watch *watch, uint64_t pfn);
 
 #endif

@@ -116,6 +116,14 @@ static void note_write(struct watch *watch, uint64_t hva)
 	set_protection(watch, hva, false);
 }
 
+void watch_wake(struct watch *watch, uint64_t pfn)
+{
+	const void *hva = memory_ptr(watch->mem, pfn * ALIAS_PAGE_SIZE, ALIAS_PAGE_SIZE);
+
+	if (hva)
+		note_write(watch, (uintptr_t)hva);
+}
+
 static void *watch_thread(void *arg)
 {
 	struct watch *watch = arg;

@@ -12,6 +12,7 @@
 #include "percpu.h"
 #include "pgtable.h"
 #include "platform.h"
+#include "set_memory.h"
 #include "trap.h"
 
 BOOTARG(busy, "how many CPUs do what all CPUs are to do, the others being halted; default all");
@@ -79,6 +80,7 @@ static void attach(struct percpu *cpu, unsigned id)
 void boot_cpu_init(void)
 {
 	percpu[0].stats = &percpu[0].own_stats;
+	pat_init_cpu();
 	traps_init_cpu(&percpu[0], boot_ist);
 }
 
@@ -117,6 +119,7 @@ _Noreturn void ap_main(void)
 	struct work *w = &work[cpu->id];
 
 	traps_init_cpu(cpu, (void *)(ap_boot_stack));
+	pat_init_cpu();
 	check_apic_id();
 	__atomic_store_n(&online, cpu->id + 1, __ATOMIC_RELEASE);
 	for (;;) {

@@ -39,7 +39,7 @@ static bool may_be_mapped(uint64_t pfn)
 static void page_bit_before_pin(const struct pin_req *reqs, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
-		if (reqs[i].op == PIN_OP_PIN && may_be_mapped(reqs[i].pfn)) {
+		if (pin_op_minds_aliases(reqs[i].op) && may_be_mapped(reqs[i].pfn)) {
 			vm_unmap_aliases();
 			return;
 		}

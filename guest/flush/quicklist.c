@@ -2,7 +2,8 @@
 /*
  * Each CPU keeps a list of frames that have no alias, and takes its page tables from there. A frame
  * that was a page table cannot have been vmapped, so tables that are freed go back to the list as
- * they are. When it is empty, it is filled with many frames at once, under one purge.
+ * they are. When it is empty, it is filled with many frames at once, under one purge. Frames that
+ * become something else than tables come from anywhere, and everything is purged before.
  */
 #include <stddef.h>
 
@@ -11,6 +12,7 @@
 #include "frame.h"
 #include "percpu.h"
 #include "pgtable.h"
+#include "pin.h"
 #include "vmap.h"
 
 BOOTARG(quicklist, "strategy quicklist: frames taken under one purge, 1..1024, default 32");
@@ -72,6 +74,16 @@ static void quicklist_give(uint64_t pfn)
 	push(&lists[this_cpu()->id].first, pfn);
 }
 
+static void quicklist_before_pin(const struct pin_req *reqs, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		if (reqs[i].op != PIN_OP_PIN && pin_op_minds_aliases(reqs[i].op)) {
+			vm_unmap_aliases();
+			return;
+		}
+	}
+}
+
 static int quicklist_start(void)
 {
 	fill_size(); /* complains in time */
@@ -86,5 +98,5 @@ static void quicklist_stop(void)
 }
 
 FLUSH_STRATEGY(quicklist, QUICKLIST, "quicklist", "tables from a cache, filled under one purge",
-	       .take_table = quicklist_take, .give_table = quicklist_give, .start = quicklist_start,
-	       .stop = quicklist_stop);
+	       .before_pin = quicklist_before_pin, .take_table = quicklist_take,
+	       .give_table = quicklist_give, .start = quicklist_start, .stop = quicklist_stop);

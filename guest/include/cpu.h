@@ -16,6 +16,7 @@
 #define RFLAGS_IF     (1ul << 9)
 #define CR4_PGE       (1ul << 7)
 #define MSR_APIC_BASE 0x1bu
+#define MSR_PAT       0x277u
 #define MSR_FS_BASE   0xc0000100u
 #define MSR_GS_BASE   0xc0000101u
 
@@ -120,6 +121,17 @@ static inline void write_cr4(uint64_t value)
 static inline void invlpg(uint64_t va)
 {
 	__asm__ volatile("invlpg (%0)" : : "r"(va) : "memory");
+}
+
+static inline void clflush(const void *line)
+{
+	__asm__ volatile("clflush (%0)" : : "r"(line) : "memory");
+}
+
+/* Loads and stores on both sides of it stay there, and so do flushes of cache lines. */
+static inline void mfence(void)
+{
+	__asm__ volatile("mfence" : : : "memory");
 }
 
 /* In a loop that waits for another CPU. */

@@ -25,10 +25,10 @@ struct flush_ops {
 	const char *help;
 	enum alias_strategy number;
 
-	/* Before the host is called with these requests, at least one of them a pin. May purge,
-	 * must not pin. */
+	/* Before the host is called with these requests, at least one of which minds aliases. May
+	 * purge, must not pin. */
 	void (*before_pin)(const struct pin_req *reqs, unsigned n);
-	/* The host met an alias of the frame that is being pinned: have it purged. Returns how many
+	/* The host met an alias of the frame that is asked for: have it purged. Returns how many
 	 * PTEs that cleared. It took `ticks` of the TSC from where the host was called, or where
 	 * the last upcall of that call ended, to here. Runs in an exception, on top of the pin.
 	 * NULL: the host is not to trap back, but to refuse. */

@@ -4,7 +4,7 @@
  * change of an entry that the host may follow goes through here: of the kernel's tables once they
  * are pinned, and of an address space's from its pin to its unpin.
  *
- * The caller owns the entry: no two CPUs change the same one at a time (but for link_pte()). Not
+ * The caller owns the entry: no two CPUs change the same one at a time (but for replace_pte()). Not
  * from interrupt handlers. Between flush_enter() and flush_leave(), as the log begins and ends
  * while no CPU is there.
  */
@@ -16,8 +16,8 @@
 
 /* set_pte(). */
 void change_pte(pte_t *pte, pte_t value);
-/* The same, if the entry is still empty. Else returns what is there, if not 0. */
-pte_t link_pte(pte_t *pte, pte_t value);
+/* The same, if the entry is still `old`. Returns what is there then. */
+pte_t replace_pte(pte_t *pte, pte_t old, pte_t value);
 
 /* Boot, before the first pin, by the boot CPU alone: keeps a log if one is wanted. */
 void log_init(void);

@@ -6,6 +6,8 @@
  *   0xffffc90000000000  vmalloc space, one L4 slot: 512 GiB
  *   0xffffffff80000000  the image, at base + gpa
  *
+ * Leaves of the direct map are changed by set_memory_type() alone.
+ *
  * The L4 slots of these three are filled at boot and never change: a root made later copies them
  * (kernel_root_copy) and never goes stale. Nothing else of the kernel's half is ever mapped.
  */
@@ -36,6 +38,7 @@ typedef uint64_t pte_t;
 #define PTE_A    (1ul << 5)
 #define PTE_D    (1ul << 6)
 #define PTE_PS   (1ul << 7) /* in L2 and L3: a leaf */
+#define PTE_PAT  (1ul << 7) /* in L1 */
 #define PTE_G    (1ul << 8)
 #define PTE_NX   (1ul << 63)
 #define PTE_ADDR 0x000ffffffffff000ul
@@ -45,6 +48,14 @@ typedef uint64_t pte_t;
 #define PTE_USER   (PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D | PTE_NX)
 #define PTE_TABLE                                                                                  \
 	(PTE_P | PTE_RW | PTE_A) /* an entry that points to a table; user half: | PTE_US */
+
+/* The bits of an L1 leaf that stand for an index into the PAT. */
+#define PTE_TYPE (PTE_PWT | PTE_PCD | PTE_PAT)
+
+static inline uint64_t pte_of_type(unsigned type)
+{
+	return (type & 1 ? PTE_PWT : 0) | (type & 2 ? PTE_PCD : 0) | (type & 4 ? PTE_PAT : 0);
+}
 
 static inline pte_t make_pte(uint64_t pfn, uint64_t flags)
 {
@@ -136,6 +147,10 @@ pte_t *walk_tables(uint64_t root_pfn, uint64_t va, bool alloc);
 
 /* The same in the kernel's tree, for va in vmalloc space. */
 pte_t *walk_kernel(uint64_t va, bool alloc);
+
+/* The L1 entry that maps the frame in the direct map, its 2 MiB leaf being split for good if need
+ * be. NULL if it has none, when memory is short, or if the host refused a pin. As with `alloc`. */
+pte_t *walk_direct(uint64_t pfn);
 
 /* What va is mapped to in the tree of this root, leaf of whatever size: the entry, or 0. The frame
  * of va itself is in *pfn (may be NULL). */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Pinning frames as page tables with the host, the way the chosen strategy does it (guest/pin/,
- * guest/flush/). Without a host every call succeeds and does nothing, and so it is before
- * pin_init(), which pins all there is.
+ * Pinning frames as page tables with the host, and the other things that a frame can become, the
+ * way the chosen strategy does it (guest/pin/, guest/flush/): all of them are *pins* here. Without
+ * a host every call succeeds and does nothing, and so it is before pin_init(), which pins all there
+ * is.
  *
  * A pin may meet a stale alias: the host then raises an alias fault within the call, and the
  * handler purges. So hold no lock that vm_unmap_aliases() takes, and have interrupts on. A pin
@@ -11,19 +12,32 @@
 #ifndef PIN_H
 #define PIN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <alias_abi.h>
 
 enum pin_op {
 	PIN_OP_PIN = ALIAS_OP_PIN,
 	PIN_OP_UNPIN = ALIAS_OP_UNPIN,
+	PIN_OP_TYPE = ALIAS_OP_TYPE,
+	PIN_OP_GIVE = ALIAS_OP_GIVE,
+	PIN_OP_TAKE = ALIAS_OP_TAKE,
 };
 
 struct pin_req {
 	uint64_t pfn;
-	uint8_t level; /* 1..4; ignored by PIN_OP_UNPIN */
-	uint8_t op;    /* enum pin_op */
+	union {
+		uint8_t level; /* PIN_OP_PIN: 1..4 */
+		uint8_t type;  /* PIN_OP_TYPE: enum memory_type */
+	};
+	uint8_t op; /* enum pin_op */
 };
+
+/* Can a stale alias be in its way? */
+static inline bool pin_op_minds_aliases(enum pin_op op)
+{
+	return op == PIN_OP_PIN || op == PIN_OP_TYPE || op == PIN_OP_GIVE;
+}
 
 /* The host's answer to the first request that it refused. */
 struct pin_refusal {
@@ -61,6 +75,10 @@ static inline void pin_list_init(struct pin_list *list)
 void pin_list_add(struct pin_list *list, uint64_t pfn, unsigned level, enum pin_op op);
 /* Returns `result`. */
 int pin_list_submit(struct pin_list *list);
+
+/* The same for each of these frames, all or none: if any is refused, `back` is asked for all of
+ * them (and refused for those that need it not). `pfn` of the two is nothing. */
+int pin_frames(const uint64_t *pfns, unsigned n, struct pin_req to, struct pin_req back);
 
 /* pin_batch() for those who expect a refusal: says nothing, but why in *why. */
 int pin_batch_try(const struct pin_req *reqs, unsigned n, struct pin_refusal *why);

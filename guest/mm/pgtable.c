@@ -92,21 +92,32 @@ void free_table(uint64_t pfn)
 	flush_leave();
 }
 
-/* Puts a new table of `level` under an entry that was seen empty; returns the entry as it is then,
- * whoever filled it, or 0. */
-static pte_t link_table(pte_t *entry, unsigned level, uint64_t flags)
+/* Fills an L1 table with what a 2 MiB leaf maps. */
+static void fill_from_leaf(uint64_t table_pfn, pte_t leaf)
+{
+	pte_t *table = pfn_to_virt(table_pfn);
+
+	for (unsigned i = 0; i < PTRS; i++)
+		set_pte(&table[i], (leaf & ~PTE_PS) + i * PAGE_SIZE);
+}
+
+/* Puts a new table of `level` under an entry that was seen empty, or in the place of a 2 MiB leaf;
+ * returns the entry as it is then, whoever changed it, or 0. */
+static pte_t link_table(pte_t *entry, pte_t seen, unsigned level, uint64_t flags)
 {
 	uint64_t pfn = alloc_table();
 	pte_t linked;
 
 	if (pfn == NO_FRAME)
 		return 0;
+	if (seen)
+		fill_from_leaf(pfn, seen);
 	if (pin_table(pfn, level)) {
 		free_table(pfn);
 		return 0;
 	}
 	flush_enter();
-	linked = link_pte(entry, make_pte(pfn, flags));
+	linked = replace_pte(entry, seen, make_pte(pfn, flags));
 	flush_leave();
 	if (linked == make_pte(pfn, flags))
 		return linked;
@@ -126,7 +137,7 @@ static pte_t *walk_to(uint64_t root_pfn, uint64_t va, unsigned level, bool alloc
 		pte_t pte = get_pte(entry);
 
 		if (!(pte & PTE_P) && alloc)
-			pte = link_table(entry, at - 1, flags);
+			pte = link_table(entry, pte, at - 1, flags);
 		if (!(pte & PTE_P) || pte & PTE_PS)
 			return NULL;
 		table = pfn_to_virt(pte_pfn(pte));
@@ -142,6 +153,20 @@ pte_t *walk_tables(uint64_t root_pfn, uint64_t va, bool alloc)
 pte_t *walk_kernel(uint64_t va, bool alloc)
 {
 	return walk_to(kernel_root, va, 1, alloc);
+}
+
+/* The leaf maps the same as its table does, so no TLB need forget it. */
+pte_t *walk_direct(uint64_t pfn)
+{
+	uint64_t va = DIRECT_BASE + (pfn << PAGE_SHIFT);
+	pte_t *entry = walk_to(kernel_root, va, 2, false);
+	pte_t pte = entry ? get_pte(entry) : 0;
+
+	if (pte & PTE_P && pte & PTE_PS)
+		pte = link_table(entry, pte, 1, PTE_TABLE);
+	if (!(pte & PTE_P))
+		return NULL;
+	return (pte_t *)pfn_to_virt(pte_pfn(pte)) + pte_index(va, 1);
 }
 
 pte_t lookup_leaf(uint64_t root_pfn, uint64_t va, uint64_t *pfn)

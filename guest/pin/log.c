@@ -115,21 +115,21 @@ void change_pte(pte_t *pte, pte_t value)
 	name_entry(0);
 }
 
-pte_t link_pte(pte_t *pte, pte_t value)
+pte_t replace_pte(pte_t *pte, pte_t old, pte_t value)
 {
 	uint64_t entry = virt_to_phys(pte);
-	pte_t seen = 0;
-	bool linked;
+	pte_t seen = old;
+	bool replaced;
 
 	if (logging)
 		name_entry(entry);
-	linked = __atomic_compare_exchange_n(pte, &seen, value, false, __ATOMIC_ACQ_REL,
-					     __ATOMIC_ACQUIRE);
-	if (logging && linked)
-		record(entry, 0, value);
+	replaced = __atomic_compare_exchange_n(pte, &seen, value, false, __ATOMIC_ACQ_REL,
+					       __ATOMIC_ACQUIRE);
+	if (logging && replaced)
+		record(entry, old, value);
 	if (logging)
 		name_entry(0);
-	return linked ? value : seen;
+	return replaced ? value : seen;
 }
 
 /* --- beginning and ending --------------------------------------------------------------------- */

@@ -40,6 +40,11 @@ const char *pin_status_name(enum alias_status status)
 		[ALIAS_MAPS_TABLE] = "is the root of a tree that maps a page table writable",
 		[ALIAS_BAD_TABLE] = "is the root of a tree that can't be walked",
 		[ALIAS_BAD_CALL] = "was part of a malformed call",
+		[ALIAS_BAD_TYPE] = "cannot have that type",
+		[ALIAS_IS_GIVEN] = "was given away",
+		[ALIAS_MAPS_GIVEN] = "is the root of a tree that maps a frame that was given away",
+		[ALIAS_MAPS_TYPED] = "is the root of a tree that maps a frame by a wrong type",
+		[ALIAS_NO_MEMORY] = "needs memory that the host does not have",
 	};
 
 	return status < sizeof(names) / sizeof(names[0]) ? names[status] : "has an unknown status";
@@ -105,13 +110,27 @@ static bool find_refusal(const struct alias_vcpu_page *page, const struct pin_re
 	return false;
 }
 
-static unsigned count_pins(const struct pin_req *reqs, unsigned n)
+static bool any_minds_aliases(const struct pin_req *reqs, unsigned n)
 {
-	unsigned pins = 0;
+	for (unsigned i = 0; i < n; i++)
+		if (pin_op_minds_aliases(reqs[i].op))
+			return true;
+	return false;
+}
+
+static void count_requests(const struct pin_req *reqs, unsigned n)
+{
+	unsigned of[PIN_OP_TAKE + 1] = {0};
 
 	for (unsigned i = 0; i < n; i++)
-		pins += reqs[i].op == PIN_OP_PIN;
-	return pins;
+		if (reqs[i].op <= PIN_OP_TAKE)
+			of[reqs[i].op]++;
+	count_stat(pins, of[PIN_OP_PIN]);
+	count_stat(unpins, of[PIN_OP_UNPIN]);
+	count_stat(retyped, of[PIN_OP_TYPE]);
+	count_stat(given, of[PIN_OP_GIVE]);
+	count_stat(taken_back, of[PIN_OP_TAKE]);
+	count_stat(pin_calls, 1);
 }
 
 /* One call: up to ALIAS_BATCH_MAX requests. */
@@ -140,20 +159,18 @@ static int submit(const struct pin_req *reqs, unsigned n, struct pin_refusal *wh
 
 	for (unsigned nr; n > 0; n -= nr, reqs += nr) {
 		struct pin_refusal refusal;
-		unsigned pins;
+		bool minds;
 
 		nr = n < ALIAS_BATCH_MAX ? n : ALIAS_BATCH_MAX;
-		pins = count_pins(reqs, nr);
-		if (pins && flush_strategy()->before_pin)
+		minds = any_minds_aliases(reqs, nr);
+		if (minds && flush_strategy()->before_pin)
 			flush_strategy()->before_pin(reqs, nr);
 		/* What a purge has cleared and not flushed yet, the host would flush itself. */
-		if (pins)
+		if (minds)
 			vmap_purge_wait();
 		if (!registered)
 			continue;
-		count_stat(pins, pins);
-		count_stat(unpins, nr - pins);
-		count_stat(pin_calls, 1);
+		count_requests(reqs, nr);
 		if (call_host(reqs, nr, &refusal) && !result) {
 			*why = refusal;
 			result = -1;
@@ -174,18 +191,31 @@ int pin_batch_try(const struct pin_req *reqs, unsigned n, struct pin_refusal *wh
 	return result;
 }
 
+/* Of other ops than pins, read-only mappings are in the way as well. */
+static const char *name_status(const struct pin_refusal *why)
+{
+	if (why->status == ALIAS_HAS_ALIAS && why->req.op != PIN_OP_PIN)
+		return "has a mapping that is in the way";
+	return pin_status_name(why->status);
+}
+
 static void say_refusal(const struct pin_refusal *why)
 {
-	const char *verb = why->req.op == PIN_OP_PIN ? "pin" : "unpin";
+	static const char *const what[] = {
+		[PIN_OP_PIN] = "pin as L%u of",      [PIN_OP_UNPIN] = "unpin of",
+		[PIN_OP_TYPE] = "memory type %u of", [PIN_OP_GIVE] = "give-away of",
+		[PIN_OP_TAKE] = "return of",
+	};
+	bool elsewhere = why->fault.nr > 1 || why->fault.more;
+	char op[32] = "something about", where[48] = "";
 
+	if (why->req.op <= PIN_OP_TAKE && what[why->req.op])
+		ksnprintf(op, sizeof(op), what[why->req.op], why->req.level);
 	if (why->fault.nr)
-		kprintf("guest: the host refused to %s frame %#lx as L%u: it %s at %#lx%s\n", verb,
-			why->req.pfn, why->req.level, pin_status_name(why->status),
-			why->fault.va[0],
-			why->fault.nr > 1 || why->fault.more ? " and elsewhere" : "");
-	else
-		kprintf("guest: the host refused to %s frame %#lx as L%u: it %s\n", verb,
-			why->req.pfn, why->req.level, pin_status_name(why->status));
+		ksnprintf(where, sizeof(where), " at %#lx%s", why->fault.va[0],
+			  elsewhere ? " and elsewhere" : "");
+	kprintf("guest: the host refused the %s frame %#lx: it %s%s\n", op, why->req.pfn,
+		name_status(why), where);
 }
 
 int pin_batch(const struct pin_req *reqs, unsigned n)
@@ -196,6 +226,34 @@ int pin_batch(const struct pin_req *reqs, unsigned n)
 		return 0;
 	say_refusal(&why);
 	return -1;
+}
+
+static void fill_reqs(struct pin_req *reqs, const uint64_t *pfns, unsigned n, struct pin_req like)
+{
+	for (unsigned i = 0; i < n; i++) {
+		reqs[i] = like;
+		reqs[i].pfn = pfns[i];
+	}
+}
+
+int pin_frames(const uint64_t *pfns, unsigned n, struct pin_req to, struct pin_req back)
+{
+	struct pin_req reqs[ALIAS_BATCH_MAX];
+	struct pin_refusal why;
+	unsigned asked = 0;
+	int result = 0;
+
+	for (unsigned nr; !result && asked < n; asked += nr) {
+		nr = n - asked < ALIAS_BATCH_MAX ? n - asked : ALIAS_BATCH_MAX;
+		fill_reqs(reqs, pfns + asked, nr, to);
+		result = pin_batch(reqs, nr);
+	}
+	for (unsigned nr; result && asked > 0; asked -= nr) {
+		nr = asked < ALIAS_BATCH_MAX ? asked : ALIAS_BATCH_MAX;
+		fill_reqs(reqs, pfns + asked - nr, nr, back);
+		pin_batch_try(reqs, nr, &why);
+	}
+	return result;
 }
 
 int pin_table(uint64_t pfn, unsigned level)

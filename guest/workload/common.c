@@ -46,6 +46,12 @@ void print_totals(const char *title)
 	print_row("address spaces", t.address_spaces, "");
 	print_row("pins", t.pins, "page tables handed to the host");
 	print_row("unpins", t.unpins, "");
+	if (t.retyped)
+		print_row("changes of memory type", t.retyped, "of a frame each");
+	if (t.given || t.taken_back) {
+		print_row("frames given away", t.given, "");
+		print_row("frames taken back", t.taken_back, "");
+	}
 	print_row("calls to the host", t.pin_calls, "");
 	print_row("tables recycled", t.tables_recycled, "from frames that were vmapped before");
 	print_row("of them still mapped", t.tables_aliased, "when they were taken");

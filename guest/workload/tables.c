@@ -4,32 +4,25 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "bootargs.h"
 #include "cpu.h"
 #include "frame.h"
 #include "panic.h"
 #include "percpu.h"
 #include "pgtable.h"
 #include "rng.h"
+#include "share.h"
 #include "smp.h"
-#include "vmap.h"
-
-BOOTARG(alias, "percent of page tables taken from frames with a stale alias, default: as it falls");
 
 #define NR_CLEAN 256u   /* frames for each CPU that are never vmapped */
 #define STREAMS  1000ul /* the workers' random numbers have lower ones */
 
 /* Each CPU's own. Lists are linked through the first word of the frames. */
 static struct pool {
-	__cacheline struct rng rng;
+	__cacheline struct share share;
 	uint64_t clean, vmapped; /* first pfn, or NO_FRAME */
 	uint64_t next;           /* the frame to be taken, or NO_FRAME */
-	uint64_t left, due;      /* of this hundred: tables to come, and aliased ones among them */
 	bool preparing;
 } pools[MAX_CPUS];
-
-/* Percent; written by tables_init(). */
-static uint64_t share;
 
 static void push(uint64_t *list, uint64_t pfn)
 {
@@ -63,17 +56,6 @@ static void give(uint64_t pfn)
 	push(clean ? &pool->clean : &pool->vmapped, pfn);
 }
 
-/* A mapping that is used, and forgotten. */
-static void leave_alias(uint64_t pfn)
-{
-	volatile uint64_t *mapped = vmap(&pfn, 1, PTE_KERNEL);
-
-	if (!mapped)
-		panic("alias=: no memory for a mapping");
-	*mapped = pfn;
-	vunmap((void *)mapped);
-}
-
 static uint64_t next_frame(struct pool *pool, bool aliased)
 {
 	uint64_t pfn = pop(aliased ? &pool->vmapped : &pool->clean);
@@ -83,22 +65,8 @@ static uint64_t next_frame(struct pool *pool, bool aliased)
 	if (pfn == NO_FRAME)
 		panic("alias=: no %s frame is left", aliased ? "other" : "clean");
 	if (aliased)
-		leave_alias(pfn);
+		leave_alias(pfn, PTE_KERNEL);
 	return pfn;
-}
-
-/* Of each hundred tables exactly `share` are aliased; which, is drawn. */
-static bool draw(struct pool *pool)
-{
-	bool aliased;
-
-	if (!pool->left) {
-		pool->left = 100;
-		pool->due = share;
-	}
-	aliased = rng_below(&pool->rng, pool->left--) < pool->due;
-	pool->due -= aliased;
-	return aliased;
 }
 
 /* Mapping may need tables, too: they are taken as any frame. */
@@ -112,7 +80,7 @@ static void prepare(void)
 		give(pool->next);
 	pool->next = NO_FRAME;
 	pool->preparing = true;
-	pool->next = next_frame(pool, draw(pool));
+	pool->next = next_frame(pool, share_draw(&pool->share));
 	pool->preparing = false;
 }
 
@@ -142,13 +110,10 @@ static void fill(struct pool *pool)
 
 void tables_init(uint64_t seed)
 {
-	if (!arg_str("alias"))
+	if (!alias_is_chosen())
 		return;
-	share = arg_u64("alias", 0);
-	if (share > 100)
-		arg_bad("alias", "a percentage, 0 to 100");
 	for (unsigned cpu = 0; cpu < nr_cpus_online(); cpu++) {
-		pools[cpu].rng = rng_init(seed, STREAMS + cpu);
+		pools[cpu].share = share_init(seed, STREAMS + cpu);
 		fill(&pools[cpu]);
 	}
 	set_table_source(&pool_source);

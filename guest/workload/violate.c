@@ -1,32 +1,81 @@
 /* SPDX-License-Identifier: MIT */
-/* A guest gone astray: it maps a page table writable after the pin was granted. */
+/* A guest gone astray: it maps a frame in a way that was out of the question when the host granted
+ * what the frame has become. */
+#include <string.h>
+
+#include <balloon.h>
+#include <bootargs.h>
 #include <console.h>
 #include <frame.h>
 #include <panic.h>
 #include <pgtable.h>
 #include <pin.h>
 #include <pte_updates.h>
+#include <set_memory.h>
 #include <vmap.h>
 #include <workload.h>
 
+BOOTARG(what, "workload violate: what the frame has become: table (default), type, given");
+
+static int make_table(uint64_t pfn)
+{
+	return pin_table(pfn, 1);
+}
+
+static int make_uncached(uint64_t pfn)
+{
+	return set_memory_type(&pfn, 1, MEMORY_UC);
+}
+
+static int make_given(uint64_t pfn)
+{
+	return balloon_inflate(&pfn, 1);
+}
+
+static const struct kind {
+	const char *name;
+	int (*make)(uint64_t pfn);
+	const char *is;  /* after make() */
+	const char *how; /* it must not be mapped */
+	uint64_t prot;
+} kinds[] = {
+	{"table", make_table, "pinned", "writable", PTE_KERNEL},
+	{"type", make_uncached, "uncached", "write-back", PTE_KERNEL},
+	{"given", make_given, "given away", "read-only", PTE_KERNEL & ~(PTE_RW | PTE_D)},
+};
+
+#define NR_KINDS (sizeof(kinds) / sizeof(kinds[0]))
+
+static const struct kind *chosen_kind(void)
+{
+	const char *name = arg_str("what");
+
+	for (unsigned i = 0; i < NR_KINDS; i++)
+		if (!strcmp(name ? name : "table", kinds[i].name))
+			return &kinds[i];
+	arg_bad("what", "table, type or given");
+}
+
 static int run_violate(void)
 {
+	const struct kind *kind = chosen_kind();
 	uint64_t table = alloc_table(), next = alloc_table();
 	void *alias;
 
-	if (table == NO_FRAME || next == NO_FRAME || pin_table(table, 1))
+	if (table == NO_FRAME || next == NO_FRAME || kind->make(table))
 		return EXIT_CHECK_FAILED;
-	alias = vmap(&table, 1, PTE_KERNEL);
+	alias = vmap(&table, 1, kind->prot);
 	if (!alias && tables_are_guarded()) {
-		kprintf("violate: frame 0x%lx is pinned, and the host lets nobody map it writable\n",
-			table);
+		kprintf("violate: frame 0x%lx is %s, and the host lets nobody map it %s\n", table,
+			kind->is, kind->how);
 		return EXIT_OK;
 	}
 	if (!alias)
 		return EXIT_CHECK_FAILED;
-	kprintf("violate: frame 0x%lx is pinned, and now mapped writable at %p\n", table, alias);
+	kprintf("violate: frame 0x%lx is %s, and now mapped %s at %p\n", table, kind->is, kind->how,
+		alias);
 	/* The host looks at the tables again at the next pin, whichever that is. */
 	return pin_table(next, 1) ? EXIT_CHECK_FAILED : EXIT_OK;
 }
 
-WORKLOAD(violate, "map a pinned page table writable: the host reports it", run_violate);
+WORKLOAD(violate, "map a frame as it must not be: the host reports it", run_violate);

@@ -22,6 +22,7 @@ int main(void)
 	srunner_add_suite(runner, disk_suite());
 	srunner_add_suite(runner, control_suite());
 	srunner_add_suite(runner, strict_suite());
+	srunner_add_suite(runner, transitions_suite());
 	srunner_add_suite(runner, hostile_suite());
 	/* One folder for all: the tests run one after the other, each in a process of its own. */
 	path_tmp();

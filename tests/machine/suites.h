@@ -5,13 +5,14 @@
 
 #include <check.h>
 
-Suite *pins_suite(void);       /* "pins": strategies, sources, verdicts, counts */
-Suite *strategies_suite(void); /* "strategies": what each promises, and changing them */
-Suite *log_suite(void);        /* "log": the source of that name, believed and doubted */
-Suite *endings_suite(void);    /* "endings": guests and images that go wrong, exit statuses */
-Suite *console_suite(void);    /* "console": terminal, input, signals */
-Suite *disk_suite(void);       /* "disk": virtio-blk through to the image */
-Suite *control_suite(void);    /* "control": the control socket and vmm ctl */
+Suite *pins_suite(void);        /* "pins": strategies, sources, verdicts, counts */
+Suite *strategies_suite(void);  /* "strategies": what each promises, and changing them */
+Suite *log_suite(void);         /* "log": the source of that name, believed and doubted */
+Suite *endings_suite(void);     /* "endings": guests and images that go wrong, exit statuses */
+Suite *console_suite(void);     /* "console": terminal, input, signals */
+Suite *disk_suite(void);        /* "disk": virtio-blk through to the image */
+Suite *control_suite(void);     /* "control": the control socket and vmm ctl */
+Suite *transitions_suite(void); /* "transitions": memory types and give-away */
 Suite *hostile_suite(void);
 Suite *strict_suite(void); /* "hostile": guests that mean harm, tests/hostile/ */
 

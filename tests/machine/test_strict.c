@@ -124,6 +124,40 @@ START_TEST(strategies_work)
 }
 END_TEST
 
+/* Memory types and give-away, with no word of the guest's about flushes; and what is mapped after
+ * the grant is prevented. */
+START_TEST(transitions_work)
+{
+	static const char *const loads[] = {"workload=pat", "workload=balloon"};
+	static const char *const whats[] = {"what=type", "what=given"};
+	static const char *const kinds[] = {"with another memory type", "that was given away"};
+	struct run run;
+
+	NEED_SHADOW_MMU();
+	for (int i = 0; i < 2; i++) {
+		RUN(&run, "-c", i ? "1" : "4", "-m", "128M", "-t", "strict", "-f",
+		    i ? "eager-pte" : "trap-range", "--verify", path_guest(), "--", loads[_i],
+		    "iters=6", "ahead=0");
+		expect_status(&run, 0);
+		ck_assert_int_gt(
+			stat_of(&run, _i ? "transitions.give.granted" : "transitions.type.granted"),
+			10);
+		ck_assert_int_eq(stat_of(&run, "pins.upcalls") > 0, !i);
+		ck_assert_int_eq(stat_of(&run, "pins.disagreed"), 0);
+		ck_assert_int_eq(stat_of(&run, "pins.let_through"), 0);
+		ck_assert_int_eq(stat_of(&run, "pins.stores_refused"), 0);
+		run_free(&run);
+	}
+	RUN(&run, "-t", "strict", path_guest(), "--", "workload=violate", whats[_i]);
+	expect_status(&run, 0);
+	expect_contains(run.err, kinds[_i]);
+	expect_contains(run.err, "not done");
+	expect_contains(run.out, "the host lets nobody map it");
+	ck_assert_int_eq(stat_of(&run, "pins.stores_refused"), 1);
+	run_free(&run);
+}
+END_TEST
+
 /* What vmm --probe says must be what happens. */
 START_TEST(the_probe_knows)
 {
@@ -155,7 +189,7 @@ END_TEST
 Suite *strict_suite(void)
 {
 	Suite *suite = suite_create("strict");
-	TCase *tc = tcase_create("strict");
+	TCase *tc = tcase_create("strict"), *transitions = tcase_create("transitions");
 
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, refused_where_it_cannot_work);
@@ -165,5 +199,8 @@ Suite *strict_suite(void)
 	tcase_add_loop_test(tc, strategies_work, 0, NR_OF(strategies));
 	tcase_add_test(tc, selftests_pass);
 	suite_add_tcase(suite, tc);
+	tcase_set_timeout(transitions, 120);
+	tcase_add_loop_test(transitions, transitions_work, 0, 2);
+	suite_add_tcase(suite, transitions);
 	return suite;
 }

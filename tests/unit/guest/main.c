@@ -23,6 +23,7 @@ int main(void)
 	srunner_add_suite(runner, vmap_ops_suite());
 	srunner_add_suite(runner, frame_suite());
 	srunner_add_suite(runner, crc32_suite());
+	srunner_add_suite(runner, set_memory_suite());
 	/* The code under test has static state: each test starts from a fresh process. */
 	srunner_set_fork_status(runner, CK_FORK);
 	srunner_run_all(runner, CK_NORMAL);

@@ -11,6 +11,7 @@ Suite *vmap_suite(void);
 Suite *vmap_ops_suite(void);
 Suite *frame_suite(void);
 Suite *crc32_suite(void);
+Suite *set_memory_suite(void);
 
 /* The seed of this run: printed at the start, set by the environment variable SEED to repeat. */
 extern uint64_t test_seed;

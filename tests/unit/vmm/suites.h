@@ -23,5 +23,7 @@ TCase *control_tests(void);
 TCase *insn_tests(void);
 TCase *guard_tests(void);
 TCase *upcall_tests(void);
+TCase *transition_tests(void);
+TCase *transition_request_tests(void);
 
 #endif

@@ -107,7 +107,7 @@ static void leave_stale(unsigned pfn)
 
 static enum at_verdict flush_for(unsigned pfn)
 {
-	host_flush(&pin, &vcpus[0], false, pfn);
+	host_flush(&pin, &vcpus[0], false, pfn, (struct at_transition){.to = AT_TO_TABLE});
 	return at_check(pin.at, pfn, 1);
 }
 

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+#include "set_memory.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "cpu.h"
+#include "flush.h"
+#include "panic.h"
+#include "pgtable.h"
+#include "pin.h"
+#include "pte_updates.h"
+#include "tlb.h"
+
+/* As Linux fills it: WB, WC, UC-, UC, WB, WP, UC-, WT. Those that are in use at boot stay what they
+ * were at reset, so no cache or TLB has to be emptied. */
+#define PAT 0x0407050600070106ul
+
+void pat_init_cpu(void)
+{
+	wrmsr(MSR_PAT, PAT);
+}
+
+static enum memory_type type_of(pte_t pte)
+{
+	return (pte & PTE_PWT ? 1 : 0) | (pte & PTE_PCD ? 2 : 0) | (pte & PTE_PAT ? 4 : 0);
+}
+
+/* From here on there is an entry for each, which no lack of memory can keep from being written. */
+static bool split_leaves(const uint64_t *pfns, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (!walk_direct(pfns[i]))
+			return false;
+	return true;
+}
+
+static void write_leaves(const uint64_t *pfns, unsigned n, enum memory_type type)
+{
+	struct pte_updates updates;
+
+	pte_updates_init(&updates);
+	flush_enter();
+	for (unsigned i = 0; i < n; i++) {
+		pte_t *pte = walk_direct(pfns[i]);
+
+		pte_updates_add(&updates, pte, (get_pte(pte) & ~PTE_TYPE) | pte_of_type(type));
+	}
+	/* The host minds nothing about the direct map. */
+	BUG_ON(pte_updates_finish(&updates));
+	flush_leave();
+}
+
+static void flush_leaves(const uint64_t *pfns, unsigned n)
+{
+	uint64_t first = UINT64_MAX, last = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		uint64_t va = (uint64_t)pfn_to_virt(pfns[i]);
+
+		first = va < first ? va : first;
+		last = va > last ? va : last;
+	}
+	flush_tlb_kernel_range(first, last + PAGE_SIZE);
+}
+
+/* Lines that were cached by the old type, on whatever CPU. */
+static void flush_caches(const uint64_t *pfns, unsigned n)
+{
+	mfence();
+	for (unsigned i = 0; i < n; i++)
+		for (unsigned line = 0; line < PAGE_SIZE; line += CACHE_LINE)
+			clflush((const uint8_t *)pfn_to_virt(pfns[i]) + line);
+	mfence();
+}
+
+/* Until the host has agreed, the frames are in use by their old type: alias_abi.h has the order. */
+int set_memory_type(const uint64_t *pfns, unsigned n, enum memory_type type)
+{
+	struct pin_req to = {.op = PIN_OP_TYPE, .type = (uint8_t)type}, back = to;
+
+	if (!n)
+		return 0;
+	if (!split_leaves(pfns, n))
+		return -1;
+	back.type = (uint8_t)type_of(get_pte(walk_direct(pfns[0])));
+	if (pin_frames(pfns, n, to, back))
+		return -1;
+	write_leaves(pfns, n, type);
+	flush_leaves(pfns, n);
+	flush_caches(pfns, n);
+	return 0;
+}
