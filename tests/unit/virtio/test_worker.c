@@ -73,7 +73,7 @@ static void begin(int image_fd)
 
 	ck_assert_int_ge(image_fd, 0);
 	image = (struct blk_image){.fd = image_fd, .sectors = SECTORS};
-	ck_assert_int_eq(blk_worker_create(&worker, &image, &disk, &ops, NULL), 0);
+	ck_assert_int_eq(blk_worker_create(&worker, NULL, &image, &disk, &ops, NULL), 0);
 	ck_assert_int_eq(blk_worker_start(&worker, &drv.mem, &drv.layout, FEATURES), 0);
 }
 
@@ -373,7 +373,7 @@ START_TEST(an_io_uring_that_is_not_to_be_had)
 	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
 	dup2(ends[1], STDERR_FILENO);
 	image.fd = temporary_file();
-	ck_assert_int_eq(blk_worker_create(&worker, &image, &disk, &ops, NULL),
+	ck_assert_int_eq(blk_worker_create(&worker, NULL, &image, &disk, &ops, NULL),
 			 -refusals[_i].error);
 	dup2(saved, STDERR_FILENO);
 	ck_assert_int_gt(read(ends[0], said, sizeof(said) - 1), 0);
