@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <limits.h>
 #include <linux/landlock.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -65,13 +67,36 @@ static int allow_in_folder(int ruleset, const char *path, uint64_t access)
 	return ret;
 }
 
+/* What a link leads to is not there: it will be made. */
+static int allow_target(int ruleset, const char *link)
+{
+	const char *slash = strrchr(link, '/');
+	char target[PATH_MAX], *path;
+	ssize_t len = readlink(link, target, sizeof(target) - 1);
+	int ret;
+
+	if (len < 0)
+		return 0;
+	target[len] = '\0';
+	if (asprintf(&path, "%.*s%s", *target == '/' || !slash ? 0 : (int)(slash - link) + 1, link,
+		     target) < 0)
+		return -1;
+	ret = allow_in_folder(ruleset, path,
+			      LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_WRITE_FILE);
+	free(path);
+	return ret;
+}
+
 int landlock_allow_write(int ruleset, int abi, const char *path)
 {
 	struct stat st;
 
-	if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode))
+	if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+		if (stat(path, &st) < 0 && errno == ENOENT)
+			return allow_target(ruleset, path);
 		return allow(ruleset, path,
 			     LANDLOCK_ACCESS_FS_WRITE_FILE | (abi < 3 ? 0 : ACCESS_TRUNCATE));
+	}
 	return allow_in_folder(ruleset, path,
 			       LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_READ_FILE |
 				       LANDLOCK_ACCESS_FS_WRITE_FILE |

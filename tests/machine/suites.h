@@ -13,6 +13,7 @@ Suite *console_suite(void);    /* "console": terminal, input, signals */
 Suite *disk_suite(void);       /* "disk": virtio-blk through to the image */
 Suite *control_suite(void);    /* "control": the control socket and vmm ctl */
 Suite *hostile_suite(void);
-Suite *strict_suite(void); /* "hostile": guests that mean harm, tests/hostile/ */
+Suite *strict_suite(void);  /* "hostile": guests that mean harm, tests/hostile/ */
+Suite *sandbox_suite(void); /* "sandbox": what the threads may ask of the kernel, and as whom */
 
 #endif
