@@ -293,7 +293,6 @@ static void copy(const char *from, const char *to)
  * that everybody may use, with vmm and the guest in it. False after saying why not. */
 static bool enter_distribution(void)
 {
-	const char *vmm = strdup(path_vmm()), *guest = strdup(path_guest());
 	const char *node = tmp_file("kvm");
 	struct stat st;
 
@@ -307,8 +306,8 @@ static bool enter_distribution(void)
 	}
 	ck_assert_int_eq(stat("/dev/kvm", &st), 0);
 	ck_assert_int_eq(mount("none", path_tmp(), "tmpfs", 0, "mode=1777"), 0);
-	copy(vmm, tmp_file("vmm"));
-	copy(guest, tmp_file("guest.elf"));
+	copy(path_vmm(), tmp_file("vmm"));
+	copy(path_guest(), tmp_file("guest.elf"));
 	ck_assert_int_eq(mknod(node, S_IFCHR, st.st_rdev), 0);
 	ck_assert_int_eq(chown(node, 0, KVM_GROUP), 0);
 	ck_assert_int_eq(chmod(node, 0660), 0);
