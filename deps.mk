@@ -3,7 +3,7 @@
 # DEPS=skip leaves the system alone.
 
 BUILD_PACKAGES := gcc libc6-dev make pkg-config libelf-dev zlib1g-dev libzstd-dev libfdt-dev liburing-dev \
-                  libjansson-dev libbsd-dev
+                  libjansson-dev libbsd-dev libseccomp-dev
 TEST_PACKAGES  := procps check libsubunit-dev python3 device-tree-compiler libroaring-dev libglib2.0-dev
 LINT_PACKAGES  := clang-format-14 cppcheck
 BENCH_PACKAGES := pkg-config check libsubunit-dev libjansson-dev libbsd-dev libroaring-dev libglib2.0-dev

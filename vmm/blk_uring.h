@@ -18,7 +18,8 @@ struct blk_uring {
 	bool kick_armed;     /* that read is under way */
 };
 
-/* Returns 0, or a negated errno after saying why. */
+/* The ring reads, writes and flushes what is open, and can do nothing else, whoever gets at it.
+ * Returns 0, or a negated errno after saying why. */
 int blk_uring_init(struct blk_uring *uring, int image_fd, int kick_fd);
 /* Nothing may be in flight. */
 void blk_uring_free(struct blk_uring *uring);

@@ -100,21 +100,29 @@ static void *worker_thread(void *arg)
 }
 
 /* Signals are for the main thread and the vCPUs. */
-static int start_thread(struct blk_worker *worker)
+static int start_thread(struct blk_worker *worker, const struct sandbox *sandbox)
 {
+	struct thread_job job = {
+		.sandbox = sandbox,
+		.kind = SANDBOX_DISK,
+		.stack = STACK_SIZE,
+		.run = worker_thread,
+		.arg = worker,
+	};
 	sigset_t all, old;
 	int ret;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	ret = thread_start(&worker->thread, STACK_SIZE, worker_thread, worker);
+	ret = thread_start(&worker->thread, &job);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	errno = -ret;
 	return ret ? say_errno("pthread_create (disk %s)", worker->core.disk.name) : 0;
 }
 
-int blk_worker_create(struct blk_worker *worker, const struct blk_image *image,
-		      const struct blk_disk *disk, const struct blk_worker_ops *ops, void *ctx)
+int blk_worker_create(struct blk_worker *worker, const struct sandbox *sandbox,
+		      const struct blk_image *image, const struct blk_disk *disk,
+		      const struct blk_worker_ops *ops, void *ctx)
 {
 	struct blk_io io = {.start = blk_uring_start, .ctx = &worker->uring};
 	int ret;
@@ -133,7 +141,7 @@ int blk_worker_create(struct blk_worker *worker, const struct blk_image *image,
 		goto free_core;
 	pthread_mutex_init(&worker->lock, NULL);
 	pthread_cond_init(&worker->changed, NULL);
-	ret = start_thread(worker);
+	ret = start_thread(worker, sandbox);
 	if (!ret)
 		return 0;
 	pthread_cond_destroy(&worker->changed);

@@ -10,6 +10,8 @@
 #include "blk_image.h"
 #include "blk_uring.h"
 
+struct sandbox;
+
 /* Called by the worker's thread. */
 struct blk_worker_ops {
 	void (*used)(void *ctx); /* answers were published and the driver wants an interrupt */
@@ -46,10 +48,11 @@ struct blk_worker {
 	bool told_broken;
 };
 
-/* Starts the thread, idle. `image` outlives the worker. Returns 0, or a negated errno after saying
- * why. */
-int blk_worker_create(struct blk_worker *worker, const struct blk_image *image,
-		      const struct blk_disk *disk, const struct blk_worker_ops *ops, void *ctx);
+/* Starts the thread, idle and in the sandbox (NULL: none). `image` outlives the worker. Returns 0,
+ * or a negated errno after saying why. */
+int blk_worker_create(struct blk_worker *worker, const struct sandbox *sandbox,
+		      const struct blk_image *image, const struct blk_disk *disk,
+		      const struct blk_worker_ops *ops, void *ctx);
 
 /* Serves a queue, from idle. Returns 0, or -EINVAL if it is no queue: worker->core.vq.fault says
  * why. */

@@ -8,20 +8,26 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-/* Small files of /proc and /sys, without a stdio buffer. Returns "" if it can't be read. */
-static void read_file(const char *path, char *text, size_t size)
+/* Small files of /proc and /sys, without a stdio buffer. Leaves "" if it can't be read. */
+static void read_fd(int fd, char *text, size_t size)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	size_t len = 0;
 	ssize_t n = 1;
 
-	while (fd >= 0 && n > 0 && len < size - 1) {
-		n = read(fd, text + len, size - 1 - len);
+	while (n > 0 && len < size - 1) {
+		n = pread(fd, text + len, size - 1 - len, (off_t)len);
 		len += n > 0 ? (size_t)n : 0;
 	}
+	text[len] = '\0';
+}
+
+static void read_file(const char *path, char *text, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	read_fd(fd, text, size);
 	if (fd >= 0)
 		close(fd);
-	text[len] = '\0';
 }
 
 static json_t *describe_kvm(void)
@@ -59,12 +65,12 @@ json_t *host_describe(void)
 	return host;
 }
 
-uint64_t host_read_kb(const char *path, const char *name)
+uint64_t host_read_kb(int fd, const char *name)
 {
 	char text[4096];
 	size_t len = strlen(name);
 
-	read_file(path, text, sizeof(text));
+	read_fd(fd, text, sizeof(text));
 	for (char *line = text; line; line = strchr(line, '\n')) {
 		line += *line == '\n';
 		if (!strncmp(line, name, len) && line[len] == ':')

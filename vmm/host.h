@@ -10,7 +10,8 @@
 /* {"kernel", "cpus", "kvm": {"kvm_amd.npt": "1", ...}}: the parameters of KVM's modules that can be
  * read, as the kernel prints them. NULL when out of memory. */
 json_t *host_describe(void);
-/* A line "NAME: N kB" of a file such as /proc/self/status, in bytes; 0 if there is none. */
-uint64_t host_read_kb(const char *path, const char *name);
+/* A line "NAME: N kB" of an open file such as /proc/self/status, as of now, in bytes; 0 if there is
+ * none. */
+uint64_t host_read_kb(int fd, const char *name);
 
 #endif

@@ -2,9 +2,11 @@
 #include "machine.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <linux/kvm.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <time.h>
@@ -13,10 +15,13 @@
 #include "console.h"
 #include "cpuid.h"
 #include "device_tree.h"
+#include "host.h"
 #include "image.h"
 #include "kvm.h"
+#include "landlock.h"
 #include "pin.h"
 #include "pvh.h"
+#include "sandbox.h"
 #include "say.h"
 #include "shadow.h"
 #include "status.h"
@@ -204,6 +209,7 @@ static void set_up(struct machine *machine, const struct options *opt)
 		.vm_fd = -1,
 		.status = -1,
 		.stop_fd = -1,
+		.about = {.status_fd = -1, .smaps_fd = -1},
 	};
 	world_init(&machine->world);
 	flush_clock_init(&machine->flush_clock);
@@ -232,6 +238,29 @@ static int create_host_side(struct machine *machine)
 		       : memory_init(&machine->mem, machine->opt->mem);
 }
 
+static int create_sandbox(struct machine *machine)
+{
+	const struct options *opt = machine->opt;
+	bool file = opt->stats && strcmp(opt->stats, "-") != 0;
+	struct sandbox_needs needs = {
+		.strict = opt->track == TRACK_STRICT,
+		.stats = file ? opt->stats : NULL,
+		.control = opt->control,
+	};
+
+	if (!opt->sandbox)
+		return 0;
+	machine->sandbox = sandbox_create(&needs);
+	return machine->sandbox ? 0 : -EINVAL;
+}
+
+static void look_about(struct about *about)
+{
+	about->host = host_describe();
+	about->status_fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+	about->smaps_fd = open("/proc/self/smaps_rollup", O_RDONLY | O_CLOEXEC);
+}
+
 static void say_story(const struct machine *machine, uint32_t entry)
 {
 	const struct options *opt = machine->opt;
@@ -242,6 +271,12 @@ static void say_story(const struct machine *machine, uint32_t entry)
 	    opt->cpus > 1 ? "s" : "", opt->mem >> 20, opt->nr_disks, opt->nr_disks == 1 ? "" : "s");
 	say("flush %s, track %s, command line \"%s\"", flush_name(opt->flush),
 	    track_name(opt->track), opt->bootargs);
+	if (!opt->sandbox)
+		say("no sandbox: any thread may make any system call");
+	else if (landlock_abi())
+		say("sandbox: seccomp on each thread, Landlock (version %d)", landlock_abi());
+	else
+		say("sandbox: seccomp on each thread; this kernel has no Landlock");
 }
 
 /* /dev/kvm, with what the options need of it. Returns a status after saying what it lacks. */
@@ -263,8 +298,10 @@ int machine_init(struct machine *machine, const struct options *opt, const struc
 	int status;
 
 	set_up(machine, opt);
-	if (create_host_side(machine))
+	if (create_host_side(machine) || create_sandbox(machine))
 		return VMM_EX_OSERR;
+	if (opt->stats || opt->control)
+		look_about(&machine->about);
 	status = load(machine, image);
 	if (status)
 		return status;
@@ -283,13 +320,24 @@ int machine_init(struct machine *machine, const struct options *opt, const struc
 	return status;
 }
 
+/* No vCPU enters the guest before all threads are confined. */
 int machine_start(struct machine *machine)
 {
-	machine->first_char.start_ns = now_ns();
-	machine->first_char.start_tsc = __rdtsc();
+	int err;
+
+	world_hold(machine);
 	for (unsigned i = 0; i < machine->nr_vcpus; i++)
 		if (vcpu_start(&machine->vcpus[i]))
 			return VMM_EX_OSERR;
+	err = sandbox_enter(machine->sandbox, SANDBOX_MAIN);
+	if (err) {
+		errno = -err;
+		say_errno("the sandbox of the main thread");
+		return VMM_EX_OSERR;
+	}
+	machine->first_char.start_ns = now_ns();
+	machine->first_char.start_tsc = __rdtsc();
+	world_release(machine);
 	return 0;
 }
 
@@ -323,5 +371,9 @@ void machine_free(struct machine *machine)
 	close_fd(machine->kvm_fd);
 	memory_free(&machine->mem);
 	close_fd(machine->stop_fd);
+	close_fd(machine->about.status_fd);
+	close_fd(machine->about.smaps_fd);
+	json_decref(machine->about.host);
+	sandbox_destroy(machine->sandbox);
 	world_destroy(&machine->world);
 }

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <jansson.h>
 #include "alias_abi.h"
 #include "bus.h"
 #include "flush_clock.h"
@@ -18,6 +19,7 @@
 
 struct console;
 struct pin;
+struct sandbox;
 struct virtio_blk;
 struct uart;
 
@@ -29,8 +31,16 @@ struct first_char {
 	_Atomic uint64_t exits; /* returns of KVM_RUN, all vCPUs together */
 };
 
+/* What statistics say of the host and this process: opened while files can be. */
+struct about {
+	json_t *host;            /* host_describe() */
+	int status_fd, smaps_fd; /* of /proc/self, or -1 */
+};
+
 struct machine {
 	const struct options *opt;
+	struct sandbox *sandbox; /* NULL: --no-sandbox */
+	struct about about;
 	int kvm_fd;
 	int vm_fd;
 	struct memory mem;
@@ -61,7 +71,8 @@ struct image;
 /* Sets the machine up to where its vCPUs can be started, with the image loaded. Returns 0, or a
  * status of status.h after saying why. machine_free() after either. */
 int machine_init(struct machine *machine, const struct options *opt, const struct image *image);
-/* Starts the vCPUs. Returns 0, or a status of status.h after saying why. */
+/* Confines the calling thread, and has the vCPUs run. Returns 0, or a status of status.h after
+ * saying why. */
 int machine_start(struct machine *machine);
 /* Waits for the vCPUs' threads. machine_stop() came before. */
 void machine_join(struct machine *machine);

@@ -13,6 +13,7 @@
 #include "options.h"
 #include "pin.h"
 #include "probe.h"
+#include "sandbox_trap.h"
 #include "say.h"
 #include "stats.h"
 #include "status.h"
@@ -90,6 +91,7 @@ static int boot(const struct options *opt)
 
 	if (status)
 		return status;
+	sandbox_trap_install();
 	/* Both before any thread is started: they all inherit it. */
 	signal_fd = events_block_signals();
 	if (signal_fd >= 0 && opt->control)

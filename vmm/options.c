@@ -49,6 +49,7 @@ enum long_only {
 	KEY_PROBE,
 	KEY_JSON,
 	KEY_CONTROL,
+	KEY_NO_SANDBOX,
 };
 
 static const struct argp_option argp_options[] = {
@@ -85,6 +86,8 @@ static const struct argp_option argp_options[] = {
 	 "After every pin walk all page tables as a second opinion (slow)", 0},
 	{"control", KEY_CONTROL, "PATH", 0,
 	 "Take requests on a Unix socket at PATH, from this user alone (see vmm ctl)", 0},
+	{"no-sandbox", KEY_NO_SANDBOX, NULL, 0,
+	 "Do not confine the threads to the system calls that they need: for debugging", 0},
 	{"verbose", 'v', NULL, 0, "Tell the host's side of the story on standard error", 0},
 	{"probe", KEY_PROBE, NULL, 0, "Print what KVM of this host offers, and end", 0},
 	{"json", KEY_JSON, NULL, 0, "With --probe: print JSON", 0},
@@ -109,6 +112,7 @@ static const char argp_doc[] =
 	"  80     triple fault, or shutdown without a status\n"
 	"  81     violation with --on-violation stop\n"
 	"  82     ended by Ctrl-A x\n"
+	"  83     stopped by the sandbox, at a system call that it forbids\n"
 	"  128+N  ended by signal N (SIGHUP, SIGINT, SIGTERM)";
 
 bool parse_uint(const char *text, uint64_t min, uint64_t max, uint64_t *out)
@@ -317,6 +321,9 @@ static error_t parse_key(int key, char *arg, struct argp_state *state)
 				   OPTIONS_MAX_SOCKET);
 		opt->control = arg;
 		return 0;
+	case KEY_NO_SANDBOX:
+		opt->sandbox = false;
+		return 0;
 	case KEY_PROBE:
 		opt->probe = true;
 		return 0;
@@ -351,6 +358,7 @@ void options_parse(struct options *opt, int argc, char **argv)
 		.flush = ALIAS_FLUSH_TRAP,
 		.track = TRACK_DIRTY,
 		.audit = 256,
+		.sandbox = true,
 	};
 	argp_err_exit_status = VMM_EX_USAGE;
 	err = argp_parse(&argp, argc, argv, 0, NULL, &input);

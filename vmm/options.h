@@ -46,6 +46,7 @@ struct options {
 	bool verify;       /* full-walk oracle after every pin, vCPUs paused */
 	bool verbose;      /* -v: the host's side of the story on stderr */
 	bool probe, json;
+	bool sandbox;        /* the threads are confined (sandbox.h) */
 	const char *control; /* path of the control socket, NULL for none */
 	const char *guest;
 	char *bootargs; /* "flush=NAME" and the guest's arguments; owned */

@@ -10,8 +10,10 @@
 #include <unistd.h>
 #include "host.h"
 #include "kvm.h"
+#include "landlock.h"
 #include "machine_map.h"
 #include "options.h"
+#include "sandbox.h"
 #include "say.h"
 #include "shadow.h"
 #include "source.h"
@@ -125,6 +127,25 @@ static json_t *probe_strict(void)
 	return object;
 }
 
+static json_t *probe_seccomp(void)
+{
+	const char *why = NULL;
+
+	return verdict(sandbox_is_possible(&why) ? NULL : why);
+}
+
+static json_t *probe_landlock(void)
+{
+	int abi = landlock_abi();
+	json_t *object = verdict(abi ? NULL
+				     : "this kernel has none, or its parameter lsm= leaves "
+				       "it out; a run does without");
+
+	if (abi)
+		json_object_set_new(object, "how", json_sprintf("version %d", abi));
+	return object;
+}
+
 static json_t *source(bool kvm, const char *how)
 {
 	json_t *object = verdict(kvm ? NULL : "no usable KVM");
@@ -144,6 +165,8 @@ static json_t *probe_all(bool *kvm)
 	*kvm = probe_kvm(root);
 	json_object_set_new(root, "userfaultfd_wp", verdict(uffd ? NULL : why));
 	json_object_set_new(root, "io_uring", probe_io_uring());
+	json_object_set_new(root, "seccomp", probe_seccomp());
+	json_object_set_new(root, "landlock", probe_landlock());
 	json_object_set_new(sources, "dirty",
 			    source(*kvm, uffd ? "quiet tables are write-protected by userfaultfd"
 					      : "every table is compared at each pin"));
@@ -187,6 +210,9 @@ static void print_table(json_t *root)
 	print_verdict("/dev/kvm", json_object_get(root, "kvm"));
 	print_verdict("io_uring (for disks)", json_object_get(root, "io_uring"));
 	print_verdict("userfaultfd write-protect", json_object_get(root, "userfaultfd_wp"));
+	printf("\nWhat confines a run\n");
+	print_verdict("seccomp", json_object_get(root, "seccomp"));
+	print_verdict("Landlock", json_object_get(root, "landlock"));
 	if (caps)
 		printf("\nWhat KVM offers\n");
 	for (size_t i = 0; caps && i < sizeof(capabilities) / sizeof(capabilities[0]); i++)

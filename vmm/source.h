@@ -17,13 +17,16 @@
 #include <stdint.h>
 #include "memory.h"
 
+struct sandbox;
 struct watch;
 
 /* A userfaultfd that can write-protect memory which KVM uses, or -1 and why not (static string). */
 int watch_open_fd(const char **why);
 
-/* Watches all of `mem`, nothing armed yet. NULL and why not; the caller can do without. */
-struct watch *watch_start(const struct memory *mem, const char **why);
+/* Watches all of `mem`, nothing armed yet, by a thread in the sandbox (NULL: none). NULL and why
+ * not; the caller can do without. */
+struct watch *watch_start(const struct memory *mem, const struct sandbox *sandbox,
+			  const char **why);
 void watch_stop(struct watch *watch);
 
 /* As at_ops in alias_tracker.h asks. */

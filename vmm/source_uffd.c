@@ -15,6 +15,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "alias_abi.h"
+#include "thread.h"
+
+#define STACK_SIZE 32768u
 
 struct watch {
 	const struct memory *mem;
@@ -160,17 +163,17 @@ static bool register_memory(const struct watch *watch)
 	return true;
 }
 
-static bool start_thread(struct watch *watch)
+static bool start_thread(struct watch *watch, const struct sandbox *sandbox)
 {
-	pthread_attr_t attr;
-	bool ok;
+	struct thread_job job = {
+		.sandbox = sandbox,
+		.kind = SANDBOX_WATCH,
+		.stack = STACK_SIZE,
+		.run = watch_thread,
+		.arg = watch,
+	};
 
-	if (pthread_attr_init(&attr))
-		return false;
-	ok = !pthread_attr_setstacksize(&attr, PTHREAD_STACK_MIN + 32768) &&
-	     !pthread_create(&watch->thread, &attr, watch_thread, watch);
-	pthread_attr_destroy(&attr);
-	return ok;
+	return thread_start(&watch->thread, &job) == 0;
 }
 
 static void release(struct watch *watch)
@@ -185,7 +188,7 @@ static void release(struct watch *watch)
 	free(watch);
 }
 
-struct watch *watch_start(const struct memory *mem, const char **why)
+struct watch *watch_start(const struct memory *mem, const struct sandbox *sandbox, const char **why)
 {
 	struct watch *watch = calloc(1, sizeof(*watch));
 
@@ -204,7 +207,7 @@ struct watch *watch_start(const struct memory *mem, const char **why)
 		goto fail;
 	}
 	watch->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (watch->stop_fd < 0 || !start_thread(watch)) {
+	if (watch->stop_fd < 0 || !start_thread(watch, sandbox)) {
 		*why = "its thread cannot be started";
 		goto fail;
 	}

@@ -45,6 +45,7 @@ static json_t *describe_options(const struct options *opt)
 	set_string(object, "flush_proof", opt->flush_proof == PROOF_HOST ? "host" : "guest");
 	set_int(object, "timeout", opt->timeout);
 	json_object_set_new(object, "verify", json_boolean(opt->verify));
+	json_object_set_new(object, "sandbox", json_boolean(opt->sandbox));
 	for (unsigned i = 0; i < opt->nr_disks; i++) {
 		json_t *disk = json_object();
 
@@ -120,8 +121,8 @@ static void add_first_char(json_t *root, const struct machine *machine)
 static void add_memory(json_t *root, const struct machine *machine)
 {
 	uint64_t guest = memory_resident(&machine->mem);
-	uint64_t peak = host_read_kb("/proc/self/status", "VmHWM");
-	uint64_t now = host_read_kb("/proc/self/smaps_rollup", "Rss");
+	uint64_t peak = host_read_kb(machine->about.status_fd, "VmHWM");
+	uint64_t now = host_read_kb(machine->about.smaps_fd, "Rss");
 	json_t *memory = json_object();
 
 	if (now > peak)
@@ -160,7 +161,7 @@ json_t *stats_collect(struct machine *machine, int status)
 	pin_stats(machine, root);
 	add_disks(root, machine);
 	json_object_set_new(root, "options", describe_options(machine->opt));
-	json_object_set_new(root, "host", host_describe());
+	json_object_set(root, "host", machine->about.host);
 	return root;
 }
 

@@ -74,7 +74,14 @@ int vcpu_set_entry(struct vcpu *vcpu, uint32_t rip, uint32_t start_info_gpa)
 
 int vcpu_start(struct vcpu *vcpu)
 {
-	int err = thread_start(&vcpu->thread, STACK_SIZE, vcpu_thread, vcpu);
+	struct thread_job job = {
+		.sandbox = vcpu->machine->sandbox,
+		.kind = SANDBOX_VCPU,
+		.stack = STACK_SIZE,
+		.run = vcpu_thread,
+		.arg = vcpu,
+	};
+	int err = thread_start(&vcpu->thread, &job);
 
 	if (err) {
 		errno = -err;

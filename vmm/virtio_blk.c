@@ -183,7 +183,8 @@ static int start_worker(struct virtio_blk *blk, unsigned index, bool readonly)
 	};
 
 	snprintf(disk.id, sizeof(disk.id), "disk%u", index);
-	return blk_worker_create(&blk->worker, &blk->image, &disk, &worker_ops, blk);
+	return blk_worker_create(&blk->worker, blk->machine->sandbox, &blk->image, &disk,
+				 &worker_ops, blk);
 }
 
 int virtio_blk_create(struct machine *machine, unsigned index, const struct disk_option *disk,

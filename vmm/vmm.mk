@@ -6,7 +6,7 @@ VMM_OBJ  := $(patsubst %.c,$(B)/obj/%.o,$(sort $(wildcard vmm/*.c)))
 VMM_CORE := $(filter-out $(B)/obj/vmm/main.o,$(VMM_OBJ))
 
 # Linked statically: a dynamic loader and its libraries' pages would be most of the memory it takes.
-VMM_LIBS = $(shell pkg-config --static --libs libelf jansson liburing) -lfdt
+VMM_LIBS = $(shell pkg-config --static --libs libelf jansson liburing libseccomp) -lfdt
 
 $(B)/obj/vmm/%.o: vmm/%.c
 	@mkdir -p $(@D)

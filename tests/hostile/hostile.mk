@@ -21,7 +21,8 @@ $(B)/tests/hostile/%.elf: tests/hostile/%.c $(B)/tests/hostile/start.o tests/hos
 # The product's objects, with the calls between them led through tests/hostile/broken.
 BROKEN_OBJ   := $(patsubst %.c,$(B)/%.o,$(wildcard tests/hostile/broken/*.c))
 BROKEN_WRAPS := ioctl pin_init at_sync at_pin at_unpin world_pause_some vcpu_flush_tlb note_unseen \
-		limbo_add flush_stamp_get flush_is_due suspect_add table_is_linked upcall_raise guard_hold
+		limbo_add flush_stamp_get flush_is_due suspect_add table_is_linked upcall_raise guard_hold \
+		sandbox_enter
 
 $(B)/tests/hostile/broken/%.o: tests/hostile/broken/%.c
 	@mkdir -p $(@D)

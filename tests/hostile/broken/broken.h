@@ -3,7 +3,7 @@
  * vmm-broken: the product's own objects, linked once more with calls between them led through here
  * (the linker's --wrap). So it can be watched, stopped at a place, and have a defence switched off:
  *
- *   vmm-broken [--break NAME]... [--step PLACE] OPTIONS OF VMM...
+ *   vmm-broken [--break NAME]... [--step PLACE] [--call THREAD:CALL] OPTIONS OF VMM...
  *
  * Without --break it does what vmm does; in any case it looks whether a vCPU runs while its TLB may
  * hold a writable entry of a pinned page table (observer.c), and ends the guest if so.
@@ -42,6 +42,9 @@ void step_here(enum place place);
 
 /* Set by pin_init(), before any vCPU runs. */
 extern struct machine *the_machine;
+
+/* forbidden.c: the thread of this kind ("main", "vcpu", "disk", "watch") makes that call. */
+bool choose_call(const char *by, const char *name);
 
 /* observer.c */
 void observer_start(struct machine *machine);

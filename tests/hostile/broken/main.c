@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -7,7 +8,7 @@
 #include "observer.h"
 #include "status.h"
 
-#define STEP_LIMIT_US 20000000u
+#define STEP_LIMIT_MS 20000u
 
 /* vmm's own main(). */
 int vmm_main(int argc, char **argv);
@@ -41,12 +42,12 @@ void step_here(enum place place)
 	if (!stops[place] || !__atomic_exchange_n(&step->armed, 0, __ATOMIC_SEQ_CST))
 		return;
 	__atomic_store_n(&step->there, 1, __ATOMIC_SEQ_CST);
-	for (unsigned us = 0; !__atomic_load_n(&step->go, __ATOMIC_SEQ_CST); us += 100) {
-		if (us > STEP_LIMIT_US) {
+	for (unsigned ms = 0; !__atomic_load_n(&step->go, __ATOMIC_SEQ_CST); ms++) {
+		if (ms > STEP_LIMIT_MS) {
 			fprintf(stderr, "vmm-broken: nobody said go\n");
 			_exit(VMM_EX_SOFTWARE);
 		}
-		usleep(100);
+		poll(NULL, 0, 1); /* no thread may sleep by other means */
 	}
 }
 
@@ -67,12 +68,15 @@ int main(int argc, char **argv)
 	int at = 1;
 
 	for (; at + 1 < argc; at += 2) {
+		char *call;
 		bool ok;
 
 		if (!strcmp(argv[at], "--break"))
 			ok = choose(argv[at + 1], break_names, NR_BREAKS, is_broken);
 		else if (!strcmp(argv[at], "--step"))
 			ok = choose(argv[at + 1], place_names, NR_PLACES, stops);
+		else if (!strcmp(argv[at], "--call") && (call = strchr(argv[at + 1], ':')))
+			ok = (*call = '\0', choose_call(argv[at + 1], call + 1));
 		else
 			break;
 		if (!ok)

@@ -3,12 +3,12 @@
 
 VIRTIO_TEST_SOURCES := $(wildcard tests/unit/virtio/*.c) \
 	$(addprefix vmm/,bus.c guard.c memory.c say.c thread.c virtqueue.c virtio_mmio.c virtio_blk.c) \
-	$(wildcard vmm/blk_*.c)
+	vmm/landlock.c vmm/terminal.c $(wildcard vmm/blk_*.c vmm/sandbox*.c)
 VIRTIO_TEST_OBJS     := $(patsubst %.c,$(B)/unit-virtio/%.o,$(VIRTIO_TEST_SOURCES))
 VIRTIO_TEST_SAN_OBJS := $(patsubst %.c,$(B)/unit-virtio-san/%.o,$(VIRTIO_TEST_SOURCES))
 VIRTIO_TEST_SAN      := -fsanitize=address,undefined -fno-sanitize-recover=all
 # test_device.c answers the ioctls that virtio_blk.c makes to KVM.
-VIRTIO_TEST_LIBS     := -Wl,--wrap=ioctl -lcheck -lsubunit -luring -ljansson -lpthread -lrt -lm
+VIRTIO_TEST_LIBS     := -Wl,--wrap=ioctl -lcheck -lsubunit -luring -ljansson -lseccomp -lpthread -lrt -lm
 
 UNIT_TESTS     += $(B)/tests/unit-virtio
 UNIT_TESTS_SAN += $(B)/tests/unit-virtio-san

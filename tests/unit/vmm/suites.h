@@ -25,5 +25,6 @@ TCase *guard_tests(void);
 TCase *upcall_tests(void);
 TCase *transition_tests(void);
 TCase *transition_request_tests(void);
+TCase *sandbox_tests(void);
 
 #endif

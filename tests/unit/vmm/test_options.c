@@ -68,6 +68,7 @@ START_TEST(defaults)
 	ck_assert_ptr_null(opt.stats);
 	ck_assert_uint_eq(opt.timeout, 0);
 	ck_assert(!opt.verify && !opt.verbose && !opt.probe && !opt.json);
+	ck_assert(opt.sandbox);
 	ck_assert_str_eq(opt.bootargs, "flush=trap");
 	options_free(&opt);
 }
@@ -79,7 +80,8 @@ START_TEST(everything_at_once)
 
 	PARSE(&opt, "-c64", "g.elf", "--mem", "1G", "-d", "a,ro", "--disk=b", "-d", "c,rw", "-f",
 	      "trap-range", "-t", "scan", "-s", "-", "--on-violation", "stop", "--flush-proof",
-	      "host", "--timeout", "7", "--verify", "-v", "--", "a=1", "-c", "--", "b");
+	      "host", "--timeout", "7", "--verify", "-v", "--no-sandbox", "--", "a=1", "-c", "--",
+	      "b");
 	ck_assert_uint_eq(opt.cpus, 64);
 	ck_assert_uint_eq(opt.mem, 1ull << 30);
 	ck_assert_uint_eq(opt.nr_disks, 3);
@@ -95,7 +97,7 @@ START_TEST(everything_at_once)
 	ck_assert_int_eq(opt.on_violation, VIOLATION_STOP);
 	ck_assert_int_eq(opt.flush_proof, PROOF_HOST);
 	ck_assert_uint_eq(opt.timeout, 7);
-	ck_assert(opt.verify && opt.verbose);
+	ck_assert(opt.verify && opt.verbose && !opt.sandbox);
 	ck_assert_str_eq(opt.bootargs, "flush=trap-range a=1 -c -- b");
 	options_free(&opt);
 }

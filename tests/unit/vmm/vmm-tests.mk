@@ -7,7 +7,7 @@ VMM_SAN_OBJ  := $(VMM_TEST_SRC:%.c=$(B)/obj/san/%.o) $(VMM_CORE:$(B)/obj/%.o=$(B
 VMM_SAN      := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
 # fake_kvm.c answers the ioctls to KVM.
 VMM_TEST_LD  := -pthread -Wl,--wrap=ioctl
-VMM_TEST_LIBS = $(shell pkg-config --libs check libelf jansson liburing) -lfdt
+VMM_TEST_LIBS = $(shell pkg-config --libs check libelf jansson liburing libseccomp) -lfdt
 
 UNIT_TESTS     += $(B)/tests/unit-vmm
 UNIT_TESTS_SAN += $(B)/tests/unit-vmm-san
