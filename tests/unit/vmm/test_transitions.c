@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Frames that become memory of another type, or are given away: the doorbell's answers, and what
  * becomes of the host's memory. The machine has a vCPU that never runs; the test is its guest. */
+#include <fcntl.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -171,8 +172,11 @@ static const struct op_count *count_of(enum at_to to)
 
 static uint64_t process_resident(void)
 {
-	return (host_read_kb("/proc/self/status", "RssAnon") +
-		host_read_kb("/proc/self/status", "RssShmem"));
+	int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+	uint64_t resident = host_read_kb(fd, "RssAnon") + host_read_kb(fd, "RssShmem");
+
+	close(fd);
+	return resident;
 }
 
 START_TEST(requests_are_checked)
@@ -450,7 +454,7 @@ static size_t woken(struct watch *watch, uint64_t *pfn)
 START_TEST(write_tracking_survives)
 {
 	const char *why;
-	struct watch *watch = watch_start(&machine.mem, &why);
+	struct watch *watch = watch_start(&machine.mem, NULL, &why);
 	uint64_t pfn;
 
 	if (!watch) {
