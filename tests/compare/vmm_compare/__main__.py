@@ -20,11 +20,11 @@ def say(text):
 def describe(opt, found, stage):
     """Where the figures come from."""
     return {
-        "schema": 2,
+        "schema": 3,
         "versions": {"vmm": found.version, "inputs_sha256": stage.digest()},
         "host": found.host,
         "clock": {"instructions": "emulated machine, QEMU -icount shift=0",
-                  "time": "native KVM" if stage.native else None},
+                  "time": stage.native_kvm() if opt.time else None},
         "settings": {"cpus": opt.cpus, "seeds": opt.seeds, "strategies": opt.strategies,
                      "sources": opt.sources, "workloads": opt.workloads, "all": opt.all},
     }
@@ -61,7 +61,7 @@ def run_all(stage, opt, groups, out):
     if not opt.report_only:
         counted.run(groups)
     entries, histories = gather(counted.results(groups))
-    if stage.native:
+    if opt.time:
         timed = Runner(stage, out, 1, False)  # one at a time: they would share processors
         if not opt.report_only:
             timed.run(groups)
@@ -81,7 +81,6 @@ def publish(results, out, with_pictures):
     write_whole(out / "compare.json", json.dumps(results, indent=1) + "\n")
     pictures = plots.draw(results, out) if with_pictures else []
     write_whole(out / "compare.md", report.markdown(results, pictures))
-    write_whole(out / "results.md", report.short_markdown(results))
     write_whole(out / "index.html", report.html(results, pictures, out))
 
 
@@ -92,22 +91,45 @@ def failures(results):
             for entry in results["cells"] if entry["counts"] is None]
 
 
+def offered(found):
+    """What can be asked for by name."""
+    return "\n".join(f"{what}: {', '.join(names)}" for what, names in (
+        ("strategies", found.strategies), ("sources", found.sources),
+        ("workloads", found.workloads)))
+
+
+def ready(opt, stage):
+    """Refuses at once what would fail when all has been run."""
+    if opt.time and not stage.native_kvm():
+        raise Failure("--time: there is no /dev/kvm here that can be opened")
+    if opt.pictures and not shutil.which("gnuplot"):
+        raise Failure("gnuplot is missing: apt-get install gnuplot-nox, or --no-pictures")
+    if opt.results:
+        report.check_page(Path(opt.results).read_text())
+
+
 def compare(opt, p):
     """The whole of it; returns the exit status."""
     stage = Stage(opt.build)
     out = Path(opt.out or Path(opt.build) / "compare").resolve()
-    out.mkdir(parents=True, exist_ok=True)
     if opt.fresh:
         shutil.rmtree(out / "groups", ignore_errors=True)
+    (out / "groups").mkdir(parents=True, exist_ok=True)
     stage.make()
-    found = discover(stage)
+    ready(opt, stage)
+    found = discover(stage, out / "groups")
     options.check(opt, found, p)
     groups = plan.make(opt, found)
     if opt.list:
+        print(offered(found))
         print("\n".join(f"{group.name}: {len(group.cells)} cells" for group in groups))
+        print(f"{len(groups)} groups, {sum(len(group.cells) for group in groups)} cells")
         return 0
     results = {**describe(opt, found, stage), **run_all(stage, opt, groups, out)}
     publish(results, out, opt.pictures)
+    if opt.results:
+        page = Path(opt.results)
+        write_whole(page, report.with_figures(page.read_text(), results))
     failed = failures(results)
     for line in failed:
         say(line)

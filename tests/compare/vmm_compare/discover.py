@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
 """What this vmm and this guest offer, asked of themselves."""
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 import json
 import re
 import subprocess
 
 from .machine import Failure
+from .plan import SHADOW
+from .run import write_whole
 
 USAGE = 64  # vmm's exit status for a wrong command line
 
@@ -13,19 +15,20 @@ USAGE = 64  # vmm's exit status for a wrong command line
 @dataclass
 class Found:
     """Names, in the order in which the program lists them."""
-    vmm: str
     strategies: list
-    sources: list  # that look, and run on this KVM
+    sources: list  # that look, and run on the machine's KVM, or on its shadow MMU
+    unseen: list  # of the strategies those that keep their promise, or none, unlooked at
     workloads: list
     bootargs: list
     version: str
     host: dict
 
-    def works_unseen(self, strategy):
-        """Does the strategy keep its promise, or none, without a host that looks?"""
-        run = subprocess.run([self.vmm, "-f", strategy, "-t", "off", "no-such-image"],
-                             capture_output=True, check=False)
-        return run.returncode != USAGE
+
+def works_unseen(vmm, strategy):
+    """Does the strategy keep its promise, or none, without a host that looks?"""
+    run = subprocess.run([vmm, "-f", strategy, "-t", "off", "no-such-image"],
+                         capture_output=True, check=False)
+    return run.returncode != USAGE
 
 
 def choices(vmm, option):
@@ -47,10 +50,10 @@ echo =
 
 
 def ask_machine(stage):
-    """Of a machine with KVM: its probe, and what the guest says to nonsense."""
-    run = subprocess.run(["./with-kvm", "--out", str(stage.outs / "probe"), "--timeout", "120",
-                          "sh", "-c", QUESTIONS], cwd=stage.path, stdin=subprocess.DEVNULL,
-                         capture_output=True, text=True, check=False)
+    """Of the emulated machine: its probe, and what the guest says to nonsense."""
+    command = ["./with-kvm", "--emulated", "--out", str(stage.outs / "probe"), "--timeout", "600"]
+    run = subprocess.run([*command, "sh", "-c", QUESTIONS], cwd=stage.path,
+                         stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     parts = run.stdout.split("\n=\n")
     if len(parts) != 3:
         raise Failure(f"no machine with KVM: {run.stderr.strip() or run.stdout.strip()}")
@@ -61,11 +64,24 @@ def ask_machine(stage):
     return probe, parts[1].split("one of:")[-1].split(), re.findall(r"(\S+)=", parts[2])
 
 
-def discover(stage):
+def ask(stage):
     """Asks vmm here, and the guest in a machine."""
     vmm = str(stage.path / "vmm")
     probe, workloads, bootargs = ask_machine(stage)
     usable = [name for name, source in probe["sources"].items() if source["usable"]]
-    sources = [name for name in choices(vmm, "-t") if name in usable]
-    return Found(vmm, choices(vmm, "-f"), sources, workloads, bootargs, probe["version"],
+    sources = [name for name in choices(vmm, "-t") if name in usable or name in SHADOW]
+    strategies = choices(vmm, "-f")
+    unseen = [name for name in strategies if works_unseen(vmm, name)]
+    return Found(strategies, sources, unseen, workloads, bootargs, probe["version"],
                  probe["host"])
+
+
+def discover(stage, kept):
+    """What they said when the same programs were asked before, or say now; kept in that folder."""
+    path = kept / f"found-{stage.digest()[:16]}.json"
+    try:
+        return Found(**json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError):
+        found = ask(stage)
+    write_whole(path, json.dumps(asdict(found)))
+    return found

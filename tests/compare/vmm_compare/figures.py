@@ -2,8 +2,8 @@
 """From vmm's statistics to figures. Three kinds, never mixed: counts, instructions, time."""
 
 # The guest's counters that are told; all of them count events.
-COUNTS = ("vmaps", "vunmaps", "pins", "unpins", "pin_calls", "unmap_aliases", "purges",
-          "purged_pages", "shootdowns", "shootdown_ipis", "local_flushes", "upcalls",
+COUNTS = ("vmaps", "vunmaps", "pins", "unpins", "retyped", "given", "pin_calls", "unmap_aliases",
+          "purges", "purged_pages", "shootdowns", "shootdown_ipis", "local_flushes", "upcalls",
           "upcall_pages", "tables", "tables_aliased", "tables_recycled", "address_spaces",
           "lazy_pages_max")
 HOST_COUNTS = ("aliases_met", "upcalls_resolved", "host_flushes", "violations")
@@ -86,7 +86,7 @@ def cell_figures(cell, result, counted):
     return entry
 
 
-POINT = ("workload", "cpus", "busy", "alias", "seed", "iters")
+POINT = ("workload", "cpus", "busy", "alias", "free", "mmu", "seed", "iters")
 
 
 def point(entry):
@@ -124,19 +124,19 @@ def group_figures(group, results, counted):
     return entries
 
 
+def transitions(entry):
+    """How often a frame got another meaning, and had to have no alias of the old one: mostly pins.
+    A guest or a vmm that knows of no others doesn't count them."""
+    return sum(entry["counts"].get(name, 0) for name in ("pins", "retyped", "given"))
+
+
 def per_pin(entry, which):
-    """A cost of the entry for each pin."""
-    return entry["cost"][which] / (entry["counts"]["pins"] or 1)
+    """A cost of the entry for each pin, or other transition."""
+    return entry["cost"][which] / (transitions(entry) or 1)
 
 
-def met_rate(entry):
-    """Stale aliases that the host met, per cent of the pins."""
-    return 100 * entry["counts"]["aliases_met"] / (entry["counts"]["pins"] or 1)
-
-
-def alias_rate(entry):
-    """Share of frames taken as tables that were still mapped elsewhere, in per cent; the other
-    strategies than those that hold PTEs lazily see less than there would be."""
-    found = entry["counts"]
-    tables = found.get("tables") or 0
-    return 100 * found.get("tables_aliased", 0) / tables if tables else None
+def stale_share(entry):
+    """Of the recycled frames that became page tables those still mapped elsewhere, in per cent.
+    Measured where the run let them fall as they do; None if none was recycled."""
+    recycled = entry["counts"]["tables_recycled"]
+    return 100 * entry["counts"]["tables_aliased"] / recycled if recycled else None

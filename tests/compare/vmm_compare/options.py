@@ -50,11 +50,14 @@ def parser():
     p.add_argument("--workloads", type=words, help="(default: the main ones that there are)")
     p.add_argument("--cpus", type=numbers(1, 64), default=[1, 2, 4, 8], help="(default: 1,2,4,8)")
     p.add_argument("--sources", type=words, help="whence the host learns of changed page tables; "
-                   "with all strategies each (default: dirty, and scan with some)")
+                   "with all strategies each (default: dirty and log with those that differ, scan "
+                   "with some)")
     p.add_argument("--busy", type=words, help="whether all vCPUs are at work, or all but one are "
                    "halted: all, one (default: all, and one with many vCPUs)")
     p.add_argument("--alias", type=rates, help="per cent of recycled tables that have a stale "
                    "alias, or natural, instead of the default choice")
+    p.add_argument("--free", type=words, help="which of the freed frames are taken first: lifo, "
+                   "fifo (default: lifo, and fifo at some points)")
     p.add_argument("--seeds", "--seed", type=numbers(0, 2**31), default=[1],
                    help="of the workloads' random numbers (default: 1)")
     p.add_argument("--iters", type=int, default=0, help="how often each busy CPU does its work")
@@ -68,6 +71,10 @@ def parser():
     p.add_argument("--report-only", action="store_true", help="run nothing, write the report again")
     p.add_argument("--no-pictures", dest="pictures", action="store_false",
                    help="without pictures, which need gnuplot")
+    p.add_argument("--time", action="store_true", help="measure time, too, in runs of their own, "
+                   "one after the other; needs a /dev/kvm of this host, and a quiet one")
+    p.add_argument("--results", metavar="FILE", help="also write the figures into this page: "
+                   "between its lines that say begin and end of them")
     p.add_argument("--schema", action="store_true", help="describe compare.json, and end")
     p.add_argument("--list", action="store_true", help="say what would be run, and end")
     return p
@@ -75,14 +82,13 @@ def parser():
 
 def check(opt, found, p):
     """Fills what was not given, and refuses names that there aren't."""
-    there = set(found.workloads)
     if opt.workloads is None:
-        names = plan.MAIN_WORKLOADS + (plan.MORE_WORKLOADS if opt.all else ())
-        opt.workloads = [name for name in names if name.partition(":")[0] in there]
+        opt.workloads = plan.default_workloads(opt, found.workloads)
     for given, offered, what in ((opt.strategies, found.strategies, "strategies"),
                                  (opt.sources, found.sources, "sources"),
                                  (opt.workloads, found.workloads, "workloads"),
-                                 (opt.busy, ["all", "one"], "busy")):
+                                 (opt.busy, ["all", "one"], "busy"),
+                                 (opt.free, ["lifo", "fifo"], "free")):
         unknown = [name for name in given or [] if name.partition(":")[0] not in offered]
         if unknown:
             p.error(f"--{what}: no {', '.join(unknown)}; there are: {', '.join(offered)}")

@@ -3,29 +3,56 @@
 from dataclasses import asdict, dataclass
 import itertools
 
-# How often each workload does its work, on all its busy CPUs together. Enough that what happens
-# once does not matter.
-STEPS = {"process": 80, "grow": 120, "mixed": 60, "nfs": 8, "xfs": 40, "cleanpin": 300}
+
+@dataclass(frozen=True)
+class Workload:
+    """One of the guest's; behind a colon its case."""
+    name: str
+    steps: int  # how often it does its work, on all busy CPUs together
+    when: str = "main"  # "main": at all points; "few": at FEW of them; "all": with --all only
+
+
+# A line each. Those that this guest hasn't got are left out; others that it has can be asked for by
+# name, and take DEFAULT_STEPS. Steps are enough that what happens once doesn't matter: some 30 M
+# instructions.
+WORKLOADS = (
+    Workload("process", 160),
+    Workload("grow", 240),
+    Workload("mixed", 120),
+    Workload("nfs", 16),
+    Workload("xfs", 80),
+    Workload("pat", 160, "few"),
+    Workload("balloon", 160, "few"),
+    *(Workload(f"test_vmalloc:{case}", 80, "all") for case in (
+        "fix_size", "full_fit", "long_busy_list", "random_size", "fix_align", "random_size_align",
+        "align_shift", "vm_map_ram")),
+)
 DEFAULT_STEPS = 80
-# Those of the default set; all of them map and unmap and make page tables.
-MAIN_WORKLOADS = ("process", "grow", "mixed", "nfs", "xfs")
-# With --all, as far as the guest has them: the other transitions, and the cases of Linux's
-# test_vmalloc.
-MORE_WORKLOADS = ("pat", "balloon") + tuple(f"test_vmalloc:{case}" for case in (
-    "fix_size", "full_fit", "long_busy_list", "random_size", "fix_align", "random_size_align",
-    "align_shift", "vm_map_ram"))
-# The sources of the default set: the usual one, with every strategy, and the baseline, with
-# SCANNED.
-MAIN_SOURCES = ("dirty", "scan")
-SCANNED = ("none", "trap")
+# Of workload cleanpin: whole audits of the log (256 calls each, two calls a pin), and enough that
+# tables which are quiet are armed by then. A look at all tables takes much longer.
+PIN_STEPS, PIN_STEPS_BASELINE = 768, 32
+
+# The sources of the default set: those that a VMM would use, and the baseline.
+MAIN_SOURCES = ("dirty", "log", "scan", "strict")
+BASELINE = "scan"
+# Those that need KVM's shadow MMU: a machine of its own, whose costs are not those of the other.
+SHADOW = ("strict",)
+# Who can do without a host that looks is run without one. These are run with one too, at all points
+# with all sources but the baseline, and at SCANNED points with that.
+SEEN = ("none", "eager", "trap", "trap-range")
+SCAN_SEEN = ("none", "trap")
+SCAN_WORKLOADS = ("process",)
+
+SHADOW_WORKLOADS = ("process",)
+FEW = ((1, "all"), (4, "all"), (4, "one"))  # (vCPUs, busy)
+MANY_CPUS = 4  # from so many on, runs in which all but one are halted tell something new
 ALIAS_WORKLOADS = ("process",)
 ALIAS_WORKLOADS_ALL = ("process", "grow", "mixed")
 ALIAS_RATES = (0, 1, 5, 20, 50, 100)
-ALIAS_POINTS = ((1, "all"), (4, "all"), (8, "one"))  # (vCPUs, busy) at which all rates are run
+ALIAS_POINTS = ((1, "all"), (4, "all"), (8, "one"))  # at which all rates are run
 RARE = 1  # per cent; rates up to this are run with any number of vCPUs
-MANY_CPUS = 4  # from so many on, runs in which all but one are halted tell something new
+FIFO_POINTS = ((1, "all"), (4, "one"))  # at which frames are also taken in the other order
 HISTORY_STRATEGIES = ("none", "legacy", "eager", "nolazy", "quicklist", "trap", "trap-range")
-
 
 # Booting takes as long as many cells, but what is in a machine that is stopped is lost.
 GROUP_CELLS = 30
@@ -33,14 +60,15 @@ GROUP_CELLS = 30
 
 @dataclass(frozen=True)
 class Cell:
-    """One run of vmm. The workload may name a case, after a colon. `busy` is "all", or "one": the
-    other CPUs are halted."""
+    """One run of vmm. `busy` is "all", or "one": the other CPUs are halted."""
     workload: str
     strategy: str
     source: str
     cpus: int
     busy: str = "all"
     alias: int | None = None  # per cent; None: as it falls out of the allocator
+    free: str = "lifo"  # which of the freed frames is taken first: lifo, fifo
+    mmu: str = "nested"  # or "shadow"
     seed: int = 1
     iters: int = 0
     mem: str = "64M"
@@ -59,6 +87,8 @@ class Cell:
             words.append("busy=1")
         if self.alias is not None:
             words.append(f"alias={self.alias}")
+        if self.free != "lifo":
+            words.append(f"free={self.free}")
         return words + list(self.extra)
 
     def spec(self):
@@ -74,7 +104,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Group:
-    """Cells of one machine boot. The first is also a warm-up, whose figures are thrown away."""
+    """Cells of one machine boot."""
     name: str
     kind: str  # "matrix", "history" or "pins"
     cells: tuple
@@ -83,115 +113,148 @@ class Group:
         """Of all its cells, and the boot."""
         return 8 + sum(cell.weight() for cell in self.cells)
 
+    def warm_ups(self):
+        """Run before the others, their figures thrown away: the first cell of each source. The
+        host's kernel does much of what a source asks of it for the first time only once."""
+        return list({cell.source: cell for cell in reversed(self.cells)}.values())[::-1]
 
-def variants(opt, found, main):
-    """(strategy, source) of all the cells of a group, those of `none` first: with "off", a host
-    that grants every pin unseen, then with each source. With the sources but the first only
-    SCANNED are run, and only at main points, unless all pairs are asked for."""
-    looking = [source for source in found.sources if source in opt.sources]
+
+def find(name):
+    """The line of WORKLOADS about it, or one like those."""
+    lines = [workload for workload in WORKLOADS if workload.name == name]
+    return lines[0] if lines else Workload(name, DEFAULT_STEPS)
+
+
+def default_workloads(opt, offered):
+    """The names of those that this guest has, in the default set or in that of --all."""
+    return [w.name for w in WORKLOADS
+            if w.name.partition(":")[0] in offered and (opt.all or w.when != "all")]
+
+
+def is_seen(strategy, source, scanned, unseen):
+    """Is the pair, of a strategy and a source that looks, one of the default set?"""
+    if source == BASELINE:
+        return scanned and strategy in SCAN_SEEN
+    return strategy in SEEN or not unseen and source not in SHADOW
+
+
+def looking(opt, found, mmu="nested"):
+    """The sources that are asked for and work on such an MMU, in vmm's order."""
+    return [source for source in found.sources
+            if source in opt.sources and (source in SHADOW) == (mmu == "shadow")]
+
+
+def variants(opt, found, mmu, scanned):
+    """(strategy, source) of all the cells of a point, those of `none` first; source "off" is a host
+    that grants every pin unseen."""
     pairs = []
     for strategy in dict.fromkeys(["none", *opt.strategies]):
-        several = opt.all_pairs or (main and strategy in SCANNED)
-        unseen = ["off"] if found.works_unseen(strategy) else []
-        pairs += [(strategy, source) for source in unseen + looking[:None if several else 1]]
+        unseen = strategy in found.unseen and (mmu == "nested" or opt.all_pairs or strategy in SEEN)
+        pairs += [(strategy, "off")] if unseen else []
+        pairs += [(strategy, source) for source in looking(opt, found, mmu)
+                  if opt.all_pairs or is_seen(strategy, source, scanned, unseen)]
     return pairs
 
 
-def iterations(opt, workload, cpus=1, busy="all"):
-    """How often each busy CPU does its work."""
-    steps = STEPS.get(workload, DEFAULT_STEPS)
-    return opt.iters or max(1, steps // (cpus if busy == "all" else 1))
+def iterations(opt, steps, cpus=1, busy="all"):
+    """How often each busy CPU does its work: all together half of it where several wait for each
+    other, which takes long, and is less exact whatever is done."""
+    together = cpus > 1 and busy == "all"
+    return opt.iters or max(1, steps // (2 * cpus if together else 1))
 
 
-def is_wanted(opt, workload, cpus, busy, alias):
+def is_wanted(opt, workload, mmu, free, cpus, busy, alias):
     """Is this point one of the default set, or of --all? Those asked for by name are."""
-    if alias is None or opt.alias:
-        return opt.all_busy or busy == "all" or cpus >= MANY_CPUS
-    if workload not in (ALIAS_WORKLOADS_ALL if opt.all else ALIAS_WORKLOADS):
+    at = (cpus, busy)
+    if mmu == "shadow" and not opt.all_pairs and (
+            workload.name not in SHADOW_WORKLOADS or free == "fifo" or at not in FEW or alias):
         return False
-    if opt.all or (cpus, busy) in ALIAS_POINTS:
-        return True
-    return alias <= RARE and (busy == "all" or cpus == MANY_CPUS)
+    if busy == "one" and (cpus == 1 or cpus < MANY_CPUS and not opt.all_busy):
+        return False
+    if free == "fifo":
+        return alias is None and (opt.all or opt.free or
+                                  at in FIFO_POINTS and workload.when != "all")
+    if alias is None or opt.alias:
+        return opt.all or workload.when != "few" or at in FEW
+    if workload.name not in (ALIAS_WORKLOADS_ALL if opt.all else ALIAS_WORKLOADS):
+        return False
+    return opt.all or at in ALIAS_POINTS or alias <= RARE
 
 
-def point_cells(opt, found, workload, cpus, busy, alias, seed):
+def point_cells(opt, found, workload, mmu, free, cpus, busy, alias, seed):
     """All strategies and sources at one point of the other axes."""
-    main = alias is None and busy == "all"
-    return [Cell(workload, strategy, source, cpus, busy, alias, seed,
-                 iterations(opt, workload, cpus, busy))
-            for strategy, source in variants(opt, found, main)]
+    scanned = alias is None and busy == "all" and free == "lifo" and workload.name in SCAN_WORKLOADS
+    return [Cell(workload.name, strategy, source, cpus, busy, alias, free, mmu, seed,
+                 iterations(opt, workload.steps, cpus, busy))
+            for strategy, source in variants(opt, found, mmu, scanned)]
 
 
-def workload_points(opt, found, workload, seed):
-    """[(name, cells)] of all points of a workload."""
-    natural = [None] if "alias" not in found.bootargs else [None, *ALIAS_RATES]
+def workload_points(opt, found, workload, mmu, seed):
+    """[(name, cells)] of all points of a workload on an MMU."""
+    natural = [None, *ALIAS_RATES] if "alias" in found.bootargs else [None]
+    orders = opt.free or (["lifo", "fifo"] if "free" in found.bootargs else ["lifo"])
     points = []
-    for alias, cpus, busy in itertools.product(opt.alias or natural, opt.cpus, opt.busy):
-        if is_wanted(opt, workload, cpus, busy, alias) and (cpus > 1 or busy == "all"):
-            rate = "natural" if alias is None else f"alias-{alias}"
-            points.append((f"{workload.replace(':', '-')}-seed-{seed}-{rate}-c{cpus}-{busy}",
-                           point_cells(opt, found, workload, cpus, busy, alias, seed)))
+    for free, alias, cpus, busy in itertools.product(orders, opt.alias or natural, opt.cpus,
+                                                     opt.busy):
+        if is_wanted(opt, workload, mmu, free, cpus, busy, alias):
+            rate = free if alias is None else f"alias-{alias}"
+            name = f"{workload.name.replace(':', '-')}-{mmu}-seed-{seed}-{rate}-c{cpus}-{busy}"
+            points.append((name, point_cells(opt, found, workload, mmu, free, cpus, busy, alias,
+                                             seed)))
     return points
 
 
 def matrix(opt, found):
     """The groups of the comparison itself: neighbouring points of a workload share a machine."""
     groups = []
-    for seed, workload in itertools.product(opt.seeds, opt.workloads):
-        name, cells = None, []
-        for name_here, more in workload_points(opt, found, workload, seed):
-            name = name or name_here
+    mmus = [mmu for mmu in ("nested", "shadow") if looking(opt, found, mmu) or mmu == "nested"]
+    for mmu, seed, name in itertools.product(mmus, opt.seeds, opt.workloads):
+        first, cells = None, []
+        for point, more in workload_points(opt, found, find(name), mmu, seed):
+            first = first or point
             cells += more
             if len(cells) >= GROUP_CELLS:
-                groups.append(Group(name, "matrix", tuple(cells)))
-                name, cells = None, []
+                groups.append(Group(first, "matrix", tuple(cells)))
+                first, cells = None, []
         if cells:
-            groups.append(Group(name, "matrix", tuple(cells)))
+            groups.append(Group(first, "matrix", tuple(cells)))
     return groups
 
 
 def history_group(opt, found):
     """How many pages are held lazily over time; the sampling spoils the instructions."""
-    sources = [source for source in found.sources if source in opt.sources]
-    cells = []
-    for strategy in HISTORY_STRATEGIES:
-        if strategy != "none" and strategy not in opt.strategies:
-            continue
-        source = "off" if found.works_unseen(strategy) else sources[0]
-        cpus = min(4, max(opt.cpus))
-        cells.append(Cell("process", strategy, source, cpus, seed=opt.seeds[0],
-                          iters=2 * iterations(opt, "process", cpus), extra=("history=1",),
-                          clocked=False))
+    sources = looking(opt, found)
+    cpus = min(4, max(opt.cpus))
+    iters = iterations(opt, find("process").steps, cpus)
+    cells = [Cell("process", strategy, "off" if strategy in found.unseen else sources[0], cpus,
+                  seed=opt.seeds[0], iters=iters, extra=("history=1",), clocked=False)
+             for strategy in HISTORY_STRATEGIES if strategy == "none" or strategy in opt.strategies]
     return Group("history", "history", tuple(cells))
 
 
-def pins_group(opt, found):
-    """What a clean pin costs, by itself."""
-    sources = [source for source in found.sources if source in opt.sources]
-    iters = iterations(opt, "cleanpin")
-    cells = [Cell("cleanpin", "none", "off", 1, iters=iters)]
-    for source in sources:
-        def add(mem="64M", *extra, source=source):
-            for times in (iters, 3 * iters):  # the difference leaves out what happens once
-                cells.append(Cell("cleanpin", "trap", source, 1, iters=times, mem=mem,
-                                  extra=extra))
-        add()
-        for mem in ("256M", "1G", "8G", "64G"):
-            add(mem, "touch=0")
-        if "batch" in found.bootargs:
-            add("64M", "batch=32")
-        for tables in (10, 100, 1000, 10000) if "tables" in found.bootargs else ():
-            add("256M", f"tables={2 * tables}")  # MiB of vmalloc space, of 2 MiB a table
-    return Group("pins", "pins", tuple(cells))
+def pin_cells(opt, found, source):
+    """What a clean pin costs, by itself. Each is run with two lengths: the difference leaves out
+    what happens once."""
+    kinds = [{}] + [{"mem": mem, "extra": ("touch=0",)} for mem in ("256M", "1G", "8G", "64G")]
+    kinds += [{"cpus": 4, "busy": "one"}, {"cpus": 4}]
+    if "batch" in found.bootargs:
+        kinds.append({"extra": ("batch=32",)})
+    for tables in (10, 100, 1000, 10000) if "tables" in found.bootargs else ():
+        # MiB of vmalloc space, of 2 MiB a table
+        kinds.append({"mem": "256M", "extra": (f"tables={2 * tables}",)})
+    steps = iterations(opt, PIN_STEPS_BASELINE if source == BASELINE else PIN_STEPS)
+    return [Cell("cleanpin", "trap", source, iters=times * steps, **{"cpus": 1, **kind})
+            for kind in kinds for times in (1, 3)]
 
 
 def make(opt, found):
     """Everything that the options ask for, in the order in which it is run."""
     groups = matrix(opt, found)
-    if opt.extras:
-        sources = [source for source in found.sources if source in opt.sources]
-        if sources and {"trap"} & set(opt.strategies):
-            groups.append(pins_group(opt, found))
-        if sources and "history" in found.bootargs and "process" in opt.workloads:
+    sources = looking(opt, found)
+    if opt.extras and sources:
+        if "trap" in opt.strategies:
+            groups += [Group(f"pins-{source}", "pins", tuple(pin_cells(opt, found, source)))
+                       for source in sources]
+        if "history" in found.bootargs and "process" in opt.workloads:
             groups.append(history_group(opt, found))
     return groups

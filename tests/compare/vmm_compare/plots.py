@@ -1,14 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Pictures, by gnuplot: each as SVG and as PNG."""
-import subprocess
+"""The pictures of costs, and all of them."""
+from .figures import per_pin, transitions
+from .gnuplot import COLOURS, block, gnuplot
+from .history import draw_history
+from .plan import BASELINE, SEEN, SHADOW
 
-from .figures import per_pin
-from .machine import Failure
-
-# One colour a strategy, told apart by those who see red and green alike too.
-COLOURS = {"none": "#999999", "legacy": "#882255", "eager": "#d55e00", "nolazy": "#cc79a7",
-           "eager-pte": "#e69f00", "quicklist": "#009e73", "page-bit": "#56b4e9",
-           "trap": "#0072b2", "trap-range": "#332288"}
 # The source: line and point. A strategy that works under a host that does not look has no other.
 DASHES = {"off": (1, 7), "dirty": (2, 5), "scan": (3, 9), "log": (4, 13)}
 PARTS = {"exit": "exit and entry", "lock": "waiting for the host", "sync": "arm and wake tables",
@@ -17,15 +13,6 @@ PARTS = {"exit": "exit and entry", "lock": "waiting for the host", "sync": "arm 
          "purge": "purge: clear PTEs", "shootdown": "purge: shootdown"}
 PART_COLOURS = ("#bbbbbb", "#666666", "#88ccee", "#0072b2", "#332288", "#e69f00", "#009e73",
                 "#cc79a7", "#d55e00")
-
-HEAD = """\
-set encoding utf8
-set datafile missing "?"
-set border 3 lc rgb "#444444"
-set tics nomirror textcolor rgb "#222222"
-set grid ytics lc rgb "#dddddd" lt 1
-set key textcolor rgb "#222222"
-"""
 
 
 def series_name(strategy, source):
@@ -39,26 +26,6 @@ def style(strategy, source):
     return (f'lc rgb "{COLOURS.get(strategy, "#000000")}" lw 2 dt {dash} pt {point} ps 0.7')
 
 
-def gnuplot(body, path, size):
-    """One picture at `path`, without its ending, in both formats."""
-    svg = f"svg size {size} dynamic font 'sans-serif,13' background rgb 'white'"
-    for terminal, ending in ((svg, "svg"), (f"pngcairo size {size} font 'sans,11'", "png")):
-        head = f"set terminal {terminal}\nset output '{path}.{ending}'\n{HEAD}"
-        try:
-            run = subprocess.run(["gnuplot", "-"], input=head + body, text=True,
-                                 capture_output=True, check=False)
-        except FileNotFoundError as error:
-            raise Failure("gnuplot is missing: apt-get install gnuplot-nox") from error
-        if run.returncode or "warning" in run.stderr:
-            raise Failure(f"gnuplot: {path.name}: {run.stderr.strip()}")
-
-
-def block(name, rows):
-    """A data block."""
-    lines = "\n".join(" ".join("?" if v is None else str(v) for v in row) for row in rows)
-    return f"${name} << EOD\n{lines}\nEOD\n"
-
-
 def lines_plot(series, prefix):
     """(data blocks, plot command) of {(strategy, source): [(x, y)]}."""
     blocks, plots = "", []
@@ -70,13 +37,18 @@ def lines_plot(series, prefix):
 
 
 def shown(results):
-    """The lines of the pictures: {cost: keep(strategy, source)}. Of the maintenance that with the
-    first source; in all, who needs no host that looks is shown without, and `eager` with both."""
-    first = results["settings"]["sources"][0]
+    """The lines of the pictures: {cost: keep(strategy, source)}. Strategies that can do without a
+    host that looks are shown without; of the maintenance `eager` with one too, so that like is
+    compared with like."""
+    looking = [source for source in results["settings"]["sources"]
+               if source not in (BASELINE, *SHADOW)]
     unseen = {e["strategy"] for e in results["cells"] if e["source"] == "off"}
-    return {"maintenance": lambda strategy, source: source == first,
-            "total": lambda strategy, source: (source == "off" or strategy not in unseen
-                                               or strategy == "eager") and source in ("off", first)}
+
+    def keep(seen, strategy, source):
+        if strategy in seen or strategy not in unseen:
+            return source in looking if strategy in SEEN else source in looking[:1]
+        return source == "off"
+    return {"maintenance": lambda *pair: keep(SEEN, *pair), "total": lambda *pair: keep((), *pair)}
 
 
 def costs(entries, x, which, keep, **fixed):
@@ -217,12 +189,6 @@ PARTS_TEXT = """\
 What the instructions of a pin go to, upcalls and purges on its behalf included. Measured where
 one vCPU is busy: with several on one processor these spans hold what others do. `off`: the host
 does not look."""
-HISTORY_TEXT = """\
-Memory that is unmapped but still has PTEs, from the start of a run to its end. The line of
-`none` rises until the lazy limit is reached; elsewhere each fall is a purge. The runs take
-different numbers of instructions."""
-
-
 def crossing_text(marks):
     """The crossovers of a picture in words; marks: [(title, [(x, y, who)])]."""
     said = [f"{who} at {x:.1f} % ({title})" for title, found in marks for x, _, who in found]
@@ -258,7 +224,8 @@ def draw_alias(results, out):
 def draw_cpus(results, out):
     """Cost against vCPUs."""
     drawn, keep = [], shown(results)
-    entries = [e for e in results["cells"] if e["cost"] and e["alias"] is None]
+    entries = [e for e in results["cells"]
+               if e["cost"] and e["alias"] is None and e["free"] == "lifo"]
     for workload in dict.fromkeys(e["workload"] for e in entries):
         here = [e for e in entries if e["workload"] == workload]
         columns = [busy for busy in ("all", "one")
@@ -282,13 +249,14 @@ def draw_cpus(results, out):
 
 
 def parts_rows(results, workload, cpus, busy):
-    """[(name, parts per pin)] of a point: under a host that does not look, and with the first
-    source."""
-    rows, sources = [], ("off", results["settings"]["sources"][0])
+    """[(name, parts per pin)] of a point, as far as the pictures of costs show it."""
+    rows, keep = [], shown(results)["maintenance"]
     for entry in results["cells"]:
         if (entry["workload"], entry["cpus"], entry["busy"]) == (workload, cpus, busy) and \
-                entry["alias"] is None and entry["cost"] and entry["source"] in sources:
-            pins = entry["counts"]["pins"] or 1
+                entry["alias"] is None and entry["free"] == "lifo" and entry["cost"] and \
+                (entry["strategy"] == "none" and entry["source"] != BASELINE
+                 or keep(entry["strategy"], entry["source"])):
+            pins = transitions(entry) or 1
             parts = entry["instructions"]["parts"]
             rows.append((f"{entry['strategy']}\\n{entry['source']}",
                          [parts[name] / pins for name in PARTS]))
@@ -304,12 +272,16 @@ def parts_panel(rows, prefix, title):
     return data, f"set title '{title}'\nplot {', '.join(plots)}\n"
 
 
+# Where one vCPU is busy: with more, the spans hold what others do.
+PARTS_POINTS = ((1, "all"), (4, "one"), (8, "one"))
+
+
 def draw_parts(results, out):
     """What a pin's cost is made of."""
     entries, drawn = results["cells"], []
     for workload in dict.fromkeys(e["workload"] for e in entries if e["cost"]):
         data, commands, number = "", "", 0
-        for cpus, busy in ((1, "all"), (4, "one"), (8, "one")):
+        for cpus, busy in PARTS_POINTS:
             rows = parts_rows(results, workload, cpus, busy)
             if rows:
                 blocks, plot = parts_panel(rows, f"h{number}", point_title(cpus, busy))
@@ -328,26 +300,8 @@ def draw_parts(results, out):
     return drawn
 
 
-def draw_history(results, out):
-    """Lazily held memory over time."""
-    histories = [h for h in results["histories"] if len(h["samples"]) > 1]
-    if not histories:
-        return []
-    data, plots = "", []
-    for number, found in enumerate(histories):
-        last = found["samples"][-1][0]
-        data += block(f"s{number}", [(100 * t / last, max(pages, 1) / 256)
-                                     for t, pages in found["samples"]])
-        plots.append(f"$s{number} using 1:2 with steps lw 2 lc rgb "
-                     f"'{COLOURS.get(found['strategy'], '#000000')}' title '{found['strategy']}'")
-    body = (f"{data}set title 'Workload process, {histories[0]['cpus']} vCPUs: memory held lazily'"
-            "\nset xlabel 'share of the run, %'\nset ylabel 'MiB, logarithmic'\nset logscale y\n"
-            f"set format y '%g'\nset key outside right\nplot {', '.join(plots)}\n")
-    gnuplot(body, out / "lazy-memory", "1000,480")
-    return [("lazy-memory", HISTORY_TEXT)]
-
-
 def draw(results, out):
-    """All pictures; returns [(name, text)]."""
+    """All pictures; returns [(name, text)]. Costs on a shadow MMU are in the tables only."""
+    results = {**results, "cells": [e for e in results["cells"] if e["mmu"] == "nested"]}
     return (draw_alias(results, out) + draw_cpus(results, out) + draw_parts(results, out)
             + draw_history(results, out))

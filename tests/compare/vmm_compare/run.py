@@ -9,10 +9,12 @@ import sys
 import threading
 import time
 
-from .machine import Boot, Failure
+from .machine import Boot
 
 KEPT = ("version", "exits", "pins", "tracker", "guest", "memory", "host", "tsc_to_first_char",
         "seconds_to_first_char", "exits_to_first_char")
+
+TRIES = 2  # machines for a group, if one ends early
 
 
 def write_whole(path, text):
@@ -38,9 +40,18 @@ class Progress:
             self.done_weight += group.weight() / len(group.cells)
             self._show(group)
 
+    def again(self, group, cells):
+        """These are not all there: that many were counted in vain."""
+        lost = [cell for cell in cells if cell["status"] is None]
+        with self.lock:
+            done = len(cells) - len(lost)
+            self.done_cells -= done
+            self.done_weight -= done * group.weight() / len(cells)
+        print(f"{group.name}: {lost[0]['log']}", file=self.out, flush=True)
+
     def _show(self, group):
         spent = time.monotonic() - self.start
-        left = spent * (self.weight / self.done_weight - 1)
+        left = spent * (self.weight / (self.done_weight or 1) - 1)
         end = "\r\033[K" if self.out.isatty() else "\n"
         if self.out.isatty() or self.done_cells % 20 == 0 or self.done_cells == self.cells:
             print(f"{self.done_cells}/{self.cells} cells, {spent / 60:.1f} min, some "
@@ -89,23 +100,28 @@ class Runner:
         return result["cells"] if good else None
 
     def _run_group(self, group, progress):
+        for _ in range(TRIES):
+            cells = self._boot(group, progress)
+            if self.stopping:
+                return
+            if all(cell["status"] is not None for cell in cells):
+                break
+            progress.again(group, cells)
+        write_whole(self._path(group), json.dumps({"key": self._key(group), "cells": cells}))
+
+    def _boot(self, group, progress):
         if self.stopping:
-            return
+            return []
         boot = Boot(self.stage, group, self.counted)
         self.boots.add(boot)
         try:
-            cells = [slim(cell) for cell in boot.run(lambda: progress.cell(group))]
-        except Failure:
-            if self.stopping:
-                return
-            raise
+            return [slim(cell) for cell in boot.run(lambda: progress.cell(group))]
         finally:
             self.boots.discard(boot)
-        write_whole(self._path(group), json.dumps({"key": self._key(group), "cells": cells}))
 
     def run(self, groups):
         """Runs what is missing. Raises KeyboardInterrupt when it was stopped, after the machines
-        have ended, and Failure when one failed."""
+        have ended. What failed is told by its results, and run again at the next call."""
         todo = [group for group in groups if self.load(group) is None]
         there = len(groups) - len(todo)
         if there:

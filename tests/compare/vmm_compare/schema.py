@@ -4,7 +4,7 @@
 ABOUT = """\
 # compare.json
 
-What `vmm-compare` writes for programs; version 2. Everything in it comes from runs of `vmm`; there
+What `vmm-compare` writes for programs; version 3. Everything in it comes from runs of `vmm`; there
 is no date in it, so two runs of the same programs give the same file. *Instructions* are ticks of
 the instruction clock (one an instruction, `build/with-kvm --count`), never times; `seconds` are
 times on a native KVM, and null without one.
@@ -14,10 +14,10 @@ times on a native KVM, and null without one.
 # of another object, a list of these in [], or several with |.
 SHAPES = {
     "file": [
-        ("schema", "int", "2"),
+        ("schema", "int", "3"),
         ("versions", "versions", "of what was run"),
-        ("host", "any", "the machine's kernel, processors, and parameters of KVM, as `vmm --probe` "
-                        "tells them"),
+        ("host", "any", "the emulated machine's kernel, processors, and parameters of KVM, as "
+                        "`vmm --probe` tells them"),
         ("clock", "clock", "which clocks there were"),
         ("settings", "any", "the options of the comparison"),
         ("cells", "[cell]", "one for each run of vmm, in the order in which they were run"),
@@ -32,7 +32,7 @@ SHAPES = {
     ],
     "clock": [
         ("instructions", "str", "how they were counted"),
-        ("time", "str|null", "how time was measured; null: it was not"),
+        ("time", "str|null", "on which KVM time was measured; null: it was not"),
     ],
     "cell": [
         ("workload", "str", "the guest's, and behind a colon the case of test_vmalloc"),
@@ -42,13 +42,16 @@ SHAPES = {
         ("busy", "str", "`all`, or `one`: all vCPUs but one were halted"),
         ("alias", "int|null", "per cent of recycled tables given a stale alias; null: as it fell "
                               "out of the allocator"),
+        ("free", "str", "which of the freed frames was taken first: `lifo`, `fifo`"),
+        ("mmu", "str", "KVM's: `nested` paging, or `shadow`, which source `strict` needs"),
         ("seed", "int", "of the workload's random numbers"),
         ("iters", "int", "how often each busy CPU did its work"),
         ("mem", "str", "memory of the guest"),
         ("extra", "[str]", "further arguments of the guest"),
         ("clocked", "bool", "false: the run measured something else, at the cost of its "
                             "instructions"),
-        ("status", "int", "vmm's exit status; other than 0 there are no figures"),
+        ("status", "int|null", "vmm's exit status; other than 0 there are no figures; null: the "
+                               "machine it ran in ended before it did"),
         ("said", "[str]|absent", "the last lines of such a run"),
         ("counts", "counts|null", "events of the whole run, boot included"),
         ("instructions", "instructions|null", "of the workload"),
@@ -62,6 +65,8 @@ SHAPES = {
         ("vunmaps", "int", "vunmap and vm_unmap_ram calls"),
         ("pins", "int", "frames handed to the host as page tables"),
         ("unpins", "int", "and taken back"),
+        ("retyped", "int|absent", "frames that were given another memory type"),
+        ("given", "int|absent", "frames given away to the host"),
         ("pin_calls", "int", "calls for both"),
         ("unmap_aliases", "int", "vm_unmap_aliases calls"),
         ("purges", "int", "purges that cleared a PTE or owed a flush"),

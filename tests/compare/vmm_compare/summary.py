@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What the figures say, in sentences made of the figures."""
-from .figures import POINT, met_rate, per_pin
+from .figures import POINT, per_pin, stale_share, transitions
 from .targets import RARE, Points, cpus_text, ratio, where_of
 
 TIE = 1.1  # the design calls nothing worse that is within this factor of `eager`
@@ -27,7 +27,7 @@ def span(values):
 
 
 def is_rare(_, rate):
-    """Do few pins meet a stale alias at this point?"""
+    """Are few of the recycled tables stale at this point?"""
     return rate <= RARE
 
 
@@ -46,9 +46,10 @@ def maintenance_text(points):
     pairs = points.pairs("unseen", is_rare)
     if not pairs:
         return "Stale aliases are rare at no point that was run, so nothing shows where traps win."
-    text = (f"Where at most {RARE:g} % of the pins meet a stale alias, `trap` costs less alias "
-            f"maintenance than `eager` at {len(wins(pairs, 'maintenance'))} of {len(pairs)} "
-            "points. In instructions a pin, waiting left out, it is ")
+    text = (f"Where at most {RARE:g} % of the recycled tables have a stale alias, `trap` costs "
+            "less alias maintenance than `eager` at "
+            f"{len(wins(pairs, 'maintenance'))} of {len(pairs)} points. In instructions a pin, "
+            "waiting left out, it is ")
     said = []
     for at in sorted({(named(where)["cpus"], named(where)["busy"]) for *_, where in pairs}):
         here = [p for p in pairs if (named(p[2])["cpus"], named(p[2])["busy"]) == at]
@@ -59,20 +60,20 @@ def maintenance_text(points):
 
 
 def often_text(points):
-    """Where stale aliases are met more often."""
+    """Where more are stale."""
     pairs = [p for p in points.pairs("looking", is_often) if p[1]["cost"]["maintenance"] > 0]
     if not pairs:
         return ""
-    rows = sorted((ratio(one, other, "maintenance"), met_rate(one), where)
+    rows = sorted((ratio(one, other, "maintenance"), points.rate(where), where)
                   for one, other, where in pairs)
     loses = [row for row in rows if row[0] > TIE]
-    text = (f"Where more are met, it costs less than `eager` under the same host at "
+    text = (f"Where more are stale, it costs less than `eager` under the same host at "
             f"{len(wins(pairs, 'maintenance'))} of {len(rows)} points, and more than {TIE:g} times "
             f"as much at {len(loses)}")
     if loses:
         value, rate, where = loses[-1]
-        text += (f": {value:.1f} times at worst ({where_of(where)}; {rate:.0f} % of its pins meet "
-                 "one)")
+        text += (f": {value:.1f} times at worst ({where_of(where)}; {rate:.0f} % are "
+                 "stale)")
     return text + "."
 
 
@@ -130,16 +131,16 @@ def lead(results):
     return [text.strip() for text in texts if text.strip()]
 
 
-HEAD = ["vCPUs", "alias rate", "host's look", "eager, unseen", "eager", "trap", "trap / eager",
+HEAD = ["vCPUs", "stale", "source", "host's look", "eager, unseen", "eager", "trap", "trap / eager",
         "total: eager, unseen", "total: trap", "trap / eager, unseen", "with waiting"]
 
 
-def short_row(where, trap, unseen, seen):
+def short_row(where, rate, trap, unseen, seen):
     """One point of the table."""
     axes = named(where)
-    rate = f"{met_rate(trap):.0f} % met" if axes["alias"] is None else f"{axes['alias']} %"
+    rate = f"{rate:.0f} %" + ("" if axes["alias"] is not None else f", {axes['free']}")
     costs = ((trap, "look"), (unseen, "maintenance"), (seen, "maintenance"), (trap, "maintenance"))
-    return [cpus_text(axes["cpus"], axes["busy"]), rate,
+    return [cpus_text(axes["cpus"], axes["busy"]), rate, trap["source"],
             *(number(round(per_pin(entry, which))) for entry, which in costs),
             quotient(trap, seen, "maintenance"), number(round(per_pin(unseen, "total"))),
             number(round(per_pin(trap, "total"))), quotient(trap, unseen, "total"),
@@ -154,11 +155,49 @@ def short_rows(results, workload="process"):
     for trap, unseen, where in points.pairs("unseen"):
         axes, seen = named(where), points.get(where, "eager", trap["source"])
         if axes["workload"] == workload and seen:
-            at = (axes["alias"] is None, axes["alias"] or 0, axes["cpus"], axes["busy"])
-            rows.append((at, short_row(where, trap, unseen, seen)))
+            at = (axes["alias"] is None, axes["alias"] or 0, axes["free"] == "fifo", axes["cpus"],
+                  axes["busy"])
+            rows.append((at, short_row(where, points.rate(where), trap, unseen, seen)))
     return HEAD, [row for _, row in sorted(rows)]
 
 
 def quotient(one, other, which):
     """For the table."""
     return number(per_pin(one, which) / per_pin(other, which)) if other["cost"][which] > 0 else "-"
+
+
+def share_rows(results):
+    """(head, rows) of how many recycled tables are stale, as it falls out of the allocator: under
+    `none`, which leaves every alias, and under others."""
+    names = ("none", "eager", "trap")
+    head, rows = ["workload", "vCPUs", "free list", "recycled", *names], []
+    for where, cells in Points(results["cells"]).points.items():
+        axes, found = named(where), {}
+        for (strategy, _), entry in sorted(cells.items(), key=lambda item: item[0][1] != "off"):
+            found.setdefault(strategy, entry)
+        shares = [stale_share(found[name]) if name in found else None for name in names]
+        if axes["alias"] is None and shares[0] is not None:
+            rows.append([axes["workload"], cpus_text(axes["cpus"], axes["busy"]),
+                         axes["free"].upper(), number(found["none"]["counts"]["tables_recycled"]),
+                         *("-" if share is None else f"{share:.1f} %" for share in shares)])
+    return head, rows
+
+
+def confine_rows(results):
+    """(head, rows) of hosts that prevent instead of auditing: on the shadow MMU, where a run is
+    dearer even under a host that does not look."""
+    head = ["workload", "vCPUs", "stale", "run, unseen", "look", "eager", "trap", "total: trap"]
+    points, rows = Points(results["cells"], "shadow"), []
+    for where, cells in points.points.items():
+        axes = named(where)
+        for source in dict.fromkeys(source for _, source in cells if source != "off"):
+            trap, eager = cells.get(("trap", source)), cells.get(("eager", source))
+            if trap and eager:
+                unseen = (trap["instructions"]["work"] - trap["cost"]["total"]) / (
+                    transitions(trap) or 1)
+                costs = (per_pin(trap, "look"), per_pin(eager, "maintenance"),
+                         per_pin(trap, "maintenance"), per_pin(trap, "total"))
+                rows.append([axes["workload"], cpus_text(axes["cpus"], axes["busy"]),
+                             f"{points.rate(where):.0f} %", number(round(unseen)),
+                             *(number(round(cost)) for cost in costs)])
+    return head, rows
