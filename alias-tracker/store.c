@@ -58,6 +58,15 @@ static enum at_verdict check_entry(const struct alias_tracker *at, unsigned leve
 	return AT_CHILD_UNPINNED;
 }
 
+/* 0 if no root leads there. */
+static uint64_t address_of(const struct alias_tracker *at, const struct table *table,
+			   unsigned level, unsigned index)
+{
+	struct node *node = table ? LIST_FIRST(&table->nodes[level - 1]) : NULL;
+
+	return node ? node_path(at, node, index).va : 0;
+}
+
 enum at_verdict at_store(struct alias_tracker *at, uint64_t pte_gpa, uint64_t pte,
 			 struct at_violation *why)
 {
@@ -73,6 +82,8 @@ enum at_verdict at_store(struct alias_tracker *at, uint64_t pte_gpa, uint64_t pt
 	if (at->failed)
 		return AT_NO_MEMORY;
 	verdict = check_entry(at, level, pte, why);
+	if (verdict != AT_OK)
+		why->va = address_of(at, table, level, index);
 	if (verdict != AT_OK || !table)
 		return verdict;
 	old = table->entries.copy[index];

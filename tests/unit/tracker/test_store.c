@@ -61,6 +61,25 @@ START_TEST(leaves_are_known_at_once)
 }
 END_TEST
 
+/* Of what the entry alone tells, too: by any path; none leads to a table that isn't reached. */
+START_TEST(every_refusal_has_its_address)
+{
+	uint64_t va_5 = VMALLOC + ((uint64_t)5 << 21);
+
+	ck_assert_int_eq(store(l2, 5, W(LOOSE)), AT_CHILD_UNPINNED);
+	ck_assert_uint_eq(why.va, va_5);
+	ck_assert_int_eq(store(l2, 5, W(FRAMES)), AT_BAD_TABLE);
+	ck_assert_uint_eq(why.va, va_5);
+	ck_assert_int_eq(store(l2, 5, E_PS | W(3)), AT_BAD_TABLE);
+	ck_assert_uint_eq(why.va, va_5);
+	ck_assert_int_eq(store(ROOT, 511, W(LOOSE)), AT_CHILD_UNPINNED);
+	ck_assert_uint_eq(why.va, 0xffffff8000000000);
+	ck_assert_int_eq(at_pin(w.at, LOOSE, 2), AT_OK);
+	ck_assert_int_eq(store(LOOSE, 5, W(LOOSE)), AT_CHILD_UNPINNED);
+	ck_assert_uint_eq(why.va, 0);
+}
+END_TEST
+
 START_TEST(a_table_never_becomes_writable)
 {
 	ck_assert_int_eq(store(l1, 3, W(TABLE)), AT_MAPS_TABLE);
@@ -161,6 +180,7 @@ Suite *store_suite(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, leaves_are_known_at_once);
+	tcase_add_test(tc, every_refusal_has_its_address);
 	tcase_add_test(tc, a_table_never_becomes_writable);
 	tcase_add_test(tc, nor_by_a_link_that_becomes_writable);
 	tcase_add_test(tc, links_lead_to_pinned_tables);
