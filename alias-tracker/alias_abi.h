@@ -89,10 +89,12 @@ enum alias_call {
 	ALIAS_CALL_REGISTER = 1,
 	/* Serve the batch in the vCPU page of the caller. */
 	ALIAS_CALL_PIN = 2,
-	/* Write the entries of pinned tables that `updates` lists, in their order, each as a store
-	 * would. An upcall comes as in a batch; those before it are done. Only where tables are
-	 * guarded. It may be made while a batch is under way (by the handler of its upcall); after
-	 * an upcall of its own `updates` are read again, so the handler must leave them alone. */
+	/* Write the entries of pinned tables that the frame `updates_pfn` lists, in their order,
+	 * each as a store would. The host reads that frame once, and never writes it; what the
+	 * updates make stale is flushed once, after the last, if they took a right away. An upcall
+	 * comes as in a batch; those before it are done. Only where tables are guarded. It may be
+	 * made while a batch is under way (by the handler of its upcall); after an upcall of its
+	 * own all is read again, so the handler must leave updates and their answers alone. */
 	ALIAS_CALL_UPDATE = 3,
 };
 
@@ -147,13 +149,13 @@ struct alias_entry {
 
 #define ALIAS_BATCH_MAX  128u
 #define ALIAS_FAULT_VAS  16u
-#define ALIAS_UPDATE_MAX 64u /* what a page has room for beside the batch */
+#define ALIAS_UPDATE_MAX 256u
 
-/* One entry of a pinned table to be written. Its answer, ALIAS_PENDING before, is in update_status:
- * ALIAS_OK, what the pin of the table that it links would have answered, ALIAS_MAPS_TABLE (it maps
- * a pinned table writable), ALIAS_MAPS_GIVEN, ALIAS_MAPS_TYPED, ALIAS_BAD_TABLE (it links what is
- * no memory, or has reserved bits), ALIAS_BAD_FRAME (not aligned, or outside of memory) or
- * ALIAS_BAD_STATE (no pinned table). */
+/* One entry of a pinned table to be written; a frame holds ALIAS_UPDATE_MAX. Its answer,
+ * ALIAS_PENDING before, is in update_status: ALIAS_OK, what the pin of the table that it links
+ * would have answered, ALIAS_MAPS_TABLE (it maps a pinned table writable), ALIAS_MAPS_GIVEN,
+ * ALIAS_MAPS_TYPED, ALIAS_BAD_TABLE (it links what is no memory, or has reserved bits),
+ * ALIAS_BAD_FRAME (not aligned, or outside of memory) or ALIAS_BAD_STATE (no pinned table). */
 struct alias_update {
 	uint64_t pte_gpa;
 	uint64_t pte;
@@ -303,13 +305,14 @@ struct alias_vcpu_page {
 	struct alias_guest_stats stats;
 	struct alias_entry entries[ALIAS_BATCH_MAX];
 	struct alias_log log;
-	struct alias_update updates[ALIAS_UPDATE_MAX];
+	uint64_t updates_pfn; /* guest: any frame of memory, filled with struct alias_update */
+	uint32_t nr_updates;  /* guest: valid updates, 1..ALIAS_UPDATE_MAX */
+	uint32_t reserved;
 	uint8_t update_status[ALIAS_UPDATE_MAX]; /* enum alias_status */
-	uint32_t nr_updates;                     /* guest: valid updates, 1..ALIAS_UPDATE_MAX */
 	uint8_t pad[ALIAS_PAGE_SIZE - 44 - sizeof(struct alias_fault) -
 		    sizeof(struct alias_guest_stats) -
-		    ALIAS_BATCH_MAX * sizeof(struct alias_entry) - sizeof(struct alias_log) -
-		    ALIAS_UPDATE_MAX * (sizeof(struct alias_update) + 1)];
+		    ALIAS_BATCH_MAX * sizeof(struct alias_entry) - sizeof(struct alias_log) - 16 -
+		    ALIAS_UPDATE_MAX];
 };
 
 _Static_assert(sizeof(struct alias_entry) == 16, "ABI");
@@ -328,9 +331,9 @@ _Static_assert(offsetof(struct alias_vcpu_page, log) == 2496, "ABI");
 _Static_assert(sizeof(struct alias_log_record) == 24, "ABI");
 _Static_assert(sizeof(struct alias_log) == 128, "ABI");
 _Static_assert(ALIAS_LOG_SIZE % ALIAS_PAGE_SIZE == 0, "ABI");
-_Static_assert(offsetof(struct alias_vcpu_page, updates) == 2624, "ABI");
-_Static_assert(offsetof(struct alias_vcpu_page, update_status) == 3648, "ABI");
-_Static_assert(offsetof(struct alias_vcpu_page, nr_updates) == 3712, "ABI");
+_Static_assert(offsetof(struct alias_vcpu_page, updates_pfn) == 2624, "ABI");
+_Static_assert(offsetof(struct alias_vcpu_page, update_status) == 2640, "ABI");
+_Static_assert(ALIAS_UPDATE_MAX * sizeof(struct alias_update) == ALIAS_PAGE_SIZE, "ABI");
 _Static_assert(sizeof(struct alias_vcpu_page) == ALIAS_PAGE_SIZE, "ABI");
 
 #endif

@@ -233,7 +233,7 @@ static enum alias_status serve_update_call(struct pin *pin, struct vcpu *vcpu,
 
 	if (!pin->registered || !pin->guard || batch.count == 0 || batch.count > ALIAS_UPDATE_MAX)
 		return ALIAS_BAD_CALL;
-	return serve_updates(&batch);
+	return serve_updates(&batch, READ_ONCE(page->updates_pfn));
 }
 
 static void doorbell_write(void *dev, struct vcpu *vcpu, uint64_t off, unsigned len, uint64_t value)

@@ -278,9 +278,26 @@ static enum served serve_update(struct batch *batch, const struct alias_update *
 	return SERVED;
 }
 
+/* Copies what the call lists. False if that lies in no memory. */
+static bool read_updates(const struct batch *batch, uint64_t pfn, struct alias_update *updates,
+			 uint8_t *status)
+{
+	const struct memory *mem = &batch->pin->machine->mem;
+	const void *list = NULL;
+
+	if (pfn < memory_end_pfn(mem))
+		list = memory_ptr(mem, pfn * ALIAS_PAGE_SIZE, ALIAS_PAGE_SIZE);
+	if (!list)
+		return false;
+	memcpy(updates, list, batch->count * sizeof(*updates));
+	memcpy(status, batch->page->update_status, batch->count);
+	__asm__ volatile("" : : : "memory"); /* what was read is not read again */
+	return true;
+}
+
 /* The answer to none is given before what it makes stale is flushed: the guest, on other vCPUs,
  * must not take it for done. */
-enum alias_status serve_updates(struct batch *batch)
+enum alias_status serve_updates(struct batch *batch, uint64_t pfn)
 {
 	struct alias_update updates[ALIAS_UPDATE_MAX];
 	uint8_t status[ALIAS_UPDATE_MAX];
@@ -288,10 +305,9 @@ enum alias_status serve_updates(struct batch *batch)
 	struct stale stale = {0};
 	uint32_t done = 0;
 
+	if (!read_updates(batch, pfn, updates, status))
+		return ALIAS_BAD_CALL;
 	batch->pin->count.update_calls++;
-	memcpy(updates, batch->page->updates, batch->count * sizeof(updates[0]));
-	memcpy(status, batch->page->update_status, batch->count);
-	__asm__ volatile("" : : : "memory"); /* what was read is not read again */
 	for (; done < batch->count; done++) {
 		enum alias_status answer;
 

@@ -141,7 +141,8 @@ enum alias_status to_status(enum at_verdict verdict);
 enum at_verdict guarded_pin(struct batch *batch, uint64_t pfn, unsigned level);
 /* at_become() for what else a frame becomes. */
 enum at_verdict guarded_become(struct batch *batch, uint64_t pfn, struct at_transition to);
-enum alias_status serve_updates(struct batch *batch);
+/* Those that the frame lists; it may be any. */
+enum alias_status serve_updates(struct batch *batch, uint64_t pfn);
 
 /* One entry that is to get a new value, and what became of that. */
 struct change {

@@ -12,21 +12,18 @@
 #include <pgtable.h>
 
 struct pte_updates {
-	unsigned nr;      /* that wait */
-	unsigned refused; /* by the host, so far: they are not done */
-	struct alias_update updates[ALIAS_UPDATE_MAX];
+	unsigned nr;                  /* that wait */
+	unsigned refused;             /* by the host, so far: they are not done */
+	struct alias_update *updates; /* NULL: none waits, all are plain stores */
 };
 
-static inline void pte_updates_init(struct pte_updates *updates)
-{
-	updates->nr = 0;
-	updates->refused = 0;
-}
-
+/* Each is followed by its pte_updates_finish() on the same CPU; those of an upcall's handler come
+ * in between. */
+void pte_updates_init(struct pte_updates *updates);
 /* The entry, of a pinned table of the kernel's, gets the value at the latest by
  * pte_updates_finish(). Until then it must not be written otherwise. */
 void pte_updates_add(struct pte_updates *updates, pte_t *pte, pte_t value);
-/* Returns how many of all were refused. */
+/* Returns how many of all were refused. `updates` is of no use any more. */
 unsigned pte_updates_finish(struct pte_updates *updates);
 
 /* By pin_init(), while the other CPUs are idle: the host guards tables. */

@@ -1,21 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 #include "pte_updates.h"
 
+#include "frame.h"
 #include "log.h"
 #include "panic.h"
 #include "percpu.h"
+#include "pgtable.h"
 #include "platform.h"
+#include "smp.h"
+
+/* Lists that a CPU can have at a time: one, and one of the handler of an upcall. */
+#define LISTS 2u
 
 /* Written by pte_updates_begin() while the other CPUs are idle. */
 static bool guarded;
 
-/* Does this CPU's page hold updates that the host has begun with? Each CPU's own. */
+/* Each CPU's own. */
 static struct {
-	__cacheline bool in_use;
-} pages[MAX_CPUS];
+	__cacheline bool hold;              /* its shared page is about updates of another list */
+	unsigned depth;                     /* lists that are begun and not finished */
+	struct alias_update *frames[LISTS]; /* written by pte_updates_begin(); NULL: no memory */
+} lists[MAX_CPUS];
 
 void pte_updates_begin(void)
 {
+	for (unsigned cpu = 0; cpu < nr_cpus_online(); cpu++)
+		for (unsigned i = 0; i < LISTS; i++) {
+			uint64_t pfn = alloc_frame();
+
+			lists[cpu].frames[i] = pfn == NO_FRAME ? NULL : pfn_to_virt(pfn);
+		}
 	guarded = true;
 }
 
@@ -26,19 +40,30 @@ bool tables_are_guarded(void)
 
 void pte_updates_hold(bool hold)
 {
-	pages[this_cpu()->id].in_use = hold;
+	lists[this_cpu()->id].hold = hold;
 }
 
-/* No upcall comes from within, as nothing is linked that isn't pinned. So the page is in use for no
- * longer than this, and the handler of another call's upcall may come by. */
+void pte_updates_init(struct pte_updates *list)
+{
+	unsigned cpu = this_cpu()->id;
+
+	*list = (struct pte_updates){0};
+	if (!guarded || lists[cpu].hold)
+		return;
+	if (lists[cpu].depth < LISTS)
+		list->updates = lists[cpu].frames[lists[cpu].depth];
+	lists[cpu].depth += list->updates != NULL;
+}
+
+/* No upcall comes from within, as nothing is linked that isn't pinned. So the shared page is in use
+ * for no longer than this, and the handler of another call's upcall may come by. */
 static void hand_over(struct pte_updates *list)
 {
 	struct alias_vcpu_page *page = this_cpu()->vcpu_page;
 
-	for (unsigned i = 0; i < list->nr; i++) {
-		page->updates[i] = list->updates[i];
+	for (unsigned i = 0; i < list->nr; i++)
 		page->update_status[i] = ALIAS_PENDING;
-	}
+	page->updates_pfn = virt_to_pfn(list->updates);
 	page->nr_updates = list->nr;
 	page->call_status = ALIAS_PENDING;
 	outl(platform.doorbell_port, ALIAS_CALL_UPDATE);
@@ -52,7 +77,7 @@ static void hand_over(struct pte_updates *list)
 
 void pte_updates_add(struct pte_updates *list, pte_t *pte, pte_t value)
 {
-	if (!guarded || pages[this_cpu()->id].in_use) {
+	if (!list->updates) {
 		change_pte(pte, value);
 		return;
 	}
@@ -66,5 +91,7 @@ unsigned pte_updates_finish(struct pte_updates *list)
 {
 	if (list->nr)
 		hand_over(list);
+	if (list->updates)
+		lists[this_cpu()->id].depth--;
 	return list->refused;
 }

@@ -18,22 +18,28 @@
 			SKIP(r, "the host does not guard page tables");                            \
 	} while (0)
 
-static enum alias_status call(uint32_t nr)
+static struct alias_update list[ALIAS_UPDATE_MAX] __attribute__((aligned(PAGE_SIZE)));
+
+static enum alias_status call_of(uint64_t pfn, uint32_t nr)
 {
 	struct alias_vcpu_page *page = this_cpu()->vcpu_page;
 
+	page->updates_pfn = pfn;
 	page->nr_updates = nr;
 	page->call_status = ALIAS_PENDING;
 	outl(platform.doorbell_port, ALIAS_CALL_UPDATE);
 	return page->call_status;
 }
 
+static enum alias_status call(uint32_t nr)
+{
+	return call_of(virt_to_pfn(list), nr);
+}
+
 static void put(unsigned i, uint64_t pte_gpa, uint64_t pte)
 {
-	struct alias_vcpu_page *page = this_cpu()->vcpu_page;
-
-	page->updates[i] = (struct alias_update){.pte_gpa = pte_gpa, .pte = pte};
-	page->update_status[i] = ALIAS_PENDING;
+	list[i] = (struct alias_update){.pte_gpa = pte_gpa, .pte = pte};
+	this_cpu()->vcpu_page->update_status[i] = ALIAS_PENDING;
 }
 
 static enum alias_status answer(unsigned i)
@@ -57,6 +63,9 @@ static void updates_are_checked(struct selftest_result *r)
 	EXPECT(r, call(0) == ALIAS_BAD_CALL);
 	EXPECT(r, call(ALIAS_UPDATE_MAX + 1) == ALIAS_BAD_CALL);
 	EXPECT(r, call(UINT32_MAX) == ALIAS_BAD_CALL);
+	EXPECT(r, call_of(1ul << 40, 1) == ALIAS_BAD_CALL);
+	EXPECT(r, call_of(-1ul, 1) == ALIAS_BAD_CALL);
+	EXPECT(r, call_of(1ul << 52, 1) == ALIAS_BAD_CALL);
 	EXPECT(r, update(gpa + 4, 0) == ALIAS_BAD_FRAME);
 	EXPECT(r, update(1ul << 45, 0) == ALIAS_BAD_FRAME);
 	EXPECT(r, update(-8ul, 0) == ALIAS_BAD_FRAME);

@@ -27,7 +27,8 @@
 #define PTE_PWT   8ull
 #define W(pfn)    ((uint64_t)(pfn) << 12 | 1 | PTE_RW)
 #define R(pfn)    ((uint64_t)(pfn) << 12 | 1)
-#define MAPPED_AT 0x5000ull /* by entry 5 of L1 */
+#define LIST      (ROOT - 1) /* of updates */
+#define MAPPED_AT 0x5000ull  /* by entry 5 of L1 */
 
 /* Tables that are looked at, and such as are guarded. */
 static const enum track_source sources[] = {TRACK_SCAN, TRACK_STRICT};
@@ -112,7 +113,9 @@ static void map(uint64_t pte)
 	if (machine.pin->guard) {
 		page->nr_updates = 1;
 		page->update_status[0] = ALIAS_PENDING;
-		page->updates[0] = (struct alias_update){L1 * PAGE + 5 * sizeof(pte), pte};
+		*(struct alias_update *)frame(LIST) =
+			(struct alias_update){L1 * PAGE + 5 * sizeof(pte), pte};
+		page->updates_pfn = LIST;
 		ring(ALIAS_CALL_UPDATE);
 		return;
 	}
