@@ -4,6 +4,8 @@
  * happens with the defence switched off that the guest is there for. The guest says by its exit
  * status whether it was treated as it must be (runtime/hostile.h); the host ends by itself with 81
  * when the observer of vmm-broken sees a vCPU run with a stale entry of a page table.
+ *
+ * With VMM_TRACK=SOURCE only that source is tried: so they are run on strict, where it works.
  */
 #include <check.h>
 #include <libgen.h>
@@ -11,59 +13,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "hostile_guests.h"
 #include "run.h"
 #include "suites.h"
 
-#define NR_OF(array) ((int)(sizeof(array) / sizeof((array)[0])))
-#define MAX_ARGS     32
-#define TIME_LIMIT   "20"
+#define MAX_ARGS   32
+#define TIME_LIMIT "20"
 
-enum { HELD = 0, BROKE = 1, INTERNAL = 70, TIMEOUT = 75, SHUTDOWN = 80, STOPPED = 81 };
+static const char *const sources[] = {"dirty", "scan", "log"};
 
-struct outcome {
-	int status;
-	int violations;   /* reported */
-	const char *says; /* on standard error; NULL: nothing but the violations */
-};
-
-struct hostile {
-	const char *guest;
-	const char *with[6]; /* options of vmm, and of vmm-broken, beside -t SOURCE */
-	struct outcome must; /* under every source; HELD if not given */
-	const char *off[6];  /* these switch the defence off; none: there is no switch */
-	struct outcome then; /* under dirty */
-};
-
-#define RUNS_STALE                                                                                 \
-	{                                                                                          \
-		.status = STOPPED, .says = "runs with a stale writable entry"                      \
-	}
-
-static const struct hostile hostiles[] = {
-	/* TLBs */
-	{.guest = "xsa241", .with = {"-c2"}, .off = {"--break", "no-unseen"}, .then = RUNS_STALE},
-	{.guest = "xsa241",
-	 .with = {"-c2", "--flush-proof=host"},
-	 .off = {"--break", "no-unseen"},
-	 .then = RUNS_STALE},
-	{.guest = "xsa401",
-	 .with = {"--step", "pause", "-c2"},
-	 .off = {"--break", "no-second-look"},
-	 .then = {.status = BROKE, .violations = 1}},
-	{.guest = "xsa286",
-	 .with = {"-c2"},
-	 .off = {"--break", "no-unseen", "--break", "no-limbo"},
-	 .then = RUNS_STALE},
-	{.guest = "xsa292", .with = {"-c2"}, .off = {"--break", "any-exit"}, .then = RUNS_STALE},
-	{.guest = "xsa294", .off = {"--break", "flush-by-cr3"}, .then = RUNS_STALE},
-	{.guest = "handlers_word",
-	 .with = {"-c2"},
-	 .off = {"--break", "no-unseen"},
-	 .then = RUNS_STALE},
-	{.guest = "xsa408", .off = {"--break", "equal-is-newer"}, .then = RUNS_STALE},
-};
-
-static const char *const sources[] = {"dirty", "scan"};
+static bool is_strict(void)
+{
+	return source_is("strict");
+}
 
 /* "BUILD/tests/NAME" */
 static const char *in_tests(const char *name)
@@ -74,73 +36,132 @@ static const char *in_tests(const char *name)
 	return path;
 }
 
-/* The options of vmm-broken come first, whoever gives them. */
-static void add_options(const char *argv[], size_t *n, const char *const options[6], bool broken)
+static const char *make_disk(const char *what)
 {
-	for (size_t i = 0; i < 6 && options[i]; i++) {
+	const char *path = tmp_file("hostile-disk");
+	FILE *file = fopen(path, "w");
+
+	ck_assert_ptr_nonnull(file);
+	for (uint64_t i = 0, entry = strtoull(what, NULL, 0); i < 64; i++, entry += 4096)
+		ck_assert_uint_eq(fwrite(&entry, sizeof(entry), 1, file), 1);
+	ck_assert_int_eq(fclose(file), 0);
+	return path;
+}
+
+struct command {
+	const char *argv[MAX_ARGS];
+	size_t n;
+};
+
+static void add(struct command *command, const char *arg)
+{
+	ck_assert_uint_lt(command->n, MAX_ARGS - 1);
+	command->argv[command->n++] = arg;
+}
+
+/* The options of vmm-broken come first, whoever gives them. */
+static void add_options(struct command *command, const char *const options[HOSTILE_OPTIONS],
+			bool broken)
+{
+	for (size_t i = 0; i < HOSTILE_OPTIONS && options[i]; i++) {
 		bool of_broken = !strcmp(options[i], "--break") || !strcmp(options[i], "--step");
 
 		if (of_broken == broken) {
-			ck_assert_uint_lt(*n, MAX_ARGS - 10);
-			argv[(*n)++] = options[i];
+			add(command, options[i]);
 			if (of_broken)
-				argv[(*n)++] = options[i + 1];
+				add(command, options[i + 1]);
 		}
 		i += of_broken;
 	}
 }
 
+/* `off` are the options that switch defences off. */
 static void run_hostile(struct run *run, const struct hostile *hostile, const char *source,
-			bool off)
+			const char *const off[HOSTILE_OPTIONS])
 {
-	static const char *const nothing[6];
-	const char *const *more = off ? hostile->off : nothing;
-	const char *stats = tmp_file("stats.json");
-	const char *argv[MAX_ARGS] = {in_tests("vmm-broken")};
+	struct command command = {0};
 	char *guest;
-	size_t n = 1;
 
 	ck_assert_int_gt(asprintf(&guest, "hostile/%s.elf", hostile->guest), 0);
-	add_options(argv, &n, hostile->with, true);
-	add_options(argv, &n, more, true);
-	argv[n++] = "-m16M";
-	argv[n++] = "-t";
-	argv[n++] = source;
-	add_options(argv, &n, hostile->with, false);
-	add_options(argv, &n, more, false);
-	argv[n++] = "--timeout=" TIME_LIMIT;
-	argv[n++] = "-s";
-	argv[n++] = stats;
-	argv[n++] = in_tests(guest);
-	unlink(stats);
-	run_program(run, NULL, argv);
-	run->stats = json_load_file(stats, 0, NULL);
+	add(&command, in_tests("vmm-broken"));
+	add_options(&command, hostile->with, true);
+	add_options(&command, off, true);
+	add(&command, "-m16M");
+	add(&command, "--timeout=" TIME_LIMIT);
+	add(&command, "-t");
+	add(&command, source);
+	add_options(&command, hostile->with, false);
+	add_options(&command, off, false);
+	if (hostile->disk) {
+		add(&command, "-d");
+		add(&command, make_disk(hostile->disk));
+	}
+	add(&command, "-s");
+	add(&command, tmp_file("stats.json"));
+	add(&command, in_tests(guest));
+	unlink(tmp_file("stats.json"));
+	run_program(run, NULL, command.argv);
+	run->stats = json_load_file(tmp_file("stats.json"), 0, NULL);
 }
 
-static void expect(const struct run *run, const struct outcome *outcome)
+static void expect_stats(const struct run *run, const struct hostile *hostile,
+			 const struct outcome *outcome)
 {
-	expect_status(run, outcome->status);
-	ck_assert_int_eq(stat_of(run, "pins.violations"), outcome->violations);
+	for (size_t i = 0; i < HOSTILE_STATS && outcome->stats[i].path; i++) {
+		int value = (int)stat_of(run, outcome->stats[i].path);
+
+		ck_assert_msg(value == outcome->stats[i].value, "%s: %s is %d, not %d",
+			      hostile->guest, outcome->stats[i].path, value,
+			      outcome->stats[i].value);
+	}
+}
+
+static void expect(const struct run *run, const struct hostile *hostile,
+		   const struct outcome *outcome)
+{
+	ck_assert_msg(run->status == outcome->status, "%s ended with %d, not %d:\n%s%s",
+		      hostile->guest, run->status, outcome->status, run->out, run->err);
+	ck_assert_msg(stat_of(run, "pins.violations") == outcome->violations,
+		      "%s: %d violations, not %d:\n%s", hostile->guest,
+		      (int)stat_of(run, "pins.violations"), outcome->violations, run->err);
 	if (outcome->says)
-		expect_contains(run->err, outcome->says);
-	else if (outcome->violations)
-		expect_contains(run->err, "vmm: violation: ");
-	else
+		ck_assert_msg(strstr(run->err, outcome->says) != NULL, "%s: no \"%s\" in:\n%s",
+			      hostile->guest, outcome->says, run->err);
+	else if (!outcome->violations)
 		ck_assert_str_eq(run->err, "");
+	expect_stats(run, hostile, outcome);
+}
+
+static const struct outcome *must(const struct hostile *hostile, const char *source)
+{
+	if (hostile->on_log && !strcmp(source, "log"))
+		return hostile->on_log;
+	if (hostile->on_strict && !strcmp(source, "strict"))
+		return hostile->on_strict;
+	return &hostile->must;
+}
+
+static void run_as_it_must(const struct hostile *hostile, const char *source)
+{
+	static const char *const nothing[HOSTILE_OPTIONS];
+	struct run run;
+
+	run_hostile(&run, hostile, source, nothing);
+	expect(&run, hostile, must(hostile, source));
+	run_free(&run);
 }
 
 START_TEST(what_must_happen)
 {
-	const struct hostile *hostile = &hostiles[_i / NR_OF(sources)];
-	struct run run;
+	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++)
+		if (!strcmp(source_or(sources[i]), sources[i]))
+			run_as_it_must(&hostiles[_i], sources[i]);
+}
+END_TEST
 
-	if (source_is("strict") && hostile->with[1] && !strcmp(hostile->with[1], "pause")) {
-		printf("skipped: with strict a pin stops no vCPU, so there is no such moment\n");
-		return;
-	}
-	run_hostile(&run, hostile, source_or(sources[_i % NR_OF(sources)]), false);
-	expect(&run, &hostile->must);
-	run_free(&run);
+START_TEST(what_must_happen_on_strict)
+{
+	run_as_it_must(&hostiles[_i], "strict");
 }
 END_TEST
 
@@ -149,22 +170,68 @@ START_TEST(defence_off)
 	const struct hostile *hostile = &hostiles[_i];
 	struct run run;
 
-	if (!hostile->off[0])
-		return;
-	run_hostile(&run, hostile, "dirty", true);
-	expect(&run, &hostile->then);
+	run_hostile(&run, hostile, hostile->off_source ? hostile->off_source : "dirty",
+		    hostile->off);
+	expect(&run, hostile, &hostile->then);
 	run_free(&run);
 }
 END_TEST
 
+START_TEST(defence_off_on_strict)
+{
+	const struct hostile *hostile = &hostiles[_i];
+	struct run run;
+
+	run_hostile(&run, hostile, "strict", hostile->strict_off);
+	expect(&run, hostile, &hostile->strict_then);
+	run_free(&run);
+}
+END_TEST
+
+static const char *why_no_switch(const struct hostile *hostile)
+{
+	if (!is_strict() || (hostile->no_switch && !hostile->strict_off[0]))
+		return hostile->no_switch;
+	return hostile->not_strict ? hostile->not_strict : hostile->no_strict_switch;
+}
+
+/* Once, before the checks. */
+static void say_skipped(void)
+{
+	for (size_t i = 0; i < nr_hostiles; i++) {
+		const struct hostile *hostile = &hostiles[i];
+
+		if (is_strict() && hostile->not_strict)
+			printf("skip hostile %s on strict: %s\n", hostile->guest,
+			       hostile->not_strict);
+		if (why_no_switch(hostile))
+			printf("skip hostile %s, its defence off: %s\n", hostile->guest,
+			       why_no_switch(hostile));
+	}
+	fflush(stdout);
+}
+
 Suite *hostile_suite(void)
 {
 	Suite *suite = suite_create("hostile");
-	TCase *tc = tcase_create("hostile");
+	TCase *tc = tcase_create("must"), *off = tcase_create("off");
 
 	tcase_set_timeout(tc, 60);
-	tcase_add_loop_test(tc, what_must_happen, 0, NR_OF(hostiles) * NR_OF(sources));
-	tcase_add_loop_test(tc, defence_off, 0, NR_OF(hostiles));
+	tcase_set_timeout(off, 60);
+	tcase_add_unchecked_fixture(off, say_skipped, NULL);
+	for (int i = 0; i < (int)nr_hostiles; i++) {
+		if (!is_strict())
+			tcase_add_loop_test(tc, what_must_happen, i, i + 1);
+		else if (!hostiles[i].not_strict)
+			tcase_add_loop_test(tc, what_must_happen_on_strict, i, i + 1);
+		if (why_no_switch(&hostiles[i]))
+			continue;
+		if (is_strict())
+			tcase_add_loop_test(off, defence_off_on_strict, i, i + 1);
+		else
+			tcase_add_loop_test(off, defence_off, i, i + 1);
+	}
 	suite_add_tcase(suite, tc);
+	suite_add_tcase(suite, off);
 	return suite;
 }

@@ -29,6 +29,20 @@ enum breaks {
 	NO_LINKED,      /* a table may be unpinned while it is linked */
 	TRUST_HANDLER,  /* after an upcall the alias is taken to be gone */
 	NO_RETRY_MARK,  /* that an upcall was made is forgotten */
+	GRANT_ALL,      /* a pin is granted, whatever is wrong with the frame and below it */
+	READ_TWICE,     /* the frame of a pin is read once more after it was judged */
+	NO_BOUNDS,      /* what is no memory reads as zeros */
+	ANY_STATE,      /* a frame that is pinned may be pinned */
+	KEEP_STATE,     /* one that is unpinned stays what it was */
+	HALF_DONE,      /* the tree of a root that was refused stays */
+	ANY_BASE,       /* any direct map is accepted */
+	ANY_TIME,       /* calls are served before the registration */
+	BELIEVE_LOG,    /* that records were lost is forgotten */
+	NO_ACCUSE,      /* a log that lies goes unreported */
+	NO_GUARD,       /* strict: a pinned frame can be written */
+	NO_JUDGE,       /* strict: every store is done */
+	NEVER_FLUSH,    /* strict: whatever an entry becomes, nothing is flushed for it */
+	ALWAYS_FLUSH,   /* strict: or all is, whatever it becomes */
 	NR_BREAKS,
 };
 

@@ -14,12 +14,31 @@
 int vmm_main(int argc, char **argv);
 
 static const char *const break_names[NR_BREAKS] = {
-	[NO_UNSEEN] = "no-unseen",           [NO_LIMBO] = "no-limbo",
-	[NO_SECOND_LOOK] = "no-second-look", [ANY_EXIT] = "any-exit",
-	[FLUSH_BY_CR3] = "flush-by-cr3",     [EQUAL_IS_NEWER] = "equal-is-newer",
-	[NO_SHARED] = "no-shared",           [NO_REPORT] = "no-report",
-	[NO_LINKED] = "no-linked",           [TRUST_HANDLER] = "trust-handler",
+	[NO_UNSEEN] = "no-unseen",
+	[NO_LIMBO] = "no-limbo",
+	[NO_SECOND_LOOK] = "no-second-look",
+	[ANY_EXIT] = "any-exit",
+	[FLUSH_BY_CR3] = "flush-by-cr3",
+	[EQUAL_IS_NEWER] = "equal-is-newer",
+	[NO_SHARED] = "no-shared",
+	[NO_REPORT] = "no-report",
+	[NO_LINKED] = "no-linked",
+	[TRUST_HANDLER] = "trust-handler",
 	[NO_RETRY_MARK] = "no-retry-mark",
+	[GRANT_ALL] = "grant-all",
+	[READ_TWICE] = "read-twice",
+	[NO_BOUNDS] = "no-bounds",
+	[ANY_STATE] = "any-state",
+	[KEEP_STATE] = "keep-state",
+	[HALF_DONE] = "half-done",
+	[ANY_BASE] = "any-base",
+	[ANY_TIME] = "any-time",
+	[BELIEVE_LOG] = "believe-log",
+	[NO_ACCUSE] = "no-accuse",
+	[NO_GUARD] = "no-guard",
+	[NO_JUDGE] = "no-judge",
+	[ALWAYS_FLUSH] = "always-flush",
+	[NEVER_FLUSH] = "never-flush",
 };
 
 static const char *const place_names[NR_PLACES] = {
@@ -42,7 +61,9 @@ void step_here(enum place place)
 	if (!stops[place] || !__atomic_exchange_n(&step->armed, 0, __ATOMIC_SEQ_CST))
 		return;
 	__atomic_store_n(&step->there, 1, __ATOMIC_SEQ_CST);
-	for (unsigned ms = 0; !__atomic_load_n(&step->go, __ATOMIC_SEQ_CST); ms++) {
+	for (unsigned ms = 0;
+	     !__atomic_load_n(&step->go, __ATOMIC_SEQ_CST) && !machine_stopping(the_machine);
+	     ms++) {
 		if (ms > STEP_LIMIT_MS) {
 			fprintf(stderr, "vmm-broken: nobody said go\n");
 			_exit(VMM_EX_SOFTWARE);

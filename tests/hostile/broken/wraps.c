@@ -23,6 +23,8 @@ WRAP(int, pin_init, struct machine *machine)
 	observer_start(machine);
 	if (ret == 0 && broken(NO_SHARED))
 		machine->pin->shared_frames = 0;
+	if (ret == 0 && broken(ANY_TIME))
+		machine->pin->registered = true;
 	return ret;
 }
 
@@ -39,14 +41,50 @@ WRAP(bool, at_sync, struct alias_tracker *at)
 	return ok;
 }
 
-WRAP(enum at_verdict, at_pin, struct alias_tracker *at, uint64_t pfn, unsigned level)
+/* The entry of vCPU 0's batch that names the frame, or NULL. */
+static const struct alias_entry *entry_of(uint64_t pfn)
 {
+	const struct alias_vcpu_page *page = pin_vcpu_page(the_machine, 0);
+
+	for (unsigned i = 0; i < ALIAS_BATCH_MAX; i++)
+		if (page->entries[i].pfn == pfn)
+			return &page->entries[i];
+	return NULL;
+}
+
+static enum at_verdict let_through(enum at_verdict verdict, uint64_t pfn)
+{
+	if (verdict == AT_ALIAS && alias_of == pfn && broken(TRUST_HANDLER))
+		return AT_OK;
+	if (verdict != AT_BAD_FRAME && verdict != AT_BAD_STATE && broken(GRANT_ALL))
+		return AT_OK;
+	return verdict;
+}
+
+/* Where tables are guarded a refused frame gets no further than this. */
+WRAP(enum at_verdict, at_check, const struct alias_tracker *at, uint64_t pfn, unsigned level)
+{
+	enum at_verdict verdict = __real_at_check(at, pfn, level);
+
+	if (!the_machine->pin->guard)
+		return verdict;
+	verdict = let_through(verdict, pfn);
+	if (verdict == AT_ALIAS)
+		alias_of = pfn;
+	return verdict;
+}
+
+WRAP(enum at_verdict, at_become, struct alias_tracker *at, uint64_t pfn, struct at_transition to)
+{
+	const struct alias_entry *entry = entry_of(pfn);
 	enum at_verdict verdict;
 
+	if (to.to != AT_TO_TABLE)
+		return __real_at_become(at, pfn, to);
 	step_here(AT_GRANT);
-	verdict = __real_at_pin(at, pfn, level);
-	if (verdict == AT_ALIAS && alias_of == pfn && broken(TRUST_HANDLER))
-		verdict = AT_OK;
+	if (entry && broken(READ_TWICE))
+		pfn = entry->pfn;
+	verdict = let_through(__real_at_become(at, pfn, to), pfn);
 	alias_of = verdict == AT_ALIAS ? pfn : UINT64_MAX;
 	if (verdict == AT_OK)
 		observer_pinned(pfn, true);
@@ -78,9 +116,9 @@ WRAP(bool, vcpu_flush_tlb, struct vcpu *vcpu)
 
 WRAP(bool, guard_hold, struct guard *guard, uint64_t pfn)
 {
-	bool held = __real_guard_hold(guard, pfn);
+	bool held = broken(NO_GUARD) || __real_guard_hold(guard, pfn);
 
-	if (held)
+	if (held && !broken(NO_GUARD))
 		observer_guarded(pfn);
 	return held;
 }
@@ -129,4 +167,68 @@ WRAP(int, upcall_raise, struct vcpu *vcpu, unsigned vector)
 	if (broken(NO_RETRY_MARK))
 		vcpu->retry.pending = false;
 	return ret;
+}
+
+WRAP(enum at_verdict, at_store, struct alias_tracker *at, uint64_t pte_gpa, uint64_t pte,
+     struct at_violation *why)
+{
+	enum at_verdict verdict = __real_at_store(at, pte_gpa, pte, why);
+
+	return broken(NO_JUDGE) && verdict != AT_BAD_STATE ? AT_OK : verdict;
+}
+
+WRAP(enum guard_stale, guard_stale, const struct guard *guard, unsigned level, uint64_t old,
+     uint64_t pte)
+{
+	if (broken(ALWAYS_FLUSH))
+		return GUARD_TRANSLATION;
+	if (broken(NEVER_FLUSH))
+		return GUARD_NOTHING;
+	return __real_guard_stale(guard, level, old, pte);
+}
+
+WRAP(void *, memory_ptr, const struct memory *mem, uint64_t gpa, uint64_t len)
+{
+	static _Alignas(4096) uint8_t nothing[ALIAS_PAGE_SIZE];
+	void *ptr = __real_memory_ptr(mem, gpa, len);
+
+	return ptr || !broken(NO_BOUNDS) ? ptr : nothing;
+}
+
+WRAP(bool, state_is_ordinary, const struct alias_tracker *at, uint64_t pfn)
+{
+	return broken(ANY_STATE) || __real_state_is_ordinary(at, pfn);
+}
+
+WRAP(void, state_clear, struct alias_tracker *at, uint64_t pfn)
+{
+	if (!broken(KEEP_STATE))
+		__real_state_clear(at, pfn);
+}
+
+WRAP(void, node_drop_root, struct alias_tracker *at, struct node *root)
+{
+	if (!broken(HALF_DONE))
+		__real_node_drop_root(at, root);
+}
+
+WRAP(bool, at_set_direct_map, struct alias_tracker *at, uint64_t base, uint64_t size)
+{
+	return __real_at_set_direct_map(at, base, size) || broken(ANY_BASE);
+}
+
+WRAP(void, guest_log_begin, struct guest_log *log, struct at_log_look *look)
+{
+	__real_guest_log_begin(log, look);
+	if (broken(BELIEVE_LOG))
+		look->lost = false;
+}
+
+WRAP(void, violation_queue, struct alias_tracker *at, struct node *node, unsigned index,
+     const struct at_violation *violation)
+{
+	bool of_log = violation->kind == AT_V_UNLOGGED || violation->kind == AT_V_MISLOGGED;
+
+	if (!of_log || !broken(NO_ACCUSE))
+		__real_violation_queue(at, node, index, violation);
 }

@@ -18,8 +18,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "alias_abi.h"
+#include "cpu.h"
 #include "machine_map.h"
 #include "observer.h"
+#include "pvh.h"
 
 #define HELD      0u
 #define BROKE     1u
@@ -38,47 +40,6 @@
 typedef uint64_t table_t[512] __attribute__((aligned(4096)));
 
 /* --- the machine ------------------------------------------------------------------------------ */
-
-static inline void outl(uint16_t port, uint32_t value)
-{
-	__asm__ volatile("outl %0, %1" : : "a"(value), "Nd"(port) : "memory");
-}
-
-static inline void outb(uint16_t port, uint8_t value)
-{
-	__asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port) : "memory");
-}
-
-static inline uint64_t rdmsr(uint32_t msr)
-{
-	uint32_t lo, hi;
-
-	__asm__ volatile("rdmsr" : "=a"(lo), "=d"(hi) : "c"(msr));
-	return (uint64_t)hi << 32 | lo;
-}
-
-static inline void wrmsr(uint32_t msr, uint64_t value)
-{
-	__asm__ volatile("wrmsr"
-			 :
-			 : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
-			 : "memory");
-}
-
-static inline void load_cr3(uint64_t value)
-{
-	__asm__ volatile("mov %0, %%cr3" : : "r"(value) : "memory");
-}
-
-static inline void invlpg(uint64_t va)
-{
-	__asm__ volatile("invlpg (%0)" : : "r"(va) : "memory");
-}
-
-static inline void relax(void)
-{
-	__asm__ volatile("pause" : : : "memory");
-}
 
 _Noreturn static inline void finish(unsigned status)
 {
@@ -128,29 +89,6 @@ static inline uint64_t entry(const void *p, uint64_t bits)
 	return gpa_of(p) | bits;
 }
 
-static inline void set(uint64_t *e, uint64_t value)
-{
-	__atomic_store_n(e, value, __ATOMIC_SEQ_CST);
-}
-
-/* Stores through that address if it is mapped writable; says whether it was. */
-static inline bool try_store(uint64_t va, uint64_t value)
-{
-	bool stored;
-
-	__asm__ volatile("lea 1f(%%rip), %%r11\n\t"
-			 "movabs $0x7472795f73746f72, %%r10\n\t"
-			 "movq %2, (%1)\n\t"
-			 "movb $1, %0\n\t"
-			 "jmp 2f\n"
-			 "1:\tmovb $0, %0\n"
-			 "2:\txor %%r10d, %%r10d"
-			 : "=&q"(stored)
-			 : "r"(va), "r"(value)
-			 : "r10", "r11", "rax", "memory");
-	return stored;
-}
-
 /* --- the doorbell ----------------------------------------------------------------------------- */
 
 static inline struct alias_common_page *common(void)
@@ -169,6 +107,12 @@ static inline unsigned this_cpu(void)
 
 	__asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx));
 	return ebx >> 24;
+}
+
+/* Where tables are guarded a store that breaks a rule is not done. */
+static inline bool guarded(void)
+{
+	return page_of(0)->features & ALIAS_GUARDED;
 }
 
 static inline void put(unsigned i, unsigned op, uint64_t pfn, unsigned level)
@@ -227,6 +171,74 @@ static inline unsigned unpin(const void *table)
 static inline void look(void)
 {
 	one(ALIAS_OP_UNPIN, pfn_of(direct(0x100000)), 0, 0);
+}
+
+/* --- entries --------------------------------------------------------------------------------- */
+
+/* The logs, where the host made room for them: behind the seventh range of memory. */
+static inline struct alias_log_record *records_of(unsigned cpu)
+{
+	const struct pvh_start_info *info = direct(START_INFO_GPA);
+	const struct pvh_memmap *map = direct(info->memmap_paddr);
+
+	return direct(map[6].addr + map[6].size + cpu * (uint64_t)ALIAS_LOG_SIZE);
+}
+
+/* Writes the record that the change is to have, if the host wants a log. */
+static inline void log_change(uint64_t gpa, uint64_t from, uint64_t to)
+{
+	struct alias_log *log = &page_of(this_cpu())->log;
+	uint64_t head = log->head;
+
+	if (head - __atomic_load_n(&log->tail, __ATOMIC_ACQUIRE) < ALIAS_LOG_RECORDS) {
+		records_of(this_cpu())[head % ALIAS_LOG_RECORDS] =
+			(struct alias_log_record){.entry = gpa, .from = from, .to = to};
+		__atomic_store_n(&log->head, head + 1, __ATOMIC_RELEASE);
+	} else {
+		__atomic_store_n(&log->lost, log->lost + 1, __ATOMIC_RELEASE);
+	}
+}
+
+/* An entry gets this value, without a record. False: the host has not let it. */
+static inline bool set_unlogged(uint64_t *e, uint64_t value)
+{
+	bool done;
+
+	TRY(done, "movq %2, (%1)\n\tmfence", "r"(e), "r"(value));
+	return done;
+}
+
+/* The same, with one. */
+static inline bool set(uint64_t *e, uint64_t value)
+{
+	struct alias_log *log = &page_of(this_cpu())->log;
+	uint64_t old = *(volatile uint64_t *)e;
+	bool done;
+
+	__atomic_store_n(&log->changing, gpa_of(e), __ATOMIC_SEQ_CST);
+	done = set_unlogged(e, value);
+	if (common()->logging)
+		log_change(gpa_of(e), old, value);
+	__atomic_store_n(&log->changing, 0, __ATOMIC_RELEASE);
+	return done;
+}
+
+/* `done`: a store has been done that breaks a rule. Where tables are guarded it must not have been.
+ * Elsewhere the host looks at what is there now. */
+static inline void judge_forbidden(const uint64_t *e, uint64_t before, bool done)
+{
+	check(done == !guarded());
+	if (guarded())
+		check(*(const volatile uint64_t *)e == before);
+	else
+		look();
+}
+
+static inline void forbidden(uint64_t *e, uint64_t value)
+{
+	uint64_t before = *(volatile uint64_t *)e;
+
+	judge_forbidden(e, before, set(e, value));
 }
 
 /* --- the tables ------------------------------------------------------------------------------- */
@@ -378,7 +390,7 @@ void hostile_upcall(void);
 _Noreturn void hostile_start(void);
 _Noreturn void hostile_start1(void);
 extern uint64_t idt[][2];
-extern const char on_page_fault[], on_upcall_entry[], on_other_fault[];
+extern const char on_tried_fault[], on_upcall_entry[], on_other_fault[];
 
 void hostile_upcall(void)
 {
@@ -402,11 +414,13 @@ _Noreturn void hostile_start(void)
 {
 	for (unsigned i = 0; i < 32; i++)
 		set_gate(i, on_other_fault);
-	set_gate(14, on_page_fault);
+	set_gate(13, on_tried_fault);
+	set_gate(14, on_tried_fault);
 	set_gate(UPCALL_VECTOR, on_upcall_entry);
 #ifndef NO_TREE
 	build_tree();
 	require(register_direct(DIRECT, DIRECT_SIZE) == ALIAS_OK);
+	common()->logging = common()->log_wanted;
 	require(pin_tree() == 0);
 	load_cr3(gpa_of(tree.root));
 #endif

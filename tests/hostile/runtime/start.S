@@ -7,7 +7,7 @@
 #define PA(symbol) ((symbol) - DIRECT)
 
 #define CR0_BITS  0x80010033 /* PG WP NE ET MP PE */
-#define CR4_BITS  0x000000a0 /* PGE PAE */
+#define CR4_BITS  0x000002a0 /* OSFXSR PGE PAE */
 #define MSR_EFER  0xc0000080
 #define EFER_BITS 0x00000900 /* NXE LME */
 
@@ -87,9 +87,9 @@ trampoline_end:
 	.code64
 
 	.text
-/* A fault of try_store() (r10 says so) goes on where r11 points; any other ends the guest. */
-	.globl on_page_fault, on_upcall_entry, on_other_fault
-on_page_fault:
+/* A fault of TRY() (r10 says so) goes on where r11 points; any other ends the guest. */
+	.globl on_tried_fault, on_upcall_entry, on_other_fault
+on_tried_fault:
 	movabs	$0x7472795f73746f72, %rax
 	cmp	%rax, %r10
 	jne	on_other_fault

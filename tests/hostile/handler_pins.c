@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The handler of an upcall pins the same frame again, from within.
+ *
+ * Every source: that was its chance: refused there, without another upcall, and when the first
+ * call is repeated it is served anew, with one of its own.
+ */
+#include "hostile.h"
+
+static bool nested;
+
+static void again(void)
+{
+	check(nr_upcalls <= 2);
+	if (nested)
+		return;
+	nested = true;
+	check(pin_up(spare[0], 1) == ALIAS_HAS_ALIAS);
+	check(nr_upcalls == 1);
+	put(0, ALIAS_OP_PIN, pfn_of(spare[0]), 1);
+}
+
+static void hostile_main(void)
+{
+	require(set(&tree.vm_l1[0], entry(spare[0], P | RW)));
+	upcall = again;
+	check(pin_up(spare[0], 1) == ALIAS_HAS_ALIAS);
+	check(nr_upcalls == 2);
+}

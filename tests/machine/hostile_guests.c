@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+#include "hostile_guests.h"
+
+enum { HELD = 0, BROKE = 1, TIMEOUT = 75, SHUTDOWN = 80, STOPPED = 81 };
+
+#define BREAK(what)                                                                                \
+	{                                                                                          \
+		"--break", what                                                                    \
+	}
+#define RUNS_STALE                                                                                 \
+	{                                                                                          \
+		.status = STOPPED, .says = "runs with a stale writable entry"                      \
+	}
+
+/* A stale entry in a TLB. strict has one defence against all of these: the frame is read-only
+ * before it is granted. */
+#define STRICT_TLB .strict_off = BREAK("no-guard"), .strict_then = RUNS_STALE
+#define TLB(what)  .off = BREAK(what), .then = RUNS_STALE, STRICT_TLB
+
+#define STRICT_REFUSED(what) .strict_off = BREAK(what), .strict_then = {.status = BROKE}
+/* The same defence everywhere; without it the guest sees that it is not treated as it must be. */
+#define REFUSED(what) .off = BREAK(what), .then = {.status = BROKE}, STRICT_REFUSED(what)
+
+/* A rule broken after a grant: reported, or prevented. Without the defence nothing is reported (and
+ * the guest ends with `ended`); or what must be prevented isn't, and `left` of it is found in the
+ * end. */
+#define LATER_THEN(nr, text, ended, left)                                                          \
+	.must = {.violations = (nr), .says = (text)}, .off = BREAK("no-report"),                   \
+	.then = {.status = (ended)}, .strict_off = BREAK("no-judge"),                              \
+	.strict_then = {.status = BROKE, .violations = (left)}
+#define LATER_LEFT(nr, text, left) LATER_THEN(nr, text, HELD, left)
+#define LATER(nr, text)            LATER_THEN(nr, text, HELD, 0)
+/* The guest tries the same by a pin that must be refused. */
+#define LATER_AND_PIN(nr, text, left) LATER_THEN(nr, text, BROKE, left)
+
+#define UNLOGGED "entry changed without a record in the log"
+#define NO_LOG   "no log is looked at"
+
+static const struct outcome held = {.status = HELD};
+static const struct outcome one_violation = {.violations = 1};
+
+const struct hostile hostiles[] = {
+	/* TLBs */
+	{.guest = "xsa241", .with = {"-c2"}, TLB("no-unseen")},
+	{.guest = "xsa241", .with = {"-c2", "--flush-proof=host"}, TLB("no-unseen")},
+	{.guest = "xsa401",
+	 .with = {"--step", "pause", "-c2"},
+	 .off = BREAK("no-second-look"),
+	 .then = {.status = BROKE, .violations = 1},
+	 .not_strict = "a pin stops no vCPU, so there is no such moment"},
+	{.guest = "xsa286",
+	 .with = {"-c2"},
+	 .off = {"--break", "no-unseen", "--break", "no-limbo"},
+	 .then = RUNS_STALE,
+	 STRICT_TLB},
+	{.guest = "xsa292", .with = {"-c2"}, TLB("any-exit")},
+	{.guest = "xsa294", TLB("flush-by-cr3")},
+	{.guest = "xsa345",
+	 .with = {"-c2"},
+	 .off = {"--break", "no-unseen", "--break", "no-limbo"},
+	 .then = RUNS_STALE,
+	 .strict_off = {"--break", "no-guard", "--break", "no-limbo"},
+	 .strict_then = RUNS_STALE},
+	{.guest = "xsa346",
+	 .with = {"-c2", "--flush-proof=host"},
+	 .off = {"--flush-proof=guest"},
+	 .then = RUNS_STALE,
+	 STRICT_TLB},
+	{.guest = "xsa408", TLB("equal-is-newer")},
+	{.guest = "handlers_word", .with = {"-c2"}, TLB("no-unseen")},
+	{.guest = "handler_lies",
+	 .with = {"-c2", "--flush-proof=host"},
+	 .off = {"--flush-proof=guest"},
+	 .then = RUNS_STALE,
+	 STRICT_TLB},
+
+	/* requests */
+	{.guest = "request_garbage", REFUSED("grant-all")},
+	{.guest = "doorbell_garbage", .no_switch = "an access is a call, or it is not"},
+	{.guest = "too_early", REFUSED("any-time")},
+	{.guest = "shared_garbage", REFUSED("grant-all")},
+	{.guest = "page_changes", .with = {"--step", "grant", "-c2"}, REFUSED("read-twice")},
+	{.guest = "bad_frames", .with = {"-m4G"}, REFUSED("no-bounds")},
+	{.guest = "bad_frames", .with = {"-m4G"}, REFUSED("no-shared")},
+	{.guest = "pin_twice", REFUSED("any-state")},
+	{.guest = "unpin_linked", REFUSED("no-linked")},
+	{.guest = "xsa279", REFUSED("any-base")},
+
+	/* tables, and what leads to them */
+	{.guest = "xsa148", LATER(1, "at va 0xffff960000400000 (L2")},
+	{.guest = "xsa182", LATER(2, "at va 0xffff960000200000 (L1")},
+	{.guest = "xsa185",
+	 LATER_LEFT(15, "at va 0xffffff0000000000 (L4", 15),
+	 .on_strict = &(struct outcome){.violations = 1, .says = "at va 0xffffff0000000000 (L4"}},
+	{.guest = "xsa240", REFUSED("grant-all")},
+	{.guest = "xsa213",
+	 .with = {"--step", "unpin", "-c2"},
+	 LATER(1, "at va 0xffff960000200000 (L2"),
+	 .on_strict = &held},
+	{.guest = "xsa214",
+	 .off = BREAK("keep-state"),
+	 .then = {.status = BROKE, .violations = 1},
+	 .strict_off = BREAK("keep-state"),
+	 .strict_then = {.status = BROKE, .violations = 1}},
+	{.guest = "xsa273", LATER(1, "at va 0xffff960000000000 (L1")},
+	{.guest = "xsa299", REFUSED("half-done")},
+	{.guest = "xsa402", REFUSED("grant-all")},
+	{.guest = "wrong_level", LATER_AND_PIN(1, "at va 0xffff960040000000 (L3", 0)},
+	{.guest = "wrong_level", REFUSED("grant-all"), .must = {.violations = 1}},
+	{.guest = "loops", LATER_AND_PIN(1, "at va 0xffff960000200000 (L1", 0)},
+	{.guest = "self_map",
+	 .must = {.violations = 1},
+	 .off = BREAK("grant-all"),
+	 .then = {.status = BROKE, .violations = 1},
+	 .strict_off = BREAK("no-judge"),
+	 .strict_then = {.status = BROKE, .violations = 1}},
+	{.guest = "recursive_slot", REFUSED("grant-all")},
+	{.guest = "shared_by_roots", REFUSED("grant-all")},
+	{.guest = "two_levels",
+	 LATER_LEFT(3, "at va 0xffff960000200000 (L1", 3),
+	 .on_strict = &(struct outcome){.violations = 1, .says = "at va 0xffff960000200000 (L2"}},
+	{.guest = "alias_2m", LATER(1, "at va 0xffff960000400000 (L2")},
+	{.guest = "alias_1g", LATER_AND_PIN(2, "at va 0xffff960080000000 (L3", 1)},
+	{.guest = "bad_leaves", LATER_AND_PIN(4, "at va 0xffff960000600000 (L2", 0)},
+	{.guest = "other_cr3",
+	 LATER(1, "at va 0xffff960000005000 (L1"),
+	 .on_log = &(struct outcome){.violations = 2}},
+
+	/* stores */
+	{.guest = "store_byte", LATER(1, "at va 0xffff960000000000 (L1")},
+	{.guest = "store_atomic", LATER(5, "at va 0xffff960000000000 (L1")},
+	{.guest = "store_two_entries", LATER(2, "at va 0xffff960000001000 (L1")},
+
+	{.guest = "store_straddles",
+	 LATER_LEFT(2, "at va 0xffff960000200000 (L1", 1),
+	 .on_strict = &(struct outcome){.violations = 1, .says = "at va 0xffff960040000000 (L2"}},
+	{.guest = "updates_garbage",
+	 .with = {"-m4G"},
+	 .on_strict = &one_violation,
+	 .no_switch = "the call is not served",
+	 STRICT_REFUSED("no-bounds")},
+	{.guest = "updates_flush",
+	 .on_strict = &(struct outcome){.stats = {{"pins.all_forgotten", 1},
+						  {"pins.frames_forgotten", 8},
+						  {"pins.update_calls", 6}}},
+	 .no_switch = "the call is not served",
+	 STRICT_REFUSED("never-flush")},
+	{.guest = "updates_flush",
+	 .no_switch = "the call is not served",
+	 .on_strict = &held,
+	 .strict_off = BREAK("always-flush"),
+	 .strict_then = {.stats = {{"pins.all_forgotten", 6}, {"pins.update_calls", 6}}}},
+
+	/* races */
+	{.guest = "between",
+	 .with = {"--step", "grant", "-c2"},
+	 LATER(1, "at va 0xffff960000001000 (L1")},
+	{.guest = "after_the_look",
+	 .with = {"--step", "look", "-c2"},
+	 LATER(1, "at va 0xffff960000001000 (L1")},
+	{.guest = "reset_mid_pin",
+	 .with = {"--step", "grant", "-c2"},
+	 .no_switch = "a pin is brought to its end by the thread that serves it"},
+	{.guest = "end_mid_pin",
+	 .with = {"--step", "grant", "-c2"},
+	 .must = {.status = SHUTDOWN, .says = "triple fault"},
+	 .no_switch = "KVM itself says that the guest is at its end"},
+
+	/* upcalls */
+	{.guest = "handler_never",
+	 .with = {"-c2", "--timeout=2"},
+	 .must = {.status = TIMEOUT, .says = "2 s"},
+	 .no_switch = "without a time limit it would not end"},
+	{.guest = "handler_returns", REFUSED("trust-handler")},
+	{.guest = "handler_pins", REFUSED("no-retry-mark")},
+	{.guest = "handler_faults",
+	 .must = {.status = SHUTDOWN, .says = "triple fault"},
+	 .no_switch = "KVM itself says that the guest is at its end"},
+	{.guest = "handler_flushes_wrong", REFUSED("trust-handler")},
+
+	/* the log */
+	{.guest = "log_omits",
+	 .with = {"--audit=1"},
+	 .on_log = &(struct outcome){.violations = 1, .says = UNLOGGED},
+	 .off = {"--audit=1000000"},
+	 .off_source = "log",
+	 .then = {.status = BROKE, .violations = 2},
+	 .no_strict_switch = NO_LOG},
+	{.guest = "log_lies",
+	 .with = {"--audit=1"},
+	 .on_log = &(struct outcome){.violations = 1, .says = "records in the log are wrong"},
+	 .off = BREAK("no-accuse"),
+	 .off_source = "log",
+	 .no_strict_switch = NO_LOG},
+	{.guest = "log_wraps",
+	 .off = BREAK("believe-log"),
+	 .off_source = "log",
+	 .then = {.status = BROKE, .violations = 2},
+	 .no_strict_switch = NO_LOG},
+	{.guest = "log_moves",
+	 .with = {"-c2"},
+	 .no_switch = "whether a look ends without its bound is a matter of luck"},
+
+	/* disks */
+	{.guest = "xsa284",
+	 .disk = "0x100003",
+	 .must = {.violations = 9, .says = "writable mapping of a page table"},
+	 .off = BREAK("no-report"),
+	 .on_log = &(struct outcome){.violations = 64 + 9},
+	 .on_strict = &(struct outcome){.says = "and the guest was told"},
+	 .strict_off = BREAK("no-guard"),
+	 .strict_then = {.status = BROKE, .violations = 9}},
+	{.guest = "ring_in_table",
+	 .disk = "0",
+	 .must = {.violations = 0},
+	 .on_log = &(struct outcome){.violations = 2, .says = UNLOGGED},
+	 .no_switch = "what a device stores is the tables' content like any other (xsa284)",
+	 STRICT_REFUSED("no-guard")},
+	{.guest = "ring_loop",
+	 .disk = "0",
+	 .must = {.says = "queue is broken"},
+	 .no_switch = "without a bound the disk's thread would not end"},
+	{.guest = "ring_indirect",
+	 .disk = "0",
+	 .must = {.says = "queue is broken"},
+	 .no_switch = "an indirect table is gone into once: there is no other way to do it"},
+	{.guest = "ring_ends",
+	 .disk = "0",
+	 .must = {.says = "queue is broken"},
+	 .off = BREAK("no-bounds"),
+	 .then = {.status = BROKE, .says = ""},
+	 .no_strict_switch =
+		 "what is no memory has no second mapping: the host itself would fault"},
+};
+
+const size_t nr_hostiles = sizeof(hostiles) / sizeof(hostiles[0]);
