@@ -59,12 +59,24 @@ enum alias_status to_status(enum at_verdict verdict)
 	return ALIAS_BAD_CALL;
 }
 
+/* The tracker keeps only so many for the report, but has counted all. */
+static uint64_t new_violations(struct pin *pin)
+{
+	uint64_t before = pin->violations_seen;
+	struct at_stats stats;
+
+	at_get_stats(pin->at, &stats);
+	pin->violations_seen = stats.violations;
+	return stats.violations - before;
+}
+
 static void report_violations(struct pin *pin)
 {
+	uint64_t taken = 0;
 	struct at_violation v;
 
 	while (at_next_violation(pin->at, &v)) {
-		if (pin->count.violations++ < PIN_SAID_MAX)
+		if (pin->count.violations + taken++ < PIN_SAID_MAX)
 			fprintf(stderr,
 				"vmm: violation: %s: frame 0x%llx at va 0x%llx (L%u entry at gpa "
 				"0x%llx)\n",
@@ -73,6 +85,8 @@ static void report_violations(struct pin *pin)
 		if (pin->machine->opt->on_violation == VIOLATION_STOP)
 			machine_stop(pin->machine, VMM_EX_VIOLATION);
 	}
+	if (taken)
+		pin->count.violations += new_violations(pin);
 }
 
 static void look_at_tables(struct pin *pin, bool (*sync)(struct alias_tracker *at))

@@ -77,6 +77,7 @@ struct pin {
 	bool logged;              /* the guest keeps one, and the tracker goes by it */
 	struct pin_count count;
 	bool counts_all; /* mappings of all kinds are counted: there was a transition but pins */
+	uint64_t violations_seen; /* of those that the tracker has counted */
 	/* Mappings that come and go between two looks at the tables are never seen, and any frame
 	 * may have had one. That some went shows by the guest's clock; where its word doesn't
 	 * count, some may have gone at any time. */
