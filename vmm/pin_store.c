@@ -386,6 +386,14 @@ static void store_released(const struct batch *batch, const struct piece *pieces
 	pin->count.all_forgotten++;
 }
 
+/*
+ * Only what goes to no writable memory comes here: of a store that straddles a table and memory
+ * that is none, KVM has done the ordinary half by now, whichever half is the first. If the other
+ * half is allowed the store is exact; if it is refused the ordinary half stays done, as nobody
+ * knows what lay there: KVM tells of the store only after it, the old bytes are in no register, and
+ * to make KVM stop earlier the frame beside would have to be read-only, too, wherever its neighbour
+ * is mapped. (do_stopped() refuses such a store whole.)
+ */
 static enum served store_emulated(struct batch *batch, const struct piece *pieces, unsigned nr,
 				  enum alias_status *status)
 {
