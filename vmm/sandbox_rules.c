@@ -60,7 +60,6 @@ static const struct rule rules[] = {
 	{V, STRICT, IOCTL(KVM_SET_USER_MEMORY_REGION)}, /* all translations are flushed */
 	{V, STRICT, MPROTECT},                          /* of a guarded frame */
 	{M | V, ALWAYS, IOCTL(KVM_IRQ_LINE)},
-	{V, ALWAYS, CALL(fallocate)}, /* a frame that the guest gives away */
 	{M | V | W, NOT_STRICT, IOCTL(UFFDIO_WRITEPROTECT)},
 	{D, ALWAYS, CALL(io_uring_enter)},
 	{M | W, ALWAYS, CALL(read)},

@@ -140,7 +140,7 @@ START_TEST(how_many)
 		const struct sandbox_needs *needs;
 	} cases[] = {
 		{SANDBOX_MAIN, 30, &nothing}, {SANDBOX_MAIN, 42, &everything},
-		{SANDBOX_VCPU, 21, &nothing}, {SANDBOX_VCPU, 22, &strict},
+		{SANDBOX_VCPU, 20, &nothing}, {SANDBOX_VCPU, 21, &strict},
 		{SANDBOX_DISK, 19, &nothing}, {SANDBOX_WATCH, 20, &nothing},
 	};
 
