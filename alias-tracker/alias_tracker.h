@@ -28,9 +28,11 @@
  * change is logged as at_ops says, a sync sees all that one of AT_CHANGES would see. If some are
  * not, it may miss them until the next audit, which reports them.
  *
- * Memory: 1 bit a frame (and one for each 2 MiB and each 1 GiB, for large leaves), twice that after
+ * Memory: a bit a frame, but for runs of 64 frames none of which has a writable alias; the same once
+ * more where frames have two, three or four (and for each 2 MiB and each 1 GiB, for large leaves);
+ * 24 bytes for each 16 MiB. Twice that after
  * at_count_all(); 4 KiB and a node for each table followed; a hash entry for each frame that is
- * pinned, given away or has a type, for each that has more than one writable alias, and
+ * pinned, given away or has a type, for each that has more than four writable aliases, and
  * for each that may still be in a TLB (4096 at most; with more, all frames are suspect until there
  * is evidence of a flush of all). So a guest can make the tracker hold 4 KiB a frame at the very
  * worst, by linking all its memory as tables.

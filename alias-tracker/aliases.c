@@ -1,32 +1,40 @@
 /* SPDX-License-Identifier: MIT */
 #include "internal.h"
 
+/* Nobody can foretell the answer for a page: no branch on it. Large leaves are few, if any. */
+static inline bool any_of(const struct count *counts, uint64_t pfn)
+{
+	bool any = count_any(&counts[0], pfn);
+
+	if (counts[1].end | counts[2].end)
+		any |= count_any(&counts[1], pfn >> 9) | count_any(&counts[2], pfn >> 18);
+	return any;
+}
+
+static uint64_t number_of(const struct count *counts, uint64_t pfn)
+{
+	return count_of(&counts[0], pfn) + count_of(&counts[1], pfn >> 9) +
+	       count_of(&counts[2], pfn >> 18);
+}
+
 bool at_has_alias(const struct alias_tracker *at, uint64_t pfn)
 {
-	return count_any(&at->aliases[0], pfn) || count_any(&at->aliases[1], pfn >> 9) ||
-	       count_any(&at->aliases[2], pfn >> 18);
+	return any_of(at->aliases, pfn);
 }
 
 uint64_t at_alias_count(const struct alias_tracker *at, uint64_t pfn)
 {
-	if (pfn >= at->config.frames)
-		return 0;
-	return count_of(&at->aliases[0], pfn) + count_of(&at->aliases[1], pfn >> 9) +
-	       count_of(&at->aliases[2], pfn >> 18);
+	return pfn < at->config.frames ? number_of(at->aliases, pfn) : 0;
 }
 
 bool at_is_mapped(const struct alias_tracker *at, uint64_t pfn)
 {
-	return count_any(&at->mapped[0], pfn) || count_any(&at->mapped[1], pfn >> 9) ||
-	       count_any(&at->mapped[2], pfn >> 18);
+	return any_of(at->mapped, pfn);
 }
 
 uint64_t at_mapping_count(const struct alias_tracker *at, uint64_t pfn)
 {
-	if (pfn >= at->config.frames)
-		return 0;
-	return count_of(&at->mapped[0], pfn) + count_of(&at->mapped[1], pfn >> 9) +
-	       count_of(&at->mapped[2], pfn >> 18);
+	return pfn < at->config.frames ? number_of(at->mapped, pfn) : 0;
 }
 
 struct search {

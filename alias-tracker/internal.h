@@ -22,6 +22,7 @@
 #include "alias_tracker.h"
 #include "entries.h"
 #include "map.h"
+#include "pack.h"
 #include "pte.h"
 
 /* 2^35 frames are 128 TiB, all that a direct map in one half of the address space can hold, and
@@ -30,10 +31,21 @@
 
 /* --- count.c: how many of something there is per unit of 4 KiB, 2 MiB or 1 GiB ---------------- */
 
+#define COUNT_BLOCK (64u * PACK_ITEMS) /* units of a block */
+#define COUNT_DEPTH 4u
+
+/* Of 4096 units: which have any; and, unless NULL, which of them have more than that, and so on. */
+struct count_block {
+	struct pack any; /* a bit a unit */
+	struct count_block *more;
+};
+
 struct count {
 	uint64_t units;
-	uint64_t *bits;   /* a bit a unit: at least one */
-	struct map spill; /* unit -> how many, where there are at least two */
+	uint64_t end; /* units from this one on never had any */
+	struct count_block *blocks;
+	struct map spill; /* unit -> how many more, where there are more than COUNT_DEPTH */
+	size_t bytes;     /* of the blocks */
 };
 
 bool count_init(struct count *count, uint64_t units, uint64_t seed);
@@ -44,9 +56,16 @@ bool count_drop(struct count *count, uint64_t unit); /* true: that was the last 
 uint64_t count_of(const struct count *count, uint64_t unit);
 size_t count_bytes(const struct count *count);
 
+static inline bool block_has(const struct count_block *block, uint64_t unit)
+{
+	const uint64_t *word = pack_find(&block->any, unit / 64 % PACK_ITEMS, 1);
+
+	return word && *word >> unit % 64 & 1;
+}
+
 static inline bool count_any(const struct count *count, uint64_t unit)
 {
-	return unit < count->units && count->bits[unit / 64] >> unit % 64 & 1;
+	return unit < count->end && block_has(&count->blocks[unit / COUNT_BLOCK], unit);
 }
 
 /* --- limbo.c: what may still be in a TLB ------------------------------------------------------ */
