@@ -305,6 +305,7 @@ struct alias_tracker {
 	struct map tables; /* pfn -> struct table * */
 	struct map nodes;  /* node_key() -> struct node *, those below L4 */
 	uint64_t nr_nodes;
+	size_t entries_bytes;         /* what the entries of all tables hold on the heap */
 	struct table_queue by_change; /* all tables, last changed first */
 	struct table_queue hot[PT_LEVELS];
 	struct table *next_hot; /* where a running sync goes on */

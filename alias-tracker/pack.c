@@ -103,7 +103,7 @@ static void gather(struct pack *pack, uint64_t wanted, unsigned words)
 static void shrink(struct pack *pack, uint64_t wanted, unsigned words, size_t *bytes)
 {
 	if (wanted) {
-		resize(pack, (unsigned)__builtin_popcountll(wanted), words, bytes);
+		resize(pack, pack_count(wanted), words, bytes);
 		pack->stored = wanted;
 	} else {
 		pack_free(pack, words, bytes);
@@ -119,7 +119,7 @@ void pack_drop(struct pack *pack, unsigned i, unsigned words, size_t *bytes)
 		return;
 	if (pack->stored == PACK_ALL) {
 		wanted = not_zero(pack, words) & ~bit;
-		if (__builtin_popcountll(wanted) > (int)FEW)
+		if (pack_count(wanted) > FEW)
 			return;
 		gather(pack, wanted, words);
 	} else {
@@ -131,7 +131,7 @@ void pack_drop(struct pack *pack, unsigned i, unsigned words, size_t *bytes)
 
 bool pack_init(struct pack *pack, uint64_t stored, unsigned words, size_t *bytes)
 {
-	unsigned nr = room((unsigned)__builtin_popcountll(stored));
+	unsigned nr = room(pack_count(stored));
 	size_t size = (size_t)nr * words * sizeof(*pack->items);
 
 	*pack = (struct pack){0};

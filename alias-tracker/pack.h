@@ -19,9 +19,19 @@ struct pack {
 	uint64_t *items; /* NULL if none has */
 };
 
+/* How many bits are set: by adding up ever wider fields, as the compiler may not take it that the
+ * processor counts them (Warren, Hacker's Delight, 5-1). */
+static inline unsigned pack_count(uint64_t bits)
+{
+	bits -= bits >> 1 & 0x5555555555555555ull;
+	bits = (bits & 0x3333333333333333ull) + (bits >> 2 & 0x3333333333333333ull);
+	bits = (bits + (bits >> 4)) & 0x0f0f0f0f0f0f0f0full;
+	return (unsigned)(bits * 0x0101010101010101ull >> 56);
+}
+
 static inline unsigned pack_nr(const struct pack *pack)
 {
-	return (unsigned)__builtin_popcountll(pack->stored);
+	return pack_count(pack->stored);
 }
 
 /* How many are stored before item i. */
@@ -29,7 +39,7 @@ static inline unsigned pack_rank(const struct pack *pack, unsigned i)
 {
 	if (pack->stored == PACK_ALL)
 		return i;
-	return (unsigned)__builtin_popcountll(pack->stored & ((1ull << i) - 1));
+	return pack_count(pack->stored & ((1ull << i) - 1));
 }
 
 /* The item, or NULL: it is all zero. Valid until the next call of one of the functions below. */

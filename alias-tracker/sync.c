@@ -62,25 +62,27 @@ static void note_change(struct alias_tracker *at, struct table *table, unsigned 
 	table->patience = at->config.quiet_syncs;
 }
 
-/* Brings one group of entries up to date; adds those that changed to *nr_changed. */
-static bool group_update(struct alias_tracker *at, struct table *table, unsigned group,
-			 const uint64_t *entries, unsigned *nr_changed)
+/* Brings one line of entries up to date; adds those that changed to *nr_changed. */
+static bool line_update(struct alias_tracker *at, struct table *table, unsigned line,
+			const uint64_t *entries, unsigned *nr_changed)
 {
+	uint64_t was[LINE_ENTRIES];
 	bool ok = true;
 
-	for (unsigned i = group * ENTRIES_GROUP; i < (group + 1) * ENTRIES_GROUP; i++) {
-		uint64_t pte = pte_load(&entries[i]);
-		uint64_t difference = pte ^ table->entries.copy[i];
+	entries_get_line(&table->entries, line, was);
+	for (unsigned i = 0; i < LINE_ENTRIES; i++) {
+		unsigned index = line * LINE_ENTRIES + i;
+		uint64_t pte = pte_load(&entries[index]);
 
-		if (!difference)
+		if (pte == was[i])
 			continue;
-		if (!table_update(at, table, i, pte)) {
+		if (!table_update(at, table, index, pte)) {
 			ok = false;
 			continue;
 		}
 		if (at->config.mode == AT_LOGGED)
-			log_note_change(at, table, i, pte ^ difference, pte);
-		*nr_changed += (difference & ~PTE_NOISE) != 0;
+			log_note_change(at, table, index, was[i], pte);
+		*nr_changed += ((pte ^ was[i]) & ~PTE_NOISE) != 0;
 	}
 	return ok;
 }
@@ -97,12 +99,10 @@ static bool table_compare(struct alias_tracker *at, struct table *table, bool *c
 	if (!entries)
 		return false; /* memory that was there is gone: nothing can be said */
 	at->tables_compared++;
-	for (unsigned groups = entries_differ(&table->entries, entries); groups;
-	     groups &= groups - 1) {
-		unsigned group = (unsigned)__builtin_ctz(groups);
-
-		ok = group_update(at, table, group, entries, &nr_changed) && ok;
-	}
+	for (uint64_t lines = entries_differ(&table->entries, entries); lines; lines &= lines - 1)
+		ok = line_update(at, table, (unsigned)__builtin_ctzll(lines), entries,
+				 &nr_changed) &&
+		     ok;
 	*changed = nr_changed != 0;
 	if (nr_changed)
 		note_change(at, table, nr_changed);

@@ -26,7 +26,7 @@ void suspect_forget_table(struct alias_tracker *at, struct table *table)
 bool entry_violates(const struct alias_tracker *at, const struct node *node, unsigned index,
 		    struct at_violation *out)
 {
-	uint64_t pte = node->table->entries.copy[index];
+	uint64_t pte = entries_get(&node->table->entries, index);
 	enum pte_kind kind = pte_kind(pte, node->level);
 
 	*out = (struct at_violation){
