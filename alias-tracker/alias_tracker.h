@@ -142,8 +142,10 @@ struct at_config {
 	 * may still hold, and do not judge the tree of a root: unsafe, to measure what following
 	 * costs. at_check() and at_may() still tell. */
 	bool grant_aliased;
-	/* Syncs without a change after which a table is armed; doubles for a table each time it is
-	 * woken without having changed (walks by the processor wake it too). 0: default (32). */
+	/* How many compares of a table it is worth not to arm and wake it. After so many syncs
+	 * without a change it is armed; one that is woken later than after that many is armed again
+	 * at once, and the number doubles for a table each time it is woken sooner without having
+	 * changed (walks by the processor wake it too). 0: default (32). */
 	unsigned quiet_syncs;
 	/* Of AT_LOGGED: every so many is an audit; a quiet one counts as 8 quiet syncs. 0: default
 	 * (256). */

@@ -148,8 +148,8 @@ TAILQ_HEAD(table_queue, table);
 struct table {
 	TAILQ_ENTRY(table) hot; /* in at->hot[level - 1], unless armed */
 	uint64_t pfn;
-	uint64_t quiet_since; /* number of the sync that last saw a reason to keep it hot */
-	uint32_t patience;    /* quiet syncs after which it is armed */
+	uint64_t quiet_since; /* the sync that last saw a reason to keep it hot; or that armed it */
+	uint32_t patience;    /* quiet syncs after which it is armed; 0: as soon as it is woken */
 	uint8_t level;        /* as which it was first reached: parents are compared before it */
 	bool armed;           /* cold: not compared before it is woken */
 	bool woken;           /* and has not been compared since */

@@ -176,7 +176,8 @@ static bool entry_read(struct alias_tracker *at, struct table *table, unsigned i
 		TAILQ_INSERT_HEAD(&at->by_change, table, by_change);
 		/* Not of this sync: an audit compares it all the same. */
 		table->quiet_since = at->syncs - 1;
-		table->patience = at->config.quiet_syncs;
+		if (table->patience > at->config.quiet_syncs)
+			table->patience = at->config.quiet_syncs;
 	}
 	return true;
 }

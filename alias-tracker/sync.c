@@ -2,6 +2,11 @@
 /*
  * Hot tables are compared at every sync. A table that stayed quiet for long enough is armed and
  * cold: it is left alone until it is woken.
+ *
+ * For how long is the question of the skier who may rent or buy: quiet_syncs is how many compares
+ * an arm and a wake are worth, and after so many quiet ones he buys, which never costs more than
+ * twice what the best choice would have. And what a table did last time it is taken to do again:
+ * one that was cold for longer than that before it was woken is armed again at once.
  */
 #include "internal.h"
 
@@ -45,8 +50,19 @@ void table_forget(struct alias_tracker *at, struct table *table)
 
 static void more_patience(struct table *table)
 {
-	if (table->patience <= PATIENCE_MAX / 2)
+	if (!table->patience)
+		table->patience = 1;
+	else if (table->patience <= PATIENCE_MAX / 2)
 		table->patience *= 2;
+}
+
+/* Syncs from then on, as far as comparing goes: where only audits compare, an arm and a wake must
+ * save some of these. */
+static uint64_t syncs_since(const struct alias_tracker *at, uint64_t then)
+{
+	uint64_t syncs = at->syncs - then;
+
+	return at->config.mode == AT_LOGGED ? syncs * QUIET_AUDITS / at->config.audit_syncs : syncs;
 }
 
 /* --- comparing -------------------------------------------------------------------------------- */
@@ -59,7 +75,8 @@ static void note_change(struct alias_tracker *at, struct table *table, unsigned 
 	TAILQ_REMOVE(&at->by_change, table, by_change);
 	TAILQ_INSERT_HEAD(&at->by_change, table, by_change);
 	table->quiet_since = at->syncs;
-	table->patience = at->config.quiet_syncs;
+	if (table->patience > at->config.quiet_syncs)
+		table->patience = at->config.quiet_syncs;
 }
 
 /* Brings one line of entries up to date; adds those that changed to *nr_changed. */
@@ -109,20 +126,25 @@ static bool table_compare(struct alias_tracker *at, struct table *table, bool *c
 	return ok;
 }
 
-/* Arms a quiet table, and compares it *after* that: what was written until then is seen here, what
- * is written later wakes it. */
-static bool table_cool(struct alias_tracker *at, struct table *table)
+static bool table_arm(struct alias_tracker *at, struct table *table)
 {
-	bool changed;
-
+	table->quiet_since = at->syncs;
 	if (!at->ops.arm(at->config.ctx, table->pfn)) {
-		table->quiet_since = at->syncs;
 		more_patience(table);
-		return true;
+		return false;
 	}
 	hot_remove(at, table);
 	table->armed = true;
 	at->arms++;
+	return true;
+}
+
+/* Compares a table that has just been armed: what was written until then is seen here, what is
+ * written later wakes it. */
+static bool armed_compare(struct alias_tracker *at, struct table *table)
+{
+	bool changed;
+
 	if (table_compare(at, table, &changed))
 		return true;
 	at->ops.disarm(at->config.ctx, table->pfn);
@@ -131,31 +153,22 @@ static bool table_cool(struct alias_tracker *at, struct table *table)
 	return false;
 }
 
-/* In syncs, as far as comparing goes: where only audits compare, an arm and a wake must save some
- * of these. */
-static bool quiet_for_long(const struct alias_tracker *at, const struct table *table)
-{
-	uint64_t quiet = at->syncs - table->quiet_since;
-
-	if (at->config.mode == AT_LOGGED)
-		quiet = quiet * QUIET_AUDITS / at->config.audit_syncs;
-	return quiet >= table->patience;
-}
-
 static bool table_sync(struct alias_tracker *at, struct table *table)
 {
-	bool changed;
-	bool woken = table->woken;
+	bool changed, woken = table->woken;
 
 	table->woken = false;
+	if (woken && !table->patience && table_arm(at, table))
+		return armed_compare(at, table);
 	if (!table_compare(at, table, &changed))
 		return false;
 	if (changed)
 		return true;
 	if (woken)
 		more_patience(table);
-	else if (can_arm(at) && quiet_for_long(at, table))
-		return table_cool(at, table);
+	else if (can_arm(at) && syncs_since(at, table->quiet_since) >= table->patience &&
+		 table_arm(at, table))
+		return armed_compare(at, table);
 	return true;
 }
 
@@ -167,6 +180,10 @@ static void table_wake(struct alias_tracker *at, uint64_t pfn)
 
 	if (!table || !table->armed)
 		return;
+	if (syncs_since(at, table->quiet_since) > at->config.quiet_syncs)
+		table->patience = 0;
+	else if (!table->patience)
+		table->patience = at->config.quiet_syncs;
 	table->armed = false;
 	table->woken = true;
 	table->quiet_since = at->syncs - 1;
