@@ -79,20 +79,23 @@ void entries_free(struct entries *entries, size_t *bytes)
 	pack_free(&entries->lines, LINE_ENTRIES, bytes);
 }
 
-void entries_set(struct entries *entries, unsigned index, uint64_t pte, size_t *bytes)
+void entries_set_line(struct entries *entries, unsigned line,
+		      const uint64_t values[static LINE_ENTRIES], size_t *bytes)
 {
-	uint64_t bit = 1ull << index % GROUP_ENTRIES, any = 0;
-	uint64_t *present = &entries->present[index / GROUP_ENTRIES];
-	uint64_t *line = pack_find(&entries->lines, index / LINE_ENTRIES, LINE_ENTRIES);
+	unsigned shift = line % GROUP_LINES * LINE_ENTRIES;
+	uint64_t *present = &entries->present[line / GROUP_LINES], bits = 0, any = 0;
+	uint64_t *stored = pack_find(&entries->lines, line, LINE_ENTRIES);
 
-	*present = (pte & PTE_P) ? *present | bit : *present & ~bit;
-	if (!line)
+	for (unsigned i = 0; i < LINE_ENTRIES; i++) {
+		bits |= (values[i] & PTE_P) << i;
+		any |= values[i];
+	}
+	*present = (*present & ~(0xffull << shift)) | bits << shift;
+	if (!stored)
 		return;
-	line[index % LINE_ENTRIES] = pte;
-	for (unsigned i = 0; i < LINE_ENTRIES; i++)
-		any |= line[i];
+	memcpy(stored, values, LINE_ENTRIES * sizeof(*values));
 	if (!any)
-		pack_drop(&entries->lines, index / LINE_ENTRIES, LINE_ENTRIES, bytes);
+		pack_drop(&entries->lines, line, LINE_ENTRIES, bytes);
 }
 
 /* --- comparing -------------------------------------------------------------------------------- */

@@ -55,15 +55,24 @@ static inline void entries_get_line(const struct entries *entries, unsigned line
 		memset(out, 0, LINE_ENTRIES * sizeof(*out));
 }
 
-/* Makes sure that entries_set() has memory for this. False if there is none. */
-static inline bool entries_reserve(struct entries *entries, unsigned index, uint64_t pte,
-				   size_t *bytes)
+/* Makes sure that there is memory for anything in this line. False if there is none. */
+static inline bool entries_reserve(struct entries *entries, unsigned line, size_t *bytes)
 {
-	return !pte || pack_make(&entries->lines, index / LINE_ENTRIES, LINE_ENTRIES, bytes);
+	return pack_make(&entries->lines, line, LINE_ENTRIES, bytes);
 }
 
-/* Anything but 0 has been reserved. */
-void entries_set(struct entries *entries, unsigned index, uint64_t pte, size_t *bytes);
+/* Sets a whole line, which has been reserved unless it is all zero. */
+void entries_set_line(struct entries *entries, unsigned line,
+		      const uint64_t values[static LINE_ENTRIES], size_t *bytes);
+/* One entry, which has been reserved unless it becomes zero. */
+static inline void entries_set(struct entries *entries, unsigned index, uint64_t pte, size_t *bytes)
+{
+	uint64_t values[LINE_ENTRIES];
+
+	entries_get_line(entries, index / LINE_ENTRIES, values);
+	values[index % LINE_ENTRIES] = pte;
+	entries_set_line(entries, index / LINE_ENTRIES, values, bytes);
+}
 
 /* The first entry from `from` on that is present, or PT_ENTRIES. */
 static inline unsigned present_next(const uint64_t present[static GROUPS], unsigned from)

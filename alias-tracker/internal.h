@@ -176,6 +176,9 @@ struct node *node_child(const struct alias_tracker *at, const struct node *node,
 			uint64_t pte);
 /* Gives one entry of a followed table a new value. False if out of memory: then it has the old. */
 bool table_update(struct alias_tracker *at, struct table *table, unsigned index, uint64_t pte);
+/* The same for a line of entries; those for which there is no memory keep what they had. */
+bool table_update_line(struct alias_tracker *at, struct table *table, unsigned line,
+		       const uint64_t *values);
 /* Does this entry, of kind PTE_LEAF, map known frames other than as part of the direct map? */
 bool leaf_is_alias(const struct alias_tracker *at, const struct node *node, unsigned index,
 		   uint64_t pte);

@@ -506,30 +506,64 @@ static bool update_nodes(struct alias_tracker *at, struct table *table, unsigned
 	return true;
 }
 
-/* The same for a table that is reached in one role, and holds leaves alone: most are such. */
-static bool update_leaf(struct alias_tracker *at, struct node *node, unsigned index, uint64_t old,
-			uint64_t pte)
+/* Does the entry mean the same, to whom it leads and how? */
+static bool means_the_same(uint64_t a, uint64_t b)
 {
-	if (!entry_add(at, node, index, pte))
-		return false;
-	entries_set(&node->table->entries, index, pte, &at->entries_bytes);
-	entry_drop(at, node, index, old);
-	return true;
+	return !((a ^ b) & PTE_MEANING) || !((a | b) & PTE_P);
 }
 
 bool table_update(struct alias_tracker *at, struct table *table, unsigned index, uint64_t pte)
 {
 	uint64_t old = entries_get(&table->entries, index);
-	struct node *leaves = table->nr_nodes == 1 ? LIST_FIRST(&table->nodes[0]) : NULL;
 
-	if (!entries_reserve(&table->entries, index, pte, &at->entries_bytes))
+	if (pte && !entries_reserve(&table->entries, index / LINE_ENTRIES, &at->entries_bytes))
 		return false;
-	if (!((old ^ pte) & PTE_MEANING) || !((old | pte) & PTE_P)) {
-		entries_set(&table->entries, index, pte, &at->entries_bytes);
-		return true;
+	if (!means_the_same(old, pte))
+		return update_nodes(at, table, index, old, pte);
+	entries_set(&table->entries, index, pte, &at->entries_bytes);
+	return true;
+}
+
+/* A line of a table that is reached in one role, and holds leaves alone: most are such. What these
+ * mean doesn't depend on the copy, which is set at last. */
+static bool update_leaves(struct alias_tracker *at, struct node *node, unsigned line,
+			  const uint64_t *values)
+{
+	struct entries *entries = &node->table->entries;
+	uint64_t copy[LINE_ENTRIES];
+	bool ok = true;
+
+	if (!entries_reserve(entries, line, &at->entries_bytes))
+		return false;
+	entries_get_line(entries, line, copy);
+	for (unsigned i = 0; i < LINE_ENTRIES; i++) {
+		unsigned index = line * LINE_ENTRIES + i;
+		uint64_t old = copy[i], pte = values[i];
+
+		if (!means_the_same(old, pte)) {
+			if (!entry_add(at, node, index, pte)) {
+				ok = false;
+				continue;
+			}
+			entry_drop(at, node, index, old);
+		}
+		copy[i] = pte;
 	}
-	return leaves ? update_leaf(at, leaves, index, old, pte)
-		      : update_nodes(at, table, index, old, pte);
+	entries_set_line(entries, line, copy, &at->entries_bytes);
+	return ok;
+}
+
+bool table_update_line(struct alias_tracker *at, struct table *table, unsigned line,
+		       const uint64_t *values)
+{
+	struct node *leaves = table->nr_nodes == 1 ? LIST_FIRST(&table->nodes[0]) : NULL;
+	bool ok = true;
+
+	if (leaves)
+		return update_leaves(at, leaves, line, values);
+	for (unsigned i = 0; i < LINE_ENTRIES; i++)
+		ok = table_update(at, table, line * LINE_ENTRIES + i, values[i]) && ok;
+	return ok;
 }
 
 /* --- roots ------------------------------------------------------------------------------------ */

@@ -83,23 +83,18 @@ static void note_change(struct alias_tracker *at, struct table *table, unsigned 
 static bool line_update(struct alias_tracker *at, struct table *table, unsigned line,
 			const uint64_t *entries, unsigned *nr_changed)
 {
-	uint64_t was[LINE_ENTRIES];
-	bool ok = true;
+	uint64_t was[LINE_ENTRIES], now[LINE_ENTRIES];
+	bool ok;
 
+	for (unsigned i = 0; i < LINE_ENTRIES; i++)
+		now[i] = pte_load(&entries[line * LINE_ENTRIES + i]);
 	entries_get_line(&table->entries, line, was);
+	ok = table_update_line(at, table, line, now);
+	entries_get_line(&table->entries, line, now);
 	for (unsigned i = 0; i < LINE_ENTRIES; i++) {
-		unsigned index = line * LINE_ENTRIES + i;
-		uint64_t pte = pte_load(&entries[index]);
-
-		if (pte == was[i])
-			continue;
-		if (!table_update(at, table, index, pte)) {
-			ok = false;
-			continue;
-		}
-		if (at->config.mode == AT_LOGGED)
-			log_note_change(at, table, index, was[i], pte);
-		*nr_changed += ((pte ^ was[i]) & ~PTE_NOISE) != 0;
+		*nr_changed += ((now[i] ^ was[i]) & ~PTE_NOISE) != 0;
+		if (at->config.mode == AT_LOGGED && now[i] != was[i])
+			log_note_change(at, table, line * LINE_ENTRIES + i, was[i], now[i]);
 	}
 	return ok;
 }

@@ -73,7 +73,8 @@ static uint64_t entry_name(const struct table *table, unsigned level, unsigned i
 
 void reported_forget(struct alias_tracker *at, const struct node *node, unsigned index)
 {
-	map_delete(&at->violations.reported, entry_name(node->table, node->level, index));
+	if (at->violations.reported.used)
+		map_delete(&at->violations.reported, entry_name(node->table, node->level, index));
 }
 
 /* Once, until it changes. (Without memory to remember it by, perhaps once more.) */
