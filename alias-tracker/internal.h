@@ -146,7 +146,8 @@ LIST_HEAD(node_list, node);
 TAILQ_HEAD(table_queue, table);
 
 struct table {
-	TAILQ_ENTRY(table) hot; /* in at->hot[level - 1], unless armed */
+	TAILQ_ENTRY(table) by_change; /* in at->by_change */
+	TAILQ_ENTRY(table) hot;       /* in at->hot[level - 1], unless armed */
 	uint64_t pfn;
 	uint64_t quiet_since; /* the sync that last saw a reason to keep it hot; or that armed it */
 	uint32_t patience;    /* quiet syncs after which it is armed; 0: as soon as it is woken */
@@ -156,9 +157,8 @@ struct table {
 	bool is_suspect;
 	uint64_t log_born; /* log.settled when it was read first */
 	LIST_HEAD(, doubt) doubts;
-	TAILQ_ENTRY(table) by_change; /* in at->by_change */
-	TAILQ_ENTRY(table) suspects;  /* in at->suspects, if is_suspect */
-	unsigned nr_nodes;            /* with those that are being made */
+	TAILQ_ENTRY(table) suspects; /* in at->suspects, if is_suspect */
+	unsigned nr_nodes;           /* with those that are being made */
 	struct node_list nodes[PT_LEVELS];
 	uint64_t suspect[PT_ENTRIES / 64]; /* entries to be judged at the end of the sync */
 	struct entries entries;

@@ -6,7 +6,7 @@
 
 #define MANY 48u /* from so many items on all are stored, */
 #define FEW  32u /* and when so many are left only those are */
-#define STEP 2u  /* items by which one with few grows: malloc() deals in 16 bytes */
+#define STEP 4u  /* items by which one with few grows */
 
 static unsigned room(unsigned nr)
 {

@@ -11,7 +11,8 @@
 #include "internal.h"
 
 #define PATIENCE_MAX (1u << 16) /* by doubling; a configured one may be larger */
-#define QUIET_AUDITS 8          /* quiet syncs that one in which an audit found it quiet is worth */
+#define WAKE_MAX     64u
+#define QUIET_AUDITS 8 /* quiet syncs that one in which an audit found it quiet is worth */
 
 static bool can_arm(const struct alias_tracker *at)
 {
@@ -169,11 +170,9 @@ static bool table_sync(struct alias_tracker *at, struct table *table)
 
 /* --- waking ----------------------------------------------------------------------------------- */
 
-static void table_wake(struct alias_tracker *at, uint64_t pfn)
+static void table_wake(struct alias_tracker *at, struct table *table)
 {
-	struct table *table = table_find(at, pfn);
-
-	if (!table || !table->armed)
+	if (!table->armed)
 		return;
 	if (syncs_since(at, table->quiet_since) > at->config.quiet_syncs)
 		table->patience = 0;
@@ -186,16 +185,39 @@ static void table_wake(struct alias_tracker *at, uint64_t pfn)
 	at->wakes++;
 }
 
+/* Cold tables are far away in memory: what will be needed of all of them is fetched at once. */
+static void wake_some(struct alias_tracker *at, const uint64_t *pfns, size_t n)
+{
+	struct table *tables[WAKE_MAX];
+
+	for (size_t i = 0; i < n; i++) {
+		tables[i] = table_find(at, pfns[i]);
+		if (!tables[i])
+			continue;
+		for (size_t byte = 0; byte < sizeof(*tables[i]); byte += 64)
+			__builtin_prefetch((char *)tables[i] + byte);
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (!tables[i])
+			continue;
+		__builtin_prefetch(tables[i]->entries.lines.items);
+		__builtin_prefetch(LIST_FIRST(&tables[i]->nodes[0]));
+		__builtin_prefetch(TAILQ_NEXT(tables[i], by_change));
+	}
+	for (size_t i = 0; i < n; i++)
+		if (tables[i])
+			table_wake(at, tables[i]);
+}
+
 static void wake_all(struct alias_tracker *at)
 {
-	uint64_t pfns[64];
-	size_t max = sizeof(pfns) / sizeof(pfns[0]), n;
+	uint64_t pfns[WAKE_MAX];
+	size_t n;
 
 	do {
-		n = at->ops.woken(at->config.ctx, pfns, max);
-		for (size_t i = 0; i < n; i++)
-			table_wake(at, pfns[i]);
-	} while (n == max);
+		n = at->ops.woken(at->config.ctx, pfns, WAKE_MAX);
+		wake_some(at, pfns, n);
+	} while (n == WAKE_MAX);
 }
 
 bool tables_compare(struct alias_tracker *at)
