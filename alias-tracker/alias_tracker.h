@@ -28,14 +28,14 @@
  * change is logged as at_ops says, a sync sees all that one of AT_CHANGES would see. If some are
  * not, it may miss them until the next audit, which reports them.
  *
- * Memory: a bit a frame, but for runs of 64 frames none of which has a writable alias; the same once
- * more where frames have two, three or four (and for each 2 MiB and each 1 GiB, for large leaves);
- * 24 bytes for each 16 MiB. Twice that after
- * at_count_all(); 4 KiB and a node for each table followed; a hash entry for each frame that is
- * pinned, given away or has a type, for each that has more than four writable aliases, and
- * for each that may still be in a TLB (4096 at most; with more, all frames are suspect until there
- * is evidence of a flush of all). So a guest can make the tracker hold 4 KiB a frame at the very
- * worst, by linking all its memory as tables.
+ * Memory: a bit a frame, but for runs of 64 frames none of which has a writable alias; the same
+ * once more where frames have two, three or four (and for each 2 MiB and each 1 GiB, for large
+ * leaves); 24 bytes for each 16 MiB. Twice that after at_count_all(). For each table followed a
+ * node, and 64 bytes for each line of it that isn't all zero (all 4 KiB if most aren't). A hash
+ * entry for each frame that is pinned, given away or has a type, for each that has more than four
+ * aliases, and for each that may still be in a TLB (4096 at most; with more, all frames are suspect
+ * until there is evidence of a flush of all). So a guest can make the tracker hold 4 KiB a frame at
+ * the very worst, by linking all its memory as tables.
  */
 #ifndef ALIAS_TRACKER_H
 #define ALIAS_TRACKER_H
@@ -289,10 +289,10 @@ enum at_violation_kind {
 
 struct at_violation {
 	enum at_violation_kind kind;
+	uint8_t level;    /* of the table that holds the entry */
 	uint64_t pfn;     /* the frame that is mapped or linked (now, if at all) */
 	uint64_t va;      /* first virtual address through that entry */
 	uint64_t pte_gpa; /* the entry */
-	uint8_t level;    /* of the table that holds the entry */
 };
 
 /*

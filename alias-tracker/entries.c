@@ -100,30 +100,22 @@ void entries_set_line(struct entries *entries, unsigned line,
 
 /* --- comparing -------------------------------------------------------------------------------- */
 
-/* Adds the bits of a line, now, that are set or, if there is a copy, differ from it. */
-INLINE void line_differs(const uint64_t *copy, const uint64_t *now, vector *any)
+/* The two halves of a line, now, less those of its copy. Volatile, so that the compiler doesn't
+ * move the loads of a group to where they are not wanted. */
+INLINE void line_differs(bool is_stored, const uint64_t *copy, const uint64_t *now, vector *any)
 {
-	const vector *n = (const vector *)now, *c = (const vector *)copy;
+	vector low = *(const volatile vector *)now;
+	vector high = *(const volatile vector *)(now + VECTOR_ENTRIES);
 
-	*any |= copy ? (n[0] ^ c[0]) | (n[1] ^ c[1]) : n[0] | n[1];
-}
-
-/* Of a group, of which the lines in `stored` are one behind the other from `copy` on. */
-INLINE bool group_differs(uint64_t stored, const uint64_t *copy, const uint64_t *now)
-{
-	vector any = {0};
-
-#pragma GCC unroll 8
-	for (unsigned line = 0; line < GROUP_LINES; line++) {
-		bool is_stored = stored >> line & 1;
-
-		line_differs(is_stored ? copy : NULL, now + line * LINE_ENTRIES, &any);
-		copy += is_stored ? LINE_ENTRIES : 0;
+	if (is_stored) {
+		low ^= *(const vector *)copy;
+		high ^= *(const vector *)(copy + VECTOR_ENTRIES);
 	}
-	return any[0] | any[1] | any[2] | any[3];
+	*any |= low | high;
 }
 
-/* Which lines of the group do. */
+/* Which lines of a group differ from the copy, of which those in `stored` are one behind the other.
+ */
 INLINE uint64_t lines_differ(uint64_t stored, const uint64_t *copy, const uint64_t *now)
 {
 	uint64_t lines = 0;
@@ -132,12 +124,46 @@ INLINE uint64_t lines_differ(uint64_t stored, const uint64_t *copy, const uint64
 		bool is_stored = stored >> line & 1;
 		vector any = {0};
 
-		line_differs(is_stored ? copy : NULL, now + line * LINE_ENTRIES, &any);
+		line_differs(is_stored, copy, now + line * LINE_ENTRIES, &any);
 		if (any[0] | any[1] | any[2] | any[3])
 			lines |= 1ull << line;
 		copy += is_stored ? LINE_ENTRIES : 0;
 	}
 	return lines;
+}
+
+INLINE bool some_stored_differ(uint64_t stored, const uint64_t *copy, const uint64_t *now)
+{
+	vector any = {0};
+
+#pragma GCC unroll 8
+	for (unsigned line = 0; line < GROUP_LINES; line++) {
+		bool is_stored = stored >> line & 1;
+
+		line_differs(is_stored, copy, now + line * LINE_ENTRIES, &any);
+		copy += is_stored ? LINE_ENTRIES : 0;
+	}
+	return any[0] | any[1] | any[2] | any[3];
+}
+
+INLINE bool all_stored_differ(const uint64_t *copy, const uint64_t *now)
+{
+	vector any = {0};
+
+#pragma GCC unroll 16
+	for (unsigned i = 0; i < GROUP_ENTRIES; i += VECTOR_ENTRIES)
+		any |= *(const vector *)&copy[i] ^ *(const vector *)&now[i];
+	return any[0] | any[1] | any[2] | any[3];
+}
+
+INLINE bool none_stored_differ(const uint64_t *now)
+{
+	vector any = {0};
+
+#pragma GCC unroll 16
+	for (unsigned i = 0; i < GROUP_ENTRIES; i += VECTOR_ENTRIES)
+		any |= *(const volatile vector *)&now[i];
+	return any[0] | any[1] | any[2] | any[3];
 }
 
 /* A group that is all stored, or not at all, needs no look at each line. What is found here is
@@ -146,22 +172,24 @@ FOR_EACH_PROCESSOR
 uint64_t entries_differ(const struct entries *entries, const uint64_t *table)
 {
 	const uint64_t *copy = entries->lines.items;
-	uint64_t lines = 0;
+	uint64_t left = entries->lines.stored, lines = 0;
 
-	for (unsigned group = 0; group < GROUPS; group++) {
-		uint64_t stored = entries->lines.stored >> group * GROUP_LINES & ALL_LINES;
-		const uint64_t *now = &table[group * GROUP_ENTRIES];
+	for (unsigned group = 0; group < GROUPS; group++, left >>= GROUP_LINES) {
+		uint64_t stored = left & ALL_LINES;
+		const uint64_t *now = &table[group * GROUP_ENTRIES], *from = copy;
 		bool differs;
 
-		if (stored == ALL_LINES)
-			differs = group_differs(ALL_LINES, copy, now);
-		else if (!stored)
-			differs = group_differs(0, copy, now);
-		else
-			differs = group_differs(stored, copy, now);
+		if (!stored) {
+			differs = none_stored_differ(now);
+		} else if (stored == ALL_LINES) {
+			differs = all_stored_differ(copy, now);
+			copy += GROUP_ENTRIES;
+		} else {
+			differs = some_stored_differ(stored, copy, now);
+			copy += pack_count(stored) * LINE_ENTRIES;
+		}
 		if (differs)
-			lines |= lines_differ(stored, copy, now) << group * GROUP_LINES;
-		copy += pack_count(stored) * LINE_ENTRIES;
+			lines |= lines_differ(stored, from, now) << group * GROUP_LINES;
 	}
 	return lines;
 }

@@ -43,7 +43,7 @@ enum { OPT_QUICK = 256, OPT_SMOKE, OPT_JSON, OPT_SIZE, OPT_ROUNDS };
 static const struct argp_option argp_options[] = {
 	{"size", OPT_SIZE, "GIB", 0, "A guest of so many GiB only: 1, 16, 256 or 1024", 0},
 	{"quick", OPT_QUICK, NULL, 0, "Guests of 1 and 16 GiB only", 0},
-	{"rounds", OPT_ROUNDS, "N", 0, "Rounds of each measurement (1 to 99; default 9)", 0},
+	{"rounds", OPT_ROUNDS, "N", 0, "Rounds of each measurement (1 to 99; default 7)", 0},
 	{"json", OPT_JSON, "FILE", 0, "Write the figures to FILE, too", 0},
 	{"smoke", OPT_SMOKE, NULL, 0, "Only check that all give the same answers", 0},
 	{0},
@@ -224,7 +224,7 @@ int main(int argc, char **argv)
 		NULL,
 		NULL,
 		NULL};
-	struct options options = {.rounds = 9};
+	struct options options = {.rounds = 7};
 	struct result results[SIZES];
 	unsigned n = 0;
 
