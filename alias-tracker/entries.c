@@ -152,7 +152,7 @@ INLINE bool all_stored_differ(const uint64_t *copy, const uint64_t *now)
 
 #pragma GCC unroll 16
 	for (unsigned i = 0; i < GROUP_ENTRIES; i += VECTOR_ENTRIES)
-		any |= *(const vector *)&copy[i] ^ *(const vector *)&now[i];
+		any |= *(const vector *)&copy[i] ^ *(const volatile vector *)&now[i];
 	return any[0] | any[1] | any[2] | any[3];
 }
 
@@ -162,7 +162,7 @@ INLINE bool none_stored_differ(const uint64_t *now)
 
 #pragma GCC unroll 16
 	for (unsigned i = 0; i < GROUP_ENTRIES; i += VECTOR_ENTRIES)
-		any |= *(const volatile vector *)&now[i];
+		any |= *(const vector *)&now[i];
 	return any[0] | any[1] | any[2] | any[3];
 }
 
