@@ -28,12 +28,14 @@
  * change is logged as at_ops says, a sync sees all that one of AT_CHANGES would see. If some are
  * not, it may miss them until the next audit, which reports them.
  *
- * Memory: 1 bit a frame (and one for each 2 MiB and each 1 GiB, for large leaves), twice that after
- * at_count_all(); 4 KiB and a node for each table followed; a hash entry for each frame that is
- * pinned, given away or has a type, for each that has more than one writable alias, and
- * for each that may still be in a TLB (4096 at most; with more, all frames are suspect until there
- * is evidence of a flush of all). So a guest can make the tracker hold 4 KiB a frame at the very
- * worst, by linking all its memory as tables.
+ * Memory: a bit a frame, but for runs of 64 frames none of which has a writable alias; the same
+ * once more where frames have two, three or four (and for each 2 MiB and each 1 GiB, for large
+ * leaves); 24 bytes for each 16 MiB. Twice that after at_count_all(). For each table followed a
+ * node, and 64 bytes for each line of it that isn't all zero (all 4 KiB if most aren't). A hash
+ * entry for each frame that is pinned, given away or has a type, for each that has more than four
+ * aliases, and for each that may still be in a TLB (4096 at most; with more, all frames are suspect
+ * until there is evidence of a flush of all). So a guest can make the tracker hold 4 KiB a frame at
+ * the very worst, by linking all its memory as tables.
  */
 #ifndef ALIAS_TRACKER_H
 #define ALIAS_TRACKER_H
@@ -140,8 +142,10 @@ struct at_config {
 	 * may still hold, and do not judge the tree of a root: unsafe, to measure what following
 	 * costs. at_check() and at_may() still tell. */
 	bool grant_aliased;
-	/* Syncs without a change after which a table is armed; doubles for a table each time it is
-	 * woken without having changed (walks by the processor wake it too). 0: default (32). */
+	/* How many compares of a table it is worth not to arm and wake it. After so many syncs
+	 * without a change it is armed; one that is woken later than after that many is armed again
+	 * at once, and the number doubles for a table each time it is woken sooner without having
+	 * changed (walks by the processor wake it too). 0: default (32). */
 	unsigned quiet_syncs;
 	/* Of AT_LOGGED: every so many is an audit; a quiet one counts as 8 quiet syncs. 0: default
 	 * (256). */
@@ -285,10 +289,10 @@ enum at_violation_kind {
 
 struct at_violation {
 	enum at_violation_kind kind;
+	uint8_t level;    /* of the table that holds the entry */
 	uint64_t pfn;     /* the frame that is mapped or linked (now, if at all) */
 	uint64_t va;      /* first virtual address through that entry */
 	uint64_t pte_gpa; /* the entry */
-	uint8_t level;    /* of the table that holds the entry */
 };
 
 /*

@@ -1,32 +1,40 @@
 /* SPDX-License-Identifier: MIT */
 #include "internal.h"
 
+/* Nobody can foretell the answer for a page: no branch on it. Large leaves are few, if any. */
+static inline bool any_of(const struct count *counts, uint64_t pfn)
+{
+	bool any = count_any(&counts[0], pfn);
+
+	if (counts[1].end | counts[2].end)
+		any |= count_any(&counts[1], pfn >> 9) | count_any(&counts[2], pfn >> 18);
+	return any;
+}
+
+static uint64_t number_of(const struct count *counts, uint64_t pfn)
+{
+	return count_of(&counts[0], pfn) + count_of(&counts[1], pfn >> 9) +
+	       count_of(&counts[2], pfn >> 18);
+}
+
 bool at_has_alias(const struct alias_tracker *at, uint64_t pfn)
 {
-	return count_any(&at->aliases[0], pfn) || count_any(&at->aliases[1], pfn >> 9) ||
-	       count_any(&at->aliases[2], pfn >> 18);
+	return any_of(at->aliases, pfn);
 }
 
 uint64_t at_alias_count(const struct alias_tracker *at, uint64_t pfn)
 {
-	if (pfn >= at->config.frames)
-		return 0;
-	return count_of(&at->aliases[0], pfn) + count_of(&at->aliases[1], pfn >> 9) +
-	       count_of(&at->aliases[2], pfn >> 18);
+	return pfn < at->config.frames ? number_of(at->aliases, pfn) : 0;
 }
 
 bool at_is_mapped(const struct alias_tracker *at, uint64_t pfn)
 {
-	return count_any(&at->mapped[0], pfn) || count_any(&at->mapped[1], pfn >> 9) ||
-	       count_any(&at->mapped[2], pfn >> 18);
+	return any_of(at->mapped, pfn);
 }
 
 uint64_t at_mapping_count(const struct alias_tracker *at, uint64_t pfn)
 {
-	if (pfn >= at->config.frames)
-		return 0;
-	return count_of(&at->mapped[0], pfn) + count_of(&at->mapped[1], pfn >> 9) +
-	       count_of(&at->mapped[2], pfn >> 18);
+	return pfn < at->config.frames ? number_of(at->mapped, pfn) : 0;
 }
 
 struct search {
@@ -56,12 +64,14 @@ static struct pattern pattern_of(uint64_t pfn, unsigned level, bool writable)
 
 /* Most tables don't map the frame: no branch in here, and nothing but what vectors can do, so that
  * the compiler makes some of it. (d - 1) & ~d has its highest bit set for d = 0 only. */
-static bool any_match(const uint64_t *copy, struct pattern pattern)
+static bool any_match(const struct entries *entries, struct pattern pattern)
 {
+	const uint64_t *stored = entries->lines.items;
+	unsigned nr = pack_nr(&entries->lines) * LINE_ENTRIES;
 	uint64_t matches = 0;
 
-	for (unsigned i = 0; i < PT_ENTRIES; i++) {
-		uint64_t difference = (copy[i] & pattern.mask) ^ pattern.want;
+	for (unsigned i = 0; i < nr; i++) {
+		uint64_t difference = (stored[i] & pattern.mask) ^ pattern.want;
 
 		matches |= (difference - 1) & ~difference;
 	}
@@ -83,7 +93,7 @@ static bool is_wanted(const struct search *s, const struct node *node, uint64_t 
 
 static void tell(const struct search *s, struct node *node, unsigned index)
 {
-	uint64_t pte = node->table->entries.copy[index];
+	uint64_t pte = entries_get(&node->table->entries, index);
 	uint64_t page = s->pfn - pte_pfn(pte, node->level, PTE_LEAF);
 	struct path path = node_path(s->at, node, index);
 
@@ -99,11 +109,11 @@ static void tell(const struct search *s, struct node *node, unsigned index)
 
 static void search_node(struct search *s, struct node *node, struct pattern pattern)
 {
-	const uint64_t *copy = node->table->entries.copy;
+	FOREACH_PRESENT (i, &node->table->entries) {
+		uint64_t pte = entries_get(&node->table->entries, i);
 
-	for (unsigned i = 0; i < PT_ENTRIES && s->nr < s->max; i++) {
-		uint64_t pte = copy[i];
-
+		if (s->nr == s->max)
+			return;
 		if ((pte & pattern.mask) != pattern.want ||
 		    pte_kind(pte, node->level) != PTE_LEAF || !is_wanted(s, node, pte) ||
 		    !leaf_is_alias(s->at, node, i, pte))
@@ -119,7 +129,7 @@ static void search_table(struct search *s, const struct table *table, unsigned l
 	struct pattern pattern = pattern_of(s->pfn, level, s->to.to == AT_TO_TABLE);
 	struct node *node;
 
-	if (LIST_EMPTY(&table->nodes[level - 1]) || !any_match(table->entries.copy, pattern))
+	if (LIST_EMPTY(&table->nodes[level - 1]) || !any_match(&table->entries, pattern))
 		return;
 	LIST_FOREACH (node, &table->nodes[level - 1], of_table)
 		if (node->leaves && (node->write_links || s->to.to != AT_TO_TABLE))

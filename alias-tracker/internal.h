@@ -22,6 +22,7 @@
 #include "alias_tracker.h"
 #include "entries.h"
 #include "map.h"
+#include "pack.h"
 #include "pte.h"
 
 /* 2^35 frames are 128 TiB, all that a direct map in one half of the address space can hold, and
@@ -30,10 +31,21 @@
 
 /* --- count.c: how many of something there is per unit of 4 KiB, 2 MiB or 1 GiB ---------------- */
 
+#define COUNT_BLOCK (64u * PACK_ITEMS) /* units of a block */
+#define COUNT_DEPTH 4u
+
+/* Of 4096 units: which have any; and, unless NULL, which of them have more than that, and so on. */
+struct count_block {
+	struct pack any; /* a bit a unit */
+	struct count_block *more;
+};
+
 struct count {
 	uint64_t units;
-	uint64_t *bits;   /* a bit a unit: at least one */
-	struct map spill; /* unit -> how many, where there are at least two */
+	uint64_t end; /* units from this one on never had any */
+	struct count_block *blocks;
+	struct map spill; /* unit -> how many more, where there are more than COUNT_DEPTH */
+	size_t bytes;     /* of the blocks */
 };
 
 bool count_init(struct count *count, uint64_t units, uint64_t seed);
@@ -44,9 +56,16 @@ bool count_drop(struct count *count, uint64_t unit); /* true: that was the last 
 uint64_t count_of(const struct count *count, uint64_t unit);
 size_t count_bytes(const struct count *count);
 
+static inline bool block_has(const struct count_block *block, uint64_t unit)
+{
+	const uint64_t *word = pack_find(&block->any, unit / 64 % PACK_ITEMS, 1);
+
+	return word && *word >> unit % 64 & 1;
+}
+
 static inline bool count_any(const struct count *count, uint64_t unit)
 {
-	return unit < count->units && count->bits[unit / 64] >> unit % 64 & 1;
+	return unit < count->end && block_has(&count->blocks[unit / COUNT_BLOCK], unit);
 }
 
 /* --- limbo.c: what may still be in a TLB ------------------------------------------------------ */
@@ -127,19 +146,19 @@ LIST_HEAD(node_list, node);
 TAILQ_HEAD(table_queue, table);
 
 struct table {
-	TAILQ_ENTRY(table) hot; /* in at->hot[level - 1], unless armed */
+	TAILQ_ENTRY(table) by_change; /* in at->by_change */
+	TAILQ_ENTRY(table) hot;       /* in at->hot[level - 1], unless armed */
 	uint64_t pfn;
-	uint64_t quiet_since; /* number of the sync that last saw a reason to keep it hot */
-	uint32_t patience;    /* quiet syncs after which it is armed */
+	uint64_t quiet_since; /* the sync that last saw a reason to keep it hot; or that armed it */
+	uint32_t patience;    /* quiet syncs after which it is armed; 0: as soon as it is woken */
 	uint8_t level;        /* as which it was first reached: parents are compared before it */
 	bool armed;           /* cold: not compared before it is woken */
 	bool woken;           /* and has not been compared since */
 	bool is_suspect;
 	uint64_t log_born; /* log.settled when it was read first */
 	LIST_HEAD(, doubt) doubts;
-	TAILQ_ENTRY(table) by_change; /* in at->by_change */
-	TAILQ_ENTRY(table) suspects;  /* in at->suspects, if is_suspect */
-	unsigned nr_nodes;            /* with those that are being made */
+	TAILQ_ENTRY(table) suspects; /* in at->suspects, if is_suspect */
+	unsigned nr_nodes;           /* with those that are being made */
 	struct node_list nodes[PT_LEVELS];
 	uint64_t suspect[PT_ENTRIES / 64]; /* entries to be judged at the end of the sync */
 	struct entries entries;
@@ -157,6 +176,9 @@ struct node *node_child(const struct alias_tracker *at, const struct node *node,
 			uint64_t pte);
 /* Gives one entry of a followed table a new value. False if out of memory: then it has the old. */
 bool table_update(struct alias_tracker *at, struct table *table, unsigned index, uint64_t pte);
+/* The same for a line of entries; those for which there is no memory keep what they had. */
+bool table_update_line(struct alias_tracker *at, struct table *table, unsigned line,
+		       const uint64_t *values);
 /* Does this entry, of kind PTE_LEAF, map known frames other than as part of the direct map? */
 bool leaf_is_alias(const struct alias_tracker *at, const struct node *node, unsigned index,
 		   uint64_t pte);
@@ -286,6 +308,7 @@ struct alias_tracker {
 	struct map tables; /* pfn -> struct table * */
 	struct map nodes;  /* node_key() -> struct node *, those below L4 */
 	uint64_t nr_nodes;
+	size_t entries_bytes;         /* what the entries of all tables hold on the heap */
 	struct table_queue by_change; /* all tables, last changed first */
 	struct table_queue hot[PT_LEVELS];
 	struct table *next_hot; /* where a running sync goes on */

@@ -159,7 +159,7 @@ static bool entry_read(struct alias_tracker *at, struct table *table, unsigned i
 		       uint64_t *amount)
 {
 	const uint64_t *entries = frame_entries(at, table->pfn);
-	uint64_t was = table->entries.copy[index], now;
+	uint64_t was = entries_get(&table->entries, index), now;
 
 	*amount = 0;
 	if (!entries)
@@ -176,7 +176,8 @@ static bool entry_read(struct alias_tracker *at, struct table *table, unsigned i
 		TAILQ_INSERT_HEAD(&at->by_change, table, by_change);
 		/* Not of this sync: an audit compares it all the same. */
 		table->quiet_since = at->syncs - 1;
-		table->patience = at->config.quiet_syncs;
+		if (table->patience > at->config.quiet_syncs)
+			table->patience = at->config.quiet_syncs;
 	}
 	return true;
 }
@@ -248,7 +249,7 @@ static bool mark_pending(struct alias_tracker *at, uint64_t gpa)
 static void accuse(struct alias_tracker *at, const struct doubt *doubt)
 {
 	struct table *table = doubt->table;
-	uint64_t pte = table->entries.copy[doubt->index];
+	uint64_t pte = entries_get(&table->entries, doubt->index);
 	unsigned level = PT_LEVELS;
 	struct at_violation violation;
 

@@ -164,7 +164,7 @@ static void leaf_drop(struct alias_tracker *at, struct node *node, unsigned inde
 static bool node_count_all(struct alias_tracker *at, const struct node *node)
 {
 	FOREACH_PRESENT (i, &node->table->entries) {
-		uint64_t pte = node->table->entries.copy[i];
+		uint64_t pte = entries_get(&node->table->entries, i);
 
 		if (pte_kind(pte, node->level) == PTE_LEAF && leaf_is_alias(at, node, i, pte) &&
 		    !count_add(&at->mapped[node->level - 1], leaf_unit(pte, node->level)))
@@ -194,7 +194,7 @@ static void write_link_drop(struct alias_tracker *at, struct node *child);
 
 static bool entry_enable(struct alias_tracker *at, struct node *node, unsigned index)
 {
-	uint64_t pte = node->table->entries.copy[index];
+	uint64_t pte = entries_get(&node->table->entries, index);
 	struct node *child;
 
 	if (!(pte & PTE_RW))
@@ -212,7 +212,7 @@ static bool entry_enable(struct alias_tracker *at, struct node *node, unsigned i
 
 static void entry_disable(struct alias_tracker *at, struct node *node, unsigned index)
 {
-	uint64_t pte = node->table->entries.copy[index];
+	uint64_t pte = entries_get(&node->table->entries, index);
 	struct node *child;
 
 	if (!(pte & PTE_RW))
@@ -268,14 +268,17 @@ static void write_link_drop(struct alias_tracker *at, struct node *child)
 
 static struct table *table_new(struct alias_tracker *at, uint64_t pfn, unsigned level)
 {
-	struct table *table = malloc(sizeof(*table));
+	struct table *table = calloc(1, sizeof(*table));
 
-	if (!table || !map_put(&at->tables, pfn, (uintptr_t)table)) {
+	if (!table || !entries_load(&table->entries, frame_entries(at, pfn), &at->entries_bytes)) {
 		free(table);
 		return NULL;
 	}
-	memset(table, 0, offsetof(struct table, entries));
-	entries_load(&table->entries, frame_entries(at, pfn));
+	if (!map_put(&at->tables, pfn, (uintptr_t)table)) {
+		entries_free(&table->entries, &at->entries_bytes);
+		free(table);
+		return NULL;
+	}
 	table->pfn = pfn;
 	table->level = level;
 	for (unsigned i = 0; i < PT_LEVELS; i++)
@@ -295,6 +298,7 @@ static void table_put(struct alias_tracker *at, struct table *table)
 	log_forget_table(at, table);
 	TAILQ_REMOVE(&at->by_change, table, by_change);
 	map_delete(&at->tables, table->pfn);
+	entries_free(&table->entries, &at->entries_bytes);
 	free(table);
 }
 
@@ -320,7 +324,7 @@ static void drop_entries_below(struct alias_tracker *at, struct node *node, unsi
 	FOREACH_PRESENT (i, &node->table->entries) {
 		if (i >= end)
 			break;
-		entry_drop(at, node, i, node->table->entries.copy[i]);
+		entry_drop(at, node, i, entries_get(&node->table->entries, i));
 	}
 }
 
@@ -344,7 +348,7 @@ static struct node *node_new(struct alias_tracker *at, uint64_t pfn, unsigned le
 	table->nr_nodes++;
 	at->nr_nodes++;
 	FOREACH_PRESENT (i, &table->entries) {
-		if (entry_add(at, node, i, table->entries.copy[i]))
+		if (entry_add(at, node, i, entries_get(&table->entries, i)))
 			continue;
 		drop_entries_below(at, node, i);
 		node_free(at, node);
@@ -404,7 +408,7 @@ static bool link_add(struct alias_tracker *at, struct node *node, unsigned index
 static bool still_links(const struct alias_tracker *at, const struct node *node, unsigned index,
 			uint64_t dropped, const struct node *child)
 {
-	uint64_t pte = node->table->entries.copy[index];
+	uint64_t pte = entries_get(&node->table->entries, index);
 
 	return pte != dropped && pte_kind(pte, node->level) == PTE_TABLE &&
 	       node_child(at, node, index, pte) == child;
@@ -482,15 +486,11 @@ static void update_undo(struct alias_tracker *at, struct table *table, unsigned 
  * copy still says so) and has its turn. Then the old meaning goes, from the bottom up: a node
  * that vanishes on the way has had its turn.
  */
-bool table_update(struct alias_tracker *at, struct table *table, unsigned index, uint64_t pte)
+static bool update_nodes(struct alias_tracker *at, struct table *table, unsigned index,
+			 uint64_t old, uint64_t pte)
 {
-	uint64_t old = table->entries.copy[index];
 	struct node *node;
 
-	if (!((old ^ pte) & PTE_MEANING) || !((old | pte) & PTE_P)) {
-		table->entries.copy[index] = pte;
-		return true;
-	}
 	for (unsigned level = PT_LEVELS; level >= 1; level--) {
 		LIST_FOREACH (node, &table->nodes[level - 1], of_table) {
 			if (entry_add(at, node, index, pte))
@@ -499,11 +499,71 @@ bool table_update(struct alias_tracker *at, struct table *table, unsigned index,
 			return false;
 		}
 	}
-	entries_set(&table->entries, index, pte);
+	entries_set(&table->entries, index, pte, &at->entries_bytes);
 	for (unsigned level = 1; level <= PT_LEVELS; level++)
 		LIST_FOREACH (node, &table->nodes[level - 1], of_table)
 			entry_drop(at, node, index, old);
 	return true;
+}
+
+/* Does the entry mean the same, to whom it leads and how? */
+static bool means_the_same(uint64_t a, uint64_t b)
+{
+	return !((a ^ b) & PTE_MEANING) || !((a | b) & PTE_P);
+}
+
+bool table_update(struct alias_tracker *at, struct table *table, unsigned index, uint64_t pte)
+{
+	uint64_t old = entries_get(&table->entries, index);
+
+	if (pte && !entries_reserve(&table->entries, index / LINE_ENTRIES, &at->entries_bytes))
+		return false;
+	if (!means_the_same(old, pte))
+		return update_nodes(at, table, index, old, pte);
+	entries_set(&table->entries, index, pte, &at->entries_bytes);
+	return true;
+}
+
+/* A line of a table that is reached in one role, and holds leaves alone: most are such. What these
+ * mean doesn't depend on the copy, which is set at last. */
+static bool update_leaves(struct alias_tracker *at, struct node *node, unsigned line,
+			  const uint64_t *values)
+{
+	struct entries *entries = &node->table->entries;
+	uint64_t copy[LINE_ENTRIES];
+	bool ok = true;
+
+	if (!entries_reserve(entries, line, &at->entries_bytes))
+		return false;
+	entries_get_line(entries, line, copy);
+	for (unsigned i = 0; i < LINE_ENTRIES; i++) {
+		unsigned index = line * LINE_ENTRIES + i;
+		uint64_t old = copy[i], pte = values[i];
+
+		if (!means_the_same(old, pte)) {
+			if (!entry_add(at, node, index, pte)) {
+				ok = false;
+				continue;
+			}
+			entry_drop(at, node, index, old);
+		}
+		copy[i] = pte;
+	}
+	entries_set_line(entries, line, copy, &at->entries_bytes);
+	return ok;
+}
+
+bool table_update_line(struct alias_tracker *at, struct table *table, unsigned line,
+		       const uint64_t *values)
+{
+	struct node *leaves = table->nr_nodes == 1 ? LIST_FIRST(&table->nodes[0]) : NULL;
+	bool ok = true;
+
+	if (leaves)
+		return update_leaves(at, leaves, line, values);
+	for (unsigned i = 0; i < LINE_ENTRIES; i++)
+		ok = table_update(at, table, line * LINE_ENTRIES + i, values[i]) && ok;
+	return ok;
 }
 
 /* --- roots ------------------------------------------------------------------------------------ */

@@ -8,7 +8,7 @@ static bool parent_will_do(const struct node *node)
 
 	if (!parent || !node->write_links)
 		return parent != NULL;
-	return parent->write_links && (parent->table->entries.copy[node->index] & PTE_RW);
+	return parent->write_links && (entries_get(&parent->table->entries, node->index) & PTE_RW);
 }
 
 static bool parent_try(const struct alias_tracker *at, struct node *node, struct node *parent)
@@ -20,8 +20,8 @@ static bool parent_try(const struct alias_tracker *at, struct node *node, struct
 			return false;
 		want |= PTE_RW;
 	}
-	for (unsigned i = 0; i < PT_ENTRIES; i++) {
-		uint64_t pte = parent->table->entries.copy[i];
+	FOREACH_PRESENT (i, &parent->table->entries) {
+		uint64_t pte = entries_get(&parent->table->entries, i);
 
 		if ((pte & (want | PTE_ADDR)) != want ||
 		    pte_kind(pte, parent->level) != PTE_TABLE ||
@@ -48,7 +48,7 @@ static void parent_find(const struct alias_tracker *at, struct node *node)
 
 struct path node_path(const struct alias_tracker *at, struct node *node, unsigned index)
 {
-	uint64_t pte = node->table->entries.copy[index];
+	uint64_t pte = entries_get(&node->table->entries, index);
 	struct path path = {
 		.va = (uint64_t)index << pte_shift(node->level),
 		.user = pte & PTE_US,
@@ -58,7 +58,7 @@ struct path node_path(const struct alias_tracker *at, struct node *node, unsigne
 	while (node->level < PT_LEVELS) {
 		if (!parent_will_do(node))
 			parent_find(at, node);
-		pte = node->parent->table->entries.copy[node->index];
+		pte = entries_get(&node->parent->table->entries, node->index);
 		path.va += (uint64_t)node->index << pte_shift(node->level + 1);
 		path.user = path.user && (pte & PTE_US);
 		path.exec = path.exec && !(pte & PTE_NX);

@@ -45,11 +45,11 @@ enum at_verdict at_check(const struct alias_tracker *at, uint64_t pfn, unsigned 
 /* What is below an L2 or L3 table: only as far as its entries tell. */
 static enum at_verdict check_children(const struct alias_tracker *at, uint64_t pfn, unsigned level)
 {
-	struct entries entries;
+	struct snapshot entries;
 
-	entries_load(&entries, frame_entries(at, pfn));
+	snapshot_take(&entries, frame_entries(at, pfn));
 	FOREACH_PRESENT (i, &entries) {
-		uint64_t pte = entries.copy[i];
+		uint64_t pte = entries.entry[i];
 		enum pte_kind kind = pte_kind(pte, level);
 		uint64_t child = pte_pfn(pte, level, kind);
 
@@ -73,7 +73,7 @@ static bool tree_violates(struct alias_tracker *at, struct node *node, struct at
 {
 	node->walk = at->walks;
 	FOREACH_PRESENT (i, &node->table->entries) {
-		uint64_t pte = node->table->entries.copy[i];
+		uint64_t pte = entries_get(&node->table->entries, i);
 		struct node *child;
 
 		if (entry_violates(at, node, i, out)) {

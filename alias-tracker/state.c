@@ -163,5 +163,7 @@ bool state_forbids(const struct alias_tracker *at, uint64_t pfn, unsigned level,
 		return forbids_in_1g(at, pfn, &leaf, found);
 	if (level == 2)
 		return forbids_in_2m(at, pfn, &leaf, found);
+	if (!at->states_2m[pfn >> 9])
+		return false;
 	return frame_forbids(at, pfn, &leaf, found);
 }

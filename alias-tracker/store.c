@@ -86,7 +86,7 @@ enum at_verdict at_store(struct alias_tracker *at, uint64_t pte_gpa, uint64_t pt
 		why->va = address_of(at, table, level, index);
 	if (verdict != AT_OK || !table)
 		return verdict;
-	old = table->entries.copy[index];
+	old = entries_get(&table->entries, index);
 	if (!table_update(at, table, index, pte)) {
 		suspects_clear(at);
 		limbo_cancel(&at->limbo);

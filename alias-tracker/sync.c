@@ -2,11 +2,17 @@
 /*
  * Hot tables are compared at every sync. A table that stayed quiet for long enough is armed and
  * cold: it is left alone until it is woken.
+ *
+ * For how long is the question of the skier who may rent or buy: quiet_syncs is how many compares
+ * an arm and a wake are worth, and after so many quiet ones he buys, which never costs more than
+ * twice what the best choice would have. And what a table did last time it is taken to do again:
+ * one that was cold for longer than that before it was woken is armed again at once.
  */
 #include "internal.h"
 
 #define PATIENCE_MAX (1u << 16) /* by doubling; a configured one may be larger */
-#define QUIET_AUDITS 8          /* quiet syncs that one in which an audit found it quiet is worth */
+#define WAKE_MAX     64u
+#define QUIET_AUDITS 8 /* quiet syncs that one in which an audit found it quiet is worth */
 
 static bool can_arm(const struct alias_tracker *at)
 {
@@ -45,8 +51,19 @@ void table_forget(struct alias_tracker *at, struct table *table)
 
 static void more_patience(struct table *table)
 {
-	if (table->patience <= PATIENCE_MAX / 2)
+	if (!table->patience)
+		table->patience = 1;
+	else if (table->patience <= PATIENCE_MAX / 2)
 		table->patience *= 2;
+}
+
+/* Syncs from then on, as far as comparing goes: where only audits compare, an arm and a wake must
+ * save some of these. */
+static uint64_t syncs_since(const struct alias_tracker *at, uint64_t then)
+{
+	uint64_t syncs = at->syncs - then;
+
+	return at->config.mode == AT_LOGGED ? syncs * QUIET_AUDITS / at->config.audit_syncs : syncs;
 }
 
 /* --- comparing -------------------------------------------------------------------------------- */
@@ -59,28 +76,26 @@ static void note_change(struct alias_tracker *at, struct table *table, unsigned 
 	TAILQ_REMOVE(&at->by_change, table, by_change);
 	TAILQ_INSERT_HEAD(&at->by_change, table, by_change);
 	table->quiet_since = at->syncs;
-	table->patience = at->config.quiet_syncs;
+	if (table->patience > at->config.quiet_syncs)
+		table->patience = at->config.quiet_syncs;
 }
 
-/* Brings one group of entries up to date; adds those that changed to *nr_changed. */
-static bool group_update(struct alias_tracker *at, struct table *table, unsigned group,
-			 const uint64_t *entries, unsigned *nr_changed)
+/* Brings one line of entries up to date; adds those that changed to *nr_changed. */
+static bool line_update(struct alias_tracker *at, struct table *table, unsigned line,
+			const uint64_t *entries, unsigned *nr_changed)
 {
-	bool ok = true;
+	uint64_t was[LINE_ENTRIES], now[LINE_ENTRIES];
+	bool ok;
 
-	for (unsigned i = group * ENTRIES_GROUP; i < (group + 1) * ENTRIES_GROUP; i++) {
-		uint64_t pte = pte_load(&entries[i]);
-		uint64_t difference = pte ^ table->entries.copy[i];
-
-		if (!difference)
-			continue;
-		if (!table_update(at, table, i, pte)) {
-			ok = false;
-			continue;
-		}
-		if (at->config.mode == AT_LOGGED)
-			log_note_change(at, table, i, pte ^ difference, pte);
-		*nr_changed += (difference & ~PTE_NOISE) != 0;
+	for (unsigned i = 0; i < LINE_ENTRIES; i++)
+		now[i] = pte_load(&entries[line * LINE_ENTRIES + i]);
+	entries_get_line(&table->entries, line, was);
+	ok = table_update_line(at, table, line, now);
+	entries_get_line(&table->entries, line, now);
+	for (unsigned i = 0; i < LINE_ENTRIES; i++) {
+		*nr_changed += ((now[i] ^ was[i]) & ~PTE_NOISE) != 0;
+		if (at->config.mode == AT_LOGGED && now[i] != was[i])
+			log_note_change(at, table, line * LINE_ENTRIES + i, was[i], now[i]);
 	}
 	return ok;
 }
@@ -97,32 +112,35 @@ static bool table_compare(struct alias_tracker *at, struct table *table, bool *c
 	if (!entries)
 		return false; /* memory that was there is gone: nothing can be said */
 	at->tables_compared++;
-	for (unsigned groups = entries_differ(&table->entries, entries); groups;
-	     groups &= groups - 1) {
-		unsigned group = (unsigned)__builtin_ctz(groups);
-
-		ok = group_update(at, table, group, entries, &nr_changed) && ok;
-	}
+	for (uint64_t lines = entries_differ(&table->entries, entries); lines; lines &= lines - 1)
+		ok = line_update(at, table, (unsigned)__builtin_ctzll(lines), entries,
+				 &nr_changed) &&
+		     ok;
 	*changed = nr_changed != 0;
 	if (nr_changed)
 		note_change(at, table, nr_changed);
 	return ok;
 }
 
-/* Arms a quiet table, and compares it *after* that: what was written until then is seen here, what
- * is written later wakes it. */
-static bool table_cool(struct alias_tracker *at, struct table *table)
+static bool table_arm(struct alias_tracker *at, struct table *table)
 {
-	bool changed;
-
+	table->quiet_since = at->syncs;
 	if (!at->ops.arm(at->config.ctx, table->pfn)) {
-		table->quiet_since = at->syncs;
 		more_patience(table);
-		return true;
+		return false;
 	}
 	hot_remove(at, table);
 	table->armed = true;
 	at->arms++;
+	return true;
+}
+
+/* Compares a table that has just been armed: what was written until then is seen here, what is
+ * written later wakes it. */
+static bool armed_compare(struct alias_tracker *at, struct table *table)
+{
+	bool changed;
+
 	if (table_compare(at, table, &changed))
 		return true;
 	at->ops.disarm(at->config.ctx, table->pfn);
@@ -131,42 +149,35 @@ static bool table_cool(struct alias_tracker *at, struct table *table)
 	return false;
 }
 
-/* In syncs, as far as comparing goes: where only audits compare, an arm and a wake must save some
- * of these. */
-static bool quiet_for_long(const struct alias_tracker *at, const struct table *table)
-{
-	uint64_t quiet = at->syncs - table->quiet_since;
-
-	if (at->config.mode == AT_LOGGED)
-		quiet = quiet * QUIET_AUDITS / at->config.audit_syncs;
-	return quiet >= table->patience;
-}
-
 static bool table_sync(struct alias_tracker *at, struct table *table)
 {
-	bool changed;
-	bool woken = table->woken;
+	bool changed, woken = table->woken;
 
 	table->woken = false;
+	if (woken && !table->patience && table_arm(at, table))
+		return armed_compare(at, table);
 	if (!table_compare(at, table, &changed))
 		return false;
 	if (changed)
 		return true;
 	if (woken)
 		more_patience(table);
-	else if (can_arm(at) && quiet_for_long(at, table))
-		return table_cool(at, table);
+	else if (can_arm(at) && syncs_since(at, table->quiet_since) >= table->patience &&
+		 table_arm(at, table))
+		return armed_compare(at, table);
 	return true;
 }
 
 /* --- waking ----------------------------------------------------------------------------------- */
 
-static void table_wake(struct alias_tracker *at, uint64_t pfn)
+static void table_wake(struct alias_tracker *at, struct table *table)
 {
-	struct table *table = table_find(at, pfn);
-
-	if (!table || !table->armed)
+	if (!table->armed)
 		return;
+	if (syncs_since(at, table->quiet_since) > at->config.quiet_syncs)
+		table->patience = 0;
+	else if (!table->patience)
+		table->patience = at->config.quiet_syncs;
 	table->armed = false;
 	table->woken = true;
 	table->quiet_since = at->syncs - 1;
@@ -174,16 +185,39 @@ static void table_wake(struct alias_tracker *at, uint64_t pfn)
 	at->wakes++;
 }
 
+/* Cold tables are far away in memory: what will be needed of all of them is fetched at once. */
+static void wake_some(struct alias_tracker *at, const uint64_t *pfns, size_t n)
+{
+	struct table *tables[WAKE_MAX];
+
+	for (size_t i = 0; i < n; i++) {
+		tables[i] = table_find(at, pfns[i]);
+		if (!tables[i])
+			continue;
+		for (size_t byte = 0; byte < sizeof(*tables[i]); byte += 64)
+			__builtin_prefetch((char *)tables[i] + byte);
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (!tables[i])
+			continue;
+		__builtin_prefetch(tables[i]->entries.lines.items);
+		__builtin_prefetch(LIST_FIRST(&tables[i]->nodes[0]));
+		__builtin_prefetch(TAILQ_NEXT(tables[i], by_change));
+	}
+	for (size_t i = 0; i < n; i++)
+		if (tables[i])
+			table_wake(at, tables[i]);
+}
+
 static void wake_all(struct alias_tracker *at)
 {
-	uint64_t pfns[64];
-	size_t max = sizeof(pfns) / sizeof(pfns[0]), n;
+	uint64_t pfns[WAKE_MAX];
+	size_t n;
 
 	do {
-		n = at->ops.woken(at->config.ctx, pfns, max);
-		for (size_t i = 0; i < n; i++)
-			table_wake(at, pfns[i]);
-	} while (n == max);
+		n = at->ops.woken(at->config.ctx, pfns, WAKE_MAX);
+		wake_some(at, pfns, n);
+	} while (n == WAKE_MAX);
 }
 
 bool tables_compare(struct alias_tracker *at)

@@ -168,7 +168,8 @@ static uint64_t memory_bytes(const struct alias_tracker *at)
 	bytes += limbo_bytes(&at->limbo) + map_bytes(&at->violations.reported) + log_bytes(at);
 	bytes += map_bytes(&at->states) + map_bytes(&at->tables) + map_bytes(&at->nodes);
 	bytes += at->max_roots * sizeof(*at->roots);
-	return bytes + at->tables.used * sizeof(struct table) + at->nr_nodes * sizeof(struct node);
+	return bytes + at->tables.used * sizeof(struct table) + at->entries_bytes +
+	       at->nr_nodes * sizeof(struct node);
 }
 
 void at_get_stats(const struct alias_tracker *at, struct at_stats *out)

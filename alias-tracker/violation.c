@@ -26,7 +26,7 @@ void suspect_forget_table(struct alias_tracker *at, struct table *table)
 bool entry_violates(const struct alias_tracker *at, const struct node *node, unsigned index,
 		    struct at_violation *out)
 {
-	uint64_t pte = node->table->entries.copy[index];
+	uint64_t pte = entries_get(&node->table->entries, index);
 	enum pte_kind kind = pte_kind(pte, node->level);
 
 	*out = (struct at_violation){
@@ -73,7 +73,8 @@ static uint64_t entry_name(const struct table *table, unsigned level, unsigned i
 
 void reported_forget(struct alias_tracker *at, const struct node *node, unsigned index)
 {
-	map_delete(&at->violations.reported, entry_name(node->table, node->level, index));
+	if (at->violations.reported.used)
+		map_delete(&at->violations.reported, entry_name(node->table, node->level, index));
 }
 
 /* Once, until it changes. (Without memory to remember it by, perhaps once more.) */

@@ -102,7 +102,9 @@ static void chain_drop(void *self, uint64_t pfn, uint64_t gpa)
 
 static bool chain_has(const void *self, uint64_t pfn)
 {
-	return ((const struct chain *)self)->heads[pfn] != 0;
+	const struct chain *chain = self;
+
+	return pfn < chain->frames && chain->heads[pfn];
 }
 
 static uint64_t chain_count(const void *self, uint64_t pfn)

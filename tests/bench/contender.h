@@ -29,7 +29,7 @@ extern const struct contender
 extern const struct contender contender_ghash; /* GLib's GHashTable: frame -> count */
 #endif
 #ifdef HAVE_ROARING
-extern const struct contender contender_roaring; /* CRoaring's bitmap; counts as in `bits` */
+extern const struct contender contender_roaring; /* CRoaring: a bitmap for each count up to four */
 #endif
 
 /* All that were built in, `bits` first; NULL ends the list. */

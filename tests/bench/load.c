@@ -19,11 +19,9 @@ uint64_t load_table(uint64_t table)
 	return FIRST_TABLE + 2 + table + table / 512;
 }
 
-uint64_t load_leaf(const struct load *load, uint64_t table, unsigned index)
+uint64_t load_leaf(uint32_t run, unsigned page)
 {
-	uint64_t run = load->at[table * RUNS_TABLE + index / RUN];
-
-	return run ? W(run * RUN + index % RUN) : 0;
+	return run ? W((uint64_t)run * RUN + page) : 0;
 }
 
 void load_toggle(struct load *load, uint64_t place, struct event events[static RUN])
@@ -46,6 +44,15 @@ void load_toggle(struct load *load, uint64_t place, struct event events[static R
 		events[i] = (struct event){run * RUN + i, (gpa + i * 8) | map};
 }
 
+struct change load_change(struct load *load, uint64_t among)
+{
+	struct event events[RUN];
+	uint64_t place = load_random(load, among * RUNS_TABLE);
+
+	load_toggle(load, place, events);
+	return (struct change){place, load->at[place]};
+}
+
 void load_init(struct load *load, uint64_t frames, uint64_t leaves_max)
 {
 	uint64_t leaves = frames / 2 < leaves_max ? frames / 2 : leaves_max;
@@ -57,29 +64,17 @@ void load_init(struct load *load, uint64_t frames, uint64_t leaves_max)
 	load->runs = load->tables * RUNS_TABLE;
 	load->first_free = (load_table(load->tables) + RUN) / RUN;
 	load->at = must_calloc(load->runs, sizeof(*load->at));
-	load->initial = must_calloc(load->runs, sizeof(*load->initial));
 	load->users = must_calloc(frames / RUN, sizeof(*load->users));
 	load->random = 1;
 	for (uint64_t i = 0; i < load->runs; i++)
 		if (load_random(load, 2))
 			load_toggle(load, i, events);
-	memcpy(load->initial, load->at, load->runs * sizeof(*load->at));
 }
 
 void load_free(struct load *load)
 {
 	free(load->at);
-	free(load->initial);
 	free(load->users);
-}
-
-void load_reset(struct load *load, uint64_t seed)
-{
-	memcpy(load->at, load->initial, load->runs * sizeof(*load->at));
-	memset(load->users, 0, load->frames / RUN);
-	for (uint64_t i = 0; i < load->runs; i++)
-		load->users[load->at[i]] += load->at[i] != 0;
-	load->random = seed;
 }
 
 void load_build(const struct load *load, struct world *w)
@@ -90,6 +85,7 @@ void load_build(const struct load *load, struct world *w)
 		if (pfn != load_table(table))
 			abort();
 		for (unsigned i = 0; i < 512; i++)
-			w->memory[pfn * 512 + i] = load_leaf(load, table, i);
+			w->memory[pfn * 512 + i] =
+				load_leaf(load->at[table * RUNS_TABLE + i / RUN], i % RUN);
 	}
 }

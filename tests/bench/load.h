@@ -22,7 +22,6 @@ struct load {
 	uint64_t frames, tables; /* tables: of L1 */
 	uint64_t runs;           /* places for buffers: tables x RUNS_TABLE */
 	uint32_t *at;            /* what is mapped there: its first frame / RUN, or 0 */
-	uint32_t *initial;       /* the same, as it was in the beginning */
 	uint8_t *users;          /* of each RUN of frames: places that map it */
 	uint64_t first_free;     /* frames / RUN that are no tables begin here */
 	uint64_t random;
@@ -34,17 +33,23 @@ struct event {
 	uint64_t gpa_map; /* of the entry; bit 0: mapped */
 };
 
+/* What one place holds from now on: a buffer's first frame / RUN, or 0. */
+struct change {
+	uint64_t place;
+	uint32_t run;
+};
+
 /* A window that would map at most half of the frames, and at most `leaves_max` leaves. */
 void load_init(struct load *load, uint64_t frames, uint64_t leaves_max);
 void load_free(struct load *load);
-/* Back to the beginning. */
-void load_reset(struct load *load, uint64_t seed);
 
 uint64_t load_random(struct load *load, uint64_t below);
 /* Maps or unmaps the buffer of one place, and says what that did to RUN leaves. */
 void load_toggle(struct load *load, uint64_t place, struct event events[static RUN]);
-/* The leaf in entry `index` of table `table`, or 0. */
-uint64_t load_leaf(const struct load *load, uint64_t table, unsigned index);
+/* The same at a random place of the first `among` tables. */
+struct change load_change(struct load *load, uint64_t among);
+/* The leaf of page `page` of such a buffer, or 0. */
+uint64_t load_leaf(uint32_t run, unsigned page);
 /* The frame of the table. */
 uint64_t load_table(uint64_t table);
 

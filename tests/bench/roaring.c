@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A bit a frame in a compressed bitmap; frames with two leaves or more have their count in the map
- * that libaliastracker has for that, so that only the bitmaps differ. */
+/*
+ * Compressed bitmaps: of the frames with a leaf, of those with two or more, and so on. What is
+ * beyond the last is counted in the map of libaliastracker, so that only the bitmaps differ.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -9,9 +11,11 @@
 #include "contender.h"
 #include "map.h"
 
+#define DEPTH 4u /* as of struct count */
+
 struct compressed {
-	roaring_bitmap_t *any;
-	struct map spill;
+	roaring_bitmap_t *more_than[DEPTH]; /* i leaves */
+	struct map spill;                   /* frame -> how many beyond DEPTH */
 };
 
 static void *roaring_open(uint64_t frames)
@@ -19,7 +23,8 @@ static void *roaring_open(uint64_t frames)
 	struct compressed *c = must_calloc(1, sizeof(*c));
 
 	(void)frames;
-	c->any = roaring_bitmap_create();
+	for (unsigned i = 0; i < DEPTH; i++)
+		c->more_than[i] = roaring_bitmap_create();
 	map_init(&c->spill, 0);
 	return c;
 }
@@ -28,7 +33,8 @@ static void roaring_close(void *self)
 {
 	struct compressed *c = self;
 
-	roaring_bitmap_free(c->any);
+	for (unsigned i = 0; i < DEPTH; i++)
+		roaring_bitmap_free(c->more_than[i]);
 	map_clear(&c->spill);
 	free(c);
 }
@@ -36,13 +42,12 @@ static void roaring_close(void *self)
 static void roaring_add(void *self, uint64_t pfn, uint64_t gpa)
 {
 	struct compressed *c = self;
-	uint64_t n;
 
 	(void)gpa;
-	if (roaring_bitmap_add_checked(c->any, pfn))
-		return;
-	n = map_get(&c->spill, pfn);
-	if (map_put(&c->spill, pfn, n ? n + 1 : 2))
+	for (unsigned i = 0; i < DEPTH; i++)
+		if (roaring_bitmap_add_checked(c->more_than[i], pfn))
+			return;
+	if (map_put(&c->spill, pfn, map_get(&c->spill, pfn) + 1))
 		return;
 	perror("bench-tracker: map_put");
 	exit(EXIT_FAILURE);
@@ -52,26 +57,33 @@ static void roaring_drop(void *self, uint64_t pfn, uint64_t gpa)
 {
 	struct compressed *c = self;
 	uint64_t n = map_get(&c->spill, pfn);
+	unsigned last = 0;
 
 	(void)gpa;
-	if (n == 0)
-		roaring_bitmap_remove(c->any, pfn);
-	else if (n == 2)
+	if (n == 1)
 		map_delete(&c->spill, pfn);
-	else
+	else if (n)
 		map_put(&c->spill, pfn, n - 1); /* replaces: cannot fail */
+	if (n)
+		return;
+	while (last + 1 < DEPTH && roaring_bitmap_contains(c->more_than[last + 1], pfn))
+		last++;
+	roaring_bitmap_remove(c->more_than[last], pfn);
 }
 
 static bool roaring_has(const void *self, uint64_t pfn)
 {
-	return roaring_bitmap_contains(((const struct compressed *)self)->any, pfn);
+	return roaring_bitmap_contains(((const struct compressed *)self)->more_than[0], pfn);
 }
 
 static uint64_t roaring_count(const void *self, uint64_t pfn)
 {
-	uint64_t n = map_get(&((const struct compressed *)self)->spill, pfn);
+	const struct compressed *c = self;
+	unsigned n = 0;
 
-	return n ? n : roaring_has(self, pfn);
+	while (n < DEPTH && roaring_bitmap_contains(c->more_than[n], pfn))
+		n++;
+	return n + map_get(&c->spill, pfn);
 }
 
 const struct contender contender_roaring = {

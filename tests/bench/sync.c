@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "watch.h"
+
 #define QUIET_SYNCS 65u /* until at_sync() has armed all tables */
 
 uint64_t heap_bytes(void)
@@ -56,7 +58,8 @@ static void plain_open(struct follower *f)
 static void plain_close(struct follower *f)
 {
 	for (uint64_t table = 0; table < f->load->tables; table++)
-		f->world.ops.disarm(&f->world, load_table(table));
+		if (f->world.armed[load_table(table)])
+			f->world.ops.disarm(&f->world, load_table(table));
 	f->contender->close(f->self);
 	free(f->copies);
 }
@@ -88,11 +91,11 @@ static uint64_t rescan_count(const struct follower *f, uint64_t pfn)
 
 /* --- libaliastracker -------------------------------------------------------------------------- */
 
-static void tracker_open(struct follower *f, unsigned quiet_syncs)
+static void tracker_open(struct follower *f, enum watching watching)
 {
 	uint64_t heap = heap_bytes();
 
-	f->world.config.quiet_syncs = quiet_syncs;
+	f->world.config.quiet_syncs = watching == WATCH_FREE;
 	world_start(&f->world);
 	f->self = f->world.at;
 	if (world_pin_tree(&f->world, ROOT) != AT_OK)
@@ -105,15 +108,17 @@ static void tracker_open(struct follower *f, unsigned quiet_syncs)
 /* --- any of them ------------------------------------------------------------------------------ */
 
 void follower_open(struct follower *f, const struct load *load, const struct contender *contender,
-		   unsigned quiet_syncs)
+		   enum watching watching)
 {
 	*f = (struct follower){.load = load, .contender = contender};
 	world_init(&f->world, load->frames);
 	load_build(load, &f->world);
 	if (!contender)
 		return;
+	if (watching == WATCH_REAL)
+		watch_start(&f->world);
 	if (contender == &contender_bits)
-		tracker_open(f, quiet_syncs);
+		tracker_open(f, watching);
 	else
 		plain_open(f);
 	contender_touch(contender, f->self, load->frames);
@@ -124,15 +129,18 @@ void follower_close(struct follower *f)
 	if (f->contender && f->contender != &contender_bits)
 		plain_close(f);
 	world_close(&f->world);
+	watch_stop(&f->world);
 }
 
-void follower_write(struct follower *f, uint64_t place)
+void follower_write(struct follower *f, struct change change)
 {
-	uint64_t table = place / RUNS_TABLE;
-	unsigned first = place % RUNS_TABLE * RUN;
+	uint64_t pfn = load_table(change.place / RUNS_TABLE);
+	volatile uint64_t *entries = f->world.memory + pfn * 512 + change.place % RUNS_TABLE * RUN;
 
-	for (unsigned i = first; i < first + RUN; i++)
-		world_set(&f->world, load_table(table), i, load_leaf(f->load, table, i));
+	if (!watch_is_on(&f->world))
+		world_walk(&f->world, pfn);
+	for (unsigned i = 0; i < RUN; i++)
+		entries[i] = load_leaf(change.run, i);
 }
 
 void follower_sync(struct follower *f)
@@ -153,4 +161,9 @@ bool follower_has(const struct follower *f, uint64_t pfn)
 uint64_t follower_count(const struct follower *f, uint64_t pfn)
 {
 	return f->contender ? f->contender->count(f->self, pfn) : rescan_count(f, pfn);
+}
+
+uint64_t follower_arms(const struct follower *f)
+{
+	return f->contender == &contender_bits ? world_stats(&f->world).arms : f->arms;
 }

@@ -21,17 +21,23 @@ struct follower {
 	uint64_t arms;                     /* frames that were watched (again) by syncs */
 };
 
-/* All the tables of the load as it is now, followed and quiet. quiet_syncs is the tracker's, 0 for
- * its default: the others always watch a table again at once. */
+/* What it costs to watch a table for the first write to it. */
+enum watching {
+	WATCH_FREE, /* a store: the tracker is told so (quiet_syncs = 1) */
+	WATCH_REAL, /* a page protection of this process, and a signal */
+};
+
+/* All the tables of the load as it is now, followed and quiet. */
 void follower_open(struct follower *f, const struct load *load, const struct contender *contender,
-		   unsigned quiet_syncs);
+		   enum watching watching);
 void follower_close(struct follower *f);
-/* Brings one buffer's entries in memory up to date with the load. */
-void follower_write(struct follower *f, uint64_t place);
+/* What the guest does. */
+void follower_write(struct follower *f, struct change change);
 void follower_sync(struct follower *f);
 /* By the state of the last sync; of the rescan by the tables as they are. */
 bool follower_has(const struct follower *f, uint64_t pfn);
 uint64_t follower_count(const struct follower *f, uint64_t pfn);
+uint64_t follower_arms(const struct follower *f);
 
 /* Bytes that malloc() has given out. */
 uint64_t heap_bytes(void);

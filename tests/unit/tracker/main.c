@@ -8,6 +8,7 @@ int main(void)
 {
 	SRunner *runner = srunner_create(map_suite());
 
+	srunner_add_suite(runner, pack_suite());
 	srunner_add_suite(runner, leaf_suite());
 	srunner_add_suite(runner, pin_suite());
 	srunner_add_suite(runner, sync_suite());

@@ -5,6 +5,7 @@
 #include <check.h>
 
 Suite *map_suite(void);
+Suite *pack_suite(void);
 Suite *leaf_suite(void);
 Suite *pin_suite(void);
 Suite *sync_suite(void);
