@@ -44,7 +44,7 @@ static json_t *describe_options(const struct options *opt)
 	set_string(object, "on_violation", opt->on_violation == VIOLATION_STOP ? "stop" : "report");
 	set_string(object, "flush_proof", opt->flush_proof == PROOF_HOST ? "host" : "guest");
 	set_int(object, "timeout", opt->timeout);
-	json_object_set_new(object, "verify", json_boolean(opt->verify));
+	set_int(object, "verify", opt->verify);
 	json_object_set_new(object, "sandbox", json_boolean(opt->sandbox));
 	for (unsigned i = 0; i < opt->nr_disks; i++) {
 		json_t *disk = json_object();
