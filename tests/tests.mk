@@ -10,6 +10,7 @@ include tests/bench/bench.mk
 include tests/machine/machine-tests.mk
 include tests/hostile/hostile.mk
 include tests/compare/compare.mk
+include tests/faults/faults.mk
 
 UNIT := $(UNIT_TESTS) $(UNIT_TESTS_SAN)
 WHOLE_MACHINE := tests/install tests/kvm-machine/test-with-kvm.sh tests/qemu-selftest tests/on-kvm \
