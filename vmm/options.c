@@ -109,7 +109,7 @@ static const char argp_doc[] =
 	"  69     no usable KVM\n"
 	"  70     internal error, or an exit that can't be handled\n"
 	"  71     a system call failed\n"
-	"  74     the statistics could not be written\n"
+	"  74     the statistics, or a disk, could not be written\n"
 	"  75     --timeout passed\n"
 	"  80     triple fault, or shutdown without a status\n"
 	"  81     violation with --on-violation stop\n"

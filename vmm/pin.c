@@ -165,7 +165,7 @@ void trap_back(struct batch *batch)
 {
 	batch->vcpu->stats.upcalls++;
 	if (upcall_raise(batch->vcpu, UPCALL_VECTOR))
-		machine_stop(batch->pin->machine, VMM_EX_SOFTWARE);
+		machine_stop(batch->pin->machine, VMM_EX_OSERR);
 }
 
 static enum alias_status serve_batch(struct pin *pin, struct vcpu *vcpu,

@@ -67,7 +67,7 @@ static void transport_raise(void *dev)
 {
 	struct virtio_blk *blk = dev;
 
-	eventfd_write(blk->irq_fd, 1);
+	(void)TEMP_FAILURE_RETRY(eventfd_write(blk->irq_fd, 1));
 }
 
 static const struct virtio_mmio_ops transport_ops = {
@@ -240,6 +240,14 @@ void virtio_blk_destroy(struct virtio_blk *blk)
 	close(blk->irq_fd);
 	blk_image_close(&blk->image);
 	free(blk);
+}
+
+int virtio_blk_sync(struct virtio_blk *blk)
+{
+	if (blk->worker.core.disk.readonly)
+		return 0;
+	blk_worker_stop(&blk->worker);
+	return blk_image_sync(&blk->image, blk->path);
 }
 
 void virtio_blk_stats(struct virtio_blk *blk, json_t *object)

@@ -12,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <termios.h>
+#include <unistd.h>
 
 #define NR_OF(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -89,9 +90,20 @@ static const long never[] = {
 	SYS_tgkill, /* of a signal that is no real-time signal, to a thread that is there */
 };
 
-uint32_t call_request(long nr, const uint64_t args[6])
+static bool is_anonymous(pid_t thread, uint64_t fd)
+{
+	char path[64], target[64] = "";
+
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", thread, (int)fd);
+	return readlink(path, target, sizeof(target) - 1) > 0 && !strncmp(target, "anon_inode:", 11);
+}
+
+uint32_t call_request(pid_t thread, long nr, const uint64_t args[6])
 {
 	switch (nr) {
+	case SYS_read:
+	case SYS_write:
+		return is_anonymous(thread, args[0]) ? CALL_ANON : 0;
 	case SYS_ioctl:
 	case SYS_fcntl:
 		return (uint32_t)args[1];
@@ -105,6 +117,9 @@ uint32_t call_request(long nr, const uint64_t args[6])
 		return 0;
 	}
 }
+
+/* Reading and writing the counter of an eventfd and the like: no more can happen. */
+static const struct failure anonymous[] = {{EINTR, true}};
 
 static bool waits_for_lock(const struct call *call)
 {
@@ -121,6 +136,10 @@ size_t call_failures(const struct call *call, const struct failure **list)
 	if (call->nr == SYS_futex) {
 		*list = lock_wait;
 		return waits_for_lock(call) ? NR_OF(lock_wait) : 0;
+	}
+	if ((call->nr == SYS_read || call->nr == SYS_write) && call->request == CALL_ANON) {
+		*list = anonymous;
+		return NR_OF(anonymous);
 	}
 	if (call->nr == SYS_ioctl &&
 	    (call->request == (uint32_t)KVM_RUN || call->request == (uint32_t)KVM_CREATE_VM ||
@@ -211,6 +230,8 @@ const char *call_name(const struct call *call)
 			name = calls[i].name;
 	if (!name)
 		snprintf(text, sizeof(text), "call %ld", call->nr);
+	else if (call->request == CALL_ANON && (call->nr == SYS_read || call->nr == SYS_write))
+		snprintf(text, sizeof(text), "%s eventfd", name);
 	else if (call->request)
 		snprintf(text, sizeof(text), "%s 0x%x", name, call->request);
 	else

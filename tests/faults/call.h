@@ -6,11 +6,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /* Where a program makes a system call: the same in every run, as its addresses are. */
 struct call {
 	long nr;
-	uint32_t request; /* of ioctl, fcntl, futex, madvise, prctl: what is asked for; else 0 */
+	/* Of ioctl, fcntl, futex, madvise, prctl: what is asked for; of read and write: whether it is
+	 * of an eventfd or the like (CALL_ANON); else 0. */
+	uint32_t request;
 	uint64_t rip;     /* after the instruction */
 	uint64_t caller;  /* where the function returns to that contains it */
 };
@@ -18,8 +21,10 @@ struct call {
 /* "ioctl KVM_RUN", "mmap"; static storage until the next call. */
 const char *call_name(const struct call *call);
 
-/* The request that these arguments make, where the call has such. */
-uint32_t call_request(long nr, const uint64_t args[6]);
+#define CALL_ANON 1 /* a file descriptor with nothing behind it that could fail */
+
+/* The request that these arguments of that thread's make, where the call has such. */
+uint32_t call_request(pid_t thread, long nr, const uint64_t args[6]);
 
 /* How a test lets a call fail. */
 struct failure {

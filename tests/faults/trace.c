@@ -218,15 +218,19 @@ static void meet_call(const struct trace *trace, pid_t pid, const struct layout 
 	       sizeof(args));
 	call = (struct call){
 		.nr = (long)regs.orig_rax,
-		.request = call_request((long)regs.orig_rax, args),
+		.request = call_request(pid, (long)regs.orig_rax, args),
 		.rip = regs.rip - layout->base,
 		.caller = find_caller(pid, regs.rsp, layout),
 	};
-	error = trace->at_call(trace->ctx, &call, args);
+	error = trace->at_call(trace->ctx, pid, &call);
 	if (!error)
 		return;
-	regs.orig_rax = -1ull;
-	regs.rax = (uint64_t)-(int64_t)error;
+	if (call.nr == SYS_brk) {
+		regs.rdi = 0; /* the kernel's way to refuse: it tells the break as it is */
+	} else {
+		regs.orig_rax = -1ull;
+		regs.rax = (uint64_t)-(int64_t)error;
+	}
 	if (ptrace(PTRACE_SETREGS, pid, 0L, &regs))
 		err(2, "PTRACE_SETREGS");
 }

@@ -12,7 +12,7 @@
 struct trace {
 	const struct call *only; /* NULL: all calls stop */
 	/* At each call that stops; returns an errno for the call to fail with, or 0 to let it be. */
-	int (*at_call)(void *ctx, const struct call *call, const uint64_t args[6]);
+	int (*at_call)(void *ctx, pid_t thread, const struct call *call);
 	void *ctx;
 	unsigned limit_s; /* the program is killed then */
 
