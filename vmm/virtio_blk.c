@@ -211,8 +211,10 @@ int virtio_blk_create(struct machine *machine, unsigned index, const struct disk
 	}
 	init_transport(blk, disk->readonly);
 	ret = start_worker(blk, index, disk->readonly);
-	if (ret)
+	if (ret) {
+		ret = -EIO; /* whatever it was: the file has no part in it */
 		goto close_irq;
+	}
 	ret = connect_guest(blk);
 	if (!ret) {
 		*out = blk;

@@ -19,7 +19,7 @@
 
 #define SECTOR     512u
 #define WORDS      (SECTOR / sizeof(uint64_t))
-#define PATIENCE_S 8 /* after the key was pressed */
+#define PATIENCE_S 25 /* after the key was pressed */
 
 void stage_init(struct stage *stage, const char *build, const char *const options[])
 {

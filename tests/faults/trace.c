@@ -205,6 +205,24 @@ static uint64_t find_caller(pid_t pid, uint64_t rsp, const struct layout *layout
 	return 0;
 }
 
+/* brk() refuses by telling the break as it is. */
+static uint64_t find_break(pid_t pid)
+{
+	char path[64], line[512];
+	unsigned long start, end, found = 0;
+	FILE *maps;
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+	maps = fopen(path, "re");
+	if (!maps)
+		err(2, "%s", path);
+	while (fgets(line, sizeof(line), maps))
+		if (strstr(line, "[heap]") && sscanf(line, "%lx-%lx", &start, &end) == 2)
+			found = end;
+	fclose(maps);
+	return found;
+}
+
 static void meet_call(const struct trace *trace, pid_t pid, const struct layout *layout)
 {
 	struct user_regs_struct regs;
@@ -225,18 +243,34 @@ static void meet_call(const struct trace *trace, pid_t pid, const struct layout 
 	error = trace->at_call(trace->ctx, pid, &call);
 	if (!error)
 		return;
-	if (call.nr == SYS_brk) {
-		regs.rdi = 0; /* the kernel's way to refuse: it tells the break as it is */
-	} else {
-		regs.orig_rax = -1ull;
-		regs.rax = (uint64_t)-(int64_t)error;
-	}
+	regs.orig_rax = -1ull;
+	regs.rax = call.nr == SYS_brk ? find_break(pid) : (uint64_t)-(int64_t)error;
 	if (ptrace(PTRACE_SETREGS, pid, 0L, &regs))
 		err(2, "PTRACE_SETREGS");
 }
 
+static void note_crash(struct trace *trace, pid_t pid, const struct layout *layout)
+{
+	const size_t max = sizeof(trace->crash) / sizeof(trace->crash[0]);
+	struct user_regs_struct regs;
+	size_t nr = 1;
+
+	if (ptrace(PTRACE_GETREGS, pid, 0L, &regs))
+		return;
+	memset(trace->crash, 0, sizeof(trace->crash));
+	trace->crash[0] = regs.rip - layout->base;
+	for (uint64_t at = regs.rsp; nr < max && at < regs.rsp + 4096; at += sizeof(uint64_t)) {
+		uint64_t word;
+
+		errno = 0;
+		word = (uint64_t)ptrace(PTRACE_PEEKDATA, pid, at, 0L);
+		if (!errno && word >= layout->text && word < layout->text_end)
+			trace->crash[nr++] = word - layout->base;
+	}
+}
+
 /* What a stopped thread is to go on with: a signal, or 0. */
-static int meet_stop(const struct trace *trace, pid_t pid, const char *program, int status,
+static int meet_stop(struct trace *trace, pid_t pid, const char *program, int status,
 		     struct layout *layout)
 {
 	int signal = WSTOPSIG(status), event = status >> 16;
@@ -250,6 +284,8 @@ static int meet_stop(const struct trace *trace, pid_t pid, const char *program, 
 		set_breakpoint(pid, layout);
 		return 0;
 	}
+	if (!event && (signal == SIGSEGV || signal == SIGBUS || signal == SIGABRT))
+		note_crash(trace, pid, layout);
 	if (event || (signal == SIGTRAP && pass_breakpoint(pid, layout)))
 		return 0;
 	return signal;

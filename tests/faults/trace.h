@@ -20,6 +20,9 @@ struct trace {
 	int status;     /* exit status, or 128 + signal */
 	bool timed_out; /* killed at the limit */
 	bool signalled; /* ended by a signal, not by exiting */
+	/* Return addresses, or what looks like them, of the last SIGSEGV, SIGBUS or SIGABRT; the first
+	 * is where it happened. */
+	uint64_t crash[8];
 };
 
 /* Called in the child before it becomes the program. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * walk [-1] [-v] NAME [VMM OPTIONS...]: has each system call that vmm makes fail, one in a run, and
+ * walk [-1] [-v] [-k KIND] NAME [VMM OPTIONS...]: has each system call that vmm makes fail, one in a run, and
  * judges what becomes of it. A first run, in which nothing fails, finds out which calls there are;
  * calls of the same kind from the same place are one. Of each the first, the second and the last are
  * let fail, in each of the ways that its kind can (-1: of each kind the first call alone, in the
@@ -11,7 +11,7 @@
  * guest wrote it, and all are as it wrote them if it was told so; the statistics are there whole or
  * not at all; nothing else is left behind. Interrupted calls (EINTR) must change nothing.
  *
- * Prints a line for each kind of call.
+ * Prints a line for each kind of call (-k: only of this one, as those lines name it).
  */
 #include <err.h>
 #include <errno.h>
@@ -30,7 +30,7 @@
 #include "vcpu.h"
 
 #define MAX_PLACES 1024
-#define LIMIT_S    40
+#define LIMIT_S    60
 #define MAX_STATUS 256
 
 struct place {
@@ -42,6 +42,7 @@ struct place {
 struct walk {
 	const char *name;
 	bool quick, verbose;
+	const char *kind; /* only this, NULL: all */
 	struct stage stage;
 	struct scene scene;
 	struct place places[MAX_PLACES];
@@ -195,6 +196,10 @@ static void tell(const struct walk *walk, const struct aim *aim, const struct tr
 	       call_name(aim->call), (unsigned long)aim->call->rip,
 	       (unsigned long)aim->call->caller, aim->at, strerror(aim->error), trace->status,
 	       wrong ? ": WRONG: " : "", wrong ? wrong : "");
+	for (size_t i = 0; i < sizeof(trace->crash) / sizeof(trace->crash[0]); i++)
+		if (trace->crash[0])
+			printf("#   %s %lx\n", i ? "called from" : "crashed at",
+			       (unsigned long)trace->crash[i]);
 	if (scene->litter[0])
 		printf("#   left behind: %s\n", scene->litter);
 	for (const char *line = scene->err; *line;) {
@@ -308,17 +313,19 @@ int main(int argc, char **argv)
 	bool good = true;
 	int option;
 
-	while ((option = getopt(argc, argv, "+1v")) != -1) {
+	while ((option = getopt(argc, argv, "+1vk:")) != -1) {
 		walk.quick |= option == '1';
 		walk.verbose |= option == 'v';
+		walk.kind = option == 'k' ? optarg : walk.kind;
 	}
 	if (optind >= argc)
-		errx(2, "usage: walk [-1] [-v] NAME [VMM OPTIONS...]");
+		errx(2, "usage: walk [-1] [-v] [-k KIND] NAME [VMM OPTIONS...]");
 	walk.name = argv[optind];
 	stage_init(&walk.stage, build ? build : "build", (const char *const *)argv + optind + 1);
 	find_places(&walk);
 	for (size_t i = 0; i < walk.nr; i++)
-		if (!walk.places[i].walked)
+		if (!walk.places[i].walked &&
+		    (!walk.kind || !strcmp(walk.kind, call_name(&walk.places[i].call))))
 			good &= walk_kind(&walk, i);
 	stage_free(&walk.stage);
 	return good ? 0 : 1;
