@@ -140,8 +140,8 @@ static void *watch_thread(void *arg)
 	while (!(fds[1].revents & POLLIN)) {
 		struct uffd_msg msg;
 
-		/* For want of memory at worst, which passes. Whoever writes to an armed page waits for
-		 * this thread, so it does not give up. */
+		/* For want of memory at worst, which passes. Whoever writes to an armed page waits
+		 * for this thread, so it does not give up. */
 		if (poll(fds, 2, -1) < 0) {
 			usleep(POLL_RETRY_US);
 			continue;

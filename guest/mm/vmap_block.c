@@ -129,8 +129,8 @@ static struct vmap_block *new_block(struct vmap_space *space)
 	return block;
 }
 
-/* If nothing of it is mapped: what was never handed out is taken for dirty, and it is done with. Its
- * CPU alone hands out more. */
+/* If nothing of it is mapped: what was never handed out is taken for dirty, and it is done with.
+ * Its CPU alone hands out more. */
 static bool retire(struct vmap_block *block)
 {
 	bool idle;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Writes sectors, several at a time, in no order, and says of each write when it is done: what is said
- * must be on the disk however the run ends. Each write has a number; a sector's first word is the
- * number of the write, its second the sector's number XOR seed, and the rest follow from these two.
- * Every so many writes all are made durable, which is said too. Goes on until iters= writes are done,
- * for ever by default.
+ * Writes sectors, several at a time, in no order, and says of each write when it is done: what is
+ * said must be on the disk however the run ends. Each write has a number; a sector's first word is
+ * the number of the write, its second the sector's number XOR seed, and the rest follow from these
+ * two. Every so many writes all are made durable, which is said too. Goes on until iters= writes
+ * are done, for ever by default.
  */
 #include <blk.h>
 #include <bootargs.h>

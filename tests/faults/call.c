@@ -70,24 +70,11 @@ static const struct failure lock_wait[] = {{EAGAIN, true}, {EINTR, true}};
 /* They fail only for arguments that make no sense, and the C library relies on that; or they don't
  * return. */
 static const long never[] = {
-	SYS_rt_sigprocmask,
-	SYS_rt_sigaction,
-	SYS_rt_sigreturn,
-	SYS_exit,
-	SYS_exit_group,
-	SYS_execve,
-	SYS_umask,
-	SYS_getpid,
-	SYS_gettid,
-	SYS_getpgrp,
-	SYS_geteuid,
-	SYS_getuid,
-	SYS_set_robust_list,
-	SYS_rseq,
-	SYS_sched_yield,
-	SYS_restart_syscall,
-	SYS_clock_gettime,
-	SYS_tgkill, /* of a signal that is no real-time signal, to a thread that is there */
+	SYS_rt_sigprocmask,  SYS_rt_sigaction,  SYS_rt_sigreturn,    SYS_exit,   SYS_exit_group,
+	SYS_execve,          SYS_umask,         SYS_getpid,          SYS_gettid, SYS_getpgrp,
+	SYS_geteuid,         SYS_getuid,        SYS_set_robust_list, SYS_rseq,   SYS_sched_yield,
+	SYS_restart_syscall, SYS_clock_gettime, SYS_tgkill, /* of a signal that is no real-time
+							       signal, to a thread that is there */
 };
 
 static bool is_anonymous(pid_t thread, uint64_t fd)
@@ -95,7 +82,8 @@ static bool is_anonymous(pid_t thread, uint64_t fd)
 	char path[64], target[64] = "";
 
 	snprintf(path, sizeof(path), "/proc/%d/fd/%d", thread, (int)fd);
-	return readlink(path, target, sizeof(target) - 1) > 0 && !strncmp(target, "anon_inode:", 11);
+	return readlink(path, target, sizeof(target) - 1) > 0 &&
+	       !strncmp(target, "anon_inode:", 11);
 }
 
 uint32_t call_request(pid_t thread, long nr, const uint64_t args[6])
@@ -201,23 +189,56 @@ static const struct {
 	{                                                                                          \
 		SYS_##name, #name                                                                  \
 	}
-	CALL(accept4),	    CALL(bind),		 CALL(brk),
-	CALL(clone3),	    CALL(close),	 CALL(eventfd2),
-	CALL(fcntl),	    CALL(flock),	 CALL(fstat),
-	CALL(ftruncate),    CALL(futex),	 CALL(getsockopt),
-	CALL(io_uring_enter), CALL(io_uring_setup), CALL(ioctl),
-	CALL(listen),	    CALL(lseek),	 CALL(madvise),
-	CALL(memfd_create), CALL(mmap),		 CALL(mprotect),
-	CALL(munmap),	    CALL(newfstatat),	 CALL(open),
-	CALL(openat),	    CALL(poll),		 CALL(prctl),
-	CALL(read),	    CALL(recvfrom),	 CALL(rename),
-	CALL(sendto),	    CALL(signalfd4),	 CALL(socket),
-	CALL(timerfd_create), CALL(timerfd_settime), CALL(uname),
-	CALL(unlink),	    CALL(userfaultfd),	 CALL(write),
-	CALL(chmod),	    CALL(fchmod),	 CALL(getrandom),
-	CALL(mremap),	    CALL(connect),	 CALL(sysinfo),
-	CALL(prlimit64),    CALL(sched_getaffinity), CALL(mincore),
-	CALL(seccomp),	    CALL(pread64),
+	CALL(accept4),
+	CALL(bind),
+	CALL(brk),
+	CALL(clone3),
+	CALL(close),
+	CALL(eventfd2),
+	CALL(fcntl),
+	CALL(flock),
+	CALL(fstat),
+	CALL(ftruncate),
+	CALL(futex),
+	CALL(getsockopt),
+	CALL(io_uring_enter),
+	CALL(io_uring_setup),
+	CALL(ioctl),
+	CALL(listen),
+	CALL(lseek),
+	CALL(madvise),
+	CALL(memfd_create),
+	CALL(mmap),
+	CALL(mprotect),
+	CALL(munmap),
+	CALL(newfstatat),
+	CALL(open),
+	CALL(openat),
+	CALL(poll),
+	CALL(prctl),
+	CALL(read),
+	CALL(recvfrom),
+	CALL(rename),
+	CALL(sendto),
+	CALL(signalfd4),
+	CALL(socket),
+	CALL(timerfd_create),
+	CALL(timerfd_settime),
+	CALL(uname),
+	CALL(unlink),
+	CALL(userfaultfd),
+	CALL(write),
+	CALL(chmod),
+	CALL(fchmod),
+	CALL(getrandom),
+	CALL(mremap),
+	CALL(connect),
+	CALL(sysinfo),
+	CALL(prlimit64),
+	CALL(sched_getaffinity),
+	CALL(mincore),
+	CALL(seccomp),
+	CALL(pread64),
 };
 
 const char *call_name(const struct call *call)

@@ -11,11 +11,11 @@
 /* Where a program makes a system call: the same in every run, as its addresses are. */
 struct call {
 	long nr;
-	/* Of ioctl, fcntl, futex, madvise, prctl: what is asked for; of read and write: whether it is
-	 * of an eventfd or the like (CALL_ANON); else 0. */
+	/* Of ioctl, fcntl, futex, madvise, prctl: what is asked for; of read and write: whether it
+	 * is of an eventfd or the like (CALL_ANON); else 0. */
 	uint32_t request;
-	uint64_t rip;     /* after the instruction */
-	uint64_t caller;  /* where the function returns to that contains it */
+	uint64_t rip;    /* after the instruction */
+	uint64_t caller; /* where the function returns to that contains it */
 };
 
 /* "ioctl KVM_RUN", "mmap"; static storage until the next call. */

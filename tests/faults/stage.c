@@ -36,9 +36,9 @@ void stage_init(struct stage *stage, const char *build, const char *const option
 	snprintf(vmm, sizeof(vmm), "%s/vmm", build);
 	snprintf(guest, sizeof(guest), "%s/guest.elf", build);
 	const char *const fixed[] = {
-		vmm,	     "-c",	    "2",	 "-m",	      "24M",	 "--disk",
-		stage->disk, "--control",   stage->socket, "--stats", stage->stats, "--timeout",
-		"3600",	     guest,
+		vmm,          "-c",        "2",         "-m",          "24M",
+		"--disk",     stage->disk, "--control", stage->socket, "--stats",
+		stage->stats, "--timeout", "3600",      guest,
 	};
 	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
 		stage->argv[n++] = fixed[i];

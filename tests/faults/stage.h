@@ -46,7 +46,8 @@ void stage_set(struct stage *stage);
 void stage_look(struct stage *stage, pid_t vmm, struct scene *scene);
 /* In the child that becomes the vmm. */
 void stage_enter(void *stage);
-/* Starts the one who asks for statistics, presses q, and sends SIGTERM where that was not enough. */
+/* Starts the one who asks for statistics, presses q, and sends SIGTERM where that was not enough.
+ */
 void stage_visit(struct stage *stage, pid_t vmm);
 
 #endif

@@ -120,8 +120,8 @@ static uint64_t find_main(const char *program)
 	close(fd);
 	section = (const Elf64_Shdr *)((const char *)elf + elf->e_shoff);
 	for (unsigned i = 0; i < elf->e_shnum; i++) {
-		const Elf64_Sym *symbol = (const Elf64_Sym *)((const char *)elf +
-							      section[i].sh_offset);
+		const Elf64_Sym *symbol =
+			(const Elf64_Sym *)((const char *)elf + section[i].sh_offset);
 		const char *names;
 
 		if (section[i].sh_type != SHT_SYMTAB)
@@ -168,8 +168,8 @@ static void set_breakpoint(pid_t pid, struct layout *layout)
 {
 	errno = 0;
 	layout->code = ptrace(PTRACE_PEEKTEXT, pid, layout->main, 0L);
-	if (errno || ptrace(PTRACE_POKETEXT, pid, layout->main,
-			    (layout->code & ~0xffl) | (long)BREAKPOINT))
+	if (errno ||
+	    ptrace(PTRACE_POKETEXT, pid, layout->main, (layout->code & ~0xffl) | (long)BREAKPOINT))
 		err(2, "breakpoint");
 }
 
@@ -178,8 +178,7 @@ static bool pass_breakpoint(pid_t pid, struct layout *layout)
 {
 	struct user_regs_struct regs;
 
-	if (!layout->code || ptrace(PTRACE_GETREGS, pid, 0L, &regs) ||
-	    regs.rip != layout->main + 1)
+	if (!layout->code || ptrace(PTRACE_GETREGS, pid, 0L, &regs) || regs.rip != layout->main + 1)
 		return false;
 	regs.rip--;
 	ptrace(PTRACE_POKETEXT, pid, layout->main, layout->code);
@@ -244,7 +243,7 @@ static void meet_call(const struct trace *trace, pid_t pid, const struct layout 
 	if (!error)
 		return;
 	regs.orig_rax = -1ull;
-	regs.rax = call.nr == SYS_brk ? find_break(pid) : (uint64_t)-(int64_t)error;
+	regs.rax = call.nr == SYS_brk ? find_break(pid) : (uint64_t) - (int64_t)error;
 	if (ptrace(PTRACE_SETREGS, pid, 0L, &regs))
 		err(2, "PTRACE_SETREGS");
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Runs a program under ptrace and looks at, or spoils, the system calls that it makes from main() on.
- * Only those asked for stop it: a seccomp filter picks them. */
+/* Runs a program under ptrace and looks at, or spoils, the system calls that it makes from main()
+ * on. Only those asked for stop it: a seccomp filter picks them. */
 #ifndef TESTS_FAULTS_TRACE_H
 #define TESTS_FAULTS_TRACE_H
 
@@ -11,7 +11,8 @@
 
 struct trace {
 	const struct call *only; /* NULL: all calls stop */
-	/* At each call that stops; returns an errno for the call to fail with, or 0 to let it be. */
+	/* At each call that stops; returns an errno for the call to fail with, or 0 to let it be.
+	 */
 	int (*at_call)(void *ctx, pid_t thread, const struct call *call);
 	void *ctx;
 	unsigned limit_s; /* the program is killed then */
@@ -20,8 +21,8 @@ struct trace {
 	int status;     /* exit status, or 128 + signal */
 	bool timed_out; /* killed at the limit */
 	bool signalled; /* ended by a signal, not by exiting */
-	/* Return addresses, or what looks like them, of the last SIGSEGV, SIGBUS or SIGABRT; the first
-	 * is where it happened. */
+	/* Return addresses, or what looks like them, of the last SIGSEGV, SIGBUS or SIGABRT; the
+	 * first is where it happened. */
 	uint64_t crash[8];
 };
 

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * walk [-1] [-v] [-k KIND] NAME [VMM OPTIONS...]: has each system call that vmm makes fail, one in a run, and
- * judges what becomes of it. A first run, in which nothing fails, finds out which calls there are;
- * calls of the same kind from the same place are one. Of each the first, the second and the last are
- * let fail, in each of the ways that its kind can (-1: of each kind the first call alone, in the
- * worst way).
+ * walk [-1] [-v] [-k KIND] NAME [VMM OPTIONS...]: has each system call that vmm makes fail, one in
+ * a run, and judges what becomes of it. A first run, in which nothing fails, finds out which calls
+ * there are; calls of the same kind from the same place are one. Of each the first, the second and
+ * the last are let fail, in each of the ways that its kind can (-1: of each kind the first call
+ * alone, in the worst way).
  *
  * What must be true of each run: vmm exits by itself with a documented status; if that is not 0,
- * standard error says why; the terminal is as it was; each sector of the disk is as it was or as the
- * guest wrote it, and all are as it wrote them if it was told so; the statistics are there whole or
- * not at all; nothing else is left behind. Interrupted calls (EINTR) must change nothing.
+ * standard error says why; the terminal is as it was; each sector of the disk is as it was or as
+ * the guest wrote it, and all are as it wrote them if it was told so; the statistics are there
+ * whole or not at all; nothing else is left behind. Interrupted calls (EINTR) must change nothing.
  *
  * Prints a line for each kind of call (-k: only of this one, as those lines name it).
  */
@@ -79,8 +79,8 @@ static int note_call(void *ctx, pid_t thread, const struct call *call)
 	return 0;
 }
 
-/* KVM_RUN that is interrupted has first completed what the last exit was for: only the kernel can do
- * that, so it gets a signal to be interrupted by. */
+/* KVM_RUN that is interrupted has first completed what the last exit was for: only the kernel can
+ * do that, so it gets a signal to be interrupted by. */
 static int fail_call(void *ctx, pid_t thread, const struct call *call)
 {
 	struct aim *aim = ctx;

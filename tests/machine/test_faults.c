@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vmm is killed, told to end, and runs out of space: what the guest was told stays true. A process is
- * killed here, not a host: what was written to a file is in the page cache then. That a flush goes
- * further is seen where it is handed to the kernel.
+ * vmm is killed, told to end, and runs out of space: what the guest was told stays true. A process
+ * is killed here, not a host: what was written to a file is in the page cache then. That a flush
+ * goes further is seen where it is handed to the kernel.
  *
  * VMM_KILLS=N: how often vmm is killed (default 12), VMM_SEED=N: of when (default: the time).
  */
@@ -31,10 +31,10 @@ struct entry {
 /* The disk, and what is known of it. */
 struct ledger {
 	const char *image;
-	struct entry held[SECTORS];   /* when it was last looked at */
-	uint64_t acked[SECTORS];      /* in this run: number of the last write said to be done */
-	uint64_t seed;                /* of this run */
-	unsigned long told;           /* writes said to be done, in all runs */
+	struct entry held[SECTORS]; /* when it was last looked at */
+	uint64_t acked[SECTORS];    /* in this run: number of the last write said to be done */
+	uint64_t seed;              /* of this run */
+	unsigned long told;         /* writes said to be done, in all runs */
 };
 
 static unsigned number_from(const char *variable, unsigned otherwise)
@@ -126,10 +126,12 @@ static struct entry read_entry(const uint64_t *words, uint64_t sector)
 	bool zero = words[0] == 0 && words[1] == 0;
 
 	for (unsigned i = 2; i < WORDS; i++)
-		ck_assert_msg(words[i] == (zero ? 0
-						: (words[0] ^ words[1]) * 0x9e3779b97f4a7c15u + i),
+		ck_assert_msg(words[i] ==
+				      (zero ? 0 : (words[0] ^ words[1]) * 0x9e3779b97f4a7c15u + i),
 			      "half of a write is in sector %llu", (unsigned long long)sector);
-	return zero ? (struct entry){0} : entry;
+	if (zero)
+		entry.seed = 0;
+	return entry;
 }
 
 /* Each sector holds the last write that was said to be done, or a later one of this run. */
