@@ -19,7 +19,7 @@
 
 #define STACK_SIZE 32768u
 
-#define POLL_RETRY_US 1000
+#define POLL_RETRY_MS 1
 
 struct watch {
 	const struct memory *mem;
@@ -143,7 +143,7 @@ static void *watch_thread(void *arg)
 		/* For want of memory at worst, which passes. Whoever writes to an armed page waits
 		 * for this thread, so it does not give up. */
 		if (poll(fds, 2, -1) < 0) {
-			usleep(POLL_RETRY_US);
+			poll(NULL, 0, POLL_RETRY_MS);
 			continue;
 		}
 		while (read(watch->fd, &msg, sizeof(msg)) == sizeof(msg))

@@ -29,7 +29,7 @@ BOOTARG(violate, "of workload soak: every so many storms of a CPU one page table
 #define DEFAULT_PINS    100000u
 #define DEFAULT_VIOLATE 100u
 #define SWITCH_EVERY    8u  /* storms, on average */
-#define ROUNDS          4u  /* of a storm, at most */
+#define ROUNDS          16u /* of a storm, at most */
 #define BUFFER_MOST     64u /* pages */
 
 /* Written before the workers start. */
@@ -42,6 +42,45 @@ static struct {
 static struct {
 	__cacheline uint64_t storms, violations;
 } done[MAX_CPUS];
+
+/* While a page table is mapped writable the host refuses every new root, as it would map it, too.
+ * So nobody makes an address space then: steps of `switch` and violations keep out of each other's
+ * way. Both are atomic, sequentially consistent. */
+static struct {
+	bool violating;
+	unsigned switching; /* CPUs within a step */
+} gate;
+
+static void gate_enter(void)
+{
+	for (;;) {
+		__atomic_fetch_add(&gate.switching, 1, __ATOMIC_SEQ_CST);
+		if (!__atomic_load_n(&gate.violating, __ATOMIC_SEQ_CST))
+			return;
+		__atomic_fetch_sub(&gate.switching, 1, __ATOMIC_SEQ_CST);
+		while (__atomic_load_n(&gate.violating, __ATOMIC_SEQ_CST))
+			cpu_relax();
+	}
+}
+
+static void gate_leave(void)
+{
+	__atomic_fetch_sub(&gate.switching, 1, __ATOMIC_SEQ_CST);
+}
+
+/* With interrupts on: others may want this CPU to flush meanwhile. */
+static void gate_close(void)
+{
+	while (__atomic_exchange_n(&gate.violating, true, __ATOMIC_SEQ_CST))
+		cpu_relax();
+	while (__atomic_load_n(&gate.switching, __ATOMIC_SEQ_CST))
+		cpu_relax();
+}
+
+static void gate_open(void)
+{
+	__atomic_store_n(&gate.violating, false, __ATOMIC_SEQ_CST);
+}
 
 static bool call_for_all(const uint64_t *pfns, unsigned n, enum pin_op op)
 {
@@ -108,6 +147,26 @@ static bool violate(struct worker *w)
 	return true;
 }
 
+static bool switch_step_apart(struct worker *w)
+{
+	bool good;
+
+	gate_enter();
+	good = switch_steps.step(w);
+	gate_leave();
+	return good;
+}
+
+static bool violate_apart(struct worker *w)
+{
+	bool good;
+
+	gate_close();
+	good = violate(w);
+	gate_open();
+	return good;
+}
+
 static bool soak(struct worker *w)
 {
 	bool good = true;
@@ -115,9 +174,9 @@ static bool soak(struct worker *w)
 	while (good && this_cpu()->stats->pins < goal.pins) {
 		good = storm(w);
 		if (good && !rng_below(&w->rng, SWITCH_EVERY))
-			good = switch_steps.step(w);
+			good = switch_step_apart(w);
 		if (good && goal.violate && done[w->cpu].storms % goal.violate == 0)
-			good = violate(w);
+			good = violate_apart(w);
 	}
 	return good && switch_steps.finish(w);
 }

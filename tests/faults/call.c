@@ -238,6 +238,16 @@ static const struct {
 	CALL(sched_getaffinity),
 	CALL(mincore),
 	CALL(seccomp),
+	CALL(fdatasync),
+	CALL(fsync),
+	CALL(rt_sigaction),
+	CALL(clone),
+	CALL(fallocate),
+	CALL(capget),
+	CALL(capset),
+	CALL(landlock_create_ruleset),
+	CALL(landlock_add_rule),
+	CALL(landlock_restrict_self),
 	CALL(pread64),
 };
 
