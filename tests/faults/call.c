@@ -77,13 +77,16 @@ static const long never[] = {
 							       signal, to a thread that is there */
 };
 
-static bool is_anonymous(pid_t thread, uint64_t fd)
+static uint32_t kind_of_file(pid_t thread, uint64_t fd)
 {
 	char path[64], target[64] = "";
 
 	snprintf(path, sizeof(path), "/proc/%d/fd/%d", thread, (int)fd);
-	return readlink(path, target, sizeof(target) - 1) > 0 &&
-	       !strncmp(target, "anon_inode:", 11);
+	if (readlink(path, target, sizeof(target) - 1) <= 0)
+		return 0;
+	if (!strncmp(target, "anon_inode:", 11))
+		return CALL_ANON;
+	return strncmp(target, "/memfd:", 7) ? 0 : CALL_MEMORY;
 }
 
 uint32_t call_request(pid_t thread, long nr, const uint64_t args[6])
@@ -91,7 +94,7 @@ uint32_t call_request(pid_t thread, long nr, const uint64_t args[6])
 	switch (nr) {
 	case SYS_read:
 	case SYS_write:
-		return is_anonymous(thread, args[0]) ? CALL_ANON : 0;
+		return kind_of_file(thread, args[0]);
 	case SYS_ioctl:
 	case SYS_fcntl:
 		return (uint32_t)args[1];
@@ -108,6 +111,12 @@ uint32_t call_request(pid_t thread, long nr, const uint64_t args[6])
 
 /* Reading and writing the counter of an eventfd and the like: no more can happen. */
 static const struct failure anonymous[] = {{EINTR, true}};
+static const struct failure in_memory[] = {{ENOSPC, false}};
+
+static bool is_transfer(const struct call *call)
+{
+	return call->nr == SYS_read || call->nr == SYS_write;
+}
 
 static bool waits_for_lock(const struct call *call)
 {
@@ -125,9 +134,9 @@ size_t call_failures(const struct call *call, const struct failure **list)
 		*list = lock_wait;
 		return waits_for_lock(call) ? NR_OF(lock_wait) : 0;
 	}
-	if ((call->nr == SYS_read || call->nr == SYS_write) && call->request == CALL_ANON) {
-		*list = anonymous;
-		return NR_OF(anonymous);
+	if (is_transfer(call) && call->request) {
+		*list = call->request == CALL_ANON ? anonymous : in_memory;
+		return 1;
 	}
 	if (call->nr == SYS_ioctl &&
 	    (call->request == (uint32_t)KVM_RUN || call->request == (uint32_t)KVM_CREATE_VM ||
@@ -261,8 +270,9 @@ const char *call_name(const struct call *call)
 			name = calls[i].name;
 	if (!name)
 		snprintf(text, sizeof(text), "call %ld", call->nr);
-	else if (call->request == CALL_ANON && (call->nr == SYS_read || call->nr == SYS_write))
-		snprintf(text, sizeof(text), "%s eventfd", name);
+	else if (is_transfer(call) && call->request)
+		snprintf(text, sizeof(text), "%s %s", name,
+			 call->request == CALL_ANON ? "eventfd" : "memfd");
 	else if (call->request)
 		snprintf(text, sizeof(text), "%s 0x%x", name, call->request);
 	else

@@ -12,7 +12,7 @@
 struct call {
 	long nr;
 	/* Of ioctl, fcntl, futex, madvise, prctl: what is asked for; of read and write: whether it
-	 * is of an eventfd or the like (CALL_ANON); else 0. */
+	 * is of an eventfd or a memfd (CALL_...); else 0. */
 	uint32_t request;
 	uint64_t rip;    /* after the instruction */
 	uint64_t caller; /* where the function returns to that contains it */
@@ -21,7 +21,8 @@ struct call {
 /* "ioctl KVM_RUN", "mmap"; static storage until the next call. */
 const char *call_name(const struct call *call);
 
-#define CALL_ANON 1 /* a file descriptor with nothing behind it that could fail */
+#define CALL_ANON   1 /* a file descriptor with nothing behind it that could fail */
+#define CALL_MEMORY 2 /* a file in memory: full at worst, never waited for */
 
 /* The request that these arguments of that thread's make, where the call has such. */
 uint32_t call_request(pid_t thread, long nr, const uint64_t args[6]);
