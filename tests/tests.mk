@@ -10,10 +10,11 @@ include tests/bench/bench.mk
 include tests/machine/machine-tests.mk
 include tests/hostile/hostile.mk
 include tests/compare/compare.mk
+include tests/faults/faults.mk
 
 UNIT := $(UNIT_TESTS) $(UNIT_TESTS_SAN)
 WHOLE_MACHINE := tests/install tests/kvm-machine/test-with-kvm.sh tests/qemu-selftest tests/on-kvm \
-		 tests/compare/test-compare
+		 tests/compare/test-compare tests/faults/test-faults tests/soak/test-soak
 
 .PHONY: tests unit-tests whole-machine-tests
 tests: $(UNIT) whole-machine-deps
@@ -26,4 +27,4 @@ whole-machine-tests: whole-machine-deps ## Tests of the real vmm on a real KVM
 	@tests/run-all $(WHOLE_MACHINE)
 
 .PHONY: whole-machine-deps
-whole-machine-deps: all kvm-machine $(B)/tests/whole-machine hostile $(B)/vmm-compare
+whole-machine-deps: all kvm-machine $(B)/tests/whole-machine $(B)/tests/fault-walk hostile $(B)/vmm-compare

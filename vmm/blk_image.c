@@ -14,7 +14,7 @@ static int open_file(const struct disk_option *disk)
 {
 	/* O_NONBLOCK: a FIFO must not make us wait for its other end. */
 	int flags = (disk->readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
-	int fd = open(disk->path, flags);
+	int fd = TEMP_FAILURE_RETRY(open(disk->path, flags));
 
 	if (fd >= 0)
 		return fd;
@@ -52,7 +52,7 @@ static int lock(int fd, const struct disk_option *disk)
 {
 	int ret;
 
-	if (!flock(fd, (disk->readonly ? LOCK_SH : LOCK_EX) | LOCK_NB))
+	if (!TEMP_FAILURE_RETRY(flock(fd, (disk->readonly ? LOCK_SH : LOCK_EX) | LOCK_NB)))
 		return 0;
 	if (errno != EWOULDBLOCK)
 		return say_errno("flock %s", disk->path);
@@ -82,6 +82,13 @@ int blk_image_open(struct blk_image *image, const struct disk_option *disk)
 	}
 	*image = (struct blk_image){.fd = fd, .sectors = bytes / BLK_SECTOR};
 	return 0;
+}
+
+int blk_image_sync(const struct blk_image *image, const char *path)
+{
+	if (TEMP_FAILURE_RETRY(fdatasync(image->fd)) == 0)
+		return 0;
+	return say_errno("disk %s: what the guest wrote may not have reached it", path);
 }
 
 void blk_image_close(struct blk_image *image)

@@ -18,6 +18,9 @@ struct blk_image {
  * BLK_SECTOR long is refused: to round down would hide its end from the guest. Returns 0, or a
  * negated errno after saying why. */
 int blk_image_open(struct blk_image *image, const struct disk_option *disk);
+/* Waits until all that was written is on the medium; `path` is its name. Returns 0, or a negated
+ * errno after saying what may be lost. */
+int blk_image_sync(const struct blk_image *image, const char *path);
 void blk_image_close(struct blk_image *image);
 
 #endif

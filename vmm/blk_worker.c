@@ -13,8 +13,8 @@
 
 void blk_worker_kick(struct blk_worker *worker)
 {
-	/* Fails only when the counter is full: then a kick is pending anyway. */
-	eventfd_write(worker->kick_fd, 1);
+	/* Fails otherwise only when the counter is full: then a kick is pending anyway. */
+	(void)TEMP_FAILURE_RETRY(eventfd_write(worker->kick_fd, 1));
 }
 
 /* The kick also makes the worker look at the queue it was given: there may be requests on it. */

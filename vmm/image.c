@@ -177,7 +177,7 @@ static int read_whole(struct image *image, int fd, const char *path)
 /* Returns the fd, or a negated status after saying why. */
 static int open_file(const char *path, struct stat *st)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int fd = TEMP_FAILURE_RETRY(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
 	int status = VMM_EX_NOINPUT;
 
 	if (fd < 0 || fstat(fd, st) < 0) {

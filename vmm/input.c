@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
+#include "say.h"
 #include "terminal.h"
 #include "uart.h"
 
@@ -17,7 +18,7 @@ void input_init(struct input *input, struct uart *uart)
 
 void input_continued(struct input *input)
 {
-	bool terminal = isatty(STDIN_FILENO);
+	bool terminal = terminal_present();
 
 	input->terminal = terminal && terminal_raw();
 	/* Reading a terminal from the background would stop the whole process. */
@@ -61,6 +62,8 @@ enum input_result input_read(struct input *input)
 
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return INPUT_GOES_ON;
+	if (n < 0)
+		say_errno("standard input, nothing more is read from it");
 	if (n <= 0) {
 		input->ended = true;
 		return INPUT_GOES_ON;

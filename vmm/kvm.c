@@ -33,7 +33,7 @@ static const struct needed {
 
 int kvm_open_device(char *why, size_t size)
 {
-	int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	int fd = TEMP_FAILURE_RETRY(open("/dev/kvm", O_RDWR | O_CLOEXEC));
 	int err = errno;
 
 	if (fd >= 0)

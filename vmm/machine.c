@@ -35,8 +35,14 @@ void machine_stop(struct machine *machine, int status)
 
 	if (!atomic_compare_exchange_strong(&machine->status, &running, status))
 		return;
-	if (write(machine->stop_fd, &one, sizeof(one)) < 0)
+	if (TEMP_FAILURE_RETRY(write(machine->stop_fd, &one, sizeof(one))) < 0)
 		say_errno("eventfd");
+}
+
+void machine_fail(struct machine *machine, const char *what)
+{
+	say_errno("%s", what);
+	machine_stop(machine, VMM_EX_OSERR);
 }
 
 bool machine_stopping(const struct machine *machine)
@@ -347,6 +353,16 @@ void machine_join(struct machine *machine)
 	for (unsigned i = 0; i < machine->nr_vcpus; i++)
 		vcpu_join(&machine->vcpus[i]);
 	machine->end_ns = now_ns();
+}
+
+bool machine_sync_disks(struct machine *machine)
+{
+	bool good = true;
+
+	for (unsigned i = 0; i < OPTIONS_MAX_DISKS; i++)
+		if (machine->blk[i] && virtio_blk_sync(machine->blk[i]))
+			good = false;
+	return good;
 }
 
 static void close_fd(int fd)

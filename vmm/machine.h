@@ -76,10 +76,15 @@ int machine_init(struct machine *machine, const struct options *opt, const struc
 int machine_start(struct machine *machine);
 /* Waits for the vCPUs' threads. machine_stop() came before. */
 void machine_join(struct machine *machine);
+/* Has the disks keep what was written, after machine_join(). False after saying what was not. */
+bool machine_sync_disks(struct machine *machine);
 void machine_free(struct machine *machine);
 
 /* Ends the machine with this status, from any thread; the first call counts. */
 void machine_stop(struct machine *machine, int status);
+/* A system call failed that the guest can't do without: says "WHAT: strerror(errno)" and ends the
+ * machine with VMM_EX_OSERR. */
+void machine_fail(struct machine *machine, const char *what);
 bool machine_stopping(const struct machine *machine);
 
 /* From machine_start() to the end of machine_join(), or until now. */

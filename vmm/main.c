@@ -54,6 +54,8 @@ static int finish(struct machine *machine, int status)
 	console_drain(machine->console);
 	if (!pin_final_audit(machine) && status <= (int)ALIAS_EXIT_MAX)
 		status = VMM_EX_VIOLATION;
+	if (!machine_sync_disks(machine) && status <= (int)ALIAS_EXIT_MAX)
+		status = VMM_EX_IOERR;
 	if (opt->verbose)
 		say("ended with status %d after %.3f s", status, machine_seconds(machine));
 	if (!opt->stats)

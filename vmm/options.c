@@ -82,8 +82,10 @@ static const struct argp_option argp_options[] = {
 	{"flush-proof", KEY_FLUSH_PROOF, "WHOSE", 0,
 	 "Whose word counts that a TLB was flushed: guest (default), host", 0},
 	{"timeout", KEY_TIMEOUT, "SEC", 0, "End the guest after SEC seconds", 0},
-	{"verify", KEY_VERIFY, NULL, 0,
-	 "After every pin walk all page tables as a second opinion (slow)", 0},
+	{"verify", KEY_VERIFY, "N", OPTION_ARG_OPTIONAL,
+	 "After every pin, or those of one call in N, walk all page tables as a second opinion "
+	 "(slow)",
+	 0},
 	{"control", KEY_CONTROL, "PATH", 0,
 	 "Take requests on a Unix socket at PATH, from this user alone (see vmm ctl)", 0},
 	{"no-sandbox", KEY_NO_SANDBOX, NULL, 0,
@@ -107,7 +109,7 @@ static const char argp_doc[] =
 	"  69     no usable KVM\n"
 	"  70     internal error, or an exit that can't be handled\n"
 	"  71     a system call failed\n"
-	"  74     the statistics could not be written\n"
+	"  74     the statistics, or a disk, could not be written\n"
 	"  75     --timeout passed\n"
 	"  80     triple fault, or shutdown without a status\n"
 	"  81     violation with --on-violation stop\n"
@@ -313,7 +315,7 @@ static error_t parse_key(int key, char *arg, struct argp_state *state)
 		opt->timeout = number(state, "timeout", arg, INT_MAX / 1000);
 		return 0;
 	case KEY_VERIFY:
-		opt->verify = true;
+		opt->verify = arg ? number(state, "verify", arg, INT_MAX) : 1;
 		return 0;
 	case KEY_CONTROL:
 		if (!*arg || strlen(arg) > OPTIONS_MAX_SOCKET)

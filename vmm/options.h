@@ -43,7 +43,7 @@ struct options {
 	enum flush_proof flush_proof;
 	const char *stats; /* file, "-" for standard output, NULL for none */
 	unsigned timeout;  /* seconds, 0 for none */
-	bool verify;       /* full-walk oracle after every pin, vCPUs paused */
+	unsigned verify;   /* full-walk oracle after the pins of one call in so many; 0: never */
 	bool verbose;      /* -v: the host's side of the story on stderr */
 	bool probe, json;
 	bool sandbox;        /* the threads are confined (sandbox.h) */

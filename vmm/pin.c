@@ -179,7 +179,7 @@ void trap_back(struct batch *batch)
 {
 	batch->vcpu->stats.upcalls++;
 	if (upcall_raise(batch->vcpu, UPCALL_VECTOR))
-		machine_stop(batch->pin->machine, VMM_EX_SOFTWARE);
+		machine_stop(batch->pin->machine, VMM_EX_OSERR);
 }
 
 static enum alias_status serve_batch(struct pin *pin, struct vcpu *vcpu,
@@ -194,7 +194,7 @@ static enum alias_status serve_batch(struct pin *pin, struct vcpu *vcpu,
 		.page = page,
 		.count = READ_ONCE(page->count),
 		.upcalls = flags & ALIAS_BATCH_UPCALL,
-		.paused = pin->machine->opt->verify,
+		.verify = verify_is_due(pin),
 		.gone_by = heed ? READ_ONCE(page->gone_by) : 0,
 	};
 	enum served served = SERVED;
@@ -202,6 +202,7 @@ static enum alias_status serve_batch(struct pin *pin, struct vcpu *vcpu,
 	if (!pin->registered || batch.count == 0 || batch.count > ALIAS_BATCH_MAX ||
 	    (flags & ~ALIAS_BATCH_UPCALL))
 		return ALIAS_BAD_CALL;
+	batch.paused = batch.verify;
 	if (batch.paused)
 		world_pause(pin->machine, vcpu);
 	if (pin->looks)

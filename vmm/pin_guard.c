@@ -127,9 +127,11 @@ static enum served pin_child(struct batch *batch, const struct at_violation *why
 {
 	struct pin *pin = batch->pin;
 	struct at_transition to = {AT_TO_TABLE, why->level - 1u};
-	bool pause = pin->machine->opt->verify && !batch->paused;
 	enum served served;
+	bool pause;
 
+	batch->verify = verify_is_due(pin);
+	pause = batch->verify && !batch->paused;
 	if (pause)
 		world_pause(pin->machine, batch->vcpu);
 	batch->paused |= pause;

@@ -78,6 +78,7 @@ struct pin {
 	struct pin_count count;
 	bool counts_all; /* mappings of all kinds are counted: there was a transition but pins */
 	uint64_t violations_seen; /* of those that the tracker has counted */
+	uint64_t verify_draw; /* random numbers that choose the calls to be verified */
 	/* Mappings that come and go between two looks at the tables are never seen, and any frame
 	 * may have had one. That some went shows by the guest's clock; where its word doesn't
 	 * count, some may have gone at any time. */
@@ -93,6 +94,7 @@ struct batch {
 	struct alias_vcpu_page *page;
 	uint32_t count;
 	bool upcalls;     /* the guest has a handler */
+	bool verify;      /* the oracle is to look at its pins */
 	bool paused;      /* the other vCPUs are */
 	uint64_t gone_by; /* the handler's word about the frame in vcpu->retry; 0: none */
 };
@@ -155,6 +157,8 @@ struct change {
 /* All of them or none. TRAP_BACK is for one alone, if at all. The lock is held. */
 enum served change_entries(struct batch *batch, struct change *changes, unsigned nr);
 
+/* Is this call one of those that --verify is for? The lock is held. */
+bool verify_is_due(struct pin *pin);
 /* Does a full walk agree with this answer? vCPUs are paused, the lock is held. */
 void verify(struct pin *pin, uint64_t pfn, struct at_transition to, enum alias_status status);
 

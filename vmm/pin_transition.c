@@ -172,7 +172,7 @@ enum served serve_transition(struct batch *batch, uint64_t pfn, struct at_transi
 		end_retry(batch, pfn, to, verdict);
 	*status = to_status(verdict);
 	count_answer(&pin->count.ops[to.to], verdict == AT_OK);
-	if (pin->machine->opt->verify && !is_shared(pin, pfn))
+	if (batch->verify && !is_shared(pin, pfn))
 		verify(pin, pfn, to, *status);
 	return SERVED;
 }

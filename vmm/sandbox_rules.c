@@ -99,6 +99,7 @@ static const struct rule rules[] = {
 	/* the end of a disk */
 	{M, ALWAYS, IOCTL(KVM_IOEVENTFD)},
 	{M, ALWAYS, IOCTL(KVM_IRQFD)},
+	{M, ALWAYS, CALL(fdatasync)},
 	/* statistics, to standard output too */
 	{M, ALWAYS, CALL(pread64)},
 	{M, ALWAYS, CALL(fstat)},

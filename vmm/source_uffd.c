@@ -19,6 +19,8 @@
 
 #define STACK_SIZE 32768u
 
+#define POLL_RETRY_MS 1
+
 struct watch {
 	const struct memory *mem;
 	int fd;
@@ -138,8 +140,12 @@ static void *watch_thread(void *arg)
 	while (!(fds[1].revents & POLLIN)) {
 		struct uffd_msg msg;
 
-		if (poll(fds, 2, -1) < 0 && errno != EINTR)
-			break;
+		/* For want of memory at worst, which passes. Whoever writes to an armed page waits
+		 * for this thread, so it does not give up. */
+		if (poll(fds, 2, -1) < 0) {
+			poll(NULL, 0, POLL_RETRY_MS);
+			continue;
+		}
 		while (read(watch->fd, &msg, sizeof(msg)) == sizeof(msg))
 			if (msg.event == UFFD_EVENT_PAGEFAULT)
 				note_write(watch, msg.arg.pagefault.address &

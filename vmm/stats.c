@@ -2,6 +2,7 @@
 #include "stats.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,7 +45,7 @@ static json_t *describe_options(const struct options *opt)
 	set_string(object, "on_violation", opt->on_violation == VIOLATION_STOP ? "stop" : "report");
 	set_string(object, "flush_proof", opt->flush_proof == PROOF_HOST ? "host" : "guest");
 	set_int(object, "timeout", opt->timeout);
-	json_object_set_new(object, "verify", json_boolean(opt->verify));
+	set_int(object, "verify", opt->verify);
 	json_object_set_new(object, "sandbox", json_boolean(opt->sandbox));
 	for (unsigned i = 0; i < opt->nr_disks; i++) {
 		json_t *disk = json_object();
@@ -165,40 +166,68 @@ json_t *stats_collect(struct machine *machine, int status)
 	return root;
 }
 
-static bool dump(const json_t *stats, FILE *file)
+static bool write_all(int fd, const char *text, size_t len)
 {
-	return json_dumpf(stats, file, JSON_FORMAT) == 0 && fputc('\n', file) != EOF;
+	while (len > 0) {
+		ssize_t n = TEMP_FAILURE_RETRY(write(fd, text, len));
+
+		if (n < 0)
+			return false;
+		text += n;
+		len -= (size_t)n;
+	}
+	return true;
+}
+
+static bool dump(const json_t *stats, int fd)
+{
+	char *text = json_dumps(stats, JSON_FORMAT);
+	bool ok = text && write_all(fd, text, strlen(text)) && write_all(fd, "\n", 1);
+
+	if (!text)
+		errno = ENOMEM;
+	free(text);
+	return ok;
 }
 
 static int write_stdout(const json_t *stats)
 {
-	if (dump(stats, stdout) && fflush(stdout) == 0)
+	if (dump(stats, STDOUT_FILENO))
 		return 0;
 	say_errno("statistics to standard output");
 	return VMM_EX_IOERR;
+}
+
+/* A file of its own beside `path`, its name in *name (to be freed, or NULL). */
+static int open_temporary(const char *path, char **name)
+{
+	int fd;
+
+	do { /* each time anew, for mkstemp() changes it */
+		free(*name);
+		if (asprintf(name, "%s.XXXXXX", path) < 0) {
+			*name = NULL;
+			return -1;
+		}
+		fd = mkstemp(*name);
+	} while (fd < 0 && errno == EINTR);
+	return fd;
 }
 
 /* To a temporary file beside it, then renamed: nobody ever sees half of it. */
 static int write_file(const json_t *stats, const char *path)
 {
 	char *temporary = NULL;
-	FILE *file = NULL;
+	int fd = open_temporary(path, &temporary);
 	bool ok = false;
-	int fd = -1;
 
-	if (asprintf(&temporary, "%s.XXXXXX", path) < 0)
-		temporary = NULL;
-	else
-		fd = mkstemp(temporary);
-	if (fd >= 0)
-		file = fdopen(fd, "w");
-	if (file) {
+	if (fd >= 0) {
 		/* mkstemp() lets only the owner read; as open() would have made it: */
 		mode_t mask = umask(0);
 
 		umask(mask);
-		ok = fchmod(fd, 0666 & ~mask) == 0 && dump(stats, file);
-		ok = fclose(file) == 0 && ok && rename(temporary, path) == 0;
+		ok = fchmod(fd, 0666 & ~mask) == 0 && dump(stats, fd);
+		ok = close(fd) == 0 && ok && rename(temporary, path) == 0;
 	}
 	if (!ok)
 		say_errno("statistics to %s", path);
@@ -219,11 +248,11 @@ static bool is_special(const char *path)
 
 static int write_special(const json_t *stats, const char *path)
 {
-	FILE *file = fopen(path, "w");
-	bool ok = file && dump(stats, file);
+	int fd = TEMP_FAILURE_RETRY(open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+	bool ok = fd >= 0 && dump(stats, fd);
 
-	if (file)
-		ok = fclose(file) == 0 && ok;
+	if (fd >= 0)
+		ok = close(fd) == 0 && ok;
 	if (!ok)
 		say_errno("statistics to %s", path);
 	return ok ? 0 : VMM_EX_IOERR;

@@ -11,7 +11,7 @@ enum vmm_status {
 	VMM_EX_NOKVM = 69,     /* no usable KVM */
 	VMM_EX_SOFTWARE = 70,  /* internal error, or an exit that can't be handled */
 	VMM_EX_OSERR = 71,     /* a system call failed */
-	VMM_EX_IOERR = 74,     /* an output file (statistics) could not be written */
+	VMM_EX_IOERR = 74,     /* statistics or a disk could not be written */
 	VMM_EX_TIMEOUT = 75,   /* --timeout passed */
 	VMM_EX_SHUTDOWN = 80,  /* triple fault or shutdown without an exit status */
 	VMM_EX_VIOLATION = 81, /* --on-violation stop, and there was one */

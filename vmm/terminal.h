@@ -9,8 +9,10 @@
 
 #include <stdbool.h>
 
-/* Goes raw if standard input is a terminal and this process is in its foreground; returns whether
- * it is so now. May be called again (after SIGCONT). */
+/* Is standard input a terminal? Says so if it is one that has gone. */
+bool terminal_present(void);
+/* Goes raw if this process is in the foreground of that terminal; returns whether it is so now,
+ * after saying why not if it failed. May be called again (after SIGCONT). */
 bool terminal_raw(void);
 /* Back to what it was; nothing if it was never changed. Safe in signal handlers. */
 void terminal_restore(void);

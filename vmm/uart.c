@@ -73,7 +73,7 @@ static void update_line(struct uart *uart)
 		return;
 	uart->line = level;
 	if (ioctl(uart->machine->vm_fd, KVM_IRQ_LINE, &irq) < 0)
-		say_errno("KVM_IRQ_LINE of the console");
+		machine_fail(uart->machine, "KVM_IRQ_LINE of the console");
 }
 
 static void push(struct uart *uart, uint8_t byte)
@@ -89,7 +89,7 @@ static void tell_room(struct uart *uart)
 	if (!uart->want_room)
 		return;
 	uart->want_room = false;
-	if (write(uart->room_fd, &one, sizeof(one)) < 0)
+	if (TEMP_FAILURE_RETRY(write(uart->room_fd, &one, sizeof(one))) < 0)
 		say_errno("eventfd of the console");
 }
 

@@ -67,7 +67,7 @@ static void transport_raise(void *dev)
 {
 	struct virtio_blk *blk = dev;
 
-	eventfd_write(blk->irq_fd, 1);
+	(void)TEMP_FAILURE_RETRY(eventfd_write(blk->irq_fd, 1));
 }
 
 static const struct virtio_mmio_ops transport_ops = {
@@ -211,8 +211,10 @@ int virtio_blk_create(struct machine *machine, unsigned index, const struct disk
 	}
 	init_transport(blk, disk->readonly);
 	ret = start_worker(blk, index, disk->readonly);
-	if (ret)
+	if (ret) {
+		ret = -EIO; /* whatever it was: the file has no part in it */
 		goto close_irq;
+	}
 	ret = connect_guest(blk);
 	if (!ret) {
 		*out = blk;
@@ -240,6 +242,14 @@ void virtio_blk_destroy(struct virtio_blk *blk)
 	close(blk->irq_fd);
 	blk_image_close(&blk->image);
 	free(blk);
+}
+
+int virtio_blk_sync(struct virtio_blk *blk)
+{
+	if (blk->worker.core.disk.readonly)
+		return 0;
+	blk_worker_stop(&blk->worker);
+	return blk_image_sync(&blk->image, blk->path);
 }
 
 void virtio_blk_stats(struct virtio_blk *blk, json_t *object)

@@ -31,6 +31,9 @@ struct virtio_blk;
 int virtio_blk_create(struct machine *machine, unsigned index, const struct disk_option *disk,
 		      uint64_t mmio_base, unsigned gsi, struct virtio_blk **out);
 
+/* Waits for what is in flight, and until all that was written is on the medium. After the vCPUs
+ * have ended. Returns 0, or a negated errno after saying why. */
+int virtio_blk_sync(struct virtio_blk *blk);
 /* Waits for what is in flight and ends the thread. After the vCPUs have ended. NULL is allowed. */
 void virtio_blk_destroy(struct virtio_blk *blk);
 

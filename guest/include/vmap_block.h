@@ -6,7 +6,8 @@
  * its pages. A page is handed out once: when it comes back it is *dirty*, its PTE stays, and it is
  * not handed out again. A purge clears the PTEs of dirty pages (they are *flushed* then) but does
  * not free the space. When all of the block is dirty its area becomes a lazy one, and the purge
- * that frees the area frees the block.
+ * that frees the area frees the block. So does a block that nothing is mapped in any more, when its
+ * CPU needs a new one because it has no room for what is asked for.
  */
 #ifndef GUEST_VMAP_BLOCK_H
 #define GUEST_VMAP_BLOCK_H

@@ -129,6 +129,40 @@ static struct vmap_block *new_block(struct vmap_space *space)
 	return block;
 }
 
+/* If nothing of it is mapped: what was never handed out is taken for dirty, and it is done with.
+ * Its CPU alone hands out more. */
+static bool retire(struct vmap_block *block)
+{
+	bool idle;
+
+	spin_lock(&block->lock);
+	idle = block->nr_dirty + block->nr_free == block->nr_pages;
+	for (unsigned i = 0; idle && i < block->nr_pages / 64; i++) {
+		block->flushed[i] |= ~block->used[i];
+		block->used[i] = block->dirty[i] = ~0ull;
+	}
+	if (idle)
+		block->nr_dirty = block->nr_pages;
+	spin_unlock(&block->lock);
+	return idle;
+}
+
+/* Blocks whose gaps are too small for what is asked for would pile up for ever, as in Linux until
+ * 02b709df817c. */
+static void retire_idle_blocks(struct vmap_space *space, struct vmap_block_queue *queue)
+{
+	struct vmap_block *next;
+
+	for (struct vmap_block *block = LIST_FIRST(&queue->free); block; block = next) {
+		next = LIST_NEXT(block, free);
+		if (!retire(block))
+			continue;
+		block->nr_free = 0;
+		LIST_REMOVE(block, free);
+		vmap_area_free_lazy(space, block->area);
+	}
+}
+
 uint64_t vmap_block_alloc(struct vmap_space *space, unsigned order)
 {
 	struct vmap_block_queue *queue = &space->queues[this_cpu()->id];
@@ -137,6 +171,7 @@ uint64_t vmap_block_alloc(struct vmap_space *space, unsigned order)
 
 	if (addr)
 		return addr;
+	retire_idle_blocks(space, queue);
 	block = new_block(space);
 	if (!block)
 		return 0;

@@ -56,6 +56,31 @@ static void blocks_fully_used_are_flushed(struct selftest_result *r)
 }
 SELFTEST(blocks_fully_used_are_flushed, blocks_fully_used_are_flushed);
 
+/* The gap that is left is too small; in Linux until 02b709df817c such blocks were never freed. */
+static void blocks_with_gaps_are_freed(struct selftest_result *r)
+{
+	struct vmap_space *space = small_space(1000000);
+	void *addrs[VMAP_BLOCK_PAGES_MAX / 64], *next;
+	unsigned n;
+
+	EXPECT(r, space);
+	n = space->block_pages / 64;
+	/* There must be room for a second block. */
+	if (2 * space->block_pages > SMALL_PAGES)
+		SKIP(r, "blocks are larger than half of the small space");
+	for (unsigned i = 0; i < n; i++)
+		addrs[i] = vm_map_ram_in(space, small_pfns(), i ? 64 : 1, PTE_KERNEL);
+	for (unsigned i = 0; i < n; i++)
+		vm_unmap_ram_in(space, addrs[i], i ? 64 : 1);
+	next = vm_map_ram_in(space, small_pfns(), 64, PTE_KERNEL);
+	EXPECT(r, next);
+	EXPECT(r, vm_unmap_aliases_in(space) == (n - 1) * 64 + 1);
+	EXPECT(r, vmap_tree_count(&space->tree) == 1);
+	vm_unmap_ram_in(space, next, 64);
+	EXPECT(r, vm_unmap_aliases_in(space) == 64);
+}
+SELFTEST(blocks_with_gaps_are_freed, blocks_with_gaps_are_freed);
+
 static void large_mappings_get_areas(struct selftest_result *r)
 {
 	struct vmap_space *space = small_space(1000000);

@@ -54,14 +54,25 @@ static bool switch_step(struct worker *w)
 	return true;
 }
 
-static int run_switch(void)
+static bool switch_finish(struct worker *w)
 {
-	const struct work_steps steps = {.step = switch_step, .finish = mixed_steps.finish};
-	int status = run_workers("switch", &steps, DEFAULT_ITERS);
+	return mixed_steps.finish(w);
+}
 
+const struct work_steps switch_steps = {.step = switch_step, .finish = switch_finish};
+
+void switch_print(const char *name)
+{
 	for (unsigned i = 0; i < ALIAS_NR_FLUSH; i++)
 		if (names[i])
-			kprintf("switch: %lu steps with %s\n", counts[i], names[i]);
+			kprintf("%s: %lu steps with %s\n", name, counts[i], names[i]);
+}
+
+static int run_switch(void)
+{
+	int status = run_workers("switch", &switch_steps, DEFAULT_ITERS);
+
+	switch_print("switch");
 	return status;
 }
 

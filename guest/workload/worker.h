@@ -51,6 +51,8 @@ struct table_count workload_begin(void);
 void workload_end(const char *name, const struct table_count *before);
 
 /* The steps of some, for those that are made of several. */
-extern const struct work_steps process_steps, grow_steps, xfs_steps, mixed_steps;
+extern const struct work_steps process_steps, grow_steps, xfs_steps, mixed_steps, switch_steps;
+/* After switch_steps: how many were done under which strategy. */
+void switch_print(const char *name);
 
 #endif

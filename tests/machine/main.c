@@ -25,6 +25,7 @@ int main(void)
 	srunner_add_suite(runner, transitions_suite());
 	srunner_add_suite(runner, hostile_suite());
 	srunner_add_suite(runner, sandbox_suite());
+	srunner_add_suite(runner, faults_suite());
 	/* One folder for all: the tests run one after the other, each in a process of its own. */
 	path_tmp();
 	srunner_run_all(runner, CK_ENV);

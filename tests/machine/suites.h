@@ -16,5 +16,6 @@ Suite *transitions_suite(void); /* "transitions": memory types and give-away */
 Suite *hostile_suite(void);
 Suite *strict_suite(void);  /* "hostile": guests that mean harm, tests/hostile/ */
 Suite *sandbox_suite(void); /* "sandbox": what the threads may ask of the kernel, and as whom */
+Suite *faults_suite(void);  /* "faults": killed, told to end, out of space */
 
 #endif

@@ -80,7 +80,7 @@ START_TEST(everything_at_once)
 
 	PARSE(&opt, "-c64", "g.elf", "--mem", "1G", "-d", "a,ro", "--disk=b", "-d", "c,rw", "-f",
 	      "trap-range", "-t", "scan", "-s", "-", "--on-violation", "stop", "--flush-proof",
-	      "host", "--timeout", "7", "--verify", "-v", "--no-sandbox", "--", "a=1", "-c", "--",
+	      "host", "--timeout", "7", "--verify=9", "-v", "--no-sandbox", "--", "a=1", "-c", "--",
 	      "b");
 	ck_assert_uint_eq(opt.cpus, 64);
 	ck_assert_uint_eq(opt.mem, 1ull << 30);
@@ -97,7 +97,8 @@ START_TEST(everything_at_once)
 	ck_assert_int_eq(opt.on_violation, VIOLATION_STOP);
 	ck_assert_int_eq(opt.flush_proof, PROOF_HOST);
 	ck_assert_uint_eq(opt.timeout, 7);
-	ck_assert(opt.verify && opt.verbose && !opt.sandbox);
+	ck_assert_uint_eq(opt.verify, 9);
+	ck_assert(opt.verbose && !opt.sandbox);
 	ck_assert_str_eq(opt.bootargs, "flush=trap-range a=1 -c -- b");
 	options_free(&opt);
 }
@@ -110,6 +111,18 @@ START_TEST(log_and_its_audits)
 	PARSE(&opt, "-t", "log", "--audit", "7", "-c", "64", "-m", "24M", "g.elf");
 	ck_assert_int_eq(opt.track, TRACK_LOG);
 	ck_assert_uint_eq(opt.audit, 7);
+	options_free(&opt);
+}
+END_TEST
+
+/* Its N is optional, so it belongs to the same word. */
+START_TEST(verify_every_pin)
+{
+	struct options opt;
+
+	PARSE(&opt, "--verify", "g.elf");
+	ck_assert_uint_eq(opt.verify, 1);
+	ck_assert_str_eq(opt.guest, "g.elf");
 	options_free(&opt);
 }
 END_TEST
@@ -293,6 +306,7 @@ TCase *options_tests(void)
 	tcase_add_test(tc, defaults);
 	tcase_add_test(tc, everything_at_once);
 	tcase_add_test(tc, log_and_its_audits);
+	tcase_add_test(tc, verify_every_pin);
 	tcase_add_test(tc, option_after_the_guest);
 	tcase_add_test(tc, guest_behind_the_dashes);
 	tcase_add_test(tc, probe_needs_no_guest);
