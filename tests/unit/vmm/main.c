@@ -27,6 +27,7 @@ int main(void)
 	suite_add_tcase(suite, control_tests());
 	suite_add_tcase(suite, insn_tests());
 	suite_add_tcase(suite, guard_tests());
+	suite_add_tcase(suite, doorbell_tests());
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);

@@ -22,5 +22,6 @@ TCase *guest_log_tests(void);
 TCase *control_tests(void);
 TCase *insn_tests(void);
 TCase *guard_tests(void);
+TCase *doorbell_tests(void);
 
 #endif
