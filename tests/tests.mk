@@ -10,6 +10,7 @@ include tests/unit/tsan.mk
 include tests/bench/bench.mk
 include tests/machine/machine-tests.mk
 include tests/hostile/hostile.mk
+include tests/machine/sanitized.mk
 include tests/compare/compare.mk
 
 UNIT := $(UNIT_TESTS) $(UNIT_TESTS_SAN)
@@ -27,4 +28,4 @@ whole-machine-tests: whole-machine-deps ## Tests of the real vmm on a real KVM
 	@tests/run-all $(WHOLE_MACHINE)
 
 .PHONY: whole-machine-deps
-whole-machine-deps: all kvm-machine $(B)/tests/whole-machine hostile $(B)/vmm-compare
+whole-machine-deps: all kvm-machine $(B)/tests/whole-machine hostile $(B)/vmm-compare $(B)/vmm-san
