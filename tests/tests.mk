@@ -12,6 +12,7 @@ include tests/machine/machine-tests.mk
 include tests/hostile/hostile.mk
 include tests/machine/sanitized.mk
 include tests/compare/compare.mk
+include tests/fuzz/fuzz.mk
 
 UNIT := $(UNIT_TESTS) $(UNIT_TESTS_SAN)
 WHOLE_MACHINE := tests/install tests/kvm-machine/test-with-kvm.sh tests/qemu-selftest tests/on-kvm \
