@@ -6,11 +6,14 @@ UNIT_TESTS     :=
 UNIT_TESTS_SAN :=
 
 include $(wildcard tests/unit/*/*-tests.mk)
+include tests/unit/tsan.mk
 include tests/bench/bench.mk
 include tests/machine/machine-tests.mk
 include tests/hostile/hostile.mk
+include tests/machine/sanitized.mk
 include tests/compare/compare.mk
 include tests/faults/faults.mk
+include tests/fuzz/fuzz.mk
 
 UNIT := $(UNIT_TESTS) $(UNIT_TESTS_SAN)
 WHOLE_MACHINE := tests/install tests/kvm-machine/test-with-kvm.sh tests/qemu-selftest tests/on-kvm \
@@ -27,4 +30,4 @@ whole-machine-tests: whole-machine-deps ## Tests of the real vmm on a real KVM
 	@tests/run-all $(WHOLE_MACHINE)
 
 .PHONY: whole-machine-deps
-whole-machine-deps: all kvm-machine $(B)/tests/whole-machine $(B)/tests/fault-walk hostile $(B)/vmm-compare
+whole-machine-deps: all kvm-machine hostile $(addprefix $(B)/,tests/whole-machine tests/fault-walk vmm-compare vmm-san)

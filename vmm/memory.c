@@ -156,20 +156,20 @@ void memory_put(void *to, const void *from, size_t len)
 {
 	uint64_t value = 0;
 
-	__atomic_thread_fence(__ATOMIC_RELEASE);
-	if (len > sizeof(value) || (uintptr_t)to % len) {
+	if (len > sizeof(value) || (len & (len - 1)) || (uintptr_t)to % len) {
+		__atomic_thread_fence(__ATOMIC_RELEASE);
 		memcpy(to, from, len);
 		return;
 	}
 	memcpy(&value, from, len);
 	if (len == 8)
-		__atomic_store_n((uint64_t *)to, value, __ATOMIC_RELAXED);
+		__atomic_store_n((uint64_t *)to, value, __ATOMIC_RELEASE);
 	else if (len == 4)
-		__atomic_store_n((uint32_t *)to, (uint32_t)value, __ATOMIC_RELAXED);
+		__atomic_store_n((uint32_t *)to, (uint32_t)value, __ATOMIC_RELEASE);
 	else if (len == 2)
-		__atomic_store_n((uint16_t *)to, (uint16_t)value, __ATOMIC_RELAXED);
+		__atomic_store_n((uint16_t *)to, (uint16_t)value, __ATOMIC_RELEASE);
 	else
-		memcpy(to, from, len);
+		__atomic_store_n((uint8_t *)to, (uint8_t)value, __ATOMIC_RELEASE);
 }
 
 void memory_store(const struct memory *mem, void *to, const void *from, size_t len)

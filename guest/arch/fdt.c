@@ -237,9 +237,23 @@ static void read_hypervisor(const void *fdt)
 	platform.has_host = true;
 }
 
+static int check_tree(const void *fdt, uint64_t size)
+{
+	int error = size < sizeof(struct fdt_header) ? -FDT_ERR_TRUNCATED : fdt_check_header(fdt);
+
+	if (error)
+		return error;
+	if (size < fdt_totalsize(fdt))
+		return -FDT_ERR_TRUNCATED;
+	/* fdt_check_full() of libfdt 1.6 takes it for granted that there is a root with a name. */
+	if (!fdt_get_name(fdt, 0, &error))
+		return error;
+	return fdt_check_full(fdt, size);
+}
+
 void platform_from_fdt(const void *fdt, uint64_t size)
 {
-	int error = fdt_check_full(fdt, size);
+	int error = check_tree(fdt, size);
 	const char *bootargs;
 	int chosen, len;
 

@@ -268,6 +268,19 @@ START_TEST(room_for_logs)
 }
 END_TEST
 
+/* Before version 16 nodes have whole paths for names, so this root has none: libfdt 1.6 looks at it
+ * all the same. */
+START_TEST(a_root_without_a_name)
+{
+	static uint8_t fdt[TREE_SIZE];
+
+	make_tree(fdt);
+	fdt_set_version(fdt, 2);
+	fdt_set_last_comp_version(fdt, 2);
+	ck_assert(refuses(fdt));
+}
+END_TEST
+
 /* Whatever the bytes are, it ends in a platform or in a panic. */
 START_TEST(noise)
 {
@@ -329,6 +342,7 @@ Suite *fdt_suite(void)
 	tcase_add_loop_test(tcase, a_spoilt_property, 0, sizeof(needed) / sizeof(needed[0]));
 	tcase_add_test(tcase, shared_pages_for_too_few_cpus);
 	tcase_add_test(tcase, room_for_logs);
+	tcase_add_test(tcase, a_root_without_a_name);
 	tcase_add_loop_test(tcase, noise, 0, 3);
 	tcase_add_test(tcase, memory_is_sorted_and_merged);
 	tcase_add_test(tcase, no_start_info);

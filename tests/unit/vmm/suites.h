@@ -26,5 +26,6 @@ TCase *upcall_tests(void);
 TCase *transition_tests(void);
 TCase *transition_request_tests(void);
 TCase *sandbox_tests(void);
+TCase *doorbell_tests(void);
 
 #endif

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+#include "fuzz_machine.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include "../unit/vmm/fake_kvm.h"
+#include "alias_abi.h"
+#include "guard.h"
+#include "machine_map.h"
+#include "pin.h"
+#include "source.h"
+
+#define VCPU_FD 1000 /* vCPU i has fd VCPU_FD + i */
+
+static struct fuzz_machine *current;
+
+/* --- KVM -------------------------------------------------------------------------------------- */
+
+/* Addresses are translated to memory over and over, and of each eighth page there is none. */
+static int translate(struct kvm_translation *translation)
+{
+	translation->physical_address = translation->linear_address % MACHINE_MEM;
+	translation->valid = translation->linear_address >> 20 < 8;
+	return 0;
+}
+
+static int complete(struct fuzz_machine *fm, struct kvm_run *run)
+{
+	if (fm->nr_parts == 0) {
+		errno = EINTR;
+		return -1;
+	}
+	fm->nr_parts--;
+	run->exit_reason = KVM_EXIT_MMIO;
+	run->mmio.is_write = 1;
+	run->mmio.phys_addr += run->mmio.len;
+	return 0;
+}
+
+static int get_sregs(struct kvm_sregs *sregs)
+{
+	memset(sregs, 0, sizeof(*sregs));
+	sregs->efer = 1 << 10; /* LMA */
+	sregs->cs.l = 1;
+	return 0;
+}
+
+static int play_kvm(int fd, unsigned long request, void *arg)
+{
+	struct fuzz_machine *fm = current;
+
+	switch (request) {
+	case KVM_RUN:
+		return complete(fm, &fm->runs[fd - VCPU_FD]);
+	case KVM_GET_REGS:
+		*(struct kvm_regs *)arg = fm->regs;
+		return 0;
+	case KVM_SET_REGS:
+		fm->regs = *(struct kvm_regs *)arg;
+		return 0;
+	case KVM_GET_SREGS:
+		return get_sregs(arg);
+	case KVM_GET_VCPU_EVENTS:
+		memset(arg, 0, sizeof(struct kvm_vcpu_events));
+		return 0;
+	case KVM_SET_VCPU_EVENTS:
+		fm->raised += ((struct kvm_vcpu_events *)arg)->exception.injected;
+		return 0;
+	case KVM_GET_FPU:
+		memset(arg, 0x5a, sizeof(struct kvm_fpu));
+		return 0;
+	case KVM_TRANSLATE:
+		return translate(arg);
+	case KVM_SET_USER_MEMORY_REGION:
+		return 0;
+	default:
+		fuzz_fail("no such request is known of KVM: %#lx", request);
+	}
+}
+
+/* --- write tracking, in the place of userfaultfd ---------------------------------------------- */
+
+struct watch {
+	bool armed[MACHINE_FRAMES];
+	size_t nr_noted;
+	uint64_t noted[MACHINE_FRAMES];
+};
+
+static struct watch the_watch;
+
+int watch_open_fd(const char **why)
+{
+	*why = "played";
+	return -1;
+}
+
+struct watch *watch_start(const struct memory *mem, const char **why)
+{
+	(void)mem, (void)why;
+	memset(&the_watch, 0, sizeof(the_watch));
+	return &the_watch;
+}
+
+void watch_stop(struct watch *watch)
+{
+	(void)watch;
+}
+
+bool watch_arm(struct watch *watch, uint64_t pfn)
+{
+	MUST(!watch->armed[pfn]);
+	watch->armed[pfn] = true;
+	return true;
+}
+
+void watch_disarm(struct watch *watch, uint64_t pfn)
+{
+	watch->armed[pfn] = false;
+	for (size_t i = 0; i < watch->nr_noted; i++)
+		if (watch->noted[i] == pfn)
+			watch->noted[i--] = watch->noted[--watch->nr_noted];
+}
+
+size_t watch_woken(struct watch *watch, uint64_t *pfns, size_t max)
+{
+	size_t n = 0;
+
+	while (n < max && watch->nr_noted > 0)
+		pfns[n++] = watch->noted[--watch->nr_noted];
+	return n;
+}
+
+static void wake(uint64_t pfn)
+{
+	if (!the_watch.armed[pfn])
+		return;
+	the_watch.armed[pfn] = false;
+	the_watch.noted[the_watch.nr_noted++] = pfn;
+}
+
+/* --- the machine ------------------------------------------------------------------------------ */
+
+/* Mapped once for all machines, as often as they want it mapped. */
+static struct memory *empty_memory(bool twice)
+{
+	static struct memory mapped[2];
+	struct memory *mem = &mapped[twice];
+
+	if (mem->nr == 0)
+		MUST((twice ? memory_init_twice : memory_init)(mem, MACHINE_MEM) == 0);
+	else if (twice) /* what some tests left guarded is guarded no more */
+		MUST(mprotect(mem->slot[0].hva, MACHINE_MEM, PROT_READ | PROT_WRITE) == 0 &&
+		     madvise(mem->slot[0].back, MACHINE_MEM, MADV_REMOVE) == 0);
+	else
+		MUST(madvise(mem->slot[0].hva, MACHINE_MEM, MADV_DONTNEED) == 0);
+	return mem;
+}
+
+void fuzz_machine_start(struct fuzz_machine *fm)
+{
+	struct machine *machine = &fm->machine;
+
+	current = fm;
+	fake_kvm = play_kvm;
+	memset(&the_watch, 0, sizeof(the_watch));
+	memset(machine, 0, sizeof(*machine));
+	memset(fm->vcpus, 0, sizeof(fm->vcpus));
+	memset(fm->runs, 0, sizeof(fm->runs));
+	memset(&fm->regs, 0, sizeof(fm->regs));
+	fm->raised = fm->nr_parts = 0;
+	fm->opt.guest = "guest";
+	fm->opt.bootargs = (char *)"";
+	machine->opt = &fm->opt;
+	machine->vm_fd = machine->kvm_fd = machine->stop_fd = -1;
+	machine->status = -1;
+	world_init(&machine->world);
+	flush_clock_init(&machine->flush_clock);
+	machine->mem = *empty_memory(fm->opt.track == TRACK_STRICT);
+	machine->nr_vcpus = MACHINE_VCPUS;
+	machine->vcpus = fm->vcpus;
+	machine->log_gpa = MACHINE_LOG;
+	machine->log_size = MACHINE_VCPUS * (uint64_t)ALIAS_LOG_SIZE;
+	for (unsigned i = 0; i < MACHINE_VCPUS; i++)
+		fm->vcpus[i] = (struct vcpu){.index = i,
+					     .fd = VCPU_FD + (int)i,
+					     .run = &fm->runs[i],
+					     .machine = machine};
+	MUST(pin_init(machine) == 0);
+}
+
+void fuzz_machine_end(struct fuzz_machine *fm)
+{
+	pin_free(&fm->machine);
+	world_destroy(&fm->machine.world);
+}
+
+void fuzz_machine_store(struct fuzz_machine *fm, uint64_t gpa, uint64_t value)
+{
+	void *to = memory_ptr(&fm->machine.mem, gpa, sizeof(value));
+
+	MUST(to && gpa % sizeof(value) == 0);
+	wake(gpa / ALIAS_PAGE_SIZE);
+	memory_store(&fm->machine.mem, to, &value, sizeof(value));
+}
+
+uint64_t fuzz_machine_load(const struct fuzz_machine *fm, uint64_t gpa)
+{
+	uint64_t value;
+
+	memcpy(&value, memory_ptr(&fm->machine.mem, gpa, sizeof(value)), sizeof(value));
+	return value;
+}
+
+uint64_t fuzz_machine_pte(struct bytes *in)
+{
+	static const uint64_t flags[] = {
+		0,      1,      3,    7,     0x63, 0x67,
+		0x61,   0x83,   0x81, 0xe3,  0x2,  1ull << 63 | 3,
+		0x1083, 0x2083, 0x1b, 0x203,
+	};
+	uint64_t pte = flags[take1(in) % 16];
+
+	return pte + take1(in) * (uint64_t)ALIAS_PAGE_SIZE;
+}
+
+unsigned fuzz_machine_index(uint8_t choice)
+{
+	static const uint16_t indices[] = {0,   1,   2,   3,   7,   8,   100, 255,
+					   256, 272, 273, 274, 275, 400, 510, 511};
+
+	return indices[choice & 15];
+}
