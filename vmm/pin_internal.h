@@ -43,6 +43,7 @@ struct pin_count {
 	uint64_t unpins;                  /* entries answered */
 	uint64_t status[ALIAS_NR_STATUS]; /* of all entries answered, with this status */
 	uint64_t host_flushes;            /* times that vCPUs were flushed for want of evidence */
+	uint64_t waits;                   /* times that vCPUs were sent to wait for one instead */
 	uint64_t vcpus_flushed;           /* vCPUs that these asked to flush */
 	uint64_t vcpus_spared; /* and those whose stamp, or a flush to come, was enough */
 	uint64_t kicks;        /* vCPUs kicked out of the guest for them */
@@ -92,6 +93,7 @@ struct batch {
 	struct alias_vcpu_page *page;
 	uint32_t count;
 	bool upcalls;     /* the guest has a handler */
+	bool waits;       /* which can wait for flushes, whose end the guest's clock tells */
 	bool paused;      /* the other vCPUs are */
 	uint64_t gone_by; /* the handler's word about the frame in vcpu->retry; 0: none */
 };
