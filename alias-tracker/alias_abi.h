@@ -48,6 +48,11 @@
  * Its place in the direct map may stay: who reads there reads zeroes, and who writes there loses
  * what he wrote and makes the host pay for it once more. ALIAS_OP_TAKE gets it back, zeroed.
  *
+ * If no alias is left, but a TLB may hold one that went, as `flushed` is behind `cleared`, and the
+ * batch says ALIAS_BATCH_WAIT, the same exception is raised with a `fault` that names no address: the
+ * flush is under way, and the handler waits until it is through. An entry is given one such chance,
+ * too; then the host flushes by itself.
+ *
  * Where tables are guarded (ALIAS_GUARDED in the answer to the registration: vmm --track strict) a
  * store to a pinned table is done by the host, after it has found that it breaks no rule. A store
  * that links a table which isn't pinned, and breaks none but by that, pins it, as if the batch had
@@ -163,6 +168,7 @@ struct alias_update {
 
 /* Flags of a batch, and of updates and stores as they stand. */
 #define ALIAS_BATCH_UPCALL 1u /* the guest has a handler at `upcall-vector` */
+#define ALIAS_BATCH_WAIT   2u /* which can wait; of a batch alone */
 
 /* Features, answered to the registration. */
 #define ALIAS_GUARDED 1u /* pinned tables can't be written past the host */

@@ -186,21 +186,21 @@ static enum alias_status serve_batch(struct pin *pin, struct vcpu *vcpu,
 				     struct alias_vcpu_page *page)
 {
 	uint32_t flags = READ_ONCE(page->flags);
-	bool heed =
-		vcpu->retry.pending && !pin->guard && pin->machine->opt->flush_proof == PROOF_GUEST;
+	bool clock_counts = !pin->guard && pin->machine->opt->flush_proof == PROOF_GUEST;
 	struct batch batch = {
 		.pin = pin,
 		.vcpu = vcpu,
 		.page = page,
 		.count = READ_ONCE(page->count),
 		.upcalls = flags & ALIAS_BATCH_UPCALL,
+		.waits = flags & ALIAS_BATCH_WAIT && clock_counts,
 		.verify = verify_is_due(pin),
-		.gone_by = heed ? READ_ONCE(page->gone_by) : 0,
+		.gone_by = clock_counts && vcpu->retry.pending ? READ_ONCE(page->gone_by) : 0,
 	};
 	enum served served = SERVED;
 
 	if (!pin->registered || batch.count == 0 || batch.count > ALIAS_BATCH_MAX ||
-	    (flags & ~ALIAS_BATCH_UPCALL))
+	    (flags & ~(ALIAS_BATCH_UPCALL | ALIAS_BATCH_WAIT)))
 		return ALIAS_BAD_CALL;
 	batch.paused = batch.verify;
 	if (batch.paused)

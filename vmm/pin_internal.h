@@ -43,6 +43,7 @@ struct pin_count {
 	uint64_t unpins;                  /* entries answered */
 	uint64_t status[ALIAS_NR_STATUS]; /* of all entries answered, with this status */
 	uint64_t host_flushes;            /* times that vCPUs were flushed for want of evidence */
+	uint64_t waits;                   /* times that vCPUs were sent to wait for one instead */
 	uint64_t vcpus_flushed;           /* vCPUs that these asked to flush */
 	uint64_t vcpus_spared; /* and those whose stamp, or a flush to come, was enough */
 	uint64_t kicks;        /* vCPUs kicked out of the guest for them */
@@ -78,7 +79,7 @@ struct pin {
 	struct pin_count count;
 	bool counts_all; /* mappings of all kinds are counted: there was a transition but pins */
 	uint64_t violations_seen; /* of those that the tracker has counted */
-	uint64_t verify_draw; /* random numbers that choose the calls to be verified */
+	uint64_t verify_draw;     /* random numbers that choose the calls to be verified */
 	/* Mappings that come and go between two looks at the tables are never seen, and any frame
 	 * may have had one. That some went shows by the guest's clock; where its word doesn't
 	 * count, some may have gone at any time. */
@@ -95,6 +96,7 @@ struct batch {
 	uint32_t count;
 	bool upcalls;     /* the guest has a handler */
 	bool verify;      /* the oracle is to look at its pins */
+	bool waits;       /* which can wait for flushes, whose end the guest's clock tells */
 	bool paused;      /* the other vCPUs are */
 	uint64_t gone_by; /* the handler's word about the frame in vcpu->retry; 0: none */
 };

@@ -28,7 +28,7 @@ static const struct field count_fields[] = {
 	FIELD(pin_count, disagreed),      FIELD(pin_count, stores),
 	FIELD(pin_count, stores_refused), FIELD(pin_count, update_calls),
 	FIELD(pin_count, updates),        FIELD(pin_count, frames_forgotten),
-	FIELD(pin_count, all_forgotten),
+	FIELD(pin_count, all_forgotten),  FIELD(pin_count, waits),
 };
 
 static const struct field op_fields[] = {

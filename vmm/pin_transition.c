@@ -73,7 +73,7 @@ static bool heed_handler(struct batch *batch, uint64_t pfn, struct at_transition
 	return true;
 }
 
-/* After all that the host can do by itself. */
+/* By what is known now. Where tables are guarded, or whatever is met is granted, it is final. */
 static enum at_verdict judge(struct batch *batch, uint64_t pfn, struct at_transition to)
 {
 	struct pin *pin = batch->pin;
@@ -91,10 +91,32 @@ static enum at_verdict judge(struct batch *batch, uint64_t pfn, struct at_transi
 	}
 	if (verdict == AT_STALE_TLB && heed_handler(batch, pfn, to))
 		verdict = at_may(pin->at, pfn, to);
-	/* What went unseen may have been a mapping of this frame; no handler was told of it. */
-	if (verdict == AT_STALE_TLB || (verdict == AT_OK && pin->unseen))
-		host_flush(pin, batch->vcpu, batch->paused, pfn, to);
-	return at_become(pin->at, pfn, to);
+	return verdict;
+}
+
+/* May a TLB hold what is gone from the tables? What went unseen may have been a mapping of this
+ * frame; no handler was told of it. */
+static bool lacks_flush(const struct pin *pin, enum at_verdict verdict)
+{
+	return pin->checks && (verdict == AT_STALE_TLB || (verdict == AT_OK && pin->unseen));
+}
+
+/* True: the guest is about to flush, and is to wait for that, and to ask again. */
+static bool may_wait(struct batch *batch, uint64_t pfn, uint32_t index)
+{
+	struct vcpu_retry *wait = &batch->vcpu->wait;
+	struct pin *pin = batch->pin;
+	struct at_clock clock;
+
+	if (!batch->waits || (wait->pending && wait->pfn == pfn))
+		return false;
+	clock = pin->ops.clock(pin);
+	if (clock.flushed >= clock.cleared)
+		return false;
+	*wait = (struct vcpu_retry){.pending = true, .pfn = pfn};
+	batch->page->fault = (struct alias_fault){.pfn = pfn, .entry = index};
+	pin->count.waits++;
+	return true;
 }
 
 /* What guest and host talk through is nobody's page table, and not to be given away. */
@@ -154,22 +176,40 @@ static bool wants_upcall(struct batch *batch, uint64_t pfn, struct at_transition
 	return upcall;
 }
 
+/* After all that the host can do by itself. */
+static enum at_verdict decide(struct batch *batch, uint64_t pfn, struct at_transition to,
+			      enum at_verdict verdict)
+{
+	struct pin *pin = batch->pin;
+
+	if (pin->guard || !pin->checks)
+		return verdict;
+	if (lacks_flush(pin, verdict))
+		host_flush(pin, batch->vcpu, batch->paused, pfn, to);
+	return at_become(pin->at, pfn, to);
+}
+
 enum served serve_transition(struct batch *batch, uint64_t pfn, struct at_transition to,
 			     uint32_t index, enum alias_status *status)
 {
 	struct pin *pin = batch->pin;
-	const struct vcpu *vcpu = batch->vcpu;
+	struct vcpu *vcpu = batch->vcpu;
 	bool retried = vcpu->retry.pending && vcpu->retry.pfn == pfn;
 	enum at_verdict verdict = AT_BAD_FRAME;
 
-	if (!is_shared(pin, pfn))
+	if (!is_shared(pin, pfn)) {
 		verdict = judge(batch, pfn, to);
+		if (lacks_flush(pin, verdict) && may_wait(batch, pfn, index))
+			return TRAP_BACK;
+		verdict = decide(batch, pfn, to, verdict);
+	}
 	if (verdict == AT_ALIAS && wants_upcall(batch, pfn, to, index, retried))
 		return TRAP_BACK;
 	if (verdict == AT_OK && to.to == AT_TO_HOST)
 		verdict = give_up(pin, pfn);
 	if (retried)
 		end_retry(batch, pfn, to, verdict);
+	vcpu->wait.pending = false;
 	*status = to_status(verdict);
 	count_answer(&pin->count.ops[to.to], verdict == AT_OK);
 	if (batch->verify && !is_shared(pin, pfn))

@@ -49,11 +49,11 @@ struct vcpu {
 	struct vcpu_stats stats;
 	struct flush_stamp flushed; /* when the host last flushed its TLB */
 	unsigned stops; /* in a row in which KVM_RUN failed for no known reason: pin_store.c */
-	/* The doorbell's memory between an upcall and the repeated call: pin.c */
-	struct {
+	/* The doorbell's memory between an upcall and the repeated call: pin_transition.c */
+	struct vcpu_retry {
 		bool pending; /* an upcall was made and the `out` has not come again */
 		uint64_t pfn; /* for this frame */
-	} retry;
+	} retry, wait;        /* to purge; to wait for a flush */
 };
 
 /* Creates the vCPU (fd, run page, CPUID: patched for it here). Those but index 0 wait for

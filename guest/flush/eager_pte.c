@@ -8,4 +8,4 @@
 #include "vmap.h"
 
 FLUSH_STRATEGY(eager_pte, EAGER_PTE, "eager-pte", "clear PTEs at every vunmap, flush lazily",
-	       .vmap = {.unmap = vmap_clear});
+	       .vmap = {.unmap = vmap_clear}, .host_flushes = true);

@@ -16,6 +16,8 @@ BOOTARG(ahead, "trap, trap-range: 1 (default): purge before a pin where that is 
 #define AGAIN     1u
 #define HOLDS     64u
 #define HOLDS_MAX 4096u
+/* A sample counts for at most so many averages: a single one may have waited for a processor. */
+#define OUTLIER 4u
 
 /* Each CPU's own. Averages weigh the newest with an eighth. */
 static struct account {
@@ -26,6 +28,7 @@ static struct account {
 	unsigned ahead, holds; /* pins before which everything is purged: to come, of how many */
 	uint64_t upcall_spent; /* ticks of upcalls since everything was purged */
 	uint64_t stale_before; /* pages, at the last pin */
+	bool saved;            /* the last pin: a purge ahead of it would have found something */
 } accounts[MAX_CPUS];
 
 static struct account *account(void)
@@ -35,6 +38,8 @@ static struct account *account(void)
 
 static void average(uint64_t *of, uint64_t newest)
 {
+	if (*of && newest > OUTLIER * *of)
+		newest = OUTLIER * *of;
 	*of = *of ? (7 * *of + newest) / 8 : newest;
 }
 
@@ -66,9 +71,9 @@ void purge_cost_upcall(uint64_t ticks)
 
 	average(&a->upcall_ticks, ticks);
 	a->upcall_spent += ticks;
-	/* The average, as a single one may have waited for a processor. And purge_ahead() took the
-	 * pin for one that meets none. */
-	a->lost += a->upcall_ticks + a->flush_ticks;
+	/* A purge ahead would have been one, too: lost is only what the upcall took. */
+	a->lost += a->upcall_ticks;
+	a->saved = false;
 }
 
 bool purge_cost_all_pays(void)
@@ -87,17 +92,17 @@ static void begin_ahead(struct account *a)
 	a->lost = (PATIENCE - AGAIN) * a->upcall_ticks;
 }
 
-/* An upcall's purge would have been one ahead of the pin as well: lost is what the upcall took. A
- * pin that meets none has saved the flush of a purge in vain, if there is more to be purged than at
- * the last pin: only then would one ahead of it have found anything. */
+/* The pin before met no alias: it has saved the flush of a purge, if there was more to be purged
+ * than at the one before that. Only then would one ahead of it have found anything. */
 static void note_saved(struct account *a)
 {
 	uint64_t stale = stale_pages();
 
-	if (stale > a->stale_before)
+	if (a->saved)
 		a->lost -= a->lost < a->flush_ticks ? a->lost : a->flush_ticks;
 	if (!a->lost)
 		a->holds = 0;
+	a->saved = stale > a->stale_before;
 	a->stale_before = stale;
 }
 
@@ -113,6 +118,7 @@ void purge_ahead(void)
 		a->ahead--;
 		purge_cost_all();
 		a->stale_before = 0;
+		a->saved = false;
 	}
 }
 

@@ -33,6 +33,8 @@ struct flush_ops {
 	 * the last upcall of that call ended, to here. Runs in an exception, on top of the pin.
 	 * NULL: the host is not to trap back, but to refuse. */
 	uint64_t (*on_alias)(const struct alias_fault *fault, uint64_t ticks);
+	/* What is cleared is left for the host to flush: there is nothing to wait for. */
+	bool host_flushes;
 	/* Instead of alloc_frame() and free_frame() for the frames of page tables. May purge. */
 	uint64_t (*take_table)(void);
 	void (*give_table)(uint64_t pfn);

@@ -50,6 +50,19 @@ const char *pin_status_name(enum alias_status status)
 	return status < sizeof(names) / sizeof(names[0]) ? names[status] : "has an unknown status";
 }
 
+/* What the host has met is to go, or else a flush that is under way to be through. */
+static void obey(const struct alias_fault *fault, uint64_t ticks)
+{
+	if (!fault->nr) {
+		vmap_purge_wait();
+		return;
+	}
+	count_stat(upcalls, 1);
+	pte_updates_hold(fault->entry == ALIAS_FAULT_STORE);
+	count_stat(upcall_pages, flush_strategy()->on_alias(fault, ticks));
+	pte_updates_hold(false);
+}
+
 /* The alias fault: the host met an alias in the batch that this CPU has handed over. */
 static void alias_fault(struct trap_frame *frame)
 {
@@ -61,10 +74,7 @@ static void alias_fault(struct trap_frame *frame)
 		panic("alias fault at RIP %#lx, where nothing is being pinned", frame->rip);
 	if (!call->busy)
 		call->since = since;
-	count_stat(upcalls, 1);
-	pte_updates_hold(fault.entry == ALIAS_FAULT_STORE);
-	count_stat(upcall_pages, flush_strategy()->on_alias(&fault, since - call->since));
-	pte_updates_hold(false);
+	obey(&fault, since - call->since);
 	/* Each purge moves the clock before the next can begin. */
 	this_cpu()->vcpu_page->gone_by = flushed_epoch();
 	call->since = rdtsc();
@@ -87,7 +97,8 @@ static void fill(struct alias_vcpu_page *page, const struct pin_req *reqs, unsig
 			.status = ALIAS_PENDING,
 		};
 	page->count = n;
-	page->flags = flush_strategy()->on_alias ? ALIAS_BATCH_UPCALL : 0;
+	page->flags = (flush_strategy()->on_alias ? ALIAS_BATCH_UPCALL : 0) |
+		      (flush_strategy()->host_flushes ? 0 : ALIAS_BATCH_WAIT);
 }
 
 /* The first answer that isn't OK; returns false if all are. */

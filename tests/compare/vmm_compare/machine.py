@@ -19,6 +19,7 @@ DISK_BYTES = 1 << 20
 SETTLED = """\
 echo 3600000 >/sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs
 echo 3600000 >/sys/kernel/mm/transparent_hugepage/khugepaged/alloc_sleep_millisecs
+echo 0 >/proc/sys/vm/compaction_proactiveness
 scheduler=/sys/kernel/debug/sched
 echo HRTICK >$scheduler/features
 echo 50000 >$scheduler/wakeup_granularity_ns
