@@ -4,7 +4,7 @@
 
 BUILD_PACKAGES := gcc libc6-dev make pkg-config libelf-dev zlib1g-dev libzstd-dev libfdt-dev liburing-dev \
                   libjansson-dev libbsd-dev
-TEST_PACKAGES  := procps check libsubunit-dev python3 device-tree-compiler libroaring-dev libglib2.0-dev
+TEST_PACKAGES  := procps spin check libsubunit-dev python3 device-tree-compiler libroaring-dev libglib2.0-dev
 LINT_PACKAGES  := clang-format-14 cppcheck
 BENCH_PACKAGES := pkg-config check libsubunit-dev libjansson-dev libbsd-dev libroaring-dev libglib2.0-dev
 # For a machine without a usable /dev/kvm, and for the tests that boot the guest under QEMU.

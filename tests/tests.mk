@@ -7,6 +7,7 @@ UNIT_TESTS_SAN :=
 
 include $(wildcard tests/unit/*/*-tests.mk)
 include tests/bench/bench.mk
+include tests/model/model.mk
 include tests/machine/machine-tests.mk
 include tests/hostile/hostile.mk
 include tests/compare/compare.mk
