@@ -125,20 +125,8 @@ static void tell_aliases(struct batch *batch, const struct alias_entry *entry, u
 	for (size_t i = 0; i < fault.nr; i++)
 		fault.va[i] = found[i].va;
 	batch->page->fault = fault;
-	WRITE_ONCE(batch->page->gone_by, 0);
 	if (nr)
 		say_alias(batch->pin, entry, &found[0], upcall);
-}
-
-/* Has the alias fault handler said under which epoch this frame's alias went (alias_abi.h)? */
-static bool heed_handler(struct batch *batch, uint64_t pfn)
-{
-	const struct vcpu *vcpu = batch->vcpu;
-
-	if (!batch->gone_by || !vcpu->retry.pending || vcpu->retry.pfn != pfn)
-		return false;
-	at_gone_by(batch->pin->at, pfn, (struct at_transition){.to = AT_TO_TABLE}, batch->gone_by);
-	return true;
 }
 
 /* The verdict, after all that the host can do by itself. */
@@ -154,9 +142,7 @@ static enum at_verdict judge(struct batch *batch, const struct alias_entry *entr
 		return at_pin(at, entry->pfn, entry->level);
 	}
 	verdict = at_check(at, entry->pfn, entry->level);
-	if (verdict == AT_STALE_TLB && heed_handler(batch, entry->pfn))
-		verdict = at_check(at, entry->pfn, entry->level);
-	/* What went unseen may have been a mapping of this frame; no handler was told of it. */
+	/* What went unseen may have been a mapping of this frame. */
 	if (verdict == AT_STALE_TLB || (verdict == AT_OK && batch->pin->unseen))
 		host_flush(batch->pin, batch->vcpu, batch->paused, entry->pfn);
 	verdict = at_pin(at, entry->pfn, entry->level);
@@ -245,8 +231,6 @@ static enum alias_status serve_batch(struct pin *pin, struct vcpu *vcpu,
 				     struct alias_vcpu_page *page)
 {
 	uint32_t flags = READ_ONCE(page->flags);
-	bool heed =
-		vcpu->retry.pending && !pin->guard && pin->machine->opt->flush_proof == PROOF_GUEST;
 	struct batch batch = {
 		.pin = pin,
 		.vcpu = vcpu,
@@ -254,7 +238,6 @@ static enum alias_status serve_batch(struct pin *pin, struct vcpu *vcpu,
 		.count = READ_ONCE(page->count),
 		.upcalls = flags & ALIAS_BATCH_UPCALL,
 		.paused = pin->machine->opt->verify,
-		.gone_by = heed ? READ_ONCE(page->gone_by) : 0,
 	};
 	enum served served = SERVED;
 

@@ -60,8 +60,6 @@ static void alias_fault(struct trap_frame *frame)
 	pte_updates_hold(fault.entry == ALIAS_FAULT_STORE);
 	count_stat(upcall_pages, flush_strategy()->on_alias(&fault, since - call->since));
 	pte_updates_hold(false);
-	/* Each purge moves the clock before the next can begin. */
-	this_cpu()->vcpu_page->gone_by = flushed_epoch();
 	call->since = rdtsc();
 	count_stat(upcall_ticks, call->since - since);
 }

@@ -58,7 +58,7 @@ static const struct hostile hostiles[] = {
 	{.guest = "xsa294", .off = {"--break", "flush-by-cr3"}, .then = RUNS_STALE},
 	{.guest = "handlers_word",
 	 .with = {"-c2"},
-	 .off = {"--break", "no-unseen"},
+	 .off = {"--break", "no-limbo"},
 	 .then = RUNS_STALE},
 	{.guest = "xsa408", .off = {"--break", "equal-is-newer"}, .then = RUNS_STALE},
 };
