@@ -302,11 +302,7 @@ struct alias_vcpu_page {
 	uint32_t features;    /* host, ALIAS_CALL_REGISTER: ALIAS_GUARDED or 0 */
 	uint64_t direct_base; /* guest, ALIAS_CALL_REGISTER: va of gpa 0, multiple of 512 GiB */
 	uint64_t direct_size; /* guest: bytes, multiple of 512 GiB */
-	/* The host sets it to 0 with each upcall. Guest, in its handler: a value s of `flushed` as
-	 * read after the aliases that `fault` named were purged, so that they went under `cleared`
-	 * <= s. Without it the host must take them for as young as `cleared` is at the repeat, when
-	 * another CPU may be in the middle of a purge of something else. */
-	uint64_t gone_by;
+	uint64_t unused;      /* 0 */
 	struct alias_fault fault;
 	struct alias_guest_stats stats;
 	struct alias_entry entries[ALIAS_BATCH_MAX];

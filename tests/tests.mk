@@ -8,6 +8,7 @@ UNIT_TESTS_SAN :=
 include $(wildcard tests/unit/*/*-tests.mk)
 include tests/unit/tsan.mk
 include tests/bench/bench.mk
+include tests/model/model.mk
 include tests/machine/machine-tests.mk
 include tests/hostile/hostile.mk
 include tests/machine/sanitized.mk

@@ -186,16 +186,15 @@ static enum alias_status serve_batch(struct pin *pin, struct vcpu *vcpu,
 				     struct alias_vcpu_page *page)
 {
 	uint32_t flags = READ_ONCE(page->flags);
-	bool clock_counts = !pin->guard && pin->machine->opt->flush_proof == PROOF_GUEST;
 	struct batch batch = {
 		.pin = pin,
 		.vcpu = vcpu,
 		.page = page,
 		.count = READ_ONCE(page->count),
 		.upcalls = flags & ALIAS_BATCH_UPCALL,
-		.waits = flags & ALIAS_BATCH_WAIT && clock_counts,
+		.waits = flags & ALIAS_BATCH_WAIT && !pin->guard &&
+			 pin->machine->opt->flush_proof == PROOF_GUEST,
 		.verify = verify_is_due(pin),
-		.gone_by = clock_counts && vcpu->retry.pending ? READ_ONCE(page->gone_by) : 0,
 	};
 	enum served served = SERVED;
 

@@ -49,6 +49,14 @@ static uint64_t vcpus_due(const struct machine *machine, uint64_t at)
 	return due;
 }
 
+/* What was found gone before that time is out of all TLBs, or will be before they are used. */
+static void flushed_since(struct pin *pin, uint64_t since)
+{
+	at_flushed(pin->at, since);
+	if (!flush_is_due(since, pin->unseen_at))
+		pin->unseen = 0;
+}
+
 /* What all vCPUs have been flushed after, or will be before they go on, is over. */
 static void heed_stamps(struct pin *pin)
 {
@@ -62,9 +70,7 @@ static void heed_stamps(struct pin *pin)
 		if (!will_flush(vcpu) && stamp < since)
 			since = stamp;
 	}
-	at_flushed(pin->at, since);
-	if (!flush_is_due(since, pin->unseen_at))
-		pin->unseen = 0;
+	flushed_since(pin, since);
 }
 
 /* While they are kept out of the guest. */
@@ -83,32 +89,39 @@ static void ask_for_flush(struct pin *pin, uint64_t who)
 
 /* The sync is repeated while those that are due are kept out, as mappings may have come and gone
  * since the last. Those that are not due run on; if something went that concerns them, too, all are
- * kept out the second time, and then nothing more can go. */
+ * kept out the second time, and then nothing more can go. A vCPU that was not due, as it would
+ * flush, may have begun with that since, and has no stamp for it yet: what was found out about `at`
+ * holds all the same. */
 void host_flush(struct pin *pin, struct vcpu *self, bool paused, uint64_t pfn,
 		struct at_transition to)
 {
 	struct machine *machine = pin->machine;
-	uint64_t start = __rdtsc(), due, out;
+	uint64_t start = __rdtsc(), at, due, out;
 
 	heed_stamps(pin);
-	due = vcpus_due(machine, gone_at(pin, pfn, to));
+	at = gone_at(pin, pfn, to);
+	due = vcpus_due(machine, at);
 	if (!due) {
 		pin->count.vcpus_spared += machine->nr_vcpus;
+		flushed_since(pin, at + 1);
 		return;
 	}
 	out = paused ? WORLD_ALL : due;
 	if (!paused)
 		pin->count.kicks += world_pause_some(machine, self, out);
 	sync_tables(pin);
-	due = vcpus_due(machine, gone_at(pin, pfn, to));
+	at = gone_at(pin, pfn, to);
+	due = vcpus_due(machine, at);
 	if (due & ~out) {
 		world_resume(machine);
 		pin->count.kicks += world_pause_some(machine, self, WORLD_ALL);
 		sync_tables(pin);
-		due = vcpus_due(machine, gone_at(pin, pfn, to));
+		at = gone_at(pin, pfn, to);
+		due = vcpus_due(machine, at);
 	}
 	ask_for_flush(pin, due);
 	heed_stamps(pin);
+	flushed_since(pin, at + 1);
 	if (!paused)
 		world_resume(machine);
 	pin->count.flush_ticks += __rdtsc() - start;

@@ -94,11 +94,10 @@ struct batch {
 	struct vcpu *vcpu;
 	struct alias_vcpu_page *page;
 	uint32_t count;
-	bool upcalls;     /* the guest has a handler */
-	bool verify;      /* the oracle is to look at its pins */
-	bool waits;       /* which can wait for flushes, whose end the guest's clock tells */
-	bool paused;      /* the other vCPUs are */
-	uint64_t gone_by; /* the handler's word about the frame in vcpu->retry; 0: none */
+	bool upcalls; /* the guest has a handler */
+	bool verify;  /* the oracle is to look at its pins */
+	bool waits;   /* which can wait for flushes, whose end the guest's clock tells */
+	bool paused;  /* the other vCPUs are */
 };
 
 enum served { SERVED, TRAP_BACK };

@@ -55,23 +55,11 @@ static void tell_aliases(struct batch *batch, uint64_t pfn, struct at_transition
 	for (size_t i = 0; i < fault.nr; i++)
 		fault.va[i] = found[i].va;
 	batch->page->fault = fault;
-	__atomic_store_n(&batch->page->gone_by, 0, __ATOMIC_RELAXED);
 	if (nr && batch->pin->machine->opt->verbose)
 		say_alias(pfn, to, &found[0], upcall);
 }
 
 /* --- the verdict ------------------------------------------------------------------------------ */
-
-/* Has the alias fault handler said under which epoch this frame's alias went (alias_abi.h)? */
-static bool heed_handler(struct batch *batch, uint64_t pfn, struct at_transition to)
-{
-	const struct vcpu *vcpu = batch->vcpu;
-
-	if (!batch->gone_by || !vcpu->retry.pending || vcpu->retry.pfn != pfn)
-		return false;
-	at_gone_by(batch->pin->at, pfn, to, batch->gone_by);
-	return true;
-}
 
 /* By what is known now. Where tables are guarded, or whatever is met is granted, it is final. */
 static enum at_verdict judge(struct batch *batch, uint64_t pfn, struct at_transition to)
@@ -89,13 +77,10 @@ static enum at_verdict judge(struct batch *batch, uint64_t pfn, struct at_transi
 		pin->count.ops[to.to].aliases_met += verdict == AT_ALIAS;
 		return at_become(pin->at, pfn, to);
 	}
-	if (verdict == AT_STALE_TLB && heed_handler(batch, pfn, to))
-		verdict = at_may(pin->at, pfn, to);
 	return verdict;
 }
 
-/* May a TLB hold what is gone from the tables? What went unseen may have been a mapping of this
- * frame; no handler was told of it. */
+/* May a TLB hold what is gone from the tables? What went unseen may have been a mapping of it. */
 static bool lacks_flush(const struct pin *pin, enum at_verdict verdict)
 {
 	return pin->checks && (verdict == AT_STALE_TLB || (verdict == AT_OK && pin->unseen));

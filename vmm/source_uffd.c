@@ -105,7 +105,10 @@ static bool test_and_clear_armed(struct watch *watch, uint64_t pfn)
 }
 
 /* The order is the point: note the frame, then let the write through. A second vCPU may have
- * waited for the same frame: then it is noted already. */
+ * waited for the same frame: then it is noted already. All under the lock: once the note has been
+ * taken the frame may be armed again, and then its protection must not be lifted any more. (Without
+ * the lock only MADV_POPULATE_WRITE in watch_arm(), which waits for that, would stand against it.)
+ */
 static void note_write(struct watch *watch, uint64_t hva)
 {
 	uint64_t pfn = hva_to_pfn(watch->mem, hva);
@@ -117,8 +120,8 @@ static void note_write(struct watch *watch, uint64_t hva)
 		watch->noted[nr] = pfn;
 		atomic_store_explicit(&watch->nr_noted, nr + 1, memory_order_release);
 	}
-	pthread_mutex_unlock(&watch->lock);
 	set_protection(watch, hva, false);
+	pthread_mutex_unlock(&watch->lock);
 }
 
 void watch_wake(struct watch *watch, uint64_t pfn)

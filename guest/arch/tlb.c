@@ -135,11 +135,6 @@ void flush_tlb_clear_epoch(uint64_t s, uint64_t start, uint64_t end)
 		;
 }
 
-uint64_t flushed_epoch(void)
-{
-	return __atomic_load_n(&tlb_clock->flushed, __ATOMIC_ACQUIRE);
-}
-
 void tlb_init(void)
 {
 	static struct alias_common_page own_clock;

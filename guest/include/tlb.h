@@ -47,9 +47,6 @@ uint64_t clear_epoch_begin(void);
 /* flush_tlb_kernel_range(), then `flushed` becomes s, or stays if it is beyond. */
 void flush_tlb_clear_epoch(uint64_t s, uint64_t start, uint64_t end);
 
-/* The value of `flushed`: what was purged before the call went under no later epoch. */
-uint64_t flushed_epoch(void);
-
 /* Once, on the boot CPU, when the direct map is complete. */
 void tlb_init(void);
 

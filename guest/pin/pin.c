@@ -75,8 +75,6 @@ static void alias_fault(struct trap_frame *frame)
 	if (!call->busy)
 		call->since = since;
 	obey(&fault, since - call->since);
-	/* Each purge moves the clock before the next can begin. */
-	this_cpu()->vcpu_page->gone_by = flushed_epoch();
 	call->since = rdtsc();
 	count_stat(upcall_ticks, call->since - since);
 }

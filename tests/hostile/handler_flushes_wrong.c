@@ -12,7 +12,6 @@ static void purge_other(void)
 	clear(&tree.vm_l1[1]);
 	invlpg(vm_va(1));
 	common()->flushed = common()->cleared;
-	page_of(0)->gone_by = common()->flushed;
 }
 
 static void hostile_main(void)

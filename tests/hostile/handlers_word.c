@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An upcall's handler says by when the aliases that `fault` named had gone (alias_abi.h, gone_by),
- * and that is true. But while it was at work the other vCPU mapped the frame elsewhere, used that,
- * dropped it, and has yet to flush.
+ * An upcall's handler purges what `fault` named, and says so by the clock, which is true. But while
+ * it is at work the other vCPU maps the frame elsewhere and lets the clock tick for that; then a
+ * pin of another frame has the host flush them both, so that all up to this tick counts as flushed.
+ * Only after that it uses the mapping once more and drops it, and has yet to flush.
  *
- * Every source: the word covers what was named, and no more: the other vCPU is flushed before the
- * grant.
+ * Every source: what the handler has done says nothing of the second mapping: the other vCPU is
+ * flushed before the grant.
  */
 #include "hostile.h"
 
@@ -13,7 +14,10 @@ static void other(void)
 {
 	wait_turn(1);
 	map_and_use(1, spare[0], 0);
-	clear(&tree.vm_l1[1]);
+	__atomic_fetch_add(&common()->cleared, 1, __ATOMIC_SEQ_CST);
+	require(pin(spare[1], 1) == ALIAS_OK);
+	map_and_use(1, spare[0], 0);
+	set(&tree.vm_l1[1], 0);
 	next_turn(2);
 	wait_turn(3);
 }
@@ -23,7 +27,6 @@ static void purge(void)
 	clear(&tree.vm_l1[0]);
 	invlpg(vm_va(0));
 	common()->flushed = common()->cleared;
-	page_of(0)->gone_by = common()->flushed;
 	next_turn(1);
 	wait_turn(2);
 }

@@ -25,7 +25,7 @@ static void hostile_main(void)
 	c->flushed = UINT64_MAX;
 	check(pin(spare[0], 1) == ALIAS_HAS_ALIAS);
 	c->flushed = 0;
-	page_of(0)->gone_by = UINT64_MAX;
+	page_of(0)->unused = UINT64_MAX;
 	page_of(0)->fault.nr = UINT32_MAX;
 	check(pin(spare[0], 1) == ALIAS_HAS_ALIAS);
 	check(page_of(0)->fault.nr == 1);

@@ -67,7 +67,7 @@ const struct hostile hostiles[] = {
 	 .then = RUNS_STALE,
 	 STRICT_TLB},
 	{.guest = "xsa408", TLB("equal-is-newer")},
-	{.guest = "handlers_word", .with = {"-c2"}, TLB("no-unseen")},
+	{.guest = "handlers_word", .with = {"-c2"}, TLB("no-limbo")},
 	{.guest = "handler_lies",
 	 .with = {"-c2", "--flush-proof=host"},
 	 .off = {"--flush-proof=guest"},

@@ -22,6 +22,7 @@ int main(void)
 	suite_add_tcase(suite, world_tests());
 	suite_add_tcase(suite, run_tests());
 	suite_add_tcase(suite, flush_tests());
+	suite_add_tcase(suite, source_tests());
 	suite_add_tcase(suite, stats_tests());
 	suite_add_tcase(suite, guest_log_tests());
 	suite_add_tcase(suite, control_tests());

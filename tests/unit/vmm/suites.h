@@ -17,6 +17,7 @@ TCase *console_tests(void);
 TCase *world_tests(void);
 TCase *run_tests(void);
 TCase *flush_tests(void);
+TCase *source_tests(void);
 TCase *stats_tests(void);
 TCase *guest_log_tests(void);
 TCase *control_tests(void);

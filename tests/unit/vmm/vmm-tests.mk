@@ -5,8 +5,8 @@ VMM_TEST_SRC := $(wildcard tests/unit/vmm/*.c)
 VMM_TEST_OBJ := $(VMM_TEST_SRC:%.c=$(B)/obj/%.o)
 VMM_SAN_OBJ  := $(VMM_TEST_SRC:%.c=$(B)/obj/san/%.o) $(VMM_CORE:$(B)/obj/%.o=$(B)/obj/san/%.o)
 VMM_SAN      := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
-# fake_kvm.c answers the ioctls to KVM.
-VMM_TEST_LD  := -pthread -Wl,--wrap=ioctl
+# fake_kvm.c answers the ioctls to KVM; test_flush.c has a vCPU flush just when its stamp is read.
+VMM_TEST_LD  := -pthread -Wl,--wrap=ioctl,--wrap=flush_stamp_get
 VMM_TEST_LIBS = $(shell pkg-config --libs check libelf jansson liburing libseccomp) -lfdt
 
 UNIT_TESTS     += $(B)/tests/unit-vmm
