@@ -81,7 +81,7 @@ $(B_FUZZ)/replay-$(1): $$(FUZZ_OWN_$(1):%.c=$(B_FUZZ)/replay/%.o) $(B_FUZZ)/repl
 		$(patsubst %.c,$(B_FUZZ)/replay/%.o,$(filter guest/%,$(FUZZ_COUNT_$(1)))) $(B_FUZZ)/replay/rest.a
 	$(CC) $(FUZZ_SAN) -pthread $(FUZZ_LD_$(1)) -o $$@ $$^ $$(FUZZ_LIBS)
 endef
-FUZZ_LIBS = $(shell pkg-config --libs libelf jansson liburing) -lfdt
+FUZZ_LIBS = $(shell pkg-config --libs libelf jansson liburing libseccomp) -lfdt
 $(foreach target,$(FUZZ_TARGETS),$(eval $(call fuzz_target,$(target))))
 
 UNIT_TESTS_SAN += $(FUZZ_TARGETS:%=$(B_FUZZ)/replay-%)

@@ -28,6 +28,7 @@ static int translate(struct kvm_translation *translation)
 static int complete(struct fuzz_machine *fm, struct kvm_run *run)
 {
 	if (fm->nr_parts == 0) {
+		fm->regs.rip++; /* past an `out` */
 		errno = EINTR;
 		return -1;
 	}
@@ -95,9 +96,9 @@ int watch_open_fd(const char **why)
 	return -1;
 }
 
-struct watch *watch_start(const struct memory *mem, const char **why)
+struct watch *watch_start(const struct memory *mem, const struct sandbox *sandbox, const char **why)
 {
-	(void)mem, (void)why;
+	(void)mem, (void)sandbox, (void)why;
 	memset(&the_watch, 0, sizeof(the_watch));
 	return &the_watch;
 }
@@ -131,12 +132,12 @@ size_t watch_woken(struct watch *watch, uint64_t *pfns, size_t max)
 	return n;
 }
 
-static void wake(uint64_t pfn)
+void watch_wake(struct watch *watch, uint64_t pfn)
 {
-	if (!the_watch.armed[pfn])
+	if (!watch->armed[pfn])
 		return;
-	the_watch.armed[pfn] = false;
-	the_watch.noted[the_watch.nr_noted++] = pfn;
+	watch->armed[pfn] = false;
+	watch->noted[watch->nr_noted++] = pfn;
 }
 
 /* --- the machine ------------------------------------------------------------------------------ */
@@ -200,7 +201,7 @@ void fuzz_machine_store(struct fuzz_machine *fm, uint64_t gpa, uint64_t value)
 	void *to = memory_ptr(&fm->machine.mem, gpa, sizeof(value));
 
 	MUST(to && gpa % sizeof(value) == 0);
-	wake(gpa / ALIAS_PAGE_SIZE);
+	watch_wake(&the_watch, gpa / ALIAS_PAGE_SIZE);
 	memory_store(&fm->machine.mem, to, &value, sizeof(value));
 }
 

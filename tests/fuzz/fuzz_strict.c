@@ -123,14 +123,20 @@ static void pin_call(struct guest *g)
 	call(g, ALIAS_CALL_PIN);
 }
 
+/* The frame that holds the list; it may be pinned as any other. */
+#define UPDATES       0xe0u
+#define UPDATE_GPA(i) (UPDATES * ALIAS_PAGE_SIZE + (i) * sizeof(struct alias_update))
+
 static void update(struct guest *g)
 {
 	unsigned i = g->nr_updates++ % ALIAS_UPDATE_MAX;
 	uint64_t gpa = some_entry(g);
 	uint8_t how = take1(&g->program);
 
-	page_of(g)->updates[i] = (struct alias_update){
-		.pte_gpa = how & 0x80 ? take(&g->program, 3) : gpa, .pte = some_pte(g, how & 1)};
+	if (how & 0x80)
+		gpa = take(&g->program, 3);
+	fuzz_machine_store(&g->fm, UPDATE_GPA(i), gpa);
+	fuzz_machine_store(&g->fm, UPDATE_GPA(i) + 8, some_pte(g, how & 1));
 	page_of(g)->update_status[i] = how & 0x40 ? ALIAS_OK : ALIAS_PENDING;
 }
 
@@ -148,15 +154,19 @@ static void check_link(struct guest *g, uint64_t pte_gpa)
 static void update_call(struct guest *g)
 {
 	const struct alias_vcpu_page *page = page_of(g);
-	uint8_t before[ALIAS_UPDATE_MAX];
+	uint8_t before[ALIAS_UPDATE_MAX], how = take1(&g->program);
+	uint64_t listed[ALIAS_UPDATE_MAX];
 
+	for (unsigned i = 0; i < ALIAS_UPDATE_MAX; i++)
+		listed[i] = fuzz_machine_load(&g->fm, UPDATE_GPA(i));
+	page_of(g)->updates_pfn = how < 0xfc ? UPDATES : how < 0xfe ? MACHINE_FRAMES : UINT64_MAX;
 	page_of(g)->nr_updates = g->nr_updates;
-	page_of(g)->flags = take1(&g->program) & 1;
+	page_of(g)->flags = how & 1;
 	memcpy(before, page->update_status, sizeof(before));
 	call(g, ALIAS_CALL_UPDATE);
 	for (unsigned i = 0; i < ALIAS_UPDATE_MAX; i++)
 		if (before[i] == ALIAS_PENDING && page->update_status[i] == ALIAS_OK)
-			check_link(g, page->updates[i].pte_gpa);
+			check_link(g, listed[i]);
 }
 
 /* --- stores ----------------------------------------------------------------------------------- */
