@@ -9,6 +9,6 @@ $(B)/obj/san/tests/machine/sanitized/%.o: tests/machine/sanitized/%.c
 	$(CC) $(CSTD) $(WARNINGS) $(CPPFLAGS) $(VMM_SAN) -MMD -MP -c -o $@ $<
 
 $(B)/vmm-san: $(VMM_SAN_PROGRAM)
-	$(CC) $(VMM_SAN) -pthread -o $@ $^ $(shell pkg-config --libs libelf jansson liburing) -lfdt
+	$(CC) $(VMM_SAN) -pthread -o $@ $^ $(shell pkg-config --libs libelf jansson liburing libseccomp) -lfdt
 
 -include $(B)/obj/san/vmm/main.d
