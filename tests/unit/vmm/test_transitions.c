@@ -39,6 +39,7 @@ static struct vcpu vcpu;
 static struct kvm_run run_page;
 static struct alias_vcpu_page *page;
 static unsigned raised; /* upcalls */
+static uint64_t rip;    /* goes on with each instruction that is completed */
 
 static int play_kvm(int fd, unsigned long request, void *arg)
 {
@@ -47,6 +48,7 @@ static int play_kvm(int fd, unsigned long request, void *arg)
 	(void)fd;
 	switch (request) {
 	case KVM_RUN:
+		rip++;
 		errno = EINTR;
 		return -1;
 	case KVM_SET_VCPU_EVENTS:
@@ -56,6 +58,8 @@ static int play_kvm(int fd, unsigned long request, void *arg)
 		memset(arg, 0, sizeof(*events));
 		return 0;
 	case KVM_GET_REGS:
+		*(struct kvm_regs *)arg = (struct kvm_regs){.rip = rip};
+		return 0;
 	case KVM_SET_REGS:
 	case KVM_GET_SREGS:
 	case KVM_SET_SREGS:
