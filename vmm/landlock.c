@@ -44,12 +44,13 @@ static int allow(int ruleset, const char *path, uint64_t access)
 {
 	struct landlock_path_beneath_attr beneath = {
 		.allowed_access = access,
-		.parent_fd = open(path, O_PATH | O_CLOEXEC),
+		.parent_fd = TEMP_FAILURE_RETRY(open(path, O_PATH | O_CLOEXEC)),
 	};
 	int ret;
 
+	/* Where it is not to be had nobody will open it then either. */
 	if (beneath.parent_fd < 0)
-		return 0; /* nobody will open it then */
+		return errno == ENOENT || errno == ENOTDIR || errno == EACCES ? 0 : -1;
 	ret = (int)syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0);
 	/* Pipes and the like (/dev/stdout may be one) are beyond it. */
 	if (ret < 0 && errno == EBADFD)

@@ -210,12 +210,25 @@ static void look_at_disk(const struct stage *stage, struct scene *scene)
 		fclose(file);
 }
 
+static void add_figures(struct scene *scene, const json_t *of)
+{
+	char *text = of ? json_dumps(of, JSON_COMPACT) : NULL;
+	size_t len = strlen(scene->figures);
+
+	if (text)
+		snprintf(scene->figures + len, sizeof(scene->figures) - len, " %s", text);
+	free(text);
+}
+
 static void look_at_stats(const struct stage *stage, struct scene *scene)
 {
 	json_t *json = json_load_file(stage->stats, 0, NULL);
 
 	scene->stats_there = access(stage->stats, F_OK) == 0;
 	scene->stats_whole = json_is_object(json_object_get(json, "host"));
+	scene->figures[0] = '\0';
+	add_figures(scene, json_object_get(json, "exits"));
+	add_figures(scene, json_object_get(json, "disks"));
 	json_decref(json);
 }
 

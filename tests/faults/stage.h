@@ -34,8 +34,9 @@ struct scene {
 	bool disk_whole;     /* each sector is as it was before or as the guest wrote it */
 	bool disk_written;   /* all of them as the guest wrote them */
 	bool stats_there;
-	bool stats_whole; /* there, and all of it */
-	char litter[256]; /* name of something left behind, or "" */
+	bool stats_whole;   /* there, and all of it */
+	char litter[256];   /* name of something left behind, or "" */
+	char figures[1024]; /* what the statistics say of exits and disks, as JSON, or "" */
 };
 
 /* `options` are the vmm's beside those of the stage; ends with NULL. */

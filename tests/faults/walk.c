@@ -208,6 +208,8 @@ static void tell(const struct walk *walk, const struct aim *aim, const struct tr
 		printf("#   %.*s\n", len, line);
 		line += len + (line[len] == '\n');
 	}
+	if (wrong && scene->figures[0])
+		printf("#  %s\n", scene->figures);
 	if (wrong)
 		printf("#   the guest's last words: %.200s\n",
 		       scene->out + (strlen(scene->out) > 200 ? strlen(scene->out) - 200 : 0));
