@@ -155,6 +155,8 @@ static int run_nfs(void)
 	crc32_init();
 	before = workload_begin();
 	smp_run_on_all(run_cpu, &share);
+	if (!workload_settle())
+		return EXIT_CHECK_FAILED;
 	if (share.wrong) {
 		kprintf("nfs: %s at byte %lu of the disk\n", share.wrong,
 			share.wrong_chunk * CHUNK_BYTES);

@@ -100,8 +100,7 @@ static void run_worker(void *arg)
 	w->run(w);
 }
 
-/* All pay for what they have put off: what is still held lazily is purged, and the host looks. */
-static bool settle(void)
+bool workload_settle(void)
 {
 	uint64_t since = rdtsc(), pfn;
 	bool good;
@@ -126,7 +125,7 @@ bool run_on_workers(const char *name, bool (*run)(struct worker *w), uint64_t de
 		workers[cpu] = (struct worker){
 			.rng = rng_init(seed, cpu), .cpu = cpu, .iters = iters, .run = run};
 	smp_run_on_all(run_worker, NULL);
-	good = settle();
+	good = workload_settle();
 	for (unsigned cpu = 0; cpu < nr_cpus_online(); cpu++) {
 		if (!workers[cpu].wrong)
 			continue;

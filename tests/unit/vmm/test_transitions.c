@@ -298,6 +298,43 @@ START_TEST(a_stale_alias_traps)
 }
 END_TEST
 
+/* A frame whose alias is gone, while the flush that covers it is on its way. */
+static enum alias_status ask_during_flush(void)
+{
+	set_up_source(TRACK_SCAN);
+	map(W(DATA));
+	ask(DATA, ALIAS_OP_PIN, 1);
+	common_page(&machine)->cleared++;
+	frame(L1)[5] = 0;
+	return ask_with(DATA, ALIAS_OP_PIN, 1, ALIAS_BATCH_WAIT);
+}
+
+START_TEST(a_flush_under_way_is_waited_for)
+{
+	ck_assert_uint_eq(ask_during_flush(), ALIAS_PENDING);
+	ck_assert_uint_eq(raised, 1);
+	ck_assert_uint_eq(page->fault.pfn, DATA);
+	ck_assert_uint_eq(page->fault.nr, 0);
+	common_page(&machine)->flushed = common_page(&machine)->cleared;
+	ring(ALIAS_CALL_PIN);
+	ck_assert_uint_eq(page->entries[0].status, ALIAS_OK);
+	ck_assert_uint_eq(machine.pin->count.waits, 1);
+	ck_assert_uint_eq(machine.pin->count.host_flushes, 0);
+	tear_down();
+}
+END_TEST
+
+START_TEST(a_flush_that_does_not_come_is_waited_for_once)
+{
+	ck_assert_uint_eq(ask_during_flush(), ALIAS_PENDING);
+	ring(ALIAS_CALL_PIN);
+	ck_assert_uint_eq(page->entries[0].status, ALIAS_OK);
+	ck_assert_uint_eq(machine.pin->count.waits, 1);
+	ck_assert_uint_eq(machine.pin->count.host_flushes, 1);
+	tear_down();
+}
+END_TEST
+
 START_TEST(a_live_alias_refuses)
 {
 	enum alias_op op = ops[_i % NR_OPS].op;
@@ -525,6 +562,8 @@ TCase *transition_tests(void)
 
 	tcase_add_loop_test(tc, what_is_given_away_is_released, 0, 2);
 	tcase_add_loop_test(tc, a_stale_alias_traps, 0, 2 * NR_OPS);
+	tcase_add_test(tc, a_flush_under_way_is_waited_for);
+	tcase_add_test(tc, a_flush_that_does_not_come_is_waited_for_once);
 	tcase_add_loop_test(tc, a_live_alias_refuses, 0, 2 * NR_OPS);
 	tcase_add_loop_test(tc, a_later_mapping_is_a_violation, 0, 2 * NR_OPS);
 	tcase_add_test(tc, a_table_that_comes_back);
