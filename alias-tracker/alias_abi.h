@@ -49,9 +49,9 @@
  * what he wrote and makes the host pay for it once more. ALIAS_OP_TAKE gets it back, zeroed.
  *
  * If no alias is left, but a TLB may hold one that went, as `flushed` is behind `cleared`, and the
- * batch says ALIAS_BATCH_WAIT, the same exception is raised with a `fault` that names no address: the
- * flush is under way, and the handler waits until it is through. An entry is given one such chance,
- * too; then the host flushes by itself.
+ * batch says ALIAS_BATCH_WAIT, the same exception is raised with a `fault` that names no address:
+ * the flush is under way, and the handler waits until it is through. An entry is given one such
+ * chance, too; then the host flushes by itself.
  *
  * Where tables are guarded (ALIAS_GUARDED in the answer to the registration: vmm --track strict) a
  * store to a pinned table is done by the host, after it has found that it breaks no rule. A store

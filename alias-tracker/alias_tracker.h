@@ -240,9 +240,9 @@ enum at_verdict at_become(struct alias_tracker *at, uint64_t pfn, struct at_tran
 /* A frame that was given away is an ordinary one again. AT_OK, AT_BAD_FRAME, or AT_BAD_STATE. */
 enum at_verdict at_take_back(struct alias_tracker *at, uint64_t pfn);
 
-/* The last 4 KiB leaf of this frame that was in the way went when `cleared` was no more than this: for
- * a caller that knows it better than by the syncs, as all changes of tables go through it. (Not by the
- * word of a guest: it may have mapped the frame elsewhere meanwhile, tests/model.) */
+/* The last 4 KiB leaf of this frame that was in the way went when `cleared` was no more than this:
+ * for a caller that knows it better than by the syncs, as all changes of tables go through it. (Not
+ * by the word of a guest: it may have mapped the frame elsewhere meanwhile, tests/model.) */
 void at_gone_by(struct alias_tracker *at, uint64_t pfn, struct at_transition to, uint64_t cleared);
 
 /* Every TLB was flushed, all of it, since the clock's `now` had become `since`: what was found gone

@@ -49,8 +49,8 @@ struct table_count {
 };
 struct table_count workload_begin(void);
 /* After all else, and counted in workload_ticks: whoever puts work off pays for it, none of the
- * strategies gets away with what it leaves. What is held lazily is purged, and the host looks. False
- * if a frame could not be pinned. */
+ * strategies gets away with what it leaves. What is held lazily is purged, and the host looks.
+ * False if a frame could not be pinned. */
 bool workload_settle(void);
 void workload_end(const char *name, const struct table_count *before);
 
