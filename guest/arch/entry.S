@@ -59,4 +59,16 @@ trap_entry:
 	add	$16, %rsp		/* vector, error */
 	iretq
 
+/* The processor takes no interrupt between `sti` and `hlt`. But where the guest leaves for the host
+ * just there, not every machine remembers that when it comes back (QEMU's SVM doesn't: VMRUN does
+ * not load the interrupt shadow). An interrupt that is taken there returns to the end, for what it
+ * came for would be slept through: trap_dispatch(). */
+	.globl irq_enable_and_halt, about_to_halt, end_of_halt
+irq_enable_and_halt:
+	sti
+about_to_halt:
+	hlt
+end_of_halt:
+	ret
+
 	.section .note.GNU-stack, "", @progbits

@@ -50,7 +50,7 @@ static struct {
 } irqs[NR_VECTORS];
 static unsigned next_gsi_vector = VECTOR_GSI;
 
-extern const char trap_stubs[]; /* entry.S */
+extern const char trap_stubs[], about_to_halt[], end_of_halt[]; /* entry.S */
 void trap_dispatch(struct trap_frame *frame);
 
 static const char *const trap_names[NR_TRAPS] = {
@@ -114,6 +114,8 @@ void trap_dispatch(struct trap_frame *frame)
 		irq_disable();
 		return;
 	}
+	if (frame->rip == (uint64_t)about_to_halt)
+		frame->rip = (uint64_t)end_of_halt;
 	if (vector == VECTOR_SPURIOUS)
 		return;
 	if (!irqs[vector].handler)

@@ -178,11 +178,9 @@ static inline void irq_restore(uint64_t flags)
 		irq_enable();
 }
 
-/* Enables interrupts and sleeps until one has come; none can slip in between the two. Call it with
- * interrupts off, after having looked whether there is anything to do. */
-static inline void irq_enable_and_halt(void)
-{
-	__asm__ volatile("sti\n\thlt" : : : "memory");
-}
+/* Enables interrupts and sleeps until one has come; none can slip in between the two, or if one does
+ * there is no sleep (entry.S). Call it with interrupts off, after having looked whether there is
+ * anything to do. */
+void irq_enable_and_halt(void);
 
 #endif
