@@ -129,6 +129,8 @@ static void expect(const struct run *run, const struct hostile *hostile,
 			      hostile->guest, outcome->says, run->err);
 	else if (!outcome->violations)
 		ck_assert_str_eq(run->err, "");
+	if (outcome->prints)
+		ck_assert_str_eq(run->out, outcome->prints);
 	expect_stats(run, hostile, outcome);
 }
 
