@@ -28,6 +28,7 @@ static const char *const break_names[NR_BREAKS] = {
 	[GRANT_ALL] = "grant-all",
 	[READ_TWICE] = "read-twice",
 	[NO_BOUNDS] = "no-bounds",
+	[NO_ENDS] = "no-ends",
 	[ANY_STATE] = "any-state",
 	[KEEP_STATE] = "keep-state",
 	[HALF_DONE] = "half-done",

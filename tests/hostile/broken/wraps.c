@@ -206,7 +206,7 @@ WRAP(enum guard_stale, guard_stale, const struct guard *guard, unsigned level, u
 WRAP(void *, memory_ptr, const struct memory *mem, uint64_t gpa, uint64_t len)
 {
 	static _Alignas(4096) uint8_t nothing[ALIAS_PAGE_SIZE];
-	void *ptr = __real_memory_ptr(mem, gpa, len);
+	void *ptr = __real_memory_ptr(mem, gpa, broken(NO_ENDS) ? 1 : len);
 
 	return ptr || !broken(NO_BOUNDS) ? ptr : nothing;
 }
