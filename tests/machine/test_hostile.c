@@ -192,8 +192,8 @@ END_TEST
 
 static const char *why_no_switch(const struct hostile *hostile)
 {
-	if (!is_strict() || (hostile->no_switch && !hostile->strict_off[0]))
-		return hostile->no_switch;
+	if (!is_strict())
+		return NULL;
 	return hostile->not_strict ? hostile->not_strict : hostile->no_strict_switch;
 }
 

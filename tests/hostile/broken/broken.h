@@ -32,7 +32,7 @@ enum breaks {
 	GRANT_ALL,      /* a pin is granted, whatever is wrong with the frame and below it */
 	READ_TWICE,     /* the frame of a pin is read once more after it was judged */
 	NO_BOUNDS,      /* what is no memory reads as zeros */
-	NO_ENDS,        /* where memory begins it does not end */
+	NO_ENDS,        /* what begins in memory may end outside of it */
 	ANY_STATE,      /* a frame that is pinned may be pinned */
 	KEEP_STATE,     /* one that is unpinned stays what it was */
 	HALF_DONE,      /* the tree of a root that was refused stays */
