@@ -23,7 +23,8 @@ BROKEN_OBJ   := $(patsubst %.c,$(B)/%.o,$(wildcard tests/hostile/broken/*.c))
 BROKEN_WRAPS := ioctl pin_init at_sync at_check at_become at_unpin world_pause_some vcpu_flush_tlb note_unseen \
 		limbo_add flush_stamp_get flush_is_due suspect_add table_is_linked upcall_raise guard_hold \
 		sandbox_enter at_store guard_stale memory_ptr state_is_ordinary state_clear \
-		node_drop_root at_set_direct_map guest_log_begin violation_queue
+		node_drop_root at_set_direct_map guest_log_begin guest_log_next violation_queue bus_write \
+		machine_stop virtqueue_init virtqueue_pop
 
 $(B)/tests/hostile/broken/%.o: tests/hostile/broken/%.c
 	@mkdir -p $(@D)

@@ -25,6 +25,9 @@ static void other(void)
 static void hostile_main(void)
 {
 	start_cpu1(other);
+	while (common()->log_wanted && page_of(1)->log.head == 0)
+		relax();
+	say("moving\n");
 	for (unsigned i = 0; i < 20; i++) {
 		check(pin(spare[0], 1) == ALIAS_OK);
 		check(unpin(spare[0]) == ALIAS_OK);

@@ -16,11 +16,7 @@ static void hostile_main(void)
 	require(disk_start_at(gpa_of(disk.desc), gpa_of(&disk.avail_flags), gpa_of(l1), QUEUE_SIZE,
 			      0));
 	disk.avail[0] = 0;
-	disk.header = (struct virtio_blk_outhdr){.type = VIRTIO_BLK_T_IN};
-	disk.status = NO_ANSWER;
-	describe(0, gpa_of(&disk.header), sizeof(disk.header), VRING_DESC_F_NEXT, 1);
-	describe(1, gpa_of(spare[1]), 512, VRING_DESC_F_NEXT | VRING_DESC_F_WRITE, 2);
-	describe(2, gpa_of((const void *)&disk.status), 1, VRING_DESC_F_WRITE, 0);
+	lay_out_read(disk.desc, 0, gpa_of(spare[1]), 512);
 	__atomic_store_n(&disk.avail_idx, 1, __ATOMIC_SEQ_CST);
 	*disk_reg(VIRTIO_MMIO_QUEUE_NOTIFY) = 0;
 	while (disk.status == NO_ANSWER)

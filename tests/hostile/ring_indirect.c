@@ -16,21 +16,29 @@ static void try_indirect(uint64_t gpa, uint32_t len, uint16_t flags)
 	check(!disk_try(0));
 }
 
+/* The table holds a read that would be a good one, did it end with its third descriptor. */
+static void try_on_to(struct vring_desc *table, uint16_t next)
+{
+	lay_out_read(table, 0, gpa_of(spare[0]), 512);
+	table[2].flags |= VRING_DESC_F_NEXT;
+	table[2].next = next;
+	table[3] = (struct vring_desc){gpa_of(table), 64, VRING_DESC_F_INDIRECT, 0};
+	try_indirect(gpa_of(table), 64, 0);
+}
+
 static void hostile_main(void)
 {
 	struct vring_desc *table = (void *)spare[1];
-	uint64_t page = gpa_of(spare[0]);
 
 	require(disk_start());
+	lay_out_read(table, 0, gpa_of(spare[0]), 512);
 	describe(0, gpa_of(table), 64, VRING_DESC_F_INDIRECT, 0);
 	check(!disk_try(0));
-	table[0] = (struct vring_desc){gpa_of(table), 64, VRING_DESC_F_INDIRECT, 0};
-	try_indirect(gpa_of(table), 64, 0);
+	try_on_to(table, 2);
+	try_on_to(table, 3);
+	try_on_to(table, 4);
 	try_indirect(gpa_of(disk.desc), 64, 0);
-	table[0] = (struct vring_desc){page, 16, VRING_DESC_F_NEXT, 0};
-	try_indirect(gpa_of(table), 64, 0);
-	table[0].next = 4;
-	try_indirect(gpa_of(table), 64, 0);
+	lay_out_read(table, 0, gpa_of(spare[0]), 512);
 	try_indirect(gpa_of(table), 64, VRING_DESC_F_NEXT);
 	try_indirect(gpa_of(table), 0, 0);
 	try_indirect(gpa_of(table), 63, 0);
@@ -38,5 +46,5 @@ static void hostile_main(void)
 	try_indirect(UINT64_MAX - 63, 64, 0);
 	try_indirect(VIRTIO_GPA, 64, 0);
 	require(disk_start_with(0));
-	check(disk_read(0, page, 512) == VIRTIO_BLK_S_OK);
+	check(disk_read(0, gpa_of(spare[0]), 512) == VIRTIO_BLK_S_OK);
 }

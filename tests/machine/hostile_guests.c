@@ -21,6 +21,14 @@ enum { HELD = 0, BROKE = 1, TIMEOUT = 75, SHUTDOWN = 80, STOPPED = 81 };
 /* The same defence everywhere; without it the guest sees that it is not treated as it must be. */
 #define REFUSED(what) .off = BREAK(what), .then = {.status = BROKE}, STRICT_REFUSED(what)
 
+/* A call that is served only where tables are guarded. */
+#define UNGUARDED .off = BREAK("no-guard-asked"), .then = {.status = BROKE}
+
+/* What the guest does is the same everywhere, and what becomes of it with the defence off. */
+#define EVERYWHERE(what, ...)                                                                      \
+	.off = BREAK(what), .then = {__VA_ARGS__}, .strict_off = BREAK(what),                      \
+	.strict_then = {__VA_ARGS__}
+
 /* A rule broken after a grant: reported, or prevented. Without the defence nothing is reported (and
  * the guest ends with `ended`); or what must be prevented isn't, and `left` of it is found in the
  * end. */
@@ -76,7 +84,10 @@ const struct hostile hostiles[] = {
 
 	/* requests */
 	{.guest = "request_garbage", REFUSED("grant-all")},
-	{.guest = "doorbell_garbage", .no_switch = "an access is a call, or it is not"},
+	{.guest = "request_garbage", REFUSED("any-count")},
+	{.guest = "request_garbage", REFUSED("any-flags")},
+	{.guest = "doorbell_garbage", REFUSED("any-code")},
+	{.guest = "doorbell_garbage", REFUSED("any-access")},
 	{.guest = "too_early", REFUSED("any-time")},
 	{.guest = "shared_garbage", REFUSED("grant-all")},
 	{.guest = "page_changes", .with = {"--step", "grant", "-c2"}, REFUSED("read-twice")},
@@ -140,16 +151,16 @@ const struct hostile hostiles[] = {
 	{.guest = "updates_garbage",
 	 .with = {"-m4G"},
 	 .on_strict = &one_violation,
-	 .no_switch = "the call is not served",
+	 UNGUARDED,
 	 STRICT_REFUSED("no-bounds")},
 	{.guest = "updates_flush",
 	 .on_strict = &(struct outcome){.stats = {{"pins.all_forgotten", 1},
 						  {"pins.frames_forgotten", 8},
 						  {"pins.update_calls", 6}}},
-	 .no_switch = "the call is not served",
+	 UNGUARDED,
 	 STRICT_REFUSED("never-flush")},
 	{.guest = "updates_flush",
-	 .no_switch = "the call is not served",
+	 UNGUARDED,
 	 .on_strict = &held,
 	 .strict_off = BREAK("always-flush"),
 	 .strict_then = {.stats = {{"pins.all_forgotten", 6}, {"pins.update_calls", 6}}}},
@@ -161,24 +172,22 @@ const struct hostile hostiles[] = {
 	{.guest = "after_the_look",
 	 .with = {"--step", "look", "-c2"},
 	 LATER(1, "at va 0xffff960000001000 (L1")},
-	{.guest = "reset_mid_pin",
-	 .with = {"--step", "grant", "-c2"},
-	 .no_switch = "a pin is brought to its end by the thread that serves it"},
+	{.guest = "reset_mid_pin", .with = {"--step", "grant", "-c2"}, REFUSED("any-state")},
 	{.guest = "end_mid_pin",
 	 .with = {"--step", "grant", "-c2"},
 	 .must = {.status = SHUTDOWN, .says = "triple fault"},
-	 .no_switch = "KVM itself says that the guest is at its end"},
+	 EVERYWHERE("all-is-well", .status = HELD, .says = "triple fault")},
 
 	/* upcalls */
 	{.guest = "handler_never",
 	 .with = {"-c2", "--timeout=2"},
-	 .must = {.status = TIMEOUT, .says = "2 s"},
-	 .no_switch = "without a time limit it would not end"},
+	 .must = {.status = TIMEOUT, .says = "2 s", .prints = "served\n"},
+	 EVERYWHERE("one-at-a-time", .status = TIMEOUT, .says = "2 s", .prints = "")},
 	{.guest = "handler_returns", REFUSED("trust-handler")},
 	{.guest = "handler_pins", REFUSED("no-retry-mark")},
 	{.guest = "handler_faults",
 	 .must = {.status = SHUTDOWN, .says = "triple fault"},
-	 .no_switch = "KVM itself says that the guest is at its end"},
+	 EVERYWHERE("all-is-well", .status = HELD, .says = "triple fault")},
 	{.guest = "handler_flushes_wrong", REFUSED("trust-handler")},
 
 	/* the log */
@@ -202,7 +211,11 @@ const struct hostile hostiles[] = {
 	 .no_strict_switch = NO_LOG},
 	{.guest = "log_moves",
 	 .with = {"-c2"},
-	 .no_switch = "whether a look ends without its bound is a matter of luck"},
+	 .must = {.prints = "moving\n"},
+	 .off = {"--break", "no-log-end", "--timeout=4"},
+	 .off_source = "log",
+	 .then = {.status = TIMEOUT, .says = "4 s", .prints = "moving\n"},
+	 .no_strict_switch = NO_LOG},
 
 	/* disks */
 	{.guest = "xsa284",
@@ -217,23 +230,25 @@ const struct hostile hostiles[] = {
 	 .disk = "0",
 	 .must = {.violations = 0},
 	 .on_log = &(struct outcome){.violations = 2, .says = UNLOGGED},
-	 .no_switch = "what a device stores is the tables' content like any other (xsa284)",
+	 .off = BREAK("no-accuse"),
+	 .off_source = "log",
 	 STRICT_REFUSED("no-guard")},
 	{.guest = "ring_loop",
 	 .disk = "0",
 	 .must = {.says = "queue is broken"},
-	 .no_switch = "without a bound the disk's thread would not end"},
+	 REFUSED("cut-chains")},
 	{.guest = "ring_indirect",
 	 .disk = "0",
 	 .must = {.says = "queue is broken"},
-	 .no_switch = "an indirect table is gone into once: there is no other way to do it"},
+	 REFUSED("any-indirect")},
+	{.guest = "ring_indirect",
+	 .disk = "0",
+	 .must = {.says = "queue is broken"},
+	 EVERYWHERE("cut-chains", .status = BROKE, .says = "queue is broken")},
 	{.guest = "ring_ends",
 	 .disk = "0",
 	 .must = {.says = "queue is broken"},
-	 .off = BREAK("no-bounds"),
-	 .then = {.status = BROKE, .says = ""},
-	 .no_strict_switch =
-		 "what is no memory has no second mapping: the host itself would fault"},
+	 REFUSED("no-ends")},
 };
 
 const size_t nr_hostiles = sizeof(hostiles) / sizeof(hostiles[0]);

@@ -10,8 +10,9 @@
 
 struct outcome {
 	int status;
-	int violations;   /* reported, or prevented */
-	const char *says; /* on standard error; NULL: nothing but the violations */
+	int violations;     /* reported, or prevented */
+	const char *says;   /* on standard error; NULL: nothing but the violations */
+	const char *prints; /* all of it; NULL: whatever it is */
 	struct {
 		const char *path; /* NULL: no more */
 		int value;
@@ -28,8 +29,8 @@ struct hostile {
 	const char *off[HOSTILE_OPTIONS], *strict_off[HOSTILE_OPTIONS];
 	struct outcome then, strict_then;
 	const char *off_source; /* under which that is tried; NULL: dirty */
-	/* Why there is no such switch; why strict has nothing to do here. */
-	const char *no_switch, *no_strict_switch, *not_strict;
+	/* Why strict has no such switch; why it has nothing to do here. */
+	const char *no_strict_switch, *not_strict;
 };
 
 extern const struct hostile hostiles[];

@@ -32,6 +32,7 @@ enum breaks {
 	GRANT_ALL,      /* a pin is granted, whatever is wrong with the frame and below it */
 	READ_TWICE,     /* the frame of a pin is read once more after it was judged */
 	NO_BOUNDS,      /* what is no memory reads as zeros */
+	NO_ENDS,        /* what begins in memory may end outside of it */
 	ANY_STATE,      /* a frame that is pinned may be pinned */
 	KEEP_STATE,     /* one that is unpinned stays what it was */
 	HALF_DONE,      /* the tree of a root that was refused stays */
@@ -39,8 +40,18 @@ enum breaks {
 	ANY_TIME,       /* calls are served before the registration */
 	BELIEVE_LOG,    /* that records were lost is forgotten */
 	NO_ACCUSE,      /* a log that lies goes unreported */
+	NO_LOG_END,     /* a look takes records as long as there are more to come */
+	ANY_ACCESS,     /* the doorbell: one of any size, at any place of it, is a call */
+	ANY_CODE,       /* of a code the low byte counts */
+	ANY_COUNT,      /* a batch that is too long is served as far as there is room for one */
+	ANY_FLAGS,      /* what flags it has that mean nothing is overlooked */
+	NO_GUARD_ASKED, /* updates are served where no table is guarded */
+	ONE_AT_A_TIME,  /* nobody else is served after an upcall */
+	ALL_IS_WELL,    /* a triple fault is a good end */
 	NO_GUARD,       /* strict: a pinned frame can be written */
 	NO_JUDGE,       /* strict: every store is done */
+	CUT_CHAINS,     /* a chain that breaks a rule is taken up to there */
+	ANY_INDIRECT,   /* an indirect table needs no negotiation */
 	NEVER_FLUSH,    /* strict: whatever an entry becomes, nothing is flushed for it */
 	ALWAYS_FLUSH,   /* strict: or all is, whatever it becomes */
 	NR_BREAKS,

@@ -1,20 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /* The calls that are led through here: a place to stop before or after, a defence to leave out. */
+#include <poll.h>
 #include "broken.h"
+#include "bus.h"
 #include "flush_clock.h"
 #include "guard.h"
+#include "guest_log.h"
 #include "internal.h"
 #include "machine.h"
 #include "pin.h"
 #include "pin_internal.h"
+#include "status.h"
 #include "upcall.h"
+#include "virtqueue.h"
 
 #define WRAP(type, name, ...)                                                                      \
 	extern __typeof__(name) __real_##name, __wrap_##name;                                      \
 	type __wrap_##name(__VA_ARGS__)
 
+#define QUIET_MS 100u
+
 /* The frame of the last pin, if it met an alias. Under the doorbell's lock. */
 static uint64_t alias_of = UINT64_MAX;
+/* Who had the last upcall; NULL: nobody had one. Atomic. */
+static struct vcpu *upcalled;
+/* It holds no frame. NULL where frames are guarded. */
+static struct guard *idle_guard;
 
 WRAP(int, pin_init, struct machine *machine)
 {
@@ -25,6 +36,10 @@ WRAP(int, pin_init, struct machine *machine)
 		machine->pin->shared_frames = 0;
 	if (ret == 0 && broken(ANY_TIME))
 		machine->pin->registered = true;
+	if (ret == 0 && broken(NO_GUARD_ASKED) && !machine->pin->guard) {
+		idle_guard = guard_new(&machine->mem, machine->vm_fd);
+		machine->mem.guard = NULL;
+	}
 	return ret;
 }
 
@@ -166,6 +181,7 @@ WRAP(int, upcall_raise, struct vcpu *vcpu, unsigned vector)
 
 	if (broken(NO_RETRY_MARK))
 		vcpu->retry.pending = false;
+	__atomic_store_n(&upcalled, vcpu, __ATOMIC_SEQ_CST);
 	return ret;
 }
 
@@ -190,7 +206,7 @@ WRAP(enum guard_stale, guard_stale, const struct guard *guard, unsigned level, u
 WRAP(void *, memory_ptr, const struct memory *mem, uint64_t gpa, uint64_t len)
 {
 	static _Alignas(4096) uint8_t nothing[ALIAS_PAGE_SIZE];
-	void *ptr = __real_memory_ptr(mem, gpa, len);
+	void *ptr = __real_memory_ptr(mem, gpa, broken(NO_ENDS) ? 1 : len);
 
 	return ptr || !broken(NO_BOUNDS) ? ptr : nothing;
 }
@@ -222,6 +238,103 @@ WRAP(void, guest_log_begin, struct guest_log *log, struct at_log_look *look)
 	__real_guest_log_begin(log, look);
 	if (broken(BELIEVE_LOG))
 		look->lost = false;
+}
+
+/* Is there more, or will there soon be? Then the look goes on to its end. */
+static bool log_goes_on(struct guest_log *log)
+{
+	bool more = false;
+
+	for (unsigned ms = 0; !more && ms < QUIET_MS && !machine_stopping(the_machine); ms++) {
+		for (unsigned i = 0; i < log->nr; i++) {
+			struct log_ring *ring = &log->ring[i];
+			uint64_t head = __atomic_load_n(&ring->log->head, __ATOMIC_ACQUIRE);
+
+			more |= head != ring->end;
+			ring->end = head;
+		}
+		if (!more)
+			poll(NULL, 0, 1);
+	}
+	log->next = 0;
+	return more;
+}
+
+WRAP(size_t, guest_log_next, struct guest_log *log, struct at_record *records, size_t max)
+{
+	size_t nr = __real_guest_log_next(log, records, max);
+
+	while (nr == 0 && broken(NO_LOG_END) && log_goes_on(log))
+		nr = __real_guest_log_next(log, records, max);
+	return nr;
+}
+
+/* The request as the doorbell would have it. */
+static void mend_request(struct alias_vcpu_page *page)
+{
+	if (broken(ANY_COUNT) && page->count > ALIAS_BATCH_MAX)
+		page->count = ALIAS_BATCH_MAX;
+	if (broken(ANY_FLAGS))
+		page->flags &= ALIAS_BATCH_UPCALL | ALIAS_BATCH_WAIT;
+}
+
+static void wait_for_handler(const struct vcpu *vcpu)
+{
+	const struct vcpu *other = __atomic_load_n(&upcalled, __ATOMIC_SEQ_CST);
+
+	while (other && other != vcpu && !machine_stopping(the_machine))
+		poll(NULL, 0, 1);
+}
+
+/* For a call. Who makes one then has a single vCPU, so nobody else sees it. */
+static void lend_guard(struct pin *pin, bool lend)
+{
+	if (idle_guard)
+		pin->guard = lend ? idle_guard : NULL;
+}
+
+WRAP(bool, bus_write, const struct bus *bus, struct vcpu *vcpu, uint64_t addr, unsigned len,
+     uint64_t value)
+{
+	bool found;
+
+	if (bus != &the_machine->pio || addr - DOORBELL_PORT >= 4)
+		return __real_bus_write(bus, vcpu, addr, len, value);
+	if (broken(ANY_ACCESS)) {
+		addr = DOORBELL_PORT;
+		len = 4;
+	}
+	if (broken(ANY_CODE))
+		value = (uint8_t)value;
+	if (broken(ONE_AT_A_TIME))
+		wait_for_handler(vcpu);
+	mend_request(pin_vcpu_page(the_machine, vcpu->index));
+	lend_guard(the_machine->pin, value == ALIAS_CALL_UPDATE);
+	found = __real_bus_write(bus, vcpu, addr, len, value);
+	lend_guard(the_machine->pin, false);
+	return found;
+}
+
+WRAP(void, machine_stop, struct machine *machine, int status)
+{
+	__real_machine_stop(machine, status == VMM_EX_SHUTDOWN && broken(ALL_IS_WELL) ? 0 : status);
+}
+
+WRAP(int, virtqueue_init, struct virtqueue *vq, const struct memory *mem,
+     const struct virtqueue_layout *layout, bool indirect)
+{
+	return __real_virtqueue_init(vq, mem, layout, indirect || broken(ANY_INDIRECT));
+}
+
+WRAP(int, virtqueue_pop, struct virtqueue *vq, struct virtqueue_chain *chain)
+{
+	int ret = __real_virtqueue_pop(vq, chain);
+
+	if (ret >= 0 || !broken(CUT_CHAINS) || !chain->nr_in)
+		return ret;
+	vq->busy[chain->head] = true;
+	vq->next_avail++;
+	return 1;
 }
 
 WRAP(void, violation_queue, struct alias_tracker *at, struct node *node, unsigned index,

@@ -105,14 +105,23 @@ static inline bool disk_try(uint16_t head)
 	return false;
 }
 
-/* Reads from its start; the status, or NO_ANSWER. */
-static inline uint8_t disk_read(uint64_t sector, uint64_t gpa, uint32_t len)
+/* In three descriptors of a table, the first three. */
+static inline void lay_out_read(struct vring_desc table[3], uint64_t sector, uint64_t gpa,
+				uint32_t len)
 {
 	disk.header = (struct virtio_blk_outhdr){.type = VIRTIO_BLK_T_IN, .sector = sector};
 	disk.status = NO_ANSWER;
-	describe(0, gpa_of(&disk.header), sizeof(disk.header), VRING_DESC_F_NEXT, 1);
-	describe(1, gpa, len, VRING_DESC_F_NEXT | VRING_DESC_F_WRITE, 2);
-	describe(2, gpa_of((const void *)&disk.status), 1, VRING_DESC_F_WRITE, 0);
+	table[0] = (struct vring_desc){gpa_of(&disk.header), sizeof(disk.header), VRING_DESC_F_NEXT,
+				       1};
+	table[1] = (struct vring_desc){gpa, len, VRING_DESC_F_NEXT | VRING_DESC_F_WRITE, 2};
+	table[2] =
+		(struct vring_desc){gpa_of((const void *)&disk.status), 1, VRING_DESC_F_WRITE, 0};
+}
+
+/* The status, or NO_ANSWER. */
+static inline uint8_t disk_read(uint64_t sector, uint64_t gpa, uint32_t len)
+{
+	lay_out_read(disk.desc, sector, gpa, len);
 	return disk_try(0) ? disk.status : NO_ANSWER;
 }
 
