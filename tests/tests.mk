@@ -17,18 +17,18 @@ include tests/faults/faults.mk
 include tests/fuzz/fuzz.mk
 
 UNIT := $(UNIT_TESTS) $(UNIT_TESTS_SAN)
-WHOLE_MACHINE := tests/install tests/kvm-machine/test-with-kvm.sh tests/qemu-selftest tests/on-kvm \
+WHOLE_MACHINE := tests/install tests/kvm-machine/test-with-kvm.sh tests/qemu-selftest \
 		 tests/compare/test-compare tests/faults/test-faults tests/soak/test-soak
 
 .PHONY: tests unit-tests whole-machine-tests
 tests: $(UNIT) whole-machine-deps
-	@tests/run-all $(UNIT) $(WHOLE_MACHINE)
+	@tests/run-all tests/on-kvm $(UNIT) $(WHOLE_MACHINE)
 
 unit-tests: $(UNIT) ## Unit tests, plain and with sanitizers (needs no KVM)
 	@tests/run-all $(UNIT)
 
 whole-machine-tests: whole-machine-deps ## Tests of the real vmm on a real KVM
-	@tests/run-all $(WHOLE_MACHINE)
+	@tests/run-all tests/on-kvm $(WHOLE_MACHINE)
 
 .PHONY: whole-machine-deps
 whole-machine-deps: all kvm-machine hostile $(addprefix $(B)/,tests/whole-machine tests/fault-walk vmm-compare vmm-san)
