@@ -24,7 +24,7 @@ enum { HELD = 0, BROKE = 1, TIMEOUT = 75, SHUTDOWN = 80, STOPPED = 81 };
 /* A call that is served only where tables are guarded. */
 #define UNGUARDED .off = BREAK("no-guard-asked"), .then = {.status = BROKE}
 
-/* What the guest does is the same everywhere, and what becomes of it with the defence off. */
+/* The same defence everywhere, and the same comes of it when it is off. */
 #define EVERYWHERE(what, ...)                                                                      \
 	.off = BREAK(what), .then = {__VA_ARGS__}, .strict_off = BREAK(what),                      \
 	.strict_then = {__VA_ARGS__}

@@ -12,7 +12,7 @@ struct outcome {
 	int status;
 	int violations;     /* reported, or prevented */
 	const char *says;   /* on standard error; NULL: nothing but the violations */
-	const char *prints; /* all of it; NULL: whatever it is */
+	const char *prints; /* all of standard output; NULL: whatever it is */
 	struct {
 		const char *path; /* NULL: no more */
 		int value;

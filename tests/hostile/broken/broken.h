@@ -41,17 +41,17 @@ enum breaks {
 	BELIEVE_LOG,    /* that records were lost is forgotten */
 	NO_ACCUSE,      /* a log that lies goes unreported */
 	NO_LOG_END,     /* a look takes records as long as there are more to come */
-	ANY_ACCESS,     /* the doorbell: one of any size, at any place of it, is a call */
-	ANY_CODE,       /* of a code the low byte counts */
+	ANY_ACCESS,     /* one of any size, anywhere at the doorbell, is a call */
+	ANY_CODE,       /* of its code only the low byte counts */
 	ANY_COUNT,      /* a batch that is too long is served as far as there is room for one */
-	ANY_FLAGS,      /* what flags it has that mean nothing is overlooked */
+	ANY_FLAGS,      /* flags that mean nothing are overlooked */
 	NO_GUARD_ASKED, /* updates are served where no table is guarded */
-	ONE_AT_A_TIME,  /* nobody else is served after an upcall */
+	ONE_AT_A_TIME,  /* after an upcall nobody else is served */
 	ALL_IS_WELL,    /* a triple fault is a good end */
-	NO_GUARD,       /* strict: a pinned frame can be written */
-	NO_JUDGE,       /* strict: every store is done */
 	CUT_CHAINS,     /* a chain that breaks a rule is taken up to there */
 	ANY_INDIRECT,   /* an indirect table needs no negotiation */
+	NO_GUARD,       /* strict: a pinned frame can be written */
+	NO_JUDGE,       /* strict: every store is done */
 	NEVER_FLUSH,    /* strict: whatever an entry becomes, nothing is flushed for it */
 	ALWAYS_FLUSH,   /* strict: or all is, whatever it becomes */
 	NR_BREAKS,

@@ -18,13 +18,13 @@
 	extern __typeof__(name) __real_##name, __wrap_##name;                                      \
 	type __wrap_##name(__VA_ARGS__)
 
-#define QUIET_MS 100u
+#define QUIET_MS 100u /* a log that has not moved for so long is at its end */
 
 /* The frame of the last pin, if it met an alias. Under the doorbell's lock. */
 static uint64_t alias_of = UINT64_MAX;
-/* Who had the last upcall; NULL: nobody had one. Atomic. */
+/* Who had the last upcall, or NULL. Atomic. */
 static struct vcpu *upcalled;
-/* It holds no frame. NULL where frames are guarded. */
+/* Holds no frame; NULL where there is a real one. */
 static struct guard *idle_guard;
 
 WRAP(int, pin_init, struct machine *machine)
@@ -240,7 +240,7 @@ WRAP(void, guest_log_begin, struct guest_log *log, struct at_log_look *look)
 		look->lost = false;
 }
 
-/* Is there more, or will there soon be? Then the look goes on to its end. */
+/* Is there more, or will there soon be? Then that becomes part of the look. */
 static bool log_goes_on(struct guest_log *log)
 {
 	bool more = false;
@@ -269,7 +269,7 @@ WRAP(size_t, guest_log_next, struct guest_log *log, struct at_record *records, s
 	return nr;
 }
 
-/* The request as the doorbell would have it. */
+/* As the doorbell would have it. */
 static void mend_request(struct alias_vcpu_page *page)
 {
 	if (broken(ANY_COUNT) && page->count > ALIAS_BATCH_MAX)
@@ -278,6 +278,7 @@ static void mend_request(struct alias_vcpu_page *page)
 		page->flags &= ALIAS_BATCH_UPCALL | ALIAS_BATCH_WAIT;
 }
 
+/* For ever, as nobody is told that a handler is done. */
 static void wait_for_handler(const struct vcpu *vcpu)
 {
 	const struct vcpu *other = __atomic_load_n(&upcalled, __ATOMIC_SEQ_CST);
