@@ -178,7 +178,7 @@ static inline void irq_restore(uint64_t flags)
 		irq_enable();
 }
 
-/* Enables interrupts and sleeps until one has come; none can slip in between the two, or if one does
+/* Enables interrupts and sleeps until one has come. None is taken between the two, or if one is,
  * there is no sleep (entry.S). Call it with interrupts off, after having looked whether there is
  * anything to do. */
 void irq_enable_and_halt(void);
