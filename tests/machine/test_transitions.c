@@ -103,7 +103,8 @@ START_TEST(aliases_as_ordered)
 	}
 	ck_assert_int_eq(count(&run[0], transition, "aliases_met"), 0);
 	ck_assert_int_eq(stat_of(&run[0], "guest.purges"), 0);
-	ck_assert_int_gt(count(&run[1], transition, "aliases_met"), 20);
+	/* How many depends on when trap-range finds that purging everything pays. */
+	ck_assert_int_gt(count(&run[1], transition, "aliases_met"), 0);
 	ck_assert_int_eq(count(&run[1], transition, "requests"),
 			 count(&run[0], transition, "requests"));
 	ck_assert_int_eq(stat_of(&run[1], "guest.pins"), stat_of(&run[0], "guest.pins"));
