@@ -43,6 +43,7 @@ struct search {
 	struct at_transition to;
 	struct at_alias *out; /* NULL: only their number is asked for */
 	size_t nr, max;
+	uint64_t left; /* of those that are counted, wanted or not: not met yet */
 };
 
 /* Bits of an entry that say: a leaf of this level, of this frame, a writable one if that matters.
@@ -78,17 +79,16 @@ static bool any_match(const struct entries *entries, struct pattern pattern)
 	return matches >> 63;
 }
 
-/* Is this alias one of those that are looked for? */
+/* Is this alias in the counts that say when a search is over? */
+static bool is_counted(const struct search *s, const struct node *node, uint64_t pte)
+{
+	return s->to.to != AT_TO_TABLE || leaf_is_writable(node, pte);
+}
+
+/* Is it one of those that are looked for? */
 static bool is_wanted(const struct search *s, const struct node *node, uint64_t pte)
 {
-	switch (s->to.to) {
-	case AT_TO_TABLE:
-		return leaf_is_writable(node, pte);
-	case AT_TO_TYPE:
-		return pte_type(pte, node->level) != s->to.arg;
-	default:
-		return true;
-	}
+	return s->to.to != AT_TO_TYPE || pte_type(pte, node->level) != s->to.arg;
 }
 
 static void tell(const struct search *s, struct node *node, unsigned index)
@@ -107,16 +107,24 @@ static void tell(const struct search *s, struct node *node, unsigned index)
 	};
 }
 
+static bool is_over(const struct search *s)
+{
+	return s->nr == s->max || !s->left;
+}
+
 static void search_node(struct search *s, struct node *node, struct pattern pattern)
 {
 	FOREACH_PRESENT (i, &node->table->entries) {
 		uint64_t pte = entries_get(&node->table->entries, i);
 
-		if (s->nr == s->max)
+		if (is_over(s))
 			return;
 		if ((pte & pattern.mask) != pattern.want ||
-		    pte_kind(pte, node->level) != PTE_LEAF || !is_wanted(s, node, pte) ||
+		    pte_kind(pte, node->level) != PTE_LEAF || !is_counted(s, node, pte) ||
 		    !leaf_is_alias(s->at, node, i, pte))
+			continue;
+		s->left--;
+		if (!is_wanted(s, node, pte))
 			continue;
 		if (s->out)
 			tell(s, node, i);
@@ -138,15 +146,12 @@ static void search_table(struct search *s, const struct table *table, unsigned l
 
 static size_t search(struct search *s)
 {
-	bool tables_only = s->to.to == AT_TO_TABLE;
-	uint64_t most =
-		tables_only ? at_alias_count(s->at, s->pfn) : at_mapping_count(s->at, s->pfn);
 	const struct table *table;
 
-	if (s->max > most)
-		s->max = most;
+	s->left = s->to.to == AT_TO_TABLE ? at_alias_count(s->at, s->pfn)
+					  : at_mapping_count(s->at, s->pfn);
 	TAILQ_FOREACH (table, &s->at->by_change, by_change) {
-		if (s->nr == s->max)
+		if (is_over(s))
 			break;
 		for (unsigned level = 1; level <= 3; level++)
 			search_table(s, table, level);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -125,12 +126,14 @@ static void add_memory(json_t *root, const struct machine *machine)
 	uint64_t peak = host_read_kb(machine->about.status_fd, "VmHWM");
 	uint64_t now = host_read_kb(machine->about.smaps_fd, "Rss");
 	json_t *memory = json_object();
+	struct mallinfo2 heap = mallinfo2();
 
 	if (now > peak)
 		peak = now;
 	set_int(memory, "peak_rss_bytes", peak);
 	set_int(memory, "guest_resident_bytes", guest);
 	set_int(memory, "vmm_beyond_guest_bytes", peak > guest ? peak - guest : 0);
+	set_int(memory, "heap_bytes", heap.uordblks + heap.hblkhd);
 	json_object_set_new(root, "memory", memory);
 }
 
