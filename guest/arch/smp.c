@@ -216,13 +216,21 @@ void smp_wait(unsigned cpu)
 	irq_restore(flags);
 }
 
-void smp_run_on_all(void (*fn)(void *arg), void *arg)
+unsigned nr_cpus_busy(void)
 {
-	uint64_t busy = arg_u64("busy", nr_cpus_online()), since = rdtsc();
+	uint64_t busy = arg_u64("busy", nr_cpus_online());
 
-	BUG_ON(this_cpu()->id != 0);
 	if (busy < 1 || busy > nr_cpus_online())
 		arg_bad("busy", "a number of CPUs that are in use");
+	return (unsigned)busy;
+}
+
+void smp_run_on_all(void (*fn)(void *arg), void *arg)
+{
+	unsigned busy = nr_cpus_busy();
+	uint64_t since = rdtsc();
+
+	BUG_ON(this_cpu()->id != 0);
 	for (unsigned cpu = 1; cpu < busy; cpu++)
 		smp_call(cpu, fn, arg);
 	fn(arg);

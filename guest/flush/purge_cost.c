@@ -6,6 +6,7 @@
 #include "bootargs.h"
 #include "cpu.h"
 #include "percpu.h"
+#include "smp.h"
 #include "vmap.h"
 
 BOOTARG(ahead, "trap, trap-range: 1 (default): purge before a pin where that is cheaper; 0: never");
@@ -19,7 +20,8 @@ BOOTARG(ahead, "trap, trap-range: 1 (default): purge before a pin where that is 
 /* A sample counts for at most so many averages: a single one may have waited for a processor. */
 #define OUTLIER 4u
 
-/* Each CPU's own. Averages weigh the newest with an eighth. */
+/* Each CPU's own, but for `ahead`, which others may read (relaxed: it is a hint). Averages weigh
+ * the newest with an eighth. */
 static struct account {
 	__cacheline uint64_t upcall_ticks; /* of an upcall, on average; 0: there was none yet */
 	uint64_t flush_ticks;  /* of the flushes of a purge: what each further purge costs */
@@ -34,6 +36,20 @@ static struct account {
 static struct account *account(void)
 {
 	return &accounts[this_cpu()->id];
+}
+
+/* Does another CPU purge ahead now? It has learned what this one would learn, too. */
+static bool others_are_ahead(const struct account *a)
+{
+	for (unsigned cpu = 0; cpu < nr_cpus_online(); cpu++)
+		if (&accounts[cpu] != a && __atomic_load_n(&accounts[cpu].ahead, __ATOMIC_RELAXED))
+			return true;
+	return false;
+}
+
+static void set_ahead(struct account *a, unsigned pins)
+{
+	__atomic_store_n(&a->ahead, pins, __ATOMIC_RELAXED);
 }
 
 static void average(uint64_t *of, uint64_t newest)
@@ -71,6 +87,8 @@ void purge_cost_upcall(uint64_t ticks)
 
 	average(&a->upcall_ticks, ticks);
 	a->upcall_spent += ticks;
+	if (a->lost < (PATIENCE - AGAIN) * a->upcall_ticks && others_are_ahead(a))
+		a->lost = (PATIENCE - AGAIN) * a->upcall_ticks;
 	/* A purge ahead would have been one, too: lost is only what the upcall took. */
 	a->lost += a->upcall_ticks;
 	a->saved = false;
@@ -88,7 +106,7 @@ static void begin_ahead(struct account *a)
 	a->holds = a->holds ? a->holds * 2 : HOLDS;
 	if (a->holds > HOLDS_MAX)
 		a->holds = HOLDS_MAX;
-	a->ahead = a->holds;
+	set_ahead(a, a->holds);
 	a->lost = (PATIENCE - AGAIN) * a->upcall_ticks;
 }
 
@@ -115,7 +133,7 @@ void purge_ahead(void)
 	if (!a->ahead) {
 		note_saved(a);
 	} else if (stale_pages()) {
-		a->ahead--;
+		set_ahead(a, a->ahead - 1);
 		purge_cost_all();
 		a->stale_before = 0;
 		a->saved = false;

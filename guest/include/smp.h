@@ -17,8 +17,10 @@ void smp_call(unsigned cpu, void (*fn)(void *arg), void *arg);
 /* Waits, halted, until the function that the caller gave to this CPU has returned; what it wrote
  * is seen by the caller. Returns at once if none runs. */
 void smp_wait(unsigned cpu);
-/* fn(arg) on every CPU, the caller's too, or on as many as `busy=` says; returns when all have
- * returned. From the boot CPU, while all others are idle. Counted in workload_ticks. */
+/* How many of them work when all are to: those that `busy=` says, numbered from 0. */
+unsigned nr_cpus_busy(void);
+/* fn(arg) on all of these, the caller's among them; returns when all have returned. From the boot
+ * CPU, while all others are idle. Counted in workload_ticks. */
 void smp_run_on_all(void (*fn)(void *arg), void *arg);
 
 /* Interrupts a CPU that may be halted in a loop over irq_enable_and_halt(), so that it looks at

@@ -3,14 +3,15 @@
  * The story that made Linux give up lazy PTEs: NFS readdir mapped its pages by vm_map_ram(), and
  * these pages, freed, became page tables while the mapping was still there (Linux 64141da58724).
  *
- * The whole disk is read, a chunk at a time and shared among all CPUs, into fresh frames that are
- * mapped by vm_map_ram() and checksummed through that mapping. They are unmapped, freed, and become
- * the tables of a short-lived address space.
+ * The whole disk is read, once or more often, a chunk at a time and shared among all CPUs, into
+ * fresh frames that are mapped by vm_map_ram() and checksummed through that mapping. They are
+ * unmapped, freed, and become the tables of a short-lived address space.
  */
 #include <stdbool.h>
 
 #include "aspace.h"
 #include "blk.h"
+#include "bootargs.h"
 #include "common.h"
 #include "console.h"
 #include "cpu.h"
@@ -32,8 +33,9 @@
 struct share {
 	uint64_t bytes; /* of the disk */
 	uint64_t nr_chunks;
-	uint32_t *crcs; /* of each chunk, written by the CPU whose it is */
-	unsigned order; /* of the block of frames that holds them */
+	uint64_t passes; /* over the disk */
+	uint32_t *crcs;  /* of each chunk, written by the CPU whose it is */
+	unsigned order;  /* of the block of frames that holds them */
 	/* The first thing that went wrong: written once, by compare and exchange. */
 	const char *wrong;
 	uint64_t wrong_chunk;
@@ -117,12 +119,14 @@ static bool do_chunk(struct share *share, uint64_t chunk)
 static void run_cpu(void *arg)
 {
 	struct share *share = arg;
-	uint64_t chunk = this_cpu()->id;
+	bool good = true;
 
 	/* Always the same chunks on the same CPU, so that its pins are the same, too. */
-	while (chunk < share->nr_chunks && do_chunk(share, chunk) &&
-	       !__atomic_load_n(&share->wrong, __ATOMIC_RELAXED))
-		chunk += nr_cpus_online();
+	for (uint64_t pass = 0; pass < share->passes; pass++)
+		for (uint64_t chunk = this_cpu()->id; good && chunk < share->nr_chunks;
+		     chunk += nr_cpus_busy())
+			good = do_chunk(share, chunk) &&
+			       !__atomic_load_n(&share->wrong, __ATOMIC_RELAXED);
 }
 
 static bool take_crcs(struct share *share)
@@ -147,6 +151,7 @@ static int run_nfs(void)
 		return EXIT_CHECK_FAILED;
 	}
 	share.bytes = blk_capacity() * BLK_SECTOR;
+	share.passes = arg_u64("iters", 1);
 	share.nr_chunks = (share.bytes + CHUNK_BYTES - 1) / CHUNK_BYTES;
 	if (!take_crcs(&share)) {
 		kprintf("nfs: no memory for %lu checksums\n", share.nr_chunks);

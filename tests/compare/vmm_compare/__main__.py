@@ -57,12 +57,12 @@ def add_times(entries, groups_and_results):
 
 def run_all(stage, opt, groups, out):
     """Runs; returns compare.json's content but for its head."""
-    counted = Runner(stage, out, opt.jobs, True)
+    counted = Runner(stage, out, opt, True)
     if not opt.report_only:
         counted.run(groups)
     entries, histories = gather(counted.results(groups))
     if opt.time:
-        timed = Runner(stage, out, 1, False)  # one at a time: they would share processors
+        timed = Runner(stage, out, opt, False)
         if not opt.report_only:
             timed.run(groups)
         add_times(entries, timed.results(groups))
@@ -123,7 +123,8 @@ def compare(opt, p):
     if opt.list:
         print(offered(found))
         print("\n".join(f"{group.name}: {len(group.cells)} cells" for group in groups))
-        print(f"{len(groups)} groups, {sum(len(group.cells) for group in groups)} cells")
+        print(f"{len(groups)} groups, {sum(len(group.cells) for group in groups)} cells, "
+              f"{sum(group.runs(opt.repeat) for group in groups)} runs")
         return 0
     results = {**describe(opt, found, stage), **run_all(stage, opt, groups, out)}
     publish(results, out, opt.pictures)

@@ -42,16 +42,21 @@ def parts(stats):
     }
 
 
-def instructions(stats):
-    """Of the whole system while the workload ran. `waiting` is what CPUs spent in loops that wait
-    for an acknowledgement or a lock; `work` is the rest."""
+def work(stats):
+    """What the workload took, but for loops that wait for an acknowledgement or a lock."""
     guest = stats["guest"]
-    waiting = guest["shootdown_spin"] + guest["lock_spin"]
+    return guest["workload_ticks"] - guest["shootdown_spin"] - guest["lock_spin"]
+
+
+def instructions(stats, works):
+    """Of the whole system while the workload ran; `works`: those of all runs of the cell."""
+    guest = stats["guest"]
     return {
         "total": guest["workload_ticks"],
         "shootdown_spin": guest["shootdown_spin"],
         "lock_spin": guest["lock_spin"],
-        "work": guest["workload_ticks"] - waiting,
+        "work": work(stats),
+        "works": works,
         "shootdown_wait": guest["shootdown_wait"],
         "parts": parts(stats),
     }
@@ -79,7 +84,7 @@ def cell_figures(cell, result, counted):
     if result["status"] == 0 and stats:
         entry["counts"] = counts(stats)
         if counted and cell.clocked:
-            entry["instructions"] = instructions(stats)
+            entry["instructions"] = instructions(stats, result["works"])
         entry["memory_bytes"] = stats["tracker"]["memory_bytes"]
     else:
         entry["said"] = result["log"].splitlines()[-3:]
@@ -135,8 +140,25 @@ def per_pin(entry, which):
     return entry["cost"][which] / (transitions(entry) or 1)
 
 
+def stale_counts(entry):
+    """(frames that might have had a stale alias, those that had one): recycled ones that became
+    page tables; in a workload about other transitions all of these, and which had is known only to
+    a host that looks."""
+    counts = entry["counts"]
+    others = counts.get("retyped", 0) + counts.get("given", 0)
+    if others:
+        return others, counts["aliases_met"]
+    return counts["tables_recycled"], counts["tables_aliased"]
+
+
 def stale_share(entry):
-    """Of the recycled frames that became page tables those still mapped elsewhere, in per cent.
-    Measured where the run let them fall as they do; None if none was recycled."""
-    recycled = entry["counts"]["tables_recycled"]
-    return 100 * entry["counts"]["tables_aliased"] / recycled if recycled else None
+    """The share of these in per cent. Measured where the run let them fall as they do; None if
+    there was none."""
+    frames, stale = stale_counts(entry)
+    return 100 * stale / frames if frames else None
+
+
+def spread(entry):
+    """By how much the two best runs of the cell differ: how well the figure is known."""
+    works = sorted(entry["instructions"]["works"])
+    return works[1] - works[0] if len(works) > 1 else 0

@@ -9,6 +9,8 @@ import shutil
 import signal
 import subprocess
 
+from .figures import work
+
 CELL_SECONDS = 20  # of the clock inside; a cell takes far less than one
 BOOT_SECONDS = 1800  # for a whole group
 DISK_BYTES = 1 << 20
@@ -93,40 +95,51 @@ def vmm_words(cell, out, number):
     return words + cell.bootargs()
 
 
-def script(group, out, settled):
+def script(group, out, settled, repeat):
     """What the machine's shell does: warm-ups, then the cells in order."""
     lines = [SETTLED] if settled else []
-    for number, cell in [*(("warm-up", cell) for cell in group.warm_ups()),
-                         *enumerate(group.cells)]:
+    runs = [("warm-up", cell) for cell in group.warm_ups()]
+    runs += [(f"{number}-{again}", cell) for number, cell in enumerate(group.cells)
+             for again in range(cell.times(repeat))]
+    for name, cell in runs:
         # What the last run left to be done later; by the instruction clock it takes no time.
         lines.append("sleep 1\n" if settled else "")
-        lines.append(f"{shlex.join(vmm_words(cell, out, number))} </dev/null >{out}/{number}.log "
-                     f"2>&1; echo $? >{out}/{number}.status; echo {number}\n")
+        lines.append(f"{shlex.join(vmm_words(cell, out, name))} </dev/null >{out}/{name}.log "
+                     f"2>&1; echo $? >{out}/{name}.status; echo {name}\n")
     return "".join(lines)
+
+
+def best_run(runs):
+    """One that failed, or else the one with the least work; and the work of all of them."""
+    failed = [run for run in runs if run["status"] or not run["stats"]]
+    if failed:
+        return failed[0]
+    works = [work(run["stats"]) for run in runs]
+    return {**runs[works.index(min(works))], "works": works}
 
 
 class Boot:
     """One machine at work on one group."""
 
-    def __init__(self, stage, group, counted):
-        self.stage, self.group, self.counted = stage, group, counted
+    def __init__(self, stage, group, counted, repeat):
+        self.stage, self.group, self.counted, self.repeat = stage, group, counted, repeat
         self.out = stage.outs / group.name
         shutil.rmtree(self.out, ignore_errors=True)
         self.out.mkdir(parents=True)
         self.process = None
 
-    def run(self, on_cell):
-        """Runs all cells, calling on_cell() after each; returns what read() returns."""
+    def run(self, on_run):
+        """Runs all cells, calling on_run() after each run; returns what read() returns."""
         command = ["./with-kvm", "--out", str(self.out), "--timeout", str(BOOT_SECONDS)]
         if self.counted:
             command += ["--count", "--npt", "0" if self.group.cells[0].mmu == "shadow" else "1"]
-        command += ["sh", "-c", script(self.group, self.out, self.counted)]
+        command += ["sh", "-c", script(self.group, self.out, self.counted, self.repeat)]
         self.process = subprocess.Popen(
             command, cwd=self.stage.path, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True, start_new_session=True)
         for line in self.process.stdout:
-            if line.strip().isdigit():
-                on_cell()
+            if line[0].isdigit():
+                on_run()
         said = self.process.stderr.read()
         self.process.wait()
         return self.read(said)
@@ -146,13 +159,18 @@ class Boot:
         return cells
 
     def _read_cell(self, number):
+        times = self.group.cells[number].times(self.repeat)
+        runs = [self._read_run(f"{number}-{again}") for again in range(times)]
+        return None if None in runs else best_run(runs)
+
+    def _read_run(self, name):
         try:
-            status = int((self.out / f"{number}.status").read_text())
-            log = (self.out / f"{number}.log").read_text(errors="replace")
+            status = int((self.out / f"{name}.status").read_text())
+            log = (self.out / f"{name}.log").read_text(errors="replace")
         except (OSError, ValueError):
             return None
         try:
-            stats = json.loads((self.out / f"{number}.json").read_text())
+            stats = json.loads((self.out / f"{name}.json").read_text())
         except (OSError, ValueError):
             stats = None
         return {"status": status, "stats": stats, "log": log}

@@ -21,16 +21,19 @@ WORKLOADS = (
     Workload("mixed", 120),
     Workload("nfs", 16),
     Workload("xfs", 80),
-    Workload("pat", 160, "few"),
-    Workload("balloon", 160, "few"),
+    Workload("pat", 320, "few"),
+    Workload("balloon", 320, "few"),
     *(Workload(f"test_vmalloc:{case}", 80, "all") for case in (
         "fix_size", "full_fit", "long_busy_list", "random_size", "fix_align", "random_size_align",
         "align_shift", "vm_map_ram")),
 )
 DEFAULT_STEPS = 80
-# Of workload cleanpin: whole audits of the log (256 calls each, two calls a pin), and enough that
-# tables which are quiet are armed by then. A look at all tables takes much longer.
+# Of workload cleanpin: whole audits of the log (256 calls each, two calls a pin). A look at all
+# tables takes much longer.
 PIN_STEPS, PIN_STEPS_BASELINE = 768, 32
+# When all is as it stays: a table that is quiet, but walked all the time, is armed in vain after 32
+# looks, after twice as many each time, and after 65,536 of them in the end.
+STEADY_PINS, STEADY_MORE = 20000, 1536
 
 # The sources of the default set: those that a VMM would use, and the baseline.
 MAIN_SOURCES = ("dirty", "log", "scan", "strict")
@@ -101,6 +104,10 @@ class Cell:
         """How long it takes, roughly and in no unit."""
         return 2 + (self.cpus if self.busy == "all" else 1) / 2
 
+    def times(self, repeat):
+        """How often it is to be run: once, if it isn't about what varies."""
+        return repeat if self.clocked else 1
+
 
 @dataclass(frozen=True)
 class Group:
@@ -112,6 +119,10 @@ class Group:
     def weight(self):
         """Of all its cells, and the boot."""
         return 8 + sum(cell.weight() for cell in self.cells)
+
+    def runs(self, repeat):
+        """How many runs that makes."""
+        return sum(cell.times(repeat) for cell in self.cells)
 
     def warm_ups(self):
         """Run before the others, their figures thrown away: the first cell of each source. The
@@ -239,12 +250,22 @@ def pin_cells(opt, found, source):
     kinds += [{"cpus": 4, "busy": "one"}, {"cpus": 4}]
     if "batch" in found.bootargs:
         kinds.append({"extra": ("batch=32",)})
-    for tables in (10, 100, 1000, 10000) if "tables" in found.bootargs else ():
+    # One look at 10,000 tables takes longer than a run may.
+    live = (10, 100, 1000) if source == BASELINE else (10, 100, 1000, 10000)
+    for tables in live if "tables" in found.bootargs else ():
         # MiB of vmalloc space, of 2 MiB a table
         kinds.append({"mem": "256M", "extra": (f"tables={2 * tables}",)})
     steps = iterations(opt, PIN_STEPS_BASELINE if source == BASELINE else PIN_STEPS)
     return [Cell("cleanpin", "trap", source, iters=times * steps, **{"cpus": 1, **kind})
             for kind in kinds for times in (1, 3)]
+
+
+def steady_cells(opt, source):
+    """Runs that have long been steady, and are a little longer still: only events are looked at."""
+    pins = [opt.iters, 2 * opt.iters] if opt.iters else [STEADY_PINS, STEADY_PINS + STEADY_MORE]
+    return [Cell("cleanpin", "trap", source, cpus, busy,
+                 iters=more // (cpus if busy == "all" else 1), clocked=False)
+            for cpus, busy in FEW for more in pins]
 
 
 def make(opt, found):
@@ -255,6 +276,8 @@ def make(opt, found):
         if "trap" in opt.strategies:
             groups += [Group(f"pins-{source}", "pins", tuple(pin_cells(opt, found, source)))
                        for source in sources]
+            groups += [Group(f"steady-{source}", "pins", tuple(steady_cells(opt, source)))
+                       for source in sources if source != BASELINE]
         if "history" in found.bootargs and "process" in opt.workloads:
             groups.append(history_group(opt, found))
     return groups

@@ -46,8 +46,10 @@ CAVEATS = """\
 - With several vCPUs at work, who meets whom differs from strategy to strategy, so costs of a few
   per cent of a run are within the noise, and small ones can even be negative. Where all but one are
   halted, they are exact. Two runs of the same programs give the same figures to the last digit.
-- About one run in fifty has some 3 or 6 million instructions too many, of the machine's kernel. It
-  shows as one point off its line; where that is `none`, all at its point are off the other way.
+- What the machine's kernel does now and then only adds to a run, mostly some 0.1, rarely up to 16
+  million instructions. So each cell is run some times (`--repeat`), and the run with the least work
+  counts. By how much the two best differ says how well the figure is known: costs at a point that are
+  no more than the largest of these differences count as none.
 - Memory was touched before the work began, so that the host's first touch of a page isn't counted.
 """
 
@@ -140,10 +142,11 @@ def points(results):
 
 def rate_text(entries):
     """The measured alias rate of a point, under `none`: it leaves every alias."""
-    rates = [stale_share(e) for e in entries if e["counts"] and e["strategy"] == "none"]
+    rates = [stale_share(e) for e in entries
+             if e["counts"] and e["strategy"] == "none" and e["source"] != "off"]
     if not rates or rates[0] is None:
         return ""
-    return f"Under `none` {rates[0]:.1f} % of the recycled frames were stale when taken."
+    return f"Under `none` {rates[0]:.1f} % of those frames that had been mapped were stale when taken."
 
 
 def time_text(results):
@@ -174,7 +177,7 @@ def figures_markdown(results):
             + "".join(f"- {line}\n" for line in worst_points(results, list(KINDS)[:1]))
             + f"\n{md_table(*other_targets(results))}\n"
             f"## In short\n\n{SHORT}\n\n{md_table(*summary.short_rows(results))}\n"
-            f"## How many tables are stale\n\n{SHARES}\n\n"
+            f"## How many frames are stale\n\n{SHARES}\n\n"
             f"{md_table(*summary.share_rows(results))}\n"
             f"## What preventing costs\n\n{CONFINE}\n\n"
             f"{md_table(*summary.confine_rows(results))}\n"
@@ -209,7 +212,8 @@ Of the frames that had been mapped by vmap and then became page tables (*recycle
 was still mapped there, as it falls out of the allocator. Freed frames are taken newest first (LIFO)
 or oldest first (FIFO). Under `none` nothing is purged before the lazy limit is reached, so this is
 the most there can be, and what a point is judged by; who purges leaves fewer, as told for `eager`
-and `trap`."""
+and `trap`. In `pat` and `balloon`: of the frames that got another memory type or were given away
+the share that the host found still mapped otherwise."""
 CONFINE = """\
 With source `strict` every store to a page table is judged before it is done. That needs KVM's
 shadow MMU, so it is compared with runs on that MMU only: instructions a pin of such a run under a
@@ -301,7 +305,7 @@ def html(results, pictures, out):
     body += f"<p>{marked(host_text(results))} {marked(time_text(results))}</p>\n"
     body += f"<h2>In short</h2>\n<p>{marked(SHORT)}</p>\n"
     body += html_table(*summary.short_rows(results), "short")
-    body += f"<h2>How many tables are stale</h2>\n<p>{marked(SHARES)}</p>\n"
+    body += f"<h2>How many frames are stale</h2>\n<p>{marked(SHARES)}</p>\n"
     body += html_table(*summary.share_rows(results), "short")
     body += f"<h2>What preventing costs</h2>\n<p>{marked(CONFINE)}</p>\n"
     body += html_table(*summary.confine_rows(results), "short")

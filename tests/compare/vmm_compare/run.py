@@ -27,34 +27,34 @@ def write_whole(path, text):
 class Progress:
     """A line on stderr that says how far it is."""
 
-    def __init__(self, todo, cells_there, out=sys.stderr):
+    def __init__(self, todo, cells_there, repeat, out=sys.stderr):
         self.out, self.lock, self.start = out, threading.Lock(), time.monotonic()
-        self.cells = sum(len(group.cells) for group in todo)
+        self.repeat, self.runs = repeat, sum(group.runs(repeat) for group in todo)
         self.weight = sum(group.weight() for group in todo) or 1
-        self.done_cells, self.done_weight, self.there = 0, 0.0, cells_there
+        self.done_runs, self.done_weight, self.there = 0, 0.0, cells_there
 
-    def cell(self, group):
+    def run(self, group):
         """One more of this group is through."""
         with self.lock:
-            self.done_cells += 1
-            self.done_weight += group.weight() / len(group.cells)
+            self.done_runs += 1
+            self.done_weight += group.weight() / group.runs(self.repeat)
             self._show(group)
 
     def again(self, group, cells):
         """These are not all there: that many were counted in vain."""
         lost = [cell for cell in cells if cell["status"] is None]
         with self.lock:
-            done = len(cells) - len(lost)
-            self.done_cells -= done
-            self.done_weight -= done * group.weight() / len(cells)
+            done = group.runs(self.repeat) * (len(cells) - len(lost)) // len(cells)
+            self.done_runs -= done
+            self.done_weight -= done * group.weight() / group.runs(self.repeat)
         print(f"{group.name}: {lost[0]['log']}", file=self.out, flush=True)
 
     def _show(self, group):
         spent = time.monotonic() - self.start
         left = spent * (self.weight / (self.done_weight or 1) - 1)
         end = "\r\033[K" if self.out.isatty() else "\n"
-        if self.out.isatty() or self.done_cells % 20 == 0 or self.done_cells == self.cells:
-            print(f"{self.done_cells}/{self.cells} cells, {spent / 60:.1f} min, some "
+        if self.out.isatty() or self.done_runs % 50 == 0 or self.done_runs == self.runs:
+            print(f"{self.done_runs}/{self.runs} runs, {spent / 60:.1f} min, some "
                   f"{left / 60:.1f} min to go ({group.name})", end=end, file=self.out, flush=True)
 
     def end(self):
@@ -75,8 +75,9 @@ def slim(cell):
 class Runner:
     """The groups, their files, and the machines at work."""
 
-    def __init__(self, stage, out, jobs, counted):
-        self.stage, self.jobs, self.counted = stage, jobs, counted
+    def __init__(self, stage, out, opt, counted):
+        self.stage, self.repeat, self.counted = stage, opt.repeat, counted
+        self.jobs = opt.jobs if counted else 1  # timed ones would share processors
         self.kept = out / "groups" / ("counted" if counted else "timed")
         self.kept.mkdir(parents=True, exist_ok=True)
         self.digest = stage.digest()
@@ -84,7 +85,7 @@ class Runner:
 
     def _key(self, group):
         """Changes with anything that the result depends on."""
-        spec = json.dumps([cell.spec() for cell in group.cells], sort_keys=True)
+        spec = json.dumps([self.repeat, *(cell.spec() for cell in group.cells)], sort_keys=True)
         return hashlib.sha256((self.digest + spec).encode()).hexdigest()
 
     def _path(self, group):
@@ -112,10 +113,10 @@ class Runner:
     def _boot(self, group, progress):
         if self.stopping:
             return []
-        boot = Boot(self.stage, group, self.counted)
+        boot = Boot(self.stage, group, self.counted, self.repeat)
         self.boots.add(boot)
         try:
-            return [slim(cell) for cell in boot.run(lambda: progress.cell(group))]
+            return [slim(cell) for cell in boot.run(lambda: progress.run(group))]
         finally:
             self.boots.discard(boot)
 
@@ -126,7 +127,7 @@ class Runner:
         there = len(groups) - len(todo)
         if there:
             print(f"{there} of {len(groups)} groups are there already", file=sys.stderr)
-        progress = Progress(todo, there)
+        progress = Progress(todo, there, self.repeat)
         with ThreadPoolExecutor(self.jobs) as pool:
             pending = {pool.submit(self._run_group, group, progress) for group in todo}
             try:

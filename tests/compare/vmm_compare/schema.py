@@ -4,7 +4,7 @@
 ABOUT = """\
 # compare.json
 
-What `vmm-compare` writes for programs; version 3. Everything in it comes from runs of `vmm`; there
+What `vmm-compare` writes for programs; version 4. Everything in it comes from runs of `vmm`; there
 is no date in it, so two runs of the same programs give the same file. *Instructions* are ticks of
 the instruction clock (one an instruction, `build/with-kvm --count`), never times; `seconds` are
 times on a native KVM, and null without one.
@@ -14,13 +14,13 @@ times on a native KVM, and null without one.
 # of another object, a list of these in [], or several with |.
 SHAPES = {
     "file": [
-        ("schema", "int", "3"),
+        ("schema", "int", "4"),
         ("versions", "versions", "of what was run"),
         ("host", "any", "the emulated machine's kernel, processors, and parameters of KVM, as "
                         "`vmm --probe` tells them"),
         ("clock", "clock", "which clocks there were"),
         ("settings", "any", "the options of the comparison"),
-        ("cells", "[cell]", "one for each run of vmm, in the order in which they were run"),
+        ("cells", "[cell]", "in the order in which they were run, each some times"),
         ("histories", "[history]", "memory held lazily over time"),
         ("targets", "[target]", "what the design must reach"),
         ("missing", "int", "groups of cells that have not been run"),
@@ -103,6 +103,8 @@ SHAPES = {
         ("shootdown_spin", "int", "of these, loops that wait for acknowledgements of a shootdown"),
         ("lock_spin", "int", "of these, loops that wait for a spinlock"),
         ("work", "int", "the rest: total - shootdown_spin - lock_spin"),
+        ("works", "[int]", "of each run of the cell, in their order; everything else is told of "
+                           "the run with the least"),
         ("shootdown_wait", "int", "from asking to the last acknowledgement, summed over vCPUs, "
                                   "with all that others did meanwhile; can exceed total"),
         ("parts", "parts", "spans of the whole run, boot included; they hold what others did "

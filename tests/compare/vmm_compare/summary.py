@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What the figures say, in sentences made of the figures."""
-from .figures import POINT, per_pin, stale_share, transitions
+from .figures import POINT, per_pin, stale_counts, stale_share, transitions
 from .targets import RARE, Points, cpus_text, ratio, where_of
 
 TIE = 1.1  # the design calls nothing worse that is within this factor of `eager`
@@ -61,14 +61,14 @@ def maintenance_text(points):
 
 def often_text(points):
     """Where more are stale."""
-    pairs = [p for p in points.pairs("looking", is_often) if p[1]["cost"]["maintenance"] > 0]
-    if not pairs:
+    rows = [(ratio(one, other, "maintenance", points.noise(where, one["source"])),
+             points.rate(where), where) for one, other, where in points.pairs("looking", is_often)]
+    rows = sorted(row for row in rows if row[0] is not None)
+    if not rows:
         return ""
-    rows = sorted((ratio(one, other, "maintenance"), points.rate(where), where)
-                  for one, other, where in pairs)
     loses = [row for row in rows if row[0] > TIE]
     text = (f"Where more are stale, it costs less than `eager` under the same host at "
-            f"{len(wins(pairs, 'maintenance'))} of {len(rows)} points, and more than {TIE:g} times "
+            f"{sum(row[0] < 1 for row in rows)} of {len(rows)} points, and more than {TIE:g} times "
             f"as much at {len(loses)}")
     if loses:
         value, rate, where = loses[-1]
@@ -167,18 +167,18 @@ def quotient(one, other, which):
 
 
 def share_rows(results):
-    """(head, rows) of how many recycled tables are stale, as it falls out of the allocator: under
+    """(head, rows) of how many recycled frames are stale, as it falls out of the allocator: under
     `none`, which leaves every alias, and under others."""
     names = ("none", "eager", "trap")
-    head, rows = ["workload", "vCPUs", "free list", "recycled", *names], []
+    head, rows = ["workload", "vCPUs", "free list", "frames", *names], []
     for where, cells in Points(results["cells"]).points.items():
         axes, found = named(where), {}
-        for (strategy, _), entry in sorted(cells.items(), key=lambda item: item[0][1] != "off"):
+        for (strategy, _), entry in sorted(cells.items(), key=lambda item: item[0][1] == "off"):
             found.setdefault(strategy, entry)
         shares = [stale_share(found[name]) if name in found else None for name in names]
         if axes["alias"] is None and shares[0] is not None:
             rows.append([axes["workload"], cpus_text(axes["cpus"], axes["busy"]),
-                         axes["free"].upper(), number(found["none"]["counts"]["tables_recycled"]),
+                         axes["free"].upper(), number(stale_counts(found["none"])[0]),
                          *("-" if share is None else f"{share:.1f} %" for share in shares)])
     return head, rows
 

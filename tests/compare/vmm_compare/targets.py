@@ -2,7 +2,7 @@
 """What the design must reach, judged by the results."""
 import itertools
 
-from .figures import POINT, point, stale_share
+from .figures import POINT, point, spread, stale_share
 from .plan import BASELINE
 
 RARE = 1.0  # per cent of recycled tables with a stale alias
@@ -31,9 +31,15 @@ class Points:
         if alias is not None:
             return alias
         cells = self.points[where]
-        none = [cells[key] for key in sorted(cells, key=lambda key: key[1] != "off")
+        none = [cells[key] for key in sorted(cells, key=lambda key: key[1] == "off")
                 if key[0] == "none"]
         return stale_share(none[0]) or 0
+
+    def noise(self, where, source):
+        """Costs at the point that are no larger can't be told from none: by how much the runs of
+        one cell that went into them differ, at most."""
+        return max(spread(entry) for (strategy, of), entry in self.points[where].items()
+                   if of in (source, "off") and strategy in ("none", "eager", "trap", "trap-range"))
 
     def best(self, where, strategy):
         """The cell of the strategy with the source that costs least in all."""
@@ -64,9 +70,11 @@ def judged(name, target, measured, reached, note="", **more):
             "with_waiting": "", "reached": reached, "note": note, **more}
 
 
-def ratio(entry, base, which):
-    """Of two costs, or None if the base costs nothing."""
-    return entry["cost"][which] / base["cost"][which] if base["cost"][which] > 0 else None
+def ratio(entry, base, which, noise=0):
+    """Of two costs, or None if neither is more than noise. A base that costs less than that counts
+    as so much, as nobody knows better."""
+    cost, least = entry["cost"][which], max(base["cost"][which], noise)
+    return None if least <= 0 or max(cost, base["cost"][which]) <= noise else cost / least
 
 
 def cpus_text(cpus, busy):
@@ -89,10 +97,11 @@ def flushes_text(one, other):
     return ", ".join(said)
 
 
-def ratio_target(name, limit, pairs, cost, against):
+def ratio_target(name, limit, points, pairs, cost, against):
     """The worst ratio of the pairs must stay below the limit."""
     kinds = {"cost": cost, "against": against}
-    found = [(ratio(one, other, cost), where, one, other) for one, other, where in pairs]
+    found = [(ratio(one, other, cost, points.noise(where, one["source"])), where, one, other)
+             for one, other, where in pairs]
     waiting = [ratio(one, other, cost + "_with_waiting") for one, other, _ in pairs]
     found = sorted([row for row in found if row[0] is not None], key=lambda row: -row[0])
     waiting = [value for value in waiting if value is not None]
@@ -104,8 +113,7 @@ def ratio_target(name, limit, pairs, cost, against):
         within = sum(row[0] <= limit for row in found)
         note += f"; best {best[0]:.2f}: {where_of(best[1])}; within: {within} of {len(found)}"
     if len(found) < len(pairs):
-        note += (f"; at {len(pairs) - len(found)} more points the other costs nothing that could "
-                 "be told from noise")
+        note += f"; at {len(pairs) - len(found)} more points neither costs more than noise"
     return judged(name, f"at most {limit:.3g}", f"{worst:.2f}", worst <= limit, note,
                   with_waiting=f"{max(waiting):.2f}" if waiting else "", **kinds)
 
@@ -117,10 +125,11 @@ def eager_targets(points):
         def few(named, rate, at=(cpus, busy), most=most):
             return (named["cpus"], named["busy"]) == at and rate <= most
         rows += [ratio_target(f"{cpus_text(cpus, busy)}, {text} stale: trap / eager",
-                              LIMITS[cpus], points.pairs(against, few), cost, against)
+                              LIMITS[cpus], points, points.pairs(against, few), cost,
+                              against)
                  for cost, against in KINDS]
     return rows + [ratio_target("any alias rate, any vCPUs: trap / eager", 1.1,
-                                points.pairs(against), cost, against) for cost, against in KINDS]
+                                points, points.pairs(against), cost, against) for cost, against in KINDS]
 
 
 def run_target(points, cost):
@@ -155,7 +164,7 @@ def range_targets(points):
             (exact if alone else noisy).append((entry, trap, where))
             many = trap["counts"]["purged_pages"] / trap["counts"]["purges"] >= MANY_PAGES
             half += [(entry, trap, where)] if many else []
-    return [ratio_target(name, limit, pairs, "maintenance", "looking") for name, limit, pairs in (
+    return [ratio_target(name, limit, points, pairs, "maintenance", "looking") for name, limit, pairs in (
         ("one vCPU busy: trap-range / trap", 1.0, exact),
         ("several busy: trap-range / trap", 1.0, noisy),
         (f"a purge clears {MANY_PAGES} pages or more: trap-range / trap", 0.5, half))]
@@ -164,12 +173,12 @@ def range_targets(points):
 PLAIN = (1, "all", "64M", ())  # vCPUs, busy, memory, further arguments
 
 
-def pin_pairs(entries, source):
+def pin_pairs(entries, source, clocked=True):
     """Of the runs about single pins: (few, many) by the kind of run."""
     found = {}
     for entry in entries:
         if (entry["workload"], entry["strategy"], entry["source"]) == ("cleanpin", "trap", source) \
-                and entry["instructions"]:
+                and entry["counts"] and entry["clocked"] == clocked:
             kind = (entry["cpus"], entry["busy"], entry["mem"], tuple(entry["extra"]))
             found.setdefault(kind, []).append(entry)
     return {key: sorted(pair, key=lambda e: e["iters"]) for key, pair in found.items()
@@ -194,15 +203,16 @@ DISTURBED = {"kicks": ("exits_kicked",), "flushes": ("exits_tlb_flushes", "host_
              "shootdowns"), "tables armed or woken": ("arms", "wakes")}
 
 
-def clean_pin_target(pair, source, where):
-    """One exit a call, and nothing that concerns another vCPU. A pin and an unpin are two calls."""
+def steady_target(pair, source, where):
+    """One exit a call, and nothing that concerns another vCPU, when all is as it stays. A pin and
+    an unpin are two calls."""
     few, many = pair
     exits = grown(pair, "counts", "exits_pio") / 2
     disturbed = {what: sum(many["counts"][name] - few["counts"][name] for name in names)
                  for what, names in DISTURBED.items()}
     said = ", ".join(f"{count} {what}" for what, count in disturbed.items())
     pins = many["counts"]["pins"] - few["counts"]["pins"]
-    return judged(f"clean pin, {source}, {where}: exits a call, and what disturbs others", "1; 0",
+    return judged(f"steady clean pin, {source}, {where}: exits a call, and what disturbs others", "1; 0",
                   f"{exits:.2f}; {sum(disturbed.values())}",
                   exits <= 1.01 and not any(disturbed.values()),
                   f"in {pins:,} more pins and unpins: {said}; "
@@ -211,10 +221,9 @@ def clean_pin_target(pair, source, where):
 
 def clean_pin_targets(entries, source):
     """Of pins that meet no alias; each is unpinned again, in a call of its own."""
-    pairs, rows = pin_pairs(entries, source), []
-    for cpus, busy in ((1, "all"), (4, "one"), (4, "all")):
-        pair = pairs.get((cpus, busy, "64M", ()))
-        rows += [clean_pin_target(pair, source, cpus_text(cpus, busy))] if pair else []
+    rows = [steady_target(pair, source, cpus_text(cpus, busy))
+            for (cpus, busy, *_), pair in pin_pairs(entries, source, clocked=False).items()]
+    pairs = pin_pairs(entries, source)
     plain, batch = pairs.get(PLAIN), pairs.get((*PLAIN[:3], ("batch=32",)))
     if plain and batch:
         one, many = exit_per_pin(plain), exit_per_pin(batch)
