@@ -6,7 +6,7 @@
 #include "bootargs.h"
 #include "cpu.h"
 #include "percpu.h"
-#include "smp.h"
+#include "spinlock.h"
 #include "vmap.h"
 
 BOOTARG(ahead, "trap, trap-range: 1 (default): purge before a pin where that is cheaper; 0: never");
@@ -20,10 +20,12 @@ BOOTARG(ahead, "trap, trap-range: 1 (default): purge before a pin where that is 
 /* A sample counts for at most so many averages: a single one may have waited for a processor. */
 #define OUTLIER 4u
 
-/* Each CPU's own, but for `ahead`, which others may read (relaxed: it is a hint). Averages weigh
- * the newest with an eighth. */
+/* Of all CPUs together: a purge is for all of them, whoever makes it, and what one has learned
+ * holds for the others. Averages weigh the newest with an eighth. The lock is held for a few
+ * instructions only, never over a purge or a pin. */
 static struct account {
-	__cacheline uint64_t upcall_ticks; /* of an upcall, on average; 0: there was none yet */
+	struct spinlock lock;
+	uint64_t upcall_ticks; /* of an upcall, on average; 0: there was none yet */
 	uint64_t flush_ticks;  /* of the flushes of a purge: what each further purge costs */
 	uint64_t page_ticks;   /* of a purge, for each PTE that it clears: to be paid anyway */
 	uint64_t lost;         /* by upcalls where purges ahead were cheaper */
@@ -31,26 +33,7 @@ static struct account {
 	uint64_t upcall_spent; /* ticks of upcalls since everything was purged */
 	uint64_t stale_before; /* pages, at the last pin */
 	bool saved;            /* the last pin: a purge ahead of it would have found something */
-} accounts[MAX_CPUS];
-
-static struct account *account(void)
-{
-	return &accounts[this_cpu()->id];
-}
-
-/* Does another CPU purge ahead now? It has learned what this one would learn, too. */
-static bool others_are_ahead(const struct account *a)
-{
-	for (unsigned cpu = 0; cpu < nr_cpus_online(); cpu++)
-		if (&accounts[cpu] != a && __atomic_load_n(&accounts[cpu].ahead, __ATOMIC_RELAXED))
-			return true;
-	return false;
-}
-
-static void set_ahead(struct account *a, unsigned pins)
-{
-	__atomic_store_n(&a->ahead, pins, __ATOMIC_RELAXED);
-}
+} account;
 
 static void average(uint64_t *of, uint64_t newest)
 {
@@ -67,38 +50,40 @@ static uint64_t stale_pages(void)
 
 uint64_t purge_cost_all(void)
 {
-	struct account *a = account();
 	uint64_t since = rdtsc(), flushes = this_cpu()->stats->flush_ticks;
 	uint64_t cleared = vm_unmap_aliases();
 	uint64_t ticks = rdtsc() - since;
 
 	flushes = this_cpu()->stats->flush_ticks - flushes;
-	a->upcall_spent = 0;
-	if (!cleared)
-		return 0;
-	average(&a->flush_ticks, flushes);
-	average(&a->page_ticks, (ticks > flushes ? ticks - flushes : 0) / cleared);
+	spin_lock(&account.lock);
+	account.upcall_spent = 0;
+	if (cleared) {
+		average(&account.flush_ticks, flushes);
+		average(&account.page_ticks, (ticks > flushes ? ticks - flushes : 0) / cleared);
+	}
+	spin_unlock(&account.lock);
 	return cleared;
 }
 
 void purge_cost_upcall(uint64_t ticks)
 {
-	struct account *a = account();
-
-	average(&a->upcall_ticks, ticks);
-	a->upcall_spent += ticks;
-	if (a->lost < (PATIENCE - AGAIN) * a->upcall_ticks && others_are_ahead(a))
-		a->lost = (PATIENCE - AGAIN) * a->upcall_ticks;
+	spin_lock(&account.lock);
+	average(&account.upcall_ticks, ticks);
+	account.upcall_spent += ticks;
 	/* A purge ahead would have been one, too: lost is only what the upcall took. */
-	a->lost += a->upcall_ticks;
-	a->saved = false;
+	account.lost += account.upcall_ticks;
+	account.saved = false;
+	spin_unlock(&account.lock);
 }
 
 bool purge_cost_all_pays(void)
 {
-	const struct account *a = account();
+	bool pays;
 
-	return a->upcall_spent >= stale_pages() * a->page_ticks;
+	spin_lock(&account.lock);
+	pays = account.upcall_spent >= stale_pages() * account.page_ticks;
+	spin_unlock(&account.lock);
+	return pays;
 }
 
 static void begin_ahead(struct account *a)
@@ -106,16 +91,14 @@ static void begin_ahead(struct account *a)
 	a->holds = a->holds ? a->holds * 2 : HOLDS;
 	if (a->holds > HOLDS_MAX)
 		a->holds = HOLDS_MAX;
-	set_ahead(a, a->holds);
+	a->ahead = a->holds;
 	a->lost = (PATIENCE - AGAIN) * a->upcall_ticks;
 }
 
 /* The pin before met no alias: it has saved the flush of a purge, if there was more to be purged
  * than at the one before that. Only then would one ahead of it have found anything. */
-static void note_saved(struct account *a)
+static void note_saved(struct account *a, uint64_t stale)
 {
-	uint64_t stale = stale_pages();
-
 	if (a->saved)
 		a->lost -= a->lost < a->flush_ticks ? a->lost : a->flush_ticks;
 	if (!a->lost)
@@ -124,23 +107,35 @@ static void note_saved(struct account *a)
 	a->stale_before = stale;
 }
 
-void purge_ahead(void)
+/* Does a purge ahead of this pin pay, where so many pages are stale? */
+static bool pays_ahead(struct account *a, uint64_t stale)
 {
-	struct account *a = account();
-
 	if (!a->ahead && a->lost > PATIENCE * a->upcall_ticks && arg_u64("ahead", 1))
 		begin_ahead(a);
 	if (!a->ahead) {
-		note_saved(a);
-	} else if (stale_pages()) {
-		set_ahead(a, a->ahead - 1);
-		purge_cost_all();
-		a->stale_before = 0;
-		a->saved = false;
+		note_saved(a, stale);
+		return false;
 	}
+	if (!stale)
+		return false;
+	a->ahead--;
+	a->stale_before = 0;
+	a->saved = false;
+	return true;
+}
+
+void purge_ahead(void)
+{
+	bool pays;
+
+	spin_lock(&account.lock);
+	pays = pays_ahead(&account, stale_pages());
+	spin_unlock(&account.lock);
+	if (pays)
+		purge_cost_all();
 }
 
 void purge_cost_reset(void)
 {
-	memset(accounts, 0, sizeof(accounts));
+	memset(&account, 0, sizeof(account));
 }

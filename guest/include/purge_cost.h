@@ -2,8 +2,8 @@
 /*
  * What is cheaper: to be trapped back where the host meets an alias, or to purge ahead of it? That
  * depends on how many pins meet one, on what an upcall costs (exits, and what the host looks at)
- * and on what a purge costs (nothing much on one CPU, a shootdown on many). So each CPU keeps
- * account of its own pins, in TSC ticks, and acts on it (guest/flush/purge_cost.c).
+ * and on what a purge costs (nothing much on one CPU, a shootdown on many). So account is kept of
+ * all CPUs' pins, in TSC ticks, and acted on (guest/flush/purge_cost.c).
  *
  * For strategies that are trapped back; all within flush_enter() and flush_leave(), and by the CPU
  * that pins.

@@ -10,6 +10,7 @@ class Workload:
     name: str
     steps: int  # how often it does its work, on all busy CPUs together
     when: str = "main"  # "main": at all points; "few": at FEW of them; "all": with --all only
+    shared: bool = False  # the steps are done by all busy CPUs together, not by each
 
 
 # A line each. Those that this guest hasn't got are left out; others that it has can be asked for by
@@ -18,9 +19,9 @@ class Workload:
 WORKLOADS = (
     Workload("process", 160),
     Workload("grow", 240),
-    Workload("mixed", 120),
-    Workload("nfs", 16),
-    Workload("xfs", 80),
+    Workload("mixed", 80),
+    Workload("nfs", 8, shared=True),
+    Workload("xfs", 60),
     Workload("pat", 320, "few"),
     Workload("balloon", 320, "few"),
     *(Workload(f"test_vmalloc:{case}", 80, "all") for case in (
@@ -167,11 +168,12 @@ def variants(opt, found, mmu, scanned):
     return pairs
 
 
-def iterations(opt, steps, cpus=1, busy="all"):
+def iterations(opt, workload, cpus=1, busy="all"):
     """How often each busy CPU does its work: all together half of it where several wait for each
     other, which takes long, and is less exact whatever is done."""
-    together = cpus > 1 and busy == "all"
-    return opt.iters or max(1, steps // (2 * cpus if together else 1))
+    if cpus == 1 or busy == "one":
+        return opt.iters or workload.steps
+    return opt.iters or max(1, workload.steps // (2 if workload.shared else 2 * cpus))
 
 
 def is_wanted(opt, workload, mmu, free, cpus, busy, alias):
@@ -196,7 +198,7 @@ def point_cells(opt, found, workload, mmu, free, cpus, busy, alias, seed):
     """All strategies and sources at one point of the other axes."""
     scanned = alias is None and busy == "all" and free == "lifo" and workload.name in SCAN_WORKLOADS
     return [Cell(workload.name, strategy, source, cpus, busy, alias, free, mmu, seed,
-                 iterations(opt, workload.steps, cpus, busy))
+                 iterations(opt, workload, cpus, busy))
             for strategy, source in variants(opt, found, mmu, scanned)]
 
 
@@ -236,7 +238,7 @@ def history_group(opt, found):
     """How many pages are held lazily over time; the sampling spoils the instructions."""
     sources = looking(opt, found)
     cpus = min(4, max(opt.cpus))
-    iters = iterations(opt, find("process").steps, cpus)
+    iters = iterations(opt, find("process"), cpus)
     cells = [Cell("process", strategy, "off" if strategy in found.unseen else sources[0], cpus,
                   seed=opt.seeds[0], iters=iters, extra=("history=1",), clocked=False)
              for strategy in HISTORY_STRATEGIES if strategy == "none" or strategy in opt.strategies]
@@ -255,7 +257,7 @@ def pin_cells(opt, found, source):
     for tables in live if "tables" in found.bootargs else ():
         # MiB of vmalloc space, of 2 MiB a table
         kinds.append({"mem": "256M", "extra": (f"tables={2 * tables}",)})
-    steps = iterations(opt, PIN_STEPS_BASELINE if source == BASELINE else PIN_STEPS)
+    steps = opt.iters or (PIN_STEPS_BASELINE if source == BASELINE else PIN_STEPS)
     return [Cell("cleanpin", "trap", source, iters=times * steps, **{"cpus": 1, **kind})
             for kind in kinds for times in (1, 3)]
 
