@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "host.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +16,7 @@ static void read_fd(int fd, char *text, size_t size)
 	ssize_t n = 1;
 
 	while (n > 0 && len < size - 1) {
-		n = pread(fd, text + len, size - 1 - len, (off_t)len);
+		n = TEMP_FAILURE_RETRY(pread(fd, text + len, size - 1 - len, (off_t)len));
 		len += n > 0 ? (size_t)n : 0;
 	}
 	text[len] = '\0';

@@ -193,7 +193,8 @@ static int take_program(scmp_filter_ctx ctx, struct sock_fprog *program)
 		program->filter = malloc((size_t)st.st_size);
 		if (!program->filter)
 			err = -ENOMEM;
-		else if (pread(fd, program->filter, (size_t)st.st_size, 0) != st.st_size)
+		else if (TEMP_FAILURE_RETRY(pread(fd, program->filter, (size_t)st.st_size, 0)) !=
+			 st.st_size)
 			err = -EIO;
 	}
 	close(fd);
