@@ -6,8 +6,10 @@ static inline bool any_of(const struct count *counts, uint64_t pfn)
 {
 	bool any = count_any(&counts[0], pfn);
 
-	if (counts[1].end | counts[2].end)
-		any |= count_any(&counts[1], pfn >> 9) | count_any(&counts[2], pfn >> 18);
+	if (counts[1].end | counts[2].end) {
+		any |= count_any(&counts[1], pfn >> 9);
+		any |= count_any(&counts[2], pfn >> 18);
+	}
 	return any;
 }
 

@@ -148,7 +148,7 @@ static bool is_needed(enum need need, const struct sandbox_needs *needs)
 
 static int add_rule(scmp_filter_ctx ctx, const struct rule *rule, int pid)
 {
-	struct scmp_arg_cmp self = SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)pid);
+	struct scmp_arg_cmp self = {.op = SCMP_CMP_EQ, .datum_a = (scmp_datum_t)pid};
 
 	if (rule->own_pid)
 		return seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, rule->call, 1, &self);
