@@ -22,7 +22,7 @@ struct decoder {
 	const uint8_t *at, *end;
 	const struct kvm_regs *regs;
 	const struct insn_segments *segments;
-	bool operand16, repeat, repne;
+	bool operand16, address32, repeat, repne;
 	uint8_t rex;
 	uint64_t segment; /* its base */
 	bool rip_relative;
@@ -97,6 +97,9 @@ static bool take_prefixes(struct decoder *d, uint8_t *opcode)
 		case 0x66:
 			d->operand16 = true;
 			break;
+		case 0x67:
+			d->address32 = true;
+			break;
 		case 0xf2:
 			d->repne = true;
 			break;
@@ -156,7 +159,6 @@ static bool take_place(struct decoder *d, struct insn *insn)
 	rm = modrm & 7;
 	d->digit = modrm >> 3 & 7;
 	insn->reg = d->digit | (d->rex & REX_R) << 1;
-	insn->va = d->segment;
 	if (rm == RSP) {
 		if (!take_sib(d, mod, &insn->va, &displacement))
 			return false;
@@ -171,6 +173,16 @@ static bool take_place(struct decoder *d, struct insn *insn)
 		return false;
 	insn->va += displacement;
 	return true;
+}
+
+/* Once the end of the instruction is known. */
+static void finish_place(const struct decoder *d, struct insn *insn)
+{
+	if (d->rip_relative)
+		insn->va += d->regs->rip + insn->len;
+	if (d->address32)
+		insn->va = (uint32_t)insn->va;
+	insn->va += d->segment;
 }
 
 static unsigned operand_size(const struct decoder *d)
@@ -221,7 +233,7 @@ static bool with_bit(struct decoder *d, struct insn *insn, enum insn_op op)
 	unsigned size = operand_size(d), unused = 64 - size * 8;
 	int64_t bit;
 
-	if (!with_reg(d, insn, op, size))
+	if (d->address32 || !with_reg(d, insn, op, size))
 		return false;
 	bit = (int64_t)(insn->operand << unused) >> unused;
 	insn->va += (uint64_t)((bit >> (size == 8 ? 6 : size == 4 ? 5 : 4)) * (int64_t)size);
@@ -231,6 +243,8 @@ static bool with_bit(struct decoder *d, struct insn *insn, enum insn_op op)
 
 static bool decode_string(struct decoder *d, struct insn *insn, enum insn_op op, unsigned size)
 {
+	if (d->address32)
+		return false;
 	insn->op = op;
 	insn->size = size;
 	insn->rep = d->repeat || d->repne;
@@ -243,6 +257,8 @@ static bool decode_string(struct decoder *d, struct insn *insn, enum insn_op op,
 static bool decode_two_bytes(struct decoder *d, struct insn *insn)
 {
 	static const int8_t bits[8] = {-1, -1, -1, -1, -1, INSN_BTS, INSN_BTR, INSN_BTC};
+	static const int8_t gdt_or_idt[8] = {INSN_LARGE, INSN_LARGE, -1, -1, -1, -1, -1, -1};
+	static const int8_t fxsave[8] = {INSN_LARGE, -1, -1, -1, -1, -1, -1, -1};
 	unsigned size = operand_size(d);
 	uint8_t opcode;
 
@@ -257,6 +273,10 @@ static bool decode_two_bytes(struct decoder *d, struct insn *insn)
 		return (d->operand16 || d->repeat) && with_place(d, insn, INSN_MOV_XMM, 16);
 	case 0xe7: /* movntdq; not movntq */
 		return d->operand16 && with_place(d, insn, INSN_MOV_XMM, 16);
+	case 0x01:
+		return with_digit(d, insn, 10, gdt_or_idt);
+	case 0xae:
+		return !d->repeat && !d->repne && with_digit(d, insn, 512, fxsave);
 	case 0xc3: /* movnti */
 		return with_reg(d, insn, INSN_MOV, size);
 	case 0xb0:
@@ -355,8 +375,8 @@ bool insn_decode(const uint8_t *code, size_t nr, const struct kvm_regs *regs,
 	if (!take_prefixes(&d, &opcode) || !decode_opcode(&d, out, opcode))
 		return false;
 	out->len = (uint8_t)(d.at - code);
-	if (d.rip_relative)
-		out->va += regs->rip + out->len;
+	if (out->op != INSN_STOS && out->op != INSN_MOVS)
+		finish_place(&d, out);
 	return true;
 }
 
@@ -509,6 +529,8 @@ bool insn_execute(const struct insn *insn, uint64_t old, struct kvm_regs *regs, 
 		return string_round(insn, regs);
 	case INSN_STOS:
 		return string_round(insn, regs);
+	case INSN_LARGE:
+		break;
 	}
 	return false;
 }

@@ -6,9 +6,10 @@
  *
  * Known are mov, movnti, xchg, cmpxchg, xadd, add, or, and, sub, xor, inc, dec, not, neg, bts, btr,
  * btc, stos, movs (these two with rep, one round at a time) and the moves of 16 bytes from an SSE
- * register, in all their sizes and address forms but for the address size prefix. A lock prefix
- * makes no difference, as whoever asks does one store at a time. (No library of Debian that tells
- * the operands of an instruction can be linked statically, but for one of several MiB.)
+ * register, in all their sizes and address forms (with the address size prefix the bit and string
+ * instructions aren't). A lock prefix makes no difference, as whoever asks does one store at a
+ * time. Of sgdt, sidt and fxsave the place is known. (No library of Debian that tells the operands
+ * of an instruction can be linked statically, but for one of several MiB.)
  */
 #ifndef VMM_INSN_H
 #define VMM_INSN_H
@@ -40,16 +41,17 @@ enum insn_op {
 	INSN_STOS,
 	INSN_MOVS,
 	INSN_MOV_XMM,
+	INSN_LARGE, /* sgdt, sidt, fxsave: is not executed here */
 };
 
 struct insn {
 	enum insn_op op;
-	uint8_t len;  /* bytes of code */
-	uint8_t size; /* bytes stored: 1, 2, 4, 8, or 16 for INSN_MOV_XMM */
-	uint8_t reg;  /* the register operand, if there is one */
-	bool high;    /* it is ah, ch, dh or bh */
-	bool rep;     /* INSN_STOS, INSN_MOVS */
-	uint64_t va;  /* where it stores */
+	uint8_t len;   /* bytes of code */
+	uint16_t size; /* bytes stored: 1, 2, 4, 8; 16 for INSN_MOV_XMM; 10 or 512 for INSN_LARGE */
+	uint8_t reg;   /* the register operand, if there is one */
+	bool high;     /* it is ah, ch, dh or bh */
+	bool rep;      /* INSN_STOS, INSN_MOVS */
+	uint64_t va;   /* where it stores */
 	uint64_t
 		operand; /* its value, zero-extended; of INSN_MOVS the address that it loads from */
 };

@@ -112,7 +112,7 @@ static const char argp_doc[] =
 	"  74     the statistics, or a disk, could not be written\n"
 	"  75     --timeout passed\n"
 	"  80     triple fault, or shutdown without a status\n"
-	"  81     violation with --on-violation stop\n"
+	"  81     violation with --on-violation stop, or one that is half done (--track strict)\n"
 	"  82     ended by Ctrl-A x\n"
 	"  83     stopped by the sandbox, at a system call that it forbids\n"
 	"  128+N  ended by signal N (SIGHUP, SIGINT, SIGTERM)";

@@ -14,7 +14,7 @@ enum vmm_status {
 	VMM_EX_IOERR = 74,     /* statistics or a disk could not be written */
 	VMM_EX_TIMEOUT = 75,   /* --timeout passed */
 	VMM_EX_SHUTDOWN = 80,  /* triple fault or shutdown without an exit status */
-	VMM_EX_VIOLATION = 81, /* --on-violation stop, and there was one */
+	VMM_EX_VIOLATION = 81, /* --on-violation stop, and there was one; or one is half done */
 	VMM_EX_QUIT = 82,      /* ended from the console (Ctrl-A x) */
 	VMM_EX_SANDBOX = 83,   /* a thread made a system call that its sandbox forbids */
 			       /* 128 + signal: ended by SIGINT, SIGTERM or SIGHUP, in order */

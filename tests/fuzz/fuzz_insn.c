@@ -35,8 +35,10 @@ static void set_registers(struct bytes *in, struct kvm_regs *regs, struct insn_s
 static void check(const struct insn *insn, size_t nr)
 {
 	MUST(insn->len > 0 && insn->len <= nr && insn->len <= INSN_MAX_LEN);
-	MUST(insn->op <= INSN_MOV_XMM && insn->reg < 16);
-	if (insn->op == INSN_MOV_XMM)
+	MUST(insn->op <= INSN_LARGE && insn->reg < 16);
+	if (insn->op == INSN_LARGE)
+		MUST(insn->size == 10 || insn->size == 512);
+	else if (insn->op == INSN_MOV_XMM)
 		MUST(insn->size == 16);
 	else
 		MUST(insn->size == 1 || insn->size == 2 || insn->size == 4 || insn->size == 8);

@@ -35,7 +35,7 @@ static int complete(struct fuzz_machine *fm, struct kvm_run *run)
 	fm->nr_parts--;
 	run->exit_reason = KVM_EXIT_MMIO;
 	run->mmio.is_write = 1;
-	run->mmio.phys_addr += run->mmio.len;
+	run->mmio.phys_addr = fm->next_part ? fm->next_part : run->mmio.phys_addr + run->mmio.len;
 	return 0;
 }
 
@@ -44,6 +44,15 @@ static int get_sregs(struct kvm_sregs *sregs)
 	memset(sregs, 0, sizeof(*sregs));
 	sregs->efer = 1 << 10; /* LMA */
 	sregs->cs.l = 1;
+	return 0;
+}
+
+/* XMM0 is rbx:rsi. */
+static int get_fpu(const struct fuzz_machine *fm, struct kvm_fpu *fpu)
+{
+	memset(fpu, 0x5a, sizeof(*fpu));
+	memcpy(fpu->xmm[0], &fm->regs.rsi, 8);
+	memcpy(fpu->xmm[0] + 8, &fm->regs.rbx, 8);
 	return 0;
 }
 
@@ -69,8 +78,7 @@ static int play_kvm(int fd, unsigned long request, void *arg)
 		fm->raised += ((struct kvm_vcpu_events *)arg)->exception.injected;
 		return 0;
 	case KVM_GET_FPU:
-		memset(arg, 0x5a, sizeof(struct kvm_fpu));
-		return 0;
+		return get_fpu(fm, arg);
 	case KVM_TRANSLATE:
 		return translate(arg);
 	case KVM_SET_USER_MEMORY_REGION:
@@ -170,6 +178,7 @@ void fuzz_machine_start(struct fuzz_machine *fm)
 	memset(fm->runs, 0, sizeof(fm->runs));
 	memset(&fm->regs, 0, sizeof(fm->regs));
 	fm->raised = fm->nr_parts = 0;
+	fm->next_part = 0;
 	fm->opt.guest = "guest";
 	fm->opt.bootargs = (char *)"";
 	machine->opt = &fm->opt;

@@ -13,6 +13,7 @@
 #include "machine_map.h"
 #include "pin.h"
 #include "pin_internal.h"
+#include "status.h"
 
 #define OPS_MAX 200u
 #define CODE    0x3f000ull /* gpa of what the guest runs */
@@ -187,7 +188,8 @@ static void stop_at(struct guest *g, uint8_t how)
 		pin_store_failed(&g->fm.vcpus[0]);
 	else
 		pin_store_stopped(&g->fm.vcpus[0]);
-	MUST(g->fm.machine.status < 0);
+	MUST(g->fm.machine.status < 0 || g->fm.machine.status == VMM_EX_VIOLATION);
+	g->fm.machine.status = -1;
 }
 
 static void store(struct guest *g)
@@ -221,13 +223,27 @@ static void insn(struct guest *g)
 	stop_at(g, how >> 7);
 }
 
-/* Its parts come one by one; the instruction before RIP may or may not be the one. */
+/* May the store that began with this exit be half of one? Then the guest does not go on if it is
+ * refused, nor is it sent to a handler. */
+static void check_half(const struct guest *g, const struct exit_io *io, uint64_t value,
+		       unsigned raised)
+{
+	uint64_t offset = io->addr % ALIAS_PAGE_SIZE;
+	bool first = offset == 0, last = offset + io->len == ALIAS_PAGE_SIZE;
+
+	if ((first || last) && (io->len < 8 || value == (first ? g->fm.regs.rbx : g->fm.regs.rsi)))
+		MUST(g->fm.raised == raised);
+}
+
+/* Its parts come one by one, and those after the first may lie anywhere; the instruction before RIP
+ * may or may not be the one. */
 static void emulated(struct guest *g)
 {
 	static const uint8_t code[] = {0x48, 0x89, 0x07};
 	struct kvm_run *run = &g->fm.runs[0];
 	uint8_t how = take1(&g->program);
 	struct exit_io io = {.write = true};
+	unsigned raised = g->fm.raised;
 	uint64_t pte;
 
 	g->fm.regs.rdi = some_entry(g) + (how >> 4 & 7);
@@ -236,6 +252,7 @@ static void emulated(struct guest *g)
 	g->fm.regs.rip = CODE + 3;
 	g->fm.regs.rax = pte;
 	g->fm.nr_parts = how & 3;
+	g->fm.next_part = g->fm.regs.r8 & ((1ull << 52) - 1);
 	run->exit_reason = KVM_EXIT_MMIO;
 	run->mmio.is_write = 1;
 	run->mmio.phys_addr = g->fm.regs.rdi % MACHINE_MEM;
@@ -244,6 +261,8 @@ static void emulated(struct guest *g)
 	io.addr = run->mmio.phys_addr;
 	io.len = run->mmio.len;
 	pin_store_emulated(&g->fm.vcpus[0], &io);
+	if (!(how & 3))
+		check_half(g, &io, pte, raised);
 	g->fm.nr_parts = 0;
 	g->fm.machine.status = -1; /* a store in parts that make no sense ends the machine */
 }

@@ -24,7 +24,7 @@ BROKEN_WRAPS := ioctl pin_init at_sync at_check at_become at_unpin world_pause_s
 		limbo_add flush_stamp_get flush_is_due suspect_add table_is_linked upcall_raise guard_hold \
 		sandbox_enter at_store guard_stale memory_ptr state_is_ordinary state_clear \
 		node_drop_root at_set_direct_map guest_log_begin guest_log_next violation_queue bus_write \
-		machine_stop virtqueue_init virtqueue_pop
+		machine_stop pin_store_emulated insn_decode virtqueue_init virtqueue_pop
 
 $(B)/tests/hostile/broken/%.o: tests/hostile/broken/%.c
 	@mkdir -p $(@D)

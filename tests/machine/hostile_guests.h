@@ -22,6 +22,7 @@ struct outcome {
 struct hostile {
 	const char *guest;
 	const char *with[HOSTILE_OPTIONS]; /* of vmm, and of vmm-broken, beside -t SOURCE */
+	const char *word;                  /* of the guest's command line; NULL: none */
 	const char *disk;                  /* 512 bytes of it come 8 at a time from here on */
 	struct outcome must;               /* under every source that none of these is for */
 	const struct outcome *on_log, *on_strict;
@@ -29,8 +30,8 @@ struct hostile {
 	const char *off[HOSTILE_OPTIONS], *strict_off[HOSTILE_OPTIONS];
 	struct outcome then, strict_then;
 	const char *off_source; /* under which that is tried; NULL: dirty */
-	/* Why strict has no such switch; why it has nothing to do here. */
-	const char *no_strict_switch, *not_strict;
+	/* Why strict has no such switch; why it, or all others, have nothing to do here. */
+	const char *no_strict_switch, *not_strict, *only_strict;
 };
 
 extern const struct hostile hostiles[];

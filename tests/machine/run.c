@@ -42,6 +42,14 @@ const char *path_guest(void)
 	return in_build("guest.elf", path);
 }
 
+const char *path_in_tests(const char *name)
+{
+	char *path;
+
+	ck_assert_int_gt(asprintf(&path, "%s/tests/%s", dirname(strdup(path_vmm())), name), 0);
+	return path;
+}
+
 const char *path_tmp(void)
 {
 	static char path[64];

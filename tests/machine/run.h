@@ -18,9 +18,11 @@ struct run {
 /* Paths of the build tree this test program lies in; static storage. */
 const char *path_vmm(void);
 const char *path_guest(void);
+/* "BUILD/tests/NAME"; never freed: a test is a short-lived process. */
+const char *path_in_tests(const char *name);
 /* A private folder for files of this test process, removed by run_cleanup(). */
 const char *path_tmp(void);
-/* "TMP/NAME"; never freed: a test is a short-lived process. */
+/* "TMP/NAME"; never freed. */
 const char *tmp_file(const char *name);
 
 /* The source (vmm --track) that all tests use if the environment's VMM_TRACK names one: then that,

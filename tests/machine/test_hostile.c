@@ -8,7 +8,6 @@
  * With VMM_TRACK=SOURCE only that source is tried: so they are run on strict, where it works.
  */
 #include <check.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,15 +24,6 @@ static const char *const sources[] = {"dirty", "scan", "log"};
 static bool is_strict(void)
 {
 	return source_is("strict");
-}
-
-/* "BUILD/tests/NAME" */
-static const char *in_tests(const char *name)
-{
-	char *path;
-
-	ck_assert_int_gt(asprintf(&path, "%s/tests/%s", dirname(strdup(path_vmm())), name), 0);
-	return path;
 }
 
 static const char *make_disk(const char *what)
@@ -83,7 +73,7 @@ static void run_hostile(struct run *run, const struct hostile *hostile, const ch
 	char *guest;
 
 	ck_assert_int_gt(asprintf(&guest, "hostile/%s.elf", hostile->guest), 0);
-	add(&command, in_tests("vmm-broken"));
+	add(&command, path_in_tests("vmm-broken"));
 	add_options(&command, hostile->with, true);
 	add_options(&command, off, true);
 	add(&command, "-m16M");
@@ -98,7 +88,11 @@ static void run_hostile(struct run *run, const struct hostile *hostile, const ch
 	}
 	add(&command, "-s");
 	add(&command, tmp_file("stats.json"));
-	add(&command, in_tests(guest));
+	add(&command, path_in_tests(guest));
+	if (hostile->word) {
+		add(&command, "--");
+		add(&command, hostile->word);
+	}
 	unlink(tmp_file("stats.json"));
 	run_program(run, NULL, command.argv);
 	run->stats = json_load_file(tmp_file("stats.json"), 0, NULL);
@@ -190,11 +184,16 @@ START_TEST(defence_off_on_strict)
 }
 END_TEST
 
+static const char *why_not(const struct hostile *hostile)
+{
+	return is_strict() ? hostile->not_strict : hostile->only_strict;
+}
+
 static const char *why_no_switch(const struct hostile *hostile)
 {
-	if (!is_strict())
-		return NULL;
-	return hostile->not_strict ? hostile->not_strict : hostile->no_strict_switch;
+	if (why_not(hostile) || !is_strict())
+		return why_not(hostile);
+	return hostile->no_strict_switch;
 }
 
 /* Once, before the checks. */
@@ -203,9 +202,8 @@ static void say_skipped(void)
 	for (size_t i = 0; i < nr_hostiles; i++) {
 		const struct hostile *hostile = &hostiles[i];
 
-		if (is_strict() && hostile->not_strict)
-			printf("skip hostile %s on strict: %s\n", hostile->guest,
-			       hostile->not_strict);
+		if (why_not(hostile))
+			printf("skip hostile %s: %s\n", hostile->guest, why_not(hostile));
 		if (why_no_switch(hostile))
 			printf("skip hostile %s, its defence off: %s\n", hostile->guest,
 			       why_no_switch(hostile));
@@ -222,10 +220,10 @@ Suite *hostile_suite(void)
 	tcase_set_timeout(off, 60);
 	tcase_add_unchecked_fixture(off, say_skipped, NULL);
 	for (int i = 0; i < (int)nr_hostiles; i++) {
-		if (!is_strict())
-			tcase_add_loop_test(tc, what_must_happen, i, i + 1);
-		else if (!hostiles[i].not_strict)
+		if (!why_not(&hostiles[i]) && is_strict())
 			tcase_add_loop_test(tc, what_must_happen_on_strict, i, i + 1);
+		else if (!why_not(&hostiles[i]))
+			tcase_add_loop_test(tc, what_must_happen, i, i + 1);
 		if (why_no_switch(&hostiles[i]))
 			continue;
 		if (is_strict())

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <libgen.h>
 #include <linux/filter.h>
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
@@ -31,14 +30,6 @@
 #define KVM_GROUP    4711
 
 enum { OK = 0, NO_KVM = 69, SANDBOX = 83 };
-
-static const char *path_broken(void)
-{
-	char *path;
-
-	ck_assert_int_gt(asprintf(&path, "%s/tests/vmm-broken", dirname(strdup(path_vmm()))), 0);
-	return path;
-}
 
 static const char *make_disk(void)
 {
@@ -170,8 +161,18 @@ static void run_broken(struct run *run, const char *kind, const char *call, cons
 		       const char *value)
 {
 	char *what;
-	const char *argv[] = {path_broken(), "--call", NULL,         "-m16M", "-d",  make_disk(),
-			      "--timeout",   "30",     path_guest(), option,  value, NULL};
+	const char *argv[] = {path_in_tests("vmm-broken"),
+			      "--call",
+			      NULL,
+			      "-m16M",
+			      "-d",
+			      make_disk(),
+			      "--timeout",
+			      "30",
+			      path_guest(),
+			      option,
+			      value,
+			      NULL};
 
 	ck_assert_int_gt(asprintf(&what, "%s:%s", kind, call), 0);
 	argv[2] = what;

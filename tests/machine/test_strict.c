@@ -84,6 +84,29 @@ START_TEST(every_store_is_exact_or_refused)
 }
 END_TEST
 
+/* Half of a store goes to an address where nothing is, half to a table that another vCPU unpins
+ * meanwhile: the host writes to no memory but the guest's. */
+START_TEST(a_store_ends_where_memory_does)
+{
+	const char *const argv[] = {path_in_tests("vmm-broken"),
+				    "--step",
+				    "store",
+				    "-m16M",
+				    "-c2",
+				    "--timeout=20",
+				    "--track=strict",
+				    path_in_tests("hostile/store_released.elf"),
+				    NULL};
+	struct run run;
+
+	NEED_SHADOW_MMU();
+	run_program(&run, NULL, argv);
+	expect_status(&run, 0);
+	ck_assert_str_eq(run.out, "");
+	run_free(&run);
+}
+END_TEST
+
 /* What is found afterwards elsewhere never comes into being here. */
 START_TEST(a_later_alias_is_prevented)
 {
@@ -195,6 +218,7 @@ Suite *strict_suite(void)
 	tcase_add_test(tc, refused_where_it_cannot_work);
 	tcase_add_test(tc, the_probe_knows);
 	tcase_add_loop_test(tc, every_store_is_exact_or_refused, 0, 2);
+	tcase_add_test(tc, a_store_ends_where_memory_does);
 	tcase_add_loop_test(tc, a_later_alias_is_prevented, 0, 2);
 	tcase_add_loop_test(tc, strategies_work, 0, NR_OF(strategies));
 	tcase_add_test(tc, selftests_pass);

@@ -52,6 +52,8 @@ enum breaks {
 	ANY_INDIRECT,   /* an indirect table needs no negotiation */
 	NO_GUARD,       /* strict: a pinned frame can be written */
 	NO_JUDGE,       /* strict: every store is done */
+	GO_ON,          /* strict: a guest whose store is half done is not ended */
+	NO_LARGE,       /* strict: stores of more than a register are not known */
 	NEVER_FLUSH,    /* strict: whatever an entry becomes, nothing is flushed for it */
 	ALWAYS_FLUSH,   /* strict: or all is, whatever it becomes */
 	NR_BREAKS,
@@ -60,7 +62,7 @@ enum breaks {
 bool broken(enum breaks what);
 
 /* Where --step can stop. */
-enum place { AT_LOOK, AT_GRANT, AT_PAUSE, AT_UNPIN, AT_FLUSH, NR_PLACES };
+enum place { AT_LOOK, AT_GRANT, AT_PAUSE, AT_UNPIN, AT_FLUSH, AT_STORE, NR_PLACES };
 
 /* Waits there if so asked, once. */
 void step_here(enum place place);

@@ -48,13 +48,15 @@ static const char *const break_names[NR_BREAKS] = {
 	[ANY_INDIRECT] = "any-indirect",
 	[NO_GUARD] = "no-guard",
 	[NO_JUDGE] = "no-judge",
+	[GO_ON] = "go-on",
+	[NO_LARGE] = "no-large",
 	[ALWAYS_FLUSH] = "always-flush",
 	[NEVER_FLUSH] = "never-flush",
 };
 
 static const char *const place_names[NR_PLACES] = {
 	[AT_LOOK] = "look",   [AT_GRANT] = "grant", [AT_PAUSE] = "pause",
-	[AT_UNPIN] = "unpin", [AT_FLUSH] = "flush",
+	[AT_UNPIN] = "unpin", [AT_FLUSH] = "flush", [AT_STORE] = "store",
 };
 
 /* Written by main() alone, before there are other threads. */

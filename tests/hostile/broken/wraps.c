@@ -6,6 +6,7 @@
 #include "flush_clock.h"
 #include "guard.h"
 #include "guest_log.h"
+#include "insn.h"
 #include "internal.h"
 #include "machine.h"
 #include "pin.h"
@@ -193,6 +194,20 @@ WRAP(enum at_verdict, at_store, struct alias_tracker *at, uint64_t pte_gpa, uint
 	return broken(NO_JUDGE) && verdict != AT_BAD_STATE ? AT_OK : verdict;
 }
 
+WRAP(bool, pin_store_emulated, struct vcpu *vcpu, const struct exit_io *io)
+{
+	step_here(AT_STORE);
+	return __real_pin_store_emulated(vcpu, io);
+}
+
+WRAP(bool, insn_decode, const uint8_t *code, size_t nr, const struct kvm_regs *regs,
+     const struct insn_segments *segments, struct insn *out)
+{
+	bool known = __real_insn_decode(code, nr, regs, segments, out);
+
+	return known && !(out->op == INSN_LARGE && broken(NO_LARGE));
+}
+
 WRAP(enum guard_stale, guard_stale, const struct guard *guard, unsigned level, uint64_t old,
      uint64_t pte)
 {
@@ -318,6 +333,8 @@ WRAP(bool, bus_write, const struct bus *bus, struct vcpu *vcpu, uint64_t addr, u
 
 WRAP(void, machine_stop, struct machine *machine, int status)
 {
+	if (status == VMM_EX_VIOLATION && broken(GO_ON))
+		return;
 	__real_machine_stop(machine, status == VMM_EX_SHUTDOWN && broken(ALL_IS_WELL) ? 0 : status);
 }
 
