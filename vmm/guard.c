@@ -30,6 +30,7 @@ struct guard {
 	void *spare;
 	/* Held while a frame changes sides and while a device stores. */
 	pthread_mutex_t lock;
+	bool said; /* that one could not be guarded; under the lock */
 	/* A bit a frame, large and sparse: written under the lock, read by anyone (relaxed: who
 	 * acts on it can do so a moment too late anyway, and the protection itself decides). */
 	uint64_t *held;
@@ -95,6 +96,10 @@ bool guard_hold(struct guard *guard, uint64_t pfn)
 	ok = mprotect(hva, ALIAS_PAGE_SIZE, PROT_READ) == 0;
 	if (ok)
 		mark(guard, pfn, true);
+	else if (!guard->said)
+		say_errno(
+			"mprotect of a page table, whose pin is refused (is vm.max_map_count reached?)");
+	guard->said |= !ok;
 	pthread_mutex_unlock(&guard->lock);
 	return ok;
 }

@@ -39,8 +39,9 @@ struct memory;
 struct guard *guard_new(struct memory *mem, int vm_fd);
 void guard_free(struct guard *guard);
 
-/* False if it could not be made read-only: the host has a limit of mappings
- * (vm.max_map_count, two for a frame that lies alone). Not for a frame that is held. */
+/* False if it could not be made read-only, after saying why if it is the first: the host has a
+ * limit of mappings (vm.max_map_count, two for a frame that lies alone). Not for a frame that is
+ * held. */
 bool guard_hold(struct guard *guard, uint64_t pfn);
 void guard_release(struct guard *guard, uint64_t pfn);
 /* Any thread; false for frames outside of memory. */

@@ -43,7 +43,7 @@ static bool map_slot(struct memory_slot *slot, bool twice)
 {
 	int fd = twice ? memfd_create("guest memory", MFD_CLOEXEC) : -1;
 
-	if (twice && (fd < 0 || ftruncate(fd, (off_t)slot->size))) {
+	if (twice && (fd < 0 || TEMP_FAILURE_RETRY(ftruncate(fd, (off_t)slot->size)))) {
 		if (fd >= 0)
 			close(fd);
 		return false;
