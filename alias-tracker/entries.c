@@ -131,7 +131,8 @@ INLINE uint64_t lines_differ(uint64_t stored, const uint64_t *copy, const uint64
 		line_differs(is_stored, copy, now + line * LINE_ENTRIES, &any);
 		if (any[0] | any[1] | any[2] | any[3])
 			lines |= 1ull << line;
-		copy += is_stored ? LINE_ENTRIES : 0;
+		if (is_stored)
+			copy += LINE_ENTRIES;
 	}
 	return lines;
 }
