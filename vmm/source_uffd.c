@@ -15,11 +15,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "alias_abi.h"
+#include "say.h"
 #include "thread.h"
 
 #define STACK_SIZE 32768u
 
-#define POLL_RETRY_MS 1
+#define RETRY_MS 1
 
 struct watch {
 	const struct memory *mem;
@@ -94,6 +95,17 @@ static bool set_protection(const struct watch *watch, uint64_t hva, bool protect
 	return ret == 0;
 }
 
+/* Whoever writes to the page waits for this, so it does not give up. */
+static void lift_protection(const struct watch *watch, uint64_t hva)
+{
+	if (set_protection(watch, hva, false))
+		return;
+	say_errno("UFFDIO_WRITEPROTECT, to let a write through; trying again");
+	do
+		poll(NULL, 0, RETRY_MS);
+	while (!set_protection(watch, hva, false));
+}
+
 static bool test_and_clear_armed(struct watch *watch, uint64_t pfn)
 {
 	uint64_t bit = 1ull << (pfn % 64);
@@ -120,7 +132,7 @@ static void note_write(struct watch *watch, uint64_t hva)
 		watch->noted[nr] = pfn;
 		atomic_store_explicit(&watch->nr_noted, nr + 1, memory_order_release);
 	}
-	set_protection(watch, hva, false);
+	lift_protection(watch, hva);
 	pthread_mutex_unlock(&watch->lock);
 }
 
@@ -146,7 +158,7 @@ static void *watch_thread(void *arg)
 		/* For want of memory at worst, which passes. Whoever writes to an armed page waits
 		 * for this thread, so it does not give up. */
 		if (poll(fds, 2, -1) < 0) {
-			poll(NULL, 0, POLL_RETRY_MS);
+			poll(NULL, 0, RETRY_MS);
 			continue;
 		}
 		while (read(watch->fd, &msg, sizeof(msg)) == sizeof(msg))
@@ -283,7 +295,7 @@ void watch_disarm(struct watch *watch, uint64_t pfn)
 	was = test_and_clear_armed(watch, pfn);
 	pthread_mutex_unlock(&watch->lock);
 	if (was)
-		set_protection(watch, (uintptr_t)hva, false);
+		lift_protection(watch, (uintptr_t)hva);
 }
 
 size_t watch_woken(struct watch *watch, uint64_t *pfns, size_t max)
