@@ -6,7 +6,7 @@ BUILD_PACKAGES := gcc libc6-dev make pkg-config libelf-dev zlib1g-dev libzstd-de
                   libjansson-dev libbsd-dev libseccomp-dev
 TEST_PACKAGES  := procps spin check libsubunit-dev python3 device-tree-compiler libroaring-dev libglib2.0-dev
 FUZZ_PACKAGES  := clang libclang-rt-dev device-tree-compiler
-LINT_PACKAGES  := clang-format-14 cppcheck
+LINT_PACKAGES  := clang-format-14 cppcheck clang
 BENCH_PACKAGES := pkg-config check libsubunit-dev libjansson-dev libbsd-dev libroaring-dev libglib2.0-dev
 # For a machine without a usable /dev/kvm, and for the tests that boot the guest under QEMU.
 QEMU_PACKAGES  := qemu-system-x86 seabios busybox-static cpio xz-utils zstd
