@@ -59,7 +59,9 @@ FIFO_POINTS = ((1, "all"), (4, "one"))  # at which frames are also taken in the 
 HISTORY_STRATEGIES = ("none", "legacy", "eager", "nolazy", "quicklist", "trap", "trap-range")
 
 # Booting takes as long as many cells, but what is in a machine that is stopped is lost.
-GROUP_CELLS = 30
+GROUP_CELLS = 60
+
+MEM = "32M"  # of the guest, enough for all of these; touching it takes as long as many a run
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class Cell:
     mmu: str = "nested"  # or "shadow"
     seed: int = 1
     iters: int = 0
-    mem: str = "64M"
+    mem: str = MEM
     extra: tuple = ()  # more boot arguments
     clocked: bool = True  # False: its instructions are not to be used
 

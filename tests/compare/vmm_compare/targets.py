@@ -3,7 +3,7 @@
 import itertools
 
 from .figures import POINT, point, spread, stale_share
-from .plan import BASELINE
+from .plan import BASELINE, MEM
 
 RARE = 1.0  # per cent of recycled tables with a stale alias
 MANY_PAGES = 256  # purged at a time by `trap`: many areas are lazy
@@ -170,7 +170,7 @@ def range_targets(points):
         (f"a purge clears {MANY_PAGES} pages or more: trap-range / trap", 0.5, half))]
 
 
-PLAIN = (1, "all", "64M", ())  # vCPUs, busy, memory, further arguments
+PLAIN = (1, "all", MEM, ())  # vCPUs, busy, memory, further arguments
 
 
 def pin_pairs(entries, source, clocked=True):
