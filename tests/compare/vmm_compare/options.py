@@ -60,9 +60,9 @@ def parser():
                    "fifo (default: lifo, and fifo at some points)")
     p.add_argument("--seeds", "--seed", type=numbers(0, 2**31), default=[1],
                    help="of the workloads' random numbers (default: 1)")
-    p.add_argument("--repeat", type=numbers(1, 100), default=[3], help="runs of each cell, of which "
-                   "the one with the least work counts: what the machine's kernel does now and "
-                   "then only adds to it (default: 3)")
+    p.add_argument("--repeat", type=numbers(1, 100), default=[3], help="runs of each cell at most, "
+                   "until two agree; the one with the least work counts, as what the machine's "
+                   "kernel does now and then only adds to it (default: 3)")
     p.add_argument("--iters", type=int, default=0, help="how often each busy CPU does its work")
     p.add_argument("--all", action="store_true", help="every strategy with every source, more "
                    "alias rates, the other transitions, and the cases of Linux's test_vmalloc")

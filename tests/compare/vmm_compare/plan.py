@@ -17,7 +17,7 @@ class Workload:
 # name, and take DEFAULT_STEPS. Steps are enough that what happens once doesn't matter: some 30 M
 # instructions.
 WORKLOADS = (
-    Workload("process", 160),
+    Workload("process", 120),
     Workload("grow", 240),
     Workload("mixed", 80),
     Workload("nfs", 8, shared=True),
@@ -170,12 +170,14 @@ def variants(opt, found, mmu, scanned):
     return pairs
 
 
-def iterations(opt, workload, cpus=1, busy="all"):
+def iterations(opt, workload, cpus=1, busy="all", mmu="nested"):
     """How often each busy CPU does its work: all together half of it where several wait for each
-    other, which takes long, and is less exact whatever is done."""
-    if cpus == 1 or busy == "one":
-        return opt.iters or workload.steps
-    return opt.iters or max(1, workload.steps // (2 if workload.shared else 2 * cpus))
+    other, which takes long, and is less exact whatever is done; and a quarter on the shadow MMU,
+    where each is so much dearer."""
+    steps = workload.steps // (4 if mmu == "shadow" else 1)
+    if cpus > 1 and busy == "all":
+        steps //= 2 if workload.shared else 2 * cpus
+    return opt.iters or max(1, steps)
 
 
 def is_wanted(opt, workload, mmu, free, cpus, busy, alias):
@@ -200,7 +202,7 @@ def point_cells(opt, found, workload, mmu, free, cpus, busy, alias, seed):
     """All strategies and sources at one point of the other axes."""
     scanned = alias is None and busy == "all" and free == "lifo" and workload.name in SCAN_WORKLOADS
     return [Cell(workload.name, strategy, source, cpus, busy, alias, free, mmu, seed,
-                 iterations(opt, workload, cpus, busy))
+                 iterations(opt, workload, cpus, busy, mmu))
             for strategy, source in variants(opt, found, mmu, scanned)]
 
 

@@ -47,8 +47,8 @@ CAVEATS = """\
   per cent of a run are within the noise, and small ones can even be negative. Where all but one are
   halted, they are exact. Two runs of the same programs give the same figures to the last digit.
 - What the machine's kernel does now and then only adds to a run, mostly some 0.1, rarely up to 16
-  million instructions. So each cell is run some times (`--repeat`), and the run with the least work
-  counts. By how much the two best differ says how well the figure is known: costs at a point that are
+  million instructions. So each cell is run until two runs agree, three times at most (`--repeat`),
+  and the one with the least work counts. By how much the two best differ says how well the figure is known: costs at a point that are
   no more than the largest of these differences count as none.
 - Memory was touched before the work began, so that the host's first touch of a page isn't counted.
 """
