@@ -30,7 +30,7 @@ static struct account {
 	uint64_t page_ticks;   /* of a purge, for each PTE that it clears: to be paid anyway */
 	uint64_t lost;         /* by upcalls where purges ahead were cheaper */
 	unsigned ahead, holds; /* pins before which everything is purged: to come, of how many */
-	uint64_t upcall_spent; /* ticks of upcalls since everything was purged */
+	uint64_t upcall_spent; /* ticks of upcalls and their flushes since everything was purged */
 	uint64_t stale_before; /* pages, at the last pin */
 	bool saved;            /* the last pin: a purge ahead of it would have found something */
 } account;
@@ -69,7 +69,7 @@ void purge_cost_upcall(uint64_t ticks)
 {
 	spin_lock(&account.lock);
 	average(&account.upcall_ticks, ticks);
-	account.upcall_spent += ticks;
+	account.upcall_spent += ticks + account.flush_ticks;
 	/* A purge ahead would have been one, too: lost is only what the upcall took. */
 	account.lost += account.upcall_ticks;
 	account.saved = false;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The host looks, and says where; purge only what holds these addresses. That leaves aliases for
- * later upcalls to meet: when these have cost as much as purging everything does, everything is.
+ * later upcalls to meet: when these, and the flush of each, have cost as much as clearing
+ * everything does, everything is purged. Where a flush is for many CPUs that is soon.
  */
 #include "flush.h"
 #include "purge_cost.h"
