@@ -18,6 +18,6 @@ faults: whole-machine-deps ## Every system call of vmm fails once; vmm is killed
 PINS   ?= 10000000
 VERIFY ?= 50
 soak: all kvm-machine ## Ten million pins in one run, and what became of memory (PINS=, VERIFY=)
-	@$(B)/with-kvm --timeout 86400 tests/soak/soak $(PINS) $(VERIFY)
+	@$(B)/with-kvm --timeout 86400 --with tests/soak tests/soak/soak $(PINS) $(VERIFY)
 
 -include $(FAULT_WALK_OBJ:.o=.d)
