@@ -19,7 +19,7 @@ function excess(list,   i, x, y, xx, xy, slope, above) {
 		y += list[i] / half
 	}
 	for (i = 1; i <= half; i++) {
-		xx += (tables[i] - x) ^ 2
+		xx += (tables[i] - x) * (tables[i] - x)
 		xy += (tables[i] - x) * (list[i] - y)
 	}
 	slope = xx ? xy / xx : 0
