@@ -113,6 +113,22 @@ START_TEST(aliases_as_ordered)
 }
 END_TEST
 
+/* One vCPU, so that nobody else purges what it is about to ask for: each call meets an alias. */
+START_TEST(an_alias_for_every_call)
+{
+	const char *transition = loads[_i].transition;
+	struct run run;
+
+	RUN(&run, "-c", "1", "-m", "128M", "-f", "trap-range", "--verify", path_guest(), "--",
+	    loads[_i].arg, "iters=30", "alias=100", "ahead=0");
+	expect_granted(&run, _i, true);
+	ck_assert_int_gt(count(&run, transition, "aliases_met"), 20);
+	ck_assert_int_eq(count(&run, transition, "upcalls_resolved"),
+			 count(&run, transition, "aliases_met"));
+	run_free(&run);
+}
+END_TEST
+
 /* A mapping after the grant: reported with frame, address and entry, or the end of the guest. */
 START_TEST(later_mappings_are_violations)
 {
@@ -296,6 +312,7 @@ Suite *transitions_suite(void)
 	suite_add_tcase(suite, verdicts);
 	tcase_set_timeout(rules, 120);
 	tcase_add_loop_test(rules, aliases_as_ordered, 0, NR_OF(loads));
+	tcase_add_loop_test(rules, an_alias_for_every_call, 0, NR_OF(loads));
 	tcase_add_loop_test(rules, later_mappings_are_violations, 0, 2);
 	tcase_add_test(rules, memory_goes_and_comes);
 	suite_add_tcase(suite, rules);

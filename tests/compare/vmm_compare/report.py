@@ -45,7 +45,8 @@ CAVEATS = """\
   every 0.1 ms, as waits of an ordinary time slice would drown everything else.
 - With several vCPUs at work, who meets whom differs from strategy to strategy, so costs of a few
   per cent of a run are within the noise, and small ones can even be negative. Where all but one are
-  halted, they are exact. Two runs of the same programs give the same figures to the last digit.
+  halted, they are as exact as the next point says. Two runs of the same programs give the same
+  figures to the last digit.
 - What the machine's kernel does now and then only adds to a run, mostly some 0.1, rarely up to 16
   million instructions. So each cell is run until two runs agree, three times at most (`--repeat`),
   and the one with the least work counts. By how much the two best differ says how well the figure is known: costs at a point that are
