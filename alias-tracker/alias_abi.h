@@ -101,6 +101,12 @@ enum alias_call {
 	 * made while a batch is under way (by the handler of its upcall); after an upcall of its
 	 * own all is read again, so the handler must leave updates and their answers alone. */
 	ALIAS_CALL_UPDATE = 3,
+	/* Flush the TLBs of all vCPUs, of everything. Once `call_status` is ALIAS_OK none of them
+	 * uses a translation older than the call any more. With any other answer nothing is known
+	 * to be flushed. Only where ALIAS_FLUSHES was answered to the registration. It may be made
+	 * while a batch is under way, by the handler of its upcall. The caller writes to its page
+	 * (`call_status`) before the call, and after it has changed its tables. */
+	ALIAS_CALL_FLUSH = 4,
 };
 
 /* Exit statuses a guest may give; above these the program's own begin (sysexits). */
@@ -172,6 +178,7 @@ struct alias_update {
 
 /* Features, answered to the registration. */
 #define ALIAS_GUARDED 1u /* pinned tables can't be written past the host */
+#define ALIAS_FLUSHES 2u /* ALIAS_CALL_FLUSH works */
 
 #define ALIAS_FAULT_STORE UINT32_MAX /* alias_fault.entry: not one of a batch */
 
@@ -196,9 +203,10 @@ struct alias_guest_stats {
 	uint64_t unmap_aliases;   /* vm_unmap_aliases calls, whoever made them */
 	uint64_t purges;          /* purges that had at least something to flush */
 	uint64_t purged_pages;    /* PTEs cleared, by purges or ahead of them, and flushed */
-	uint64_t shootdowns;      /* TLB shootdown rounds started */
+	uint64_t shootdowns;      /* flushes of all CPUs' TLBs, by IPIs or by the host */
 	uint64_t shootdown_ipis;  /* IPIs sent for them */
-	uint64_t local_flushes;   /* TLB flushes done here (own or asked for by IPI) */
+	uint64_t local_flushes;   /* TLB flushes done here (own or asked for by IPI), and those that
+				     the host has all CPUs do for a call from here */
 	uint64_t shootdown_wait;  /* TSC ticks spent waiting for acknowledgements */
 	uint64_t pins;            /* entries with ALIAS_OP_PIN submitted */
 	uint64_t unpins;          /* entries with ALIAS_OP_UNPIN submitted */
@@ -220,7 +228,8 @@ struct alias_guest_stats {
 	uint64_t retyped;         /* entries with ALIAS_OP_TYPE submitted */
 	uint64_t given;           /* entries with ALIAS_OP_GIVE submitted */
 	uint64_t taken_back;      /* entries with ALIAS_OP_TAKE submitted */
-	uint64_t reserved[3];
+	uint64_t host_shootdowns; /* of shootdowns, those by the host (ALIAS_CALL_FLUSH) */
+	uint64_t reserved[2];
 };
 
 /*
@@ -299,7 +308,7 @@ struct alias_vcpu_page {
 	uint32_t count;       /* guest: valid entries, 1..ALIAS_BATCH_MAX */
 	uint32_t flags;       /* guest: ALIAS_BATCH_* */
 	uint32_t call_status; /* host: enum alias_status of the call as a whole */
-	uint32_t features;    /* host, ALIAS_CALL_REGISTER: ALIAS_GUARDED or 0 */
+	uint32_t features;    /* host, ALIAS_CALL_REGISTER: ALIAS_GUARDED, ALIAS_FLUSHES */
 	uint64_t direct_base; /* guest, ALIAS_CALL_REGISTER: va of gpa 0, multiple of 512 GiB */
 	uint64_t direct_size; /* guest: bytes, multiple of 512 GiB */
 	uint64_t unused;      /* 0 */

@@ -31,6 +31,37 @@ static const struct needed {
 	{KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT"},
 };
 
+/* 'Y' or '1', 'N' or '0'; 0 if there is no such parameter. */
+static char parameter(const struct kvm_second_stage *stage)
+{
+	char path[96], value = 0;
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/module/%s/parameters/%s", stage->module,
+		 stage->parameter);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	if (read(fd, &value, 1) != 1)
+		value = 0;
+	close(fd);
+	return value;
+}
+
+bool kvm_second_stage(struct kvm_second_stage *stage)
+{
+	static const struct kvm_second_stage stages[] = {{"kvm_amd", "npt"}, {"kvm_intel", "ept"}};
+
+	for (size_t i = 0; i < sizeof(stages) / sizeof(stages[0]); i++) {
+		char value = parameter(&stages[i]);
+
+		*stage = stages[i];
+		if (value == 'Y' || value == '1')
+			return true;
+	}
+	return false;
+}
+
 int kvm_open_device(char *why, size_t size)
 {
 	int fd = TEMP_FAILURE_RETRY(open("/dev/kvm", O_RDWR | O_CLOEXEC));

@@ -6,6 +6,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* The module of KVM, and its parameter, that say that the processor walks a second stage of tables.
+ */
+struct kvm_second_stage {
+	const char *module, *parameter;
+};
+
+/* False: no module says so. */
+bool kvm_second_stage(struct kvm_second_stage *stage);
 /* Opens /dev/kvm. Returns the fd, or a negated errno with the sentence that names cause and cure
  * in `why`. */
 int kvm_open_device(char *why, size_t size);

@@ -89,6 +89,19 @@ int memory_init_twice(struct memory *mem, uint64_t bytes)
 	return init(mem, bytes, true);
 }
 
+int memory_share(struct memory *mem, uint64_t gpa, uint64_t size)
+{
+	void *hva = memory_ptr(mem, gpa, size);
+
+	if (!hva || mmap(hva, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED,
+			 -1, 0) == MAP_FAILED)
+		return say_errno("mmap of pages to share with the guest");
+	madvise(hva, size, MADV_DONTDUMP);
+	mem->shared_gpa = gpa;
+	mem->shared_size = size;
+	return 0;
+}
+
 int memory_attach(const struct memory *mem, int vm_fd)
 {
 	for (unsigned i = 0; i < mem->nr; i++) {

@@ -30,7 +30,8 @@ struct guard;
 struct memory {
 	unsigned nr;
 	struct memory_slot slot[MEMORY_MAX_SLOTS];
-	struct guard *guard; /* not owned; NULL: no frame is ever guarded */
+	struct guard *guard;              /* not owned; NULL: no frame is ever guarded */
+	uint64_t shared_gpa, shared_size; /* memory_share(); 0, 0: none */
 };
 
 /* Reserves (not populates) `bytes` of guest memory, a multiple of 4 KiB. Returns 0, or a negated
@@ -38,6 +39,10 @@ struct memory {
 int memory_init(struct memory *mem, uint64_t bytes);
 /* The same, mapped twice. */
 int memory_init_twice(struct memory *mem, uint64_t bytes);
+/* What these pages hold, in memory that is mapped once, survives their being forgotten by KVM and
+ * by this process (MADV_DONTNEED); they lose what they hold now, and are of no use to userfaultfd.
+ * At most once. Returns 0, or a negated errno after saying why. */
+int memory_share(struct memory *mem, uint64_t gpa, uint64_t size);
 /* Makes the slots known to the VM. Returns 0, or a negated errno after saying why. */
 int memory_attach(const struct memory *mem, int vm_fd);
 void memory_free(struct memory *mem);

@@ -230,7 +230,8 @@ static enum alias_status serve_register(struct pin *pin, struct vcpu *vcpu,
 		return ALIAS_BAD_CALL;
 	}
 	pin->registered = true;
-	WRITE_ONCE(page->features, pin->guard ? ALIAS_GUARDED : 0);
+	WRITE_ONCE(page->features,
+		   (pin->guard ? ALIAS_GUARDED : 0) | (pin->flushes ? ALIAS_FLUSHES : 0));
 	return ALIAS_OK;
 }
 
@@ -250,26 +251,36 @@ static enum alias_status serve_update_call(struct pin *pin, struct vcpu *vcpu,
 	return serve_updates(&batch, READ_ONCE(page->updates_pfn));
 }
 
+static enum alias_status serve_locked(struct pin *pin, struct vcpu *vcpu,
+				      struct alias_vcpu_page *page, uint64_t call)
+{
+	enum alias_status status = ALIAS_BAD_CALL;
+	uint64_t start = __rdtsc();
+
+	pthread_mutex_lock(&pin->lock);
+	pin->count.lock_ticks += __rdtsc() - start;
+	pin->count.calls++;
+	if (call == ALIAS_CALL_PIN)
+		status = serve_batch(pin, vcpu, page);
+	else if (call == ALIAS_CALL_REGISTER)
+		status = serve_register(pin, vcpu, page);
+	else if (call == ALIAS_CALL_UPDATE)
+		status = serve_update_call(pin, vcpu, page);
+	pin->count.ticks += __rdtsc() - start;
+	pthread_mutex_unlock(&pin->lock);
+	return status;
+}
+
 static void doorbell_write(void *dev, struct vcpu *vcpu, uint64_t off, unsigned len, uint64_t value)
 {
 	struct pin *pin = dev;
 	struct alias_vcpu_page *page = pin_vcpu_page(pin->machine, vcpu->index);
-	enum alias_status status = ALIAS_BAD_CALL;
-	uint64_t start = __rdtsc();
+	uint64_t call = off == 0 && len == 4 ? value : 0;
 
 	vcpu->stats.doorbells++;
-	pthread_mutex_lock(&pin->lock);
-	pin->count.lock_ticks += __rdtsc() - start;
-	pin->count.calls++;
-	if (off == 0 && len == 4 && value == ALIAS_CALL_PIN)
-		status = serve_batch(pin, vcpu, page);
-	else if (off == 0 && len == 4 && value == ALIAS_CALL_REGISTER)
-		status = serve_register(pin, vcpu, page);
-	else if (off == 0 && len == 4 && value == ALIAS_CALL_UPDATE)
-		status = serve_update_call(pin, vcpu, page);
-	pin->count.ticks += __rdtsc() - start;
-	pthread_mutex_unlock(&pin->lock);
-	WRITE_ONCE(page->call_status, status);
+	WRITE_ONCE(page->call_status, call == ALIAS_CALL_FLUSH
+					      ? serve_flush(pin, vcpu)
+					      : serve_locked(pin, vcpu, page, call));
 }
 
 static uint64_t doorbell_read(void *dev, struct vcpu *vcpu, uint64_t off, unsigned len)
@@ -304,6 +315,8 @@ int pin_init(struct machine *machine)
 	pin->shared_pfn = SHARED_GPA / ALIAS_PAGE_SIZE;
 	pin->shared_frames = machine->nr_vcpus + 1;
 	pthread_mutex_init(&pin->lock, NULL);
+	if (!open_flushes(pin))
+		return -ENOMEM;
 	if (!open_source(pin)) {
 		fprintf(stderr, "vmm: out of memory\n");
 		return -ENOMEM;

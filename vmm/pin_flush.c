@@ -3,6 +3,8 @@
 #include <x86intrin.h>
 #include "machine.h"
 #include "pin_internal.h"
+#include "say.h"
+#include "tlb_flush.h"
 
 void note_unseen(struct pin *pin, uint64_t before)
 {
@@ -125,4 +127,27 @@ void host_flush(struct pin *pin, struct vcpu *self, bool paused, uint64_t pfn,
 	if (!paused)
 		world_resume(machine);
 	pin->count.flush_ticks += __rdtsc() - start;
+}
+
+bool open_flushes(struct pin *pin)
+{
+	struct machine *machine = pin->machine;
+	uint64_t size = pin->shared_frames * ALIAS_PAGE_SIZE;
+	const char *why;
+
+	if (machine->opt->track == TRACK_STRICT || !tlb_flush_is_possible(&why))
+		return true;
+	pin->flushes = memory_share(&machine->mem, SHARED_GPA, size) == 0;
+	return pin->flushes;
+}
+
+enum alias_status serve_flush(struct pin *pin, struct vcpu *vcpu)
+{
+	if (!pin->flushes)
+		return ALIAS_BAD_CALL;
+	vcpu->stats.flush_calls++;
+	if (tlb_flush_all(pin_vcpu_page(pin->machine, vcpu->index)))
+		return ALIAS_OK;
+	say_errno("madvise to flush the guest's TLBs");
+	return ALIAS_NO_MEMORY;
 }

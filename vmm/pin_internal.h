@@ -68,6 +68,7 @@ struct pin {
 	struct guard *guard;      /* of TRACK_STRICT, else NULL */
 	bool looks;               /* false: every pin is granted unseen */
 	bool checks;              /* false: and with whatever alias is met */
+	bool flushes;             /* ALIAS_CALL_FLUSH is served */
 	uint64_t shared_pfn, shared_frames;
 
 	pthread_mutex_t lock; /* guards all below; taken before the world is paused */
@@ -125,6 +126,10 @@ void note_unseen(struct pin *pin, uint64_t before);
  * tables are looked at once more. */
 void host_flush(struct pin *pin, struct vcpu *self, bool paused, uint64_t pfn,
 		struct at_transition to);
+/* Finds out whether ALIAS_CALL_FLUSH is to be served. False after saying why: no memory. */
+bool open_flushes(struct pin *pin);
+/* That call. Own thread, no lock. */
+enum alias_status serve_flush(struct pin *pin, struct vcpu *vcpu);
 /* Brings the tracker up to date, and says what is found on the way. The lock is held. */
 void sync_tables(struct pin *pin);
 /* The same, and checks what log there is. */

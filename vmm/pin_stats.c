@@ -83,6 +83,7 @@ static const struct field guest_fields[] = {
 	FIELD(alias_guest_stats, upcall_ticks),    FIELD(alias_guest_stats, purge_ticks),
 	FIELD(alias_guest_stats, flush_ticks),     FIELD(alias_guest_stats, retyped),
 	FIELD(alias_guest_stats, given),           FIELD(alias_guest_stats, taken_back),
+	FIELD(alias_guest_stats, host_shootdowns),
 };
 
 static const char *const status_names[ALIAS_NR_STATUS] = {

@@ -18,6 +18,7 @@
 #include "shadow.h"
 #include "source.h"
 #include "status.h"
+#include "tlb_flush.h"
 #include "upcall.h"
 
 static const struct {
@@ -127,6 +128,23 @@ static json_t *probe_strict(void)
 	return object;
 }
 
+static json_t *probe_tlb_flush(void)
+{
+	char text[256] = "";
+	const char *why;
+	int fd = kvm_open_device(text, sizeof(text));
+	json_t *object;
+
+	if (fd < 0)
+		why = text;
+	else if (tlb_flush_is_possible(&why) && !tlb_flush_works(fd))
+		why = "KVM does not do it, or does not tell";
+	object = verdict(why);
+	if (fd >= 0)
+		close(fd);
+	return object;
+}
+
 static json_t *probe_seccomp(void)
 {
 	const char *why = NULL;
@@ -163,6 +181,7 @@ static json_t *probe_all(bool *kvm)
 	json_object_set_new(root, "version", json_string(options_version()));
 	json_object_set_new(root, "host", host_describe());
 	*kvm = probe_kvm(root);
+	json_object_set_new(root, "tlb_flush", probe_tlb_flush());
 	json_object_set_new(root, "userfaultfd_wp", verdict(uffd ? NULL : why));
 	json_object_set_new(root, "io_uring", probe_io_uring());
 	json_object_set_new(root, "seccomp", probe_seccomp());
@@ -209,6 +228,7 @@ static void print_table(json_t *root)
 	printf("\nWhat a guest needs\n");
 	print_verdict("/dev/kvm", json_object_get(root, "kvm"));
 	print_verdict("io_uring (for disks)", json_object_get(root, "io_uring"));
+	print_verdict("TLBs flushed by the host", json_object_get(root, "tlb_flush"));
 	print_verdict("userfaultfd write-protect", json_object_get(root, "userfaultfd_wp"));
 	printf("\nWhat confines a run\n");
 	print_verdict("seccomp", json_object_get(root, "seccomp"));

@@ -2,11 +2,10 @@
 #include "shadow.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/mman.h>
-#include <unistd.h>
+#include "kvm.h"
 #include "trial.h"
 
 #define CURE "load it with %s=0, or use another --track"
@@ -15,42 +14,16 @@
 static const uint8_t trial_code[] = {0xe6, TRIAL_PORT, 0x48, 0x89, 0x04, 0x25,
 				     0x00, 0x20,       0x00, 0x00, 0xf4};
 
-/* 'Y' or '1', 'N' or '0'; 0 if there is no such parameter. */
-static char parameter(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	char value = 0;
-
-	if (fd < 0)
-		return 0;
-	if (read(fd, &value, 1) != 1)
-		value = 0;
-	close(fd);
-	return value;
-}
-
-/* Does the module say that it has the processor walk a second stage of tables? */
 static bool nested_by_parameter(char *why, size_t size)
 {
-	static const struct {
-		const char *path, *module, *name;
-	} modules[] = {
-		{"/sys/module/kvm_amd/parameters/npt", "kvm_amd", "npt"},
-		{"/sys/module/kvm_intel/parameters/ept", "kvm_intel", "ept"},
-	};
+	struct kvm_second_stage stage;
 
-	for (size_t i = 0; i < sizeof(modules) / sizeof(modules[0]); i++) {
-		char value = parameter(modules[i].path);
-
-		if (value != 'Y' && value != '1')
-			continue;
-		snprintf(
-			why, size,
-			"--track strict needs KVM's shadow MMU, and the module %s runs with %s=1: " CURE,
-			modules[i].module, modules[i].name, modules[i].name);
-		return true;
-	}
-	return false;
+	if (!kvm_second_stage(&stage))
+		return false;
+	snprintf(why, size,
+		 "--track strict needs KVM's shadow MMU, and the module %s runs with %s=1: " CURE,
+		 stage.module, stage.parameter, stage.parameter);
+	return true;
 }
 
 /* The guest, whose tables are read-only in the host, walks them and so comes to the `out`; its

@@ -169,16 +169,31 @@ static void *watch_thread(void *arg)
 	return NULL;
 }
 
+static bool register_range(const struct watch *watch, uint8_t *start, uint8_t *end)
+{
+	struct uffdio_register reg = {
+		.range = {.start = (uintptr_t)start, .len = end - start},
+		.mode = UFFDIO_REGISTER_MODE_WP,
+	};
+
+	return start == end || ioctl(watch->fd, UFFDIO_REGISTER, &reg) == 0;
+}
+
+/* All but the shared pages, which are no page tables, and which not every kernel can do it for. */
 static bool register_memory(const struct watch *watch)
 {
-	for (unsigned i = 0; i < watch->mem->nr; i++) {
-		const struct memory_slot *slot = &watch->mem->slot[i];
-		struct uffdio_register reg = {
-			.range = {.start = (uintptr_t)slot->hva, .len = slot->size},
-			.mode = UFFDIO_REGISTER_MODE_WP,
-		};
+	const struct memory *mem = watch->mem;
 
-		if (ioctl(watch->fd, UFFDIO_REGISTER, &reg) < 0)
+	for (unsigned i = 0; i < mem->nr; i++) {
+		const struct memory_slot *slot = &mem->slot[i];
+		uint64_t before = slot->size, after = slot->size;
+
+		if (mem->shared_size && mem->shared_gpa - slot->gpa < slot->size) {
+			before = mem->shared_gpa - slot->gpa;
+			after = before + mem->shared_size;
+		}
+		if (!register_range(watch, slot->hva, slot->hva + before) ||
+		    !register_range(watch, slot->hva + after, slot->hva + slot->size))
 			return false;
 	}
 	return true;

@@ -69,6 +69,7 @@ static const struct {
 	{"interrupted", offsetof(struct vcpu_stats, exits_intr)},
 	{"other", offsetof(struct vcpu_stats, exits_other)},
 	{"doorbells", offsetof(struct vcpu_stats, doorbells)},
+	{"flush_calls", offsetof(struct vcpu_stats, flush_calls)},
 	{"upcalls", offsetof(struct vcpu_stats, upcalls)},
 	{"kicked", offsetof(struct vcpu_stats, kicked)},
 	{"tlb_flushes", offsetof(struct vcpu_stats, tlb_flushes)},

@@ -28,6 +28,7 @@ enum vcpu_todo {
 struct vcpu_stats {
 	uint64_t exits_pio, exits_mmio, exits_intr, exits_other;
 	uint64_t doorbells;   /* doorbell calls */
+	uint64_t flush_calls; /* of these, ALIAS_CALL_FLUSH */
 	uint64_t upcalls;     /* alias faults raised */
 	uint64_t kicked;      /* times it was brought out of KVM_RUN for a pause */
 	uint64_t tlb_flushes; /* flushes forced by the host */

@@ -28,9 +28,12 @@ static struct {
 	__cacheline uint64_t from;
 } asked[MAX_CPUS];
 
-/* Written by tlb_init(), constant afterwards. */
-static bool have_invpcid;
+/* Written by tlb_init() and tlb_host_flushes(), constant afterwards. */
+static bool have_invpcid, host_flushes;
 static struct alias_common_page *tlb_clock;
+
+/* Whoever changes the strategy writes it; either way is right at any time. */
+static bool by_host;
 
 void flush_tlb_local_full(void)
 {
@@ -105,19 +108,51 @@ static void wait_for_others(void)
 	count_stat(shootdown_spin, wait.ticks);
 }
 
+static void shoot_by_ipi(uint64_t start, uint64_t end)
+{
+	ask_others(start, end);
+	flush_local(start, end);
+	wait_for_others();
+}
+
+/* False: it did not. */
+static bool shot_by_host(void)
+{
+	struct alias_vcpu_page *page = this_cpu()->vcpu_page;
+
+	if (!host_flushes || !__atomic_load_n(&by_host, __ATOMIC_RELAXED))
+		return false;
+	__atomic_store_n(&page->call_status, ALIAS_PENDING, __ATOMIC_RELEASE);
+	outl(platform.doorbell_port, ALIAS_CALL_FLUSH);
+	if (page->call_status != ALIAS_OK)
+		return false;
+	count_stat(shootdowns, 1);
+	count_stat(host_shootdowns, 1);
+	count_stat(local_flushes, nr_cpus_online());
+	return true;
+}
+
 void flush_tlb_kernel_range(uint64_t start, uint64_t end)
 {
-	bool others = nr_cpus_online() > 1;
 	uint64_t since = rdtsc();
 
 	if (start >= end)
 		return;
-	if (others)
-		ask_others(start, end);
-	flush_local(start, end);
-	if (others)
-		wait_for_others();
+	if (nr_cpus_online() == 1)
+		flush_local(start, end);
+	else if (!shot_by_host())
+		shoot_by_ipi(start, end);
 	count_stat(flush_ticks, rdtsc() - since);
+}
+
+void tlb_shoot_by_host(bool yes)
+{
+	__atomic_store_n(&by_host, yes, __ATOMIC_RELAXED);
+}
+
+void tlb_host_flushes(void)
+{
+	host_flushes = true;
 }
 
 uint64_t clear_epoch_begin(void)

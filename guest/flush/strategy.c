@@ -13,11 +13,15 @@
 #include "pgtable.h"
 #include "platform.h"
 #include "smp.h"
+#include "tlb.h"
 #include "vmap.h"
 #include "workload.h"
 
 BOOTARG(flush, "strategy: none, legacy, eager, nolazy, eager-pte, quicklist, page-bit, "
 	       "trap (default), trap-range");
+
+BOOTARG(shootdown, "how other CPUs' TLBs are flushed: ipi, host (where it can), or auto "
+		   "(default): host for trap and trap-range, else ipi");
 
 #define DEFAULT_STRATEGY "trap"
 
@@ -120,9 +124,22 @@ static struct alias_common_page *common_page(void)
 	return platform.has_host ? phys_to_virt(platform.shared_gpa) : NULL;
 }
 
+/* Who relies on the host's look relies on its flush as well; the others are as they were. */
+static bool shoots_by_host(const struct flush_ops *ops)
+{
+	const char *how = arg_str("shootdown");
+
+	if (!how || !strcmp(how, "auto"))
+		return ops->shoots_by_host;
+	if (strcmp(how, "ipi") && strcmp(how, "host"))
+		arg_bad("shootdown", "ipi, host or auto");
+	return !strcmp(how, "host");
+}
+
 static void install(const struct flush_ops *ops)
 {
 	strategy = ops;
+	tlb_shoot_by_host(shoots_by_host(ops));
 	kernel_vmap.ops = &ops->vmap;
 	if (common_page())
 		__atomic_store_n(&common_page()->strategy, ops->number, __ATOMIC_RELAXED);

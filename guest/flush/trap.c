@@ -26,4 +26,5 @@ static int trap_start(void)
 }
 
 FLUSH_STRATEGY(trap, TRAP, "trap", "purge everything when the host meets a stale alias",
-	       .before_pin = trap_before_pin, .on_alias = trap_on_alias, .start = trap_start);
+	       .before_pin = trap_before_pin, .on_alias = trap_on_alias, .shoots_by_host = true,
+	       .start = trap_start);

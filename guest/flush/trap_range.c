@@ -32,4 +32,4 @@ static int trap_range_start(void)
 
 FLUSH_STRATEGY(trap_range, TRAP_RANGE, "trap-range",
 	       "purge only where the host met the stale alias", .before_pin = trap_range_before_pin,
-	       .on_alias = trap_range_on_alias, .start = trap_range_start);
+	       .on_alias = trap_range_on_alias, .shoots_by_host = true, .start = trap_range_start);

@@ -35,6 +35,8 @@ struct flush_ops {
 	uint64_t (*on_alias)(const struct alias_fault *fault, uint64_t ticks);
 	/* What is cleared is left for the host to flush: there is nothing to wait for. */
 	bool host_flushes;
+	/* TLBs of other CPUs are flushed by the host, where it can, and not by IPIs. */
+	bool shoots_by_host;
 	/* Instead of alloc_frame() and free_frame() for the frames of page tables. May purge. */
 	uint64_t (*take_table)(void);
 	void (*give_table)(uint64_t pfn);

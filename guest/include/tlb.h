@@ -8,10 +8,14 @@
  * of CPUs may do so at once. While waiting it serves what others ask of it, so it may be called
  * with interrupts on or off, and two CPUs that shoot at each other never wait for ever. Spinlocks
  * may be held, but only those that are taken with interrupts on everywhere.
+ *
+ * Or else the host is asked to flush them all, which disturbs no CPU that is halted. The call goes
+ * through the caller's shared page, so it is not to be made while that is being filled.
  */
 #ifndef TLB_H
 #define TLB_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* A range of more pages than this is flushed by flushing everything. */
@@ -19,6 +23,9 @@
 
 /* Flushes everything, global entries too, on this CPU. Moves no clock. */
 void flush_tlb_local_full(void);
+
+/* From now on the other CPUs' TLBs are flushed by the host, if it can, or by IPIs. */
+void tlb_shoot_by_host(bool yes);
 
 /* On all CPUs, what they hold of the kernel's [start, end), page-aligned; (0, UINT64_MAX) is
  * everything. On return no CPU uses translations older than the call. Moves no clock: it promises
@@ -49,5 +56,7 @@ void flush_tlb_clear_epoch(uint64_t s, uint64_t start, uint64_t end);
 
 /* Once, on the boot CPU, when the direct map is complete. */
 void tlb_init(void);
+/* Once, by pin_init(): the host flushes TLBs for who asks (ALIAS_FLUSHES). */
+void tlb_host_flushes(void);
 
 #endif

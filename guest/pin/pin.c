@@ -334,6 +334,8 @@ int pin_init(void)
 	registered = true;
 	if (page->features & ALIAS_GUARDED)
 		pte_updates_begin();
+	if (page->features & ALIAS_FLUSHES)
+		tlb_host_flushes();
 	for_each_kernel_table(add_kernel_table, &kernel);
 	return pin_list_submit(&kernel);
 }
