@@ -145,9 +145,9 @@ void flush_tlb_kernel_range(uint64_t start, uint64_t end)
 	count_stat(flush_ticks, rdtsc() - since);
 }
 
-void tlb_shoot_by_host(bool yes)
+bool tlb_shoot_by_host(bool yes)
 {
-	__atomic_store_n(&by_host, yes, __ATOMIC_RELAXED);
+	return __atomic_exchange_n(&by_host, yes, __ATOMIC_RELAXED);
 }
 
 void tlb_host_flushes(void)

@@ -24,8 +24,9 @@
 /* Flushes everything, global entries too, on this CPU. Moves no clock. */
 void flush_tlb_local_full(void);
 
-/* From now on the other CPUs' TLBs are flushed by the host, if it can, or by IPIs. */
-void tlb_shoot_by_host(bool yes);
+/* From now on the other CPUs' TLBs are flushed by the host, if it can, or by IPIs. Returns what it
+ * was before. */
+bool tlb_shoot_by_host(bool yes);
 
 /* On all CPUs, what they hold of the kernel's [start, end), page-aligned; (0, UINT64_MAX) is
  * everything. On return no CPU uses translations older than the call. Moves no clock: it promises

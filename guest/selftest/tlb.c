@@ -29,15 +29,13 @@ static void set_frame(uint64_t pfn, uint64_t value)
 
 /* All CPUs read an address; it is purged and mapped to another frame; they read again. Without a
  * shootdown the others would go on seeing the first. */
-static void shootdown_reaches_all_cpus(struct selftest_result *r)
+static void shoot_and_look(struct selftest_result *r)
 {
 	struct alias_guest_stats *stats = this_cpu()->stats;
 	struct vmap_space *space = small_space(1000000);
 	const uint64_t *pfns = small_pfns();
-	uint64_t ipis = stats->shootdown_ipis;
+	uint64_t shootdowns = stats->shootdowns;
 
-	if (nr_cpus_online() == 1)
-		SKIP(r, "there is one CPU only");
 	EXPECT(r, space);
 	set_frame(pfns[0], 0x1111);
 	set_frame(pfns[1], 0x2222);
@@ -48,7 +46,7 @@ static void shootdown_reaches_all_cpus(struct selftest_result *r)
 		EXPECT(r, look.seen[cpu] == 0x1111);
 	vunmap_in(space, (void *)look.addr);
 	EXPECT(r, vm_unmap_aliases_in(space) == 1);
-	EXPECT(r, stats->shootdown_ipis == ipis + nr_cpus_online() - 1);
+	EXPECT(r, stats->shootdowns == shootdowns + 1);
 	EXPECT(r, vmap_in(space, &pfns[1], 1, PTE_KERNEL) == look.addr);
 	smp_run_on_all(look_there, NULL);
 	for (unsigned cpu = 0; cpu < nr_cpus_online(); cpu++)
@@ -56,7 +54,41 @@ static void shootdown_reaches_all_cpus(struct selftest_result *r)
 	vunmap_in(space, (void *)look.addr);
 	vm_unmap_aliases_in(space);
 }
+
+static void shoot_by(struct selftest_result *r, bool host)
+{
+	const struct alias_guest_stats *stats = this_cpu()->stats;
+	struct alias_guest_stats before = *stats;
+	bool was = tlb_shoot_by_host(host);
+	uint64_t nr;
+
+	shoot_and_look(r);
+	tlb_shoot_by_host(was);
+	if (r->outcome != SELFTEST_OK)
+		return;
+	nr = stats->shootdowns - before.shootdowns;
+	EXPECT(r, stats->host_shootdowns - before.host_shootdowns == (host ? nr : 0));
+	EXPECT(r, stats->shootdown_ipis - before.shootdown_ipis ==
+			  (host ? 0 : nr * (nr_cpus_online() - 1)));
+}
+
+static void shootdown_reaches_all_cpus(struct selftest_result *r)
+{
+	if (nr_cpus_online() == 1)
+		SKIP(r, "there is one CPU only");
+	shoot_by(r, false);
+}
 SELFTEST(shootdown_reaches_all_cpus, shootdown_reaches_all_cpus);
+
+static void shootdown_by_the_host_reaches_all_cpus(struct selftest_result *r)
+{
+	if (nr_cpus_online() == 1)
+		SKIP(r, "there is one CPU only");
+	if (!platform.has_host || !(this_cpu()->vcpu_page->features & ALIAS_FLUSHES))
+		SKIP(r, "the host flushes no TLBs");
+	shoot_by(r, true);
+}
+SELFTEST(shootdown_by_the_host_reaches_all_cpus, shootdown_by_the_host_reaches_all_cpus);
 
 static void shoot_many(void *arg)
 {

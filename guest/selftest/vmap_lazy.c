@@ -47,10 +47,11 @@ static void vunmap_is_lazy(struct selftest_result *r)
 	EXPECT(r, stats->purges == purges && stats->local_flushes == flushes);
 	EXPECT(r, vm_unmap_aliases_in(space) == 4);
 	EXPECT(r, !is_mapped(addr) && space->lazy_pages == 0 && space->stale_pages == 0);
-	EXPECT(r, stats->purges == purges + 1 && stats->local_flushes == flushes + 1);
+	EXPECT(r, stats->purges == purges + 1 && stats->local_flushes > flushes);
 	/* Nothing is lazy: nothing is flushed. */
+	flushes = stats->local_flushes;
 	EXPECT(r, vm_unmap_aliases_in(space) == 0);
-	EXPECT(r, stats->purges == purges + 1 && stats->local_flushes == flushes + 1);
+	EXPECT(r, stats->purges == purges + 1 && stats->local_flushes == flushes);
 }
 SELFTEST(vunmap_is_lazy, vunmap_is_lazy);
 

@@ -13,9 +13,9 @@ Suite *console_suite(void);     /* "console": terminal, input, signals */
 Suite *disk_suite(void);        /* "disk": virtio-blk through to the image */
 Suite *control_suite(void);     /* "control": the control socket and vmm ctl */
 Suite *transitions_suite(void); /* "transitions": memory types and give-away */
-Suite *hostile_suite(void);
-Suite *strict_suite(void);  /* "hostile": guests that mean harm, tests/hostile/ */
-Suite *sandbox_suite(void); /* "sandbox": what the threads may ask of the kernel, and as whom */
-Suite *faults_suite(void);  /* "faults": killed, told to end, out of space */
+Suite *hostile_suite(void);     /* "hostile": guests that mean harm, tests/hostile/ */
+Suite *strict_suite(void);      /* "strict": the source of that name */
+Suite *sandbox_suite(void);     /* "sandbox": what the threads may ask of the kernel, and as whom */
+Suite *faults_suite(void);      /* "faults": killed, told to end, out of space */
 
 #endif

@@ -302,6 +302,27 @@ START_TEST(probe_says_what_can_run)
 }
 END_TEST
 
+/* Where the module says that there is a second stage, and no Hyper-V is below, KVM was seen to
+ * flush when it forgot the page: the probe counts its flushes. */
+START_TEST(the_probe_sees_kvm_flush)
+{
+	const char *const argv[] = {path_vmm(), "--probe", NULL};
+	static const char said[] = "TLBs flushed by the host   ";
+	struct run run;
+	const char *at;
+
+	run_program(&run, NULL, argv);
+	expect_status(&run, 0);
+	at = strstr(run.out, said);
+	ck_assert_ptr_nonnull(at);
+	at += sizeof(said) - 1;
+	ck_assert_msg(!strncmp(at, "yes", 3) || !strncmp(at, "no: KVM shadows", 15) ||
+			      !strncmp(at, "no: this host runs under Hyper-V", 32),
+		      "%.60s", at);
+	run_free(&run);
+}
+END_TEST
+
 Suite *endings_suite(void)
 {
 	Suite *suite = suite_create("endings");
@@ -322,6 +343,7 @@ Suite *endings_suite(void)
 	tcase_add_test(tc, statistics_on_standard_output);
 	tcase_add_test(tc, no_kvm_names_the_cure);
 	tcase_add_test(tc, probe_says_what_can_run);
+	tcase_add_test(tc, the_probe_sees_kvm_flush);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

@@ -121,6 +121,56 @@ static void run_process(struct run *run, const char *nr, const char *flush, cons
 	expect_status(run, 0);
 }
 
+/* What vmm --probe says of this host. */
+static bool host_can_flush(void)
+{
+	const char *const argv[] = {path_vmm(), "--probe", "--json", NULL};
+	struct run run;
+	json_t *probe;
+	bool usable;
+
+	run_program(&run, NULL, argv);
+	expect_status(&run, 0);
+	probe = json_loads(run.out, 0, NULL);
+	usable = json_is_true(json_object_get(json_object_get(probe, "tlb_flush"), "usable"));
+	json_decref(probe);
+	run_free(&run);
+	return usable;
+}
+
+/* Other CPUs' TLBs are flushed by one call of the host where the strategy is one that relies on it,
+ * or that is asked for, and the host can; else by IPIs. */
+START_TEST(shootdowns)
+{
+	static const struct {
+		const char *flush, *option;
+		bool by_host;
+	} asked[] = {
+		{"trap", "shootdown=auto", true},  {"trap-range", "seed=1", true},
+		{"eager", "seed=1", false},        {"trap", "shootdown=ipi", false},
+		{"eager", "shootdown=host", true}, {"legacy", "shootdown=host", true},
+	};
+	struct run run;
+	int64_t all;
+
+	RUN(&run, "-c", "4", "-m", "128M", "-f", asked[_i].flush, "--verify", path_guest(), "--",
+	    "workload=process", "iters=8", "alias=20", asked[_i].option);
+	expect_right(&run, asked[_i].flush);
+	all = stat_of(&run, "guest.shootdowns");
+	ck_assert_int_gt(all, 0);
+	if (asked[_i].by_host && !source_is("strict") && host_can_flush()) {
+		ck_assert_int_eq(stat_of(&run, "guest.host_shootdowns"), all);
+		ck_assert_int_eq(stat_of(&run, "exits.flush_calls"), all);
+		ck_assert_int_eq(stat_of(&run, "guest.shootdown_ipis"), 0);
+	} else {
+		ck_assert_int_eq(stat_of(&run, "guest.host_shootdowns"), 0);
+		ck_assert_int_eq(stat_of(&run, "exits.flush_calls"), 0);
+		ck_assert_int_eq(stat_of(&run, "guest.shootdown_ipis"), 3 * all);
+	}
+	run_free(&run);
+}
+END_TEST
+
 START_TEST(legacy_shoots_down_at_every_unmap)
 {
 	struct run run;
@@ -411,6 +461,7 @@ Suite *strategies_suite(void)
 	suite_add_tcase(suite, all);
 
 	tcase_set_timeout(each, 240);
+	tcase_add_loop_test(each, shootdowns, 0, 6);
 	tcase_add_test(each, legacy_shoots_down_at_every_unmap);
 	tcase_add_loop_test(each, nolazy_purges_at_every_unmap, 0, 2);
 	tcase_add_loop_test(each, eager_pte_leaves_tlbs_to_the_host, 0, 2);

@@ -272,11 +272,50 @@ START_TEST(all_at_once)
 }
 END_TEST
 
+static enum alias_status ask_for_flush(unsigned len)
+{
+	struct alias_vcpu_page *page = pin_vcpu_page(&machine, 1);
+
+	page->call_status = ALIAS_PENDING;
+	ck_assert(bus_write(&machine.pio, &vcpus[1], DOORBELL_PORT, len, ALIAS_CALL_FLUSH));
+	return page->call_status;
+}
+
+/* A batch under way stays as it is, nobody's pin is waited for, and no clock moves: what the guest
+ * makes of it is its own word. */
+START_TEST(a_flush_is_done_beside_all_else)
+{
+	struct alias_vcpu_page *page;
+
+	start_machine(TRACK_DIRTY, PROOF_GUEST);
+	machine.pin->flushes = false;
+	ck_assert_uint_eq(ask_for_flush(4), ALIAS_BAD_CALL);
+	ck_assert_int_eq(memory_share(&machine.mem, SHARED_GPA, (NR + 1ul) * ALIAS_PAGE_SIZE), 0);
+	machine.pin->flushes = true;
+	page = pin_vcpu_page(&machine, 1);
+	page->count = 7;
+	page->fault.va[3] = 0x3000;
+	common_page(&machine)->cleared = 5;
+	pthread_mutex_lock(&machine.pin->lock);
+	ck_assert_uint_eq(ask_for_flush(4), ALIAS_OK);
+	pthread_mutex_unlock(&machine.pin->lock);
+	ck_assert_uint_eq(page->count, 7);
+	ck_assert_uint_eq(page->fault.va[3], 0x3000);
+	ck_assert_uint_eq(common_page(&machine)->cleared, 5);
+	ck_assert_uint_eq(common_page(&machine)->flushed, 0);
+	ck_assert_uint_eq(flush_stamp_get(&vcpus[1].flushed), 0);
+	ck_assert_uint_eq(ask_for_flush(1), ALIAS_BAD_CALL);
+	ck_assert_uint_eq(vcpus[1].stats.flush_calls, 1);
+	end_machine();
+}
+END_TEST
+
 TCase *doorbell_tests(void)
 {
 	TCase *tc = tcase_create("doorbell");
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, all_at_once, 0, sizeof(ways) / sizeof(ways[0]));
+	tcase_add_test(tc, a_flush_is_done_beside_all_else);
 	return tc;
 }

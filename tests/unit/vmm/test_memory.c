@@ -103,6 +103,24 @@ START_TEST(resident_is_what_was_touched)
 }
 END_TEST
 
+/* What KVM and the process forget of shared pages is still there; of others it is not. */
+START_TEST(shared_pages_outlast_being_forgotten)
+{
+	struct memory mem;
+	uint8_t *page;
+
+	ck_assert_int_eq(memory_init(&mem, 64 * MIB), 0);
+	ck_assert_int_eq(memory_share(&mem, 64 * 4096, 3 * 4096), 0);
+	page = memory_ptr(&mem, 63 * 4096, 5 * 4096);
+	for (int i = 0; i < 5; i++)
+		page[i * 4096] = 0x5a;
+	ck_assert_int_eq(madvise(page, 5 * 4096ul, MADV_DONTNEED), 0);
+	for (int i = 0; i < 5; i++)
+		ck_assert_uint_eq(page[i * 4096], i == 0 || i == 4 ? 0 : 0x5a);
+	memory_free(&mem);
+}
+END_TEST
+
 TCase *memory_tests(void)
 {
 	TCase *tc = tcase_create("memory");
@@ -113,5 +131,6 @@ TCase *memory_tests(void)
 	tcase_add_test(tc, two_slots);
 	tcase_add_test(tc, the_border_between_one_and_two);
 	tcase_add_test(tc, resident_is_what_was_touched);
+	tcase_add_test(tc, shared_pages_outlast_being_forgotten);
 	return tc;
 }
