@@ -119,12 +119,13 @@ static bool do_chunk(struct share *share, uint64_t chunk)
 static void run_cpu(void *arg)
 {
 	struct share *share = arg;
+	unsigned cpus = nr_cpus_busy();
 	bool good = true;
 
 	/* Always the same chunks on the same CPU, so that its pins are the same, too. */
 	for (uint64_t pass = 0; pass < share->passes; pass++)
 		for (uint64_t chunk = this_cpu()->id; good && chunk < share->nr_chunks;
-		     chunk += nr_cpus_busy())
+		     chunk += cpus)
 			good = do_chunk(share, chunk) &&
 			       !__atomic_load_n(&share->wrong, __ATOMIC_RELAXED);
 }
