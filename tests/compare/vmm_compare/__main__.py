@@ -20,7 +20,7 @@ def say(text):
 def describe(opt, found, stage):
     """Where the figures come from."""
     return {
-        "schema": 3,
+        "schema": schema.VERSION,
         "versions": {"vmm": found.version, "inputs_sha256": stage.digest()},
         "host": found.host,
         "clock": {"instructions": "emulated machine, QEMU -icount shift=0",

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: MIT
 """From vmm's statistics to figures. Three kinds, never mixed: counts, instructions, time."""
 
+# Two runs of a cell agree if they differ by no more than this part of what they took. No third is
+# made then, so no figure is known any better.
+AGREED = 256
+
 # The guest's counters that are told; all of them count events.
 COUNTS = ("vmaps", "vunmaps", "pins", "unpins", "retyped", "given", "pin_calls", "unmap_aliases",
-          "purges", "purged_pages", "shootdowns", "shootdown_ipis", "local_flushes", "upcalls",
-          "upcall_pages", "tables", "tables_aliased", "tables_recycled", "address_spaces",
-          "lazy_pages_max")
+          "purges", "purged_pages", "shootdowns", "host_shootdowns", "shootdown_ipis",
+          "local_flushes", "upcalls", "upcall_pages", "tables", "tables_aliased", "tables_recycled",
+          "address_spaces", "lazy_pages_max")
 HOST_COUNTS = ("aliases_met", "upcalls_resolved", "host_flushes", "violations")
 EXIT_COUNTS = ("runs", "pio", "mmio", "interrupted", "kicked", "tlb_flushes")
 TRACKER_COUNTS = ("syncs", "tables_compared", "tables_changed", "entries_changed", "arms", "wakes")
@@ -159,6 +163,11 @@ def stale_share(entry):
 
 
 def spread(entry):
-    """By how much the two best runs of the cell differ: how well the figure is known."""
+    """By how much the two best runs of the cell differ."""
     works = sorted(entry["instructions"]["works"])
     return works[1] - works[0] if len(works) > 1 else 0
+
+
+def least_noise(entry):
+    """How well the figure is known at best, however much its runs agree."""
+    return entry["instructions"]["work"] / AGREED

@@ -5,7 +5,8 @@ import subprocess
 from .machine import Failure
 
 # One colour a strategy, told apart by those who see red and green alike too.
-COLOURS = {"none": "#999999", "legacy": "#882255", "eager": "#d55e00", "nolazy": "#cc79a7",
+COLOURS = {"none": "#999999", "legacy": "#882255", "eager": "#d55e00", "eager/host": "#7a3e00",
+           "nolazy": "#cc79a7",
            "eager-pte": "#e69f00", "quicklist": "#009e73", "page-bit": "#56b4e9",
            "trap": "#0072b2", "trap-range": "#111111"}
 

@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 
-from .figures import work
+from .figures import AGREED, work
 
 CELL_SECONDS = 20  # of the clock inside; a cell takes far less than one
 BOOT_SECONDS = 1800  # for a whole group
@@ -30,16 +30,16 @@ echo 100000 >$scheduler/latency_ns
 """
 
 
-# Do the two of these runs that took least differ by no more than 0.4 %?
+# Do the two of these runs that took least agree?
 AGREE = """\
 ticks() { sed -n "s/^ *\\"$1\\": \\([0-9]*\\),*$/\\1/p" "$2" | head -n 1; }
 agree() {
 	for file; do
 		echo $(($(ticks workload_ticks "$file") - $(ticks shootdown_spin "$file") -
 			$(ticks lock_spin "$file")))
-	done | sort -n | { read -r least; read -r next; [ $(((next - least) * 256)) -le "$least" ]; }
+	done | sort -n | { read -r least; read -r next; [ $(((next - least) * %d)) -le "$least" ]; }
 }
-"""
+""" % AGREED
 
 
 class Failure(Exception):
@@ -101,7 +101,7 @@ def disk_image():
 
 def vmm_words(cell, out, number):
     """The command line of a cell."""
-    words = ["./vmm", "-f", cell.strategy, "-t", cell.source, "-c", str(cell.cpus), "-m", cell.mem,
+    words = ["./vmm", "-f", cell.flush(), "-t", cell.source, "-c", str(cell.cpus), "-m", cell.mem,
              "--timeout", str(CELL_SECONDS), "-s", f"{out}/{number}.json", "-d", "disk.img,ro",
              "guest.elf", "--"]
     return words + cell.bootargs()

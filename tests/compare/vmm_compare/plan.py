@@ -55,6 +55,9 @@ ALIAS_WORKLOADS_ALL = ("process", "grow", "mixed")
 ALIAS_RATES = (0, 1, 5, 20, 50, 100)
 ALIAS_POINTS = ((1, "all"), (4, "all"), (8, "one"))  # at which all rates are run
 RARE = 1  # per cent; rates up to this are run with any number of vCPUs
+# `eager`, but the other CPUs' TLBs are flushed as `trap` has it done: so that the two can be told
+# apart from two ways of flushing. Where rates are set, with the source that mostly is `trap`'s best.
+EAGER_HOST, EAGER_HOST_SOURCES = "eager/host", ("off", "log")
 FIFO_POINTS = ((1, "all"), (4, "one"))  # at which frames are also taken in the other order
 HISTORY_STRATEGIES = ("none", "legacy", "eager", "nolazy", "quicklist", "trap", "trap-range")
 
@@ -64,11 +67,16 @@ GROUP_CELLS = 60
 MEM = "32M"  # of the guest, enough for all of these; touching it takes as long as many a run
 
 
+def strategy_text(strategy):
+    """For people."""
+    return "eager, host flushes" if strategy == EAGER_HOST else strategy
+
+
 @dataclass(frozen=True)
 class Cell:
     """One run of vmm. `busy` is "all", or "one": the other CPUs are halted."""
     workload: str
-    strategy: str
+    strategy: str  # behind a slash how TLBs are flushed, if not as the guest would
     source: str
     cpus: int
     busy: str = "all"
@@ -81,10 +89,17 @@ class Cell:
     extra: tuple = ()  # more boot arguments
     clocked: bool = True  # False: its instructions are not to be used
 
+    def flush(self):
+        """vmm's name of the strategy."""
+        return self.strategy.partition("/")[0]
+
     def bootargs(self):
         """The guest's arguments, one a word."""
         name, _, case = self.workload.partition(":")
+        shootdown = self.strategy.partition("/")[2]
         words = [f"workload={name}", f"seed={self.seed}", "touch=1"]
+        if shootdown:
+            words.append(f"shootdown={shootdown}")
         if case:
             words.append(f"case={case}")
         if self.iters:
@@ -170,6 +185,15 @@ def variants(opt, found, mmu, scanned):
     return pairs
 
 
+def eager_host_variants(opt, found, workload, mmu, cpus, alias):
+    """(strategy, source) of the cells of a point that tell `trap` from its way of flushing."""
+    if "shootdown" not in found.bootargs or "eager" not in opt.strategies or mmu != "nested" or \
+            workload.name not in ALIAS_WORKLOADS or cpus == 1 or alias is None:
+        return []
+    return [(EAGER_HOST, source) for source in EAGER_HOST_SOURCES
+            if source in ("off", *looking(opt, found))]
+
+
 def iterations(opt, workload, cpus=1, busy="all", mmu="nested"):
     """How often each busy CPU does its work: all together half of it where several wait for each
     other, which takes long, and is less exact whatever is done; and a quarter on the shadow MMU,
@@ -201,9 +225,11 @@ def is_wanted(opt, workload, mmu, free, cpus, busy, alias):
 def point_cells(opt, found, workload, mmu, free, cpus, busy, alias, seed):
     """All strategies and sources at one point of the other axes."""
     scanned = alias is None and busy == "all" and free == "lifo" and workload.name in SCAN_WORKLOADS
+    pairs = (variants(opt, found, mmu, scanned)
+             + eager_host_variants(opt, found, workload, mmu, cpus, alias))
     return [Cell(workload.name, strategy, source, cpus, busy, alias, free, mmu, seed,
                  iterations(opt, workload, cpus, busy, mmu))
-            for strategy, source in variants(opt, found, mmu, scanned)]
+            for strategy, source in pairs]
 
 
 def workload_points(opt, found, workload, mmu, seed):

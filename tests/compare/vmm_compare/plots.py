@@ -3,7 +3,7 @@
 from .figures import per_pin, transitions
 from .gnuplot import COLOURS, block, gnuplot
 from .history import draw_history
-from .plan import BASELINE, SEEN, SHADOW
+from .plan import BASELINE, SEEN, SHADOW, strategy_text
 
 # The source: line and point. A strategy that works under a host that does not look has no other.
 DASHES = {"off": (1, 7), "dirty": (2, 5), "scan": (3, 9), "log": (4, 13)}
@@ -17,7 +17,7 @@ PART_COLOURS = ("#bbbbbb", "#666666", "#88ccee", "#0072b2", "#332288", "#e69f00"
 
 def series_name(strategy, source):
     """For the key."""
-    return f"{strategy}, {'unseen' if source == 'off' else source}"
+    return f"{strategy_text(strategy)}, {'unseen' if source == 'off' else source}"
 
 
 def style(strategy, source):
@@ -45,6 +45,7 @@ def shown(results):
     unseen = {e["strategy"] for e in results["cells"] if e["source"] == "off"}
 
     def keep(seen, strategy, source):
+        strategy = strategy.partition("/")[0]
         if strategy in seen or strategy not in unseen:
             return source in looking if strategy in SEEN else source in looking[:1]
         return source == "off"

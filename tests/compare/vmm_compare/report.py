@@ -4,8 +4,9 @@ text and those who look."""
 import html as markup
 
 from . import summary
-from .figures import per_pin, stale_share
+from .figures import AGREED, per_pin, stale_share
 from .machine import Failure
+from .plan import strategy_text
 from .summary import number
 
 TITLE = "When does trap-driven flushing win?"
@@ -33,10 +34,14 @@ given away to the host, counts as a pin.
 The other strategies: `legacy` flushes at every unmap, `nolazy` purges at every unmap, `eager-pte`
 clears entries at unmap and leaves the TLBs to the host, `quicklist` keeps a cache of page tables
 that is filled many at a time under one purge, `page-bit` keeps a bit a frame and asks itself,
-`trap-range` is `trap` with only those areas purged that the host named.
+`trap-range` is `trap` with only those areas purged that the host named. Other CPUs' TLBs are flushed
+by the host, which is asked by one call, under `trap` and `trap-range`, and by IPIs under the others.
+*eager, host flushes* is `eager` which has the host flush them too: run where alias rates are set,
+with more than one vCPU.
 """
 
-CAVEATS = """\
+AGREED_PART = f"{100 / AGREED:.1f} %"
+CAVEATS = f"""\
 - Instructions are counted in an emulated machine with one processor. They undercount what a TLB
   refill costs after a flush, and what an inter-processor interrupt takes on its way, both of which
   speak for fewer flushes; so the counts of flushes, shootdowns and IPIs stand beside them.
@@ -48,9 +53,11 @@ CAVEATS = """\
   halted, they are as exact as the next point says. Two runs of the same programs give the same
   figures to the last digit.
 - What the machine's kernel does now and then only adds to a run, mostly some 0.1, rarely up to 16
-  million instructions. So each cell is run until two runs agree, three times at most (`--repeat`),
-  and the one with the least work counts. By how much the two best differ says how well the figure is known: costs at a point that are
-  no more than the largest of these differences count as none.
+  million instructions. So each cell is run until two runs agree within {AGREED_PART}, three times at
+  most (`--repeat`), and the one with the least work counts. By how much the two best differ says how
+  well the figure is known, but none is known better than to those {AGREED_PART}, as runs that agree
+  are not repeated. Costs at a point that are no more than the largest of these differences, or than
+  {AGREED_PART} of the run with `none`, count as none.
 - Memory was touched before the work began, so that the host's first touch of a page isn't counted.
 """
 
@@ -99,7 +106,7 @@ COSTS = {"look": "look", "maintenance": "maintenance", "total": "total",
          "maintenance_with_waiting": "maintenance, with waiting",
          "total_with_waiting": "total, with waiting"}
 EVENTS = {"pins": "pins", "aliases_met": "aliases met", "purges": "purges",
-          "shootdowns": "shootdowns", "shootdown_ipis": "IPIs",
+          "shootdowns": "shootdowns", "host_shootdowns": "by the host", "shootdown_ipis": "IPIs",
           "local_flushes": "guest's TLB flushes", "exits_tlb_flushes": "host's",
           "upcalls": "upcalls"}
 
@@ -109,13 +116,13 @@ def cell_rows(entries):
     head = ["strategy", "source", *COSTS.values(), "M instr. in all", *EVENTS.values()]
     rows = []
     for entry in entries:
-        row = [entry["strategy"], entry["source"]]
+        row = [strategy_text(entry["strategy"]), entry["source"]]
         if not entry["counts"]:
             rows.append(row + ["failed"] + ["-"] * (len(head) - 3))
             continue
         row += [number(round(per_pin(entry, which))) if entry["cost"] else "-" for which in COSTS]
         row.append(number(entry["instructions"]["total"] / 1e6) if entry["instructions"] else "-")
-        row += [number(entry["counts"][name]) for name in EVENTS]
+        row += [number(entry["counts"].get(name)) for name in EVENTS]
         if entry["seconds"] is not None:
             row.append(f"{entry['seconds']:.4f}")
         rows.append(row)
@@ -207,7 +214,8 @@ def with_figures(page, results):
 SHORT = """\
 Workload `process`, instructions a pin: first the look, then the maintenance, then the totals.
 *Stale* is the share of recycled tables that are given a stale alias, or what was measured under
-`none` where that fell out of the allocator. *unseen*: its host does not look."""
+`none` where that fell out of the allocator. *unseen*: its host does not look. *host flushes*: other
+CPUs' TLBs are flushed by the host, as under `trap`; *-*: not run."""
 SHARES = """\
 Of the frames that had been mapped by vmap and then became page tables (*recycled*) the share that
 was still mapped there, as it falls out of the allocator. Freed frames are taken newest first (LIFO)

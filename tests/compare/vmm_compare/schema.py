@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 """compare.json, told and checked. `vmm-compare --schema` prints what SCHEMA.md holds."""
 
-ABOUT = """\
+VERSION = 5
+ABOUT = f"""\
 # compare.json
 
-What `vmm-compare` writes for programs; version 4. Everything in it comes from runs of `vmm`; there
+What `vmm-compare` writes for programs; version {VERSION}. Everything in it comes from runs of `vmm`; there
 is no date in it, so two runs of the same programs give the same file. *Instructions* are ticks of
 the instruction clock (one an instruction, `build/with-kvm --count`), never times; `seconds` are
 times on a native KVM, and null without one.
@@ -14,7 +15,7 @@ times on a native KVM, and null without one.
 # of another object, a list of these in [], or several with |.
 SHAPES = {
     "file": [
-        ("schema", "int", "4"),
+        ("schema", "int", str(VERSION)),
         ("versions", "versions", "of what was run"),
         ("host", "any", "the emulated machine's kernel, processors, and parameters of KVM, as "
                         "`vmm --probe` tells them"),
@@ -36,7 +37,8 @@ SHAPES = {
     ],
     "cell": [
         ("workload", "str", "the guest's, and behind a colon the case of test_vmalloc"),
-        ("strategy", "str", "how stale aliases were kept off page tables"),
+        ("strategy", "str", "how stale aliases were kept off page tables; `eager/host`: `eager`, with "
+                            "the shootdowns done by the host"),
         ("source", "str", "whence the host learned of changed page tables; `off`: it did not look"),
         ("cpus", "int", "vCPUs"),
         ("busy", "str", "`all`, or `one`: all vCPUs but one were halted"),
@@ -72,8 +74,10 @@ SHAPES = {
         ("purges", "int", "purges that cleared a PTE or owed a flush"),
         ("purged_pages", "int", "PTEs they cleared"),
         ("shootdowns", "int", "TLB shootdown rounds"),
-        ("shootdown_ipis", "int", "IPIs for them"),
-        ("local_flushes", "int", "TLB flushes by the guest, each CPU's own counted"),
+        ("host_shootdowns", "int|absent", "of these, done by the host, without IPIs"),
+        ("shootdown_ipis", "int", "IPIs for the others"),
+        ("local_flushes", "int", "TLB flushes of the guest's, each CPU's counted, by the host or "
+                                 "not"),
         ("upcalls", "int", "alias faults taken"),
         ("upcall_pages", "int", "PTEs cleared for them"),
         ("tables", "int", "frames taken as page tables"),
@@ -90,7 +94,7 @@ SHAPES = {
         ("exits_mmio", "int", "for an address without memory"),
         ("exits_interrupted", "int", "returns for a signal"),
         ("exits_kicked", "int", "of these, to bring the vCPU out"),
-        ("exits_tlb_flushes", "int", "TLBs flushed by the host"),
+        ("exits_tlb_flushes", "int", "TLBs flushed by the host, for itself"),
         ("syncs", "int", "looks of the host at the page tables"),
         ("tables_compared", "int", "tables compared in them"),
         ("tables_changed", "int", "tables found changed"),

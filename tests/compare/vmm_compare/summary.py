@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What the figures say, in sentences made of the figures."""
 from .figures import POINT, per_pin, stale_counts, stale_share, transitions
-from .targets import RARE, Points, cpus_text, ratio, where_of
+from .plan import EAGER_HOST, strategy_text
+from .targets import COMPARED, RARE, Points, cpus_text, ratio, where_of
 
 TIE = 1.1  # the design calls nothing worse that is within this factor of `eager`
 
@@ -77,6 +78,33 @@ def often_text(points):
     return text + "."
 
 
+def ratios_text(points, pairs):
+    """The least and the most of what the first maintains, in parts of what the second does."""
+    found = [ratio(one, other, "maintenance", points.noise(where, one["source"],
+                                                           (*COMPARED, other["strategy"])))
+             for one, other, where in pairs]
+    told = sorted(value for value in found if value is not None)
+    if not told:
+        return "not to be told from"
+    text = " to ".join(dict.fromkeys(f"{value:.2f}" for value in (told[0], told[-1]))) + " times"
+    some = f" (at {len(told)} of them; noise hides both at the rest)" if len(told) < len(found) else ""
+    return text + some
+
+
+def host_flush_text(points):
+    """What is left of that where `eager` flushes as `trap` does."""
+    pairs = points.pairs("looking", is_rare, EAGER_HOST)
+    if not pairs:
+        return ""
+    there = {where for *_, where in pairs}
+    plain = [pair for pair in points.pairs("looking", is_rare) if pair[2] in there]
+    return ("`trap` has the TLBs of other vCPUs flushed by the host, `eager` by IPIs. An `eager` that "
+            f"has the host flush them too was run at {len(pairs)} points with at most {RARE:g} % "
+            f"stale. There, under the same host, `trap`'s maintenance is {ratios_text(points, plain)} "
+            f"that of `eager` with IPIs, and {ratios_text(points, pairs)} that of `eager` with the "
+            "host's flush.")
+
+
 def look_text(points):
     """What the host's look costs, and what that means for the idea as a whole."""
     pairs = points.pairs("unseen")
@@ -118,7 +146,7 @@ def rivals_text(points):
     for which in ("maintenance", "total"):
         rows = sorted(((count[which], name) for name, count in found.items() if count[which]),
                       reverse=True)
-        said.append(", ".join(f"`{name}` at {count}" for count, name in rows))
+        said.append(", ".join(f"`{strategy_text(name)}` at {count}" for count, name in rows))
     return (f"Of all strategies the least maintenance is that of {said[0]} of {len(points.points)} "
             f"points; the least in all that of {said[1]}.")
 
@@ -126,22 +154,23 @@ def rivals_text(points):
 def lead(results):
     """Paragraphs: when trap-driven flushing wins, by how much, and when not."""
     points = Points(results["cells"])
-    texts = [maintenance_text(points) + " " + often_text(points), look_text(points),
-             rivals_text(points)]
+    texts = [maintenance_text(points) + " " + often_text(points), host_flush_text(points),
+             look_text(points), rivals_text(points)]
     return [text.strip() for text in texts if text.strip()]
 
 
-HEAD = ["vCPUs", "stale", "source", "host's look", "eager, unseen", "eager", "trap", "trap / eager",
-        "total: eager, unseen", "total: trap", "trap / eager, unseen", "with waiting"]
+HEAD = ["vCPUs", "stale", "source", "host's look", "eager, unseen", "eager", strategy_text(EAGER_HOST),
+        "trap", "trap / eager", "total: eager, unseen", "total: trap", "trap / eager, unseen", "with waiting"]
 
 
-def short_row(where, rate, trap, unseen, seen):
+def short_row(where, rate, trap, unseen, seen, by_host):
     """One point of the table."""
     axes = named(where)
     rate = f"{rate:.0f} %" + ("" if axes["alias"] is not None else f", {axes['free']}")
-    costs = ((trap, "look"), (unseen, "maintenance"), (seen, "maintenance"), (trap, "maintenance"))
+    costs = ((trap, "look"), (unseen, "maintenance"), (seen, "maintenance"), (by_host, "maintenance"),
+             (trap, "maintenance"))
     return [cpus_text(axes["cpus"], axes["busy"]), rate, trap["source"],
-            *(number(round(per_pin(entry, which))) for entry, which in costs),
+            *(number(round(per_pin(entry, which))) if entry else "-" for entry, which in costs),
             quotient(trap, seen, "maintenance"), number(round(per_pin(unseen, "total"))),
             number(round(per_pin(trap, "total"))), quotient(trap, unseen, "total"),
             quotient(trap, unseen, "total_with_waiting")]
@@ -157,7 +186,8 @@ def short_rows(results, workload="process"):
         if axes["workload"] == workload and seen:
             at = (axes["alias"] is None, axes["alias"] or 0, axes["free"] == "fifo", axes["cpus"],
                   axes["busy"])
-            rows.append((at, short_row(where, points.rate(where), trap, unseen, seen)))
+            rows.append((at, short_row(where, points.rate(where), trap, unseen, seen,
+                                       points.get(where, EAGER_HOST, trap["source"]))))
     return HEAD, [row for _, row in sorted(rows)]
 
 

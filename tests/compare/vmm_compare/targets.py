@@ -2,10 +2,11 @@
 """What the design must reach, judged by the results."""
 import itertools
 
-from .figures import POINT, point, spread, stale_share
+from .figures import POINT, least_noise, point, spread, stale_share
 from .plan import BASELINE, MEM
 
 RARE = 1.0  # per cent of recycled tables with a stale alias
+COMPARED = ("none", "eager", "trap", "trap-range")  # by the targets
 MANY_PAGES = 256  # purged at a time by `trap`: many areas are lazy
 BUSY = ((1, "all"), (2, "all"), (4, "all"), (4, "one"), (8, "all"), (8, "one"))
 LIMITS = {1: 1.1, 2: 1 / 4, 4: 1 / 10, 8: 1 / 20}
@@ -35,11 +36,13 @@ class Points:
                 if key[0] == "none"]
         return stale_share(none[0]) or 0
 
-    def noise(self, where, source):
+    def noise(self, where, source, strategies=COMPARED):
         """Costs at the point that are no larger can't be told from none: by how much the runs of
-        one cell that went into them differ, at most."""
-        return max(spread(entry) for (strategy, of), entry in self.points[where].items()
-                   if of in (source, "off") and strategy in ("none", "eager", "trap", "trap-range"))
+        one cell that went into them differ, at most, or may without being repeated."""
+        cells = [entry for (strategy, of), entry in self.points[where].items()
+                 if of in (source, "off") and strategy in strategies]
+        return max([spread(entry) for entry in cells]
+                   + [least_noise(entry) for entry in cells if entry["strategy"] == "none"])
 
     def best(self, where, strategy):
         """The cell of the strategy with the source that costs least in all."""
@@ -51,13 +54,13 @@ class Points:
         """One cell or None."""
         return self.points[where].get((strategy, source))
 
-    def pairs(self, against, only=lambda named, rate: True):
+    def pairs(self, against, only=lambda named, rate: True, rival="eager"):
         """[(trap, eager, where)] at all points that fit; eager under a host that looks as that of
-        trap does, or not at all."""
+        trap does, or not at all. Another rival than that is one of its variants."""
         found = []
         for where in self.points:
             trap = self.best(where, "trap")
-            eager = trap and self.get(where, "eager",
+            eager = trap and self.get(where, rival,
                                       "off" if against == "unseen" else trap["source"])
             if eager and only(dict(zip(POINT, where)), self.rate(where)):
                 found.append((trap, eager, where))
