@@ -96,7 +96,7 @@ inverse (y < 0 ? 100 * (1 - 10 ** -y) : 100 * (10 ** y - 1))
 set ytics (-10000, -1000, -100, 0, 100, 300, 1000, 3000, 10000, 30000, 100000, 300000, 1000000)
 set format y "%.0f"
 """
-PANEL, HEIGHT, KEY, TITLE = 440, 400, 210, 40  # pixels
+PANEL, HEIGHT, KEY, TITLE = 440, 400, 260, 40  # pixels
 ROWS = ("maintenance", "total")
 MARK = "pt 6 ps 1.8 lw 2 lc rgb '#000000'"
 ALIAS_AXIS = "set nonlinear x via sqrt(x) inverse x * x\nset xtics (0,1,5,20,50,100)\n"

@@ -98,11 +98,16 @@ def host_flush_text(points):
         return ""
     there = {where for *_, where in pairs}
     plain = [pair for pair in points.pairs("looking", is_rare) if pair[2] in there]
-    return ("`trap` has the TLBs of other vCPUs flushed by the host, `eager` by IPIs. An `eager` that "
+    mine, theirs = (span([per_pin(pair[at], "maintenance") for pair in pairs]) for at in (0, 1))
+    text = ("`trap` has the TLBs of other vCPUs flushed by the host, `eager` by IPIs. An `eager` that "
             f"has the host flush them too was run at {len(pairs)} points with at most {RARE:g} % "
             f"stale. There, under the same host, `trap`'s maintenance is {ratios_text(points, plain)} "
             f"that of `eager` with IPIs, and {ratios_text(points, pairs)} that of `eager` with the "
-            "host's flush.")
+            f"host's flush: {mine} against {theirs} instructions a pin")
+    often = points.pairs("looking", is_often, EAGER_HOST)
+    if often:
+        text += f". At {len(often)} points where more are stale it is {ratios_text(points, often)} that"
+    return text + "."
 
 
 def look_text(points):
