@@ -186,14 +186,14 @@ static bool register_memory(const struct watch *watch)
 
 	for (unsigned i = 0; i < mem->nr; i++) {
 		const struct memory_slot *slot = &mem->slot[i];
-		uint64_t before = slot->size, after = slot->size;
+		uint64_t shared = mem->shared_gpa - slot->gpa, start = 0;
 
-		if (mem->shared_size && mem->shared_gpa - slot->gpa < slot->size) {
-			before = mem->shared_gpa - slot->gpa;
-			after = before + mem->shared_size;
+		if (mem->shared_size && shared < slot->size) {
+			if (!register_range(watch, slot->hva, slot->hva + shared))
+				return false;
+			start = shared + mem->shared_size;
 		}
-		if (!register_range(watch, slot->hva, slot->hva + before) ||
-		    !register_range(watch, slot->hva + after, slot->hva + slot->size))
+		if (!register_range(watch, slot->hva + start, slot->hva + slot->size))
 			return false;
 	}
 	return true;

@@ -54,31 +54,28 @@ bool tlb_flush_all(void *page)
 /* out TRIAL_PORT, al; hlt */
 static const uint8_t trial_code[] = {0xe6, TRIAL_PORT, 0xf4};
 
-struct stat_desc {
-	struct kvm_stats_desc desc;
-	char name[STAT_NAME_MAX];
-};
-
 static bool read_at(int fd, void *to, size_t size, uint64_t at)
 {
 	return pread(fd, to, size, (off_t)at) == (ssize_t)size;
 }
 
-/* Where the figure lies in what `fd` says; 0: nowhere. */
+/* Where the figure lies in what `fd` says; 0: nowhere. A description is followed by its name. */
 static uint64_t find_stat(int fd)
 {
 	struct kvm_stats_header header;
-	struct stat_desc stat;
+	struct kvm_stats_desc desc;
+	char name[STAT_NAME_MAX];
 
-	if (!read_at(fd, &header, sizeof(header), 0) || header.name_size > sizeof(stat.name))
+	if (!read_at(fd, &header, sizeof(header), 0) || header.name_size > sizeof(name))
 		return 0;
 	for (uint32_t i = 0; i < header.num_desc; i++) {
-		size_t size = sizeof(stat.desc) + header.name_size;
+		uint64_t at = header.desc_offset + i * (sizeof(desc) + header.name_size);
 
-		if (!read_at(fd, &stat, size, header.desc_offset + i * size))
+		if (!read_at(fd, &desc, sizeof(desc), at) ||
+		    !read_at(fd, name, header.name_size, at + sizeof(desc)))
 			return 0;
-		if (!strncmp(stat.name, STAT, header.name_size))
-			return header.data_offset + stat.desc.offset;
+		if (!strncmp(name, STAT, header.name_size))
+			return header.data_offset + desc.offset;
 	}
 	return 0;
 }
