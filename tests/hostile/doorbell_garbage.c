@@ -17,7 +17,7 @@ static unsigned rung(void)
 
 static void hostile_main(void)
 {
-	static const uint32_t codes[] = {0, 4, 0x102, 0x80000002, UINT32_MAX};
+	static const uint32_t codes[] = {0, 5, 0x102, 0x80000002, UINT32_MAX};
 	uint32_t read;
 
 	put(0, ALIAS_OP_PIN, pfn_of(spare[0]), 1);
