@@ -206,7 +206,7 @@ bool open_source(struct pin *pin)
 		return false;
 	if (!may_watch(pin))
 		return true;
-	pin->watch = watch_start(&pin->machine->mem, pin->machine->sandbox, &pin->why_no_watch);
+	pin->watch = watch_start(pin->machine, &pin->why_no_watch);
 	if (pin->watch) {
 		pin->ops.arm = arm;
 		pin->ops.disarm = disarm;

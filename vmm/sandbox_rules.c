@@ -61,6 +61,7 @@ static const struct rule rules[] = {
 	{V, STRICT, MPROTECT},                          /* of a guarded frame */
 	{M | V, ALWAYS, IOCTL(KVM_IRQ_LINE)},
 	{M | V | W, NOT_STRICT, IOCTL(UFFDIO_WRITEPROTECT)},
+	{W, NOT_STRICT, CALL(close)}, /* of userfaultfd: the end of write tracking */
 	{D, ALWAYS, CALL(io_uring_enter)},
 	{M | W, ALWAYS, CALL(read)},
 	{M | V | W, ALWAYS, CALL(poll)},

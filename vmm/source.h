@@ -15,18 +15,17 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "memory.h"
 
-struct sandbox;
+struct machine;
 struct watch;
 
 /* A userfaultfd that can write-protect memory which KVM uses, or -1 and why not (static string). */
 int watch_open_fd(const char **why);
 
-/* Watches all of `mem`, nothing armed yet, by a thread in the sandbox (NULL: none). NULL and why
- * not; the caller can do without. */
-struct watch *watch_start(const struct memory *mem, const struct sandbox *sandbox,
-			  const char **why);
+/* Watches all of the machine's memory, nothing armed yet, by a thread in its sandbox. NULL and why
+ * not; the caller can do without. Where a protection can't be lifted any more the machine ends with
+ * VMM_EX_OSERR, every armed frame counts as written, and nothing can be armed. */
+struct watch *watch_start(struct machine *machine, const char **why);
 void watch_stop(struct watch *watch);
 
 /* As at_ops in alias_tracker.h asks. */

@@ -15,20 +15,23 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "alias_abi.h"
-#include "say.h"
+#include "machine.h"
 #include "thread.h"
 
 #define STACK_SIZE 32768u
 
-#define RETRY_MS 1
+#define RETRY_MS  1
+#define TRIES_MAX 100u
 
 struct watch {
+	struct machine *machine;
 	const struct memory *mem;
-	int fd;
 	int stop_fd; /* eventfd: ends the thread */
 	pthread_t thread;
 
 	pthread_mutex_t lock; /* guards all below */
+	int fd;               /* but for what the thread reads; it closes it in the end: -1 */
+	bool failed;          /* nothing is armed any more */
 	uint64_t *armed;      /* a bit for each frame; large and sparse, so mostly not resident */
 	size_t nr_armed;
 	uint64_t *noted; /* frames written since they were armed, each once */
@@ -81,29 +84,15 @@ static uint64_t hva_to_pfn(const struct memory *mem, uint64_t hva)
 	return UINT64_MAX;
 }
 
+/* The lock is held. */
 static bool set_protection(const struct watch *watch, uint64_t hva, bool protect)
 {
 	struct uffdio_writeprotect wp = {
 		.range = {.start = hva, .len = ALIAS_PAGE_SIZE},
 		.mode = protect ? UFFDIO_WRITEPROTECT_MODE_WP : 0,
 	};
-	int ret;
 
-	do
-		ret = ioctl(watch->fd, UFFDIO_WRITEPROTECT, &wp);
-	while (ret < 0 && errno == EAGAIN);
-	return ret == 0;
-}
-
-/* Whoever writes to the page waits for this, so it does not give up. */
-static void lift_protection(const struct watch *watch, uint64_t hva)
-{
-	if (set_protection(watch, hva, false))
-		return;
-	say_errno("UFFDIO_WRITEPROTECT, to let a write through; trying again");
-	do
-		poll(NULL, 0, RETRY_MS);
-	while (!set_protection(watch, hva, false));
+	return ioctl(watch->fd, UFFDIO_WRITEPROTECT, &wp) == 0;
 }
 
 static bool test_and_clear_armed(struct watch *watch, uint64_t pfn)
@@ -116,6 +105,46 @@ static bool test_and_clear_armed(struct watch *watch, uint64_t pfn)
 	return was;
 }
 
+static void note(struct watch *watch, uint64_t pfn)
+{
+	size_t nr = atomic_load_explicit(&watch->nr_noted, memory_order_relaxed);
+
+	watch->noted[nr] = pfn;
+	atomic_store_explicit(&watch->nr_noted, nr + 1, memory_order_release);
+}
+
+static bool end_thread(const struct watch *watch)
+{
+	uint64_t one = 1;
+
+	return TEMP_FAILURE_RETRY(write(watch->stop_fd, &one, sizeof(one))) == sizeof(one);
+}
+
+/* From now on anything may be written unseen, so all that was armed counts as written. Then the
+ * thread lets through whoever waits, by closing the userfaultfd. */
+static void fail(struct watch *watch)
+{
+	machine_fail(watch->machine, "UFFDIO_WRITEPROTECT, to let a write through");
+	watch->failed = true;
+	for (uint64_t pfn = 0; watch->nr_armed > 0; pfn++)
+		if (test_and_clear_armed(watch, pfn))
+			note(watch, pfn);
+	end_thread(watch);
+}
+
+/* Whoever writes to the page waits for this, so it is given up with all else alone. The lock is
+ * held. */
+static void lift_protection(struct watch *watch, uint64_t hva)
+{
+	unsigned tries = 0;
+
+	while (!watch->failed && !set_protection(watch, hva, false))
+		if (++tries == TRIES_MAX)
+			fail(watch);
+		else
+			poll(NULL, 0, RETRY_MS);
+}
+
 /* The order is the point: note the frame, then let the write through. A second vCPU may have
  * waited for the same frame: then it is noted already. All under the lock: once the note has been
  * taken the frame may be armed again, and then its protection must not be lifted any more. (Without
@@ -126,12 +155,8 @@ static void note_write(struct watch *watch, uint64_t hva)
 	uint64_t pfn = hva_to_pfn(watch->mem, hva);
 
 	pthread_mutex_lock(&watch->lock);
-	if (pfn != UINT64_MAX && test_and_clear_armed(watch, pfn)) {
-		size_t nr = atomic_load_explicit(&watch->nr_noted, memory_order_relaxed);
-
-		watch->noted[nr] = pfn;
-		atomic_store_explicit(&watch->nr_noted, nr + 1, memory_order_release);
-	}
+	if (pfn != UINT64_MAX && test_and_clear_armed(watch, pfn))
+		note(watch, pfn);
 	lift_protection(watch, hva);
 	pthread_mutex_unlock(&watch->lock);
 }
@@ -166,6 +191,10 @@ static void *watch_thread(void *arg)
 				note_write(watch, msg.arg.pagefault.address &
 							  ~(uint64_t)(ALIAS_PAGE_SIZE - 1));
 	}
+	pthread_mutex_lock(&watch->lock);
+	close(watch->fd);
+	watch->fd = -1;
+	pthread_mutex_unlock(&watch->lock);
 	return NULL;
 }
 
@@ -199,10 +228,10 @@ static bool register_memory(const struct watch *watch)
 	return true;
 }
 
-static bool start_thread(struct watch *watch, const struct sandbox *sandbox)
+static bool start_thread(struct watch *watch)
 {
 	struct thread_job job = {
-		.sandbox = sandbox,
+		.sandbox = watch->machine->sandbox,
 		.kind = SANDBOX_WATCH,
 		.stack = STACK_SIZE,
 		.run = watch_thread,
@@ -224,13 +253,15 @@ static void release(struct watch *watch)
 	free(watch);
 }
 
-struct watch *watch_start(const struct memory *mem, const struct sandbox *sandbox, const char **why)
+struct watch *watch_start(struct machine *machine, const char **why)
 {
+	const struct memory *mem = &machine->mem;
 	struct watch *watch = calloc(1, sizeof(*watch));
 
 	*why = "out of memory";
 	if (!watch)
 		return NULL;
+	watch->machine = machine;
 	watch->mem = mem;
 	watch->stop_fd = -1;
 	pthread_mutex_init(&watch->lock, NULL);
@@ -243,7 +274,7 @@ struct watch *watch_start(const struct memory *mem, const struct sandbox *sandbo
 		goto fail;
 	}
 	watch->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (watch->stop_fd < 0 || !start_thread(watch, sandbox)) {
+	if (watch->stop_fd < 0 || !start_thread(watch)) {
 		*why = "its thread cannot be started";
 		goto fail;
 	}
@@ -255,11 +286,9 @@ fail:
 
 void watch_stop(struct watch *watch)
 {
-	uint64_t one = 1;
-
 	if (!watch)
 		return;
-	if (write(watch->stop_fd, &one, sizeof(one)) == sizeof(one))
+	if (end_thread(watch))
 		pthread_join(watch->thread, NULL);
 	release(watch);
 }
@@ -288,29 +317,23 @@ bool watch_arm(struct watch *watch, uint64_t pfn)
 	if (!hva || madvise(hva, ALIAS_PAGE_SIZE, MADV_POPULATE_WRITE))
 		return false;
 	pthread_mutex_lock(&watch->lock);
-	ok = reserve(watch);
+	ok = !watch->failed && reserve(watch) && set_protection(watch, (uintptr_t)hva, true);
 	if (ok) {
 		watch->nr_armed += !(watch->armed[pfn / 64] & 1ull << (pfn % 64));
 		watch->armed[pfn / 64] |= 1ull << (pfn % 64);
 	}
 	pthread_mutex_unlock(&watch->lock);
-	if (ok && !set_protection(watch, (uintptr_t)hva, true)) {
-		watch_disarm(watch, pfn);
-		return false;
-	}
 	return ok;
 }
 
 void watch_disarm(struct watch *watch, uint64_t pfn)
 {
 	void *hva = memory_ptr(watch->mem, pfn * ALIAS_PAGE_SIZE, ALIAS_PAGE_SIZE);
-	bool was;
 
 	pthread_mutex_lock(&watch->lock);
-	was = test_and_clear_armed(watch, pfn);
-	pthread_mutex_unlock(&watch->lock);
-	if (was)
+	if (test_and_clear_armed(watch, pfn))
 		lift_protection(watch, (uintptr_t)hva);
+	pthread_mutex_unlock(&watch->lock);
 }
 
 size_t watch_woken(struct watch *watch, uint64_t *pfns, size_t max)

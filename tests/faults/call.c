@@ -152,6 +152,12 @@ size_t call_failures(const struct call *call, const struct failure **list)
 	return nr;
 }
 
+/* A vCPU waits for it. */
+bool call_is_repeated(const struct call *call)
+{
+	return call->nr == SYS_ioctl && call->request == (uint32_t)UFFDIO_WRITEPROTECT;
+}
+
 #define NAMED(x)                                                                                   \
 	{                                                                                          \
 		(uint32_t)(x), #x                                                                  \

@@ -36,5 +36,8 @@ struct failure {
 /* The failures to be tried, the first being the worst; returns how many. None for calls that fail
  * only when a program passes nonsense, or don't return. */
 size_t call_failures(const struct call *call, const struct failure **list);
+/* Is it tried again where it fails, so that it is to be tried what becomes of that if it always
+ * does? */
+bool call_is_repeated(const struct call *call);
 
 #endif

@@ -4,7 +4,7 @@
  * a run, and judges what becomes of it. A first run, in which nothing fails, finds out which calls
  * there are; calls of the same kind from the same place are one. Of each the first, the second and
  * the last are let fail, in each of the ways that its kind can (-1: of each kind the first call
- * alone, in the worst way).
+ * alone, in the worst way). Of what is tried again where it fails all fail from then on, too.
  *
  * What must be true of each run: vmm exits by itself with a documented status; if that is not 0,
  * standard error says why; the terminal is as it was; each sector of the disk is as it was or as
@@ -55,6 +55,7 @@ struct aim {
 	const struct call *call;
 	unsigned long at; /* 1: the first */
 	int error;
+	bool for_good; /* and all of its kind after it, from wherever */
 	unsigned long seen;
 };
 
@@ -86,7 +87,8 @@ static int fail_call(void *ctx, pid_t thread, const struct call *call)
 {
 	struct aim *aim = ctx;
 
-	if (!same(aim->call, call) || ++aim->seen != aim->at)
+	aim->seen += same(aim->call, call);
+	if (aim->for_good ? aim->seen < aim->at : !same(aim->call, call) || aim->seen != aim->at)
 		return 0;
 	if (call->nr != SYS_ioctl || call->request != (uint32_t)KVM_RUN || aim->error != EINTR)
 		return aim->error;
@@ -193,10 +195,10 @@ static void tell(const struct walk *walk, const struct aim *aim, const struct tr
 {
 	const struct scene *scene = &walk->scene;
 
-	printf("# %s: %s (place %lx, %lx), %lu. time: %s: status %d%s%s\n", walk->name,
+	printf("# %s: %s (place %lx, %lx), %lu. time%s: %s: status %d%s%s\n", walk->name,
 	       call_name(aim->call), (unsigned long)aim->call->rip,
-	       (unsigned long)aim->call->caller, aim->at, strerror(aim->error), trace->status,
-	       wrong ? ": WRONG: " : "", wrong ? wrong : "");
+	       (unsigned long)aim->call->caller, aim->at, aim->for_good ? " and later" : "",
+	       strerror(aim->error), trace->status, wrong ? ": WRONG: " : "", wrong ? wrong : "");
 	for (size_t i = 0; i < sizeof(trace->crash) / sizeof(trace->crash[0]); i++)
 		if (trace->crash[0])
 			printf("#   %s %lx\n", i ? "called from" : "crashed at",
@@ -217,17 +219,15 @@ static void tell(const struct walk *walk, const struct aim *aim, const struct tr
 	fflush(stdout);
 }
 
-static void walk_once(struct walk *walk, const struct place *place, unsigned long at,
-		      const struct failure *failure, struct tally *tally)
+static void walk_once(struct walk *walk, struct aim aim, bool harmless, struct tally *tally)
 {
-	struct aim aim = {.call = &place->call, .at = at, .error = failure->error};
-	struct trace trace = {.only = &place->call, .at_call = fail_call, .ctx = &aim};
+	struct trace trace = {.only = aim.call, .at_call = fail_call, .ctx = &aim};
 	const char *wrong;
 
 	run(walk, &trace);
-	wrong = judge(&trace, &walk->scene, &place->call, failure->harmless);
+	wrong = judge(&trace, &walk->scene, aim.call, harmless);
 	tally->runs++;
-	tally->missed += aim.seen < at;
+	tally->missed += aim.seen < aim.at;
 	tally->failed += wrong != NULL;
 	tally->ended[trace.status % MAX_STATUS]++;
 	if (wrong || walk->verbose)
@@ -244,9 +244,17 @@ static void walk_place(struct walk *walk, const struct place *place, struct tall
 	tally->places++;
 	if (walk->quick)
 		times = 1, nr = nr > 1 ? 1 : nr;
-	for (size_t f = 0; f < nr; f++)
-		for (unsigned i = 0; i < times; i++)
-			walk_once(walk, place, at[i], &failures[f], tally);
+	for (unsigned i = 0; i < times; i++) {
+		struct aim aim = {.call = &place->call, .at = at[i]};
+
+		for (size_t f = 0; f < nr; f++) {
+			aim.error = failures[f].error;
+			walk_once(walk, aim, failures[f].harmless, tally);
+		}
+		aim.for_good = call_is_repeated(aim.call);
+		if (aim.for_good)
+			walk_once(walk, aim, false, tally);
+	}
 }
 
 static void summarize(const struct walk *walk, const char *kind, const struct tally *tally)

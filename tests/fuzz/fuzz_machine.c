@@ -104,9 +104,9 @@ int watch_open_fd(const char **why)
 	return -1;
 }
 
-struct watch *watch_start(const struct memory *mem, const struct sandbox *sandbox, const char **why)
+struct watch *watch_start(struct machine *machine, const char **why)
 {
-	(void)mem, (void)sandbox, (void)why;
+	(void)machine, (void)why;
 	memset(&the_watch, 0, sizeof(the_watch));
 	return &the_watch;
 }

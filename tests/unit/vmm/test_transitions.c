@@ -498,7 +498,7 @@ static size_t woken(struct watch *watch, uint64_t *pfn)
 START_TEST(write_tracking_survives)
 {
 	const char *why;
-	struct watch *watch = watch_start(&machine.mem, NULL, &why);
+	struct watch *watch = watch_start(&machine, &why);
 	uint64_t pfn;
 
 	if (!watch) {
