@@ -14,6 +14,9 @@
 #include "upcall.h"
 
 #define VECTOR_GP   13
+#define VECTOR_PF   14
+#define PF_WRITE    2 /* error code: not present, a write */
+#define PF_USER     4
 #define EFER_LMA    (1ull << 10)
 #define STORE_BYTES 16u
 #define WHOLE_BYTES 8u /* more than that KVM stores in parts */
@@ -24,6 +27,7 @@
 /* What a vCPU is about to do. */
 struct view {
 	struct kvm_regs regs;
+	struct kvm_sregs sregs;
 	struct insn_segments segments;
 	bool long_mode;
 };
@@ -39,15 +43,15 @@ struct piece {
 
 static bool see(const struct vcpu *vcpu, struct view *view)
 {
-	struct kvm_sregs sregs;
+	const struct kvm_sregs *sregs = &view->sregs;
 
 	if (ioctl(vcpu->fd, KVM_GET_REGS, &view->regs) < 0 ||
-	    ioctl(vcpu->fd, KVM_GET_SREGS, &sregs) < 0) {
+	    ioctl(vcpu->fd, KVM_GET_SREGS, &view->sregs) < 0) {
 		say_errno("KVM_GET_REGS");
 		return false;
 	}
-	view->segments = (struct insn_segments){.fs = sregs.fs.base, .gs = sregs.gs.base};
-	view->long_mode = sregs.efer & EFER_LMA && sregs.cs.l;
+	view->segments = (struct insn_segments){.fs = sregs->fs.base, .gs = sregs->gs.base};
+	view->long_mode = sregs->efer & EFER_LMA && sregs->cs.l;
 	return true;
 }
 
@@ -103,16 +107,20 @@ static bool decode(const struct vcpu *vcpu, const struct view *view, struct insn
 	return view->long_mode && insn_decode(code, nr, &view->regs, &view->segments, insn);
 }
 
-/* Where the `len` bytes at va lie, in one or two frames. Returns how many pieces; 0: not mapped. */
-static unsigned locate(const struct vcpu *vcpu, uint64_t va, unsigned len, struct piece *pieces)
+/* Where the bytes lie that the instruction stores to, in one or two frames. Returns how many
+ * pieces; 0: *unmapped is the first address that is not mapped. */
+static unsigned locate(const struct vcpu *vcpu, const struct insn *insn, struct piece *pieces,
+		       uint64_t *unmapped)
 {
-	unsigned nr = 0;
+	unsigned nr = 0, len = insn->size;
+	uint64_t va = insn->va;
 
 	while (len > 0) {
 		unsigned step = ALIAS_PAGE_SIZE - va % ALIAS_PAGE_SIZE;
 
 		if (step > len)
 			step = len;
+		*unmapped = va;
 		if (!translate(vcpu, va, &pieces[nr].gpa))
 			return 0;
 		pieces[nr++].len = step;
@@ -191,6 +199,18 @@ static void refuse(struct vcpu *vcpu)
 		machine_stop(vcpu->machine, VMM_EX_SOFTWARE);
 }
 
+/* As a processor does that has looked there before it stores anything. */
+static void page_fault(struct vcpu *vcpu, struct view *view, uint64_t va)
+{
+	int error_code = PF_WRITE | (view->sregs.cs.selector & 3 ? PF_USER : 0);
+
+	view->sregs.cr2 = va;
+	if (ioctl(vcpu->fd, KVM_SET_SREGS, &view->sregs) < 0)
+		machine_fail(vcpu->machine, "KVM_SET_SREGS");
+	else if (vcpu_raise(vcpu, VECTOR_PF, error_code))
+		machine_stop(vcpu->machine, VMM_EX_SOFTWARE);
+}
+
 /* This part is, and no instruction of the guest is to find the other. */
 static void refuse_part(struct vcpu *vcpu, const struct piece *part, uint64_t rip)
 {
@@ -246,7 +266,8 @@ static enum served run_insn(struct batch *batch, const struct insn *insn, struct
 {
 	uint8_t bytes[STORE_BYTES];
 	struct piece pieces[PIECES_MAX];
-	unsigned nr = locate(batch->vcpu, insn->va, insn->size, pieces);
+	uint64_t unmapped;
+	unsigned nr = locate(batch->vcpu, insn, pieces, &unmapped);
 	bool stores;
 
 	*status = ALIAS_BAD_OP;
@@ -314,17 +335,20 @@ static bool do_stopped(struct vcpu *vcpu, bool sure)
 	struct piece pieces[PIECES_MAX];
 	struct view view;
 	struct insn insn;
+	uint64_t unmapped;
 	unsigned nr;
 
 	if (!see(vcpu, &view))
 		return false;
 	if (!decode(vcpu, &view, &insn))
 		return sure || vcpu->stops > 0 ? refuse_unknown(vcpu) : try_again(vcpu);
-	nr = locate(vcpu, insn.va, insn.size, pieces);
-	if (count_guarded(pin->guard, pieces, nr) == 0)
+	nr = locate(vcpu, &insn, pieces, &unmapped);
+	if (nr > 0 && count_guarded(pin->guard, pieces, nr) == 0)
 		return try_again(vcpu);
 	vcpu->stops = 0;
-	if (insn.op == INSN_LARGE)
+	if (nr == 0)
+		page_fault(vcpu, &view, unmapped);
+	else if (insn.op == INSN_LARGE)
 		refuse_large(vcpu, view.regs.rip, pieces, nr);
 	else
 		do_insn(vcpu, &insn, &view.regs);
