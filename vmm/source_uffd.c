@@ -121,10 +121,10 @@ static bool end_thread(const struct watch *watch)
 }
 
 /* From now on anything may be written unseen, so all that was armed counts as written. Then the
- * thread lets through whoever waits, by closing the userfaultfd. */
-static void fail(struct watch *watch)
+ * thread lets through whoever waits, by closing the userfaultfd. The lock is held. */
+static void fail(struct watch *watch, const char *what)
 {
-	machine_fail(watch->machine, "UFFDIO_WRITEPROTECT, to let a write through");
+	machine_fail(watch->machine, what);
 	watch->failed = true;
 	for (uint64_t pfn = 0; watch->nr_armed > 0; pfn++)
 		if (test_and_clear_armed(watch, pfn))
@@ -140,7 +140,7 @@ static void lift_protection(struct watch *watch, uint64_t hva)
 
 	while (!watch->failed && !set_protection(watch, hva, false))
 		if (++tries == TRIES_MAX)
-			fail(watch);
+			fail(watch, "UFFDIO_WRITEPROTECT, to let a write through");
 		else
 			poll(NULL, 0, RETRY_MS);
 }
@@ -169,6 +169,21 @@ void watch_wake(struct watch *watch, uint64_t pfn)
 		note_write(watch, (uintptr_t)hva);
 }
 
+/* For want of memory at worst, which passes. */
+static bool wait_for_event(struct watch *watch, struct pollfd fds[2])
+{
+	for (unsigned tries = 1; poll(fds, 2, -1) < 0; tries++) {
+		if (tries == TRIES_MAX) {
+			pthread_mutex_lock(&watch->lock);
+			fail(watch, "poll, to see who waits to write");
+			pthread_mutex_unlock(&watch->lock);
+			return false;
+		}
+		poll(NULL, 0, RETRY_MS);
+	}
+	return true;
+}
+
 static void *watch_thread(void *arg)
 {
 	struct watch *watch = arg;
@@ -177,15 +192,9 @@ static void *watch_thread(void *arg)
 		{.fd = watch->stop_fd, .events = POLLIN},
 	};
 
-	while (!(fds[1].revents & POLLIN)) {
+	while (!(fds[1].revents & POLLIN) && wait_for_event(watch, fds)) {
 		struct uffd_msg msg;
 
-		/* For want of memory at worst, which passes. Whoever writes to an armed page waits
-		 * for this thread, so it does not give up. */
-		if (poll(fds, 2, -1) < 0) {
-			poll(NULL, 0, RETRY_MS);
-			continue;
-		}
 		while (read(watch->fd, &msg, sizeof(msg)) == sizeof(msg))
 			if (msg.event == UFFD_EVENT_PAGEFAULT)
 				note_write(watch, msg.arg.pagefault.address &

@@ -152,10 +152,11 @@ size_t call_failures(const struct call *call, const struct failure **list)
 	return nr;
 }
 
-/* A vCPU waits for it. */
+/* By the watcher, for which vCPUs wait. */
 bool call_is_repeated(const struct call *call)
 {
-	return call->nr == SYS_ioctl && call->request == (uint32_t)UFFDIO_WRITEPROTECT;
+	return call->nr == SYS_poll ||
+	       (call->nr == SYS_ioctl && call->request == (uint32_t)UFFDIO_WRITEPROTECT);
 }
 
 #define NAMED(x)                                                                                   \

@@ -251,9 +251,11 @@ static void walk_place(struct walk *walk, const struct place *place, struct tall
 			aim.error = failures[f].error;
 			walk_once(walk, aim, failures[f].harmless, tally);
 		}
-		aim.for_good = call_is_repeated(aim.call);
-		if (aim.for_good)
+		if (call_is_repeated(aim.call)) {
+			aim.error = failures[0].error;
+			aim.for_good = true;
 			walk_once(walk, aim, false, tally);
+		}
 	}
 }
 
