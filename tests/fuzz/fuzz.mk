@@ -44,7 +44,7 @@ B_FUZZ   := $(B)/fuzz
 define fuzz_kind # KIND, COMPILER, FLAGS
 $(B_FUZZ)/$(1)/%.o: %.c tests/fuzz/fuzz.mk
 	@mkdir -p $$(@D)
-	$(2) $(CSTD) $(WARNINGS) $(CPPFLAGS) $$(if $$(filter $(FUZZ_IS_GUEST),$$<),$(FUZZ_GUEST_CPP),-Ivmm) \
+	$(2) $(CSTD) $(WARNINGS) $(CPPFLAGS) $$(if $$(filter $(FUZZ_IS_GUEST),$$<),$(FUZZ_GUEST_CPP),-iquote vmm) \
 		$$(if $$(filter guest/%,$$<),$(FUZZ_GUEST_OWN)) -DVMM_VERSION=$(VERSION) \
 		$(FUZZ_SAN) $(3) -pthread -MMD -MP -c -o $$@ $$<
 endef

@@ -10,7 +10,7 @@ UNIT_TESTS_SAN += $(B)/tests/unit-vmm-tsan $(B)/tests/unit-virtio-tsan
 
 $(B)/tsan/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CSTD) $(WARNINGS) $(CPPFLAGS) -Ivmm -DVMM_VERSION=$(VERSION) $(TSAN_FLAGS) -pthread -MMD -MP -c -o $@ $<
+	$(CC) $(CSTD) $(WARNINGS) $(CPPFLAGS) -iquote vmm -DVMM_VERSION=$(VERSION) $(TSAN_FLAGS) -pthread -MMD -MP -c -o $@ $<
 
 $(B)/tests/unit-vmm-tsan: $(TSAN_VMM:%.c=$(B)/tsan/%.o)
 	@mkdir -p $(@D)
