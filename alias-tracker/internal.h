@@ -206,7 +206,8 @@ struct path node_path(const struct alias_tracker *at, struct node *node, unsigne
 #define VIOLATIONS_MAX 256u
 
 struct violations {
-	struct map reported; /* entry_name() of those that were, and still hold -> 1 */
+	struct map
+		reported; /* entry_name() of those that were -> 1 + kind, until the entry changes */
 	struct at_violation ring[VIOLATIONS_MAX];
 	unsigned first, nr;
 	uint64_t total;

@@ -77,7 +77,9 @@ void reported_forget(struct alias_tracker *at, const struct node *node, unsigned
 		map_delete(&at->violations.reported, entry_name(node->table, node->level, index));
 }
 
-/* Once, until it changes. (Without memory to remember it by, perhaps once more.) */
+/* Once, until it changes, or is in the way of something else: that the frame it maps has ceased to
+ * be given away, say, and has become a table, is nothing that the entry shows. (Without memory to
+ * remember it by, perhaps once more.) */
 static void entry_report(struct alias_tracker *at, struct table *table, unsigned level,
 			 unsigned index)
 {
@@ -86,11 +88,11 @@ static void entry_report(struct alias_tracker *at, struct table *table, unsigned
 	struct node *node;
 
 	LIST_FOREACH (node, &table->nodes[level - 1], of_table) {
-		if (map_get(&at->violations.reported, name))
-			return;
 		if (!entry_violates(at, node, index, &violation))
 			continue;
-		map_put(&at->violations.reported, name, 1);
+		if (map_get(&at->violations.reported, name) == 1 + (uint64_t)violation.kind)
+			return;
+		map_put(&at->violations.reported, name, 1 + (uint64_t)violation.kind);
 		violation_queue(at, node, index, &violation);
 		return;
 	}

@@ -464,6 +464,32 @@ START_TEST(mapping_with_another_type)
 }
 END_TEST
 
+/* One that was reported, and was put right without the entry being touched, is in the way of
+ * something else now. */
+START_TEST(from_one_violation_to_another)
+{
+	struct at_violation v;
+	uint64_t l2 = world_table(&w, ROOT, VMALLOC, 2);
+
+	world_set(&w, l2, va_index(VMALLOC, 2), R(l1));
+	world_sync(&w);
+	ck_assert_int_eq(at_become(w.at, DATA, _i ? TO_TYPE(3) : TO_HOST), AT_OK);
+	set(9, W(DATA)); /* not by this path */
+	ck_assert_uint_eq(world_violations(&w, &v), 1);
+	ck_assert_int_eq(v.kind, _i ? AT_V_TYPE : AT_V_GIVEN);
+	ck_assert_int_eq(_i ? at_become(w.at, DATA, TO_TYPE(0)) : at_take_back(w.at, DATA), AT_OK);
+	ck_assert_int_eq(at_pin(w.at, DATA, 1), AT_OK);
+	world_sync(&w);
+	ck_assert_uint_eq(world_violations(&w, NULL), 0);
+	world_set(&w, l2, va_index(VMALLOC, 2), W(l1));
+	world_sync(&w);
+	ck_assert_uint_eq(world_violations(&w, &v), 1);
+	ck_assert_int_eq(v.kind, AT_V_WRITABLE);
+	ck_assert_uint_eq(v.pfn, DATA);
+	ck_assert_uint_eq(v.va, va_of(9));
+}
+END_TEST
+
 START_TEST(large_leaf_over_a_given_frame)
 {
 	uint64_t va = VMALLOC + (5 << 21);
@@ -573,6 +599,7 @@ Suite *transition_suite(void)
 	tcase_add_test(tcase, gone_by);
 	tcase_add_loop_test(tcase, mapping_a_given_frame, 0, 2);
 	tcase_add_test(tcase, mapping_with_another_type);
+	tcase_add_loop_test(tcase, from_one_violation_to_another, 0, 2);
 	tcase_add_test(tcase, large_leaf_over_a_given_frame);
 	tcase_add_loop_test(tcase, root_that_maps_a_given_frame, 0, 2);
 	tcase_add_loop_test(tcase, counting_fails, 0, 2);
