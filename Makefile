@@ -7,7 +7,8 @@ PREFIX ?= /usr/local
 ifeq ($(origin CC),default)
 CC       := gcc
 endif
-CSTD     := -std=gnu11
+# What is built is the same in whatever folder.
+CSTD     := -std=gnu11 -ffile-prefix-map=$(CURDIR)=.
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
 CFLAGS   ?= -O2 -g
 CPPFLAGS += -D_GNU_SOURCE -Ialias-tracker

@@ -206,8 +206,8 @@ struct path node_path(const struct alias_tracker *at, struct node *node, unsigne
 #define VIOLATIONS_MAX 256u
 
 struct violations {
-	struct map
-		reported; /* entry_name() of those that were -> 1 + kind, until the entry changes */
+	/* entry_name() of those that were -> 1 + kind, until the entry changes */
+	struct map reported;
 	struct at_violation ring[VIOLATIONS_MAX];
 	unsigned first, nr;
 	uint64_t total;
