@@ -7,17 +7,14 @@ PREFIX ?= /usr/local
 ifeq ($(origin CC),default)
 CC       := gcc
 endif
-# What is built is the same in whatever folder.
-CSTD     := -std=gnu11 -ffile-prefix-map=$(CURDIR)=.
-WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
 CFLAGS   ?= -O2 -g
-CPPFLAGS += -D_GNU_SOURCE -Ialias-tracker
 VERSION  := 0.1.0
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
 
+include build.mk
 include alias-tracker/alias-tracker.mk
 include vmm/vmm.mk
 include guest/guest.mk
@@ -55,3 +52,5 @@ clean: ## Remove everything that was built
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+-include $(sort $(DEPFILES))

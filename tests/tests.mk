@@ -5,7 +5,7 @@
 UNIT_TESTS     :=
 UNIT_TESTS_SAN :=
 
-include $(wildcard tests/unit/*/*-tests.mk)
+include $(wildcard tests/unit/*/*-tests.mk) tests/unit/vmm/devices/blk/blk-tests.mk
 include tests/unit/tsan.mk
 include tests/bench/bench.mk
 include tests/model/model.mk

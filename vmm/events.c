@@ -9,13 +9,13 @@
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
-#include "console.h"
-#include "control.h"
-#include "input.h"
+#include "devices/console.h"
+#include "control/control.h"
+#include "devices/input.h"
 #include "machine.h"
 #include "say.h"
 #include "status.h"
-#include "uart.h"
+#include "devices/uart.h"
 
 static const int ending[] = {SIGINT, SIGTERM, SIGHUP};
 

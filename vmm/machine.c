@@ -12,21 +12,21 @@
 #include <time.h>
 #include <unistd.h>
 #include <x86intrin.h>
-#include "console.h"
-#include "cpuid.h"
-#include "device_tree.h"
-#include "host.h"
-#include "image.h"
-#include "kvm.h"
-#include "landlock.h"
-#include "pin.h"
-#include "pvh.h"
-#include "sandbox.h"
+#include "devices/console.h"
+#include "kvm/cpuid.h"
+#include "boot/device_tree.h"
+#include "kvm/host.h"
+#include "boot/image.h"
+#include "kvm/kvm.h"
+#include "sandbox/landlock.h"
+#include "pin/pin.h"
+#include "boot/pvh.h"
+#include "sandbox/sandbox.h"
 #include "say.h"
-#include "shadow.h"
+#include "kvm/shadow.h"
 #include "status.h"
-#include "uart.h"
-#include "virtio_blk.h"
+#include "devices/uart.h"
+#include "devices/blk/virtio_blk.h"
 
 void machine_stop(struct machine *machine, int status)
 {

@@ -8,14 +8,14 @@
 #include <stdint.h>
 #include <jansson.h>
 #include "alias_abi.h"
-#include "bus.h"
-#include "flush_clock.h"
+#include "devices/bus.h"
+#include "pin/flush_clock.h"
 #include "machine_map.h"
-#include "memory.h"
-#include "nobody.h"
+#include "kvm/memory.h"
+#include "devices/unassigned.h"
 #include "options.h"
-#include "vcpu.h"
-#include "world.h"
+#include "kvm/vcpu.h"
+#include "kvm/pause.h"
 
 struct console;
 struct pin;

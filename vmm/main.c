@@ -4,20 +4,20 @@
 #include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
-#include "console.h"
-#include "control.h"
-#include "ctl.h"
+#include "devices/console.h"
+#include "control/control.h"
+#include "control/ctl.h"
 #include "events.h"
-#include "image.h"
+#include "boot/image.h"
 #include "machine.h"
 #include "options.h"
-#include "pin.h"
+#include "pin/pin.h"
 #include "probe.h"
-#include "sandbox_trap.h"
+#include "sandbox/trap.h"
 #include "say.h"
 #include "stats.h"
 #include "status.h"
-#include "terminal.h"
+#include "devices/terminal.h"
 
 /* A descriptor 0, 1 or 2 that our parent closed must not become a device of the guest: what is
  * opened here fails when it is read or written, as a closed one would. */

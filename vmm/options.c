@@ -6,7 +6,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include "pvh.h"
+#include "boot/pvh.h"
 #include "say.h"
 #include "status.h"
 

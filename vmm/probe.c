@@ -8,18 +8,18 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
-#include "host.h"
-#include "kvm.h"
-#include "landlock.h"
+#include "kvm/host.h"
+#include "kvm/kvm.h"
+#include "sandbox/landlock.h"
 #include "machine_map.h"
 #include "options.h"
-#include "sandbox.h"
+#include "sandbox/sandbox.h"
 #include "say.h"
-#include "shadow.h"
-#include "source.h"
+#include "kvm/shadow.h"
+#include "pin/tracking/uffd.h"
 #include "status.h"
-#include "tlb_flush.h"
-#include "upcall.h"
+#include "kvm/tlb_flush.h"
+#include "kvm/upcall.h"
 
 static const struct {
 	int cap;

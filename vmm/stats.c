@@ -10,12 +10,12 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "host.h"
+#include "kvm/host.h"
 #include "machine.h"
-#include "pin.h"
+#include "pin/pin.h"
 #include "say.h"
 #include "status.h"
-#include "virtio_blk.h"
+#include "devices/blk/virtio_blk.h"
 
 #define JSON_FORMAT (JSON_INDENT(2) | JSON_REAL_PRECISION(9))
 

@@ -14,9 +14,9 @@ $(KVM_MACHINE)/kernel.stamp: images/kvm-machine/fetch-kernel
 	@touch $@
 
 # Static, so that it runs in the machine before any library of the command is there.
-$(KVM_MACHINE)/run-command: tests/kvm-machine/run-command.c
+$(KVM_MACHINE)/run-command: $(call obj,release,tests/kvm-machine/run-command.c)
 	@mkdir -p $(@D)
-	$(CC) $(CSTD) $(WARNINGS) $(CPPFLAGS) $(CFLAGS) -static -o $@ $<
+	$(CC) $(CFLAGS) $(LDFLAGS) -static -o $@ $<
 
 $(KVM_MACHINE)/base.cpio: images/kvm-machine/make-base images/kvm-machine/init \
 		$(KVM_MACHINE)/run-command $(KVM_MACHINE)/kernel.stamp

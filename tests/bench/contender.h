@@ -25,10 +25,10 @@ extern const struct contender
 	contender_bits; /* libaliastracker's: a bit a frame, counts from two aside */
 extern const struct contender
 	contender_chain; /* 8 bytes a frame, chained beyond the first, as in KVM */
-#ifdef HAVE_GLIB
+#if __has_include(<glib.h>)
 extern const struct contender contender_ghash; /* GLib's GHashTable: frame -> count */
 #endif
-#ifdef HAVE_ROARING
+#if __has_include(<roaring/roaring.h>)
 extern const struct contender contender_roaring; /* CRoaring: a bitmap for each count up to four */
 #endif
 

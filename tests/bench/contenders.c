@@ -7,10 +7,10 @@
 const struct contender *const contenders[] = {
 	&contender_bits,
 	&contender_chain,
-#ifdef HAVE_GLIB
+#if __has_include(<glib.h>)
 	&contender_ghash,
 #endif
-#ifdef HAVE_ROARING
+#if __has_include(<roaring/roaring.h>)
 	&contender_roaring,
 #endif
 	NULL,

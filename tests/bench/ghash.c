@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* A hash multimap by GLib: frame -> how many. Keys and values are small integers, for which it
  * keeps 4 bytes each. */
+#if __has_include(<glib.h>)
+
 #include "contender.h"
 
 #include <glib.h>
@@ -48,3 +50,5 @@ static void ghash_drop(void *self, uint64_t pfn, uint64_t gpa)
 const struct contender contender_ghash = {
 	"ghashtable", ghash_open, ghash_close, ghash_add, ghash_drop, ghash_has, ghash_count,
 };
+
+#endif

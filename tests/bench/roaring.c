@@ -3,6 +3,8 @@
  * Compressed bitmaps: of the frames with a leaf, of those with two or more, and so on. What is
  * beyond the last is counted in the map of libaliastracker, so that only the bitmaps differ.
  */
+#if __has_include(<roaring/roaring.h>)
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -90,3 +92,5 @@ const struct contender contender_roaring = {
 	"croaring",   roaring_open, roaring_close, roaring_add,
 	roaring_drop, roaring_has,  roaring_count,
 };
+
+#endif

@@ -27,7 +27,7 @@
 #include "stage.h"
 #include "status.h"
 #include "trace.h"
-#include "vcpu.h"
+#include "kvm/vcpu.h"
 
 #define MAX_PLACES 1024
 #define LIMIT_S    60

@@ -5,16 +5,18 @@
 
 FUZZ_TARGETS := elf request strict virtqueue sync control options insn fdt bootargs
 
-FUZZ_PIN            := $(wildcard vmm/pin*.c) vmm/guest_log.c vmm/upcall.c vmm/flush_clock.c vmm/world.c
-FUZZ_COUNT_elf      := vmm/image.c
-FUZZ_COUNT_request  := $(filter-out vmm/pin_guard.c vmm/pin_store.c vmm/pin_stats.c,$(FUZZ_PIN)) vmm/memory.c vmm/bus.c
-FUZZ_COUNT_strict   := $(filter-out vmm/pin_control.c vmm/pin_stats.c vmm/guest_log.c,$(FUZZ_PIN)) vmm/memory.c \
-		       vmm/guard.c vmm/insn.c
-FUZZ_COUNT_virtqueue := $(addprefix vmm/,virtio_mmio.c virtqueue.c blk_core.c blk_request.c bus.c)
-FUZZ_COUNT_sync     := $(patsubst %,alias-tracker/%.c,$(filter-out oracle,$(TRACKER_SRC)))
-FUZZ_COUNT_control  := vmm/control.c vmm/control_request.c vmm/pin_control.c vmm/pin_stats.c
+FUZZ_PIN            := $(wildcard vmm/pin/*.c vmm/pin/tracking/*.c) vmm/kvm/upcall.c vmm/kvm/pause.c
+FUZZ_NOT_PIN        := $(addprefix vmm/pin/,insn.c write_protect.c) vmm/pin/tracking/uffd.c
+FUZZ_COUNT_elf      := vmm/boot/image.c
+FUZZ_COUNT_request  := $(filter-out $(FUZZ_NOT_PIN) $(addprefix vmm/pin/,strict.c store.c stats.c),$(FUZZ_PIN)) \
+		       vmm/kvm/memory.c vmm/devices/bus.c
+FUZZ_COUNT_strict   := $(filter-out vmm/pin/tracking/uffd.c $(addprefix vmm/pin/,control.c stats.c guest_log.c),$(FUZZ_PIN)) \
+		       vmm/kvm/memory.c
+FUZZ_COUNT_virtqueue := $(addprefix vmm/devices/,virtio_mmio.c virtqueue.c blk/core.c blk/request.c bus.c)
+FUZZ_COUNT_sync     := $(filter-out alias-tracker/oracle.c,$(TRACKER_SRC))
+FUZZ_COUNT_control  := vmm/control/control.c vmm/control/request.c vmm/pin/control.c vmm/pin/stats.c
 FUZZ_COUNT_options  := vmm/options.c
-FUZZ_COUNT_insn     := vmm/insn.c
+FUZZ_COUNT_insn     := vmm/pin/insn.c
 FUZZ_COUNT_fdt      := guest/arch/fdt.c guest/arch/platform.c
 FUZZ_COUNT_bootargs := tests/fuzz/fuzz_bootargs.c guest/lib/stdlib.c
 
@@ -32,61 +34,56 @@ FUZZ_LD_control     := -Wl,--wrap=ioctl
 FUZZ_LD_options     := -Wl,--wrap=argp_parse,--wrap=argp_error,--wrap=argp_failure,--wrap=exit
 
 # Sources of the guest have its headers, and stand on what the platform's unit tests stand on.
-FUZZ_GUEST_CPP := -Itests/unit/platform/shim -Itests/unit/platform -Iguest/include
-FUZZ_GUEST_OWN := -Iguest/include/libc -Dstrtoul=guest_strtoul -ffreestanding
-FUZZ_IS_GUEST  := guest/% tests/unit/platform/% tests/fuzz/fuzz_fdt.c tests/fuzz/fuzz_bootargs.c
+FUZZ_IS_GUEST := guest/% tests/unit/platform/% tests/fuzz/fuzz_fdt.c tests/fuzz/fuzz_bootargs.c
 
-FUZZ_SAN := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
-FUZZ_CC  := clang
-B_FUZZ   := $(B)/fuzz
+FUZZ_CC := clang
+B_FUZZ  := $(B)/fuzz
 
-# Kinds of objects: for the replay; of the fuzzers; of the fuzzers, with edges counted.
-define fuzz_kind # KIND, COMPILER, FLAGS
-$(B_FUZZ)/$(1)/%.o: %.c tests/fuzz/fuzz.mk
-	@mkdir -p $$(@D)
-	$(2) $(CSTD) $(WARNINGS) $(CPPFLAGS) $$(if $$(filter $(FUZZ_IS_GUEST),$$<),$(FUZZ_GUEST_CPP),-iquote vmm) \
-		$$(if $$(filter guest/%,$$<),$(FUZZ_GUEST_OWN)) -DVMM_VERSION=$(VERSION) \
-		$(FUZZ_SAN) $(3) -pthread -MMD -MP -c -o $$@ $$<
-endef
-$(eval $(call fuzz_kind,replay,$(CC),))
-$(eval $(call fuzz_kind,fuzzer,$(FUZZ_CC),))
-$(eval $(call fuzz_kind,edges,$(FUZZ_CC),-fsanitize=fuzzer-no-link))
+# Beside what unit tests have for the replay: the fuzzers, and the fuzzers with edges counted.
+FUZZ_FLAGS  = $(HOST_FLAGS) -O1 -g $(ASAN) -pthread
+FUZZ_EDGES := -fsanitize=fuzzer-no-link
+$(eval $(call variant,fuzzer,$(FUZZ_CC),$$(FUZZ_FLAGS)))
+$(eval $(call variant,edges,$(FUZZ_CC),$$(FUZZ_FLAGS) $(FUZZ_EDGES)))
+$(eval $(call variant,platform-fuzzer,$(FUZZ_CC),$$(FUZZ_FLAGS) $(PLATFORM_FLAGS)))
+$(eval $(call variant,platform-edges,$(FUZZ_CC),$$(FUZZ_FLAGS) $(PLATFORM_FLAGS) $(FUZZ_EDGES)))
+$(foreach v,platform-fuzzer platform-edges,$(eval $(B)/obj/$(v)/guest/%.o: DEFINES := $(PLATFORM_GUEST)))
+$(foreach v,san fuzzer edges,$(eval $(B)/obj/$(v)/tests/fuzz/%.o: DEFINES := -iquote tests/unit/vmm))
+
+# $(call fuzz_obj,replay|fuzzer|edges,SOURCES)
+fuzz_obj = $(call obj,$(if $(filter replay,$(1)),platform,platform-$(1)),$(filter $(FUZZ_IS_GUEST),$(2))) \
+	   $(call obj,$(if $(filter replay,$(1)),san,$(1)),$(filter-out $(FUZZ_IS_GUEST),$(2)))
 
 # What a target needs beside what it is there for comes from an archive.
-FUZZ_REST := $(filter-out vmm/main.c,$(sort $(wildcard vmm/*.c))) $(TRACKER_SRC:%=alias-tracker/%.c)
-
-$(B_FUZZ)/fuzzer/rest.a: $(FUZZ_REST:%.c=$(B_FUZZ)/fuzzer/%.o)
-	@rm -f $@
-	ar rcs $@ $^
-
-$(B_FUZZ)/replay/rest.a: $(VMM_CORE:$(B)/obj/%.o=$(B)/obj/san/%.o) $(TRACKER_SAN_LIB)
+$(B_FUZZ)/fuzzer/rest.a: $(call fuzz_obj,fuzzer,$(VMM_CORE_SRC) $(TRACKER_SRC))
+$(B_FUZZ)/replay/rest.a: $(call fuzz_obj,replay,$(VMM_CORE_SRC) $(TRACKER_SRC))
+$(B_FUZZ)/%/rest.a:
 	@mkdir -p $(@D)
 	@rm -f $@
-	ar rcs $@ $^
+	$(AR) rcs $@ $^
 
 # The tracker, whose allocations go through fault.c.
-$(B_FUZZ)/edges/tracker.o: $(FUZZ_COUNT_sync:%.c=$(B_FUZZ)/edges/%.o) $(B_FUZZ)/fuzzer/alias-tracker/oracle.o
+$(B)/obj/edges/tracker-with-faults.o: $(call fuzz_obj,edges,$(FUZZ_COUNT_sync)) $(call fuzz_obj,fuzzer,alias-tracker/oracle.c)
 	$(TRACKER_WRAP) -o $@ $^
 
 define fuzz_target # NAME
 FUZZ_OWN_$(1) := tests/fuzz/fuzz_$(1).c tests/fuzz/fuzz.c $(FUZZ_WITH_$(1))
 
-$(B_FUZZ)/$(1): $$(patsubst %.c,$(B_FUZZ)/fuzzer/%.o,$$(filter-out $(FUZZ_COUNT_$(1)),$$(FUZZ_OWN_$(1)))) \
-		$(if $(filter sync,$(1)),$(B_FUZZ)/edges/tracker.o, \
-		$(patsubst %.c,$(B_FUZZ)/edges/%.o,$(FUZZ_COUNT_$(1)))) $(B_FUZZ)/fuzzer/rest.a
-	$(FUZZ_CC) $(FUZZ_SAN) -fsanitize=fuzzer -pthread $(FUZZ_LD_$(1)) -o $$@ $$^ $$(FUZZ_LIBS)
+$(B_FUZZ)/$(1): $$(call fuzz_obj,fuzzer,$$(filter-out $(FUZZ_COUNT_$(1)),$$(FUZZ_OWN_$(1)))) \
+		$(if $(filter sync,$(1)),$(B)/obj/edges/tracker-with-faults.o,$$(call fuzz_obj,edges,$(FUZZ_COUNT_$(1)))) \
+		$(B_FUZZ)/fuzzer/rest.a
+	@mkdir -p $$(@D)
+	$(FUZZ_CC) $(ASAN) -fsanitize=fuzzer -pthread $(FUZZ_LD_$(1)) -o $$@ $$^ $$(FUZZ_LIBS)
 
-$(B_FUZZ)/replay-$(1): $$(FUZZ_OWN_$(1):%.c=$(B_FUZZ)/replay/%.o) $(B_FUZZ)/replay/tests/fuzz/replay.o \
-		$(if $(filter sync,$(1)),$(B)/san/tests/unit/tracker.o) \
-		$(patsubst %.c,$(B_FUZZ)/replay/%.o,$(filter guest/%,$(FUZZ_COUNT_$(1)))) $(B_FUZZ)/replay/rest.a
-	$(CC) $(FUZZ_SAN) -pthread $(FUZZ_LD_$(1)) -o $$@ $$^ $$(FUZZ_LIBS)
+$(B_FUZZ)/replay-$(1): $$(call fuzz_obj,replay,$$(FUZZ_OWN_$(1)) tests/fuzz/replay.c) \
+		$(if $(filter sync,$(1)),$(B)/obj/san/tracker-with-faults.o) \
+		$$(call fuzz_obj,replay,$(filter guest/%,$(FUZZ_COUNT_$(1)))) $(B_FUZZ)/replay/rest.a
+	@mkdir -p $$(@D)
+	$(CC) $(ASAN) -pthread $(FUZZ_LD_$(1)) -o $$@ $$^ $$(FUZZ_LIBS)
 endef
-FUZZ_LIBS = $(shell pkg-config --libs libelf jansson liburing libseccomp) -lfdt
+FUZZ_LIBS = $(VMM_DYN_LIBS)
 $(foreach target,$(FUZZ_TARGETS),$(eval $(call fuzz_target,$(target))))
 
 UNIT_TESTS_SAN += $(FUZZ_TARGETS:%=$(B_FUZZ)/replay-%)
-
--include $(shell find $(B_FUZZ) -name '*.d' 2>/dev/null)
 
 # --- make fuzz --------------------------------------------------------------------------------------
 SECONDS := 60

@@ -9,9 +9,9 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
-#include "control.h"
+#include "control/control.h"
 #include "fuzz_machine.h"
-#include "host.h"
+#include "kvm/host.h"
 
 static struct fuzz_machine fm;
 static struct control *control;

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "fuzz.h"
-#include "image.h"
+#include "boot/image.h"
 
 #define MEMORY (4ull << 20)
 

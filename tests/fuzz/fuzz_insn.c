@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "fuzz.h"
-#include "insn.h"
+#include "pin/insn.h"
 
 static const uint64_t values[] = {
 	0,          1,          7,          0x80,

@@ -6,10 +6,10 @@
 #include <sys/mman.h>
 #include "../unit/vmm/fake_kvm.h"
 #include "alias_abi.h"
-#include "guard.h"
+#include "pin/write_protect.h"
 #include "machine_map.h"
-#include "pin.h"
-#include "source.h"
+#include "pin/pin.h"
+#include "pin/tracking/uffd.h"
 
 #define VCPU_FD 1000 /* vCPU i has fd VCPU_FD + i */
 

@@ -12,7 +12,7 @@
 #include <string.h>
 #include "fuzz.h"
 #include "options.h"
-#include "pvh.h"
+#include "boot/pvh.h"
 #include "status.h"
 
 #define ARGS_MAX 48

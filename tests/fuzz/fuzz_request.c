@@ -9,8 +9,8 @@
 #include "alias_tracker.h"
 #include "fuzz_machine.h"
 #include "machine_map.h"
-#include "pin.h"
-#include "pin_internal.h"
+#include "pin/pin.h"
+#include "pin/internal.h"
 
 #define OPS_MAX 300u
 

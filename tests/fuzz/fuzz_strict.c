@@ -7,12 +7,12 @@
 #include <string.h>
 #include "alias_abi.h"
 #include "alias_tracker.h"
-#include "exit.h"
+#include "kvm/exit.h"
 #include "fuzz_machine.h"
-#include "guard.h"
+#include "pin/write_protect.h"
 #include "machine_map.h"
-#include "pin.h"
-#include "pin_internal.h"
+#include "pin/pin.h"
+#include "pin/internal.h"
 #include "status.h"
 
 #define OPS_MAX 200u

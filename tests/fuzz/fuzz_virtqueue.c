@@ -9,11 +9,11 @@
 #include <string.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_mmio.h>
-#include "blk_core.h"
-#include "bus.h"
+#include "devices/blk/core.h"
+#include "devices/bus.h"
 #include "fuzz.h"
-#include "memory.h"
-#include "virtio_mmio.h"
+#include "kvm/memory.h"
+#include "devices/virtio_mmio.h"
 
 #define OPS_MAX 300u
 #define MMIO    0x1000ull

@@ -3,8 +3,8 @@
 # what must happen.
 
 HOSTILE_GUESTS   := $(patsubst %.c,$(B)/%.elf,$(wildcard tests/hostile/*.c))
-HOSTILE_CPPFLAGS := -Ialias-tracker -Ivmm -Itests/hostile/runtime
-HOSTILE_CFLAGS   := $(CSTD) $(WARNINGS) -O2 -g -ffreestanding -fPIE -fvisibility=hidden -mno-red-zone \
+HOSTILE_CPPFLAGS := -Ialias-tracker -iquote vmm -Itests/hostile/runtime
+HOSTILE_CFLAGS   := $(CSTD) $(WARNINGS) $(WERROR) -O2 -g -ffreestanding -fPIE -fvisibility=hidden -mno-red-zone \
 		    -mgeneral-regs-only -fno-asynchronous-unwind-tables -fno-stack-protector \
 		    -fcf-protection=none
 HOSTILE_LDFLAGS  := -nostdlib -static -no-pie -Wl,-T,tests/hostile/runtime/hostile.ld \
@@ -19,26 +19,24 @@ $(B)/tests/hostile/%.elf: tests/hostile/%.c $(B)/tests/hostile/start.o tests/hos
 		$(HOSTILE_LDFLAGS) -o $@ $< $(B)/tests/hostile/start.o
 
 # The product's objects, with the calls between them led through tests/hostile/broken.
-BROKEN_OBJ   := $(patsubst %.c,$(B)/%.o,$(wildcard tests/hostile/broken/*.c))
+BROKEN_SRC   := $(wildcard tests/hostile/broken/*.c)
 BROKEN_WRAPS := ioctl pin_init at_sync at_check at_become at_unpin world_pause_some vcpu_flush_tlb note_unseen \
 		limbo_add flush_stamp_get flush_is_due suspect_add table_is_linked upcall_raise guard_hold \
 		sandbox_enter at_store guard_stale memory_ptr state_is_ordinary state_clear \
 		node_drop_root at_set_direct_map guest_log_begin guest_log_next violation_queue bus_write \
 		machine_stop pin_store_emulated insn_decode virtqueue_init virtqueue_pop
 
-$(B)/tests/hostile/broken/%.o: tests/hostile/broken/%.c
-	@mkdir -p $(@D)
-	$(CC) $(CSTD) $(WARNINGS) $(CPPFLAGS) $(CFLAGS) -Ivmm -Itests/hostile/runtime -pthread -MMD -MP -c -o $@ $<
+$(B)/obj/release/tests/hostile/broken/%.o: DEFINES := -Itests/hostile/runtime
 
-$(B)/tests/hostile/broken/vmm_main.o: vmm/main.c
+$(B)/obj/broken/vmm/main.o: vmm/main.c $(B)/obj/release/flags
 	@mkdir -p $(@D)
-	$(CC) $(CSTD) $(WARNINGS) -Wno-missing-prototypes $(CPPFLAGS) -Dmain=vmm_main $(CFLAGS) -pthread -MMD -MP -c -o $@ $<
+	$(VARIANT_release) -Wno-missing-prototypes -Dmain=vmm_main -MMD -MP -c -o $@ $<
 
-$(B)/tests/vmm-broken: $(BROKEN_OBJ) $(B)/tests/hostile/broken/vmm_main.o $(VMM_CORE) $(B)/libaliastracker.a
+$(B)/tests/vmm-broken: $(call obj,release,$(BROKEN_SRC) $(VMM_CORE_SRC)) $(call obj,broken,vmm/main.c) $(B)/libaliastracker.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -static-pie -pthread $(BROKEN_WRAPS:%=-Wl,--wrap=%) -o $@ $^ $(VMM_LIBS)
+	$(CC) $(CFLAGS) $(LDFLAGS) -static-pie -pthread $(BROKEN_WRAPS:%=-Wl,--wrap=%) -o $@ $^ $(VMM_LIBS)
 
 .PHONY: hostile
 hostile: $(HOSTILE_GUESTS) $(B)/tests/vmm-broken
 
--include $(HOSTILE_GUESTS:.elf=.d) $(BROKEN_OBJ:.o=.d) $(B)/tests/hostile/broken/vmm_main.d
+-include $(HOSTILE_GUESTS:.elf=.d)

@@ -28,9 +28,9 @@
 #endif
 
 /* SOURCE */
-#define UFFD 1 /* vmm/source_uffd.c */
-#define LOG  2 /* vmm/guest_log.c */
-#define PML  3 /* KVM's dirty log on a processor with PML: the road not taken (vmm/source.h) */
+#define UFFD 1 /* vmm/pin/tracking/uffd.c */
+#define LOG  2 /* vmm/pin/guest_log.c */
+#define PML  3 /* KVM's dirty log on a processor with PML: the road not taken (vmm/pin/tracking/uffd.h) */
 #ifndef SOURCE
 #define SOURCE UFFD
 #endif

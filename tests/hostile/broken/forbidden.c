@@ -10,7 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "broken.h"
-#include "sandbox.h"
+#include "sandbox/sandbox.h"
 
 static const char *const kinds[SANDBOX_NR_THREADS] = {
 	[SANDBOX_MAIN] = "main",

@@ -2,18 +2,18 @@
 /* The calls that are led through here: a place to stop before or after, a defence to leave out. */
 #include <poll.h>
 #include "broken.h"
-#include "bus.h"
-#include "flush_clock.h"
-#include "guard.h"
-#include "guest_log.h"
-#include "insn.h"
+#include "devices/bus.h"
+#include "pin/flush_clock.h"
+#include "pin/write_protect.h"
+#include "pin/guest_log.h"
+#include "pin/insn.h"
 #include "internal.h"
 #include "machine.h"
-#include "pin.h"
-#include "pin_internal.h"
+#include "pin/pin.h"
+#include "pin/internal.h"
 #include "status.h"
-#include "upcall.h"
-#include "virtqueue.h"
+#include "kvm/upcall.h"
+#include "devices/virtqueue.h"
 
 #define WRAP(type, name, ...)                                                                      \
 	extern __typeof__(name) __real_##name, __wrap_##name;                                      \

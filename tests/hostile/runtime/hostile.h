@@ -21,7 +21,7 @@
 #include "cpu.h"
 #include "machine_map.h"
 #include "observer.h"
-#include "pvh.h"
+#include "boot/pvh.h"
 
 #define HELD      0u
 #define BROKE     1u

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "host.h"
+#include "kvm/host.h"
 #include "stats.h"
 #include "status.h"
 #include "suites.h"

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: MIT */
+/* The control socket: who may use it, what it refuses, and clients that misbehave. A machine with
+ * memory and a tracker, and without vCPUs. */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include "control/control.h"
+#include "control/request.h"
+#include "machine.h"
+#include "pin/pin.h"
+#include "suites.h"
+
+#define FRAMES (4ll << 20 >> 12)
+
+static char folder[] = "/tmp/unit-vmm-XXXXXX";
+static char path[64];
+static struct options opt;
+static struct machine machine;
+static struct control *control;
+
+static void start_machine(enum alias_strategy flush, enum track_source track)
+{
+	opt = (struct options){.flush = flush, .track = track, .guest = "g", .bootargs = ""};
+	memset(&machine, 0, sizeof(machine));
+	machine.opt = &opt;
+	world_init(&machine.world);
+	ck_assert_int_eq(memory_init(&machine.mem, 4 << 20), 0);
+	ck_assert_int_eq(pin_init(&machine), 0);
+}
+
+static void end_machine(void)
+{
+	pin_free(&machine);
+	memory_free(&machine.mem);
+	world_destroy(&machine.world);
+}
+
+static void set_up(void)
+{
+	strcpy(folder + strlen(folder) - 6, "XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(folder));
+	snprintf(path, sizeof(path), "%s/socket", folder);
+	start_machine(ALIAS_FLUSH_TRAP, TRACK_SCAN);
+	control = NULL;
+}
+
+static void tear_down(void)
+{
+	control_close(control);
+	end_machine();
+	unlink(path);
+	ck_assert_int_eq(rmdir(folder), 0);
+}
+
+/* --- requests --------------------------------------------------------------------------------- */
+
+static json_t *ask(const char *line)
+{
+	json_t *answer = control_request(&machine, line, strlen(line));
+
+	ck_assert_ptr_nonnull(answer);
+	return answer;
+}
+
+static void expect_refusal(const char *line, const char *part)
+{
+	json_t *answer = ask(line);
+	const char *why = json_string_value(json_object_get(answer, "error"));
+
+	ck_assert_msg(why && strstr(why, part) && json_object_size(answer) == 1,
+		      "%s: refused by \"%s\", not \"%s\"", line, why ? why : "(nothing)", part);
+	json_decref(answer);
+}
+
+static void expect_string(const char *line, const char *name, const char *value)
+{
+	json_t *answer = ask(line);
+
+	ck_assert_ptr_null(json_object_get(answer, "error"));
+	ck_assert_str_eq(json_string_value(json_object_get(answer, name)), value);
+	json_decref(answer);
+}
+
+START_TEST(what_is_no_request)
+{
+	static const char *const lines[][2] = {
+		{"", "not JSON"},
+		{"\xff\xfe", "not JSON"},
+		{"{", "not JSON"},
+		{"{\"do\":\"pause\"} x", "not JSON"},
+		{"{\"do\":\"pause\",\"do\":\"resume\"}", "not JSON"},
+		{"[]", "an object with a member do"},
+		{"{}", "an object with a member do"},
+		{"{\"do\":7}", "an object with a member do"},
+		{"{\"do\":\"dance\"}", "no such request"},
+		{"{\"do\":\"pause\",\"name\":\"x\"}", "no further members"},
+		{"{\"do\":\"statistics\",\"pfn\":1}", "no further members"},
+		{"{\"do\":\"strategy\"}", "name: a string"},
+		{"{\"do\":\"strategy\",\"name\":7}", "name: a string"},
+		{"{\"do\":\"strategy\",\"name\":\"trap\",\"x\":1}", "name: a string"},
+		{"{\"do\":\"source\",\"nam\":\"scan\"}", "name: a string"},
+		{"{\"do\":\"frame\",\"pfn\":\"1\"}", "a whole number"},
+		{"{\"do\":\"frame\",\"pfn\":1.5}", "a whole number"},
+		{"{\"do\":\"frame\",\"pfn\":-1}", "no such frame"},
+		{"{\"do\":\"frame\",\"pfn\":1024}", "no such frame"},
+		{"{\"do\":\"frame\",\"pfn\":9223372036854775807}", "no such frame"},
+		{"{\"do\":\"frame\",\"pfn\":9223372036854775808}", "not JSON"},
+		{"{\"do\":\"source\",\"name\":\"off\"}", "whole run"},
+		{"{\"do\":\"source\",\"name\":\"strict\"}",
+		 "source strict is for a whole run: vmm --track strict"},
+		{"{\"do\":\"strategy\",\"name\":\"none\"}", "whole run"},
+		{"{\"do\":\"strategy\",\"name\":\"lazy\"}", "no strategy of that name"},
+	};
+
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		expect_refusal(lines[i][0], lines[i][1]);
+	ck_assert(!machine.world.held);
+}
+END_TEST
+
+START_TEST(a_wish_is_stored)
+{
+	struct alias_common_page *page = memory_ptr(&machine.mem, SHARED_GPA, ALIAS_PAGE_SIZE);
+
+	expect_refusal("{\"do\":\"strategy\",\"name\":\"eager\"}", "not that far yet");
+	ck_assert_uint_eq(page->wanted_strategy, 0);
+	page->strategy = ALIAS_FLUSH_TRAP;
+	expect_string("{\"do\":\"strategy\",\"name\":\"eager\"}", "strategy", "trap");
+	ck_assert_uint_eq(page->wanted_strategy, ALIAS_FLUSH_EAGER);
+	page->strategy = 12345; /* the guest's word: never trusted */
+	expect_string("{\"do\":\"strategy\",\"name\":\"trap-range\"}", "strategy", "unknown");
+}
+END_TEST
+
+START_TEST(who_does_not_look)
+{
+	struct alias_common_page *page;
+
+	end_machine();
+	start_machine(ALIAS_FLUSH_EAGER, TRACK_OFF);
+	page = memory_ptr(&machine.mem, SHARED_GPA, ALIAS_PAGE_SIZE);
+	page->strategy = ALIAS_FLUSH_EAGER;
+	expect_refusal("{\"do\":\"strategy\",\"name\":\"trap\"}", "needs a host that looks");
+	expect_string("{\"do\":\"strategy\",\"name\":\"nolazy\"}", "wanted", "nolazy");
+	expect_refusal("{\"do\":\"source\",\"name\":\"dirty\"}", "not to look");
+	expect_refusal("{\"do\":\"frame\",\"pfn\":1}", "not to look");
+	end_machine();
+	start_machine(ALIAS_FLUSH_NONE, TRACK_SCAN);
+	expect_refusal("{\"do\":\"strategy\",\"name\":\"trap\"}", "--flush none");
+}
+END_TEST
+
+START_TEST(what_is_done)
+{
+	json_t *answer;
+
+	expect_string("{\"do\":\"source\",\"name\":\"dirty\"}", "source", "dirty");
+	expect_string("{\"do\":\"source\",\"name\":\"scan\"}", "source", "scan");
+	answer = ask("{\"do\":\"pause\"}");
+	ck_assert(json_is_true(json_object_get(answer, "paused")));
+	ck_assert(machine.world.held);
+	json_decref(answer);
+	answer = ask("{\"do\":\"resume\"}");
+	ck_assert(json_is_false(json_object_get(answer, "paused")));
+	ck_assert(!machine.world.held);
+	json_decref(answer);
+	answer = ask("{\"do\":\"frame\",\"pfn\":1023}");
+	ck_assert_int_eq(json_integer_value(json_object_get(answer, "pfn")), FRAMES - 1);
+	ck_assert_int_eq(json_integer_value(json_object_get(answer, "pinned_level")), 0);
+	ck_assert_uint_eq(json_array_size(json_object_get(answer, "aliases")), 0);
+	json_decref(answer);
+	answer = ask("{\"do\":\"statistics\"}");
+	ck_assert(json_is_null(json_object_get(answer, "status")));
+	ck_assert(json_is_object(json_object_get(answer, "pins")));
+	json_decref(answer);
+}
+END_TEST
+
+/* --- the socket ------------------------------------------------------------------------------- */
+
+static int connect_client(void)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	strcpy(addr.sun_path, path);
+	ck_assert_int_eq(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	return fd;
+}
+
+/* The main loop, until nothing is left to do. */
+static void serve(void)
+{
+	struct pollfd fds[CONTROL_NR_FDS];
+
+	for (;;) {
+		control_poll(control, fds);
+		if (poll(fds, CONTROL_NR_FDS, 0) <= 0)
+			return;
+		control_serve(control, &machine, fds);
+	}
+}
+
+static void send_text(int fd, const char *text)
+{
+	ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+}
+
+/* What has been sent to the client by now. */
+static const char *received(int fd)
+{
+	static char text[4096];
+	ssize_t n = recv(fd, text, sizeof(text) - 1, MSG_DONTWAIT);
+
+	text[n > 0 ? n : 0] = '\0';
+	return text;
+}
+
+START_TEST(private_and_gone_afterwards)
+{
+	struct stat st;
+
+	control = control_open(path);
+	ck_assert_ptr_nonnull(control);
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert(S_ISSOCK(st.st_mode));
+	ck_assert_uint_eq(st.st_mode & 07777, 0600);
+	control_close(control);
+	control = NULL;
+	ck_assert_int_lt(stat(path, &st), 0);
+}
+END_TEST
+
+START_TEST(what_is_there_stays)
+{
+	FILE *file = fopen(path, "w");
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	int fd;
+
+	ck_assert_ptr_nonnull(file);
+	fclose(file);
+	ck_assert_ptr_null(control_open(path)); /* a file */
+	ck_assert_int_eq(unlink(path), 0);
+	control = control_open(path);
+	ck_assert_ptr_nonnull(control);
+	ck_assert_ptr_null(control_open(path)); /* in use */
+	close(connect_client());
+	control_close(control);
+	/* One that nobody listens at any more gives way. */
+	strcpy(addr.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	close(fd);
+	control = control_open(path);
+	ck_assert_ptr_nonnull(control);
+	/* And what took our place is not ours to remove. */
+	ck_assert_int_eq(unlink(path), 0);
+	file = fopen(path, "w");
+	fclose(file);
+	control_close(control);
+	control = NULL;
+	ck_assert_int_eq(access(path, F_OK), 0);
+}
+END_TEST
+
+START_TEST(lines_in_pieces_and_many_at_once)
+{
+	int fd;
+
+	control = control_open(path);
+	fd = connect_client();
+	send_text(fd, "{\"do\":\"pa");
+	serve();
+	ck_assert_str_eq(received(fd), "");
+	send_text(fd, "use\"}\n{\"do\":\"resume\"}\n\nx\n{\"do\":\"pause\"");
+	serve();
+	ck_assert_str_eq(received(fd), "{\"paused\":true}\n{\"paused\":false}\n"
+				       "{\"error\":\"this line is not JSON\"}\n"
+				       "{\"error\":\"this line is not JSON\"}\n");
+	close(fd); /* in the middle of a line */
+	serve();
+	ck_assert(!machine.world.held);
+}
+END_TEST
+
+START_TEST(a_line_that_is_too_long)
+{
+	static char blank[CONTROL_MAX_LINE / 2];
+	int fd;
+
+	memset(blank, ' ', sizeof(blank));
+	control = control_open(path);
+	fd = connect_client();
+	for (int i = 0; i < 5; i++) {
+		ck_assert_int_eq(write(fd, blank, sizeof(blank)), sizeof(blank));
+		serve();
+	}
+	ck_assert_str_eq(received(fd), "{\"error\":\"this line is longer than 64 KiB\"}\n");
+	send_text(fd, "\n{\"do\":\"resume\"}\n");
+	serve();
+	ck_assert_str_eq(received(fd), "{\"paused\":false}\n");
+	close(fd);
+}
+END_TEST
+
+START_TEST(four_clients_and_no_more)
+{
+	int fd[CONTROL_MAX_CLIENTS + 1];
+
+	control = control_open(path);
+	for (int i = 0; i <= CONTROL_MAX_CLIENTS; i++)
+		fd[i] = connect_client();
+	serve();
+	ck_assert_str_eq(received(fd[CONTROL_MAX_CLIENTS]),
+			 "{\"error\":\"there are four clients already\"}\n");
+	close(fd[0]);
+	close(fd[CONTROL_MAX_CLIENTS]);
+	serve();
+	fd[0] = connect_client();
+	send_text(fd[0], "{\"do\":\"resume\"}\n");
+	serve();
+	ck_assert_str_eq(received(fd[0]), "{\"paused\":false}\n");
+	for (int i = 0; i < CONTROL_MAX_CLIENTS; i++)
+		close(fd[i]);
+	serve();
+}
+END_TEST
+
+/* A client that asks and asks and never reads is not read from any more; others don't notice. */
+START_TEST(a_client_that_does_not_read)
+{
+	static const char line[] = "{\"do\":\"statistics\"}\n";
+	int deaf, other;
+	long sent = 0;
+
+	control = control_open(path);
+	deaf = connect_client();
+	other = connect_client();
+	while (send(deaf, line, sizeof(line) - 1, MSG_DONTWAIT) == sizeof(line) - 1) {
+		ck_assert_int_lt(sent++, 1000000);
+		serve();
+	}
+	ck_assert_int_eq(errno, EAGAIN);
+	send_text(other, "{\"do\":\"resume\"}\n");
+	serve();
+	ck_assert_str_eq(received(other), "{\"paused\":false}\n");
+	close(deaf);
+	serve();
+	close(other);
+}
+END_TEST
+
+TCase *control_tests(void)
+{
+	TCase *tc = tcase_create("control");
+
+	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_set_timeout(tc, 120);
+	tcase_add_test(tc, what_is_no_request);
+	tcase_add_test(tc, a_wish_is_stored);
+	tcase_add_test(tc, who_does_not_look);
+	tcase_add_test(tc, what_is_done);
+	tcase_add_test(tc, private_and_gone_afterwards);
+	tcase_add_test(tc, what_is_there_stays);
+	tcase_add_test(tc, lines_in_pieces_and_many_at_once);
+	tcase_add_test(tc, a_line_that_is_too_long);
+	tcase_add_test(tc, four_clients_and_no_more);
+	tcase_add_test(tc, a_client_that_does_not_read);
+	return tc;
+}

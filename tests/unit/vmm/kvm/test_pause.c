@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: MIT */
+/* Pausing, with the real threads of vCPUs on a KVM that is played here: "in the guest" they advance
+ * a counter. */
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include "fake_kvm.h"
+#include "machine.h"
+#include "suites.h"
+#include "kvm/pause.h"
+
+#define NR       4
+#define ROUNDS   300
+#define FIRST_FD 1000 /* vCPU i has fd FIRST_FD + i */
+
+static struct machine machine;
+static struct vcpu vcpus[NR];
+static struct kvm_run runs[NR];
+static _Atomic uint64_t counter[NR];
+static atomic_uint flushed[NR];
+
+/* Since KVM_RUN was entered on this thread. */
+static _Thread_local volatile sig_atomic_t signalled;
+
+static void on_kick(int signal)
+{
+	(void)signal;
+	signalled = 1;
+}
+
+/* As KVM does it: the flag counts on the way in, a signal from then on. One that came before is
+ * over. */
+static int run_guest(struct vcpu *vcpu)
+{
+	for (unsigned i = atomic_load(&counter[vcpu->index]) % 8; i > 0; i--)
+		sched_yield(); /* the way in takes its time: kicks come then, too */
+	signalled = 0;
+	if (!__atomic_load_n(&vcpu->run->immediate_exit, __ATOMIC_SEQ_CST))
+		while (!signalled) {
+			atomic_fetch_add(&counter[vcpu->index], 1);
+			sched_yield();
+		}
+	errno = EINTR;
+	return -1;
+}
+
+static int play_kvm(int fd, unsigned long request, void *arg)
+{
+	struct vcpu *vcpu = &vcpus[fd - FIRST_FD];
+	struct kvm_sregs *sregs = arg;
+
+	if (fd < FIRST_FD || fd >= FIRST_FD + NR)
+		return FAKE_PASS;
+	switch (request) {
+	case KVM_RUN:
+		return run_guest(vcpu);
+	case KVM_GET_SREGS:
+		memset(sregs, 0, sizeof(*sregs));
+		return 0;
+	case KVM_SET_SREGS: /* there and back is one flush */
+		flushed[vcpu->index] += sregs->cr4 == 0;
+		return 0;
+	default:
+		errno = ENOTTY;
+		return -1;
+	}
+}
+
+static void set_up(void)
+{
+	struct sigaction action = {.sa_handler = on_kick};
+
+	sigset_t kick;
+
+	sigaction(VCPU_KICK_SIGNAL, &action, NULL);
+	sigemptyset(&kick);
+	sigaddset(&kick, VCPU_KICK_SIGNAL);
+	pthread_sigmask(SIG_BLOCK, &kick, NULL);
+	fake_kvm = play_kvm;
+	memset(&machine, 0, sizeof(machine));
+	machine.status = -1;
+	machine.stop_fd = eventfd(0, 0);
+	world_init(&machine.world);
+	machine.nr_vcpus = NR;
+	machine.vcpus = vcpus;
+	for (unsigned i = 0; i < NR; i++)
+		vcpus[i] = (struct vcpu){
+			.index = i, .fd = FIRST_FD + (int)i, .machine = &machine, .run = &runs[i]};
+}
+
+static void tear_down(void)
+{
+	world_destroy(&machine.world);
+	close(machine.stop_fd);
+}
+
+static void start(unsigned from)
+{
+	for (unsigned i = from; i < NR; i++)
+		ck_assert_int_eq(vcpu_start(&vcpus[i]), 0);
+}
+
+static void join(unsigned from)
+{
+	machine_stop(&machine, 0);
+	for (unsigned i = from; i < NR; i++)
+		vcpu_join(&vcpus[i]);
+}
+
+static uint64_t sum(unsigned except)
+{
+	uint64_t total = 0;
+
+	for (unsigned i = 0; i < NR; i++)
+		total += i == except ? 0 : atomic_load(&counter[i]);
+	return total;
+}
+
+START_TEST(nobody_runs_while_paused)
+{
+	uint64_t kicked = 0;
+
+	start(0);
+	for (int round = 0; round < ROUNDS; round++) {
+		uint64_t before;
+
+		world_pause(&machine, NULL);
+		before = sum(NR);
+		/* One on its way in says for a moment that it is in: what runs is the question. */
+		for (int i = 0; i < 10; i++)
+			sched_yield();
+		ck_assert_uint_eq(sum(NR), before);
+		world_resume(&machine);
+		while (sum(NR) == before) /* and they do go on */
+			sched_yield();
+	}
+	join(0);
+	/* Whoever advanced since the last round was inside and had to be fetched out. */
+	for (unsigned i = 0; i < NR; i++)
+		kicked += vcpus[i].stats.kicked;
+	ck_assert_uint_ge(kicked, ROUNDS - 1);
+}
+END_TEST
+
+static pthread_mutex_t held = PTHREAD_MUTEX_INITIALIZER;
+
+/* Leaves the guest when it is kicked, and then waits for what the pauser holds. */
+static void *leave_and_wait(void *arg)
+{
+	struct vcpu *vcpu = arg;
+
+	world_enter_guest(&machine.world, vcpu);
+	run_guest(vcpu);
+	world_left_guest(&machine.world, vcpu);
+	pthread_mutex_lock(&held);
+	pthread_mutex_unlock(&held);
+	return NULL;
+}
+
+START_TEST(a_vcpu_that_waits_for_the_pauser)
+{
+	sigset_t kick;
+
+	sigemptyset(&kick);
+	sigaddset(&kick, VCPU_KICK_SIGNAL);
+	pthread_sigmask(SIG_UNBLOCK, &kick, NULL);
+	pthread_mutex_lock(&held);
+	ck_assert_int_eq(pthread_create(&vcpus[0].thread, NULL, leave_and_wait, &vcpus[0]), 0);
+	while (atomic_load(&counter[0]) == 0)
+		sched_yield();
+	world_pause(&machine, NULL);
+	ck_assert(!atomic_load(&vcpus[0].in_guest));
+	world_resume(&machine);
+	pthread_mutex_unlock(&held);
+	ck_assert_int_eq(pthread_join(vcpus[0].thread, NULL), 0);
+}
+END_TEST
+
+/* Some are kept out, and the others run on. */
+START_TEST(some_are_paused)
+{
+	start(0);
+	for (int round = 0; round < ROUNDS; round++) {
+		uint64_t before[NR];
+
+		ck_assert_uint_le(world_pause_some(&machine, NULL, 1 << 1 | 1 << 3), 2);
+		for (unsigned i = 0; i < NR; i++)
+			before[i] = atomic_load(&counter[i]);
+		for (unsigned i = 0; i < NR; i += 2)
+			while (atomic_load(&counter[i]) == before[i])
+				sched_yield();
+		for (unsigned i = 1; i < NR; i += 2)
+			ck_assert_uint_eq(atomic_load(&counter[i]), before[i]);
+		world_resume(&machine);
+	}
+	join(0);
+	ck_assert_uint_eq(vcpus[0].stats.kicked + vcpus[2].stats.kicked, 0);
+}
+END_TEST
+
+/* Stopping gets them all out, wherever they are, and no kick is lost. */
+START_TEST(the_end)
+{
+	for (int round = 0; round < ROUNDS; round++) {
+		machine.status = -1;
+		start(0);
+		join(0);
+	}
+}
+END_TEST
+
+START_TEST(what_is_asked_for_is_done_before_the_guest_goes_on)
+{
+	start(0);
+	for (unsigned round = 1; round <= ROUNDS; round++) {
+		uint64_t before[NR];
+
+		world_pause(&machine, NULL);
+		for (unsigned i = 0; i < NR; i++) {
+			atomic_fetch_or(&vcpus[i].todo, VCPU_FLUSH_TLB);
+			before[i] = atomic_load(&counter[i]);
+		}
+		world_resume(&machine);
+		for (unsigned i = 0; i < NR; i++) {
+			while (atomic_load(&counter[i]) == before[i])
+				sched_yield();
+			ck_assert_uint_eq(atomic_load(&flushed[i]), round);
+		}
+	}
+	join(0);
+}
+END_TEST
+
+/* Two vCPUs pause again and again, each from its exit handler; the others run. */
+static void *pauser(void *arg)
+{
+	struct vcpu *self = arg;
+
+	for (int round = 0; round < ROUNDS; round++) {
+		uint64_t before;
+
+		__atomic_store_n(&self->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
+		world_enter_guest(&machine.world, self);
+		atomic_fetch_add(&counter[self->index], 1);
+		world_left_guest(&machine.world, self);
+		world_pause(&machine, self);
+		before = sum(self->index);
+		sched_yield();
+		if (sum(self->index) != before)
+			return "a vCPU ran while another had paused the world";
+		world_resume(&machine);
+	}
+	return NULL;
+}
+
+START_TEST(two_who_pause)
+{
+	void *wrong;
+
+	start(2);
+	for (unsigned i = 0; i < 2; i++)
+		ck_assert_int_eq(pthread_create(&vcpus[i].thread, NULL, pauser, &vcpus[i]), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		ck_assert_int_eq(pthread_join(vcpus[i].thread, &wrong), 0);
+		ck_assert_msg(wrong == NULL, "%s", (const char *)wrong);
+	}
+	join(2);
+}
+END_TEST
+
+/* Held, nobody runs; and a pause in the meantime neither waits for the release nor ends the hold.
+ */
+START_TEST(nobody_runs_while_held)
+{
+	start(0);
+	for (int round = 0; round < ROUNDS; round++) {
+		uint64_t before;
+
+		world_hold(&machine);
+		world_hold(&machine);
+		before = sum(NR);
+		world_pause(&machine, NULL);
+		world_resume(&machine);
+		for (int i = 0; i < 10; i++)
+			sched_yield();
+		ck_assert_uint_eq(sum(NR), before);
+		world_release(&machine);
+		while (sum(NR) == before)
+			sched_yield();
+	}
+	join(0);
+}
+END_TEST
+
+/* vCPUs that pause as they do, and a holder: all of them come to an end. */
+START_TEST(hold_among_pausers)
+{
+	void *wrong;
+
+	start(2);
+	for (unsigned i = 0; i < 2; i++)
+		ck_assert_int_eq(pthread_create(&vcpus[i].thread, NULL, pauser, &vcpus[i]), 0);
+	for (int round = 0; round < ROUNDS; round++) {
+		world_hold(&machine);
+		sched_yield();
+		world_release(&machine);
+		sched_yield();
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		ck_assert_int_eq(pthread_join(vcpus[i].thread, &wrong), 0);
+		ck_assert_msg(wrong == NULL, "%s", (const char *)wrong);
+	}
+	join(2);
+}
+END_TEST
+
+/* The end lets them go. */
+START_TEST(the_end_while_held)
+{
+	start(0);
+	world_hold(&machine);
+	machine_stop(&machine, 3);
+	machine_join(&machine);
+	ck_assert_int_eq(machine.status, 3);
+}
+END_TEST
+
+TCase *world_tests(void)
+{
+	TCase *tc = tcase_create("world");
+
+	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_set_timeout(tc, 120);
+	tcase_add_test(tc, nobody_runs_while_paused);
+	tcase_add_test(tc, some_are_paused);
+	tcase_add_test(tc, nobody_runs_while_held);
+	tcase_add_test(tc, hold_among_pausers);
+	tcase_add_test(tc, the_end_while_held);
+	tcase_add_test(tc, a_vcpu_that_waits_for_the_pauser);
+	tcase_add_test(tc, the_end);
+	tcase_add_test(tc, what_is_asked_for_is_done_before_the_guest_goes_on);
+	tcase_add_test(tc, two_who_pause);
+	return tc;
+}

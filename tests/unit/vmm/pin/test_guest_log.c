@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT */
+/* The rings of the guest's log: what is handed out, and what garbage can do. */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include "pin/guest_log.h"
+#include "suites.h"
+
+#define NR 3
+
+static struct alias_log logs[NR];
+static struct alias_log_record records[NR][ALIAS_LOG_RECORDS];
+static struct log_ring rings[NR];
+static struct guest_log guest_log;
+static struct at_log_look look;
+
+static void set_up(void)
+{
+	memset(logs, 0, sizeof(logs));
+	memset(records, 0, sizeof(records));
+	memset(rings, 0, sizeof(rings));
+	for (unsigned i = 0; i < NR; i++) {
+		rings[i].log = &logs[i];
+		rings[i].records = records[i];
+	}
+	guest_log = (struct guest_log){.nr = NR, .ring = rings};
+	guest_log_start(&guest_log);
+}
+
+/* What the guest does. */
+static bool append(unsigned i, uint64_t entry)
+{
+	struct alias_log *log = &logs[i];
+	struct alias_log_record *record = &records[i][log->head % ALIAS_LOG_RECORDS];
+
+	if (log->head - __atomic_load_n(&log->tail, __ATOMIC_ACQUIRE) >= ALIAS_LOG_RECORDS) {
+		__atomic_store_n(&log->lost, log->lost + 1, __ATOMIC_RELEASE);
+		return false;
+	}
+	__atomic_store_n(&record->entry, entry, __ATOMIC_RELAXED);
+	__atomic_store_n(&record->from, entry + 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&record->to, entry + 2, __ATOMIC_RELAXED);
+	__atomic_store_n(&log->head, log->head + 1, __ATOMIC_RELEASE);
+	return true;
+}
+
+/* Takes all there is; how many. */
+static size_t take(void)
+{
+	struct at_record taken[7];
+	size_t n, sum = 0;
+
+	while ((n = guest_log_next(&guest_log, taken, 7)))
+		sum += n;
+	return sum;
+}
+
+static void begin(bool lost, size_t nr_changing)
+{
+	guest_log_begin(&guest_log, &look);
+	ck_assert(look.lost == lost);
+	ck_assert_uint_eq(look.nr_changing, nr_changing);
+}
+
+START_TEST(records_come_in_order)
+{
+	struct at_record taken[4];
+
+	for (unsigned k = 0; k < 3; k++)
+		for (unsigned i = 0; i < NR; i++)
+			ck_assert(append(i, 1000 * i + 8 * k));
+	begin(false, 0);
+	ck_assert(append(1, 8888)); /* too late for this look */
+	for (unsigned i = 0; i < NR; i++) {
+		ck_assert_uint_eq(guest_log_next(&guest_log, taken, 2), 2);
+		ck_assert_uint_eq(taken[0].pte_gpa, 1000 * i);
+		ck_assert_uint_eq(taken[1].pte_gpa, 1000 * i + 8);
+		ck_assert_uint_eq(taken[1].from, 1000 * i + 9);
+		ck_assert_uint_eq(taken[1].to, 1000 * i + 10);
+		ck_assert_uint_eq(guest_log_next(&guest_log, taken, 4), 1);
+		ck_assert_uint_eq(taken[0].pte_gpa, 1000 * i + 16);
+	}
+	ck_assert_uint_eq(guest_log_next(&guest_log, taken, 4), 0);
+	ck_assert_uint_eq(logs[1].tail, 3);
+	begin(false, 0);
+	ck_assert_uint_eq(take(), 1);
+	begin(false, 0);
+	ck_assert_uint_eq(take(), 0);
+}
+END_TEST
+
+START_TEST(what_is_pending)
+{
+	uint64_t entries[AT_PENDING_MAX];
+	size_t nr;
+
+	append(0, 8);
+	begin(false, 0);
+	take();
+	logs[2].changing = 24;
+	append(0, 16);
+	ck_assert(guest_log_pending(&guest_log, entries, &nr));
+	ck_assert_uint_eq(nr, 2);
+	ck_assert_uint_eq(entries[0], 24);
+	ck_assert_uint_eq(entries[1], 16);
+	begin(false, 1);
+	ck_assert_uint_eq(look.changing[0], 24);
+	take();
+	ck_assert(guest_log_pending(&guest_log, entries, &nr));
+	ck_assert_uint_eq(nr, 1);
+	for (unsigned i = 0; i < AT_PENDING_MAX - 1; i++)
+		append(1, 8);
+	ck_assert(guest_log_pending(&guest_log, entries, &nr));
+	append(1, 8);
+	ck_assert(!guest_log_pending(&guest_log, entries, &nr));
+}
+END_TEST
+
+START_TEST(a_full_ring)
+{
+	uint64_t entries[AT_PENDING_MAX];
+	size_t nr;
+
+	for (unsigned i = 0; i < ALIAS_LOG_RECORDS; i++)
+		ck_assert(append(2, 8 * i));
+	begin(false, 0);
+	ck_assert(!append(2, 0));
+	ck_assert_uint_eq(take(), ALIAS_LOG_RECORDS);
+	ck_assert(!guest_log_pending(&guest_log, entries, &nr)); /* lost in the meantime */
+	ck_assert(append(2, 0));
+	begin(true, 0);
+	ck_assert_uint_eq(take(), 1);
+	begin(false, 0);
+}
+END_TEST
+
+START_TEST(started_anew)
+{
+	append(0, 8);
+	logs[1].lost = 77;
+	guest_log_start(&guest_log);
+	begin(false, 0);
+	ck_assert_uint_eq(take(), 0);
+	ck_assert_uint_eq(logs[0].tail, 1);
+}
+END_TEST
+
+/* A head that can't be: nothing is taken for true, and it is noticed. */
+START_TEST(heads_that_lie)
+{
+	static const uint64_t heads[] = {ALIAS_LOG_RECORDS + 11, UINT64_MAX, UINT64_MAX / 2, 9};
+	uint64_t entries[AT_PENDING_MAX];
+	size_t nr;
+
+	for (unsigned i = 0; i < 10; i++)
+		append(0, 8);
+	begin(false, 0);
+	ck_assert_uint_eq(take(), 10);
+	logs[0].head = heads[_i];
+	if (heads[_i] - 10 > AT_PENDING_MAX)
+		ck_assert(!guest_log_pending(&guest_log, entries, &nr));
+	begin(true, 0);
+	ck_assert_uint_eq(take(), 0);
+	ck_assert_uint_eq(logs[0].tail, heads[_i]);
+	begin(false, 0);
+}
+END_TEST
+
+/* Whatever is there, a look ends, hands out no more than a ring holds, and stays in the rings. */
+START_TEST(noise)
+{
+	uint64_t *words = (uint64_t *)logs, state = 88172645463325252;
+
+	for (unsigned round = 0; round < 3000; round++) {
+		uint64_t entries[AT_PENDING_MAX];
+		size_t nr;
+
+		for (unsigned i = 0; i < sizeof(logs) / 8; i++) {
+			state ^= state << 13, state ^= state >> 7, state ^= state << 17;
+			words[i] = state >> state % 64;
+		}
+		guest_log_begin(&guest_log, &look);
+		ck_assert_uint_le(look.nr_changing, NR);
+		ck_assert_uint_le(take(), NR * ALIAS_LOG_RECORDS);
+		guest_log_pending(&guest_log, entries, &nr);
+		ck_assert_uint_le(nr, AT_PENDING_MAX);
+	}
+}
+END_TEST
+
+/* A vCPU that logs while it is read: nothing comes twice, out of order, torn, or not at all. */
+
+static atomic_bool done;
+
+static void *log_much(void *arg)
+{
+	(void)arg;
+	for (uint64_t i = 0; i < 2000000; i++)
+		append(1, 8 * i);
+	atomic_store(&done, true);
+	return NULL;
+}
+
+START_TEST(beside_a_writer)
+{
+	uint64_t next = 0, gaps = 0;
+	bool last = false;
+	pthread_t writer;
+
+	atomic_store(&done, false);
+	ck_assert_int_eq(pthread_create(&writer, NULL, log_much, NULL), 0);
+	while (!last) {
+		struct at_record taken[64];
+		size_t n;
+
+		last = atomic_load(&done);
+		guest_log_begin(&guest_log, &look);
+		gaps += look.lost;
+		while ((n = guest_log_next(&guest_log, taken, 64))) {
+			for (size_t i = 0; i < n; i++) {
+				if (taken[i].pte_gpa < next || taken[i].pte_gpa % 8 ||
+				    taken[i].from != taken[i].pte_gpa + 1 ||
+				    taken[i].to != taken[i].pte_gpa + 2)
+					ck_abort_msg("record %llu after %llu",
+						     (unsigned long long)taken[i].pte_gpa / 8,
+						     (unsigned long long)next / 8);
+				next = taken[i].pte_gpa + 8;
+			}
+		}
+	}
+	pthread_join(writer, NULL);
+	ck_assert_uint_eq(logs[1].head + logs[1].lost, 2000000);
+	ck_assert_uint_eq(logs[1].tail, logs[1].head);
+	ck_assert(gaps > 0 || logs[1].lost == 0);
+}
+END_TEST
+
+TCase *guest_log_tests(void)
+{
+	TCase *tc = tcase_create("guest_log");
+
+	tcase_add_checked_fixture(tc, set_up, NULL);
+	tcase_add_test(tc, records_come_in_order);
+	tcase_add_test(tc, what_is_pending);
+	tcase_add_test(tc, a_full_ring);
+	tcase_add_test(tc, started_anew);
+	tcase_add_loop_test(tc, heads_that_lie, 0, 4);
+	tcase_add_test(tc, noise);
+	tcase_add_test(tc, beside_a_writer);
+	return tc;
+}

@@ -1,0 +1,586 @@
+/* SPDX-License-Identifier: MIT */
+/* Frames that become memory of another type, or are given away: the doorbell's answers, and what
+ * becomes of the host's memory. The machine has a vCPU that never runs; the test is its guest. */
+#include <fcntl.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include "fake_kvm.h"
+#include "kvm/host.h"
+#include "machine.h"
+#include "pin/pin.h"
+#include "pin/internal.h"
+#include "pin/tracking/uffd.h"
+#include "suites.h"
+
+#define MIB       (1ull << 20)
+#define PAGE      4096u
+#define ROOT      0x100u /* and the tables below it, down to L1 */
+#define L1        (ROOT + 3)
+#define DATA      0x200u
+#define MANY      ALIAS_BATCH_MAX
+#define PTE_RW    2ull
+#define PTE_PWT   8ull
+#define W(pfn)    ((uint64_t)(pfn) << 12 | 1 | PTE_RW)
+#define R(pfn)    ((uint64_t)(pfn) << 12 | 1)
+#define LIST      (ROOT - 1) /* of updates */
+#define MAPPED_AT 0x5000ull  /* by entry 5 of L1 */
+
+/* Tables that are looked at, and such as are guarded. */
+static const enum track_source sources[] = {TRACK_SCAN, TRACK_STRICT};
+
+static struct options opt;
+static struct machine machine;
+static struct vcpu vcpu;
+static struct kvm_run run_page;
+static struct alias_vcpu_page *page;
+static unsigned raised; /* upcalls */
+static uint64_t rip;    /* goes on with each instruction that is completed */
+
+static int play_kvm(int fd, unsigned long request, void *arg)
+{
+	const struct kvm_vcpu_events *events = arg;
+
+	(void)fd;
+	switch (request) {
+	case KVM_RUN:
+		rip++;
+		errno = EINTR;
+		return -1;
+	case KVM_SET_VCPU_EVENTS:
+		raised += events->exception.injected;
+		return 0;
+	case KVM_GET_VCPU_EVENTS:
+		memset(arg, 0, sizeof(*events));
+		return 0;
+	case KVM_GET_REGS:
+		*(struct kvm_regs *)arg = (struct kvm_regs){.rip = rip};
+		return 0;
+	case KVM_SET_REGS:
+	case KVM_GET_SREGS:
+	case KVM_SET_SREGS:
+	case KVM_SET_USER_MEMORY_REGION:
+		return 0;
+	default:
+		return FAKE_PASS;
+	}
+}
+
+static uint64_t *frame(uint64_t pfn)
+{
+	return memory_ptr(&machine.mem, pfn * PAGE, PAGE);
+}
+
+static void ring(enum alias_call call)
+{
+	page->call_status = ALIAS_PENDING;
+	ck_assert(bus_write(&machine.pio, &vcpu, DOORBELL_PORT, 4, call));
+	ck_assert_uint_eq(page->call_status, ALIAS_OK);
+}
+
+/* The answer to one request; ALIAS_PENDING: an upcall was made. */
+static enum alias_status ask_with(uint64_t pfn, enum alias_op op, unsigned arg, uint32_t flags)
+{
+	page->count = 1;
+	page->flags = flags;
+	page->entries[0] = (struct alias_entry){.pfn = pfn, .op = op, .level = (uint16_t)arg};
+	ring(ALIAS_CALL_PIN);
+	return page->entries[0].status;
+}
+
+static enum alias_status ask(uint64_t pfn, enum alias_op op, unsigned arg)
+{
+	return ask_with(pfn, op, arg, 0);
+}
+
+/* MANY frames with one call. */
+static void ask_for_many(enum alias_op op)
+{
+	page->count = MANY;
+	page->flags = 0;
+	for (unsigned i = 0; i < MANY; i++)
+		page->entries[i] = (struct alias_entry){.pfn = DATA + i, .op = op};
+	ring(ALIAS_CALL_PIN);
+	for (unsigned i = 0; i < MANY; i++)
+		ck_assert_uint_eq(page->entries[i].status, ALIAS_OK);
+}
+
+/* Writes entry 5 of L1; what it held is flushed. */
+static void map(uint64_t pte)
+{
+	struct alias_common_page *common = common_page(&machine);
+
+	if (machine.pin->guard) {
+		page->nr_updates = 1;
+		page->update_status[0] = ALIAS_PENDING;
+		*(struct alias_update *)frame(LIST) =
+			(struct alias_update){L1 * PAGE + 5 * sizeof(pte), pte};
+		page->updates_pfn = LIST;
+		ring(ALIAS_CALL_UPDATE);
+		return;
+	}
+	common->cleared++;
+	frame(L1)[5] = pte;
+	common->flushed = common->cleared;
+}
+
+static void set_up_source(enum track_source track)
+{
+	opt = (struct options){.flush = ALIAS_FLUSH_TRAP,
+			       .track = track,
+			       .verify = true,
+			       .flush_proof = PROOF_GUEST};
+	fake_kvm = play_kvm;
+	raised = 0;
+	machine = (struct machine){.opt = &opt, .nr_vcpus = 1, .vcpus = &vcpu, .status = -1};
+	vcpu = (struct vcpu){.machine = &machine, .run = &run_page};
+	machine.stop_fd = eventfd(0, 0);
+	world_init(&machine.world);
+	flush_clock_init(&machine.flush_clock);
+	ck_assert_int_eq(track == TRACK_STRICT ? memory_init_twice(&machine.mem, 4 * MIB)
+					       : memory_init(&machine.mem, 4 * MIB),
+			 0);
+	madvise(machine.mem.slot[0].hva, 4 * MIB, MADV_NOHUGEPAGE);
+	ck_assert_int_eq(pin_init(&machine), 0);
+	page = pin_vcpu_page(&machine, 0);
+	page->direct_base = 0xffff888000000000;
+	page->direct_size = 1ull << 39;
+	ring(ALIAS_CALL_REGISTER);
+	for (unsigned i = 0; i < 3; i++)
+		frame(ROOT + i)[0] = W(ROOT + i + 1);
+	for (unsigned level = 1; level <= 4; level++)
+		ck_assert_uint_eq(ask(ROOT + 4 - level, ALIAS_OP_PIN, level), ALIAS_OK);
+}
+
+static void set_up(void)
+{
+	set_up_source(TRACK_SCAN);
+}
+
+/* Nothing that a test does makes tracker and oracle differ. */
+static void tear_down(void)
+{
+	ck_assert_uint_eq(machine.pin->count.disagreed, 0);
+	ck_assert_uint_eq(machine.pin->count.let_through, 0);
+	pin_free(&machine);
+	memory_free(&machine.mem);
+	world_destroy(&machine.world);
+	close(machine.stop_fd);
+}
+
+static const struct op_count *count_of(enum at_to to)
+{
+	return &machine.pin->count.ops[to];
+}
+
+static uint64_t process_resident(void)
+{
+	int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+	uint64_t resident = host_read_kb(fd, "RssAnon") + host_read_kb(fd, "RssShmem");
+
+	close(fd);
+	return resident;
+}
+
+START_TEST(requests_are_checked)
+{
+	static const struct {
+		enum alias_op op;
+		uint64_t pfn;
+		unsigned arg;
+		enum alias_status status;
+	} asked[] = {
+		{ALIAS_OP_TYPE, DATA, 8, ALIAS_BAD_TYPE},
+		{ALIAS_OP_TYPE, DATA, 0xffff, ALIAS_BAD_TYPE},
+		{ALIAS_OP_TYPE, 1ull << 40, 1, ALIAS_BAD_FRAME},
+		{ALIAS_OP_GIVE, UINT64_MAX, 0, ALIAS_BAD_FRAME},
+		{ALIAS_OP_TAKE, UINT64_MAX, 0, ALIAS_BAD_FRAME},
+		{ALIAS_OP_TYPE, SHARED_GPA / PAGE, 1, ALIAS_BAD_FRAME},
+		{ALIAS_OP_GIVE, SHARED_GPA / PAGE + 1, 0, ALIAS_BAD_FRAME},
+		{ALIAS_OP_TYPE, ROOT, 1, ALIAS_BAD_STATE},
+		{ALIAS_OP_GIVE, L1, 0, ALIAS_BAD_STATE},
+		{ALIAS_OP_TAKE, DATA, 0, ALIAS_BAD_STATE},
+		{ALIAS_OP_TYPE, DATA, 3, ALIAS_OK},
+		{ALIAS_OP_TYPE, DATA, 7, ALIAS_OK},
+		{ALIAS_OP_GIVE, DATA, 0, ALIAS_BAD_STATE},
+		{ALIAS_OP_PIN, DATA, 1, ALIAS_BAD_STATE},
+		{ALIAS_OP_TYPE, DATA, 0, ALIAS_OK},
+		{ALIAS_OP_GIVE, DATA, 0xffff, ALIAS_OK},
+		{ALIAS_OP_GIVE, DATA, 0, ALIAS_IS_GIVEN},
+		{ALIAS_OP_TYPE, DATA, 1, ALIAS_IS_GIVEN},
+		{ALIAS_OP_PIN, DATA, 1, ALIAS_IS_GIVEN},
+		{ALIAS_OP_UNPIN, DATA, 1, ALIAS_BAD_STATE},
+		{ALIAS_OP_TAKE, DATA, 0, ALIAS_OK},
+		{ALIAS_OP_PIN, DATA, 1, ALIAS_OK},
+		{ALIAS_OP_UNPIN, DATA, 1, ALIAS_OK},
+		{(enum alias_op)6, DATA, 1, ALIAS_BAD_OP},
+	};
+
+	for (unsigned i = 0; i < sizeof(asked) / sizeof(asked[0]); i++)
+		ck_assert_msg(ask(asked[i].pfn, asked[i].op, asked[i].arg) == asked[i].status,
+			      "request %u: %u", i, page->entries[0].status);
+	ck_assert_uint_eq(count_of(AT_TO_TYPE)->requests, 9);
+	ck_assert_uint_eq(count_of(AT_TO_TYPE)->granted, 3);
+	ck_assert_uint_eq(count_of(AT_TO_HOST)->requests, 6);
+	ck_assert_uint_eq(count_of(AT_TO_HOST)->refused, 5);
+	ck_assert_uint_eq(machine.pin->count.ops[COUNT_TAKE].granted, 1);
+	ck_assert_uint_eq(machine.pin->count.ops[COUNT_TAKE].refused, 2);
+	ck_assert_uint_eq(count_of(AT_TO_TABLE)->requests, 4 + 3);
+	ck_assert_uint_eq(machine.pin->count.violations, 0);
+}
+END_TEST
+
+/* Of the process's memory, by what the kernel says of it; and it comes back with nothing in it. */
+START_TEST(what_is_given_away_is_released)
+{
+	uint64_t guest, process, all = MANY * PAGE;
+
+	set_up_source(sources[_i]);
+	for (unsigned i = 0; i < MANY; i++)
+		memset(frame(DATA + i), 0x5a, PAGE);
+	guest = memory_resident(&machine.mem);
+	process = process_resident();
+	ask_for_many(ALIAS_OP_GIVE);
+	ck_assert_uint_eq(memory_resident(&machine.mem), guest - all);
+	/* It counts by the thread, and tells of it every 64 pages. */
+	ck_assert_uint_le(process_resident(), process - all / 2 / 1024);
+	frame(DATA)[3] = 0xbad; /* what the guest must not do */
+	ask_for_many(ALIAS_OP_TAKE);
+	ck_assert_uint_eq(memory_resident(&machine.mem), guest);
+	for (unsigned i = 0; i < MANY * 512; i++)
+		ck_assert(frame(DATA)[i] == 0);
+	tear_down();
+}
+END_TEST
+
+static const struct {
+	enum alias_op op;
+	unsigned arg;
+	uint64_t in_the_way, not_in_the_way; /* entries; 0: all are */
+	enum alias_status forbidden;         /* what a store of such an entry is answered */
+} ops[] = {
+	{ALIAS_OP_PIN, 1, W(DATA), R(DATA), ALIAS_MAPS_TABLE},
+	{ALIAS_OP_TYPE, 1, R(DATA), W(DATA) | PTE_PWT, ALIAS_MAPS_TYPED},
+	{ALIAS_OP_GIVE, 0, R(DATA), 0, ALIAS_MAPS_GIVEN},
+};
+
+#define NR_OPS ((int)(sizeof(ops) / sizeof(ops[0])))
+
+/* Once; the mapping goes, and the same call is granted. */
+START_TEST(a_stale_alias_traps)
+{
+	enum alias_op op = ops[_i % NR_OPS].op;
+	const struct op_count *count;
+
+	set_up_source(sources[_i / NR_OPS]);
+	count = count_of((enum at_to)(_i % NR_OPS));
+	frame(DATA)[0] = 0x1234;
+	map(ops[_i % NR_OPS].in_the_way);
+	ck_assert_uint_eq(ask_with(DATA, op, ops[_i % NR_OPS].arg, ALIAS_BATCH_UPCALL),
+			  ALIAS_PENDING);
+	ck_assert_uint_eq(raised, 1);
+	ck_assert_uint_eq(page->fault.pfn, DATA);
+	ck_assert_uint_eq(page->fault.nr, 1);
+	ck_assert_uint_eq(page->fault.va[0], MAPPED_AT);
+	ck_assert_uint_eq(frame(DATA)[0], 0x1234);
+	map(0);
+	ring(ALIAS_CALL_PIN);
+	ck_assert_uint_eq(page->entries[0].status, ALIAS_OK);
+	ck_assert_uint_eq(count->aliases_met, 1);
+	ck_assert_uint_eq(count->upcalls, 1);
+	ck_assert_uint_eq(count->upcalls_resolved, 1);
+	ck_assert_uint_eq(frame(DATA)[0], op == ALIAS_OP_GIVE ? 0 : 0x1234);
+	tear_down();
+}
+END_TEST
+
+/* A frame whose alias is gone, while the flush that covers it is on its way. */
+static enum alias_status ask_during_flush(void)
+{
+	set_up_source(TRACK_SCAN);
+	map(W(DATA));
+	ask(DATA, ALIAS_OP_PIN, 1);
+	common_page(&machine)->cleared++;
+	frame(L1)[5] = 0;
+	return ask_with(DATA, ALIAS_OP_PIN, 1, ALIAS_BATCH_WAIT);
+}
+
+START_TEST(a_flush_under_way_is_waited_for)
+{
+	ck_assert_uint_eq(ask_during_flush(), ALIAS_PENDING);
+	ck_assert_uint_eq(raised, 1);
+	ck_assert_uint_eq(page->fault.pfn, DATA);
+	ck_assert_uint_eq(page->fault.nr, 0);
+	common_page(&machine)->flushed = common_page(&machine)->cleared;
+	ring(ALIAS_CALL_PIN);
+	ck_assert_uint_eq(page->entries[0].status, ALIAS_OK);
+	ck_assert_uint_eq(machine.pin->count.waits, 1);
+	ck_assert_uint_eq(machine.pin->count.host_flushes, 0);
+	tear_down();
+}
+END_TEST
+
+START_TEST(a_flush_that_does_not_come_is_waited_for_once)
+{
+	ck_assert_uint_eq(ask_during_flush(), ALIAS_PENDING);
+	ring(ALIAS_CALL_PIN);
+	ck_assert_uint_eq(page->entries[0].status, ALIAS_OK);
+	ck_assert_uint_eq(machine.pin->count.waits, 1);
+	ck_assert_uint_eq(machine.pin->count.host_flushes, 1);
+	tear_down();
+}
+END_TEST
+
+START_TEST(a_live_alias_refuses)
+{
+	enum alias_op op = ops[_i % NR_OPS].op;
+	unsigned arg = ops[_i % NR_OPS].arg;
+	const struct op_count *count;
+
+	set_up_source(sources[_i / NR_OPS]);
+	count = count_of((enum at_to)(_i % NR_OPS));
+	frame(DATA)[0] = 0x1234;
+	map(ops[_i % NR_OPS].in_the_way);
+	ask_with(DATA, op, arg, ALIAS_BATCH_UPCALL);
+	ring(ALIAS_CALL_PIN);
+	ck_assert_uint_eq(page->entries[0].status, ALIAS_HAS_ALIAS);
+	ck_assert_uint_eq(raised, 1);
+	ck_assert_uint_eq(page->fault.va[0], MAPPED_AT);
+	ck_assert_uint_eq(count->refused, 1);
+	ck_assert_uint_eq(count->upcalls_resolved, 0);
+	ck_assert_uint_eq(frame(DATA)[0], 0x1234);
+	if (ops[_i % NR_OPS].not_in_the_way) {
+		map(ops[_i % NR_OPS].not_in_the_way);
+		ck_assert_uint_eq(ask(DATA, op, arg), ALIAS_OK);
+	}
+	tear_down();
+}
+END_TEST
+
+/* What is mapped after the grant as it must not be is reported, or prevented. */
+START_TEST(a_later_mapping_is_a_violation)
+{
+	bool strict = sources[_i / NR_OPS] == TRACK_STRICT;
+
+	set_up_source(sources[_i / NR_OPS]);
+	ck_assert_uint_eq(ask(DATA, ops[_i % NR_OPS].op, ops[_i % NR_OPS].arg), ALIAS_OK);
+	if (ops[_i % NR_OPS].not_in_the_way) {
+		map(ops[_i % NR_OPS].not_in_the_way);
+		ask(DATA + 1, ALIAS_OP_TAKE, 0); /* some call: the host looks */
+		ck_assert_uint_eq(machine.pin->count.violations, 0);
+	}
+	map(ops[_i % NR_OPS].in_the_way);
+	ask(DATA + 1, ALIAS_OP_TAKE, 0);
+	ck_assert_uint_eq(machine.pin->count.violations, 1);
+	ck_assert_uint_eq(machine.pin->count.stores_refused, strict);
+	if (strict)
+		ck_assert_uint_eq(page->update_status[0], ops[_i % NR_OPS].forbidden);
+	tear_down();
+}
+END_TEST
+
+/* A page that the system does not let go of stays the guest's. */
+START_TEST(what_cannot_be_released)
+{
+	frame(DATA)[0] = 0x1234;
+	/* Not mlock(), which sanitizers make do nothing. */
+	ck_assert_int_eq(syscall(SYS_mlock, frame(DATA), PAGE), 0);
+	ck_assert_uint_eq(ask(DATA, ALIAS_OP_GIVE, 0), ALIAS_NO_MEMORY);
+	ck_assert_uint_eq(frame(DATA)[0], 0x1234);
+	ck_assert_uint_eq(count_of(AT_TO_HOST)->refused, 1);
+	syscall(SYS_munlock, frame(DATA), PAGE);
+	ck_assert_uint_eq(ask(DATA, ALIAS_OP_TYPE, 1), ALIAS_OK);
+}
+END_TEST
+
+/* And where there is no page to be had, it stays away. */
+START_TEST(what_cannot_come_back)
+{
+	ck_assert_uint_eq(ask(DATA, ALIAS_OP_GIVE, 0), ALIAS_OK);
+	mprotect(frame(DATA), PAGE, PROT_READ);
+	ck_assert_uint_eq(ask(DATA, ALIAS_OP_TAKE, 0), ALIAS_NO_MEMORY);
+	ck_assert_uint_eq(ask(DATA, ALIAS_OP_PIN, 1), ALIAS_IS_GIVEN);
+	mprotect(frame(DATA), PAGE, PROT_READ | PROT_WRITE);
+	ck_assert_uint_eq(ask(DATA, ALIAS_OP_TAKE, 0), ALIAS_OK);
+}
+END_TEST
+
+/* Mappings that went before anybody counted those that can only read may be in a TLB. */
+START_TEST(the_first_transition_has_no_evidence)
+{
+	struct alias_common_page *common = common_page(&machine);
+
+	map(R(DATA));
+	ask(DATA, ALIAS_OP_UNPIN, 0); /* the host looks */
+	common->cleared++;
+	frame(L1)[5] = 0;
+	ck_assert_uint_eq(ask(DATA, ALIAS_OP_GIVE, 0), ALIAS_OK);
+	ck_assert_uint_eq(machine.pin->count.host_flushes, 1);
+	ck_assert_uint_eq(atomic_load(&vcpu.todo), VCPU_FLUSH_TLB);
+	/* It will flush before it runs, and so it has for all that follow. */
+	ck_assert_uint_eq(ask(DATA + 1, ALIAS_OP_GIVE, 0), ALIAS_OK);
+	ck_assert_uint_eq(machine.pin->count.host_flushes, 1);
+}
+END_TEST
+
+static json_int_t number(const json_t *from, const char *group, const char *name)
+{
+	const json_t *value = json_object_get(json_object_get(from, group), name);
+
+	ck_assert_msg(json_is_integer(value), "no number %s.%s", group, name);
+	return json_integer_value(value);
+}
+
+START_TEST(statistics_tell_them_apart)
+{
+	json_t *root = json_object();
+	const json_t *transitions;
+
+	ask(DATA, ALIAS_OP_TYPE, 3);
+	ask(DATA + 1, ALIAS_OP_GIVE, 0);
+	ask(DATA + 2, ALIAS_OP_GIVE, 0);
+	ask(DATA + 2, ALIAS_OP_TAKE, 0);
+	map(R(DATA + 3));
+	ask(DATA + 3, ALIAS_OP_GIVE, 0);
+	page->stats.given = 3;
+	pin_stats(&machine, root);
+	transitions = json_object_get(root, "transitions");
+	ck_assert_int_eq(number(transitions, "pin", "granted"), 4);
+	ck_assert_int_eq(number(transitions, "type", "granted"), 1);
+	ck_assert_int_eq(number(transitions, "give", "requests"), 3);
+	ck_assert_int_eq(number(transitions, "give", "refused"), 1);
+	ck_assert_int_eq(number(transitions, "give", "aliases_met"), 1);
+	ck_assert_int_eq(number(transitions, "take", "granted"), 1);
+	ck_assert_int_eq(number(root, "pins", "pins"), 4);
+	ck_assert_int_eq(number(root, "pins", "aliases_met"), 1);
+	ck_assert_int_eq(number(root, "tracker", "given"), 1);
+	ck_assert_int_eq(number(root, "tracker", "typed"), 1);
+	ck_assert_int_eq(number(root, "guest", "given"), 3);
+	json_decref(root);
+}
+END_TEST
+
+START_TEST(frames_are_described)
+{
+	json_t *before = json_object(), *after = json_object(), *given = json_object();
+
+	map(R(DATA));
+	ck_assert_ptr_null(pin_describe_frame(&machine, DATA, before));
+	ck_assert(json_is_null(json_object_get(before, "mapping_count")));
+	ask(DATA + 1, ALIAS_OP_GIVE, 0);
+	ask(DATA, ALIAS_OP_TYPE, 0);
+	ck_assert_ptr_null(pin_describe_frame(&machine, DATA, after));
+	ck_assert_int_eq(json_integer_value(json_object_get(after, "mapping_count")), 1);
+	ck_assert_int_eq(json_integer_value(json_object_get(after, "alias_count")), 0);
+	ck_assert_uint_eq(json_array_size(json_object_get(after, "aliases")), 0);
+	ck_assert_uint_eq(json_array_size(json_object_get(after, "mappings")), 1);
+	ck_assert(json_is_false(json_object_get(after, "given")));
+	ck_assert_ptr_null(pin_describe_frame(&machine, DATA + 1, given));
+	ck_assert(json_is_true(json_object_get(given, "given")));
+	json_decref(before);
+	json_decref(after);
+	json_decref(given);
+}
+END_TEST
+
+static size_t woken(struct watch *watch, uint64_t *pfn)
+{
+	return watch_woken(watch, pfn, 1);
+}
+
+/* Write tracking knows nothing of it, and need not: what comes and goes was not armed when it went,
+ * is not write-protected when it is back, and can be armed again; what lies beside it stays armed.
+ */
+START_TEST(write_tracking_survives)
+{
+	const char *why;
+	struct watch *watch = watch_start(&machine, &why);
+	uint64_t pfn;
+
+	if (!watch) {
+		printf("skip write_tracking_survives: %s\n", why);
+		return;
+	}
+	ck_assert(watch_arm(watch, DATA));
+	ck_assert(watch_arm(watch, DATA + 1));
+	watch_disarm(watch, DATA);
+	ck_assert(memory_give_up(&machine.mem, DATA * PAGE));
+	frame(DATA)[0] = 1;
+	ck_assert_uint_eq(woken(watch, &pfn), 0);
+	ck_assert(memory_renew(&machine.mem, DATA * PAGE));
+	frame(DATA)[0] = 1;
+	ck_assert_uint_eq(woken(watch, &pfn), 0);
+	ck_assert(watch_arm(watch, DATA));
+	frame(DATA)[0] = 2;
+	ck_assert_uint_eq(woken(watch, &pfn), 1);
+	ck_assert_uint_eq(pfn, DATA);
+	/* A write that was noted, and not asked for, when its frame goes. */
+	frame(DATA + 1)[0] = 2;
+	ck_assert(memory_give_up(&machine.mem, (DATA + 1) * PAGE));
+	frame(DATA + 1)[0] = 3;
+	ck_assert_uint_eq(woken(watch, &pfn), 1);
+	ck_assert_uint_eq(pfn, DATA + 1);
+	watch_stop(watch);
+}
+END_TEST
+
+/* A guest gone astray links a frame that it gave away as a table, and then takes it back: that the
+ * table is another page now is not lost on write tracking. */
+START_TEST(a_table_that_comes_back)
+{
+	uint64_t *table;
+	struct at_stats stats;
+
+	set_up_source(TRACK_DIRTY);
+	table = frame(DATA);
+	ck_assert_uint_eq(ask(DATA, ALIAS_OP_GIVE, 0), ALIAS_OK);
+	table[0] = W(DATA + 8);
+	frame(L1 - 1)[1] = W(DATA);
+	ck_assert_uint_eq(ask(DATA + 8, ALIAS_OP_PIN, 1), ALIAS_HAS_ALIAS);
+	ck_assert_uint_eq(machine.pin->count.violations, 1);
+	for (unsigned i = 0; i < 100; i++)
+		ask(DATA, ALIAS_OP_UNPIN,
+		    0); /* the host looks until it is quiet enough to be armed */
+	at_get_stats(machine.pin->at, &stats);
+	ck_assert(!machine.pin->watch || stats.arms > 0);
+	ck_assert_uint_eq(ask(DATA, ALIAS_OP_TAKE, 0), ALIAS_OK);
+	ck_assert_uint_eq(ask(DATA + 8, ALIAS_OP_PIN, 1), ALIAS_OK);
+	table[1] = W(DATA + 9);
+	ck_assert_uint_eq(ask(DATA + 9, ALIAS_OP_PIN, 1), ALIAS_HAS_ALIAS);
+	tear_down();
+}
+END_TEST
+
+TCase *transition_tests(void)
+{
+	/* These have the source that they are asked to have. */
+	TCase *tc = tcase_create("transitions");
+
+	tcase_add_loop_test(tc, what_is_given_away_is_released, 0, 2);
+	tcase_add_loop_test(tc, a_stale_alias_traps, 0, 2 * NR_OPS);
+	tcase_add_test(tc, a_flush_under_way_is_waited_for);
+	tcase_add_test(tc, a_flush_that_does_not_come_is_waited_for_once);
+	tcase_add_loop_test(tc, a_live_alias_refuses, 0, 2 * NR_OPS);
+	tcase_add_loop_test(tc, a_later_mapping_is_a_violation, 0, 2 * NR_OPS);
+	tcase_add_test(tc, a_table_that_comes_back);
+	return tc;
+}
+
+TCase *transition_request_tests(void)
+{
+	TCase *tc = tcase_create("transition requests");
+
+	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_add_test(tc, requests_are_checked);
+	tcase_add_test(tc, what_cannot_be_released);
+	tcase_add_test(tc, what_cannot_come_back);
+	tcase_add_test(tc, the_first_transition_has_no_evidence);
+	tcase_add_test(tc, statistics_tell_them_apart);
+	tcase_add_test(tc, frames_are_described);
+	tcase_add_test(tc, write_tracking_survives);
+	return tc;
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <linux/kvm.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+#include "fake_kvm.h"
+#include "pin/write_protect.h"
+#include "kvm/memory.h"
+#include "suites.h"
+
+#define FRAME(pfn) ((pfn)*4096ull)
+#define P          1ull
+#define RW         2ull
+#define A          0x20ull
+#define D          0x40ull
+#define LARGE      0x80ull
+#define SOFT       0x200ull
+#define NX         (1ull << 63)
+
+static struct memory mem;
+static struct guard *guard;
+
+static void setup(void)
+{
+	ck_assert_int_eq(memory_init_twice(&mem, 4 << 20), 0);
+	guard = guard_new(&mem, -1);
+	ck_assert_ptr_nonnull(guard);
+}
+
+static void teardown(void)
+{
+	guard_free(guard);
+	ck_assert_ptr_null(mem.guard);
+	memory_free(&mem);
+	fake_kvm = NULL;
+}
+
+/* A store to the mapping of guest and devices that does not end us where it is kept from it, as one
+ * of the kernel for a device would. */
+static bool writes(uint64_t gpa, uint64_t value)
+{
+	struct iovec from = {&value, sizeof(value)};
+	struct iovec to = {memory_ptr(&mem, gpa, sizeof(value)), sizeof(value)};
+
+	return process_vm_writev(getpid(), &from, 1, &to, 1, 0) == sizeof(value);
+}
+
+static uint64_t reads(uint64_t gpa)
+{
+	uint64_t value;
+
+	memcpy(&value, memory_ptr(&mem, gpa, sizeof(value)), sizeof(value));
+	return value;
+}
+
+/* Both mappings are of the same memory. */
+START_TEST(mapped_twice)
+{
+	*(uint64_t *)memory_back(&mem, FRAME(5)) = 77;
+	ck_assert_uint_eq(reads(FRAME(5)), 77);
+	ck_assert_ptr_ne(memory_back(&mem, 0), memory_ptr(&mem, 0, 1));
+	ck_assert_uint_eq((uintptr_t)memory_ptr(&mem, 0, 1) % (2 << 20), 0);
+	ck_assert_uint_eq(memory_gpa(&mem, memory_ptr(&mem, FRAME(7) + 3, 1)), FRAME(7) + 3);
+	ck_assert_uint_eq(memory_gpa(&mem, &mem), UINT64_MAX);
+}
+END_TEST
+
+START_TEST(a_held_frame_is_read_only)
+{
+	ck_assert(guard_hold(guard, 5));
+	ck_assert(guard_holds(guard, 5) && !guard_holds(guard, 4) && !guard_holds(guard, 6));
+	ck_assert(!writes(FRAME(5), 1) && !writes(FRAME(5) + 4088, 1));
+	ck_assert(writes(FRAME(5) - 8, 1) && writes(FRAME(6), 1));
+	guard_write(guard, FRAME(5) + 8, 9);
+	ck_assert_uint_eq(reads(FRAME(5) + 8), 9);
+	guard_release(guard, 5);
+	ck_assert(!guard_holds(guard, 5) && writes(FRAME(5), 1));
+	ck_assert(!guard_hold(guard, 1024) && !guard_hold(guard, UINT64_MAX / 4096));
+	ck_assert(!guard_holds(guard, 1024) && !guard_holds(guard, UINT64_MAX));
+}
+END_TEST
+
+/* A device's store goes where it may, and nowhere else. */
+START_TEST(devices_heed_it)
+{
+	uint8_t bytes[24];
+
+	memset(bytes, 0xab, sizeof(bytes));
+	ck_assert(guard_hold(guard, 5));
+	memory_store(&mem, memory_ptr(&mem, FRAME(5) - 8, 24), bytes, 24);
+	ck_assert_uint_eq(reads(FRAME(5) - 8), 0xababababababababull);
+	ck_assert_uint_eq(reads(FRAME(5)), 0);
+	memory_store(&mem, memory_ptr(&mem, FRAME(6) - 8, 24), bytes, 24);
+	ck_assert_uint_eq(reads(FRAME(6) - 8), 0);
+	ck_assert_uint_eq(reads(FRAME(6)), 0xababababababababull);
+	memory_store(&mem, memory_ptr(&mem, FRAME(7) + 2, 2), bytes, 2);
+	ck_assert_uint_eq(reads(FRAME(7)), 0xabab0000);
+}
+END_TEST
+
+/* What is in a frame whose translations are forgotten stays. */
+START_TEST(forgetting_a_frame_loses_nothing)
+{
+	ck_assert(writes(FRAME(9), 1234));
+	ck_assert(guard_forget_frame(guard, 9));
+	ck_assert_uint_eq(reads(FRAME(9)), 1234);
+	ck_assert(guard_hold(guard, 9) && guard_forget_frame(guard, 9));
+	ck_assert(!writes(FRAME(9), 1));
+	ck_assert_uint_eq(reads(FRAME(9)), 1234);
+}
+END_TEST
+
+static unsigned created, deleted;
+static bool fails;
+
+static int count_slots(int fd, unsigned long request, void *arg)
+{
+	const struct kvm_userspace_memory_region *region = arg;
+
+	(void)fd;
+	if (request != KVM_SET_USER_MEMORY_REGION)
+		return FAKE_PASS;
+	if (fails) {
+		errno = ENOMEM;
+		return -1;
+	}
+	ck_assert_uint_eq(region->slot, MEMORY_MAX_SLOTS);
+	ck_assert(region->guest_phys_addr >= MEMORY_LOW_END &&
+		  region->guest_phys_addr < MEMORY_HIGH_START);
+	if (region->memory_size)
+		created++;
+	else
+		deleted++;
+	return 0;
+}
+
+START_TEST(forgetting_all_is_a_slot_that_goes)
+{
+	fake_kvm = count_slots;
+	fails = false;
+	ck_assert(guard_forget_all(guard));
+	ck_assert(created == 1 && deleted == 1);
+	fails = true;
+	ck_assert(!guard_forget_all(guard));
+}
+END_TEST
+
+START_TEST(presets)
+{
+	ck_assert_uint_eq(guard_preset(0, 1), 0);
+	ck_assert_uint_eq(guard_preset(RW | FRAME(3), 1), RW | FRAME(3));
+	ck_assert_uint_eq(guard_preset(P, 1), P | A);
+	ck_assert_uint_eq(guard_preset(P | RW, 1), P | RW | A | D);
+	ck_assert_uint_eq(guard_preset(P | RW, 2), P | RW | A);
+	ck_assert_uint_eq(guard_preset(P | RW | LARGE, 2), P | RW | LARGE | A | D);
+	ck_assert_uint_eq(guard_preset(P | LARGE, 3), P | LARGE | A);
+}
+END_TEST
+
+static const struct {
+	unsigned level;
+	uint64_t old, pte;
+	enum guard_stale stale;
+} changes[] = {
+	{1, 0, P | RW | FRAME(3), GUARD_NOTHING},
+	{1, RW | FRAME(3), P | FRAME(3), GUARD_NOTHING},
+	{1, P | RW | FRAME(3), 0, GUARD_FRAME},
+	{1, P | RW | FRAME(3), P | RW | FRAME(4), GUARD_FRAME},
+	{1, P | RW | FRAME(3), P | FRAME(3), GUARD_FRAME},
+	{1, P | FRAME(3), P | RW | FRAME(3), GUARD_NOTHING},
+	{1, P | RW | NX | FRAME(3), P | RW | FRAME(3), GUARD_NOTHING},
+	{1, P | RW | FRAME(3), P | RW | NX | FRAME(3), GUARD_FRAME},
+	{1, P | RW | FRAME(3), P | RW | FRAME(3) | A | D | SOFT, GUARD_NOTHING},
+	{1, P | RW | FRAME(3) | LARGE, P | RW | FRAME(3), GUARD_FRAME}, /* PAT */
+	{1, P | RW | 0xd0000000, 0, GUARD_TRANSLATION},                 /* no memory */
+	{2, 0, P | RW | FRAME(3), GUARD_NOTHING},
+	{2, P | RW | FRAME(3), 0, GUARD_TRANSLATION},
+	{2, P | FRAME(3), P | RW | FRAME(3), GUARD_TRANSLATION},
+	{2, P | RW | LARGE, P | LARGE, GUARD_TRANSLATION},
+	{4, P | RW | FRAME(3), P | RW | FRAME(3) | A, GUARD_NOTHING},
+};
+
+START_TEST(what_is_stale)
+{
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++)
+		ck_assert_msg(guard_stale(guard, changes[i].level, changes[i].old,
+					  changes[i].pte) == changes[i].stale,
+			      "change %zu", i);
+}
+END_TEST
+
+TCase *guard_tests(void)
+{
+	TCase *tc = tcase_create("guard");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, mapped_twice);
+	tcase_add_test(tc, a_held_frame_is_read_only);
+	tcase_add_test(tc, devices_heed_it);
+	tcase_add_test(tc, forgetting_a_frame_loses_nothing);
+	tcase_add_test(tc, forgetting_all_is_a_slot_that_goes);
+	tcase_add_test(tc, presets);
+	tcase_add_test(tc, what_is_stale);
+	return tc;
+}

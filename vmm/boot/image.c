@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+#include "boot/image.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <gelf.h>
+#include <libelf.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "say.h"
+#include "status.h"
+
+#define NOTE_PHYS32_ENTRY 18 /* XEN_ELFNOTE_PHYS32_ENTRY, Xen's public/elfnote.h */
+#define NOTE_NAME         "Xen"
+
+static const char *check_header(const struct image *image, Elf *elf, size_t *nr_phdrs)
+{
+	GElf_Ehdr ehdr;
+
+	if (elf_kind(elf) != ELF_K_ELF || !gelf_getehdr(elf, &ehdr))
+		return "not an ELF file";
+	if (ehdr.e_ident[EI_CLASS] != ELFCLASS64 || ehdr.e_ident[EI_DATA] != ELFDATA2LSB ||
+	    ehdr.e_machine != EM_X86_64)
+		return "not an ELF file for x86-64";
+	if (ehdr.e_ident[EI_VERSION] != EV_CURRENT || ehdr.e_version != EV_CURRENT)
+		return "of an unknown ELF version";
+	if (ehdr.e_type != ET_EXEC)
+		return "not an executable at fixed addresses";
+	if (ehdr.e_ehsize != sizeof(Elf64_Ehdr) || ehdr.e_phentsize != sizeof(Elf64_Phdr))
+		return "an ELF file whose headers have a wrong size";
+	if (elf_getphdrnum(elf, nr_phdrs) || *nr_phdrs == 0)
+		return "an ELF file without program headers";
+	if (*nr_phdrs > image->size / sizeof(Elf64_Phdr) ||
+	    ehdr.e_phoff > image->size - *nr_phdrs * sizeof(Elf64_Phdr))
+		return "cut off within its program headers";
+	return NULL;
+}
+
+/* Notes are walked to their very end: a rest that is no note means a file cut short or corrupt. */
+static const char *find_entry(struct image *image, Elf *elf, const GElf_Phdr *phdr, bool *found)
+{
+	Elf_Data *data;
+	GElf_Nhdr note;
+	size_t offset = 0;
+
+	if (phdr->p_filesz == 0)
+		return NULL;
+	data = elf_getdata_rawchunk(elf, phdr->p_offset, phdr->p_filesz,
+				    phdr->p_align == 8 ? ELF_T_NHDR8 : ELF_T_NHDR);
+	if (!data)
+		return "an ELF file whose notes can't be read";
+	while (offset < data->d_size) {
+		const char *bytes = data->d_buf;
+		size_t name, desc, next;
+
+		next = gelf_getnote(data, offset, &note, &name, &desc);
+		if (next == 0 || note.n_descsz > data->d_size - desc)
+			return "an ELF file whose notes are cut short";
+		if (!*found && note.n_type == NOTE_PHYS32_ENTRY &&
+		    note.n_namesz == sizeof(NOTE_NAME) &&
+		    !memcmp(bytes + name, NOTE_NAME, sizeof(NOTE_NAME))) {
+			uint64_t entry = 0;
+
+			if (note.n_descsz != 4 && note.n_descsz != 8)
+				return "an ELF file whose PVH note has a wrong size";
+			memcpy(&entry, bytes + desc, note.n_descsz);
+			if (entry > UINT32_MAX)
+				return "an ELF file whose PVH entry lies above 4 GiB";
+			image->entry = entry;
+			*found = true;
+		}
+		offset = next;
+	}
+	return NULL;
+}
+
+static const char *add_segment(struct image *image, const GElf_Phdr *phdr)
+{
+	uint64_t last = phdr->p_paddr + (phdr->p_memsz - 1);
+
+	if (phdr->p_filesz > phdr->p_memsz)
+		return "an ELF file with a segment larger in the file than in memory";
+	if (phdr->p_memsz == 0)
+		return NULL;
+	if (last < phdr->p_paddr)
+		return "an ELF file with a segment that wraps around";
+	if (phdr->p_paddr < IMAGE_MIN_GPA)
+		return "an ELF file with a segment below 1 MiB";
+	for (unsigned i = 0; i < image->nr; i++) {
+		const struct image_segment *other = &image->segment[i];
+
+		if (phdr->p_paddr <= other->gpa + (other->memsz - 1) && other->gpa <= last)
+			return "an ELF file with overlapping segments";
+	}
+	if (image->nr == IMAGE_MAX_SEGMENTS)
+		return "an ELF file with too many segments";
+	image->segment[image->nr++] = (struct image_segment){
+		.gpa = phdr->p_paddr,
+		.filesz = phdr->p_filesz,
+		.memsz = phdr->p_memsz,
+		.offset = phdr->p_offset,
+	};
+	return NULL;
+}
+
+static const char *check_entry(const struct image *image)
+{
+	for (unsigned i = 0; i < image->nr; i++)
+		if (image->entry - image->segment[i].gpa < image->segment[i].filesz)
+			return NULL;
+	return "an ELF file whose PVH entry lies outside of its segments";
+}
+
+static const char *parse_elf(struct image *image, Elf *elf)
+{
+	size_t nr_phdrs;
+	const char *wrong = check_header(image, elf, &nr_phdrs);
+	bool found = false;
+
+	for (size_t i = 0; !wrong && i < nr_phdrs; i++) {
+		GElf_Phdr phdr;
+
+		if (!gelf_getphdr(elf, i, &phdr))
+			return "cut off within its program headers";
+		if (phdr.p_type != PT_LOAD && phdr.p_type != PT_NOTE)
+			continue;
+		if (phdr.p_offset > image->size || phdr.p_filesz > image->size - phdr.p_offset)
+			return "cut off: a segment ends after the file";
+		wrong = phdr.p_type == PT_LOAD ? add_segment(image, &phdr)
+					       : find_entry(image, elf, &phdr, &found);
+	}
+	if (wrong)
+		return wrong;
+	if (!found)
+		return "an ELF file without a PVH entry (note Xen 18)";
+	return check_entry(image);
+}
+
+const char *image_parse(struct image *image)
+{
+	const char *wrong;
+	Elf *elf;
+
+	image->nr = 0;
+	elf_version(EV_CURRENT);
+	elf = image->size ? elf_memory(image->file, image->size) : NULL;
+	if (!elf)
+		return "not an ELF file";
+	wrong = parse_elf(image, elf);
+	elf_end(elf);
+	return wrong;
+}
+
+static int read_whole(struct image *image, int fd, const char *path)
+{
+	size_t done = 0;
+
+	while (done < image->size) {
+		ssize_t n = pread(fd, (char *)image->file + done, image->size - done, done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			say_errno("reading %s", path);
+			return VMM_EX_NOINPUT;
+		}
+		if (n == 0)
+			break; /* it shrank: judged as what it is now */
+		done += n;
+	}
+	image->size = done;
+	return 0;
+}
+
+/* Returns the fd, or a negated status after saying why. */
+static int open_file(const char *path, struct stat *st)
+{
+	int fd = TEMP_FAILURE_RETRY(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+	int status = VMM_EX_NOINPUT;
+
+	if (fd < 0 || fstat(fd, st) < 0) {
+		say_errno("%s", path);
+	} else if (!S_ISREG(st->st_mode)) {
+		say("%s: not a guest image, for it is no regular file", path);
+		status = VMM_EX_DATAERR;
+	} else {
+		return fd;
+	}
+	if (fd >= 0)
+		close(fd);
+	return -status;
+}
+
+int image_open(struct image *image, const char *path)
+{
+	struct stat st;
+	size_t mapped;
+	int fd = open_file(path, &st);
+	int status;
+
+	if (fd < 0)
+		return -fd;
+	mapped = st.st_size ? st.st_size : 1;
+	image->size = st.st_size;
+	image->file =
+		mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (image->file == MAP_FAILED) {
+		say_errno("memory for %s", path);
+		close(fd);
+		return VMM_EX_OSERR;
+	}
+	image->mapped = mapped;
+	status = read_whole(image, fd, path);
+	close(fd);
+	if (!status) {
+		const char *wrong = image_parse(image);
+
+		if (!wrong)
+			return 0;
+		say("%s: %s", path, wrong);
+		status = VMM_EX_DATAERR;
+	}
+	image_free(image);
+	return status;
+}
+
+int image_load(const struct image *image, const struct memory *mem)
+{
+	for (unsigned i = 0; i < image->nr; i++) {
+		const struct image_segment *segment = &image->segment[i];
+
+		if (!memory_ptr(mem, segment->gpa, segment->memsz)) {
+			say("the guest image needs memory at 0x%llx to 0x%llx, more than --mem "
+			    "gives",
+			    (unsigned long long)segment->gpa,
+			    (unsigned long long)(segment->gpa + (segment->memsz - 1)));
+			return VMM_EX_DATAERR;
+		}
+	}
+	for (unsigned i = 0; i < image->nr; i++) {
+		const struct image_segment *segment = &image->segment[i];
+
+		if (segment->filesz)
+			memcpy(memory_ptr(mem, segment->gpa, segment->memsz),
+			       (const char *)image->file + segment->offset, segment->filesz);
+	}
+	return 0;
+}
+
+void image_free(struct image *image)
+{
+	munmap(image->file, image->mapped);
+}

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: MIT */
+#include "control/control.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include "control/request.h"
+#include "say.h"
+
+#define BACKLOG 16
+
+struct client {
+	int fd;        /* -1: free */
+	bool skipping; /* the rest of a line that was too long */
+	char *in;      /* CONTROL_MAX_LINE bytes */
+	size_t nr_in;
+	char *out; /* an answer on its way, NULL: none, and the next request is waited for */
+	size_t nr_out, sent;
+};
+
+struct control {
+	struct sockaddr_un addr;
+	int fd;
+	dev_t dev; /* of the socket in the file system */
+	ino_t ino;
+	struct client clients[CONTROL_MAX_CLIENTS];
+};
+
+/* --- the socket ------------------------------------------------------------------------------- */
+
+/* Nobody listens any more at a socket of this user: what a killed program leaves. */
+static bool is_left_behind(const struct sockaddr_un *addr, const struct stat *st)
+{
+	int fd, err;
+
+	if (!S_ISSOCK(st->st_mode) || st->st_uid != geteuid())
+		return false;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return false;
+	err = connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) < 0 ? errno : 0;
+	close(fd);
+	return err == ECONNREFUSED;
+}
+
+static bool make_room(const struct sockaddr_un *addr)
+{
+	struct stat st;
+
+	if (lstat(addr->sun_path, &st) < 0) {
+		if (errno == ENOENT)
+			return true;
+		say_errno("--control %s", addr->sun_path);
+		return false;
+	}
+	if (!is_left_behind(addr, &st)) {
+		say("--control %s: it is there already, and is %s", addr->sun_path,
+		    S_ISSOCK(st.st_mode) ? "a socket in use" : "no socket");
+		return false;
+	}
+	if (unlink(addr->sun_path) == 0 || errno == ENOENT)
+		return true;
+	say_errno("removing %s", addr->sun_path);
+	return false;
+}
+
+/* Only its owner may connect, from the moment that it is there. */
+static int bind_private(int fd, const struct sockaddr_un *addr)
+{
+	mode_t mask = umask(0177);
+	int ret = bind(fd, (const struct sockaddr *)addr, sizeof(*addr));
+	int err = errno;
+
+	umask(mask);
+	errno = err;
+	return ret;
+}
+
+static bool listen_at(struct control *control)
+{
+	const char *path = control->addr.sun_path;
+	struct stat st;
+
+	control->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (control->fd < 0 || bind_private(control->fd, &control->addr) < 0) {
+		say_errno("--control %s", path);
+		return false;
+	}
+	if (lstat(path, &st) == 0) {
+		control->dev = st.st_dev;
+		control->ino = st.st_ino;
+		if (listen(control->fd, BACKLOG) == 0)
+			return true;
+	}
+	say_errno("--control %s", path);
+	return false;
+}
+
+struct control *control_open(const char *path)
+{
+	struct control *control = calloc(1, sizeof(*control));
+
+	if (!control) {
+		say_errno("memory for the control socket");
+		return NULL;
+	}
+	control->addr.sun_family = AF_UNIX;
+	strncpy(control->addr.sun_path, path, sizeof(control->addr.sun_path) - 1);
+	control->fd = -1;
+	for (unsigned i = 0; i < CONTROL_MAX_CLIENTS; i++)
+		control->clients[i].fd = -1;
+	if (make_room(&control->addr) && listen_at(control))
+		return control;
+	control_close(control);
+	return NULL;
+}
+
+/* --- clients ---------------------------------------------------------------------------------- */
+
+static void hang_up(struct client *client)
+{
+	close(client->fd);
+	free(client->in);
+	free(client->out);
+	*client = (struct client){.fd = -1};
+}
+
+static void send_more(struct client *client)
+{
+	ssize_t n = send(client->fd, client->out + client->sent, client->nr_out - client->sent,
+			 MSG_NOSIGNAL | MSG_DONTWAIT);
+
+	if (n < 0) {
+		if (errno != EAGAIN && errno != EINTR)
+			hang_up(client);
+		return;
+	}
+	client->sent += (size_t)n;
+	if (client->sent < client->nr_out)
+		return;
+	free(client->out);
+	client->out = NULL;
+}
+
+/* Takes over the answer; hangs up when there is no memory for it. */
+static void answer(struct client *client, json_t *object)
+{
+	char *text = object ? json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
+	size_t len = text ? strlen(text) : 0;
+	char *line = realloc(text, len + 1);
+
+	json_decref(object);
+	if (!text || !line) {
+		free(line ? line : text);
+		hang_up(client);
+		return;
+	}
+	line[len] = '\n';
+	client->out = line;
+	client->nr_out = len + 1;
+	client->sent = 0;
+	send_more(client);
+}
+
+/* Serves the lines that are there whole, until an answer cannot be sent at once. */
+static void serve_lines(struct client *client, struct machine *machine)
+{
+	char *end;
+
+	while (client->fd >= 0 && !client->out && (end = memchr(client->in, '\n', client->nr_in))) {
+		size_t len = (size_t)(end - client->in);
+		json_t *object =
+			client->skipping ? NULL : control_request(machine, client->in, len);
+		bool skipped = client->skipping;
+
+		client->skipping = false;
+		client->nr_in -= len + 1;
+		memmove(client->in, end + 1, client->nr_in);
+		if (!skipped)
+			answer(client, object);
+	}
+	if (client->fd < 0 || client->nr_in < CONTROL_MAX_LINE || client->out)
+		return;
+	/* Full, and there is no end of the line in it. */
+	client->nr_in = 0;
+	if (client->skipping)
+		return;
+	client->skipping = true;
+	answer(client, control_refusal("this line is longer than 64 KiB"));
+}
+
+static void receive(struct client *client, struct machine *machine)
+{
+	size_t room = CONTROL_MAX_LINE - client->nr_in;
+	ssize_t n = recv(client->fd, client->in + client->nr_in, room, MSG_DONTWAIT);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		hang_up(client);
+		return;
+	}
+	client->nr_in += (size_t)n;
+	serve_lines(client, machine);
+}
+
+static const char *why_not_welcome(int fd, const struct client *slot)
+{
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 || peer.uid != geteuid())
+		return "this socket belongs to another user";
+	return slot ? NULL : "there are four clients already";
+}
+
+static void welcome(struct control *control)
+{
+	int fd = accept4(control->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct client stranger = {.fd = fd}, *slot = NULL;
+	const char *why;
+
+	if (fd < 0)
+		return; /* gone already */
+	for (unsigned i = 0; i < CONTROL_MAX_CLIENTS && !slot; i++)
+		if (control->clients[i].fd < 0)
+			slot = &control->clients[i];
+	why = why_not_welcome(fd, slot);
+	if (why) {
+		answer(&stranger, control_refusal(why));
+		if (stranger.fd >= 0)
+			hang_up(&stranger);
+		return;
+	}
+	slot->fd = fd;
+	slot->in = malloc(CONTROL_MAX_LINE);
+	if (!slot->in)
+		hang_up(slot);
+}
+
+/* --- from the main loop ----------------------------------------------------------------------- */
+
+void control_poll(const struct control *control, struct pollfd fds[CONTROL_NR_FDS])
+{
+	fds[0] = (struct pollfd){.fd = control ? control->fd : -1, .events = POLLIN};
+	for (unsigned i = 0; i < CONTROL_MAX_CLIENTS; i++) {
+		const struct client *client = control ? &control->clients[i] : NULL;
+
+		fds[1 + i] = (struct pollfd){.fd = client ? client->fd : -1,
+					     .events = client && client->out ? POLLOUT : POLLIN};
+	}
+}
+
+void control_serve(struct control *control, struct machine *machine,
+		   const struct pollfd fds[CONTROL_NR_FDS])
+{
+	for (unsigned i = 0; i < CONTROL_MAX_CLIENTS; i++) {
+		struct client *client = &control->clients[i];
+
+		if (!fds[1 + i].revents)
+			continue;
+		if (!client->out) {
+			receive(client, machine);
+			continue;
+		}
+		send_more(client);
+		if (client->fd >= 0 && !client->out)
+			serve_lines(client, machine);
+	}
+	if (fds[0].revents)
+		welcome(control);
+}
+
+void control_close(struct control *control)
+{
+	struct stat st;
+
+	if (!control)
+		return;
+	for (unsigned i = 0; i < CONTROL_MAX_CLIENTS; i++)
+		if (control->clients[i].fd >= 0)
+			hang_up(&control->clients[i]);
+	if (control->ino && lstat(control->addr.sun_path, &st) == 0 && st.st_dev == control->dev &&
+	    st.st_ino == control->ino)
+		unlink(control->addr.sun_path);
+	if (control->fd >= 0)
+		close(control->fd);
+	free(control);
+}

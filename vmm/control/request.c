@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+#include "control/request.h"
+
+#include <string.h>
+#include "machine.h"
+#include "pin/pin.h"
+#include "stats.h"
+#include "kvm/pause.h"
+
+json_t *control_refusal(const char *why)
+{
+	return json_pack("{s:s}", "error", why);
+}
+
+/* Each of these fills `answer`, or returns why not. `argument` has the type that the table says. */
+
+static const char *do_statistics(struct machine *machine, const json_t *argument, json_t *answer)
+{
+	json_t *stats = stats_collect(machine, -1);
+	int failed = json_object_update(answer, stats);
+
+	(void)argument;
+	json_decref(stats);
+	return failed ? "out of memory" : NULL;
+}
+
+static const char *do_strategy(struct machine *machine, const json_t *argument, json_t *answer)
+{
+	enum alias_strategy flush;
+
+	if (!flush_by_name(json_string_value(argument), &flush))
+		return "there is no strategy of that name (vmm --help has a list)";
+	return pin_want_strategy(machine, flush, answer);
+}
+
+static const char *do_source(struct machine *machine, const json_t *argument, json_t *answer)
+{
+	enum track_source source;
+
+	if (!track_by_name(json_string_value(argument), &source))
+		return "a source is dirty, log or scan";
+	return pin_set_source(machine, source, answer);
+}
+
+static const char *do_pause(struct machine *machine, const json_t *argument, json_t *answer)
+{
+	(void)argument;
+	world_hold(machine);
+	json_object_set_new(answer, "paused", json_true());
+	return NULL;
+}
+
+static const char *do_resume(struct machine *machine, const json_t *argument, json_t *answer)
+{
+	(void)argument;
+	world_release(machine);
+	json_object_set_new(answer, "paused", json_false());
+	return NULL;
+}
+
+static const char *do_frame(struct machine *machine, const json_t *argument, json_t *answer)
+{
+	json_int_t pfn = json_integer_value(argument);
+
+	if (pfn < 0)
+		return "the guest's memory has no such frame";
+	return pin_describe_frame(machine, (uint64_t)pfn, answer);
+}
+
+static const struct request {
+	const char *name;
+	const char *argument; /* the one member beside "do", NULL if there is none */
+	json_type type;       /* of it */
+	const char *(*perform)(struct machine *machine, const json_t *argument, json_t *answer);
+	const char *form; /* said to whoever gets it wrong */
+} requests[] = {
+	{"statistics", NULL, JSON_NULL, do_statistics, "statistics has no further members"},
+	{"strategy", "name", JSON_STRING, do_strategy, "strategy has one member, name: a string"},
+	{"source", "name", JSON_STRING, do_source, "source has one member, name: a string"},
+	{"pause", NULL, JSON_NULL, do_pause, "pause has no further members"},
+	{"resume", NULL, JSON_NULL, do_resume, "resume has no further members"},
+	{"frame", "pfn", JSON_INTEGER, do_frame, "frame has one member, pfn: a whole number"},
+};
+
+static const struct request *find(const char *name)
+{
+	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++)
+		if (!strcmp(requests[i].name, name))
+			return &requests[i];
+	return NULL;
+}
+
+static const char *perform(struct machine *machine, const json_t *object, json_t *answer)
+{
+	const char *name = json_string_value(json_object_get(object, "do"));
+	const struct request *request;
+	const json_t *argument;
+
+	if (!json_is_object(object) || !name)
+		return "a request is an object with a member do: a string";
+	request = find(name);
+	if (!request)
+		return "there is no such request: statistics, strategy, source, pause, resume, "
+		       "frame";
+	argument = request->argument ? json_object_get(object, request->argument) : NULL;
+	if (json_object_size(object) != (request->argument ? 2u : 1u) ||
+	    (request->argument && (!argument || json_typeof(argument) != request->type)))
+		return request->form;
+	return request->perform(machine, argument, answer);
+}
+
+json_t *control_request(struct machine *machine, const char *line, size_t len)
+{
+	json_t *object = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
+	json_t *answer = json_object();
+	const char *why = object ? perform(machine, object, answer) : "this line is not JSON";
+
+	json_decref(object);
+	if (!why)
+		return answer;
+	json_decref(answer);
+	return control_refusal(why);
+}

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+#include "devices/blk/core.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "devices/blk/image.h"
+#include "say.h"
+
+static void count(atomic_ullong *counter, uint64_t n)
+{
+	atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
+int blk_core_init(struct blk_core *core, const struct blk_disk *disk, const struct blk_io *io)
+{
+	*core = (struct blk_core){
+		.disk = *disk,
+		.io = *io,
+		.requests = calloc(BLK_CORE_REQUESTS, sizeof(struct blk_request)),
+		.nr_free = BLK_CORE_REQUESTS,
+		.sync_op = {.kind = BLK_FLUSH},
+	};
+	if (!core->requests)
+		return -ENOMEM;
+	for (unsigned i = 0; i < BLK_CORE_REQUESTS; i++)
+		core->free[i] = (uint16_t)(BLK_CORE_REQUESTS - 1 - i);
+	STAILQ_INIT(&core->syncing);
+	STAILQ_INIT(&core->waiting);
+	return 0;
+}
+
+void blk_core_free(struct blk_core *core)
+{
+	free(core->requests);
+	core->requests = NULL;
+}
+
+static void set_broken(struct blk_core *core)
+{
+	core->broken = true;
+	count(&core->stats.broken, 1);
+}
+
+int blk_core_start(struct blk_core *core, const struct memory *mem,
+		   const struct virtqueue_layout *layout, uint64_t features)
+{
+	int ret = virtqueue_init(&core->vq, mem, layout,
+				 features & 1ull << VIRTIO_RING_F_INDIRECT_DESC);
+
+	core->broken = false;
+	core->durable = !(features & 1ull << VIRTIO_BLK_F_FLUSH);
+	core->flush_failed = false;
+	if (ret)
+		set_broken(core);
+	return ret;
+}
+
+static void answer(struct blk_core *core, struct blk_request *request, uint8_t status)
+{
+	uint32_t len = request->in_written;
+
+	/* What the driver may look at are the first `len` bytes of its buffers. The status comes
+	 * last, so it counts only when all before it was written. */
+	if (len == request->in_bytes)
+		len++;
+	memory_store(core->vq.mem, request->status, &status, sizeof(status));
+	virtqueue_push(&core->vq, request->chain.head, len);
+	if (status == VIRTIO_BLK_S_IOERR)
+		count(&core->stats.io_errors, 1);
+	else if (status == VIRTIO_BLK_S_UNSUPP)
+		count(&core->stats.unsupported, 1);
+	core->free[core->nr_free++] = (uint16_t)(request - core->requests);
+	core->in_flight--;
+}
+
+static void tell_error(struct blk_core *core, const struct blk_op *op, int error)
+{
+	if (core->told)
+		return;
+	core->told = true;
+	errno = error;
+	if (op->kind == BLK_FLUSH)
+		say_errno("disk %s: a flush failed and so will all others until the guest resets "
+			  "the disk",
+			  core->disk.name);
+	else
+		say_errno("disk %s: a %s at byte %llu failed and the guest was told (others will "
+			  "only be counted)",
+			  core->disk.name, op->kind == BLK_READ ? "read" : "write",
+			  (unsigned long long)op->offset);
+}
+
+static void start_io(struct blk_core *core, struct blk_request *request)
+{
+	int ret = core->io.start(core->io.ctx, &request->op);
+
+	if (ret) {
+		tell_error(core, &request->op, -ret);
+		answer(core, request, VIRTIO_BLK_S_IOERR);
+	}
+}
+
+static void answer_syncing(struct blk_core *core, uint8_t status)
+{
+	struct blk_request *request;
+
+	while ((request = STAILQ_FIRST(&core->syncing))) {
+		STAILQ_REMOVE_HEAD(&core->syncing, link);
+		if (status == VIRTIO_BLK_S_OK)
+			count(&core->stats.flushes, 1);
+		answer(core, request, status);
+	}
+}
+
+static void sync_failed(struct blk_core *core, int error)
+{
+	core->flush_failed = true;
+	tell_error(core, &core->sync_op, error);
+}
+
+/* One flush for all that wait, unless one is under way. */
+static void start_sync(struct blk_core *core)
+{
+	if (!STAILQ_EMPTY(&core->syncing) || STAILQ_EMPTY(&core->waiting))
+		return;
+	STAILQ_CONCAT(&core->syncing, &core->waiting);
+	if (!core->flush_failed) {
+		int ret = core->io.start(core->io.ctx, &core->sync_op);
+
+		count(&core->stats.syncs, 1);
+		if (!ret)
+			return;
+		sync_failed(core, -ret);
+	}
+	answer_syncing(core, VIRTIO_BLK_S_IOERR);
+}
+
+static void dispatch(struct blk_core *core, struct blk_request *request, int action)
+{
+	switch (action) {
+	case BLK_DO_IO:
+		request->op.durable = request->op.kind == BLK_WRITE && core->durable;
+		start_io(core, request);
+		break;
+	case BLK_DO_FLUSH:
+		STAILQ_INSERT_TAIL(&core->waiting, request, link);
+		break;
+	default:
+		answer(core, request, request->answer);
+		break;
+	}
+}
+
+/* A request from the queue. Returns false if there is none. */
+static bool take_one(struct blk_core *core)
+{
+	/* There is a free one: the queue hands out each of its heads once until it is pushed, and
+	 * there is one more than heads. */
+	struct blk_request *request = &core->requests[core->free[core->nr_free - 1]];
+	int ret = virtqueue_pop(&core->vq, &request->chain);
+	int action;
+
+	if (ret < 0)
+		set_broken(core);
+	if (ret <= 0)
+		return false;
+	core->nr_free--;
+	core->in_flight++;
+	count(&core->stats.requests, 1);
+	if (core->in_flight >
+	    atomic_load_explicit(&core->stats.max_in_flight, memory_order_relaxed))
+		atomic_store_explicit(&core->stats.max_in_flight, core->in_flight,
+				      memory_order_relaxed);
+	action = blk_request_decode(request, &core->disk, core->vq.mem);
+	if (action < 0) {
+		snprintf(core->vq.fault, sizeof(core->vq.fault),
+			 "the request of descriptor %u has no header or no room for a status",
+			 request->chain.head);
+		set_broken(core);
+		core->free[core->nr_free++] = (uint16_t)(request - core->requests);
+		core->in_flight--;
+		return false;
+	}
+	dispatch(core, request, action);
+	return true;
+}
+
+bool blk_core_take(struct blk_core *core)
+{
+	unsigned taken = 0;
+
+	while (!core->broken && taken < core->vq.num && take_one(core))
+		taken++;
+	if (taken)
+		count(&core->stats.batches, 1);
+	start_sync(core);
+	return taken > 0 && taken == core->vq.num;
+}
+
+static void io_done(struct blk_core *core, struct blk_request *request, int64_t result)
+{
+	const struct blk_op *op = &request->op;
+
+	if (result == -EINTR) {
+		start_io(core, request);
+		return;
+	}
+	/* Nothing done and no error: the image has become shorter than it was. */
+	if (result <= 0) {
+		tell_error(core, op, result ? (int)-result : EIO);
+		answer(core, request, VIRTIO_BLK_S_IOERR);
+		return;
+	}
+	count(op->kind == BLK_READ ? &core->stats.bytes_read : &core->stats.bytes_written,
+	      (uint64_t)result);
+	blk_request_advance(request, (uint32_t)result);
+	if (request->left) {
+		count(&core->stats.continued, 1);
+		start_io(core, request);
+		return;
+	}
+	count(op->kind == BLK_READ ? &core->stats.reads : &core->stats.writes, 1);
+	answer(core, request, VIRTIO_BLK_S_OK);
+}
+
+static void sync_done(struct blk_core *core, int64_t result)
+{
+	if (result == -EINTR) {
+		result = core->io.start(core->io.ctx, &core->sync_op);
+		if (result == 0)
+			return;
+	}
+	if (result < 0)
+		sync_failed(core, (int)-result);
+	answer_syncing(core, result < 0 ? VIRTIO_BLK_S_IOERR : VIRTIO_BLK_S_OK);
+	start_sync(core);
+}
+
+void blk_core_done(struct blk_core *core, struct blk_op *op, int64_t result)
+{
+	if (op == &core->sync_op)
+		sync_done(core, result);
+	else
+		io_done(core,
+			(struct blk_request *)((uint8_t *)op - offsetof(struct blk_request, op)),
+			result);
+}
+
+bool blk_core_publish(struct blk_core *core)
+{
+	bool wanted = virtqueue_publish(&core->vq);
+
+	if (wanted)
+		count(&core->stats.interrupts, 1);
+	return wanted;
+}

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: MIT */
+#include "devices/blk/virtio_blk.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include <linux/kvm.h>
+#include <linux/virtio_ids.h>
+#include <linux/virtio_mmio.h>
+#include "devices/blk/worker.h"
+#include "machine.h"
+#include "say.h"
+#include "status.h"
+#include "devices/virtio_mmio.h"
+
+struct virtio_blk {
+	struct machine *machine;
+	const char *path;
+	uint64_t mmio_base;
+	unsigned gsi;
+	int irq_fd; /* eventfd: each write is an edge on the interrupt pin */
+	struct virtio_blk_config config;
+	struct virtio_mmio mmio;
+	struct blk_image image;
+	struct blk_worker worker;
+	atomic_bool told_broken; /* said once: a guest could repeat it as often as it likes */
+};
+
+static void tell_broken(struct virtio_blk *blk, const char *why)
+{
+	if (!atomic_exchange(&blk->told_broken, true))
+		say("disk %s: the guest's queue is broken: %s; the disk stops until it is reset",
+		    blk->path, why);
+	virtio_mmio_needs_reset(&blk->mmio);
+}
+
+/* What the transport asks for; vCPU threads. */
+
+static bool transport_start(void *dev, const struct virtqueue_layout *layout, uint64_t features)
+{
+	struct virtio_blk *blk = dev;
+
+	if (!blk_worker_start(&blk->worker, &blk->machine->mem, layout, features))
+		return true;
+	tell_broken(blk, blk->worker.core.vq.fault);
+	return false;
+}
+
+static void transport_stop(void *dev)
+{
+	struct virtio_blk *blk = dev;
+
+	blk_worker_stop(&blk->worker);
+}
+
+static void transport_notify(void *dev)
+{
+	struct virtio_blk *blk = dev;
+
+	blk_worker_kick(&blk->worker);
+}
+
+static void transport_raise(void *dev)
+{
+	struct virtio_blk *blk = dev;
+
+	(void)TEMP_FAILURE_RETRY(eventfd_write(blk->irq_fd, 1));
+}
+
+static const struct virtio_mmio_ops transport_ops = {
+	.start = transport_start,
+	.stop = transport_stop,
+	.notify = transport_notify,
+	.raise = transport_raise,
+};
+
+/* What the worker has to tell; its thread. */
+
+static void worker_used(void *ctx)
+{
+	struct virtio_blk *blk = ctx;
+
+	virtio_mmio_used(&blk->mmio);
+}
+
+static void worker_broken(void *ctx, const char *why)
+{
+	tell_broken(ctx, why);
+}
+
+static void worker_failed(void *ctx, int error)
+{
+	struct virtio_blk *blk = ctx;
+
+	errno = error;
+	say_errno("io_uring_enter (disk %s)", blk->path);
+	machine_stop(blk->machine, VMM_EX_OSERR);
+}
+
+static const struct blk_worker_ops worker_ops = {
+	.used = worker_used,
+	.broken = worker_broken,
+	.failed = worker_failed,
+};
+
+static int set_irqfd(const struct virtio_blk *blk, uint32_t flags)
+{
+	struct kvm_irqfd irqfd = {.fd = (uint32_t)blk->irq_fd, .gsi = blk->gsi, .flags = flags};
+
+	if (ioctl(blk->machine->vm_fd, KVM_IRQFD, &irqfd))
+		return say_errno("KVM_IRQFD (disk %s, GSI %u)", blk->path, blk->gsi);
+	return 0;
+}
+
+static int set_ioeventfd(const struct virtio_blk *blk, uint32_t flags)
+{
+	/* Writes of another queue's number reach the transport, which ignores them. */
+	struct kvm_ioeventfd ioeventfd = {
+		.addr = blk->mmio_base + VIRTIO_MMIO_QUEUE_NOTIFY,
+		.len = 4,
+		.datamatch = 0,
+		.fd = blk->worker.kick_fd,
+		.flags = KVM_IOEVENTFD_FLAG_DATAMATCH | flags,
+	};
+
+	if (ioctl(blk->machine->vm_fd, KVM_IOEVENTFD, &ioeventfd))
+		return say_errno("KVM_IOEVENTFD (disk %s)", blk->path);
+	return 0;
+}
+
+/* Puts the device before the guest. */
+static int connect_guest(struct virtio_blk *blk)
+{
+	struct bus_region region = {
+		.base = blk->mmio_base,
+		.size = VIRTIO_MMIO_REGION_SIZE,
+		.ops = &virtio_mmio_bus_ops,
+		.dev = &blk->mmio,
+	};
+	int ret = set_irqfd(blk, 0);
+
+	if (ret)
+		return ret;
+	ret = set_ioeventfd(blk, 0);
+	if (ret)
+		goto no_irqfd;
+	ret = bus_add(&blk->machine->mmio, &region);
+	if (!ret)
+		return 0;
+	say("disk %s: there is no room for its registers at %#llx", blk->path,
+	    (unsigned long long)blk->mmio_base);
+	set_ioeventfd(blk, KVM_IOEVENTFD_FLAG_DEASSIGN);
+no_irqfd:
+	set_irqfd(blk, KVM_IRQFD_FLAG_DEASSIGN);
+	return ret;
+}
+
+static void init_transport(struct virtio_blk *blk, bool readonly)
+{
+	uint64_t features = 1ull << VIRTIO_BLK_F_FLUSH | 1ull << VIRTIO_BLK_F_SEG_MAX |
+			    1ull << VIRTIO_BLK_F_BLK_SIZE | 1ull << VIRTIO_RING_F_INDIRECT_DESC;
+
+	if (readonly)
+		features |= 1ull << VIRTIO_BLK_F_RO;
+	blk->config = (struct virtio_blk_config){
+		.capacity = blk->image.sectors,
+		.seg_max = VIRTQUEUE_MAX_SEGS - 2, /* header and status have buffers too */
+		.blk_size = BLK_SECTOR,
+	};
+	virtio_mmio_init(&blk->mmio, &transport_ops, blk, VIRTIO_ID_BLOCK, features, &blk->config,
+			 sizeof(blk->config));
+}
+
+static int start_worker(struct virtio_blk *blk, unsigned index, bool readonly)
+{
+	struct blk_disk disk = {
+		.name = blk->path,
+		.sectors = blk->image.sectors,
+		.readonly = readonly,
+	};
+
+	snprintf(disk.id, sizeof(disk.id), "disk%u", index);
+	return blk_worker_create(&blk->worker, blk->machine->sandbox, &blk->image, &disk,
+				 &worker_ops, blk);
+}
+
+int virtio_blk_create(struct machine *machine, unsigned index, const struct disk_option *disk,
+		      uint64_t mmio_base, unsigned gsi, struct virtio_blk **out)
+{
+	struct virtio_blk *blk = calloc(1, sizeof(*blk));
+	int ret = -ENOMEM;
+
+	if (!blk) {
+		say("disk %s: no memory for it", disk->path);
+		return ret;
+	}
+	blk->machine = machine;
+	blk->path = disk->path;
+	blk->mmio_base = mmio_base;
+	blk->gsi = gsi;
+	ret = blk_image_open(&blk->image, disk);
+	if (ret)
+		goto free_blk;
+	blk->irq_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (blk->irq_fd < 0) {
+		ret = say_errno("eventfd (disk %s)", disk->path);
+		goto close_image;
+	}
+	init_transport(blk, disk->readonly);
+	ret = start_worker(blk, index, disk->readonly);
+	if (ret) {
+		ret = -EIO; /* whatever it was: the file has no part in it */
+		goto close_irq;
+	}
+	ret = connect_guest(blk);
+	if (!ret) {
+		*out = blk;
+		return 0;
+	}
+	blk_worker_destroy(&blk->worker);
+close_irq:
+	virtio_mmio_destroy(&blk->mmio);
+	close(blk->irq_fd);
+close_image:
+	blk_image_close(&blk->image);
+free_blk:
+	free(blk);
+	return ret;
+}
+
+void virtio_blk_destroy(struct virtio_blk *blk)
+{
+	if (!blk)
+		return;
+	set_ioeventfd(blk, KVM_IOEVENTFD_FLAG_DEASSIGN);
+	set_irqfd(blk, KVM_IRQFD_FLAG_DEASSIGN);
+	blk_worker_destroy(&blk->worker);
+	virtio_mmio_destroy(&blk->mmio);
+	close(blk->irq_fd);
+	blk_image_close(&blk->image);
+	free(blk);
+}
+
+int virtio_blk_sync(struct virtio_blk *blk)
+{
+	if (blk->worker.core.disk.readonly)
+		return 0;
+	blk_worker_stop(&blk->worker);
+	return blk_image_sync(&blk->image, blk->path);
+}
+
+void virtio_blk_stats(struct virtio_blk *blk, json_t *object)
+{
+	struct blk_stats *stats = &blk->worker.core.stats;
+	const struct {
+		const char *name;
+		atomic_ullong *value;
+	} figures[] = {
+		{"requests", &stats->requests},     {"reads", &stats->reads},
+		{"writes", &stats->writes},         {"flushes", &stats->flushes},
+		{"bytes_read", &stats->bytes_read}, {"bytes_written", &stats->bytes_written},
+		{"io_errors", &stats->io_errors},   {"unsupported", &stats->unsupported},
+		{"continued", &stats->continued},   {"batches", &stats->batches},
+		{"syncs", &stats->syncs},           {"interrupts", &stats->interrupts},
+		{"broken", &stats->broken},         {"max_in_flight", &stats->max_in_flight},
+	};
+
+	json_object_set_new(object, "file", json_string(blk->path));
+	for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++)
+		json_object_set_new(object, figures[i].name,
+				    json_integer((json_int_t)atomic_load_explicit(
+					    figures[i].value, memory_order_relaxed)));
+}

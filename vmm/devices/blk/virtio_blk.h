@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A disk of the guest: a virtio 1.x block device on virtio-mmio. This file joins its parts with
+ * KVM:
+ *
+ *   virtio_mmio   registers, status, negotiation, interrupt status    vCPU threads
+ *   virtqueue     the rings in guest memory                           the disk's thread
+ *   blk_request   decoding and checking of one request                "
+ *   blk_core      requests in flight, flushes, answers                "
+ *   blk_uring     the I/O                                             "
+ *   blk_worker    the disk's thread, started and stopped              both
+ *   blk_image     the file or block device                            main thread
+ *
+ * QueueNotify is an ioeventfd that the disk's thread waits for in its ring, so a kick does not
+ * leave the kernel on the vCPU's side; interrupts are made by an irqfd.
+ */
+#ifndef VMM_DEVICES_BLK_VIRTIO_BLK_H
+#define VMM_DEVICES_BLK_VIRTIO_BLK_H
+
+#include <stdint.h>
+#include <jansson.h>
+#include "options.h"
+
+struct machine;
+struct virtio_blk;
+
+/* Opens and locks the image, starts the disk's thread, and puts the registers
+ * (VIRTIO_MMIO_REGION_SIZE bytes) at `mmio_base` on the machine's MMIO bus; `gsi` is an
+ * edge-triggered pin of the IOAPIC. `index` goes into the disk's id, "disk<index>". The machine's
+ * memory, VM and `disk` outlive the device. Returns 0, or a negated errno after saying why. */
+int virtio_blk_create(struct machine *machine, unsigned index, const struct disk_option *disk,
+		      uint64_t mmio_base, unsigned gsi, struct virtio_blk **out);
+
+/* Waits for what is in flight, and until all that was written is on the medium. After the vCPUs
+ * have ended. Returns 0, or a negated errno after saying why. */
+int virtio_blk_sync(struct virtio_blk *blk);
+/* Waits for what is in flight and ends the thread. After the vCPUs have ended. NULL is allowed. */
+void virtio_blk_destroy(struct virtio_blk *blk);
+
+/* Adds the disk's figures to `object`. Any thread, before virtio_blk_destroy(). */
+void virtio_blk_stats(struct virtio_blk *blk, json_t *object);
+
+#endif

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+#include "devices/blk/worker.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include "say.h"
+#include "kvm/thread.h"
+
+/* Address space only; what is touched of it is some 10 KiB. */
+#define STACK_SIZE (64u << 10)
+
+void blk_worker_kick(struct blk_worker *worker)
+{
+	/* Fails otherwise only when the counter is full: then a kick is pending anyway. */
+	(void)TEMP_FAILURE_RETRY(eventfd_write(worker->kick_fd, 1));
+}
+
+/* The kick also makes the worker look at the queue it was given: there may be requests on it. */
+static void set_state(struct blk_worker *worker, enum blk_worker_state want)
+{
+	pthread_mutex_lock(&worker->lock);
+	worker->want = want;
+	pthread_cond_broadcast(&worker->changed);
+	blk_worker_kick(worker);
+	while (worker->is != want)
+		pthread_cond_wait(&worker->changed, &worker->lock);
+	pthread_mutex_unlock(&worker->lock);
+}
+
+/* Does what the worker was told, as soon as nothing is in flight. Returns false at the end. */
+static bool settle(struct blk_worker *worker)
+{
+	bool end;
+
+	pthread_mutex_lock(&worker->lock);
+	if (worker->is != worker->want && worker->core.in_flight == 0) {
+		worker->is = worker->want;
+		worker->told_broken = false;
+		pthread_cond_broadcast(&worker->changed);
+	}
+	worker->serving = worker->is == BLK_WORKER_RUN;
+	worker->taking = worker->serving && worker->want == BLK_WORKER_RUN;
+	end = worker->is == BLK_WORKER_EXIT;
+	pthread_mutex_unlock(&worker->lock);
+	return !end;
+}
+
+/* After io_uring has failed: nobody must wait for ever for a worker that can't work. */
+static void obey_only(struct blk_worker *worker)
+{
+	pthread_mutex_lock(&worker->lock);
+	while (worker->is != BLK_WORKER_EXIT) {
+		while (worker->is == worker->want)
+			pthread_cond_wait(&worker->changed, &worker->lock);
+		worker->is = worker->want;
+		pthread_cond_broadcast(&worker->changed);
+	}
+	pthread_mutex_unlock(&worker->lock);
+}
+
+/* Tells the guest what there is to tell. */
+static void tell(struct blk_worker *worker)
+{
+	struct blk_core *core = &worker->core;
+
+	if (blk_core_publish(core))
+		worker->ops->used(worker->ctx);
+	if (core->broken && !worker->told_broken) {
+		worker->told_broken = true;
+		worker->ops->broken(worker->ctx, core->vq.fault);
+	}
+}
+
+/* The order of steps matters: what has ended is published before a stop is granted, and nothing is
+ * taken off the queue after a stop was asked for. */
+static void *worker_thread(void *arg)
+{
+	struct blk_worker *worker = arg;
+	bool more = false; /* there may be requests on the queue without another kick */
+
+	for (;;) {
+		bool kicked = more;
+		int ret = blk_uring_run(&worker->uring, !more, &worker->core, &kicked);
+
+		if (ret < 0) {
+			worker->ops->failed(worker->ctx, -ret);
+			obey_only(worker);
+			return NULL;
+		}
+		if (worker->serving)
+			tell(worker);
+		if (!settle(worker))
+			return NULL;
+		more = worker->taking && kicked && blk_core_take(&worker->core);
+		if (worker->taking && kicked)
+			tell(worker);
+	}
+}
+
+/* Signals are for the main thread and the vCPUs. */
+static int start_thread(struct blk_worker *worker, const struct sandbox *sandbox)
+{
+	struct thread_job job = {
+		.sandbox = sandbox,
+		.kind = SANDBOX_DISK,
+		.stack = STACK_SIZE,
+		.run = worker_thread,
+		.arg = worker,
+	};
+	sigset_t all, old;
+	int ret;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	ret = thread_start(&worker->thread, &job);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	errno = -ret;
+	return ret ? say_errno("pthread_create (disk %s)", worker->core.disk.name) : 0;
+}
+
+int blk_worker_create(struct blk_worker *worker, const struct sandbox *sandbox,
+		      const struct blk_image *image, const struct blk_disk *disk,
+		      const struct blk_worker_ops *ops, void *ctx)
+{
+	struct blk_io io = {.start = blk_uring_start, .ctx = &worker->uring};
+	int ret;
+
+	*worker = (struct blk_worker){.ops = ops, .ctx = ctx};
+	worker->kick_fd = eventfd(0, EFD_CLOEXEC);
+	if (worker->kick_fd < 0)
+		return say_errno("eventfd (disk %s)", disk->name);
+	ret = blk_core_init(&worker->core, disk, &io);
+	if (ret) {
+		say("disk %s: no memory for its requests", disk->name);
+		goto close_kick;
+	}
+	ret = blk_uring_init(&worker->uring, image->fd, worker->kick_fd);
+	if (ret)
+		goto free_core;
+	pthread_mutex_init(&worker->lock, NULL);
+	pthread_cond_init(&worker->changed, NULL);
+	ret = start_thread(worker, sandbox);
+	if (!ret)
+		return 0;
+	pthread_cond_destroy(&worker->changed);
+	pthread_mutex_destroy(&worker->lock);
+	blk_uring_free(&worker->uring);
+free_core:
+	blk_core_free(&worker->core);
+close_kick:
+	close(worker->kick_fd);
+	return ret;
+}
+
+int blk_worker_start(struct blk_worker *worker, const struct memory *mem,
+		     const struct virtqueue_layout *layout, uint64_t features)
+{
+	int ret = blk_core_start(&worker->core, mem, layout, features);
+
+	if (!ret)
+		set_state(worker, BLK_WORKER_RUN);
+	return ret;
+}
+
+void blk_worker_stop(struct blk_worker *worker)
+{
+	set_state(worker, BLK_WORKER_IDLE);
+}
+
+void blk_worker_destroy(struct blk_worker *worker)
+{
+	set_state(worker, BLK_WORKER_EXIT);
+	pthread_join(worker->thread, NULL);
+	pthread_cond_destroy(&worker->changed);
+	pthread_mutex_destroy(&worker->lock);
+	blk_uring_free(&worker->uring);
+	blk_core_free(&worker->core);
+	close(worker->kick_fd);
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+#include "devices/terminal.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <termios.h>
+#include <unistd.h>
+#include "say.h"
+
+static struct termios original;
+/* Set after `original` is whole; read by signal handlers on any thread. */
+static volatile sig_atomic_t changed;
+
+static bool set_attributes(const struct termios *attributes)
+{
+	return TEMP_FAILURE_RETRY(tcsetattr(STDIN_FILENO, TCSANOW, attributes)) == 0;
+}
+
+/* Where that fails, the next call tries again; the last is exit()'s. */
+void terminal_restore(void)
+{
+	if (changed && set_attributes(&original))
+		changed = 0;
+}
+
+static void on_crash(int signal)
+{
+	terminal_restore();
+	/* SA_RESETHAND: it comes again, blocked until we return, and then does what it should. */
+	raise(signal);
+}
+
+static void install_handlers(void)
+{
+	/* SIGSYS has its handler in sandbox_trap.c. */
+	static const int crashes[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGQUIT, SIGTRAP};
+	struct sigaction action = {.sa_handler = on_crash, .sa_flags = SA_RESETHAND};
+
+	for (size_t i = 0; i < sizeof(crashes) / sizeof(crashes[0]); i++)
+		sigaction(crashes[i], &action, NULL);
+	atexit(terminal_restore);
+}
+
+bool terminal_present(void)
+{
+	if (isatty(STDIN_FILENO))
+		return true;
+	if (errno == EIO)
+		say_errno("standard input: nothing is read from it");
+	return false;
+}
+
+/* Says why not, unless it is only that somebody else is in the foreground. */
+static bool in_foreground(void)
+{
+	pid_t group = tcgetpgrp(STDIN_FILENO);
+
+	if (group < 0 && errno != ENOTTY)
+		say_errno("terminal: whose turn it is; nothing is read from it");
+	return group == getpgrp();
+}
+
+bool terminal_raw(void)
+{
+	static bool installed;
+	struct termios raw;
+
+	if (!in_foreground())
+		return false;
+	if (!changed && tcgetattr(STDIN_FILENO, &original) < 0) {
+		say_errno("terminal: its settings; nothing is read from it");
+		return false;
+	}
+	if (!installed) {
+		install_handlers();
+		installed = true;
+	}
+	changed = 1;
+	raw = original;
+	/* Output processing stays, so that a bare newline of ours or of the guest begins a line. */
+	raw.c_iflag &=
+		~(tcflag_t)(IGNBRK | BRKINT | PARMRK | ISTRIP | INLCR | IGNCR | ICRNL | IXON);
+	raw.c_lflag &= ~(tcflag_t)(ECHO | ECHONL | ICANON | ISIG | IEXTEN);
+	raw.c_cflag = (raw.c_cflag & ~(tcflag_t)(CSIZE | PARENB)) | CS8;
+	raw.c_cc[VMIN] = 1;
+	raw.c_cc[VTIME] = 0;
+	if (set_attributes(&raw))
+		return true;
+	say_errno("terminal: raw mode; nothing is read from it");
+	return false;
+}

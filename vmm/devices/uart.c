@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: MIT */
+#include "devices/uart.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include "devices/console.h"
+#include "machine.h"
+#include "say.h"
+
+/* Registers by offset; names as in the data sheet of the PC16550D. */
+enum { REG_DATA, REG_IER, REG_IIR_FCR, REG_LCR, REG_MCR, REG_LSR, REG_MSR, REG_SCR };
+
+#define IER_RX       0x01
+#define IER_TX       0x02
+#define IER_MASK     0x0f
+#define IIR_NONE     0x01
+#define IIR_TX       0x02
+#define IIR_RX       0x04
+#define IIR_FIFO     0xc0
+#define FCR_ENABLE   0x01
+#define FCR_CLEAR_RX 0x02
+#define LCR_DLAB     0x80
+#define MCR_DTR      0x01
+#define MCR_RTS      0x02
+#define MCR_OUT1     0x04
+#define MCR_OUT2     0x08
+#define MCR_LOOP     0x10
+#define MCR_MASK     0x1f
+#define LSR_DATA     0x01
+#define LSR_TX_EMPTY 0x60 /* holding and shift register */
+#define MSR_CTS      0x10
+#define MSR_DSR      0x20
+#define MSR_RI       0x40
+#define MSR_DCD      0x80
+
+#define QUEUE_SIZE 256u /* larger than the chip's 16, so that a paste costs few wake-ups */
+
+struct uart {
+	struct machine *machine;
+	int room_fd; /* eventfd */
+
+	pthread_mutex_t lock; /* guards all below */
+	uint8_t ier, fcr, lcr, mcr, scr, dll, dlm;
+	bool tx_pending; /* "transmitter empty" has not been told yet */
+	bool line;       /* level of the interrupt line as KVM knows it */
+	bool printed;    /* anything at all */
+	bool want_room;  /* tell room_fd when there is room */
+	uint8_t queue[QUEUE_SIZE];
+	unsigned head, nr;
+};
+
+static uint8_t interrupt_cause(const struct uart *uart)
+{
+	if (uart->ier & IER_RX && uart->nr > 0)
+		return IIR_RX;
+	if (uart->ier & IER_TX && uart->tx_pending)
+		return IIR_TX;
+	return IIR_NONE;
+}
+
+/* KVM hears of changes only, so a guest that polls costs no system call here. */
+static void update_line(struct uart *uart)
+{
+	bool level = interrupt_cause(uart) != IIR_NONE;
+	struct kvm_irq_level irq = {.irq = UART_GSI, .level = level};
+
+	if (level == uart->line)
+		return;
+	uart->line = level;
+	if (ioctl(uart->machine->vm_fd, KVM_IRQ_LINE, &irq) < 0)
+		machine_fail(uart->machine, "KVM_IRQ_LINE of the console");
+}
+
+static void push(struct uart *uart, uint8_t byte)
+{
+	if (uart->nr < QUEUE_SIZE)
+		uart->queue[(uart->head + uart->nr++) % QUEUE_SIZE] = byte;
+}
+
+static void tell_room(struct uart *uart)
+{
+	uint64_t one = 1;
+
+	if (!uart->want_room)
+		return;
+	uart->want_room = false;
+	if (TEMP_FAILURE_RETRY(write(uart->room_fd, &one, sizeof(one))) < 0)
+		say_errno("eventfd of the console");
+}
+
+static uint8_t pop(struct uart *uart)
+{
+	uint8_t byte;
+
+	if (uart->nr == 0)
+		return 0;
+	byte = uart->queue[uart->head];
+	uart->head = (uart->head + 1) % QUEUE_SIZE;
+	if (--uart->nr <= QUEUE_SIZE / 2)
+		tell_room(uart);
+	return byte;
+}
+
+static uint8_t read_iir(struct uart *uart)
+{
+	uint8_t cause = interrupt_cause(uart);
+
+	if (cause == IIR_TX)
+		uart->tx_pending = false;
+	return cause | (uart->fcr & FCR_ENABLE ? IIR_FIFO : 0);
+}
+
+/* In loopback the outputs of MCR come back as the inputs of MSR. */
+static uint8_t read_msr(const struct uart *uart)
+{
+	if (!(uart->mcr & MCR_LOOP))
+		return MSR_DCD | MSR_DSR | MSR_CTS;
+	return (uart->mcr & MCR_RTS ? MSR_CTS : 0) | (uart->mcr & MCR_DTR ? MSR_DSR : 0) |
+	       (uart->mcr & MCR_OUT1 ? MSR_RI : 0) | (uart->mcr & MCR_OUT2 ? MSR_DCD : 0);
+}
+
+static uint8_t read_register(struct uart *uart, unsigned reg)
+{
+	bool dlab = uart->lcr & LCR_DLAB;
+
+	switch (reg) {
+	case REG_DATA:
+		return dlab ? uart->dll : pop(uart);
+	case REG_IER:
+		return dlab ? uart->dlm : uart->ier;
+	case REG_IIR_FCR:
+		return read_iir(uart);
+	case REG_LCR:
+		return uart->lcr;
+	case REG_MCR:
+		return uart->mcr;
+	case REG_LSR:
+		return LSR_TX_EMPTY | (uart->nr > 0 ? LSR_DATA : 0);
+	case REG_MSR:
+		return read_msr(uart);
+	default:
+		return uart->scr;
+	}
+}
+
+static uint64_t uart_read(void *dev, struct vcpu *vcpu, uint64_t off, unsigned len)
+{
+	struct uart *uart = dev;
+	uint64_t value = 0;
+
+	(void)vcpu;
+	pthread_mutex_lock(&uart->lock);
+	for (unsigned i = 0; i < len; i++)
+		value |= (uint64_t)read_register(uart, off + i) << (8 * i);
+	update_line(uart);
+	pthread_mutex_unlock(&uart->lock);
+	return value;
+}
+
+/* Sent at once: the line falls and rises again, for interrupt controllers see edges. */
+static void transmit(struct uart *uart, uint8_t byte)
+{
+	uart->tx_pending = false;
+	update_line(uart);
+	uart->tx_pending = true;
+	if (uart->mcr & MCR_LOOP) {
+		push(uart, byte);
+		return;
+	}
+	if (!uart->printed)
+		machine_first_char(uart->machine);
+	uart->printed = true;
+	console_put(uart->machine->console, byte);
+}
+
+static void write_ier(struct uart *uart, uint8_t value)
+{
+	if (value & ~uart->ier & IER_TX)
+		uart->tx_pending = true;
+	uart->ier = value & IER_MASK;
+}
+
+static void write_register(struct uart *uart, unsigned reg, uint8_t value)
+{
+	bool dlab = uart->lcr & LCR_DLAB;
+
+	switch (reg) {
+	case REG_DATA:
+		if (dlab)
+			uart->dll = value;
+		else
+			transmit(uart, value);
+		break;
+	case REG_IER:
+		if (dlab)
+			uart->dlm = value;
+		else
+			write_ier(uart, value);
+		break;
+	case REG_IIR_FCR:
+		uart->fcr = value;
+		if (value & FCR_CLEAR_RX) {
+			uart->nr = 0;
+			tell_room(uart);
+		}
+		break;
+	case REG_LCR:
+		uart->lcr = value;
+		break;
+	case REG_MCR:
+		uart->mcr = value & MCR_MASK;
+		break;
+	case REG_SCR:
+		uart->scr = value;
+		break;
+	}
+}
+
+static void uart_write(void *dev, struct vcpu *vcpu, uint64_t off, unsigned len, uint64_t value)
+{
+	struct uart *uart = dev;
+
+	(void)vcpu;
+	pthread_mutex_lock(&uart->lock);
+	for (unsigned i = 0; i < len; i++)
+		write_register(uart, off + i, value >> (8 * i));
+	update_line(uart);
+	pthread_mutex_unlock(&uart->lock);
+}
+
+static void uart_written(void *dev)
+{
+	struct uart *uart = dev;
+
+	console_end(uart->machine->console);
+}
+
+static const struct bus_ops uart_ops = {
+	.read = uart_read,
+	.write = uart_write,
+	.written = uart_written,
+};
+
+size_t uart_receive(struct uart *uart, const uint8_t *bytes, size_t nr)
+{
+	size_t taken = 0;
+
+	pthread_mutex_lock(&uart->lock);
+	while (taken < nr && uart->nr < QUEUE_SIZE)
+		push(uart, bytes[taken++]);
+	uart->want_room = taken < nr;
+	update_line(uart);
+	pthread_mutex_unlock(&uart->lock);
+	return taken;
+}
+
+int uart_room_fd(const struct uart *uart)
+{
+	return uart->room_fd;
+}
+
+int uart_create(struct machine *machine)
+{
+	struct uart *uart = calloc(1, sizeof(*uart));
+	struct bus_region region = {
+		.base = UART_PORT, .size = UART_NR_PORTS, .ops = &uart_ops, .dev = uart};
+	int err;
+
+	if (!uart)
+		return say_errno("memory for the console");
+	uart->machine = machine;
+	pthread_mutex_init(&uart->lock, NULL);
+	machine->uart = uart;
+	uart->room_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (uart->room_fd < 0)
+		return say_errno("eventfd");
+	err = bus_add(&machine->pio, &region);
+	if (err)
+		say("no room on the port bus for the console");
+	return err;
+}
+
+void uart_destroy(struct machine *machine)
+{
+	struct uart *uart = machine->uart;
+
+	if (!uart)
+		return;
+	if (uart->room_fd >= 0)
+		close(uart->room_fd);
+	pthread_mutex_destroy(&uart->lock);
+	free(uart);
+	machine->uart = NULL;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* Accesses to ports and addresses where no device is: said once for each, with -v. */
+#ifndef VMM_DEVICES_UNASSIGNED_H
+#define VMM_DEVICES_UNASSIGNED_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define NOBODY_MAX 64
+
+struct nobody {
+	bool verbose;
+	pthread_mutex_t lock; /* guards all below */
+	uint64_t accesses;
+	unsigned nr;
+	struct {
+		const char *space;
+		uint64_t addr;
+	} said[NOBODY_MAX];
+};
+
+void nobody_init(struct nobody *nobody, bool verbose);
+/* `space` is "port" or "address". Any thread. */
+void nobody_note(struct nobody *nobody, const char *space, uint64_t addr, bool write);
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Stopping the vCPUs for a moment. A vCPU thread that calls world_pause() from its exit handler
+ * gets all *other* vCPUs out of KVM_RUN and keeps them out until world_resume(): guest memory is
+ * then changed by devices only. It may also pause some of them and let the others run. One pauser
+ * at a time; a second waits (and counts as out of the guest meanwhile).
+ *
+ * The main thread can hold all vCPUs out of the guest for longer, until it releases them. A pauser
+ * does not wait for that: a vCPU that was fetched out in the middle of a pin brings it to its end,
+ * with all its locks, and is then kept from going in again. So a hold never waits for a pause, nor
+ * a pause for a hold.
+ *
+ * Order: `in_guest` is set (seq_cst) before `paused` and `held` are read by a vCPU that enters;
+ * who pauses or holds sets his before he reads `in_guest`. So one of them sees the other.
+ */
+#ifndef VMM_KVM_PAUSE_H
+#define VMM_KVM_PAUSE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct machine;
+struct vcpu;
+
+#define WORLD_ALL UINT64_MAX
+
+struct world {
+	pthread_mutex_t lock;
+	pthread_cond_t
+		changed; /* `paused` or `held` fell, or an `in_guest` did while one was set */
+	_Atomic uint64_t paused; /* the vCPUs kept out, a bit each; written under the lock */
+	atomic_bool held;        /* written under the lock, by the main thread alone */
+};
+
+void world_init(struct world *world);
+void world_destroy(struct world *world);
+/* Around KVM_RUN, by the vCPU's thread. enter waits while paused or
+ * held; then does what vcpu->todo asks.
+ */
+void world_enter_guest(struct world *world, struct vcpu *vcpu);
+void world_left_guest(struct world *world, struct vcpu *vcpu);
+/* `self` is the calling vCPU (which is out of the guest), or NULL for another thread. */
+void world_pause(struct machine *machine, struct vcpu *self);
+/* Of the others only those of `who`, vCPU i by bit i. Returns how many had to be kicked. */
+unsigned world_pause_some(struct machine *machine, struct vcpu *self, uint64_t who);
+void world_resume(struct machine *machine);
+/* From the return on no vCPU is in the guest, until the release. Main thread; both may be repeated.
+ * A stopping machine must be released, or its vCPUs' threads don't end. */
+void world_hold(struct machine *machine);
+void world_release(struct machine *machine);
+
+#endif

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/* The thread of a vCPU: into the guest, out again, and what is to be done then. */
+#include "kvm/vcpu.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <sys/ioctl.h>
+#include "kvm/exit.h"
+#include "machine.h"
+#include "devices/unassigned.h"
+#include "pin/pin.h"
+#include "say.h"
+#include "status.h"
+
+static void access_bus(struct vcpu *vcpu, const struct bus *bus, const char *space,
+		       const struct exit_io *io)
+{
+	struct machine *machine = vcpu->machine;
+	bool found = true;
+
+	for (uint32_t i = 0; i < io->count; i++) {
+		uint64_t value;
+
+		if (io->write) {
+			value = exit_get(vcpu->run, io, i);
+			found &= bus_write(bus, vcpu, io->addr, io->len, value);
+		} else {
+			found &= bus_read(bus, vcpu, io->addr, io->len, &value);
+			exit_put(vcpu->run, io, i, value);
+		}
+	}
+	if (!found)
+		nobody_note(&machine->nobody, space, io->addr, io->write);
+	else if (io->write)
+		bus_written(bus, io->addr);
+}
+
+static void die(struct vcpu *vcpu, int status)
+{
+	vcpu_dump(vcpu);
+	machine_stop(vcpu->machine, status);
+}
+
+static void say_unhandled(const struct vcpu *vcpu)
+{
+	const struct kvm_run *run = vcpu->run;
+	const char *name = exit_name(run->exit_reason);
+
+	switch (run->exit_reason) {
+	case KVM_EXIT_FAIL_ENTRY:
+		say("vCPU %u: %s, reason 0x%" PRIx64 ": the processor refused to enter the guest",
+		    vcpu->index, name, (uint64_t)run->fail_entry.hardware_entry_failure_reason);
+		break;
+	case KVM_EXIT_INTERNAL_ERROR:
+		say("vCPU %u: %s, suberror %u%s", vcpu->index, name, run->internal.suberror,
+		    run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION
+			    ? ": KVM could not emulate an instruction"
+			    : "");
+		break;
+	default:
+		say("vCPU %u: %s (%u) can't be handled", vcpu->index, name, run->exit_reason);
+	}
+}
+
+static bool emulation_failed(const struct kvm_run *run)
+{
+	return run->exit_reason == KVM_EXIT_INTERNAL_ERROR &&
+	       run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION;
+}
+
+static void handle_exit(struct vcpu *vcpu)
+{
+	struct machine *machine = vcpu->machine;
+	struct exit exit = exit_decode(vcpu->run, vcpu->run_size);
+
+	if (exit.kind != EXIT_UNHANDLED)
+		vcpu->stops = 0;
+	switch (exit.kind) {
+	case EXIT_PIO:
+		vcpu->stats.exits_pio++;
+		access_bus(vcpu, &machine->pio, "port", &exit.io);
+		break;
+	case EXIT_MMIO:
+		vcpu->stats.exits_mmio++;
+		if (pin_store_emulated(vcpu, &exit.io))
+			break;
+		access_bus(vcpu, &machine->mmio, "address", &exit.io);
+		break;
+	case EXIT_AGAIN:
+		vcpu->stats.exits_intr++;
+		break;
+	case EXIT_SHUTDOWN:
+		vcpu->stats.exits_other++;
+		say("vCPU %u: %s: triple fault, or a shutdown without a status", vcpu->index,
+		    exit_name(vcpu->run->exit_reason));
+		die(vcpu, VMM_EX_SHUTDOWN);
+		break;
+	case EXIT_UNHANDLED:
+	case EXIT_MALFORMED:
+		vcpu->stats.exits_other++;
+		if (emulation_failed(vcpu->run) && pin_store_failed(vcpu))
+			break;
+		say_unhandled(vcpu);
+		die(vcpu, VMM_EX_SOFTWARE);
+		break;
+	}
+}
+
+static void handle_error(struct vcpu *vcpu, int error)
+{
+	/* EAGAIN: a vCPU that waited for INIT or SIPI got it. */
+	if (error == EINTR || error == EAGAIN) {
+		vcpu->stats.exits_intr++;
+		return;
+	}
+	if (error == EFAULT && pin_store_stopped(vcpu)) {
+		vcpu->stats.exits_other++;
+		return;
+	}
+	errno = error;
+	say_errno("vCPU %u: KVM_RUN", vcpu->index);
+	die(vcpu, VMM_EX_OSERR);
+}
+
+static void do_todo(struct vcpu *vcpu)
+{
+	/* Set only while the world is paused, and this vCPU is in the guest by the book. */
+	if (atomic_load(&vcpu->todo) == 0)
+		return;
+	if (atomic_exchange(&vcpu->todo, 0) & VCPU_FLUSH_TLB && !vcpu_flush_tlb(vcpu))
+		machine_stop(vcpu->machine, VMM_EX_OSERR);
+}
+
+static void run_once(struct vcpu *vcpu)
+{
+	struct machine *machine = vcpu->machine;
+	int error;
+
+	/* First: a kick after this is not lost, and one before it left its reason to be seen. */
+	__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
+	world_enter_guest(&machine->world, vcpu);
+	do_todo(vcpu);
+	if (machine_stopping(machine)) {
+		world_left_guest(&machine->world, vcpu);
+		return;
+	}
+	error = ioctl(vcpu->fd, KVM_RUN, 0) < 0 ? errno : 0;
+	world_left_guest(&machine->world, vcpu);
+	atomic_store_explicit(&vcpu->runs,
+			      atomic_load_explicit(&vcpu->runs, memory_order_relaxed) + 1,
+			      memory_order_relaxed);
+	if (error)
+		handle_error(vcpu, error);
+	else
+		handle_exit(vcpu);
+}
+
+void *vcpu_thread(void *arg)
+{
+	struct vcpu *vcpu = arg;
+	sigset_t kick;
+
+	sigemptyset(&kick);
+	sigaddset(&kick, VCPU_KICK_SIGNAL);
+	pthread_sigmask(SIG_UNBLOCK, &kick, NULL);
+	while (!machine_stopping(vcpu->machine))
+		run_once(vcpu);
+	return NULL;
+}

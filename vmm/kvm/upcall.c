@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+#include "kvm/upcall.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include "kvm/probe_vm.h"
+#include "kvm/vcpu.h"
+
+static int vcpu_ioctl(struct vcpu *vcpu, unsigned long request, const char *name, void *arg)
+{
+	int err;
+
+	if (ioctl(vcpu->fd, request, arg) == 0)
+		return 0;
+	err = errno;
+	fprintf(stderr, "vmm: %s on vCPU %u: %s\n", name, vcpu->index, strerror(err));
+	return -err;
+}
+
+static int set_exception(struct vcpu *vcpu, struct kvm_vcpu_events *events)
+{
+	events->exception.pending = 0;
+	events->flags = 0;
+	return vcpu_ioctl(vcpu, KVM_SET_VCPU_EVENTS, "KVM_SET_VCPU_EVENTS", events);
+}
+
+int vcpu_raise(struct vcpu *vcpu, unsigned vector, int error_code)
+{
+	struct kvm_vcpu_events events;
+	int ret = vcpu_ioctl(vcpu, KVM_GET_VCPU_EVENTS, "KVM_GET_VCPU_EVENTS", &events);
+
+	if (ret)
+		return ret;
+	if (events.exception.injected) {
+		fprintf(stderr, "vmm: vCPU %u: exception %u comes on top of exception %u\n",
+			vcpu->index, vector, events.exception.nr);
+		return -EBUSY;
+	}
+	events.exception.injected = 1;
+	events.exception.nr = vector;
+	events.exception.has_error_code = error_code != NO_ERROR_CODE;
+	events.exception.error_code = error_code != NO_ERROR_CODE ? error_code : 0;
+	return set_exception(vcpu, &events);
+}
+
+int vcpu_unraise(struct vcpu *vcpu)
+{
+	struct kvm_vcpu_events events;
+	int ret = vcpu_ioctl(vcpu, KVM_GET_VCPU_EVENTS, "KVM_GET_VCPU_EVENTS", &events);
+
+	if (ret)
+		return ret;
+	events.exception.injected = 0;
+	return set_exception(vcpu, &events);
+}
+
+int upcall_raise(struct vcpu *vcpu, unsigned vector)
+{
+	struct kvm_regs at_out;
+	int ret;
+
+	/* At the exit RIP still points at the `out`; completing it moves RIP on. Setting the
+	 * registers back afterwards, instead of cancelling the `out`, leaves KVM nothing half done.
+	 */
+	ret = vcpu_ioctl(vcpu, KVM_GET_REGS, "KVM_GET_REGS", &at_out);
+	if (!ret)
+		ret = vcpu_complete_io(vcpu);
+	if (!ret)
+		ret = vcpu_ioctl(vcpu, KVM_SET_REGS, "KVM_SET_REGS", &at_out);
+	return ret ? ret : vcpu_raise(vcpu, vector, NO_ERROR_CODE);
+}
+
+bool upcall_is_possible(struct vcpu *vcpu)
+{
+	struct kvm_regs at_out, past;
+
+	return !vcpu_ioctl(vcpu, KVM_GET_REGS, "KVM_GET_REGS", &at_out) &&
+	       !vcpu_complete_io(vcpu) && !vcpu_ioctl(vcpu, KVM_GET_REGS, "KVM_GET_REGS", &past) &&
+	       past.rip != at_out.rip;
+}
+
+/* --- does it work here? ----------------------------------------------------------------------- */
+
+#define HANDLER 0x1100u /* within the page of TRIAL_CODE */
+
+/* out TRIAL_PORT, al; hlt */
+static const uint8_t trial_code[] = {0xe6, TRIAL_PORT, 0xf4};
+static const uint8_t iretq[] = {0x48, 0xcf};
+
+static void set_handler(struct trial *trial, unsigned vector)
+{
+	const uint64_t interrupt_gate = 0x8e00ull << 32;
+	uint64_t gate[2] = {HANDLER | TRIAL_CS << 16 | interrupt_gate, 0};
+
+	memcpy(trial->memory + HANDLER, iretq, sizeof(iretq));
+	memcpy(trial->memory + TRIAL_IDT + vector * sizeof(gate), gate, sizeof(gate));
+}
+
+static bool comes_back(struct trial *trial, unsigned vector)
+{
+	struct vcpu vcpu = {.fd = trial->vcpu_fd, .run = trial->run};
+
+	set_handler(trial, vector);
+	if (!trial_comes_to_out(trial) || upcall_raise(&vcpu, vector))
+		return false;
+	trial->run->immediate_exit = 0;
+	return trial_comes_to_out(trial);
+}
+
+bool upcall_check(int kvm_fd, unsigned vector, char *why, size_t size)
+{
+	struct trial trial;
+	bool ok = trial_begin(&trial, kvm_fd, trial_code, sizeof(trial_code)) &&
+		  comes_back(&trial, vector);
+
+	trial_end(&trial);
+	if (!ok)
+		snprintf(why, size, UPCALL_BROKEN);
+	return ok;
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+#include "kvm/vcpu.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+#include "kvm/cpuid.h"
+#include "machine.h"
+#include "say.h"
+#include "kvm/thread.h"
+
+#define CR0_PE        1ull
+#define CR4_PGE       (1ull << 7)
+#define RFLAGS_1      2ull /* the bit that is always set */
+#define STACK_SIZE    (64u << 10)
+#define JOIN_RETRY_NS 50000000
+
+int vcpu_create(struct vcpu *vcpu, struct machine *machine, unsigned index,
+		struct kvm_cpuid2 *cpuid)
+{
+	const int size = machine->run_size;
+	void *run;
+
+	vcpu->index = index;
+	vcpu->machine = machine;
+	vcpu->fd = ioctl(machine->vm_fd, KVM_CREATE_VCPU, index);
+	if (vcpu->fd < 0)
+		return say_errno("KVM_CREATE_VCPU %u", index);
+	run = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu->fd, 0);
+	if (run == MAP_FAILED)
+		return say_errno("mmap of the run page of vCPU %u", index);
+	vcpu->run = run;
+	vcpu->run_size = size;
+	cpuid_patch(cpuid, index, machine->nr_vcpus, machine->tsc_deadline);
+	if (ioctl(vcpu->fd, KVM_SET_CPUID2, cpuid) < 0)
+		return say_errno("KVM_SET_CPUID2");
+	return 0;
+}
+
+static struct kvm_segment flat_segment(uint16_t selector, uint8_t type)
+{
+	return (struct kvm_segment){
+		.limit = UINT32_MAX,
+		.selector = selector,
+		.type = type,
+		.present = 1,
+		.db = 1,
+		.s = 1,
+		.g = 1,
+	};
+}
+
+int vcpu_set_entry(struct vcpu *vcpu, uint32_t rip, uint32_t start_info_gpa)
+{
+	struct kvm_regs regs = {.rip = rip, .rbx = start_info_gpa, .rflags = RFLAGS_1};
+	struct kvm_sregs sregs;
+
+	if (ioctl(vcpu->fd, KVM_GET_SREGS, &sregs) < 0)
+		return say_errno("KVM_GET_SREGS");
+	sregs.cr0 |= CR0_PE;
+	sregs.cs = flat_segment(0x08, 0xb); /* code, execute and read, accessed */
+	sregs.ds = flat_segment(0x10, 0x3); /* data, read and write, accessed */
+	sregs.es = sregs.fs = sregs.gs = sregs.ss = sregs.ds;
+	sregs.tr = (struct kvm_segment){.limit = 0x67, .type = 0xb, .present = 1};
+	if (ioctl(vcpu->fd, KVM_SET_SREGS, &sregs) < 0)
+		return say_errno("KVM_SET_SREGS");
+	if (ioctl(vcpu->fd, KVM_SET_REGS, &regs) < 0)
+		return say_errno("KVM_SET_REGS");
+	return 0;
+}
+
+int vcpu_start(struct vcpu *vcpu)
+{
+	struct thread_job job = {
+		.sandbox = vcpu->machine->sandbox,
+		.kind = SANDBOX_VCPU,
+		.stack = STACK_SIZE,
+		.run = vcpu_thread,
+		.arg = vcpu,
+	};
+	int err = thread_start(&vcpu->thread, &job);
+
+	if (err) {
+		errno = -err;
+		return say_errno("thread of vCPU %u", vcpu->index);
+	}
+	vcpu->started = true;
+	return 0;
+}
+
+/* The flag catches the thread on its way in, the signal fetches it out. It clears the flag before
+ * it looks whether there is a reason to stay out, and a reason is always set before a kick. */
+void vcpu_kick(struct vcpu *vcpu)
+{
+	__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+	pthread_kill(vcpu->thread, VCPU_KICK_SIGNAL);
+}
+
+int vcpu_complete_io(struct vcpu *vcpu)
+{
+	int ret;
+
+	__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+	ret = ioctl(vcpu->fd, KVM_RUN, 0);
+	if (ret < 0 && errno == EINTR)
+		return 0;
+	if (ret < 0)
+		return say_errno("KVM_RUN to complete I/O");
+	say("KVM_RUN to complete I/O was not interrupted");
+	return -EIO;
+}
+
+bool vcpu_flush_tlb(struct vcpu *vcpu)
+{
+	uint64_t tick = flush_clock_tick(&vcpu->machine->flush_clock);
+	struct kvm_sregs sregs;
+
+	if (ioctl(vcpu->fd, KVM_GET_SREGS, &sregs) < 0) {
+		say_errno("KVM_GET_SREGS");
+		return false;
+	}
+	for (int i = 0; i < 2; i++) {
+		sregs.cr4 ^= CR4_PGE;
+		if (ioctl(vcpu->fd, KVM_SET_SREGS, &sregs) < 0) {
+			say_errno("KVM_SET_SREGS to flush a TLB");
+			return false;
+		}
+	}
+	flush_stamp_set(&vcpu->flushed, tick);
+	vcpu->stats.tlb_flushes++;
+	return true;
+}
+
+/* One kick is enough for KVM_RUN; a system call elsewhere may be entered right after the signal, so
+ * it is repeated. */
+void vcpu_join(struct vcpu *vcpu)
+{
+	struct timespec until;
+
+	if (!vcpu->started)
+		return;
+	do {
+		vcpu_kick(vcpu);
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += JOIN_RETRY_NS;
+		until.tv_sec += until.tv_nsec / 1000000000;
+		until.tv_nsec %= 1000000000;
+	} while (pthread_timedjoin_np(vcpu->thread, NULL, &until) == ETIMEDOUT);
+	vcpu->started = false;
+}
+
+void vcpu_destroy(struct vcpu *vcpu)
+{
+	if (vcpu->run)
+		munmap(vcpu->run, vcpu->run_size);
+	if (vcpu->fd >= 0)
+		close(vcpu->fd);
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/* What the control socket asks of pins and tracker. */
+#include <inttypes.h>
+#include <stdio.h>
+#include "machine.h"
+#include "pin/pin.h"
+#include "pin/internal.h"
+
+#define ALIASES_MAX 64 /* of a frame listed one by one */
+
+/* A guest that knows nothing of it leaves it 0, which is "none". */
+static uint32_t guest_strategy(const struct machine *machine)
+{
+	return __atomic_load_n(&common_page(machine)->strategy, __ATOMIC_RELAXED);
+}
+
+const char *pin_guest_strategy(const struct machine *machine)
+{
+	uint32_t strategy = guest_strategy(machine);
+
+	return strategy < ALIAS_NR_FLUSH ? flush_name(strategy) : "unknown";
+}
+
+static bool needs_a_host_that_looks(enum alias_strategy flush)
+{
+	return flush == ALIAS_FLUSH_EAGER_PTE || flush == ALIAS_FLUSH_TRAP ||
+	       flush == ALIAS_FLUSH_TRAP_RANGE;
+}
+
+const char *pin_want_strategy(struct machine *machine, enum alias_strategy flush, json_t *answer)
+{
+	if (flush == ALIAS_FLUSH_NONE)
+		return "strategy none is for a whole run: vmm --flush none";
+	if (machine->opt->flush == ALIAS_FLUSH_NONE)
+		return "this guest was started with --flush none, where aliases are let pass";
+	if (machine->opt->track == TRACK_OFF && needs_a_host_that_looks(flush))
+		return "this strategy needs a host that looks, and vmm was started with --track "
+		       "off";
+	if (guest_strategy(machine) == ALIAS_FLUSH_NONE)
+		return "the guest has named no strategy of its own: it is not that far yet, or "
+		       "can't switch";
+	__atomic_store_n(&common_page(machine)->wanted_strategy, flush, __ATOMIC_RELEASE);
+	json_object_set_new(answer, "wanted", json_string(flush_name(flush)));
+	json_object_set_new(answer, "strategy", json_string(pin_guest_strategy(machine)));
+	return NULL;
+}
+
+/* The log is checked before it is left. */
+static void change_source(struct pin *pin, enum track_source source)
+{
+	if (pin->logged)
+		audit_tables(pin);
+	pin->source = source;
+	pin->logged = false;
+	ask_for_log(pin);
+	at_set_mode(pin->at, source_mode(source)); /* refuses only trackers that don't look */
+}
+
+const char *pin_set_source(struct machine *machine, enum track_source source, json_t *answer)
+{
+	struct pin *pin = machine->pin;
+
+	if (source == TRACK_OFF)
+		return "source off is for a whole run: vmm --track off";
+	if (source == TRACK_STRICT || pin->guard)
+		return "source strict is for a whole run: vmm --track strict";
+	if (!pin->looks)
+		return "vmm was started not to look (--track off)";
+	if (source == TRACK_LOG && !pin->log.ring)
+		return "the guest has no room for logs: there was too little memory for them";
+	pthread_mutex_lock(&pin->lock);
+	if (source != pin->source)
+		change_source(pin, source);
+	pthread_mutex_unlock(&pin->lock);
+	json_object_set_new(answer, "source", json_string(track_name(source)));
+	json_object_set_new(answer, "write_tracking", json_string(write_tracking(pin)));
+	return NULL;
+}
+
+/* JSON's integers are signed: addresses are strings. */
+static json_t *hex(uint64_t value)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "0x%" PRIx64, value);
+	return json_string(text);
+}
+
+static json_t *describe_alias(const struct at_alias *alias)
+{
+	json_t *object = json_object();
+
+	json_object_set_new(object, "va", hex(alias->va));
+	json_object_set_new(object, "entry_gpa", hex(alias->pte_gpa));
+	json_object_set_new(object, "entry", hex(alias->pte));
+	json_object_set_new(object, "level", json_integer(alias->level));
+	json_object_set_new(object, "user", json_boolean(alias->user));
+	json_object_set_new(object, "exec", json_boolean(alias->exec));
+	return object;
+}
+
+/* Adds up to ALIASES_MAX of them. Returns if there are more. */
+static bool add_aliases(json_t *answer, const char *name, struct pin *pin, uint64_t pfn,
+			struct at_transition to)
+{
+	struct at_alias found[ALIASES_MAX + 1];
+	size_t nr = at_in_the_way(pin->at, pfn, to, found, ALIASES_MAX + 1);
+	json_t *aliases = json_array();
+
+	for (size_t i = 0; i < nr && i < ALIASES_MAX; i++)
+		json_array_append_new(aliases, describe_alias(&found[i]));
+	json_object_set_new(answer, name, aliases);
+	return nr > ALIASES_MAX;
+}
+
+static void add_state(json_t *answer, const struct pin *pin, uint64_t pfn)
+{
+	const struct alias_tracker *at = pin->at;
+	uint64_t mappings = at_mapping_count(at, pfn);
+
+	json_object_set_new(answer, "pfn", json_integer((json_int_t)pfn));
+	json_object_set_new(answer, "pinned_level", json_integer(at_pinned_level(at, pfn)));
+	json_object_set_new(answer, "type", json_integer(at_type(at, pfn)));
+	json_object_set_new(answer, "given", json_boolean(at_is_given(at, pfn)));
+	json_object_set_new(answer, "alias_count",
+			    json_integer((json_int_t)at_alias_count(at, pfn)));
+	json_object_set_new(answer, "mapping_count",
+			    pin->counts_all ? json_integer((json_int_t)mappings) : json_null());
+}
+
+const char *pin_describe_frame(struct machine *machine, uint64_t pfn, json_t *answer)
+{
+	struct pin *pin = machine->pin;
+	bool more;
+
+	if (!pin->looks)
+		return "vmm was started not to look (--track off)";
+	if (pfn > UINT64_MAX / ALIAS_PAGE_SIZE ||
+	    !memory_ptr(&machine->mem, pfn * ALIAS_PAGE_SIZE, ALIAS_PAGE_SIZE))
+		return "the guest's memory has no such frame";
+	pthread_mutex_lock(&pin->lock);
+	sync_tables(pin);
+	add_state(answer, pin, pfn);
+	more = add_aliases(answer, "aliases", pin, pfn, (struct at_transition){.to = AT_TO_TABLE});
+	if (pin->counts_all)
+		more |= add_aliases(answer, "mappings", pin, pfn,
+				    (struct at_transition){.to = AT_TO_HOST});
+	pthread_mutex_unlock(&pin->lock);
+	json_object_set_new(answer, "more", json_boolean(more));
+	return NULL;
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/* TLBs that may still hold what is gone from the tables: which, and what the host does about it. */
+#include <x86intrin.h>
+#include "machine.h"
+#include "pin/internal.h"
+#include "say.h"
+#include "kvm/tlb_flush.h"
+
+void note_unseen(struct pin *pin, uint64_t before)
+{
+	struct at_clock clock = pin->ops.clock(pin);
+	bool guest_tells = pin->machine->opt->flush_proof == PROOF_GUEST;
+
+	if (pin->guard)
+		return; /* every store is seen */
+	if (!guest_tells || clock.cleared != pin->looked_at) {
+		pin->unseen = clock.cleared;
+		pin->unseen_at = clock.now;
+	}
+	if (clock.flushed >= pin->unseen)
+		pin->unseen = 0;
+	pin->looked_at = before;
+}
+
+/* When the youngest of what is in the way and TLBs may hold was found gone; 0: they hold nothing.
+ */
+static uint64_t gone_at(const struct pin *pin, uint64_t pfn, struct at_transition to)
+{
+	uint64_t at = at_gone_at(pin->at, pfn, to);
+
+	return pin->unseen && pin->unseen_at > at ? pin->unseen_at : at;
+}
+
+/* It flushes before it runs anything of the guest again. */
+static bool will_flush(const struct vcpu *vcpu)
+{
+	return atomic_load(&vcpu->todo) & VCPU_FLUSH_TLB;
+}
+
+/* The vCPUs, by their bits, that may hold what was found gone at that time. */
+static uint64_t vcpus_due(const struct machine *machine, uint64_t at)
+{
+	uint64_t due = 0;
+
+	for (unsigned i = 0; at && i < machine->nr_vcpus; i++) {
+		const struct vcpu *vcpu = &machine->vcpus[i];
+
+		if (!will_flush(vcpu) && flush_is_due(flush_stamp_get(&vcpu->flushed), at))
+			due |= 1ull << i;
+	}
+	return due;
+}
+
+/* What was found gone before that time is out of all TLBs, or will be before they are used. */
+static void flushed_since(struct pin *pin, uint64_t since)
+{
+	at_flushed(pin->at, since);
+	if (!flush_is_due(since, pin->unseen_at))
+		pin->unseen = 0;
+}
+
+/* What all vCPUs have been flushed after, or will be before they go on, is over. */
+static void heed_stamps(struct pin *pin)
+{
+	const struct machine *machine = pin->machine;
+	uint64_t since = flush_clock_now(&machine->flush_clock) + 1;
+
+	for (unsigned i = 0; i < machine->nr_vcpus; i++) {
+		const struct vcpu *vcpu = &machine->vcpus[i];
+		uint64_t stamp = flush_stamp_get(&vcpu->flushed);
+
+		if (!will_flush(vcpu) && stamp < since)
+			since = stamp;
+	}
+	flushed_since(pin, since);
+}
+
+/* While they are kept out of the guest. */
+static void ask_for_flush(struct pin *pin, uint64_t who)
+{
+	struct machine *machine = pin->machine;
+	unsigned nr = (unsigned)__builtin_popcountll(who);
+
+	for (unsigned i = 0; i < machine->nr_vcpus; i++)
+		if (who >> i & 1)
+			atomic_fetch_or(&machine->vcpus[i].todo, VCPU_FLUSH_TLB);
+	pin->count.host_flushes += nr > 0;
+	pin->count.vcpus_flushed += nr;
+	pin->count.vcpus_spared += machine->nr_vcpus - nr;
+}
+
+/* The sync is repeated while those that are due are kept out, as mappings may have come and gone
+ * since the last. Those that are not due run on; if something went that concerns them, too, all are
+ * kept out the second time, and then nothing more can go. A vCPU that was not due, as it would
+ * flush, may have begun with that since, and has no stamp for it yet: what was found out about `at`
+ * holds all the same. */
+void host_flush(struct pin *pin, struct vcpu *self, bool paused, uint64_t pfn,
+		struct at_transition to)
+{
+	struct machine *machine = pin->machine;
+	uint64_t start = __rdtsc(), at, due, out;
+
+	heed_stamps(pin);
+	at = gone_at(pin, pfn, to);
+	due = vcpus_due(machine, at);
+	if (!due) {
+		pin->count.vcpus_spared += machine->nr_vcpus;
+		flushed_since(pin, at + 1);
+		return;
+	}
+	out = paused ? WORLD_ALL : due;
+	if (!paused)
+		pin->count.kicks += world_pause_some(machine, self, out);
+	sync_tables(pin);
+	at = gone_at(pin, pfn, to);
+	due = vcpus_due(machine, at);
+	if (due & ~out) {
+		world_resume(machine);
+		pin->count.kicks += world_pause_some(machine, self, WORLD_ALL);
+		sync_tables(pin);
+		at = gone_at(pin, pfn, to);
+		due = vcpus_due(machine, at);
+	}
+	ask_for_flush(pin, due);
+	heed_stamps(pin);
+	flushed_since(pin, at + 1);
+	if (!paused)
+		world_resume(machine);
+	pin->count.flush_ticks += __rdtsc() - start;
+}
+
+bool open_flushes(struct pin *pin)
+{
+	struct machine *machine = pin->machine;
+	uint64_t size = pin->shared_frames * ALIAS_PAGE_SIZE;
+	const char *why;
+
+	if (machine->opt->track == TRACK_STRICT || !tlb_flush_is_possible(&why))
+		return true;
+	pin->flushes = memory_share(&machine->mem, SHARED_GPA, size) == 0;
+	return pin->flushes;
+}
+
+enum alias_status serve_flush(struct pin *pin, struct vcpu *vcpu)
+{
+	if (!pin->flushes)
+		return ALIAS_BAD_CALL;
+	vcpu->stats.flush_calls++;
+	if (tlb_flush_all(pin_vcpu_page(pin->machine, vcpu->index)))
+		return ALIAS_OK;
+	say_errno("madvise to flush the guest's TLBs");
+	return ALIAS_NO_MEMORY;
+}

@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: MIT */
+#include "pin/pin.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <x86intrin.h>
+#include "alias_tracker.h"
+#include "pin/write_protect.h"
+#include "machine.h"
+#include "pin/internal.h"
+#include "say.h"
+#include "status.h"
+#include "kvm/upcall.h"
+
+#define READ_ONCE(x)     __atomic_load_n(&(x), __ATOMIC_RELAXED)
+#define WRITE_ONCE(x, v) __atomic_store_n(&(x), (v), __ATOMIC_RELAXED)
+
+struct alias_vcpu_page *pin_vcpu_page(const struct machine *machine, unsigned index)
+{
+	return memory_ptr(&machine->mem, SHARED_GPA + (index + 1ull) * ALIAS_PAGE_SIZE,
+			  ALIAS_PAGE_SIZE);
+}
+
+enum alias_status to_status(enum at_verdict verdict)
+{
+	switch (verdict) {
+	case AT_OK:
+		return ALIAS_OK;
+	case AT_ALIAS:
+	case AT_STALE_TLB:
+		return ALIAS_HAS_ALIAS;
+	case AT_BAD_FRAME:
+		return ALIAS_BAD_FRAME;
+	case AT_BAD_LEVEL:
+		return ALIAS_BAD_LEVEL;
+	case AT_BAD_STATE:
+		return ALIAS_BAD_STATE;
+	case AT_CHILD_UNPINNED:
+		return ALIAS_CHILD_UNPINNED;
+	case AT_MAPS_TABLE:
+		return ALIAS_MAPS_TABLE;
+	case AT_BAD_TABLE:
+		return ALIAS_BAD_TABLE;
+	case AT_NO_MEMORY:
+		return ALIAS_NO_MEMORY;
+	case AT_BAD_TYPE:
+		return ALIAS_BAD_TYPE;
+	case AT_IS_GIVEN:
+		return ALIAS_IS_GIVEN;
+	case AT_MAPS_GIVEN:
+		return ALIAS_MAPS_GIVEN;
+	case AT_MAPS_TYPED:
+		return ALIAS_MAPS_TYPED;
+	}
+	return ALIAS_BAD_CALL;
+}
+
+/* The tracker keeps only so many for the report, but has counted all. */
+static uint64_t new_violations(struct pin *pin)
+{
+	uint64_t before = pin->violations_seen;
+	struct at_stats stats;
+
+	at_get_stats(pin->at, &stats);
+	pin->violations_seen = stats.violations;
+	return stats.violations - before;
+}
+
+static void report_violations(struct pin *pin)
+{
+	uint64_t taken = 0;
+	struct at_violation v;
+
+	while (at_next_violation(pin->at, &v)) {
+		if (pin->count.violations + taken++ < PIN_SAID_MAX)
+			fprintf(stderr,
+				"vmm: violation: %s: frame 0x%llx at va 0x%llx (L%u entry at gpa "
+				"0x%llx)\n",
+				at_violation_name(v.kind), (unsigned long long)v.pfn,
+				(unsigned long long)v.va, v.level, (unsigned long long)v.pte_gpa);
+		if (pin->machine->opt->on_violation == VIOLATION_STOP)
+			machine_stop(pin->machine, VMM_EX_VIOLATION);
+	}
+	if (taken)
+		pin->count.violations += new_violations(pin);
+}
+
+static void look_at_tables(struct pin *pin, bool (*sync)(struct alias_tracker *at))
+{
+	uint64_t start = __rdtsc(), before = pin->ops.clock(pin).cleared;
+	bool ok;
+
+	follow_log(pin);
+	ok = sync(pin->at);
+	note_unseen(pin, before);
+	pin->count.sync_ticks += __rdtsc() - start;
+	if (!ok)
+		fprintf(stderr,
+			"vmm: out of memory while following page tables; pins are refused\n");
+	report_violations(pin);
+}
+
+void sync_tables(struct pin *pin)
+{
+	look_at_tables(pin, at_sync);
+}
+
+void audit_tables(struct pin *pin)
+{
+	look_at_tables(pin, at_audit);
+}
+
+static struct alias_entry read_entry(const struct batch *batch, unsigned index)
+{
+	const struct alias_entry *shared = &batch->page->entries[index];
+
+	return (struct alias_entry){
+		.pfn = READ_ONCE(shared->pfn),
+		.op = READ_ONCE(shared->op),
+		.level = READ_ONCE(shared->level),
+		.status = READ_ONCE(shared->status),
+	};
+}
+
+static enum alias_status serve_unpin(struct batch *batch, uint64_t pfn)
+{
+	struct pin *pin = batch->pin;
+	enum alias_status status = to_status(at_unpin(pin->at, pfn));
+
+	if (status == ALIAS_OK && pin->guard)
+		guard_release(pin->guard, pfn);
+	pin->count.unpins++;
+	return status;
+}
+
+static enum served serve_entry(struct batch *batch, unsigned index)
+{
+	struct alias_entry entry = read_entry(batch, index);
+	struct pin_count *count = &batch->pin->count;
+	enum alias_status status = ALIAS_BAD_OP;
+	enum served served = SERVED;
+
+	if (entry.status != ALIAS_PENDING)
+		return SERVED;
+	switch (entry.op) {
+	case ALIAS_OP_PIN:
+		served = serve_transition(batch, entry.pfn,
+					  (struct at_transition){AT_TO_TABLE, entry.level}, index,
+					  &status);
+		break;
+	case ALIAS_OP_TYPE:
+		served = serve_transition(batch, entry.pfn,
+					  (struct at_transition){AT_TO_TYPE, entry.type}, index,
+					  &status);
+		break;
+	case ALIAS_OP_GIVE:
+		served = serve_transition(batch, entry.pfn,
+					  (struct at_transition){.to = AT_TO_HOST}, index, &status);
+		break;
+	case ALIAS_OP_TAKE:
+		status = serve_take(batch, entry.pfn);
+		break;
+	case ALIAS_OP_UNPIN:
+		status = serve_unpin(batch, entry.pfn);
+		break;
+	}
+	if (served == TRAP_BACK)
+		return TRAP_BACK;
+	count->status[status]++;
+	WRITE_ONCE(batch->page->entries[index].status, status);
+	return SERVED;
+}
+
+void trap_back(struct batch *batch)
+{
+	batch->vcpu->stats.upcalls++;
+	if (upcall_raise(batch->vcpu, UPCALL_VECTOR))
+		machine_stop(batch->pin->machine, VMM_EX_OSERR);
+}
+
+static enum alias_status serve_batch(struct pin *pin, struct vcpu *vcpu,
+				     struct alias_vcpu_page *page)
+{
+	uint32_t flags = READ_ONCE(page->flags);
+	struct batch batch = {
+		.pin = pin,
+		.vcpu = vcpu,
+		.page = page,
+		.count = READ_ONCE(page->count),
+		.upcalls = flags & ALIAS_BATCH_UPCALL,
+		.waits = flags & ALIAS_BATCH_WAIT && !pin->guard &&
+			 pin->machine->opt->flush_proof == PROOF_GUEST,
+		.verify = verify_is_due(pin),
+	};
+	enum served served = SERVED;
+
+	if (!pin->registered || batch.count == 0 || batch.count > ALIAS_BATCH_MAX ||
+	    (flags & ~(ALIAS_BATCH_UPCALL | ALIAS_BATCH_WAIT)))
+		return ALIAS_BAD_CALL;
+	batch.paused = batch.verify;
+	if (batch.paused)
+		world_pause(pin->machine, vcpu);
+	if (pin->looks)
+		sync_tables(pin);
+	for (uint32_t i = 0; i < batch.count && served == SERVED; i++)
+		served = serve_entry(&batch, i);
+	report_violations(pin);
+	if (batch.paused)
+		world_resume(pin->machine);
+	if (served == TRAP_BACK)
+		trap_back(&batch);
+	return ALIAS_OK;
+}
+
+static enum alias_status serve_register(struct pin *pin, struct vcpu *vcpu,
+					struct alias_vcpu_page *page)
+{
+	uint64_t base = READ_ONCE(page->direct_base);
+	uint64_t size = READ_ONCE(page->direct_size);
+
+	if (pin->registered || !at_set_direct_map(pin->at, base, size))
+		return ALIAS_BAD_CALL;
+	if (!upcall_is_possible(vcpu)) {
+		say("%s", UPCALL_BROKEN);
+		machine_stop(pin->machine, VMM_EX_NOKVM);
+		return ALIAS_BAD_CALL;
+	}
+	pin->registered = true;
+	WRITE_ONCE(page->features,
+		   (pin->guard ? ALIAS_GUARDED : 0) | (pin->flushes ? ALIAS_FLUSHES : 0));
+	return ALIAS_OK;
+}
+
+static enum alias_status serve_update_call(struct pin *pin, struct vcpu *vcpu,
+					   struct alias_vcpu_page *page)
+{
+	struct batch batch = {
+		.pin = pin,
+		.vcpu = vcpu,
+		.page = page,
+		.count = READ_ONCE(page->nr_updates),
+		.upcalls = READ_ONCE(page->flags) & ALIAS_BATCH_UPCALL,
+	};
+
+	if (!pin->registered || !pin->guard || batch.count == 0 || batch.count > ALIAS_UPDATE_MAX)
+		return ALIAS_BAD_CALL;
+	return serve_updates(&batch, READ_ONCE(page->updates_pfn));
+}
+
+static enum alias_status serve_locked(struct pin *pin, struct vcpu *vcpu,
+				      struct alias_vcpu_page *page, uint64_t call)
+{
+	enum alias_status status = ALIAS_BAD_CALL;
+	uint64_t start = __rdtsc();
+
+	pthread_mutex_lock(&pin->lock);
+	pin->count.lock_ticks += __rdtsc() - start;
+	pin->count.calls++;
+	if (call == ALIAS_CALL_PIN)
+		status = serve_batch(pin, vcpu, page);
+	else if (call == ALIAS_CALL_REGISTER)
+		status = serve_register(pin, vcpu, page);
+	else if (call == ALIAS_CALL_UPDATE)
+		status = serve_update_call(pin, vcpu, page);
+	pin->count.ticks += __rdtsc() - start;
+	pthread_mutex_unlock(&pin->lock);
+	return status;
+}
+
+static void doorbell_write(void *dev, struct vcpu *vcpu, uint64_t off, unsigned len, uint64_t value)
+{
+	struct pin *pin = dev;
+	struct alias_vcpu_page *page = pin_vcpu_page(pin->machine, vcpu->index);
+	uint64_t call = off == 0 && len == 4 ? value : 0;
+
+	vcpu->stats.doorbells++;
+	WRITE_ONCE(page->call_status, call == ALIAS_CALL_FLUSH
+					      ? serve_flush(pin, vcpu)
+					      : serve_locked(pin, vcpu, page, call));
+}
+
+static uint64_t doorbell_read(void *dev, struct vcpu *vcpu, uint64_t off, unsigned len)
+{
+	(void)dev, (void)vcpu, (void)off;
+	return len == 8 ? UINT64_MAX : (1ull << len * 8) - 1;
+}
+
+static const struct bus_ops doorbell_ops = {.read = doorbell_read, .write = doorbell_write};
+
+int pin_init(struct machine *machine)
+{
+	struct pin *pin = calloc(1, sizeof(*pin));
+	const struct options *opt = machine->opt;
+	struct bus_region doorbell = {
+		.base = DOORBELL_PORT, .size = 4, .ops = &doorbell_ops, .dev = pin};
+	struct at_config config = {
+		.frames = memory_end_pfn(&machine->mem),
+		.audit_syncs = opt->audit,
+	};
+	const void *random = (const void *)getauxval(AT_RANDOM);
+
+	if (!pin) {
+		fprintf(stderr, "vmm: out of memory\n");
+		return -ENOMEM;
+	}
+	machine->pin = pin;
+	pin->machine = machine;
+	pin->looks = opt->track != TRACK_OFF;
+	pin->checks = pin->looks && opt->flush != ALIAS_FLUSH_NONE;
+	pin->source = opt->track;
+	pin->shared_pfn = SHARED_GPA / ALIAS_PAGE_SIZE;
+	pin->shared_frames = machine->nr_vcpus + 1;
+	pthread_mutex_init(&pin->lock, NULL);
+	if (!open_flushes(pin))
+		return -ENOMEM;
+	if (!open_source(pin)) {
+		fprintf(stderr, "vmm: out of memory\n");
+		return -ENOMEM;
+	}
+	ask_for_log(pin);
+	config.mode = pin->looks ? source_mode(pin->source) : AT_BLIND;
+	config.grant_aliased = !pin->checks;
+	config.quiet_syncs = pin->guard ? 1 : 0; /* arming costs nothing then */
+	config.ops = &pin->ops;
+	config.ctx = pin;
+	if (random)
+		memcpy(&config.seed, random, sizeof(config.seed));
+	pin->at = at_new(&config);
+	if (!pin->at) {
+		fprintf(stderr, "vmm: cannot set up the alias tracker: %s\n", strerror(errno));
+		return -ENOMEM;
+	}
+	return bus_add(&machine->pio, &doorbell);
+}
+
+void pin_free(struct machine *machine)
+{
+	struct pin *pin = machine->pin;
+
+	if (!pin)
+		return;
+	if (pin->at)
+		at_free(pin->at);
+	close_source(pin);
+	pthread_mutex_destroy(&pin->lock);
+	free(pin);
+	machine->pin = NULL;
+}
+
+bool pin_final_audit(struct machine *machine)
+{
+	struct pin *pin = machine->pin;
+
+	if (pin->registered && pin->looks)
+		audit_tables(pin);
+	return pin->count.violations == 0 || machine->opt->on_violation != VIOLATION_STOP;
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/* Shared by the files pin*.c alone. */
+#ifndef VMM_PIN_INTERNAL_H
+#define VMM_PIN_INTERNAL_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "alias_abi.h"
+#include "alias_tracker.h"
+#include "pin/guest_log.h"
+#include "options.h"
+#include "pin/tracking/uffd.h"
+
+struct guard;
+struct machine;
+struct vcpu;
+
+#define PIN_SAID_MAX  10 /* of a kind said in full; the rest is counted */
+#define CLOCK_FLUSHED 1  /* what the clock of guarded tables always says is flushed */
+
+/* What entries of one kind came to. */
+struct op_count {
+	uint64_t requests; /* answered */
+	uint64_t granted, refused;
+	uint64_t aliases_met;      /* of them that met a mapping in the way at first sight */
+	uint64_t upcalls;          /* sent back into the guest for it */
+	uint64_t upcalls_resolved; /* of these granted at the repeat */
+};
+
+/* By enum at_to, and after these: */
+#define NR_TRANSITIONS 3
+#define COUNT_TAKE     NR_TRANSITIONS
+
+struct pin_count {
+	uint64_t calls;       /* of the doorbell, repeats after an upcall included */
+	uint64_t ticks;       /* TSC ticks spent in them, waiting for the lock included */
+	uint64_t lock_ticks;  /* of them waiting for the lock */
+	uint64_t sync_ticks;  /* of them bringing the tracker up to date */
+	uint64_t track_ticks; /* of these arming, disarming and asking what was woken */
+	uint64_t flush_ticks; /* of them in host_flushes, their syncs included */
+	struct op_count ops[NR_TRANSITIONS + 1];
+	uint64_t unpins;                  /* entries answered */
+	uint64_t status[ALIAS_NR_STATUS]; /* of all entries answered, with this status */
+	uint64_t host_flushes;            /* times that vCPUs were flushed for want of evidence */
+	uint64_t waits;                   /* times that vCPUs were sent to wait for one instead */
+	uint64_t vcpus_flushed;           /* vCPUs that these asked to flush */
+	uint64_t vcpus_spared; /* and those whose stamp, or a flush to come, was enough */
+	uint64_t kicks;        /* vCPUs kicked out of the guest for them */
+	uint64_t violations;
+	uint64_t verified;    /* transitions looked at by the oracle */
+	uint64_t let_through; /* of them granted although something is in the way */
+	uint64_t disagreed;   /* of them answered otherwise than the oracle would */
+	/* Of guarded tables. */
+	uint64_t stores;         /* of the guest, done for it one by one */
+	uint64_t stores_refused; /* and such, and updates, as were not done */
+	uint64_t update_calls;   /* ALIAS_CALL_UPDATE made, repeats after an upcall included */
+	uint64_t updates;        /* entries written by them */
+	uint64_t frames_forgotten, all_forgotten; /* flushes of one frame, of everything */
+};
+
+struct pin {
+	struct machine *machine;
+	struct at_ops ops;
+	struct watch *watch;      /* NULL: every table is compared */
+	struct guest_log log;     /* its rings are NULL where there is no room for any */
+	const char *why_no_watch; /* then */
+	struct guard *guard;      /* of TRACK_STRICT, else NULL */
+	bool looks;               /* false: every pin is granted unseen */
+	bool checks;              /* false: and with whatever alias is met */
+	bool flushes;             /* ALIAS_CALL_FLUSH is served */
+	uint64_t shared_pfn, shared_frames;
+
+	pthread_mutex_t lock; /* guards all below; taken before the world is paused */
+	struct alias_tracker *at;
+	bool registered;
+	enum track_source source; /* now; what it means where nobody looks is nothing */
+	uint32_t log_wanted;      /* number of the wish for a log, the last if there is none now */
+	bool logged;              /* the guest keeps one, and the tracker goes by it */
+	struct pin_count count;
+	bool counts_all; /* mappings of all kinds are counted: there was a transition but pins */
+	uint64_t violations_seen; /* of those that the tracker has counted */
+	uint64_t verify_draw;     /* random numbers that choose the calls to be verified */
+	/* Mappings that come and go between two looks at the tables are never seen, and any frame
+	 * may have had one. That some went shows by the guest's clock; where its word doesn't
+	 * count, some may have gone at any time. */
+	uint64_t looked_at; /* its `cleared` before the last look */
+	uint64_t unseen;    /* what went unseen did so by this `cleared`; 0: all is flushed */
+	uint64_t unseen_at; /* and by this time of the flush clock */
+};
+
+/* What a vCPU asks for: a call of the doorbell, or a store. What was read of it was read once. */
+struct batch {
+	struct pin *pin;
+	struct vcpu *vcpu;
+	struct alias_vcpu_page *page;
+	uint32_t count;
+	bool upcalls; /* the guest has a handler */
+	bool verify;  /* the oracle is to look at its pins */
+	bool waits;   /* which can wait for flushes, whose end the guest's clock tells */
+	bool paused;  /* the other vCPUs are */
+};
+
+enum served { SERVED, TRAP_BACK };
+
+/* The shared page of that vCPU; the guest may change it at any time. */
+struct alias_vcpu_page *pin_vcpu_page(const struct machine *machine, unsigned index);
+/* That of all; likewise. */
+struct alias_common_page *common_page(const struct machine *machine);
+/* Fills ops, and starts the watch where it is or may come to be of use, or the guard. False: no
+ * memory. */
+bool open_source(struct pin *pin);
+void close_source(struct pin *pin);
+/* Tells the guest whether to keep a log, by the source. */
+void ask_for_log(struct pin *pin);
+/* Goes by the guest's log from when it says that it keeps one, and no longer. The lock is held. */
+void follow_log(struct pin *pin);
+/* Not of TRACK_OFF. */
+enum at_mode source_mode(enum track_source source);
+/* How, or why not; static storage. */
+const char *write_tracking(const struct pin *pin);
+/* After a look that began when the guest's `cleared` was `before`: has something gone unseen? */
+void note_unseen(struct pin *pin, uint64_t before);
+/* Flushes those vCPUs that may hold what was found gone of what is in the way, or went unseen.
+ * `self` calls from its exit handler; `paused`: it has paused the others. The lock is held. The
+ * tables are looked at once more. */
+void host_flush(struct pin *pin, struct vcpu *self, bool paused, uint64_t pfn,
+		struct at_transition to);
+/* Finds out whether ALIAS_CALL_FLUSH is to be served. False after saying why: no memory. */
+bool open_flushes(struct pin *pin);
+/* That call. Own thread, no lock. */
+enum alias_status serve_flush(struct pin *pin, struct vcpu *vcpu);
+/* Brings the tracker up to date, and says what is found on the way. The lock is held. */
+void sync_tables(struct pin *pin);
+/* The same, and checks what log there is. */
+void audit_tables(struct pin *pin);
+/* An entry that asks for this: its answer in *status, and counted, unless a stale alias is to be
+ * purged first; then the guest has been told where, `index` being that of the entry. */
+enum served serve_transition(struct batch *batch, uint64_t pfn, struct at_transition to,
+			     uint32_t index, enum alias_status *status);
+/* ALIAS_OP_TAKE: its answer, counted. */
+enum alias_status serve_take(struct batch *batch, uint64_t pfn);
+/* Raises the upcall with RIP at the `out` of the current exit. */
+void trap_back(struct batch *batch);
+enum alias_status to_status(enum at_verdict verdict);
+
+/* pin_guard.c, where tables are guarded: */
+
+/* at_pin(), the frame being guarded from before it is judged; no longer if it is refused. */
+enum at_verdict guarded_pin(struct batch *batch, uint64_t pfn, unsigned level);
+/* at_become() for what else a frame becomes. */
+enum at_verdict guarded_become(struct batch *batch, uint64_t pfn, struct at_transition to);
+/* Those that the frame lists; it may be any. */
+enum alias_status serve_updates(struct batch *batch, uint64_t pfn);
+
+/* One entry that is to get a new value, and what became of that. */
+struct change {
+	uint64_t pte_gpa, old, pte;
+	uint8_t level; /* of the table */
+	enum alias_status status;
+};
+
+/* All of them or none. TRAP_BACK is for one alone, if at all. The lock is held. */
+enum served change_entries(struct batch *batch, struct change *changes, unsigned nr);
+
+/* Is this call one of those that --verify is for? The lock is held. */
+bool verify_is_due(struct pin *pin);
+/* Does a full walk agree with this answer? vCPUs are paused, the lock is held. */
+void verify(struct pin *pin, uint64_t pfn, struct at_transition to, enum alias_status status);
+
+#endif

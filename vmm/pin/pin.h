@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The doorbell: registration and pin requests of the guest, checked by the tracker, answered in the
+ * shared page of the calling vCPU, with an upcall where a stale alias is met (alias_abi.h).
+ *
+ * Threads: vCPU threads call in through the doorbell port, the main thread for the control socket;
+ * one mutex inside guards the tracker and everything else here.
+ */
+#ifndef VMM_PIN_PIN_H
+#define VMM_PIN_PIN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <jansson.h>
+#include "options.h"
+
+struct exit_io;
+struct machine;
+struct pin;
+struct vcpu;
+
+/* Sets up tracker and source by the options of the machine and puts the doorbell on its port bus.
+ * Returns 0, or a negated errno after saying why. */
+int pin_init(struct machine *machine);
+void pin_free(struct machine *machine);
+
+/* With --track strict, for the exits that a store to a page table can come as; own thread. Each
+ * returns false, and has done nothing, if it is no such exit.
+ *   stopped:  KVM_RUN has failed with EFAULT
+ *   failed:   KVM could not emulate an instruction
+ *   emulated: a store that KVM has emulated went to no device */
+bool pin_store_stopped(struct vcpu *vcpu);
+bool pin_store_failed(struct vcpu *vcpu);
+bool pin_store_emulated(struct vcpu *vcpu, const struct exit_io *io);
+
+/* A last sync, after the vCPUs have ended: reports what the guest did against the rules since its
+ * last pin. Returns false if --on-violation stop was asked for and something was found. */
+bool pin_final_audit(struct machine *machine);
+
+/* Adds "pins", "transitions", "tracker" and "guest" (sum of the guest's own counters) to the
+ * statistics.
+ * While vCPUs run, the guest's are as of no single moment. */
+void pin_stats(struct machine *machine, json_t *root);
+
+/* What can be asked for while the guest runs, by any thread but a vCPU's. Each adds to `answer` and
+ * returns NULL, or else why not, in static storage. */
+
+/* Stores the wish where the guest looks for it: "wanted", "strategy" (which it still has). */
+const char *pin_want_strategy(struct machine *machine, enum alias_strategy flush, json_t *answer);
+/* "source", "write_tracking". */
+const char *pin_set_source(struct machine *machine, enum track_source source, json_t *answer);
+/* After a sync: "pfn", "pinned_level", "type", "given", "alias_count", "mapping_count", "aliases",
+ * "mappings" (if all are counted), "more". */
+const char *pin_describe_frame(struct machine *machine, uint64_t pfn, json_t *answer);
+/* The name of the strategy that the guest says it has; "unknown" if there is none. */
+const char *pin_guest_strategy(const struct machine *machine);
+
+#endif

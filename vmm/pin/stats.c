@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+#include "pin/pin.h"
+
+#include "machine.h"
+#include "pin/internal.h"
+
+/* name of a member, and where it is */
+struct field {
+	const char *name;
+	size_t offset;
+};
+
+#define FIELD(type, member)                                                                        \
+	{                                                                                          \
+#member, offsetof(struct type, member)                                             \
+	}
+#define NR_OF(array)                 (sizeof(array) / sizeof((array)[0]))
+#define ADD_FIELDS(to, fields, from) add_fields(to, fields, NR_OF(fields), from)
+
+static const struct field count_fields[] = {
+	FIELD(pin_count, calls),          FIELD(pin_count, ticks),
+	FIELD(pin_count, lock_ticks),     FIELD(pin_count, sync_ticks),
+	FIELD(pin_count, track_ticks),    FIELD(pin_count, flush_ticks),
+	FIELD(pin_count, unpins),         FIELD(pin_count, host_flushes),
+	FIELD(pin_count, vcpus_flushed),  FIELD(pin_count, vcpus_spared),
+	FIELD(pin_count, kicks),          FIELD(pin_count, violations),
+	FIELD(pin_count, verified),       FIELD(pin_count, let_through),
+	FIELD(pin_count, disagreed),      FIELD(pin_count, stores),
+	FIELD(pin_count, stores_refused), FIELD(pin_count, update_calls),
+	FIELD(pin_count, updates),        FIELD(pin_count, frames_forgotten),
+	FIELD(pin_count, all_forgotten),  FIELD(pin_count, waits),
+};
+
+static const struct field op_fields[] = {
+	FIELD(op_count, requests),    FIELD(op_count, granted), FIELD(op_count, refused),
+	FIELD(op_count, aliases_met), FIELD(op_count, upcalls), FIELD(op_count, upcalls_resolved),
+};
+
+/* Where no mapping can be in the way. */
+#define NR_TAKE_FIELDS 3
+
+static const char *const op_names[NR_TRANSITIONS + 1] = {
+	[AT_TO_TABLE] = "pin",
+	[AT_TO_TYPE] = "type",
+	[AT_TO_HOST] = "give",
+	[COUNT_TAKE] = "take",
+};
+
+static const struct field tracker_fields[] = {
+	FIELD(at_stats, frames),
+	FIELD(at_stats, pinned),
+	FIELD(at_stats, roots),
+	FIELD(at_stats, given),
+	FIELD(at_stats, typed),
+	FIELD(at_stats, tables),
+	FIELD(at_stats, hot),
+	FIELD(at_stats, syncs),
+	FIELD(at_stats, tables_compared),
+	FIELD(at_stats, tables_changed),
+	FIELD(at_stats, entries_changed),
+	FIELD(at_stats, arms),
+	FIELD(at_stats, wakes),
+	FIELD(at_stats, records),
+	FIELD(at_stats, stray_records),
+	FIELD(at_stats, log_losses),
+	FIELD(at_stats, log_lies),
+	FIELD(at_stats, audits),
+	FIELD(at_stats, memory_bytes),
+};
+
+static const struct field guest_fields[] = {
+	FIELD(alias_guest_stats, vmaps),           FIELD(alias_guest_stats, vunmaps),
+	FIELD(alias_guest_stats, unmap_aliases),   FIELD(alias_guest_stats, purges),
+	FIELD(alias_guest_stats, purged_pages),    FIELD(alias_guest_stats, shootdowns),
+	FIELD(alias_guest_stats, shootdown_ipis),  FIELD(alias_guest_stats, local_flushes),
+	FIELD(alias_guest_stats, shootdown_wait),  FIELD(alias_guest_stats, pins),
+	FIELD(alias_guest_stats, unpins),          FIELD(alias_guest_stats, pin_calls),
+	FIELD(alias_guest_stats, upcalls),         FIELD(alias_guest_stats, upcall_pages),
+	FIELD(alias_guest_stats, tables_recycled), FIELD(alias_guest_stats, address_spaces),
+	FIELD(alias_guest_stats, tables),          FIELD(alias_guest_stats, tables_aliased),
+	FIELD(alias_guest_stats, workload_ticks),  FIELD(alias_guest_stats, shootdown_spin),
+	FIELD(alias_guest_stats, lock_spin),       FIELD(alias_guest_stats, pin_ticks),
+	FIELD(alias_guest_stats, upcall_ticks),    FIELD(alias_guest_stats, purge_ticks),
+	FIELD(alias_guest_stats, flush_ticks),     FIELD(alias_guest_stats, retyped),
+	FIELD(alias_guest_stats, given),           FIELD(alias_guest_stats, taken_back),
+	FIELD(alias_guest_stats, host_shootdowns),
+};
+
+static const char *const status_names[ALIAS_NR_STATUS] = {
+	[ALIAS_PENDING] = "pending",       [ALIAS_OK] = "ok",
+	[ALIAS_HAS_ALIAS] = "has_alias",   [ALIAS_BAD_FRAME] = "bad_frame",
+	[ALIAS_BAD_LEVEL] = "bad_level",   [ALIAS_BAD_OP] = "bad_op",
+	[ALIAS_BAD_STATE] = "bad_state",   [ALIAS_CHILD_UNPINNED] = "child_unpinned",
+	[ALIAS_MAPS_TABLE] = "maps_table", [ALIAS_BAD_TABLE] = "bad_table",
+	[ALIAS_BAD_CALL] = "bad_call",     [ALIAS_BAD_TYPE] = "bad_type",
+	[ALIAS_IS_GIVEN] = "is_given",     [ALIAS_MAPS_GIVEN] = "maps_given",
+	[ALIAS_MAPS_TYPED] = "maps_typed", [ALIAS_NO_MEMORY] = "no_memory",
+};
+
+static uint64_t member(const void *from, size_t offset)
+{
+	return *(const uint64_t *)((const char *)from + offset);
+}
+
+static void add_fields(json_t *to, const struct field *fields, size_t nr, const void *from)
+{
+	for (size_t i = 0; i < nr; i++)
+		json_object_set_new(to, fields[i].name,
+				    json_integer((json_int_t)member(from, fields[i].offset)));
+}
+
+static json_t *guest_sum(const struct machine *machine)
+{
+	json_t *guest = json_object();
+	uint64_t lazy_max = 0;
+
+	for (size_t f = 0; f < NR_OF(guest_fields); f++) {
+		uint64_t sum = 0;
+
+		for (unsigned i = 0; i < machine->nr_vcpus; i++)
+			sum += member(&pin_vcpu_page(machine, i)->stats, guest_fields[f].offset);
+		json_object_set_new(guest, guest_fields[f].name, json_integer((json_int_t)sum));
+	}
+	for (unsigned i = 0; i < machine->nr_vcpus; i++) {
+		uint64_t lazy = pin_vcpu_page(machine, i)->stats.lazy_pages_max;
+
+		lazy_max = lazy > lazy_max ? lazy : lazy_max;
+	}
+	json_object_set_new(guest, "lazy_pages_max", json_integer((json_int_t)lazy_max));
+	json_object_set_new(guest, "strategy", json_string(pin_guest_strategy(machine)));
+	return guest;
+}
+
+/* Of pins alone, and of all that can meet an alias together. */
+static void add_totals(json_t *pins, const struct pin_count *count)
+{
+	struct op_count sum = {0};
+
+	for (unsigned i = 0; i < NR_TRANSITIONS; i++) {
+		sum.aliases_met += count->ops[i].aliases_met;
+		sum.upcalls += count->ops[i].upcalls;
+		sum.upcalls_resolved += count->ops[i].upcalls_resolved;
+	}
+	sum.requests = count->ops[AT_TO_TABLE].requests;
+	json_object_set_new(pins, "pins", json_integer((json_int_t)sum.requests));
+	json_object_set_new(pins, "aliases_met", json_integer((json_int_t)sum.aliases_met));
+	json_object_set_new(pins, "upcalls", json_integer((json_int_t)sum.upcalls));
+	json_object_set_new(pins, "upcalls_resolved",
+			    json_integer((json_int_t)sum.upcalls_resolved));
+}
+
+static json_t *transitions(const struct pin_count *count)
+{
+	json_t *object = json_object();
+
+	for (unsigned i = 0; i <= COUNT_TAKE; i++) {
+		json_t *op = json_object();
+
+		add_fields(op, op_fields, i == COUNT_TAKE ? NR_TAKE_FIELDS : NR_OF(op_fields),
+			   &count->ops[i]);
+		json_object_set_new(object, op_names[i], op);
+	}
+	return object;
+}
+
+void pin_stats(struct machine *machine, json_t *root)
+{
+	struct pin *pin = machine->pin;
+	json_t *pins = json_object(), *statuses = json_object(), *tracker = json_object();
+	struct at_stats at;
+
+	pthread_mutex_lock(&pin->lock);
+	ADD_FIELDS(pins, count_fields, &pin->count);
+	add_totals(pins, &pin->count);
+	json_object_set_new(root, "transitions", transitions(&pin->count));
+	for (unsigned i = ALIAS_OK; i < ALIAS_NR_STATUS; i++)
+		json_object_set_new(statuses, status_names[i],
+				    json_integer((json_int_t)pin->count.status[i]));
+	json_object_set_new(pins, "status", statuses);
+	at_get_stats(pin->at, &at);
+	ADD_FIELDS(tracker, tracker_fields, &at);
+	json_object_set_new(tracker, "write_tracking", json_string(write_tracking(pin)));
+	json_object_set_new(tracker, "logging", json_boolean(pin->logged));
+	json_object_set_new(tracker, "source",
+			    json_string(track_name(pin->looks ? pin->source : TRACK_OFF)));
+	pthread_mutex_unlock(&pin->lock);
+	json_object_set_new(root, "pins", pins);
+	json_object_set_new(root, "tracker", tracker);
+	json_object_set_new(root, "guest", guest_sum(machine));
+}

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+/* Through what the tracker sees the guest, and how it learns what has changed. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <x86intrin.h>
+#include "pin/write_protect.h"
+#include "machine.h"
+#include "pin/pin.h"
+#include "pin/internal.h"
+
+static const uint64_t *table(void *ctx, uint64_t pfn)
+{
+	struct pin *pin = ctx;
+
+	return memory_ptr(&pin->machine->mem, pfn * ALIAS_PAGE_SIZE, ALIAS_PAGE_SIZE);
+}
+
+struct alias_common_page *common_page(const struct machine *machine)
+{
+	return memory_ptr(&machine->mem, SHARED_GPA, ALIAS_PAGE_SIZE);
+}
+
+/* The guest's word about its TLBs (alias_abi.h says in which order it is given). */
+static struct at_clock guest_clock(void *ctx)
+{
+	struct pin *pin = ctx;
+	struct alias_common_page *page = common_page(pin->machine);
+	struct at_clock clock;
+
+	clock.cleared = __atomic_load_n(&page->cleared, __ATOMIC_ACQUIRE);
+	clock.flushed = __atomic_load_n(&page->flushed, __ATOMIC_ACQUIRE);
+	clock.now = flush_clock_now(&pin->machine->flush_clock);
+	return clock;
+}
+
+/* Where its word doesn't count. */
+static struct at_clock no_guest_clock(void *ctx)
+{
+	struct pin *pin = ctx;
+
+	return (struct at_clock){.cleared = 1, .now = flush_clock_now(&pin->machine->flush_clock)};
+}
+
+/* Nothing that goes from the tables is known to be flushed, but for a frame that is being guarded:
+ * at_gone_by(CLOCK_FLUSHED) says that of it. */
+static struct at_clock guarded_clock(void *ctx)
+{
+	struct pin *pin = ctx;
+
+	return (struct at_clock){
+		.cleared = CLOCK_FLUSHED + 1,
+		.flushed = CLOCK_FLUSHED,
+		.now = flush_clock_now(&pin->machine->flush_clock),
+	};
+}
+
+static bool arm(void *ctx, uint64_t pfn)
+{
+	struct pin *pin = ctx;
+	uint64_t start = __rdtsc();
+	bool ok = watch_arm(pin->watch, pfn);
+
+	pin->count.track_ticks += __rdtsc() - start;
+	return ok;
+}
+
+static void disarm(void *ctx, uint64_t pfn)
+{
+	struct pin *pin = ctx;
+	uint64_t start = __rdtsc();
+
+	watch_disarm(pin->watch, pfn);
+	pin->count.track_ticks += __rdtsc() - start;
+}
+
+static size_t woken(void *ctx, uint64_t *pfns, size_t max)
+{
+	struct pin *pin = ctx;
+	uint64_t start = __rdtsc();
+	size_t n = watch_woken(pin->watch, pfns, max);
+
+	pin->count.track_ticks += __rdtsc() - start;
+	return n;
+}
+
+/* --- the guest's log -------------------------------------------------------------------------- */
+
+_Static_assert(OPTIONS_MAX_CPUS <= AT_CHANGING_MAX, "each vCPU may be changing an entry");
+
+static void log_begin(void *ctx, struct at_log_look *look)
+{
+	guest_log_begin(&((struct pin *)ctx)->log, look);
+}
+
+static size_t log_next(void *ctx, struct at_record *records, size_t max)
+{
+	return guest_log_next(&((struct pin *)ctx)->log, records, max);
+}
+
+static bool log_pending(void *ctx, uint64_t *entries, size_t *nr)
+{
+	return guest_log_pending(&((struct pin *)ctx)->log, entries, nr);
+}
+
+static bool open_log(struct pin *pin)
+{
+	const struct machine *machine = pin->machine;
+	unsigned nr = machine->nr_vcpus;
+
+	if (!machine->log_size)
+		return true;
+	pin->log.ring = calloc(nr, sizeof(*pin->log.ring));
+	if (!pin->log.ring)
+		return false;
+	pin->log.nr = nr;
+	for (unsigned i = 0; i < nr; i++) {
+		uint64_t gpa = machine->log_gpa + i * (uint64_t)ALIAS_LOG_SIZE;
+
+		pin->log.ring[i].log = &pin_vcpu_page(machine, i)->log;
+		pin->log.ring[i].records = memory_ptr(&machine->mem, gpa, ALIAS_LOG_SIZE);
+	}
+	pin->ops.log_begin = log_begin;
+	pin->ops.log_next = log_next;
+	pin->ops.log_pending = log_pending;
+	return true;
+}
+
+void ask_for_log(struct pin *pin)
+{
+	struct alias_common_page *page = common_page(pin->machine);
+	bool wanted = pin->looks && pin->source == TRACK_LOG;
+
+	if (wanted && ++pin->log_wanted == 0)
+		pin->log_wanted = 1;
+	__atomic_store_n(&page->log_wanted, wanted ? pin->log_wanted : 0, __ATOMIC_RELEASE);
+}
+
+void follow_log(struct pin *pin)
+{
+	const struct alias_common_page *page = common_page(pin->machine);
+	bool logged = pin->source == TRACK_LOG &&
+		      __atomic_load_n(&page->logging, __ATOMIC_ACQUIRE) == pin->log_wanted;
+
+	if (logged == pin->logged)
+		return;
+	pin->logged = logged;
+	if (logged)
+		guest_log_start(&pin->log);
+	at_set_mode(pin->at, logged ? AT_LOGGED : source_mode(pin->source));
+}
+
+/* --- guarded tables -------------------------------------------------------------------------- */
+
+/* A guarded table does not change but by the host, which tells the tracker of it (at_store). */
+static bool arm_guarded(void *ctx, uint64_t pfn)
+{
+	struct pin *pin = ctx;
+
+	return guard_holds(pin->guard, pfn);
+}
+
+static void disarm_guarded(void *ctx, uint64_t pfn)
+{
+	(void)ctx, (void)pfn;
+}
+
+static size_t none_woken(void *ctx, uint64_t *pfns, size_t max)
+{
+	(void)ctx, (void)pfns, (void)max;
+	return 0;
+}
+
+static bool open_guard(struct pin *pin)
+{
+	pin->guard = guard_new(&pin->machine->mem, pin->machine->vm_fd);
+	if (!pin->guard)
+		return false;
+	pin->why_no_watch = "pinned tables are read-only";
+	pin->ops.clock = guarded_clock;
+	pin->ops.arm = arm_guarded;
+	pin->ops.disarm = disarm_guarded;
+	pin->ops.woken = none_woken;
+	return true;
+}
+
+/* --- the source ------------------------------------------------------------------------------- */
+
+static bool may_watch(const struct pin *pin)
+{
+	const struct options *opt = pin->machine->opt;
+
+	return pin->looks && (opt->track == TRACK_DIRTY || opt->track == TRACK_LOG || opt->control);
+}
+
+/* Without userfaultfd every table is compared at every sync: right, and slower with many tables. */
+bool open_source(struct pin *pin)
+{
+	const struct options *opt = pin->machine->opt;
+
+	pin->ops.table = table;
+	if (opt->track == TRACK_STRICT)
+		return open_guard(pin);
+	pin->ops.clock = opt->flush_proof == PROOF_GUEST ? guest_clock : no_guest_clock;
+	pin->why_no_watch = "not asked for by these options";
+	if (!open_log(pin))
+		return false;
+	if (!may_watch(pin))
+		return true;
+	pin->watch = watch_start(pin->machine, &pin->why_no_watch);
+	if (pin->watch) {
+		pin->ops.arm = arm;
+		pin->ops.disarm = disarm;
+		pin->ops.woken = woken;
+	} else if (opt->verbose && opt->track != TRACK_SCAN) {
+		fprintf(stderr, "vmm: every table is compared at each %s: %s\n",
+			opt->track == TRACK_LOG ? "audit" : "pin", pin->why_no_watch);
+	}
+	return true;
+}
+
+void close_source(struct pin *pin)
+{
+	watch_stop(pin->watch);
+	guard_free(pin->guard);
+	free(pin->log.ring);
+}
+
+enum at_mode source_mode(enum track_source source)
+{
+	return source == TRACK_SCAN ? AT_SCAN : AT_CHANGES;
+}
+
+const char *write_tracking(const struct pin *pin)
+{
+	return pin->watch ? "userfaultfd" : pin->why_no_watch;
+}

@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: MIT */
+#include "pin/tracking/uffd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include "alias_abi.h"
+#include "machine.h"
+#include "kvm/thread.h"
+
+#define STACK_SIZE 32768u
+
+#define RETRY_MS  1
+#define TRIES_MAX 100u
+
+struct watch {
+	struct machine *machine;
+	const struct memory *mem;
+	int stop_fd; /* eventfd: ends the thread */
+	pthread_t thread;
+
+	pthread_mutex_t lock; /* guards all below */
+	int fd;               /* but for what the thread reads; it closes it in the end: -1 */
+	bool failed;          /* nothing is armed any more */
+	uint64_t *armed;      /* a bit for each frame; large and sparse, so mostly not resident */
+	size_t nr_armed;
+	uint64_t *noted; /* frames written since they were armed, each once */
+	size_t capacity; /* of noted, >= nr_armed + nr_noted: the thread never allocates */
+	/* Written under the lock, with release, before the write it stands for is let through; read
+	 * without it (acquire) to learn cheaply that there is nothing. */
+	atomic_size_t nr_noted;
+};
+
+int watch_open_fd(const char **why)
+{
+	struct uffdio_api api = {.api = UFFD_API, .features = UFFD_FEATURE_PAGEFAULT_FLAG_WP};
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+
+#ifdef USERFAULTFD_IOC_NEW
+	if (fd < 0 && errno == EPERM) {
+		int dev = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
+
+		if (dev >= 0) {
+			fd = ioctl(dev, USERFAULTFD_IOC_NEW, O_CLOEXEC | O_NONBLOCK);
+			close(dev);
+		} else {
+			errno = EPERM;
+		}
+	}
+#endif
+	if (fd < 0) {
+		*why = errno == EPERM ? "userfaultfd needs root, CAP_SYS_PTRACE, access to "
+					"/dev/userfaultfd, or sysctl vm.unprivileged_userfaultfd=1"
+				      : "this kernel has no userfaultfd";
+		return -1;
+	}
+	if (ioctl(fd, UFFDIO_API, &api) < 0) {
+		*why = "userfaultfd of this kernel cannot write-protect";
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static uint64_t hva_to_pfn(const struct memory *mem, uint64_t hva)
+{
+	for (unsigned i = 0; i < mem->nr; i++) {
+		const struct memory_slot *slot = &mem->slot[i];
+		uint64_t offset = hva - (uintptr_t)slot->hva;
+
+		if (offset < slot->size)
+			return (slot->gpa + offset) / ALIAS_PAGE_SIZE;
+	}
+	return UINT64_MAX;
+}
+
+/* The lock is held. */
+static bool set_protection(const struct watch *watch, uint64_t hva, bool protect)
+{
+	struct uffdio_writeprotect wp = {
+		.range = {.start = hva, .len = ALIAS_PAGE_SIZE},
+		.mode = protect ? UFFDIO_WRITEPROTECT_MODE_WP : 0,
+	};
+
+	return ioctl(watch->fd, UFFDIO_WRITEPROTECT, &wp) == 0;
+}
+
+static bool test_and_clear_armed(struct watch *watch, uint64_t pfn)
+{
+	uint64_t bit = 1ull << (pfn % 64);
+	bool was = watch->armed[pfn / 64] & bit;
+
+	watch->armed[pfn / 64] &= ~bit;
+	watch->nr_armed -= was;
+	return was;
+}
+
+static void note(struct watch *watch, uint64_t pfn)
+{
+	size_t nr = atomic_load_explicit(&watch->nr_noted, memory_order_relaxed);
+
+	watch->noted[nr] = pfn;
+	atomic_store_explicit(&watch->nr_noted, nr + 1, memory_order_release);
+}
+
+static bool end_thread(const struct watch *watch)
+{
+	uint64_t one = 1;
+
+	return TEMP_FAILURE_RETRY(write(watch->stop_fd, &one, sizeof(one))) == sizeof(one);
+}
+
+/* From now on anything may be written unseen, so all that was armed counts as written. Then the
+ * thread lets through whoever waits, by closing the userfaultfd. The lock is held. */
+static void fail(struct watch *watch, const char *what)
+{
+	machine_fail(watch->machine, what);
+	watch->failed = true;
+	for (uint64_t pfn = 0; watch->nr_armed > 0; pfn++)
+		if (test_and_clear_armed(watch, pfn))
+			note(watch, pfn);
+	end_thread(watch);
+}
+
+/* Whoever writes to the page waits for this, so it is given up with all else alone. The lock is
+ * held. */
+static void lift_protection(struct watch *watch, uint64_t hva)
+{
+	unsigned tries = 0;
+
+	while (!watch->failed && !set_protection(watch, hva, false))
+		if (++tries == TRIES_MAX)
+			fail(watch, "UFFDIO_WRITEPROTECT, to let a write through");
+		else
+			poll(NULL, 0, RETRY_MS);
+}
+
+/* The order is the point: note the frame, then let the write through. A second vCPU may have
+ * waited for the same frame: then it is noted already. All under the lock: once the note has been
+ * taken the frame may be armed again, and then its protection must not be lifted any more. (Without
+ * the lock only MADV_POPULATE_WRITE in watch_arm(), which waits for that, would stand against it.)
+ */
+static void note_write(struct watch *watch, uint64_t hva)
+{
+	uint64_t pfn = hva_to_pfn(watch->mem, hva);
+
+	pthread_mutex_lock(&watch->lock);
+	if (pfn != UINT64_MAX && test_and_clear_armed(watch, pfn))
+		note(watch, pfn);
+	lift_protection(watch, hva);
+	pthread_mutex_unlock(&watch->lock);
+}
+
+void watch_wake(struct watch *watch, uint64_t pfn)
+{
+	const void *hva = memory_ptr(watch->mem, pfn * ALIAS_PAGE_SIZE, ALIAS_PAGE_SIZE);
+
+	if (hva)
+		note_write(watch, (uintptr_t)hva);
+}
+
+/* For want of memory at worst, which passes. */
+static bool wait_for_event(struct watch *watch, struct pollfd fds[2])
+{
+	for (unsigned tries = 1; poll(fds, 2, -1) < 0; tries++) {
+		if (tries == TRIES_MAX) {
+			pthread_mutex_lock(&watch->lock);
+			fail(watch, "poll, to see who waits to write");
+			pthread_mutex_unlock(&watch->lock);
+			return false;
+		}
+		poll(NULL, 0, RETRY_MS);
+	}
+	return true;
+}
+
+static void *watch_thread(void *arg)
+{
+	struct watch *watch = arg;
+	struct pollfd fds[] = {
+		{.fd = watch->fd, .events = POLLIN},
+		{.fd = watch->stop_fd, .events = POLLIN},
+	};
+
+	while (!(fds[1].revents & POLLIN) && wait_for_event(watch, fds)) {
+		struct uffd_msg msg;
+
+		while (read(watch->fd, &msg, sizeof(msg)) == sizeof(msg))
+			if (msg.event == UFFD_EVENT_PAGEFAULT)
+				note_write(watch, msg.arg.pagefault.address &
+							  ~(uint64_t)(ALIAS_PAGE_SIZE - 1));
+	}
+	pthread_mutex_lock(&watch->lock);
+	close(watch->fd);
+	watch->fd = -1;
+	pthread_mutex_unlock(&watch->lock);
+	return NULL;
+}
+
+static bool register_range(const struct watch *watch, uint8_t *start, uint8_t *end)
+{
+	struct uffdio_register reg = {
+		.range = {.start = (uintptr_t)start, .len = end - start},
+		.mode = UFFDIO_REGISTER_MODE_WP,
+	};
+
+	return start == end || ioctl(watch->fd, UFFDIO_REGISTER, &reg) == 0;
+}
+
+/* All but the shared pages, which are no page tables, and which not every kernel can do it for. */
+static bool register_memory(const struct watch *watch)
+{
+	const struct memory *mem = watch->mem;
+
+	for (unsigned i = 0; i < mem->nr; i++) {
+		const struct memory_slot *slot = &mem->slot[i];
+		uint64_t shared = mem->shared_gpa - slot->gpa, start = 0;
+
+		if (mem->shared_size && shared < slot->size) {
+			if (!register_range(watch, slot->hva, slot->hva + shared))
+				return false;
+			start = shared + mem->shared_size;
+		}
+		if (!register_range(watch, slot->hva + start, slot->hva + slot->size))
+			return false;
+	}
+	return true;
+}
+
+static bool start_thread(struct watch *watch)
+{
+	struct thread_job job = {
+		.sandbox = watch->machine->sandbox,
+		.kind = SANDBOX_WATCH,
+		.stack = STACK_SIZE,
+		.run = watch_thread,
+		.arg = watch,
+	};
+
+	return thread_start(&watch->thread, &job) == 0;
+}
+
+static void release(struct watch *watch)
+{
+	if (watch->fd >= 0)
+		close(watch->fd);
+	if (watch->stop_fd >= 0)
+		close(watch->stop_fd);
+	pthread_mutex_destroy(&watch->lock);
+	free(watch->armed);
+	free(watch->noted);
+	free(watch);
+}
+
+struct watch *watch_start(struct machine *machine, const char **why)
+{
+	const struct memory *mem = &machine->mem;
+	struct watch *watch = calloc(1, sizeof(*watch));
+
+	*why = "out of memory";
+	if (!watch)
+		return NULL;
+	watch->machine = machine;
+	watch->mem = mem;
+	watch->stop_fd = -1;
+	pthread_mutex_init(&watch->lock, NULL);
+	watch->armed = calloc(memory_end_pfn(mem) / 64 + 1, sizeof(uint64_t));
+	watch->fd = watch_open_fd(why);
+	if (watch->fd < 0 || !watch->armed)
+		goto fail;
+	if (!register_memory(watch)) {
+		*why = "userfaultfd cannot write-protect this memory";
+		goto fail;
+	}
+	watch->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (watch->stop_fd < 0 || !start_thread(watch)) {
+		*why = "its thread cannot be started";
+		goto fail;
+	}
+	return watch;
+fail:
+	release(watch);
+	return NULL;
+}
+
+void watch_stop(struct watch *watch)
+{
+	if (!watch)
+		return;
+	if (end_thread(watch))
+		pthread_join(watch->thread, NULL);
+	release(watch);
+}
+
+static bool reserve(struct watch *watch)
+{
+	size_t need = watch->nr_armed + 1 + atomic_load(&watch->nr_noted);
+	uint64_t *noted;
+
+	if (need <= watch->capacity)
+		return true;
+	noted = reallocarray(watch->noted, need * 2, sizeof(*noted));
+	if (!noted)
+		return false;
+	watch->noted = noted;
+	watch->capacity = need * 2;
+	return true;
+}
+
+bool watch_arm(struct watch *watch, uint64_t pfn)
+{
+	void *hva = memory_ptr(watch->mem, pfn * ALIAS_PAGE_SIZE, ALIAS_PAGE_SIZE);
+	bool ok;
+
+	/* Only a page that is there can be protected. */
+	if (!hva || madvise(hva, ALIAS_PAGE_SIZE, MADV_POPULATE_WRITE))
+		return false;
+	pthread_mutex_lock(&watch->lock);
+	ok = !watch->failed && reserve(watch) && set_protection(watch, (uintptr_t)hva, true);
+	if (ok) {
+		watch->nr_armed += !(watch->armed[pfn / 64] & 1ull << (pfn % 64));
+		watch->armed[pfn / 64] |= 1ull << (pfn % 64);
+	}
+	pthread_mutex_unlock(&watch->lock);
+	return ok;
+}
+
+void watch_disarm(struct watch *watch, uint64_t pfn)
+{
+	void *hva = memory_ptr(watch->mem, pfn * ALIAS_PAGE_SIZE, ALIAS_PAGE_SIZE);
+
+	pthread_mutex_lock(&watch->lock);
+	if (test_and_clear_armed(watch, pfn))
+		lift_protection(watch, (uintptr_t)hva);
+	pthread_mutex_unlock(&watch->lock);
+}
+
+size_t watch_woken(struct watch *watch, uint64_t *pfns, size_t max)
+{
+	size_t n = 0;
+
+	if (!atomic_load_explicit(&watch->nr_noted, memory_order_acquire))
+		return 0;
+	pthread_mutex_lock(&watch->lock);
+	size_t nr = atomic_load_explicit(&watch->nr_noted, memory_order_relaxed);
+
+	while (n < max && nr > 0)
+		pfns[n++] = watch->noted[--nr];
+	atomic_store_explicit(&watch->nr_noted, nr, memory_order_relaxed);
+	pthread_mutex_unlock(&watch->lock);
+	return n;
+}

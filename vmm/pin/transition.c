@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT */
+/* A frame is to become something else: verdict, upcall or answer, and what the host does for it. */
+#include <stdio.h>
+#include "machine.h"
+#include "pin/internal.h"
+#include "say.h"
+
+#define NAME_MAX_LEN 64
+
+/* "pin of frame 0x1fe as L1" and the like. */
+static const char *name_of(uint64_t pfn, struct at_transition to, char name[NAME_MAX_LEN])
+{
+	unsigned long long frame = pfn;
+
+	switch (to.to) {
+	case AT_TO_TABLE:
+		snprintf(name, NAME_MAX_LEN, "pin of frame 0x%llx as L%u", frame, to.arg);
+		break;
+	case AT_TO_TYPE:
+		snprintf(name, NAME_MAX_LEN, "change of frame 0x%llx to type %u", frame, to.arg);
+		break;
+	default:
+		snprintf(name, NAME_MAX_LEN, "give-away of frame 0x%llx", frame);
+	}
+	return name;
+}
+
+/* --- mappings that are in the way ------------------------------------------------------------- */
+
+static void say_alias(uint64_t pfn, struct at_transition to, const struct at_alias *alias,
+		      bool upcall)
+{
+	static const char *const what[NR_TRANSITIONS] = {
+		[AT_TO_TABLE] = "writable alias",
+		[AT_TO_TYPE] = "mapping of another type",
+		[AT_TO_HOST] = "mapping",
+	};
+	char name[NAME_MAX_LEN];
+
+	fprintf(stderr, "vmm: %s: %s at va 0x%llx (L%u entry at gpa 0x%llx): %s\n",
+		name_of(pfn, to, name), what[to.to], (unsigned long long)alias->va, alias->level,
+		(unsigned long long)alias->pte_gpa,
+		upcall ? "trap back into the guest" : "refused");
+}
+
+static void tell_aliases(struct batch *batch, uint64_t pfn, struct at_transition to, uint32_t index,
+			 bool upcall)
+{
+	struct at_alias found[ALIAS_FAULT_VAS + 1];
+	size_t nr = at_in_the_way(batch->pin->at, pfn, to, found, ALIAS_FAULT_VAS + 1);
+	struct alias_fault fault = {.pfn = pfn, .entry = index};
+
+	fault.more = nr > ALIAS_FAULT_VAS;
+	fault.nr = fault.more ? ALIAS_FAULT_VAS : nr;
+	for (size_t i = 0; i < fault.nr; i++)
+		fault.va[i] = found[i].va;
+	batch->page->fault = fault;
+	if (nr && batch->pin->machine->opt->verbose)
+		say_alias(pfn, to, &found[0], upcall);
+}
+
+/* --- the verdict ------------------------------------------------------------------------------ */
+
+/* By what is known now. Where tables are guarded, or whatever is met is granted, it is final. */
+static enum at_verdict judge(struct batch *batch, uint64_t pfn, struct at_transition to)
+{
+	struct pin *pin = batch->pin;
+	enum at_verdict verdict;
+
+	if (to.to != AT_TO_TABLE)
+		pin->counts_all = at_count_all(pin->at); /* else the verdict is AT_NO_MEMORY */
+	if (pin->guard)
+		return to.to == AT_TO_TABLE ? guarded_pin(batch, pfn, to.arg)
+					    : guarded_become(batch, pfn, to);
+	verdict = at_may(pin->at, pfn, to);
+	if (!pin->checks) {
+		pin->count.ops[to.to].aliases_met += verdict == AT_ALIAS;
+		return at_become(pin->at, pfn, to);
+	}
+	return verdict;
+}
+
+/* May a TLB hold what is gone from the tables? What went unseen may have been a mapping of it. */
+static bool lacks_flush(const struct pin *pin, enum at_verdict verdict)
+{
+	return pin->checks && (verdict == AT_STALE_TLB || (verdict == AT_OK && pin->unseen));
+}
+
+/* True: the guest is about to flush, and is to wait for that, and to ask again. */
+static bool may_wait(struct batch *batch, uint64_t pfn, uint32_t index)
+{
+	struct vcpu_retry *wait = &batch->vcpu->wait;
+	struct pin *pin = batch->pin;
+	struct at_clock clock;
+
+	if (!batch->waits || (wait->pending && wait->pfn == pfn))
+		return false;
+	clock = pin->ops.clock(pin);
+	if (clock.flushed >= clock.cleared)
+		return false;
+	*wait = (struct vcpu_retry){.pending = true, .pfn = pfn};
+	batch->page->fault = (struct alias_fault){.pfn = pfn, .entry = index};
+	pin->count.waits++;
+	return true;
+}
+
+/* What guest and host talk through is nobody's page table, and not to be given away. */
+static bool is_shared(const struct pin *pin, uint64_t pfn)
+{
+	const struct machine *machine = pin->machine;
+
+	return pfn - pin->shared_pfn < pin->shared_frames ||
+	       pfn - machine->log_gpa / ALIAS_PAGE_SIZE < machine->log_size / ALIAS_PAGE_SIZE;
+}
+
+/* Once granted, the frame's memory goes; if it can't, the frame does not. */
+static enum at_verdict give_up(struct pin *pin, uint64_t pfn)
+{
+	if (memory_give_up(&pin->machine->mem, pfn * ALIAS_PAGE_SIZE))
+		return AT_OK;
+	say_errno("madvise of frame 0x%llx, which the guest gives away", (unsigned long long)pfn);
+	at_take_back(pin->at, pfn);
+	return AT_NO_MEMORY;
+}
+
+/* Ends what an upcall has begun, if it was for this. */
+static void end_retry(struct batch *batch, uint64_t pfn, struct at_transition to,
+		      enum at_verdict verdict)
+{
+	char name[NAME_MAX_LEN];
+
+	batch->vcpu->retry.pending = false;
+	if (verdict != AT_OK)
+		return;
+	batch->pin->count.ops[to.to].upcalls_resolved++;
+	if (batch->pin->machine->opt->verbose)
+		fprintf(stderr, "vmm: %s: clean now: granted\n", name_of(pfn, to, name));
+}
+
+static void count_answer(struct op_count *count, bool granted)
+{
+	count->requests++;
+	count->granted += granted;
+	count->refused += !granted;
+}
+
+/* True: the guest is to purge, and to ask again. */
+static bool wants_upcall(struct batch *batch, uint64_t pfn, struct at_transition to, uint32_t index,
+			 bool retried)
+{
+	struct op_count *count = &batch->pin->count.ops[to.to];
+	bool upcall = batch->upcalls && !retried;
+
+	count->aliases_met += !retried;
+	count->upcalls += upcall;
+	tell_aliases(batch, pfn, to, index, upcall);
+	if (upcall) {
+		batch->vcpu->retry.pending = true;
+		batch->vcpu->retry.pfn = pfn;
+	}
+	return upcall;
+}
+
+/* After all that the host can do by itself. */
+static enum at_verdict decide(struct batch *batch, uint64_t pfn, struct at_transition to,
+			      enum at_verdict verdict)
+{
+	struct pin *pin = batch->pin;
+
+	if (pin->guard || !pin->checks)
+		return verdict;
+	if (lacks_flush(pin, verdict))
+		host_flush(pin, batch->vcpu, batch->paused, pfn, to);
+	return at_become(pin->at, pfn, to);
+}
+
+enum served serve_transition(struct batch *batch, uint64_t pfn, struct at_transition to,
+			     uint32_t index, enum alias_status *status)
+{
+	struct pin *pin = batch->pin;
+	struct vcpu *vcpu = batch->vcpu;
+	bool retried = vcpu->retry.pending && vcpu->retry.pfn == pfn;
+	enum at_verdict verdict = AT_BAD_FRAME;
+
+	if (!is_shared(pin, pfn)) {
+		verdict = judge(batch, pfn, to);
+		if (lacks_flush(pin, verdict) && may_wait(batch, pfn, index))
+			return TRAP_BACK;
+		verdict = decide(batch, pfn, to, verdict);
+	}
+	if (verdict == AT_ALIAS && wants_upcall(batch, pfn, to, index, retried))
+		return TRAP_BACK;
+	if (verdict == AT_OK && to.to == AT_TO_HOST)
+		verdict = give_up(pin, pfn);
+	if (retried)
+		end_retry(batch, pfn, to, verdict);
+	vcpu->wait.pending = false;
+	*status = to_status(verdict);
+	count_answer(&pin->count.ops[to.to], verdict == AT_OK);
+	if (batch->verify && !is_shared(pin, pfn))
+		verify(pin, pfn, to, *status);
+	return SERVED;
+}
+
+/* --- and back --------------------------------------------------------------------------------- */
+
+static bool renew(struct pin *pin, uint64_t pfn)
+{
+	if (pin->watch)
+		watch_wake(pin->watch, pfn);
+	return memory_renew(&pin->machine->mem, pfn * ALIAS_PAGE_SIZE);
+}
+
+enum alias_status serve_take(struct batch *batch, uint64_t pfn)
+{
+	struct pin *pin = batch->pin;
+	enum at_verdict verdict;
+
+	/* While it is still away: what it holds until then is nobody's. (But a guest gone astray
+	 * may have it walked as a table.) */
+	if (at_is_given(pin->at, pfn) && !renew(pin, pfn))
+		verdict = AT_NO_MEMORY;
+	else
+		verdict = at_take_back(pin->at, pfn);
+	count_answer(&pin->count.ops[COUNT_TAKE], verdict == AT_OK);
+	return to_status(verdict);
+}

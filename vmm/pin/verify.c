@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include "machine.h"
+#include "pin/internal.h"
+#include "status.h"
+
+/* If the tracker went by the guest's log, an audit says whose mistake it was. */
+static bool was_lied_to(struct pin *pin)
+{
+	struct at_stats before, after;
+
+	if (!pin->logged)
+		return false;
+	at_get_stats(pin->at, &before);
+	audit_tables(pin);
+	at_get_stats(pin->at, &after);
+	return after.log_lies > before.log_lies;
+}
+
+/* Drawn, not counted: a guest that pins and unpins by turns would else have all the same looked at.
+ * The numbers are Knuth's, and the same in every run. */
+bool verify_is_due(struct pin *pin)
+{
+	unsigned every = pin->machine->opt->verify;
+
+	pin->verify_draw = pin->verify_draw * 6364136223846793005ull + 1442695040888963407ull;
+	return every && (pin->verify_draw >> 33) % every == 0;
+}
+
+static bool map_says(struct pin *pin, uint64_t pfn, struct at_transition to)
+{
+	struct at_alias found;
+
+	return to.to == AT_TO_TABLE ? at_has_alias(pin->at, pfn)
+				    : at_in_the_way(pin->at, pfn, to, &found, 1) > 0;
+}
+
+/* Granted means that no mapping is in the way; refused for an alias means that one is. The reverse
+ * map must say the same, even where other reasons decided, if it could be kept at all. */
+void verify(struct pin *pin, uint64_t pfn, struct at_transition to, enum alias_status status)
+{
+	static const char *const became[NR_TRANSITIONS] = {
+		[AT_TO_TABLE] = "was pinned while a writable alias of it",
+		[AT_TO_TYPE] = "got a memory type while a mapping of it by another",
+		[AT_TO_HOST] = "was given away while a mapping of it",
+	};
+	struct at_alias found;
+	size_t nr = at_oracle_of(pin->at, pfn, to, &found, 1);
+	bool granted_wrongly = nr > 0 && status == ALIAS_OK;
+	bool refused_wrongly = nr == 0 && status == ALIAS_HAS_ALIAS;
+	bool map_differs = pin->looks && status != ALIAS_NO_MEMORY && status != ALIAS_BAD_TYPE &&
+			   map_says(pin, pfn, to) != (nr > 0);
+
+	pin->count.verified++;
+	if (granted_wrongly && pin->count.let_through++ < PIN_SAID_MAX) {
+		fprintf(stderr,
+			"vmm: verify: frame 0x%llx %s is at va 0x%llx (entry at gpa 0x%llx)\n",
+			(unsigned long long)pfn, became[to.to], (unsigned long long)found.va,
+			(unsigned long long)found.pte_gpa);
+	}
+	if (!(granted_wrongly && pin->checks) && !refused_wrongly && !map_differs)
+		return;
+	if (was_lied_to(pin))
+		return;
+	pin->count.disagreed++;
+	fprintf(stderr,
+		"vmm: verify: tracker and full walk differ about frame 0x%llx (%zu found)\n",
+		(unsigned long long)pfn, nr);
+	machine_stop(pin->machine, VMM_EX_SOFTWARE);
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+#include "sandbox/landlock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <linux/landlock.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Since version 3, which headers may be too old for. */
+#define ACCESS_TRUNCATE (1ull << 14)
+
+/* All that a version knows. */
+static uint64_t all_accesses(int abi)
+{
+	static const unsigned nr_bits[] = {0, 13, 14, 15, 15, 16};
+	unsigned known = sizeof(nr_bits) / sizeof(nr_bits[0]);
+
+	return (1ull << nr_bits[(unsigned)abi < known ? (unsigned)abi : known - 1]) - 1;
+}
+
+int landlock_abi(void)
+{
+	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+
+	return abi > 0 ? (int)abi : 0;
+}
+
+int landlock_create(int abi)
+{
+	struct landlock_ruleset_attr attr = {.handled_access_fs = all_accesses(abi)};
+
+	return (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
+}
+
+static int allow(int ruleset, const char *path, uint64_t access)
+{
+	struct landlock_path_beneath_attr beneath = {
+		.allowed_access = access,
+		.parent_fd = TEMP_FAILURE_RETRY(open(path, O_PATH | O_CLOEXEC)),
+	};
+	int ret;
+
+	/* Where it is not to be had nobody will open it then either. */
+	if (beneath.parent_fd < 0)
+		return errno == ENOENT || errno == ENOTDIR || errno == EACCES ? 0 : -1;
+	ret = (int)syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0);
+	/* Pipes and the like (/dev/stdout may be one) are beyond it. */
+	if (ret < 0 && errno == EBADFD)
+		ret = 0;
+	close(beneath.parent_fd);
+	return ret;
+}
+
+static int allow_in_folder(int ruleset, const char *path, uint64_t access)
+{
+	char *copy = strdup(path);
+	int ret = copy ? allow(ruleset, dirname(copy), access) : -1;
+
+	free(copy);
+	return ret;
+}
+
+/* What a link leads to is not there: it will be made. */
+static int allow_target(int ruleset, const char *link)
+{
+	const char *slash = strrchr(link, '/');
+	char target[PATH_MAX], *path;
+	ssize_t len = readlink(link, target, sizeof(target) - 1);
+	int ret;
+
+	if (len < 0)
+		return 0;
+	target[len] = '\0';
+	if (asprintf(&path, "%.*s%s", *target == '/' || !slash ? 0 : (int)(slash - link) + 1, link,
+		     target) < 0)
+		return -1;
+	ret = allow_in_folder(ruleset, path,
+			      LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_WRITE_FILE);
+	free(path);
+	return ret;
+}
+
+int landlock_allow_write(int ruleset, int abi, const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+		if (stat(path, &st) < 0 && errno == ENOENT)
+			return allow_target(ruleset, path);
+		return allow(ruleset, path,
+			     LANDLOCK_ACCESS_FS_WRITE_FILE | (abi < 3 ? 0 : ACCESS_TRUNCATE));
+	}
+	return allow_in_folder(ruleset, path,
+			       LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_READ_FILE |
+				       LANDLOCK_ACCESS_FS_WRITE_FILE |
+				       LANDLOCK_ACCESS_FS_REMOVE_FILE);
+}
+
+int landlock_allow_remove(int ruleset, const char *path)
+{
+	return allow_in_folder(ruleset, path, LANDLOCK_ACCESS_FS_REMOVE_FILE);
+}
+
+int landlock_enter(int ruleset)
+{
+	return (int)syscall(SYS_landlock_restrict_self, ruleset, 0);
+}

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+#include "sandbox/rules.h"
+
+#include <asm/termbits.h>
+#include <asm/ioctls.h>
+#include <errno.h>
+#include <linux/kvm.h>
+#include <linux/userfaultfd.h>
+#include <seccomp.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define M   (1u << SANDBOX_MAIN)
+#define V   (1u << SANDBOX_VCPU)
+#define D   (1u << SANDBOX_DISK)
+#define W   (1u << SANDBOX_WATCH)
+#define ALL (M | V | D | W)
+
+enum need { ALWAYS, STRICT, NOT_STRICT, STATS, CONTROL };
+
+struct rule {
+	unsigned threads;
+	enum need need;
+	int call;
+	unsigned nr_args;
+	struct scmp_arg_cmp args[2];
+	bool own_pid; /* the first argument is this process */
+};
+
+#define CALL(name) SCMP_SYS(name), 0, {}, false
+/* The kernel looks at the lower half of the request alone. */
+#define IOCTL(request)                                                                             \
+	SCMP_SYS(ioctl), 1, {SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, (request))}, false
+/* Memory that can't be executed, nor a file. */
+#define MMAP                                                                                       \
+	SCMP_SYS(mmap), 2,                                                                         \
+		{SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),                                        \
+		 SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS, MAP_ANONYMOUS)},                       \
+		false
+#define MPROTECT SCMP_SYS(mprotect), 1, {SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)}, false
+#define TGKILL   SCMP_SYS(tgkill), 0, {}, true
+
+/* Nothing here makes a program, a process, a socket or a device; files are opened by the main
+ * thread alone, and only to write statistics. */
+static const struct rule rules[] = {
+	/* the work itself */
+	{V, ALWAYS, IOCTL(KVM_RUN)},
+	{V, ALWAYS, IOCTL(KVM_GET_REGS)},
+	{V, ALWAYS, IOCTL(KVM_SET_REGS)},
+	{V, ALWAYS, IOCTL(KVM_GET_SREGS)},
+	{V, ALWAYS, IOCTL(KVM_SET_SREGS)},
+	{V, ALWAYS, IOCTL(KVM_GET_VCPU_EVENTS)},
+	{V, ALWAYS, IOCTL(KVM_SET_VCPU_EVENTS)},
+	{V, ALWAYS, IOCTL(KVM_TRANSLATE)},
+	{V, STRICT, IOCTL(KVM_GET_FPU)},
+	{V, STRICT, IOCTL(KVM_SET_USER_MEMORY_REGION)}, /* all translations are flushed */
+	{V, STRICT, MPROTECT},                          /* of a guarded frame */
+	{M | V, ALWAYS, IOCTL(KVM_IRQ_LINE)},
+	{M | V | W, NOT_STRICT, IOCTL(UFFDIO_WRITEPROTECT)},
+	{W, NOT_STRICT, CALL(close)}, /* of userfaultfd: the end of write tracking */
+	{D, ALWAYS, CALL(io_uring_enter)},
+	{M | W, ALWAYS, CALL(read)},
+	{M | V | W, ALWAYS, CALL(poll)},
+	{M | V, ALWAYS, CALL(timerfd_settime)}, /* a line of the console without its end */
+
+	/* all threads: locks, eventfds, what is said on standard error, the way out */
+	{ALL, ALWAYS, CALL(futex)},
+	{ALL, ALWAYS, CALL(write)},
+	{ALL, ALWAYS, CALL(writev)},
+	{ALL, ALWAYS, CALL(clock_gettime)},
+	{ALL, ALWAYS, CALL(restart_syscall)},
+	{ALL, ALWAYS, CALL(rt_sigreturn)},
+	{ALL, ALWAYS, CALL(rt_sigprocmask)},
+	{ALL, ALWAYS, CALL(getpid)},
+	{ALL, ALWAYS, CALL(gettid)},
+	{ALL, ALWAYS, TGKILL},
+	{ALL, ALWAYS, IOCTL(TCSETS)}, /* the terminal, as it was */
+	{ALL, ALWAYS, CALL(exit)},
+	{ALL, ALWAYS, CALL(exit_group)},
+
+	/* memory */
+	{ALL, ALWAYS, CALL(brk)},
+	{ALL, ALWAYS, MMAP},
+	{ALL, ALWAYS, CALL(munmap)},
+	{ALL, ALWAYS, CALL(mremap)},
+	{ALL, ALWAYS, CALL(madvise)},
+	{M, ALWAYS, CALL(mincore)},
+
+	/* the main thread: events and the terminal */
+	{M, ALWAYS, CALL(timerfd_create)},
+	{M, ALWAYS, CALL(rt_sigaction)},
+	{M, ALWAYS, CALL(getpgrp)},
+	{M, ALWAYS, IOCTL(TCGETS)},
+	{M, ALWAYS, IOCTL(TIOCGPGRP)},
+	{M, ALWAYS, CALL(close)},
+	/* the end of a disk */
+	{M, ALWAYS, IOCTL(KVM_IOEVENTFD)},
+	{M, ALWAYS, IOCTL(KVM_IRQFD)},
+	{M, ALWAYS, CALL(fdatasync)},
+	/* statistics, to standard output too */
+	{M, ALWAYS, CALL(pread64)},
+	{M, ALWAYS, CALL(fstat)},
+	{M, ALWAYS, CALL(newfstatat)},
+	{M, ALWAYS, CALL(lseek)},
+	{M, STATS, CALL(getrandom)},
+	{M, STATS, CALL(openat)},
+	{M, STATS, CALL(fcntl)},
+	{M, STATS, CALL(umask)},
+	{M, STATS, CALL(fchmod)},
+	{M, STATS, CALL(rename)},
+	{M, STATS, CALL(unlink)},
+	/* the control socket */
+	{M, CONTROL, CALL(accept4)},
+	{M, CONTROL, CALL(getsockopt)},
+	{M, CONTROL, CALL(geteuid)},
+	{M, CONTROL, CALL(recvfrom)},
+	{M, CONTROL, CALL(sendto)},
+	{M, CONTROL, CALL(unlink)},
+};
+
+/* Asked first: what the thread waits in. */
+static const int most_often[SANDBOX_NR_THREADS] = {
+	[SANDBOX_MAIN] = SCMP_SYS(poll),
+	[SANDBOX_VCPU] = SCMP_SYS(ioctl),
+	[SANDBOX_DISK] = SCMP_SYS(io_uring_enter),
+	[SANDBOX_WATCH] = SCMP_SYS(poll),
+};
+
+static bool is_needed(enum need need, const struct sandbox_needs *needs)
+{
+	switch (need) {
+	case ALWAYS:
+		return true;
+	case STRICT:
+		return needs->strict;
+	case NOT_STRICT:
+		return !needs->strict;
+	case STATS:
+		return needs->stats != NULL;
+	case CONTROL:
+		return needs->control != NULL;
+	}
+	return false;
+}
+
+static int add_rule(scmp_filter_ctx ctx, const struct rule *rule, int pid)
+{
+	struct scmp_arg_cmp self = {.op = SCMP_CMP_EQ, .datum_a = (scmp_datum_t)pid};
+
+	if (rule->own_pid)
+		return seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, rule->call, 1, &self);
+	return seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, rule->call, rule->nr_args, rule->args);
+}
+
+static int add_rules(scmp_filter_ctx ctx, enum sandbox_thread thread,
+		     const struct sandbox_needs *needs, int pid)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < sizeof(rules) / sizeof(rules[0]); i++)
+		if (rules[i].threads >> thread & 1 && is_needed(rules[i].need, needs))
+			err = add_rule(ctx, &rules[i], pid);
+	/* No call at all: what one becomes that a debugger has skipped. */
+	if (!err)
+		err = seccomp_attr_set(ctx, SCMP_FLTATR_API_TSKIP, 1);
+	if (!err)
+		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, -1, 0);
+	if (!err)
+		err = seccomp_syscall_priority(ctx, most_often[thread], UINT8_MAX);
+	/* Calls by the ways of 32-bit programs. */
+	if (!err)
+		err = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_TRAP);
+	return err;
+}
+
+/* The library writes its program to a file. */
+static int take_program(scmp_filter_ctx ctx, struct sock_fprog *program)
+{
+	int fd = memfd_create("seccomp", MFD_CLOEXEC);
+	struct stat st;
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	err = seccomp_export_bpf(ctx, fd);
+	if (!err && fstat(fd, &st) < 0)
+		err = -errno;
+	if (!err) {
+		program->len = (unsigned short)((size_t)st.st_size / sizeof(*program->filter));
+		program->filter = malloc((size_t)st.st_size);
+		if (!program->filter)
+			err = -ENOMEM;
+		else if (TEMP_FAILURE_RETRY(pread(fd, program->filter, (size_t)st.st_size, 0)) !=
+			 st.st_size)
+			err = -EIO;
+	}
+	close(fd);
+	return err;
+}
+
+int sandbox_compile(enum sandbox_thread thread, const struct sandbox_needs *needs, int pid,
+		    struct sock_fprog *program)
+{
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_TRAP);
+	int err;
+
+	*program = (struct sock_fprog){0};
+	if (!ctx)
+		return -ENOMEM;
+	err = add_rules(ctx, thread, needs, pid);
+	if (!err)
+		err = take_program(ctx, program);
+	if (err) {
+		free(program->filter);
+		program->filter = NULL;
+	}
+	seccomp_release(ctx);
+	return err;
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+#include "sandbox/trap.h"
+
+#include <linux/audit.h>
+#include <pthread.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <ucontext.h>
+#include <unistd.h>
+#include "status.h"
+#include "devices/terminal.h"
+
+#define NR_CALLS 512
+
+/* si_code, by asm-generic/siginfo.h; the C library has it from 2.38 on. */
+#define BY_SECCOMP 1
+
+/* By number; written once, before there are threads. The library's own look-up allocates, which a
+ * signal handler must not. */
+static const char *calls[NR_CALLS];
+static _Thread_local const char *thread_name = "main";
+
+struct line {
+	char text[256];
+	size_t len;
+};
+
+static void put(struct line *line, const char *text)
+{
+	size_t len = strlen(text);
+
+	if (len > sizeof(line->text) - line->len)
+		len = sizeof(line->text) - line->len;
+	memcpy(line->text + line->len, text, len);
+	line->len += len;
+}
+
+static void put_hex(struct line *line, uint64_t value)
+{
+	char text[19];
+	char *digit = text + sizeof(text) - 1;
+
+	*digit = '\0';
+	do
+		*--digit = "0123456789abcdef"[value % 16];
+	while (value /= 16);
+	*--digit = 'x';
+	*--digit = '0';
+	put(line, digit);
+}
+
+static void put_call(struct line *line, const siginfo_t *info, const ucontext_t *context)
+{
+	const greg_t *regs = context->uc_mcontext.gregs;
+	unsigned nr = (unsigned)info->si_syscall;
+
+	if (info->si_arch == AUDIT_ARCH_X86_64 && nr < NR_CALLS && calls[nr]) {
+		put(line, calls[nr]);
+	} else {
+		put(line, info->si_arch == AUDIT_ARCH_X86_64 ? "" : "32-bit ");
+		put(line, "number ");
+		put_hex(line, nr);
+	}
+	put(line, "(");
+	put_hex(line, (uint64_t)regs[REG_RDI]);
+	put(line, ", ");
+	put_hex(line, (uint64_t)regs[REG_RSI]);
+	put(line, ", ");
+	put_hex(line, (uint64_t)regs[REG_RDX]);
+	put(line, ")");
+}
+
+static void on_sigsys(int signal, siginfo_t *info, void *context)
+{
+	struct line line = {.len = 0};
+
+	if (info->si_code != BY_SECCOMP) { /* somebody sent it */
+		terminal_restore();
+		(void)raise(signal); /* SA_RESETHAND: ends the process when we return */
+		return;
+	}
+	put(&line, "vmm: the sandbox has stopped a thread (");
+	put(&line, thread_name);
+	put(&line, ") at a system call that it has no business with: ");
+	put_call(&line, info, context);
+	put(&line, "\n");
+	terminal_restore();
+	if (write(STDERR_FILENO, line.text, line.len) < 0)
+		_exit(VMM_EX_SANDBOX);
+	_exit(VMM_EX_SANDBOX);
+}
+
+void sandbox_trap_install(void)
+{
+	struct sigaction action = {.sa_sigaction = on_sigsys,
+				   .sa_flags = SA_SIGINFO | SA_RESETHAND};
+
+	for (int nr = 0; nr < NR_CALLS; nr++)
+		calls[nr] = seccomp_syscall_resolve_num_arch(SCMP_ARCH_X86_64, nr);
+	sigaction(SIGSYS, &action, NULL);
+}
+
+void sandbox_trap_here(enum sandbox_thread thread)
+{
+	static const char *const names[SANDBOX_NR_THREADS] = {
+		[SANDBOX_MAIN] = "main",
+		[SANDBOX_VCPU] = "vcpu",
+		[SANDBOX_DISK] = "disk",
+		[SANDBOX_WATCH] = "watch",
+	};
+	sigset_t set;
+
+	thread_name = names[thread];
+	sigemptyset(&set);
+	sigaddset(&set, SIGSYS);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
