@@ -6,7 +6,7 @@
  *
  *   compatible      "aliastrap,hypervisor"
  *   abi-version     ALIAS_ABI_VERSION
- *   doorbell-port   I/O port: a 32-bit `out` of an ALIAS_CALL_* code
+ *   hypercall-port   I/O port: a 32-bit `out` of an ALIAS_CALL_* code
  *   poweroff-port   I/O port: a 32-bit `out` of the exit status (0..ALIAS_EXIT_MAX) ends the
  * machine reg             gpa and size of the shared pages: first one struct alias_common_page,
  * then one struct alias_vcpu_page for each vCPU, in the order of the nodes under /cpus
@@ -18,7 +18,7 @@
  * A call names no address: each vCPU speaks through its own page, so vCPUs need no lock between
  * them. The host reads every field once, judges its copy, and trusts nothing that it finds there.
  *
- * The way of a pin. The guest fills `entries`, sets `count`, and does `out doorbell,
+ * The way of a pin. The guest fills `entries`, sets `count`, and does `out hypercall,
  * ALIAS_CALL_PIN`. The host answers every entry with a status. When an entry meets a stale alias
  * and the batch says ALIAS_BATCH_UPCALL, the host fills `fault` and raises exception
  * `upcall-vector` (no error code) with RIP still *at* the `out`. The handler has the alias purged
@@ -31,8 +31,8 @@
  * repeat. What differs is which mappings are in the way; a frame is at most one of these at a time:
  *
  *   ALIAS_OP_PIN    a page table: writable ones
- *   ALIAS_OP_TYPE   memory of another type: those of any other type than the one it gets
- *   ALIAS_OP_GIVE   the host's: all
+ *   ALIAS_OP_MEMTYPE   memory of another type: those of any other type than the one it gets
+ *   ALIAS_OP_INFLATE   the host's: all
  *
  * A mapping of the kind that comes after the grant is a violation. The direct map is exempt from
  * all three, and what it says is the guest's own affair. To change a memory type it
@@ -46,21 +46,22 @@
  *
  * And so back to type 0. A frame that is given away leaves the memory that the host has resident.
  * Its place in the direct map may stay: who reads there reads zeroes, and who writes there loses
- * what he wrote and makes the host pay for it once more. ALIAS_OP_TAKE gets it back, zeroed.
+ * what he wrote and makes the host pay for it once more. ALIAS_OP_DEFLATE gets it back, zeroed.
  *
  * If no alias is left, but a TLB may hold one that went, as `flushed` is behind `cleared`, and the
  * batch says ALIAS_BATCH_WAIT, the same exception is raised with a `fault` that names no address:
  * the flush is under way, and the handler waits until it is through. An entry is given one such
  * chance, too; then the host flushes by itself.
  *
- * Where tables are guarded (ALIAS_GUARDED in the answer to the registration: vmm --track strict) a
- * store to a pinned table is done by the host, after it has found that it breaks no rule. A store
- * that links a table which isn't pinned, and breaks none but by that, pins it, as if the batch had
- * asked for it: with a stale alias `fault` is filled, its `entry` being ALIAS_FAULT_STORE, and the
- * exception raised with RIP at the store. A store that is refused is not done, and raises #GP(0)
- * with RIP at it. (Where the host met it only after KVM had emulated it, RIP is behind it.)
- * What is written to a table is read back with the accessed bit set in present entries, and the
- * dirty bit in writable leaves. ALIAS_CALL_UPDATE writes many entries for the price of one.
+ * Where tables are guarded (ALIAS_WRITE_PROTECTED in the answer to the registration: vmm --track
+ * strict) a store to a pinned table is done by the host, after it has found that it breaks no rule.
+ * A store that links a table which isn't pinned, and breaks none but by that, pins it, as if the
+ * batch had asked for it: with a stale alias `fault` is filled, its `entry` being
+ * ALIAS_FAULT_STORE, and the exception raised with RIP at the store. A store that is refused is not
+ * done, and raises #GP(0) with RIP at it. (Where the host met it only after KVM had emulated it,
+ * RIP is behind it.) What is written to a table is read back with the accessed bit set in present
+ * entries, and the dirty bit in writable leaves. ALIAS_CALL_UPDATE writes many entries for the
+ * price of one.
  */
 #ifndef ALIAS_ABI_H
 #define ALIAS_ABI_H
@@ -87,7 +88,7 @@ enum alias_strategy {
 	ALIAS_NR_FLUSH,
 };
 
-/* Codes written to the doorbell port. */
+/* Codes written to the hypercall port. */
 enum alias_call {
 	/* Register: the direct map of this guest is in `direct_base`, `direct_size` of the vCPU
 	 * page of the caller. Once, before the first pin. Answer in `call_status`. */
@@ -112,18 +113,18 @@ enum alias_call {
 /* Exit statuses a guest may give; above these the program's own begin (sysexits). */
 #define ALIAS_EXIT_MAX 63u
 
-enum alias_op {
+enum alias_opcode {
 	/* Pin the frame as page table of `level`; 4 makes it a root whose whole tree is tracked. */
 	ALIAS_OP_PIN = 1,
 	/* The frame is no page table any more. It must not be linked under a pinned table. */
 	ALIAS_OP_UNPIN = 2,
 	/* The frame becomes memory of `type`, an index into the PAT, 0..7; 0 is what all are at
 	 * first. All processors have the same PAT, each type that is used at one index of it. */
-	ALIAS_OP_TYPE = 3,
+	ALIAS_OP_MEMTYPE = 3,
 	/* The frame, of type 0, is given away: what it held is gone. */
-	ALIAS_OP_GIVE = 4,
+	ALIAS_OP_INFLATE = 4,
 	/* It is wanted back, to hold zeroes. */
-	ALIAS_OP_TAKE = 5,
+	ALIAS_OP_DEFLATE = 5,
 };
 
 enum alias_status {
@@ -135,25 +136,25 @@ enum alias_status {
 	ALIAS_BAD_OP,      /* unknown operation */
 	ALIAS_BAD_STATE,   /* pinned already; unpin of a frame that is not; still linked; a table,
 			      or of a type, where it must be neither; not given away */
-	ALIAS_CHILD_UNPINNED, /* a table under it is not pinned (at the level below) */
-	ALIAS_MAPS_TABLE,     /* the tree under the root maps a pinned table writable */
-	ALIAS_BAD_TABLE,      /* its tree can't be walked: outside of memory, reserved bits */
-	ALIAS_BAD_CALL,       /* malformed call: count too large, not registered, ... */
-	ALIAS_BAD_TYPE,       /* type not 0..7 */
-	ALIAS_IS_GIVEN,       /* it was given away, and not taken back */
-	ALIAS_MAPS_GIVEN,     /* the tree under the root maps a frame that was given away */
-	ALIAS_MAPS_TYPED,     /* it maps a frame by another type than the frame has */
-	ALIAS_NO_MEMORY,      /* the host has none to do it with */
+	ALIAS_CHILD_UNPINNED,   /* a table under it is not pinned (at the level below) */
+	ALIAS_MAPS_TABLE,       /* the tree under the root maps a pinned table writable */
+	ALIAS_BAD_TABLE,        /* its tree can't be walked: outside of memory, reserved bits */
+	ALIAS_BAD_CALL,         /* malformed call: count too large, not registered, ... */
+	ALIAS_BAD_MEMTYPE,      /* type not 0..7 */
+	ALIAS_IS_BALLOONED,     /* it was given away, and not taken back */
+	ALIAS_MAPS_BALLOONED,   /* the tree under the root maps a frame that was given away */
+	ALIAS_MEMTYPE_CONFLICT, /* it maps a frame by another type than the frame has */
+	ALIAS_NO_MEMORY,        /* the host has none to do it with */
 	ALIAS_NR_STATUS,
 };
 
 /* One operation of a batch. `status` is ALIAS_PENDING before and the host's answer after. */
-struct alias_entry {
+struct alias_op {
 	uint64_t pfn;
 	uint16_t op;
 	union {
 		uint16_t level;
-		uint16_t type; /* ALIAS_OP_TYPE */
+		uint16_t type; /* ALIAS_OP_MEMTYPE */
 	};
 	uint32_t status;
 };
@@ -164,8 +165,8 @@ struct alias_entry {
 
 /* One entry of a pinned table to be written; a frame holds ALIAS_UPDATE_MAX. Its answer,
  * ALIAS_PENDING before, is in update_status: ALIAS_OK, what the pin of the table that it links
- * would have answered, ALIAS_MAPS_TABLE (it maps a pinned table writable), ALIAS_MAPS_GIVEN,
- * ALIAS_MAPS_TYPED, ALIAS_BAD_TABLE (it links what is no memory, or has reserved bits),
+ * would have answered, ALIAS_MAPS_TABLE (it maps a pinned table writable), ALIAS_MAPS_BALLOONED,
+ * ALIAS_MEMTYPE_CONFLICT, ALIAS_BAD_TABLE (it links what is no memory, or has reserved bits),
  * ALIAS_BAD_FRAME (not aligned, or outside of memory) or ALIAS_BAD_STATE (no pinned table). */
 struct alias_update {
 	uint64_t pte_gpa;
@@ -177,15 +178,15 @@ struct alias_update {
 #define ALIAS_BATCH_WAIT   2u /* which can wait; of a batch alone */
 
 /* Features, answered to the registration. */
-#define ALIAS_GUARDED 1u /* pinned tables can't be written past the host */
-#define ALIAS_FLUSHES 2u /* ALIAS_CALL_FLUSH works */
+#define ALIAS_WRITE_PROTECTED 1u /* pinned tables can't be written past the host */
+#define ALIAS_FLUSHES         2u /* ALIAS_CALL_FLUSH works */
 
 #define ALIAS_FAULT_STORE UINT32_MAX /* alias_fault.entry: not one of a batch */
 
 /* What the host says of the alias it met; written before the upcall and before a refusal. */
 struct alias_fault {
 	uint64_t pfn;                 /* the frame that was asked for */
-	uint32_t entry;               /* index into `entries` */
+	uint32_t op;                  /* index into `ops` */
 	uint32_t nr;                  /* valid elements of `va` */
 	uint32_t more;                /* 1: there are further aliases than those listed */
 	uint32_t reserved;            /* 0 */
@@ -225,9 +226,9 @@ struct alias_guest_stats {
 	uint64_t upcall_ticks;    /* of them in the handler of upcalls */
 	uint64_t purge_ticks;     /* TSC ticks in purges, flushes included */
 	uint64_t flush_ticks;     /* TSC ticks in flushes of kernel ranges, waits included */
-	uint64_t retyped;         /* entries with ALIAS_OP_TYPE submitted */
-	uint64_t given;           /* entries with ALIAS_OP_GIVE submitted */
-	uint64_t taken_back;      /* entries with ALIAS_OP_TAKE submitted */
+	uint64_t retyped;         /* entries with ALIAS_OP_MEMTYPE submitted */
+	uint64_t given;           /* entries with ALIAS_OP_INFLATE submitted */
+	uint64_t taken_back;      /* entries with ALIAS_OP_DEFLATE submitted */
 	uint64_t host_shootdowns; /* of shootdowns, those by the host (ALIAS_CALL_FLUSH) */
 	uint64_t reserved[2];
 };
@@ -258,7 +259,7 @@ struct alias_guest_stats {
 #define ALIAS_LOG_SIZE    (ALIAS_LOG_RECORDS * 24u)
 
 struct alias_log_record {
-	uint64_t entry;    /* gpa of the entry */
+	uint64_t pte_gpa;  /* gpa of the entry */
 	uint64_t from, to; /* its values before and after */
 };
 
@@ -308,25 +309,24 @@ struct alias_vcpu_page {
 	uint32_t count;       /* guest: valid entries, 1..ALIAS_BATCH_MAX */
 	uint32_t flags;       /* guest: ALIAS_BATCH_* */
 	uint32_t call_status; /* host: enum alias_status of the call as a whole */
-	uint32_t features;    /* host, ALIAS_CALL_REGISTER: ALIAS_GUARDED, ALIAS_FLUSHES */
+	uint32_t features;    /* host, ALIAS_CALL_REGISTER: ALIAS_WRITE_PROTECTED, ALIAS_FLUSHES */
 	uint64_t direct_base; /* guest, ALIAS_CALL_REGISTER: va of gpa 0, multiple of 512 GiB */
 	uint64_t direct_size; /* guest: bytes, multiple of 512 GiB */
 	uint64_t unused;      /* 0 */
 	struct alias_fault fault;
 	struct alias_guest_stats stats;
-	struct alias_entry entries[ALIAS_BATCH_MAX];
+	struct alias_op ops[ALIAS_BATCH_MAX];
 	struct alias_log log;
 	uint64_t updates_pfn; /* guest: any frame of memory, filled with struct alias_update */
 	uint32_t nr_updates;  /* guest: valid updates, 1..ALIAS_UPDATE_MAX */
 	uint32_t reserved;
 	uint8_t update_status[ALIAS_UPDATE_MAX]; /* enum alias_status */
 	uint8_t pad[ALIAS_PAGE_SIZE - 44 - sizeof(struct alias_fault) -
-		    sizeof(struct alias_guest_stats) -
-		    ALIAS_BATCH_MAX * sizeof(struct alias_entry) - sizeof(struct alias_log) - 16 -
-		    ALIAS_UPDATE_MAX];
+		    sizeof(struct alias_guest_stats) - ALIAS_BATCH_MAX * sizeof(struct alias_op) -
+		    sizeof(struct alias_log) - 16 - ALIAS_UPDATE_MAX];
 };
 
-_Static_assert(sizeof(struct alias_entry) == 16, "ABI");
+_Static_assert(sizeof(struct alias_op) == 16, "ABI");
 _Static_assert(sizeof(struct alias_fault) == 24 + 8 * ALIAS_FAULT_VAS, "ABI");
 _Static_assert(sizeof(struct alias_guest_stats) == 256, "ABI");
 _Static_assert(offsetof(struct alias_common_page, flushed) == 64, "ABI");
@@ -337,7 +337,7 @@ _Static_assert(offsetof(struct alias_common_page, logging) == 140, "ABI");
 _Static_assert(sizeof(struct alias_common_page) == ALIAS_PAGE_SIZE, "ABI");
 _Static_assert(offsetof(struct alias_vcpu_page, fault) == 40, "ABI");
 _Static_assert(offsetof(struct alias_vcpu_page, stats) == 192, "ABI");
-_Static_assert(offsetof(struct alias_vcpu_page, entries) == 448, "ABI");
+_Static_assert(offsetof(struct alias_vcpu_page, ops) == 448, "ABI");
 _Static_assert(offsetof(struct alias_vcpu_page, log) == 2496, "ABI");
 _Static_assert(sizeof(struct alias_log_record) == 24, "ABI");
 _Static_assert(sizeof(struct alias_log) == 128, "ABI");

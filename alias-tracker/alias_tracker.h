@@ -95,15 +95,15 @@ struct at_ops {
 	struct at_clock (*clock)(void *ctx);
 	/*
 	 * Write tracking of single frames, or all NULL: then every table is compared at every sync.
-	 * arm: from the return on, the first write to the frame makes woken() report it,
+	 * arm: from the return on, the first write to the frame makes dirtied() report it,
 	 *      before that write can be seen in memory. Returns false if it could not.
 	 * disarm: as if never armed. Only for armed frames.
-	 * woken: fills up to `max` frames that were written since they were armed (each is then
+	 * dirtied: fills up to `max` frames that were written since they were armed (each is then
 	 *        disarmed), returns how many; must cost next to nothing when there are none.
 	 */
 	bool (*arm)(void *ctx, uint64_t pfn);
 	void (*disarm)(void *ctx, uint64_t pfn);
-	size_t (*woken)(void *ctx, uint64_t *pfns, size_t max);
+	size_t (*dirtied)(void *ctx, uint64_t *pfns, size_t max);
 	/*
 	 * The log of the guest, or all NULL: then there is no AT_LOGGED. Of each change the guest
 	 * first names the entry, then makes the change, then writes the record (or counts it as
@@ -143,9 +143,9 @@ struct at_config {
 	 * costs. at_check() and at_may() still tell. */
 	bool grant_aliased;
 	/* How many compares of a table it is worth not to arm and wake it. After so many syncs
-	 * without a change it is armed; one that is woken later than after that many is armed again
-	 * at once, and the number doubles for a table each time it is woken sooner without having
-	 * changed (walks by the processor wake it too). 0: default (32). */
+	 * without a change it is armed; one that is dirtied later than after that many is armed
+	 * again at once, and the number doubles for a table each time it is dirtied sooner without
+	 * having changed (walks by the processor wake it too). 0: default (32). */
 	unsigned quiet_syncs;
 	/* Of AT_LOGGED: every so many is an audit; a quiet one counts as 8 quiet syncs. 0: default
 	 * (256). */
@@ -174,14 +174,15 @@ enum at_verdict {
 			      a type; was not given away */
 	AT_CHILD_UNPINNED, /* an entry of the table points to a table that is not pinned one level
 			      below */
-	AT_MAPS_TABLE, /* the tree of this root maps a pinned table writable (violation queued) */
-	AT_BAD_TABLE,  /* a table outside of memory, or reserved bits */
-	AT_NO_MEMORY,  /* the host's, not the guest's */
-	AT_BAD_TYPE,   /* not 0..7 */
-	AT_IS_GIVEN,   /* it was given away, and has not come back */
-	AT_MAPS_GIVEN, /* the tree of this root maps a frame that was given away (violation queued)
-			*/
-	AT_MAPS_TYPED, /* it maps a frame with a type with another type (violation queued) */
+	AT_MAPS_TABLE,   /* the tree of this root maps a pinned table writable (violation queued) */
+	AT_BAD_TABLE,    /* a table outside of memory, or reserved bits */
+	AT_NO_MEMORY,    /* the host's, not the guest's */
+	AT_BAD_MEMTYPE,  /* not 0..7 */
+	AT_IS_BALLOONED, /* it was given away, and has not come back */
+	AT_MAPS_BALLOONED,   /* the tree of this root maps a frame that was given away (violation
+			      * queued)
+			      */
+	AT_MEMTYPE_CONFLICT, /* it maps a frame with a type with another type (violation queued) */
 };
 
 /* Changes the mode; nothing that is known is lost. From now on AT_SCAN has no table armed.
@@ -192,9 +193,9 @@ bool at_set_mode(struct alias_tracker *at, enum at_mode mode);
 /* What a frame is to become, and which mappings of it outside the direct map are in the way. A
  * frame is at most one of these at a time. */
 enum at_to {
-	AT_TO_TABLE, /* a page table: writable ones */
-	AT_TO_TYPE,  /* memory of another type (write-back or not): those of all other types */
-	AT_TO_HOST,  /* given away: all */
+	AT_TO_TABLE,   /* a page table: writable ones */
+	AT_TO_MEMTYPE, /* memory of another type (write-back or not): those of all other types */
+	AT_TO_BALLOON, /* given away: all */
 };
 
 struct at_transition {
@@ -204,8 +205,8 @@ struct at_transition {
 	unsigned arg;
 };
 
-/* From now on mappings of all kinds are counted: before the first transition to AT_TO_TYPE or
- * AT_TO_HOST, which are refused (AT_NO_MEMORY) without, and give no violations. Whatever was not
+/* From now on mappings of all kinds are counted: before the first transition to AT_TO_MEMTYPE or
+ * AT_TO_BALLOON, which are refused (AT_NO_MEMORY) without, and give no violations. Whatever was not
  * counted before may still be in a TLB. Costs the second bit, a look at all tables, and then a
  * little with every mapping. Returns false when out of memory; true if it was done already, and in
  * AT_BLIND, which never counts. */
@@ -238,7 +239,7 @@ enum at_verdict at_may(const struct alias_tracker *at, uint64_t pfn, struct at_t
 /* at_pin() for any transition. A frame whose type is 0 again is as if it never had another. */
 enum at_verdict at_become(struct alias_tracker *at, uint64_t pfn, struct at_transition to);
 /* A frame that was given away is an ordinary one again. AT_OK, AT_BAD_FRAME, or AT_BAD_STATE. */
-enum at_verdict at_take_back(struct alias_tracker *at, uint64_t pfn);
+enum at_verdict at_deflate(struct alias_tracker *at, uint64_t pfn);
 
 /* The last 4 KiB leaf of this frame that was in the way went when `cleared` was no more than this:
  * for a caller that knows it better than by the syncs, as all changes of tables go through it. (Not
@@ -262,9 +263,9 @@ bool at_is_mapped(const struct alias_tracker *at, uint64_t pfn);
 uint64_t at_mapping_count(const struct alias_tracker *at, uint64_t pfn);
 /* 0 if not pinned, else 1..4. */
 unsigned at_pinned_level(const struct alias_tracker *at, uint64_t pfn);
-bool at_is_given(const struct alias_tracker *at, uint64_t pfn);
+bool at_is_ballooned(const struct alias_tracker *at, uint64_t pfn);
 /* 0 if it has none. */
-unsigned at_type(const struct alias_tracker *at, uint64_t pfn);
+unsigned at_memtype(const struct alias_tracker *at, uint64_t pfn);
 
 /* Finds the writable aliases of a frame by the state of the last sync; fills up to `max` and
  * returns how many were filled. A leaf in a table that is reached by several paths is given once,
@@ -283,8 +284,8 @@ enum at_violation_kind {
 	AT_V_UNLOGGED,  /* an entry was changed, and no record tells of it */
 	AT_V_MISLOGGED, /* records of an entry lead elsewhere than it went: left out, invented, or
 			   of other values */
-	AT_V_GIVEN,     /* a leaf outside the direct map maps a frame that was given away */
-	AT_V_TYPE,      /* the same of a frame that has another type */
+	AT_V_BALLOONED, /* a leaf outside the direct map maps a frame that was given away */
+	AT_V_MEMTYPE,   /* the same of a frame that has another type */
 };
 
 struct at_violation {

@@ -90,7 +90,7 @@ static bool is_counted(const struct search *s, const struct node *node, uint64_t
 /* Is it one of those that are looked for? */
 static bool is_wanted(const struct search *s, const struct node *node, uint64_t pte)
 {
-	return s->to.to != AT_TO_TYPE || pte_type(pte, node->level) != s->to.arg;
+	return s->to.to != AT_TO_MEMTYPE || pte_type(pte, node->level) != s->to.arg;
 }
 
 static void tell(const struct search *s, struct node *node, unsigned index)
@@ -167,7 +167,7 @@ bool is_in_the_way(const struct alias_tracker *at, uint64_t pfn, struct at_trans
 
 	if (to.to == AT_TO_TABLE)
 		return at_has_alias(at, pfn);
-	return at_is_mapped(at, pfn) && (to.to == AT_TO_HOST || search(&s));
+	return at_is_mapped(at, pfn) && (to.to == AT_TO_BALLOON || search(&s));
 }
 
 size_t at_in_the_way(struct alias_tracker *at, uint64_t pfn, struct at_transition to,

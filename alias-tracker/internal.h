@@ -150,10 +150,10 @@ struct table {
 	TAILQ_ENTRY(table) hot;       /* in at->hot[level - 1], unless armed */
 	uint64_t pfn;
 	uint64_t quiet_since; /* the sync that last saw a reason to keep it hot; or that armed it */
-	uint32_t patience;    /* quiet syncs after which it is armed; 0: as soon as it is woken */
+	uint32_t patience;    /* quiet syncs after which it is armed; 0: as soon as it is dirtied */
 	uint8_t level;        /* as which it was first reached: parents are compared before it */
-	bool armed;           /* cold: not compared before it is woken */
-	bool woken;           /* and has not been compared since */
+	bool armed;           /* cold: not compared before it is dirtied */
+	bool dirtied;         /* and has not been compared since */
 	bool is_suspect;
 	uint64_t log_born; /* log.settled when it was read first */
 	LIST_HEAD(, doubt) doubts;

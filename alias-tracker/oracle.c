@@ -40,7 +40,7 @@ static size_t walk_leaf(struct walk *w, const struct way *way, uint64_t pte_gpa,
 
 	if (page >= 1ull << (pte_shift(way->level) - PAGE_SHIFT) ||
 	    direct_offset(w, way->va) == first << PAGE_SHIFT ||
-	    (w->to.to == AT_TO_TYPE && pte_type(pte, way->level) == w->to.arg))
+	    (w->to.to == AT_TO_MEMTYPE && pte_type(pte, way->level) == w->to.arg))
 		return 0;
 	if (w->filled < w->max)
 		w->out[w->filled++] = (struct at_alias){

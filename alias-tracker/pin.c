@@ -11,16 +11,16 @@ static enum at_verdict check_frame(const struct alias_tracker *at, uint64_t pfn,
 		return AT_BAD_FRAME;
 	if (to.to == AT_TO_TABLE && (to.arg < 1 || to.arg > PT_LEVELS))
 		return AT_BAD_LEVEL;
-	if (to.to == AT_TO_TYPE && to.arg >= TYPES)
-		return AT_BAD_TYPE;
-	if (at_is_given(at, pfn))
-		return AT_IS_GIVEN;
+	if (to.to == AT_TO_MEMTYPE && to.arg >= TYPES)
+		return AT_BAD_MEMTYPE;
+	if (at_is_ballooned(at, pfn))
+		return AT_IS_BALLOONED;
 	if (to.to == AT_TO_TABLE)
 		return state_is_ordinary(at, pfn) ? AT_OK : AT_BAD_STATE;
 	/* What is walked as a table is none of its other frames, pinned or not. */
 	if (at_pinned_level(at, pfn) || table_find(at, pfn))
 		return AT_BAD_STATE;
-	return to.to == AT_TO_HOST && !state_is_ordinary(at, pfn) ? AT_BAD_STATE : AT_OK;
+	return to.to == AT_TO_BALLOON && !state_is_ordinary(at, pfn) ? AT_BAD_STATE : AT_OK;
 }
 
 enum at_verdict at_may(const struct alias_tracker *at, uint64_t pfn, struct at_transition to)
@@ -97,10 +97,10 @@ enum at_verdict verdict_of(const struct at_violation *violation)
 		return AT_MAPS_TABLE;
 	case AT_V_UNPINNED:
 		return AT_CHILD_UNPINNED;
-	case AT_V_GIVEN:
-		return AT_MAPS_GIVEN;
-	case AT_V_TYPE:
-		return AT_MAPS_TYPED;
+	case AT_V_BALLOONED:
+		return AT_MAPS_BALLOONED;
+	case AT_V_MEMTYPE:
+		return AT_MEMTYPE_CONFLICT;
 	default:
 		return AT_BAD_TABLE;
 	}
@@ -150,7 +150,7 @@ static enum at_verdict become_typed(struct alias_tracker *at, uint64_t pfn, stru
 {
 	if (to.arg)
 		return state_set(at, pfn, to) ? AT_OK : AT_NO_MEMORY;
-	if (at_type(at, pfn))
+	if (at_memtype(at, pfn))
 		state_clear(at, pfn);
 	return AT_OK;
 }
@@ -166,7 +166,7 @@ enum at_verdict at_become(struct alias_tracker *at, uint64_t pfn, struct at_tran
 	switch (to.to) {
 	case AT_TO_TABLE:
 		return become_table(at, pfn, to);
-	case AT_TO_TYPE:
+	case AT_TO_MEMTYPE:
 		return become_typed(at, pfn, to);
 	default:
 		return state_set(at, pfn, to) ? AT_OK : AT_NO_MEMORY;
@@ -197,11 +197,11 @@ enum at_verdict at_unpin(struct alias_tracker *at, uint64_t pfn)
 	return AT_OK;
 }
 
-enum at_verdict at_take_back(struct alias_tracker *at, uint64_t pfn)
+enum at_verdict at_deflate(struct alias_tracker *at, uint64_t pfn)
 {
 	if (pfn >= at->config.frames)
 		return AT_BAD_FRAME;
-	if (!at_is_given(at, pfn))
+	if (!at_is_ballooned(at, pfn))
 		return AT_BAD_STATE;
 	state_clear(at, pfn);
 	return AT_OK;
@@ -230,13 +230,13 @@ const char *at_verdict_name(enum at_verdict verdict)
 		return "its tree holds reserved bits or a table outside of memory";
 	case AT_NO_MEMORY:
 		return "out of memory";
-	case AT_BAD_TYPE:
+	case AT_BAD_MEMTYPE:
 		return "no such type";
-	case AT_IS_GIVEN:
+	case AT_IS_BALLOONED:
 		return "given away";
-	case AT_MAPS_GIVEN:
+	case AT_MAPS_BALLOONED:
 		return "its tree maps a frame that was given away";
-	case AT_MAPS_TYPED:
+	case AT_MEMTYPE_CONFLICT:
 		return "its tree maps a frame with another type than the frame has";
 	}
 	return "unknown verdict";

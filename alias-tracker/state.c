@@ -14,7 +14,7 @@ static uint64_t state_value(const struct alias_tracker *at, struct at_transition
 	switch (to.to) {
 	case AT_TO_TABLE:
 		return (uint64_t)at->nr_roots << 3 | to.arg;
-	case AT_TO_TYPE:
+	case AT_TO_MEMTYPE:
 		return (uint64_t)to.arg << 3 | STATE_TYPED;
 	default:
 		return STATE_GIVEN;
@@ -33,12 +33,12 @@ unsigned at_pinned_level(const struct alias_tracker *at, uint64_t pfn)
 	return low <= PT_LEVELS ? low : 0;
 }
 
-bool at_is_given(const struct alias_tracker *at, uint64_t pfn)
+bool at_is_ballooned(const struct alias_tracker *at, uint64_t pfn)
 {
 	return map_get(&at->states, pfn) == STATE_GIVEN;
 }
 
-unsigned at_type(const struct alias_tracker *at, uint64_t pfn)
+unsigned at_memtype(const struct alias_tracker *at, uint64_t pfn)
 {
 	uint64_t value = map_get(&at->states, pfn);
 
@@ -96,8 +96,8 @@ bool state_set(struct alias_tracker *at, uint64_t pfn, struct at_transition to)
 		map_delete(&at->states, pfn);
 		return false;
 	}
-	at->nr_given += to.to == AT_TO_HOST;
-	at->nr_typed += to.to == AT_TO_TYPE;
+	at->nr_given += to.to == AT_TO_BALLOON;
+	at->nr_typed += to.to == AT_TO_MEMTYPE;
 	at->states_2m[pfn >> 9]++;
 	at->states_1g[pfn >> 18]++;
 	return true;
@@ -121,10 +121,10 @@ static bool frame_forbids(const struct alias_tracker *at, uint64_t pfn, const st
 	case 0:
 		return false;
 	case STATE_GIVEN:
-		found->kind = AT_V_GIVEN;
+		found->kind = AT_V_BALLOONED;
 		return true;
 	case STATE_TYPED:
-		found->kind = AT_V_TYPE;
+		found->kind = AT_V_MEMTYPE;
 		return leaf->type != value >> 3;
 	default:
 		found->kind = AT_V_WRITABLE;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Hot tables are compared at every sync. A table that stayed quiet for long enough is armed and
- * cold: it is left alone until it is woken.
+ * cold: it is left alone until it is dirtied.
  *
  * For how long is the question of the skier who may rent or buy: quiet_syncs is how many compares
  * an arm and a wake are worth, and after so many quiet ones he buys, which never costs more than
  * twice what the best choice would have. And what a table did last time it is taken to do again:
- * one that was cold for longer than that before it was woken is armed again at once.
+ * one that was cold for longer than that before it was dirtied is armed again at once.
  */
 #include "internal.h"
 
@@ -151,16 +151,16 @@ static bool armed_compare(struct alias_tracker *at, struct table *table)
 
 static bool table_sync(struct alias_tracker *at, struct table *table)
 {
-	bool changed, woken = table->woken;
+	bool changed, dirtied = table->dirtied;
 
-	table->woken = false;
-	if (woken && !table->patience && table_arm(at, table))
+	table->dirtied = false;
+	if (dirtied && !table->patience && table_arm(at, table))
 		return armed_compare(at, table);
 	if (!table_compare(at, table, &changed))
 		return false;
 	if (changed)
 		return true;
-	if (woken)
+	if (dirtied)
 		more_patience(table);
 	else if (can_arm(at) && syncs_since(at, table->quiet_since) >= table->patience &&
 		 table_arm(at, table))
@@ -179,7 +179,7 @@ static void table_wake(struct alias_tracker *at, struct table *table)
 	else if (!table->patience)
 		table->patience = at->config.quiet_syncs;
 	table->armed = false;
-	table->woken = true;
+	table->dirtied = true;
 	table->quiet_since = at->syncs - 1;
 	hot_insert(at, table);
 	at->wakes++;
@@ -215,7 +215,7 @@ static void wake_all(struct alias_tracker *at)
 	size_t n;
 
 	do {
-		n = at->ops.woken(at->config.ctx, pfns, WAKE_MAX);
+		n = at->ops.dirtied(at->config.ctx, pfns, WAKE_MAX);
 		wake_some(at, pfns, n);
 	} while (n == WAKE_MAX);
 }

@@ -15,7 +15,7 @@ static bool config_makes_sense(const struct at_config *config)
 
 	if (!ops || !ops->table || config->frames == 0 || config->frames > FRAMES_MAX)
 		return false;
-	if (!ops->arm != !ops->woken || !ops->disarm != !ops->woken)
+	if (!ops->arm != !ops->dirtied || !ops->disarm != !ops->dirtied)
 		return false;
 	if (!ops->log_begin != !ops->log_next || !ops->log_begin != !ops->log_pending)
 		return false;

@@ -162,9 +162,9 @@ const char *at_violation_name(enum at_violation_kind kind)
 		return "entry changed without a record in the log";
 	case AT_V_MISLOGGED:
 		return "entry whose records in the log are wrong";
-	case AT_V_GIVEN:
+	case AT_V_BALLOONED:
 		return "mapping of a frame that was given away";
-	case AT_V_TYPE:
+	case AT_V_MEMTYPE:
 		return "mapping of a frame with another memory type than it has";
 	}
 	return "unknown violation";

@@ -217,9 +217,9 @@ static void set_up(struct machine *machine, const struct options *opt)
 		.stop_fd = -1,
 		.about = {.status_fd = -1, .smaps_fd = -1},
 	};
-	world_init(&machine->world);
+	vcpu_pause_init(&machine->pause);
 	flush_clock_init(&machine->flush_clock);
-	nobody_init(&machine->nobody, opt->verbose);
+	unassigned_init(&machine->unassigned, opt->verbose);
 }
 
 /* What needs no KVM, so that its errors are told wherever the program runs. */
@@ -331,7 +331,7 @@ int machine_start(struct machine *machine)
 {
 	int err;
 
-	world_hold(machine);
+	hold_all_vcpus(machine);
 	for (unsigned i = 0; i < machine->nr_vcpus; i++)
 		if (vcpu_start(&machine->vcpus[i]))
 			return VMM_EX_OSERR;
@@ -343,13 +343,13 @@ int machine_start(struct machine *machine)
 	}
 	machine->first_char.start_ns = now_ns();
 	machine->first_char.start_tsc = __rdtsc();
-	world_release(machine);
+	release_all_vcpus(machine);
 	return 0;
 }
 
 void machine_join(struct machine *machine)
 {
-	world_release(machine);
+	release_all_vcpus(machine);
 	for (unsigned i = 0; i < machine->nr_vcpus; i++)
 		vcpu_join(&machine->vcpus[i]);
 	machine->end_ns = now_ns();
@@ -391,5 +391,5 @@ void machine_free(struct machine *machine)
 	close_fd(machine->about.smaps_fd);
 	json_decref(machine->about.host);
 	sandbox_destroy(machine->sandbox);
-	world_destroy(&machine->world);
+	vcpu_pause_destroy(&machine->pause);
 }

@@ -49,13 +49,13 @@ struct machine {
 	bool tsc_deadline;          /* KVM gives local APICs a TSC deadline timer */
 	struct bus pio;
 	struct bus mmio;
-	struct world world;
+	struct vcpu_pause pause;
 	struct flush_clock flush_clock;
 	unsigned nr_vcpus;
 	struct vcpu *vcpus;
 	struct console *console;
 	struct uart *uart;
-	struct nobody nobody;
+	struct unassigned unassigned;
 	struct first_char first_char;
 	uint64_t end_ns; /* when the last vCPU had ended, 0 before */
 	struct virtio_blk *blk[OPTIONS_MAX_DISKS];

@@ -4,8 +4,8 @@
 #ifndef VMM_MACHINE_MAP_H
 #define VMM_MACHINE_MAP_H
 
-#define DOORBELL_PORT 0xa11a
-#define POWEROFF_PORT 0xa11e
+#define HYPERCALL_PORT 0xa11a
+#define POWEROFF_PORT  0xa11e
 #define UPCALL_VECTOR                                                                              \
 	20 /* #VE: an exception without error code that KVM never raises by itself                 \
 	    */

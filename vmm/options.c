@@ -381,7 +381,7 @@ const char *flush_name(enum alias_strategy flush)
 	return flush_names[flush];
 }
 
-const char *track_name(enum track_source track)
+const char *track_name(enum track_mode track)
 {
 	return track_names[track];
 }
@@ -399,7 +399,7 @@ bool flush_by_name(const char *name, enum alias_strategy *flush)
 	return find_name(flush_names, name, flush);
 }
 
-bool track_by_name(const char *name, enum track_source *track)
+bool track_by_name(const char *name, enum track_mode *track)
 {
 	return find_name(track_names, name, track);
 }

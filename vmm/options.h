@@ -22,7 +22,7 @@
 /* The guest's logs may take this part of its memory. */
 #define OPTIONS_LOG_SHARE 4
 
-enum track_source { TRACK_DIRTY, TRACK_LOG, TRACK_SCAN, TRACK_STRICT, TRACK_OFF };
+enum track_mode { TRACK_DIRTY, TRACK_LOG, TRACK_SCAN, TRACK_STRICT, TRACK_OFF };
 enum on_violation { VIOLATION_REPORT, VIOLATION_STOP };
 enum flush_proof { PROOF_GUEST, PROOF_HOST };
 
@@ -37,7 +37,7 @@ struct options {
 	unsigned nr_disks;
 	struct disk_option disk[OPTIONS_MAX_DISKS];
 	enum alias_strategy flush;
-	enum track_source track;
+	enum track_mode track;
 	unsigned audit; /* every so many looks at a log is an audit */
 	enum on_violation on_violation;
 	enum flush_proof flush_proof;
@@ -65,9 +65,9 @@ bool parse_size(const char *text, uint64_t *out);
 /* The program's, as "0.1.0". */
 const char *options_version(void);
 const char *flush_name(enum alias_strategy flush);
-const char *track_name(enum track_source track);
+const char *track_name(enum track_mode track);
 /* False if there is none of that name. */
 bool flush_by_name(const char *name, enum alias_strategy *flush);
-bool track_by_name(const char *name, enum track_source *track);
+bool track_by_name(const char *name, enum track_mode *track);
 
 #endif

@@ -87,7 +87,7 @@ static bool probe_kvm(json_t *root)
 
 static bool probe_userfaultfd(const char **why)
 {
-	int fd = watch_open_fd(why);
+	int fd = uffd_open(why);
 
 	if (fd >= 0)
 		close(fd);

@@ -68,7 +68,7 @@ static const struct {
 	{"mmio", offsetof(struct vcpu_stats, exits_mmio)},
 	{"interrupted", offsetof(struct vcpu_stats, exits_intr)},
 	{"other", offsetof(struct vcpu_stats, exits_other)},
-	{"doorbells", offsetof(struct vcpu_stats, doorbells)},
+	{"hypercalls", offsetof(struct vcpu_stats, hypercalls)},
 	{"flush_calls", offsetof(struct vcpu_stats, flush_calls)},
 	{"upcalls", offsetof(struct vcpu_stats, upcalls)},
 	{"kicked", offsetof(struct vcpu_stats, kicked)},
@@ -102,7 +102,7 @@ static void add_vcpus(json_t *root, const struct machine *machine)
 
 	for (unsigned i = 0; i < machine->nr_vcpus; i++)
 		json_array_append_new(vcpus, describe_vcpus(&machine->vcpus[i], 1));
-	set_int(exits, "to_nobody", machine->nobody.accesses);
+	set_int(exits, "unassigned", machine->unassigned.accesses);
 	json_object_set_new(root, "exits", exits);
 	json_object_set_new(root, "vcpus", vcpus);
 }

@@ -224,7 +224,7 @@ static void read_hypervisor(const void *fdt)
 	if (version != ALIAS_ABI_VERSION)
 		panic("the host speaks version %u of the alias ABI, this guest version %u", version,
 		      ALIAS_ABI_VERSION);
-	platform.doorbell_port = get_u32(fdt, node, "doorbell-port", UINT16_MAX);
+	platform.hypercall_port = get_u32(fdt, node, "hypercall-port", UINT16_MAX);
 	platform.poweroff_port = get_u32(fdt, node, "poweroff-port", UINT16_MAX);
 	platform.upcall_vector = get_u32(fdt, node, "upcall-vector", 31);
 	shared = device_range(fdt, node);

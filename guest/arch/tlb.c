@@ -123,7 +123,7 @@ static bool shot_by_host(void)
 	if (!host_flushes || !__atomic_load_n(&by_host, __ATOMIC_RELAXED))
 		return false;
 	__atomic_store_n(&page->call_status, ALIAS_PENDING, __ATOMIC_RELEASE);
-	outl(platform.doorbell_port, ALIAS_CALL_FLUSH);
+	outl(platform.hypercall_port, ALIAS_CALL_FLUSH);
 	if (page->call_status != ALIAS_OK)
 		return false;
 	count_stat(shootdowns, 1);

@@ -71,7 +71,7 @@ const char *flush_strategy_name(void)
 	return strategy->name;
 }
 
-void flush_enter(void)
+void strategy_read_lock(void)
 {
 	uint32_t *depth = &users[this_cpu()->id].depth;
 
@@ -89,7 +89,7 @@ void flush_enter(void)
 	}
 }
 
-void flush_leave(void)
+void strategy_read_unlock(void)
 {
 	uint32_t *depth = &users[this_cpu()->id].depth;
 

@@ -6,8 +6,8 @@
  *	FLUSH_STRATEGY(eager, EAGER, "eager", "purge at every pin", .before_pin = eager_before_pin);
  *
  * It may be changed at any time. So whatever depends on it (mapping and unmapping in the kernel's
- * vmap space, taking and giving back page tables, pinning) is done between flush_enter() and
- * flush_leave(), and finds the same strategy all the way.
+ * vmap space, taking and giving back page tables, pinning) is done between strategy_read_lock() and
+ * strategy_read_unlock(), and finds the same strategy all the way.
  */
 #ifndef FLUSH_H
 #define FLUSH_H
@@ -44,8 +44,8 @@ struct flush_ops {
 	struct vmap_ops vmap;
 
 	/* It becomes, or ceases to be, the strategy: memory is there, nothing is held lazily, and
-	 * nobody else is between flush_enter() and flush_leave(). start() returns 0, or -1: no
-	 * memory. */
+	 * nobody else is between strategy_read_lock() and strategy_read_unlock(). start() returns
+	 * 0, or -1: no memory. */
 	int (*start)(void);
 	void (*stop)(void);
 };
@@ -59,12 +59,12 @@ struct flush_ops {
 const struct flush_ops *flush_strategy(void);
 
 /*
- * Work that depends on the strategy begins, and ends; may be nested. flush_enter() waits while
- * another CPU is changing the strategy: interrupts are on, and no lock is held that purges or
+ * Work that depends on the strategy begins, and ends; may be nested. strategy_read_lock() waits
+ * while another CPU is changing the strategy: interrupts are on, and no lock is held that purges or
  * mappings take. Not from interrupt handlers.
  */
-void flush_enter(void);
-void flush_leave(void);
+void strategy_read_lock(void);
+void strategy_read_unlock(void);
 /* Is this CPU between the two? */
 bool flush_inside(void);
 /* Runs fn() while no CPU is; nor is this one. */
@@ -74,7 +74,7 @@ void flush_alone(void (*fn)(void));
  * Changes the strategy once all CPUs have left. Nothing is lost: what was held lazily is purged,
  * what the old one kept is given back. Returns 0, or -1, and says why, if there is none of that
  * name, if it is or was `none` (the host does not follow), or if it finds no memory. Any CPU, not
- * between flush_enter() and flush_leave().
+ * between strategy_read_lock() and strategy_read_unlock().
  */
 int flush_strategy_set(const char *name);
 /* The same if the host has asked for it, and this CPU may; else does nothing. */

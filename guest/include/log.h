@@ -5,8 +5,8 @@
  * are pinned, and of an address space's from its pin to its unpin.
  *
  * The caller owns the entry: no two CPUs change the same one at a time (but for replace_pte()). Not
- * from interrupt handlers. Between flush_enter() and flush_leave(), as the log begins and ends
- * while no CPU is there.
+ * from interrupt handlers. Between strategy_read_lock() and strategy_read_unlock(), as the log
+ * begins and ends while no CPU is there.
  */
 #ifndef LOG_H
 #define LOG_H

@@ -19,16 +19,16 @@
 enum pin_op {
 	PIN_OP_PIN = ALIAS_OP_PIN,
 	PIN_OP_UNPIN = ALIAS_OP_UNPIN,
-	PIN_OP_TYPE = ALIAS_OP_TYPE,
-	PIN_OP_GIVE = ALIAS_OP_GIVE,
-	PIN_OP_TAKE = ALIAS_OP_TAKE,
+	PIN_OP_MEMTYPE = ALIAS_OP_MEMTYPE,
+	PIN_OP_INFLATE = ALIAS_OP_INFLATE,
+	PIN_OP_DEFLATE = ALIAS_OP_DEFLATE,
 };
 
 struct pin_req {
 	uint64_t pfn;
 	union {
 		uint8_t level; /* PIN_OP_PIN: 1..4 */
-		uint8_t type;  /* PIN_OP_TYPE: enum memory_type */
+		uint8_t type;  /* PIN_OP_MEMTYPE: enum memory_type */
 	};
 	uint8_t op; /* enum pin_op */
 };
@@ -36,7 +36,7 @@ struct pin_req {
 /* Can a stale alias be in its way? */
 static inline bool pin_op_minds_aliases(enum pin_op op)
 {
-	return op == PIN_OP_PIN || op == PIN_OP_TYPE || op == PIN_OP_GIVE;
+	return op == PIN_OP_PIN || op == PIN_OP_MEMTYPE || op == PIN_OP_INFLATE;
 }
 
 /* The host's answer to the first request that it refused. */

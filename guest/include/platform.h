@@ -20,9 +20,9 @@ struct phys_range {
 
 struct platform {
 	bool has_fdt;
-	/* A host that tracks aliases: doorbell, vector and shared pages are there. */
+	/* A host that tracks aliases: hypercall, vector and shared pages are there. */
 	bool has_host;
-	uint16_t doorbell_port;
+	uint16_t hypercall_port;
 	uint8_t upcall_vector;
 	uint64_t shared_gpa; /* one alias_common_page, then nr_cpus alias_vcpu_page */
 	uint64_t log_gpa;    /* ALIAS_LOG_SIZE for each CPU; 0: no room for a log */

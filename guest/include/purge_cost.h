@@ -5,8 +5,8 @@
  * and on what a purge costs (nothing much on one CPU, a shootdown on many). So account is kept of
  * all CPUs' pins, in TSC ticks, and acted on (guest/flush/purge_cost.c).
  *
- * For strategies that are trapped back; all within flush_enter() and flush_leave(), and by the CPU
- * that pins.
+ * For strategies that are trapped back; all within strategy_read_lock() and strategy_read_unlock(),
+ * and by the CPU that pins.
  */
 #ifndef PURGE_COST_H
 #define PURGE_COST_H

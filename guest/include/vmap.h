@@ -122,9 +122,9 @@ static inline void *vmap_aligned(const uint64_t *pfns, unsigned count, uint64_t 
 {
 	void *addr;
 
-	flush_enter();
+	strategy_read_lock();
 	addr = vmap_aligned_in(&kernel_vmap, pfns, count, align, prot);
-	flush_leave();
+	strategy_read_unlock();
 	return addr;
 }
 
@@ -135,35 +135,35 @@ static inline void *vmap(const uint64_t *pfns, unsigned count, uint64_t prot)
 
 static inline void vunmap(void *addr)
 {
-	flush_enter();
+	strategy_read_lock();
 	vunmap_in(&kernel_vmap, addr);
-	flush_leave();
+	strategy_read_unlock();
 }
 
 static inline void *vm_map_ram(const uint64_t *pfns, unsigned count, uint64_t prot)
 {
 	void *addr;
 
-	flush_enter();
+	strategy_read_lock();
 	addr = vm_map_ram_in(&kernel_vmap, pfns, count, prot);
-	flush_leave();
+	strategy_read_unlock();
 	return addr;
 }
 
 static inline void vm_unmap_ram(void *addr, unsigned count)
 {
-	flush_enter();
+	strategy_read_lock();
 	vm_unmap_ram_in(&kernel_vmap, addr, count);
-	flush_leave();
+	strategy_read_unlock();
 }
 
 static inline uint64_t vm_unmap_aliases(void)
 {
 	uint64_t cleared;
 
-	flush_enter();
+	strategy_read_lock();
 	cleared = vm_unmap_aliases_in(&kernel_vmap);
-	flush_leave();
+	strategy_read_unlock();
 	return cleared;
 }
 
@@ -171,9 +171,9 @@ static inline uint64_t vm_purge_ranges(const uint64_t *addrs, unsigned nr)
 {
 	uint64_t cleared;
 
-	flush_enter();
+	strategy_read_lock();
 	cleared = vm_purge_ranges_in(&kernel_vmap, addrs, nr, NULL);
-	flush_leave();
+	strategy_read_unlock();
 	return cleared;
 }
 

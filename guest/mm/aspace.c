@@ -162,9 +162,9 @@ int aspace_grow(struct aspace *as, uint64_t va)
 	pte_t *pte = walk_tables(as->root_pfn, va, true);
 	bool mapped;
 
-	flush_enter();
+	strategy_read_lock();
 	mapped = map_page(as, pte, va, change_pte);
-	flush_leave();
+	strategy_read_unlock();
 	return mapped ? 0 : -1;
 }
 

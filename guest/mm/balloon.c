@@ -3,7 +3,7 @@
 
 #include "pin.h"
 
-static const struct pin_req give = {.op = PIN_OP_GIVE}, take = {.op = PIN_OP_TAKE};
+static const struct pin_req give = {.op = PIN_OP_INFLATE}, take = {.op = PIN_OP_DEFLATE};
 
 int balloon_inflate(const uint64_t *pfns, unsigned n)
 {

@@ -60,11 +60,11 @@ uint64_t alloc_table(void)
 	struct page *page;
 	uint64_t pfn;
 
-	flush_enter();
+	strategy_read_lock();
 	if (source)
 		source->prepare();
 	pfn = flush_strategy()->take_table ? flush_strategy()->take_table() : take_table_frame();
-	flush_leave();
+	strategy_read_unlock();
 	if (pfn == NO_FRAME)
 		return NO_FRAME;
 	page = pfn_to_page(pfn);
@@ -84,12 +84,12 @@ void free_table(uint64_t pfn)
 
 	BUG_ON(!(page->flags & PAGE_IS_TABLE));
 	page->flags &= ~PAGE_IS_TABLE;
-	flush_enter();
+	strategy_read_lock();
 	if (flush_strategy()->give_table)
 		flush_strategy()->give_table(pfn);
 	else
 		give_table_frame(pfn);
-	flush_leave();
+	strategy_read_unlock();
 }
 
 /* Fills an L1 table with what a 2 MiB leaf maps. */
@@ -116,9 +116,9 @@ static pte_t link_table(pte_t *entry, pte_t seen, unsigned level, uint64_t flags
 		free_table(pfn);
 		return 0;
 	}
-	flush_enter();
+	strategy_read_lock();
 	linked = replace_pte(entry, seen, make_pte(pfn, flags));
-	flush_leave();
+	strategy_read_unlock();
 	if (linked == make_pte(pfn, flags))
 		return linked;
 	unpin_table(pfn);

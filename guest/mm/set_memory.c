@@ -40,7 +40,7 @@ static void write_leaves(const uint64_t *pfns, unsigned n, enum memory_type type
 	struct pte_updates updates;
 
 	pte_updates_init(&updates);
-	flush_enter();
+	strategy_read_lock();
 	for (unsigned i = 0; i < n; i++) {
 		pte_t *pte = walk_direct(pfns[i]);
 
@@ -48,7 +48,7 @@ static void write_leaves(const uint64_t *pfns, unsigned n, enum memory_type type
 	}
 	/* The host minds nothing about the direct map. */
 	BUG_ON(pte_updates_finish(&updates));
-	flush_leave();
+	strategy_read_unlock();
 }
 
 static void flush_leaves(const uint64_t *pfns, unsigned n)
@@ -77,7 +77,7 @@ static void flush_caches(const uint64_t *pfns, unsigned n)
 /* Until the host has agreed, the frames are in use by their old type: alias_abi.h has the order. */
 int set_memory_type(const uint64_t *pfns, unsigned n, enum memory_type type)
 {
-	struct pin_req to = {.op = PIN_OP_TYPE, .type = (uint8_t)type}, back = to;
+	struct pin_req to = {.op = PIN_OP_MEMTYPE, .type = (uint8_t)type}, back = to;
 
 	if (!n)
 		return 0;

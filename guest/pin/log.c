@@ -16,7 +16,7 @@
 enum lie { LIE_NONE, LIE_OMIT, LIE_INVENT, LIE_VALUE };
 
 /* The number of the wish that this log is kept for, 0: none is. Written while no CPU is between
- * flush_enter() and flush_leave(). */
+ * strategy_read_lock() and strategy_read_unlock(). */
 static uint32_t logging;
 
 /* Written by log_init(), constant afterwards. */

@@ -40,10 +40,12 @@ const char *pin_status_name(enum alias_status status)
 		[ALIAS_MAPS_TABLE] = "is the root of a tree that maps a page table writable",
 		[ALIAS_BAD_TABLE] = "is the root of a tree that can't be walked",
 		[ALIAS_BAD_CALL] = "was part of a malformed call",
-		[ALIAS_BAD_TYPE] = "cannot have that type",
-		[ALIAS_IS_GIVEN] = "was given away",
-		[ALIAS_MAPS_GIVEN] = "is the root of a tree that maps a frame that was given away",
-		[ALIAS_MAPS_TYPED] = "is the root of a tree that maps a frame by a wrong type",
+		[ALIAS_BAD_MEMTYPE] = "cannot have that type",
+		[ALIAS_IS_BALLOONED] = "was given away",
+		[ALIAS_MAPS_BALLOONED] =
+			"is the root of a tree that maps a frame that was given away",
+		[ALIAS_MEMTYPE_CONFLICT] =
+			"is the root of a tree that maps a frame by a wrong type",
 		[ALIAS_NO_MEMORY] = "needs memory that the host does not have",
 	};
 
@@ -58,7 +60,7 @@ static void obey(const struct alias_fault *fault, uint64_t ticks)
 		return;
 	}
 	count_stat(upcalls, 1);
-	pte_updates_hold(fault->entry == ALIAS_FAULT_STORE);
+	pte_updates_hold(fault->op == ALIAS_FAULT_STORE);
 	count_stat(upcall_pages, flush_strategy()->on_alias(fault, ticks));
 	pte_updates_hold(false);
 }
@@ -70,7 +72,7 @@ static void alias_fault(struct trap_frame *frame)
 	uint64_t since = rdtsc();
 	struct alias_fault fault = this_cpu()->vcpu_page->fault;
 
-	if (fault.entry != ALIAS_FAULT_STORE && !call->busy)
+	if (fault.op != ALIAS_FAULT_STORE && !call->busy)
 		panic("alias fault at RIP %#lx, where nothing is being pinned", frame->rip);
 	if (!call->busy)
 		call->since = since;
@@ -82,13 +84,13 @@ static void alias_fault(struct trap_frame *frame)
 static void ring(struct alias_vcpu_page *page, enum alias_call call)
 {
 	page->call_status = ALIAS_PENDING;
-	outl(platform.doorbell_port, call);
+	outl(platform.hypercall_port, call);
 }
 
 static void fill(struct alias_vcpu_page *page, const struct pin_req *reqs, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++)
-		page->entries[i] = (struct alias_entry){
+		page->ops[i] = (struct alias_op){
 			.pfn = reqs[i].pfn,
 			.op = reqs[i].op,
 			.level = reqs[i].level,
@@ -106,8 +108,7 @@ static bool find_refusal(const struct alias_vcpu_page *page, const struct pin_re
 	bool call_failed = page->call_status != ALIAS_OK;
 
 	for (unsigned i = 0; i < n; i++) {
-		enum alias_status status =
-			call_failed ? page->call_status : page->entries[i].status;
+		enum alias_status status = call_failed ? page->call_status : page->ops[i].status;
 
 		if (status == ALIAS_OK)
 			continue;
@@ -129,16 +130,16 @@ static bool any_minds_aliases(const struct pin_req *reqs, unsigned n)
 
 static void count_requests(const struct pin_req *reqs, unsigned n)
 {
-	unsigned of[PIN_OP_TAKE + 1] = {0};
+	unsigned of[PIN_OP_DEFLATE + 1] = {0};
 
 	for (unsigned i = 0; i < n; i++)
-		if (reqs[i].op <= PIN_OP_TAKE)
+		if (reqs[i].op <= PIN_OP_DEFLATE)
 			of[reqs[i].op]++;
 	count_stat(pins, of[PIN_OP_PIN]);
 	count_stat(unpins, of[PIN_OP_UNPIN]);
-	count_stat(retyped, of[PIN_OP_TYPE]);
-	count_stat(given, of[PIN_OP_GIVE]);
-	count_stat(taken_back, of[PIN_OP_TAKE]);
+	count_stat(retyped, of[PIN_OP_MEMTYPE]);
+	count_stat(given, of[PIN_OP_INFLATE]);
+	count_stat(taken_back, of[PIN_OP_DEFLATE]);
 	count_stat(pin_calls, 1);
 }
 
@@ -194,9 +195,9 @@ int pin_batch_try(const struct pin_req *reqs, unsigned n, struct pin_refusal *wh
 
 	flush_strategy_poll();
 	log_poll();
-	flush_enter();
+	strategy_read_lock();
 	result = submit(reqs, n, why);
-	flush_leave();
+	strategy_read_unlock();
 	return result;
 }
 
@@ -211,14 +212,14 @@ static const char *name_status(const struct pin_refusal *why)
 static void say_refusal(const struct pin_refusal *why)
 {
 	static const char *const what[] = {
-		[PIN_OP_PIN] = "pin as L%u of",      [PIN_OP_UNPIN] = "unpin of",
-		[PIN_OP_TYPE] = "memory type %u of", [PIN_OP_GIVE] = "give-away of",
-		[PIN_OP_TAKE] = "return of",
+		[PIN_OP_PIN] = "pin as L%u of",         [PIN_OP_UNPIN] = "unpin of",
+		[PIN_OP_MEMTYPE] = "memory type %u of", [PIN_OP_INFLATE] = "give-away of",
+		[PIN_OP_DEFLATE] = "return of",
 	};
 	bool elsewhere = why->fault.nr > 1 || why->fault.more;
 	char op[32] = "something about", where[48] = "";
 
-	if (why->req.op <= PIN_OP_TAKE && what[why->req.op])
+	if (why->req.op <= PIN_OP_DEFLATE && what[why->req.op])
 		ksnprintf(op, sizeof(op), what[why->req.op], why->req.level);
 	if (why->fault.nr)
 		ksnprintf(where, sizeof(where), " at %#lx%s", why->fault.va[0],
@@ -332,7 +333,7 @@ int pin_init(void)
 		return -1;
 	}
 	registered = true;
-	if (page->features & ALIAS_GUARDED)
+	if (page->features & ALIAS_WRITE_PROTECTED)
 		pte_updates_begin();
 	if (page->features & ALIAS_FLUSHES)
 		tlb_host_flushes();

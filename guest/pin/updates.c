@@ -66,7 +66,7 @@ static void hand_over(struct pte_updates *list)
 	page->updates_pfn = virt_to_pfn(list->updates);
 	page->nr_updates = list->nr;
 	page->call_status = ALIAS_PENDING;
-	outl(platform.doorbell_port, ALIAS_CALL_UPDATE);
+	outl(platform.hypercall_port, ALIAS_CALL_UPDATE);
 	if (page->call_status != ALIAS_OK)
 		panic("the host does not take updates of page tables: status %u",
 		      page->call_status);

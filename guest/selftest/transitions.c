@@ -40,25 +40,25 @@ static void transition_states(struct selftest_result *r)
 	uint64_t pfn = alloc_frame(), shared = platform.shared_gpa >> PAGE_SHIFT;
 
 	NEED_HOST(r);
-	EXPECT(r, ask(pfn, 8, PIN_OP_TYPE) == ALIAS_BAD_TYPE);
-	EXPECT(r, ask(1ul << 40, 1, PIN_OP_TYPE) == ALIAS_BAD_FRAME);
-	EXPECT(r, ask(1ul << 40, 0, PIN_OP_GIVE) == ALIAS_BAD_FRAME);
-	EXPECT(r, ask(1ul << 40, 0, PIN_OP_TAKE) == ALIAS_BAD_FRAME);
-	EXPECT(r, ask(shared, 1, PIN_OP_TYPE) == ALIAS_BAD_FRAME);
-	EXPECT(r, ask(shared, 0, PIN_OP_GIVE) == ALIAS_BAD_FRAME);
-	EXPECT(r, ask(kernel_root_pfn(), 1, PIN_OP_TYPE) == ALIAS_BAD_STATE);
-	EXPECT(r, ask(kernel_root_pfn(), 0, PIN_OP_GIVE) == ALIAS_BAD_STATE);
-	EXPECT(r, ask(pfn, 0, PIN_OP_TAKE) == ALIAS_BAD_STATE);
-	EXPECT(r, ask(pfn, 1, PIN_OP_TYPE) == ALIAS_OK);
-	EXPECT(r, ask(pfn, 0, PIN_OP_GIVE) == ALIAS_BAD_STATE);
+	EXPECT(r, ask(pfn, 8, PIN_OP_MEMTYPE) == ALIAS_BAD_MEMTYPE);
+	EXPECT(r, ask(1ul << 40, 1, PIN_OP_MEMTYPE) == ALIAS_BAD_FRAME);
+	EXPECT(r, ask(1ul << 40, 0, PIN_OP_INFLATE) == ALIAS_BAD_FRAME);
+	EXPECT(r, ask(1ul << 40, 0, PIN_OP_DEFLATE) == ALIAS_BAD_FRAME);
+	EXPECT(r, ask(shared, 1, PIN_OP_MEMTYPE) == ALIAS_BAD_FRAME);
+	EXPECT(r, ask(shared, 0, PIN_OP_INFLATE) == ALIAS_BAD_FRAME);
+	EXPECT(r, ask(kernel_root_pfn(), 1, PIN_OP_MEMTYPE) == ALIAS_BAD_STATE);
+	EXPECT(r, ask(kernel_root_pfn(), 0, PIN_OP_INFLATE) == ALIAS_BAD_STATE);
+	EXPECT(r, ask(pfn, 0, PIN_OP_DEFLATE) == ALIAS_BAD_STATE);
+	EXPECT(r, ask(pfn, 1, PIN_OP_MEMTYPE) == ALIAS_OK);
+	EXPECT(r, ask(pfn, 0, PIN_OP_INFLATE) == ALIAS_BAD_STATE);
 	EXPECT(r, ask(pfn, 1, PIN_OP_PIN) == ALIAS_BAD_STATE);
-	EXPECT(r, ask(pfn, 0, PIN_OP_TYPE) == ALIAS_OK);
-	EXPECT(r, ask(pfn, 0, PIN_OP_GIVE) == ALIAS_OK);
-	EXPECT(r, ask(pfn, 0, PIN_OP_GIVE) == ALIAS_IS_GIVEN);
-	EXPECT(r, ask(pfn, 1, PIN_OP_PIN) == ALIAS_IS_GIVEN);
-	EXPECT(r, ask(pfn, 1, PIN_OP_TYPE) == ALIAS_IS_GIVEN);
-	EXPECT(r, ask(pfn, 0, PIN_OP_TAKE) == ALIAS_OK);
-	EXPECT(r, ask(pfn, 0, PIN_OP_TAKE) == ALIAS_BAD_STATE);
+	EXPECT(r, ask(pfn, 0, PIN_OP_MEMTYPE) == ALIAS_OK);
+	EXPECT(r, ask(pfn, 0, PIN_OP_INFLATE) == ALIAS_OK);
+	EXPECT(r, ask(pfn, 0, PIN_OP_INFLATE) == ALIAS_IS_BALLOONED);
+	EXPECT(r, ask(pfn, 1, PIN_OP_PIN) == ALIAS_IS_BALLOONED);
+	EXPECT(r, ask(pfn, 1, PIN_OP_MEMTYPE) == ALIAS_IS_BALLOONED);
+	EXPECT(r, ask(pfn, 0, PIN_OP_DEFLATE) == ALIAS_OK);
+	EXPECT(r, ask(pfn, 0, PIN_OP_DEFLATE) == ALIAS_BAD_STATE);
 	free_frame(pfn);
 }
 SELFTEST(transition_states, transition_states);
@@ -118,7 +118,7 @@ SELFTEST(stale_aliases_of_types, stale_aliases_of_types);
 static void live_alias_of_a_type(struct selftest_result *r)
 {
 	uint64_t pfns[2] = {alloc_frame(), alloc_frame()};
-	struct pin_req req = {.pfn = pfns[1], .type = MEMORY_WC, .op = PIN_OP_TYPE};
+	struct pin_req req = {.pfn = pfns[1], .type = MEMORY_WC, .op = PIN_OP_MEMTYPE};
 	struct pin_refusal why;
 	void *addr;
 
@@ -134,7 +134,7 @@ static void live_alias_of_a_type(struct selftest_result *r)
 	EXPECT(r, set_memory_type(pfns, 2, MEMORY_WC) == -1);
 	for (unsigned i = 0; i < 2; i++) {
 		EXPECT(r, !(get_pte(walk_direct(pfns[i])) & PTE_TYPE));
-		EXPECT(r, ask(pfns[i], 0, PIN_OP_TYPE) == ALIAS_OK);
+		EXPECT(r, ask(pfns[i], 0, PIN_OP_MEMTYPE) == ALIAS_OK);
 	}
 	vunmap(addr);
 	vm_unmap_aliases();
@@ -186,7 +186,7 @@ static void live_alias_of_a_balloon(struct selftest_result *r)
 	EXPECT(r, balloon_inflate(pfns, 2) == -1);
 	EXPECT(r, mapped[0] == 0x5ca1ab1e); /* what is refused stays as it is */
 	vunmap((void *)mapped);
-	EXPECT(r, ask(pfns[0], 0, PIN_OP_TAKE) == ALIAS_BAD_STATE);
+	EXPECT(r, ask(pfns[0], 0, PIN_OP_DEFLATE) == ALIAS_BAD_STATE);
 	vm_unmap_aliases();
 	EXPECT(r, !balloon_inflate(pfns, 2));
 	EXPECT(r, !balloon_deflate(pfns, 2));

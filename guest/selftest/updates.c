@@ -27,7 +27,7 @@ static enum alias_status call_of(uint64_t pfn, uint32_t nr)
 	page->updates_pfn = pfn;
 	page->nr_updates = nr;
 	page->call_status = ALIAS_PENDING;
-	outl(platform.doorbell_port, ALIAS_CALL_UPDATE);
+	outl(platform.hypercall_port, ALIAS_CALL_UPDATE);
 	return page->call_status;
 }
 

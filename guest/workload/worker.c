@@ -105,9 +105,9 @@ bool workload_settle(void)
 	uint64_t since = rdtsc(), pfn;
 	bool good;
 
-	flush_enter();
+	strategy_read_lock();
 	vm_unmap_aliases();
-	flush_leave();
+	strategy_read_unlock();
 	pfn = alloc_table();
 	good = pfn != NO_FRAME && !pin_table(pfn, 1) && !unpin_table(pfn);
 	if (good)

@@ -69,7 +69,7 @@ static void plain_sync(struct follower *f)
 	uint64_t pfns[64];
 	size_t n;
 
-	while ((n = f->world.ops.woken(&f->world, pfns, 64)))
+	while ((n = f->world.ops.dirtied(&f->world, pfns, 64)))
 		for (size_t i = 0; i < n; i++)
 			compare(f, pfns[i]);
 }
@@ -116,7 +116,7 @@ void follower_open(struct follower *f, const struct load *load, const struct con
 	if (!contender)
 		return;
 	if (watching == WATCH_REAL)
-		watch_start(&f->world);
+		uffd_wp_start(&f->world);
 	if (contender == &contender_bits)
 		tracker_open(f, watching);
 	else
@@ -129,7 +129,7 @@ void follower_close(struct follower *f)
 	if (f->contender && f->contender != &contender_bits)
 		plain_close(f);
 	world_close(&f->world);
-	watch_stop(&f->world);
+	uffd_wp_stop(&f->world);
 }
 
 void follower_write(struct follower *f, struct change change)

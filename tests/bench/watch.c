@@ -58,7 +58,7 @@ bool watch_is_on(const struct world *w)
 	return w->ops.arm == arm;
 }
 
-void watch_start(struct world *w)
+void uffd_wp_start(struct world *w)
 {
 	struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
 	unsigned i = 0;
@@ -73,7 +73,7 @@ void watch_start(struct world *w)
 	w->ops.disarm = disarm;
 }
 
-void watch_stop(struct world *w)
+void uffd_wp_stop(struct world *w)
 {
 	for (unsigned i = 0; i < WORLDS_MAX; i++)
 		if (worlds[i] == w)

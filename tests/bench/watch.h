@@ -10,9 +10,9 @@
 #include "../unit/tracker/world.h"
 
 /* From now on, until the world is gone. Before the first frame is armed. */
-void watch_start(struct world *w);
+void uffd_wp_start(struct world *w);
 bool watch_is_on(const struct world *w);
 /* Forgets a world that has been closed; one that was never watched is fine. */
-void watch_stop(struct world *w);
+void uffd_wp_stop(struct world *w);
 
 #endif

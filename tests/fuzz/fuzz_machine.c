@@ -93,62 +93,62 @@ static int play_kvm(int fd, unsigned long request, void *arg)
 
 /* --- write tracking, in the place of userfaultfd ---------------------------------------------- */
 
-struct watch {
+struct uffd_wp {
 	bool armed[MACHINE_FRAMES];
 	size_t nr_noted;
 	uint64_t noted[MACHINE_FRAMES];
 };
 
-static struct watch the_watch;
+static struct uffd_wp the_watch;
 
-int watch_open_fd(const char **why)
+int uffd_open(const char **why)
 {
 	*why = "played";
 	return -1;
 }
 
-struct watch *watch_start(struct machine *machine, const char **why)
+struct uffd_wp *uffd_wp_start(struct machine *machine, const char **why)
 {
 	(void)machine, (void)why;
 	memset(&the_watch, 0, sizeof(the_watch));
 	return &the_watch;
 }
 
-void watch_stop(struct watch *watch)
+void uffd_wp_stop(struct uffd_wp *uffd)
 {
-	(void)watch;
+	(void)uffd;
 }
 
-bool watch_arm(struct watch *watch, uint64_t pfn)
+bool uffd_wp_arm(struct uffd_wp *uffd, uint64_t pfn)
 {
-	MUST(!watch->armed[pfn]);
-	watch->armed[pfn] = true;
+	MUST(!uffd->armed[pfn]);
+	uffd->armed[pfn] = true;
 	return true;
 }
 
-void watch_disarm(struct watch *watch, uint64_t pfn)
+void uffd_wp_disarm(struct uffd_wp *uffd, uint64_t pfn)
 {
-	watch->armed[pfn] = false;
-	for (size_t i = 0; i < watch->nr_noted; i++)
-		if (watch->noted[i] == pfn)
-			watch->noted[i--] = watch->noted[--watch->nr_noted];
+	uffd->armed[pfn] = false;
+	for (size_t i = 0; i < uffd->nr_noted; i++)
+		if (uffd->noted[i] == pfn)
+			uffd->noted[i--] = uffd->noted[--uffd->nr_noted];
 }
 
-size_t watch_woken(struct watch *watch, uint64_t *pfns, size_t max)
+size_t uffd_wp_dirtied(struct uffd_wp *uffd, uint64_t *pfns, size_t max)
 {
 	size_t n = 0;
 
-	while (n < max && watch->nr_noted > 0)
-		pfns[n++] = watch->noted[--watch->nr_noted];
+	while (n < max && uffd->nr_noted > 0)
+		pfns[n++] = uffd->noted[--uffd->nr_noted];
 	return n;
 }
 
-void watch_wake(struct watch *watch, uint64_t pfn)
+void uffd_wp_mark_dirtied(struct uffd_wp *uffd, uint64_t pfn)
 {
-	if (!watch->armed[pfn])
+	if (!uffd->armed[pfn])
 		return;
-	watch->armed[pfn] = false;
-	watch->noted[watch->nr_noted++] = pfn;
+	uffd->armed[pfn] = false;
+	uffd->noted[uffd->nr_noted++] = pfn;
 }
 
 /* --- the machine ------------------------------------------------------------------------------ */
@@ -187,7 +187,7 @@ void fuzz_machine_start(struct fuzz_machine *fm)
 	machine->opt = &fm->opt;
 	machine->vm_fd = machine->kvm_fd = machine->stop_fd = -1;
 	machine->status = -1;
-	world_init(&machine->world);
+	vcpu_pause_init(&machine->pause);
 	flush_clock_init(&machine->flush_clock);
 	machine->mem = *empty_memory(fm->opt.track == TRACK_STRICT);
 	machine->nr_vcpus = MACHINE_VCPUS;
@@ -205,7 +205,7 @@ void fuzz_machine_start(struct fuzz_machine *fm)
 void fuzz_machine_end(struct fuzz_machine *fm)
 {
 	pin_free(&fm->machine);
-	world_destroy(&fm->machine.world);
+	vcpu_pause_destroy(&fm->machine.pause);
 }
 
 void fuzz_machine_store(struct fuzz_machine *fm, uint64_t gpa, uint64_t value)
@@ -213,7 +213,7 @@ void fuzz_machine_store(struct fuzz_machine *fm, uint64_t gpa, uint64_t value)
 	void *to = memory_ptr(&fm->machine.mem, gpa, sizeof(value));
 
 	MUST(to && gpa % sizeof(value) == 0);
-	watch_wake(&the_watch, gpa / ALIAS_PAGE_SIZE);
+	uffd_wp_mark_dirtied(&the_watch, gpa / ALIAS_PAGE_SIZE);
 	memory_store(&fm->machine.mem, to, &value, sizeof(value));
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The doorbell in the modes that audit. The input is a program of a guest: it writes page tables,
+ * The hypercall in the modes that audit. The input is a program of a guest: it writes page tables,
  * requests, the log and whatever it likes, and rings. Each frame that a call has pinned must have
  * no writable alias by the oracle, answers must be answers, and what was not asked is not answered.
  */
@@ -64,7 +64,7 @@ static void logged_store(struct guest *g, unsigned vcpu, uint64_t gpa, uint64_t 
 		return;
 	if (log->head - log->tail < ALIAS_LOG_RECORDS)
 		records[log->head++ % ALIAS_LOG_RECORDS] =
-			(struct alias_log_record){.entry = gpa, .from = from, .to = pte};
+			(struct alias_log_record){.pte_gpa = gpa, .from = from, .to = pte};
 	else
 		log->lost++;
 }
@@ -96,7 +96,7 @@ static struct alias_vcpu_page *page_of(struct guest *g, unsigned vcpu)
 static void request(struct guest *g)
 {
 	uint8_t which = take1(&g->program), what = take1(&g->program);
-	struct alias_entry *entry = &page_of(g, which >> 7)->entries[which % ALIAS_BATCH_MAX];
+	struct alias_op *entry = &page_of(g, which >> 7)->ops[which % ALIAS_BATCH_MAX];
 
 	entry->pfn = take1(&g->program);
 	entry->op = what & 3;
@@ -136,16 +136,16 @@ static void check_answers(const struct alias_vcpu_page *before, const struct ali
 
 	MUST(after->call_status == ALIAS_OK || after->call_status == ALIAS_BAD_CALL);
 	for (unsigned i = 0; i < ALIAS_BATCH_MAX; i++) {
-		uint32_t was = before->entries[i].status, is = after->entries[i].status;
+		uint32_t was = before->ops[i].status, is = after->ops[i].status;
 
 		MUST(is == was || (was == ALIAS_PENDING && i < before->count));
 		MUST(is == was || is < ALIAS_NR_STATUS);
-		MUST(after->entries[i].pfn == before->entries[i].pfn &&
-		     after->entries[i].op == before->entries[i].op);
+		MUST(after->ops[i].pfn == before->ops[i].pfn &&
+		     after->ops[i].op == before->ops[i].op);
 	}
 	if (!memcmp(fault, &before->fault, sizeof(*fault)))
 		return;
-	MUST(fault->nr <= ALIAS_FAULT_VAS && fault->entry < ALIAS_BATCH_MAX && fault->more <= 1);
+	MUST(fault->nr <= ALIAS_FAULT_VAS && fault->op < ALIAS_BATCH_MAX && fault->more <= 1);
 	for (unsigned i = 0; i < fault->nr; i++)
 		MUST(fault->va[i] % ALIAS_PAGE_SIZE == 0);
 }
@@ -169,7 +169,7 @@ static void ring(struct guest *g, unsigned vcpu, uint64_t off, unsigned len, uin
 	unsigned raised = g->fm.raised;
 	bool judge;
 
-	MUST(bus_write(&g->fm.machine.pio, &g->fm.vcpus[vcpu % MACHINE_VCPUS], DOORBELL_PORT + off,
+	MUST(bus_write(&g->fm.machine.pio, &g->fm.vcpus[vcpu % MACHINE_VCPUS], HYPERCALL_PORT + off,
 		       len, value));
 	judge = !may_be_wrong(g);
 	check_answers(&before, page);
@@ -237,7 +237,7 @@ static void ask(struct guest *g, enum op op)
 	json_t *answer = json_object();
 
 	if (op == OP_SOURCE)
-		pin_set_source(&g->fm.machine, what % (TRACK_OFF + 1), answer);
+		pin_set_track_mode(&g->fm.machine, what % (TRACK_OFF + 1), answer);
 	else if (op == OP_WANT)
 		pin_want_strategy(&g->fm.machine, what % ALIAS_NR_FLUSH, answer);
 	else
@@ -292,7 +292,7 @@ static void step(struct guest *g)
 
 static void start(struct guest *g)
 {
-	static const enum track_source sources[] = {TRACK_DIRTY, TRACK_LOG, TRACK_SCAN, TRACK_OFF};
+	static const enum track_mode sources[] = {TRACK_DIRTY, TRACK_LOG, TRACK_SCAN, TRACK_OFF};
 	uint8_t how = take1(&g->program);
 
 	g->fm.opt = (struct options){

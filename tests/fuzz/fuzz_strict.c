@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The doorbell and stores to page tables with --track strict. The input is a program of a guest: it
- * writes memory, asks for pins and updates, and runs instructions that store. Whatever it does, a
- * pinned table breaks no rule, ever: a walk of all tables finds no violation.
+ * The hypercall and stores to page tables with --track strict. The input is a program of a guest:
+ * it writes memory, asks for pins and updates, and runs instructions that store. Whatever it does,
+ * a pinned table breaks no rule, ever: a walk of all tables finds no violation.
  */
 #include <string.h>
 #include "alias_abi.h"
@@ -70,14 +70,14 @@ static void check_frame(struct guest *g, uint64_t pfn)
 	struct pin *pin = pin_of(g);
 	unsigned level = at_pinned_level(pin->at, pfn);
 
-	MUST(guard_holds(pin->guard, pfn) == (level > 0));
+	MUST(gfn_is_write_protected(pin->wp, pfn) == (level > 0));
 	if (!level)
 		return;
 	MUST(at_oracle(pin->at, pfn, NULL, 0) == 0);
 	for (unsigned i = 0; i < 512; i++) {
 		uint64_t pte = fuzz_machine_load(&g->fm, pfn * ALIAS_PAGE_SIZE + i * 8);
 
-		MUST(pte == guard_preset(pte, level));
+		MUST(pte == pte_preset_accessed(pte, level));
 	}
 }
 
@@ -100,7 +100,7 @@ static void call(struct guest *g, uint32_t code)
 {
 	unsigned raised = g->fm.raised;
 
-	MUST(bus_write(&g->fm.machine.pio, &g->fm.vcpus[0], DOORBELL_PORT, 4, code));
+	MUST(bus_write(&g->fm.machine.pio, &g->fm.vcpus[0], HYPERCALL_PORT, 4, code));
 	MUST(page_of(g)->call_status <= ALIAS_BAD_CALL);
 	if (g->fm.raised != raised)
 		return; /* it comes again after the handler */
@@ -111,10 +111,10 @@ static void request(struct guest *g)
 {
 	uint8_t what = take1(&g->program);
 
-	page_of(g)->entries[g->nr_entries++ % ALIAS_BATCH_MAX] =
-		(struct alias_entry){.pfn = take1(&g->program),
-				     .op = what & 1 ? ALIAS_OP_UNPIN : ALIAS_OP_PIN,
-				     .level = what >> 1 & 7};
+	page_of(g)->ops[g->nr_entries++ % ALIAS_BATCH_MAX] =
+		(struct alias_op){.pfn = take1(&g->program),
+				  .op = what & 1 ? ALIAS_OP_UNPIN : ALIAS_OP_PIN,
+				  .level = what >> 1 & 7};
 }
 
 static void pin_call(struct guest *g)

@@ -468,7 +468,7 @@ static void step(struct guest *g)
 		become(g);
 		break;
 	case OP_TAKE_BACK:
-		at_take_back(g->w.at, take1(&g->program) % (FRAMES + 2));
+		at_deflate(g->w.at, take1(&g->program) % (FRAMES + 2));
 		break;
 	case OP_LOG:
 		falsify_log(g);
@@ -503,7 +503,7 @@ static void start(struct guest *g)
 	if (how & 64) {
 		g->w.ops.arm = NULL;
 		g->w.ops.disarm = NULL;
-		g->w.ops.woken = NULL;
+		g->w.ops.dirtied = NULL;
 	}
 	g->w.at = at_new(&g->w.config);
 	MUST(g->w.at != NULL);

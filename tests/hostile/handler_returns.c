@@ -22,5 +22,5 @@ static void hostile_main(void)
 	check(call(3, ALIAS_BATCH_UPCALL) == ALIAS_OK);
 	check(answer(0) == ALIAS_HAS_ALIAS && answer(1) == ALIAS_HAS_ALIAS);
 	check(answer(2) == ALIAS_OK && nr_upcalls == 2);
-	check(page_of(0)->fault.entry == 1 && page_of(0)->fault.va[0] == vm_va(1));
+	check(page_of(0)->fault.op == 1 && page_of(0)->fault.va[0] == vm_va(1));
 }

@@ -10,9 +10,9 @@
 static void other(void)
 {
 	step_wait();
-	page_of(0)->entries[0].pfn = pfn_of(spare[1]);
-	page_of(0)->entries[0].level = 3;
-	page_of(0)->entries[0].op = ALIAS_OP_UNPIN;
+	page_of(0)->ops[0].pfn = pfn_of(spare[1]);
+	page_of(0)->ops[0].level = 3;
+	page_of(0)->ops[0].op = ALIAS_OP_UNPIN;
 	page_of(0)->count = UINT32_MAX;
 	page_of(0)->flags = UINT32_MAX;
 	step_go();

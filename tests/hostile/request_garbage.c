@@ -31,7 +31,7 @@ static void bad_entries(void)
 	/* Who says that an entry is done is done with it. */
 	for (unsigned i = 0; i < ALIAS_BATCH_MAX; i++) {
 		put(i, ALIAS_OP_PIN, pfn_of(spare[0]), 1);
-		page_of(0)->entries[i].status = 0x80000000u + i;
+		page_of(0)->ops[i].status = 0x80000000u + i;
 	}
 	put(77, ALIAS_OP_PIN, pfn_of(spare[1]), 1);
 	check(call(ALIAS_BATCH_MAX, 0) == ALIAS_OK);

@@ -20,7 +20,7 @@ static void hostile_main(void)
 	step_wait();
 	wrmsr(0x830, 1ull << 32 | 0x4500); /* INIT to APIC id 1 */
 	step_go();
-	/* Waits for the doorbell until that pin is done. */
+	/* Waits for the hypercall until that pin is done. */
 	check(pin(spare[1], 1) == ALIAS_OK);
 	check(pin(spare[0], 1) == ALIAS_BAD_STATE);
 	check(unpin(spare[0]) == ALIAS_OK);

@@ -11,7 +11,7 @@ static void hostile_main(void)
 {
 	check(pin(spare[0], 1) == ALIAS_BAD_CALL);
 	page_of(0)->nr_updates = 1;
-	outl(DOORBELL_PORT, ALIAS_CALL_UPDATE);
+	outl(HYPERCALL_PORT, ALIAS_CALL_UPDATE);
 	check(page_of(0)->call_status == ALIAS_BAD_CALL);
 	check(register_direct(DIRECT, DIRECT_SIZE) == ALIAS_OK);
 	build_tree();

@@ -142,7 +142,7 @@ START_TEST(clean_pins_flush_nothing)
 	ck_assert_int_eq(stat_of(&many, "guest.unmap_aliases"), 0);
 	ck_assert_int_eq(stat_of(&many, "guest.purges"), 0);
 	ck_assert_int_eq(stat_of(&many, "guest.shootdowns"), stat_of(&few, "guest.shootdowns"));
-	/* The doorbell rang once for each call, and for nothing else. */
+	/* The hypercall rang once for each call, and for nothing else. */
 	ck_assert_int_eq(stat_of(&many, "pins.calls") - stat_of(&few, "pins.calls"),
 			 stat_of(&many, "guest.pin_calls") - stat_of(&few, "guest.pin_calls"));
 	ck_assert_int_ge(stat_of(&many, "guest.pin_calls") - stat_of(&few, "guest.pin_calls"),

@@ -154,7 +154,7 @@ END_TEST
 
 /* --- what is forbidden ------------------------------------------------------------------------ */
 
-static const char *const kinds[] = {"main", "vcpu", "disk", "watch"};
+static const char *const kinds[] = {"main", "vcpu", "disk", "uffd"};
 static const char *const calls[] = {"execve", "openat", "socket", "ioctl", "mmap", "tgkill"};
 
 static void run_broken(struct run *run, const char *kind, const char *call, const char *option,

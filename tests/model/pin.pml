@@ -129,7 +129,7 @@ byte todo;    /* VCPU_FLUSH_TLB */
 byte now = 1; /* flush_clock.h */
 byte stamp[VCPUS];
 
-/* Calls of the doorbell: 1 + frame, or 1 + FRAMES + frame for an unpin; 0 when it is answered. */
+/* Calls of the hypercall: 1 + frame, or 1 + FRAMES + frame for an unpin; 0 when it is answered. */
 byte call[VCPUS];
 #define GRANTED 1
 #define REFUSED 2
@@ -139,7 +139,7 @@ byte retry[VCPUS]; /* vcpu->retry: 1 + frame; 0: not pending */
 
 byte pinned;
 #if SOURCE != LOG
-bool armed, noted; /* struct watch's */
+bool armed, noted; /* struct uffd_wp's */
 bool protected;          /* in the host's own tables */
 bool watch_lock;
 byte waits;              /* vCPUs whose store waits in the kernel */
@@ -446,7 +446,7 @@ end:
 	od
 }
 
-/* Into the guest: run_once(), world_enter_guest(), vcpu_flush_tlb(). */
+/* Into the guest: run_once(), vcpu_enter_guest(), vcpu_flush_tlb(). */
 proctype Kvm(byte v)
 {
 	byte tick;
@@ -515,7 +515,7 @@ end:
 }
 #endif
 
-/* --- the doorbell, under pin->lock ------------------------------------------------------------------ */
+/* --- the hypercall, under pin->lock ------------------------------------------------------------------ */
 
 #if PROOF == BY_GUEST
 #define CLEARED cleared
@@ -820,7 +820,7 @@ inline fetch(u)
 	}
 }
 
-/* world_pause_some(): a vCPU whose store waits for the watcher comes out after it. */
+/* pause_vcpus(): a vCPU whose store waits for the watcher comes out after it. */
 inline pause(who)
 {
 	d_step { paused = (who) | BIT(self); printf("host pauses %d\n", paused) };

@@ -159,7 +159,7 @@ static int write_hypervisor(void *fdt, const struct fdt_config *config)
 
 	err |= fdt_property_string(fdt, "compatible", ALIAS_COMPATIBLE);
 	err |= fdt_property_u32(fdt, "abi-version", ALIAS_ABI_VERSION);
-	err |= fdt_property_u32(fdt, "doorbell-port", DOORBELL_PORT);
+	err |= fdt_property_u32(fdt, "hypercall-port", HYPERCALL_PORT);
 	err |= fdt_property_u32(fdt, "poweroff-port", POWEROFF_PORT);
 	err |= fdt_property_u32(fdt, "upcall-vector", UPCALL_VECTOR);
 	err |= fdt_property(fdt, "reg", reg, config->log_size ? sizeof(reg) : sizeof(reg[0]));

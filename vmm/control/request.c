@@ -35,17 +35,17 @@ static const char *do_strategy(struct machine *machine, const json_t *argument, 
 
 static const char *do_source(struct machine *machine, const json_t *argument, json_t *answer)
 {
-	enum track_source source;
+	enum track_mode source;
 
 	if (!track_by_name(json_string_value(argument), &source))
 		return "a source is dirty, log or scan";
-	return pin_set_source(machine, source, answer);
+	return pin_set_track_mode(machine, source, answer);
 }
 
 static const char *do_pause(struct machine *machine, const json_t *argument, json_t *answer)
 {
 	(void)argument;
-	world_hold(machine);
+	hold_all_vcpus(machine);
 	json_object_set_new(answer, "paused", json_true());
 	return NULL;
 }
@@ -53,7 +53,7 @@ static const char *do_pause(struct machine *machine, const json_t *argument, jso
 static const char *do_resume(struct machine *machine, const json_t *argument, json_t *answer)
 {
 	(void)argument;
-	world_release(machine);
+	release_all_vcpus(machine);
 	json_object_set_new(answer, "paused", json_false());
 	return NULL;
 }

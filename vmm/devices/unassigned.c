@@ -4,32 +4,32 @@
 #include <inttypes.h>
 #include "say.h"
 
-void nobody_init(struct nobody *nobody, bool verbose)
+void unassigned_init(struct unassigned *unassigned, bool verbose)
 {
-	*nobody = (struct nobody){.verbose = verbose, .lock = PTHREAD_MUTEX_INITIALIZER};
+	*unassigned = (struct unassigned){.verbose = verbose, .lock = PTHREAD_MUTEX_INITIALIZER};
 }
 
-static bool is_new(struct nobody *nobody, const char *space, uint64_t addr)
+static bool is_new(struct unassigned *unassigned, const char *space, uint64_t addr)
 {
-	for (unsigned i = 0; i < nobody->nr; i++)
-		if (nobody->said[i].addr == addr && nobody->said[i].space == space)
+	for (unsigned i = 0; i < unassigned->nr; i++)
+		if (unassigned->said[i].addr == addr && unassigned->said[i].space == space)
 			return false;
-	if (nobody->nr == NOBODY_MAX)
+	if (unassigned->nr == UNASSIGNED_MAX)
 		return false;
-	nobody->said[nobody->nr].space = space;
-	nobody->said[nobody->nr++].addr = addr;
+	unassigned->said[unassigned->nr].space = space;
+	unassigned->said[unassigned->nr++].addr = addr;
 	return true;
 }
 
-void nobody_note(struct nobody *nobody, const char *space, uint64_t addr, bool write)
+void unassigned_note(struct unassigned *unassigned, const char *space, uint64_t addr, bool write)
 {
 	bool tell;
 
-	pthread_mutex_lock(&nobody->lock);
-	nobody->accesses++;
-	tell = nobody->verbose && is_new(nobody, space, addr);
-	pthread_mutex_unlock(&nobody->lock);
+	pthread_mutex_lock(&unassigned->lock);
+	unassigned->accesses++;
+	tell = unassigned->verbose && is_new(unassigned, space, addr);
+	pthread_mutex_unlock(&unassigned->lock);
 	if (tell)
-		say("nobody is at %s 0x%" PRIx64 ": %s", space, addr,
+		say("no device is at %s 0x%" PRIx64 ": %s", space, addr,
 		    write ? "write dropped" : "read gives all ones");
 }

@@ -7,9 +7,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define NOBODY_MAX 64
+#define UNASSIGNED_MAX 64
 
-struct nobody {
+struct unassigned {
 	bool verbose;
 	pthread_mutex_t lock; /* guards all below */
 	uint64_t accesses;
@@ -17,11 +17,11 @@ struct nobody {
 	struct {
 		const char *space;
 		uint64_t addr;
-	} said[NOBODY_MAX];
+	} said[UNASSIGNED_MAX];
 };
 
-void nobody_init(struct nobody *nobody, bool verbose);
+void unassigned_init(struct unassigned *unassigned, bool verbose);
 /* `space` is "port" or "address". Any thread. */
-void nobody_note(struct nobody *nobody, const char *space, uint64_t addr, bool write);
+void unassigned_note(struct unassigned *unassigned, const char *space, uint64_t addr, bool write);
 
 #endif

@@ -187,8 +187,8 @@ void memory_put(void *to, const void *from, size_t len)
 
 void memory_store(const struct memory *mem, void *to, const void *from, size_t len)
 {
-	if (mem->guard) {
-		guard_store(mem->guard, memory_gpa(mem, to), from, len);
+	if (mem->wp) {
+		write_protect_device_store(mem->wp, memory_gpa(mem, to), from, len);
 		return;
 	}
 	memory_put(to, from, len);

@@ -4,8 +4,9 @@
  * and from 4 GiB up. No slot is ever changed while vCPUs run and none has dirty logging on, so data
  * keeps its large second-stage mappings; write tracking is by userfaultfd, frame by frame.
  *
- * Where frames are to be guarded (guard.h), the memory is mapped twice: guest and devices reach it
- * through a mapping in which single frames can be made read-only, the host writes by the other.
+ * Where frames are to be guarded (pin/write_protect.h), the memory is mapped twice: guest and
+ * devices reach it through a mapping in which single frames can be made read-only, the host writes
+ * by the other.
  */
 #ifndef VMM_KVM_MEMORY_H
 #define VMM_KVM_MEMORY_H
@@ -25,12 +26,12 @@ struct memory_slot {
 	uint8_t *back; /* the same memory, always writable; NULL if it is mapped once */
 };
 
-struct guard;
+struct write_protect;
 
 struct memory {
 	unsigned nr;
 	struct memory_slot slot[MEMORY_MAX_SLOTS];
-	struct guard *guard;              /* not owned; NULL: no frame is ever guarded */
+	struct write_protect *wp;         /* not owned; NULL: no frame is ever guarded */
 	uint64_t shared_gpa, shared_size; /* memory_share(); 0, 0: none */
 };
 
@@ -57,7 +58,7 @@ void *memory_back(const struct memory *mem, uint64_t gpa);
  * frame go nowhere. What was stored before is seen before it (release); 1, 2, 4 or 8 bytes that are
  * aligned are seen whole. */
 void memory_store(const struct memory *mem, void *to, const void *from, size_t len);
-/* The same without guard, to any place. */
+/* The same to a frame that is write-protected or not, to any place. */
 void memory_put(void *to, const void *from, size_t len);
 /* The gpa of a pointer that memory_ptr() has given; UINT64_MAX for any other. */
 uint64_t memory_gpa(const struct memory *mem, const void *ptr);

@@ -4,18 +4,18 @@
 #include "machine.h"
 #include "kvm/vcpu.h"
 
-void world_init(struct world *world)
+void vcpu_pause_init(struct vcpu_pause *pause)
 {
-	pthread_mutex_init(&world->lock, NULL);
-	pthread_cond_init(&world->changed, NULL);
-	atomic_init(&world->paused, 0);
-	atomic_init(&world->held, false);
+	pthread_mutex_init(&pause->lock, NULL);
+	pthread_cond_init(&pause->changed, NULL);
+	atomic_init(&pause->paused, 0);
+	atomic_init(&pause->held, false);
 }
 
-void world_destroy(struct world *world)
+void vcpu_pause_destroy(struct vcpu_pause *pause)
 {
-	pthread_cond_destroy(&world->changed);
-	pthread_mutex_destroy(&world->lock);
+	pthread_cond_destroy(&pause->changed);
+	pthread_mutex_destroy(&pause->lock);
 }
 
 static bool among(uint64_t who, const struct vcpu *vcpu)
@@ -23,35 +23,35 @@ static bool among(uint64_t who, const struct vcpu *vcpu)
 	return who >> vcpu->index & 1;
 }
 
-static bool closed(const struct world *world, const struct vcpu *vcpu)
+static bool closed(const struct vcpu_pause *pause, const struct vcpu *vcpu)
 {
-	return among(atomic_load(&world->paused), vcpu) || atomic_load(&world->held);
+	return among(atomic_load(&pause->paused), vcpu) || atomic_load(&pause->held);
 }
 
-void world_enter_guest(struct world *world, struct vcpu *vcpu)
+void vcpu_enter_guest(struct vcpu_pause *pause, struct vcpu *vcpu)
 {
 	atomic_store(&vcpu->in_guest, true);
-	while (closed(world, vcpu)) {
-		pthread_mutex_lock(&world->lock);
+	while (closed(pause, vcpu)) {
+		pthread_mutex_lock(&pause->lock);
 		atomic_store(&vcpu->in_guest, false);
-		pthread_cond_broadcast(&world->changed);
-		while (closed(world, vcpu))
-			pthread_cond_wait(&world->changed, &world->lock);
-		pthread_mutex_unlock(&world->lock);
+		pthread_cond_broadcast(&pause->changed);
+		while (closed(pause, vcpu))
+			pthread_cond_wait(&pause->changed, &pause->lock);
+		pthread_mutex_unlock(&pause->lock);
 		atomic_store(&vcpu->in_guest, true);
 	}
 }
 
-void world_left_guest(struct world *world, struct vcpu *vcpu)
+void vcpu_left_guest(struct vcpu_pause *pause, struct vcpu *vcpu)
 {
 	atomic_store(&vcpu->in_guest, false);
-	if (!closed(world, vcpu))
+	if (!closed(pause, vcpu))
 		return;
 	vcpu->stats.kicked++;
 	/* The lock also keeps this thread from ending while the pauser is about to kick it. */
-	pthread_mutex_lock(&world->lock);
-	pthread_cond_broadcast(&world->changed);
-	pthread_mutex_unlock(&world->lock);
+	pthread_mutex_lock(&pause->lock);
+	pthread_cond_broadcast(&pause->changed);
+	pthread_mutex_unlock(&pause->lock);
 }
 
 /* Of these vCPUs, those that are in the guest. */
@@ -65,7 +65,7 @@ static uint64_t in_guest(const struct machine *machine, uint64_t who)
 	return found;
 }
 
-/* Kicks them, and waits until they are out. The lock is held, the world is closed to them. Returns
+/* Kicks them, and waits until they are out. The lock is held, the pause is closed to them. Returns
  * how many were kicked. */
 static unsigned fetch(struct machine *machine, uint64_t who)
 {
@@ -75,53 +75,53 @@ static unsigned fetch(struct machine *machine, uint64_t who)
 		if (among(inside, &machine->vcpus[i]))
 			vcpu_kick(&machine->vcpus[i]);
 	while (in_guest(machine, who))
-		pthread_cond_wait(&machine->world.changed, &machine->world.lock);
+		pthread_cond_wait(&machine->pause.changed, &machine->pause.lock);
 	return (unsigned)__builtin_popcountll(inside);
 }
 
-unsigned world_pause_some(struct machine *machine, struct vcpu *self, uint64_t who)
+unsigned pause_vcpus(struct machine *machine, struct vcpu *self, uint64_t who)
 {
-	struct world *world = &machine->world;
+	struct vcpu_pause *pause = &machine->pause;
 	uint64_t me = self ? 1ull << self->index : 0;
 	unsigned kicked;
 
-	pthread_mutex_lock(&world->lock);
-	while (atomic_load(&world->paused))
-		pthread_cond_wait(&world->changed, &world->lock);
+	pthread_mutex_lock(&pause->lock);
+	while (atomic_load(&pause->paused))
+		pthread_cond_wait(&pause->changed, &pause->lock);
 	/* A pauser is out of the guest: its own bit says that there is one. */
-	atomic_store(&world->paused, who | me);
+	atomic_store(&pause->paused, who | me);
 	kicked = fetch(machine, who & ~me);
-	pthread_mutex_unlock(&world->lock);
+	pthread_mutex_unlock(&pause->lock);
 	return kicked;
 }
 
-void world_pause(struct machine *machine, struct vcpu *self)
+void pause_all_vcpus(struct machine *machine, struct vcpu *self)
 {
-	world_pause_some(machine, self, WORLD_ALL);
+	pause_vcpus(machine, self, ALL_VCPUS);
 }
 
-void world_resume(struct machine *machine)
+void resume_vcpus(struct machine *machine)
 {
-	struct world *world = &machine->world;
+	struct vcpu_pause *pause = &machine->pause;
 
-	pthread_mutex_lock(&world->lock);
-	atomic_store(&world->paused, 0);
-	pthread_cond_broadcast(&world->changed);
-	pthread_mutex_unlock(&world->lock);
+	pthread_mutex_lock(&pause->lock);
+	atomic_store(&pause->paused, 0);
+	pthread_cond_broadcast(&pause->changed);
+	pthread_mutex_unlock(&pause->lock);
 }
 
-void world_hold(struct machine *machine)
+void hold_all_vcpus(struct machine *machine)
 {
-	pthread_mutex_lock(&machine->world.lock);
-	atomic_store(&machine->world.held, true);
-	fetch(machine, WORLD_ALL);
-	pthread_mutex_unlock(&machine->world.lock);
+	pthread_mutex_lock(&machine->pause.lock);
+	atomic_store(&machine->pause.held, true);
+	fetch(machine, ALL_VCPUS);
+	pthread_mutex_unlock(&machine->pause.lock);
 }
 
-void world_release(struct machine *machine)
+void release_all_vcpus(struct machine *machine)
 {
-	pthread_mutex_lock(&machine->world.lock);
-	atomic_store(&machine->world.held, false);
-	pthread_cond_broadcast(&machine->world.changed);
-	pthread_mutex_unlock(&machine->world.lock);
+	pthread_mutex_lock(&machine->pause.lock);
+	atomic_store(&machine->pause.held, false);
+	pthread_cond_broadcast(&machine->pause.changed);
+	pthread_mutex_unlock(&machine->pause.lock);
 }

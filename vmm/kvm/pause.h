@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Stopping the vCPUs for a moment. A vCPU thread that calls world_pause() from its exit handler
- * gets all *other* vCPUs out of KVM_RUN and keeps them out until world_resume(): guest memory is
+ * Stopping the vCPUs for a moment. A vCPU thread that calls pause_all_vcpus() from its exit handler
+ * gets all *other* vCPUs out of KVM_RUN and keeps them out until resume_vcpus(): guest memory is
  * then changed by devices only. It may also pause some of them and let the others run. One pauser
  * at a time; a second waits (and counts as out of the guest meanwhile).
  *
@@ -24,9 +24,9 @@
 struct machine;
 struct vcpu;
 
-#define WORLD_ALL UINT64_MAX
+#define ALL_VCPUS UINT64_MAX
 
-struct world {
+struct vcpu_pause {
 	pthread_mutex_t lock;
 	pthread_cond_t
 		changed; /* `paused` or `held` fell, or an `in_guest` did while one was set */
@@ -34,21 +34,21 @@ struct world {
 	atomic_bool held;        /* written under the lock, by the main thread alone */
 };
 
-void world_init(struct world *world);
-void world_destroy(struct world *world);
+void vcpu_pause_init(struct vcpu_pause *pause);
+void vcpu_pause_destroy(struct vcpu_pause *pause);
 /* Around KVM_RUN, by the vCPU's thread. enter waits while paused or
  * held; then does what vcpu->todo asks.
  */
-void world_enter_guest(struct world *world, struct vcpu *vcpu);
-void world_left_guest(struct world *world, struct vcpu *vcpu);
+void vcpu_enter_guest(struct vcpu_pause *pause, struct vcpu *vcpu);
+void vcpu_left_guest(struct vcpu_pause *pause, struct vcpu *vcpu);
 /* `self` is the calling vCPU (which is out of the guest), or NULL for another thread. */
-void world_pause(struct machine *machine, struct vcpu *self);
+void pause_all_vcpus(struct machine *machine, struct vcpu *self);
 /* Of the others only those of `who`, vCPU i by bit i. Returns how many had to be kicked. */
-unsigned world_pause_some(struct machine *machine, struct vcpu *self, uint64_t who);
-void world_resume(struct machine *machine);
+unsigned pause_vcpus(struct machine *machine, struct vcpu *self, uint64_t who);
+void resume_vcpus(struct machine *machine);
 /* From the return on no vCPU is in the guest, until the release. Main thread; both may be repeated.
  * A stopping machine must be released, or its vCPUs' threads don't end. */
-void world_hold(struct machine *machine);
-void world_release(struct machine *machine);
+void hold_all_vcpus(struct machine *machine);
+void release_all_vcpus(struct machine *machine);
 
 #endif

@@ -30,7 +30,7 @@ static void access_bus(struct vcpu *vcpu, const struct bus *bus, const char *spa
 		}
 	}
 	if (!found)
-		nobody_note(&machine->nobody, space, io->addr, io->write);
+		unassigned_note(&machine->unassigned, space, io->addr, io->write);
 	else if (io->write)
 		bus_written(bus, io->addr);
 }
@@ -138,14 +138,14 @@ static void run_once(struct vcpu *vcpu)
 
 	/* First: a kick after this is not lost, and one before it left its reason to be seen. */
 	__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
-	world_enter_guest(&machine->world, vcpu);
+	vcpu_enter_guest(&machine->pause, vcpu);
 	do_todo(vcpu);
 	if (machine_stopping(machine)) {
-		world_left_guest(&machine->world, vcpu);
+		vcpu_left_guest(&machine->pause, vcpu);
 		return;
 	}
 	error = ioctl(vcpu->fd, KVM_RUN, 0) < 0 ? errno : 0;
-	world_left_guest(&machine->world, vcpu);
+	vcpu_left_guest(&machine->pause, vcpu);
 	atomic_store_explicit(&vcpu->runs,
 			      atomic_load_explicit(&vcpu->runs, memory_order_relaxed) + 1,
 			      memory_order_relaxed);

@@ -51,8 +51,8 @@ bool tlb_flush_all(void *page)
 #define STAT          "remote_tlb_flush_requests"
 #define STAT_NAME_MAX 64u
 
-/* out TRIAL_PORT, al; hlt */
-static const uint8_t trial_code[] = {0xe6, TRIAL_PORT, 0xf4};
+/* out PROBE_VM_PORT, al; hlt */
+static const uint8_t trial_code[] = {0xe6, PROBE_VM_PORT, 0xf4};
 
 static bool read_at(int fd, void *to, size_t size, uint64_t at)
 {
@@ -81,25 +81,25 @@ static uint64_t find_stat(int fd)
 }
 
 /* The page that the vCPU has come from is known to KVM. */
-static bool flushes(const struct trial *trial, int fd)
+static bool flushes(const struct probe_vm *vm, int fd)
 {
 	uint64_t at = find_stat(fd), before, after;
 
 	return at && read_at(fd, &before, sizeof(before), at) &&
-	       tlb_flush_all(trial->memory + TRIAL_CODE) &&
+	       tlb_flush_all(vm->memory + PROBE_VM_CODE) &&
 	       read_at(fd, &after, sizeof(after), at) && after == before + 1;
 }
 
 bool tlb_flush_works(int kvm_fd)
 {
-	struct trial trial;
-	bool ok = trial_begin(&trial, kvm_fd, trial_code, sizeof(trial_code)) &&
-		  trial_comes_to_out(&trial);
-	int fd = ok ? ioctl(trial.vm_fd, KVM_GET_STATS_FD, NULL) : -1;
+	struct probe_vm vm;
+	bool ok = probe_vm_begin(&vm, kvm_fd, trial_code, sizeof(trial_code)) &&
+		  probe_vm_runs_to_out(&vm);
+	int fd = ok ? ioctl(vm.vm_fd, KVM_GET_STATS_FD, NULL) : -1;
 
-	ok = fd >= 0 && flushes(&trial, fd);
+	ok = fd >= 0 && flushes(&vm, fd);
 	if (fd >= 0)
 		close(fd);
-	trial_end(&trial);
+	probe_vm_end(&vm);
 	return ok;
 }

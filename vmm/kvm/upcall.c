@@ -83,39 +83,39 @@ bool upcall_is_possible(struct vcpu *vcpu)
 
 /* --- does it work here? ----------------------------------------------------------------------- */
 
-#define HANDLER 0x1100u /* within the page of TRIAL_CODE */
+#define HANDLER 0x1100u /* within the page of PROBE_VM_CODE */
 
-/* out TRIAL_PORT, al; hlt */
-static const uint8_t trial_code[] = {0xe6, TRIAL_PORT, 0xf4};
+/* out PROBE_VM_PORT, al; hlt */
+static const uint8_t trial_code[] = {0xe6, PROBE_VM_PORT, 0xf4};
 static const uint8_t iretq[] = {0x48, 0xcf};
 
-static void set_handler(struct trial *trial, unsigned vector)
+static void set_handler(struct probe_vm *vm, unsigned vector)
 {
 	const uint64_t interrupt_gate = 0x8e00ull << 32;
-	uint64_t gate[2] = {HANDLER | TRIAL_CS << 16 | interrupt_gate, 0};
+	uint64_t gate[2] = {HANDLER | PROBE_VM_CS << 16 | interrupt_gate, 0};
 
-	memcpy(trial->memory + HANDLER, iretq, sizeof(iretq));
-	memcpy(trial->memory + TRIAL_IDT + vector * sizeof(gate), gate, sizeof(gate));
+	memcpy(vm->memory + HANDLER, iretq, sizeof(iretq));
+	memcpy(vm->memory + PROBE_VM_IDT + vector * sizeof(gate), gate, sizeof(gate));
 }
 
-static bool comes_back(struct trial *trial, unsigned vector)
+static bool comes_back(struct probe_vm *vm, unsigned vector)
 {
-	struct vcpu vcpu = {.fd = trial->vcpu_fd, .run = trial->run};
+	struct vcpu vcpu = {.fd = vm->vcpu_fd, .run = vm->run};
 
-	set_handler(trial, vector);
-	if (!trial_comes_to_out(trial) || upcall_raise(&vcpu, vector))
+	set_handler(vm, vector);
+	if (!probe_vm_runs_to_out(vm) || upcall_raise(&vcpu, vector))
 		return false;
-	trial->run->immediate_exit = 0;
-	return trial_comes_to_out(trial);
+	vm->run->immediate_exit = 0;
+	return probe_vm_runs_to_out(vm);
 }
 
 bool upcall_check(int kvm_fd, unsigned vector, char *why, size_t size)
 {
-	struct trial trial;
-	bool ok = trial_begin(&trial, kvm_fd, trial_code, sizeof(trial_code)) &&
-		  comes_back(&trial, vector);
+	struct probe_vm vm;
+	bool ok = probe_vm_begin(&vm, kvm_fd, trial_code, sizeof(trial_code)) &&
+		  comes_back(&vm, vector);
 
-	trial_end(&trial);
+	probe_vm_end(&vm);
 	if (!ok)
 		snprintf(why, size, UPCALL_BROKEN);
 	return ok;

@@ -27,7 +27,7 @@ enum vcpu_todo {
 /* Counted by the vCPU's own thread, read by others after it has ended (or roughly, for a look). */
 struct vcpu_stats {
 	uint64_t exits_pio, exits_mmio, exits_intr, exits_other;
-	uint64_t doorbells;   /* doorbell calls */
+	uint64_t hypercalls;  /* hypercall calls */
 	uint64_t flush_calls; /* of these, ALIAS_CALL_FLUSH */
 	uint64_t upcalls;     /* alias faults raised */
 	uint64_t kicked;      /* times it was brought out of KVM_RUN for a pause */
@@ -50,7 +50,7 @@ struct vcpu {
 	struct vcpu_stats stats;
 	struct flush_stamp flushed; /* when the host last flushed its TLB */
 	unsigned stops; /* in a row in which KVM_RUN failed for no known reason: pin_store.c */
-	/* The doorbell's memory between an upcall and the repeated call: pin_transition.c */
+	/* The hypercall's memory between an upcall and the repeated call: pin_transition.c */
 	struct vcpu_retry {
 		bool pending; /* an upcall was made and the `out` has not come again */
 		uint64_t pfn; /* for this frame */

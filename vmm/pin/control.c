@@ -46,23 +46,23 @@ const char *pin_want_strategy(struct machine *machine, enum alias_strategy flush
 }
 
 /* The log is checked before it is left. */
-static void change_source(struct pin *pin, enum track_source source)
+static void change_source(struct pin *pin, enum track_mode source)
 {
 	if (pin->logged)
 		audit_tables(pin);
 	pin->source = source;
 	pin->logged = false;
 	ask_for_log(pin);
-	at_set_mode(pin->at, source_mode(source)); /* refuses only trackers that don't look */
+	at_set_mode(pin->at, to_at_mode(source)); /* refuses only trackers that don't look */
 }
 
-const char *pin_set_source(struct machine *machine, enum track_source source, json_t *answer)
+const char *pin_set_track_mode(struct machine *machine, enum track_mode source, json_t *answer)
 {
 	struct pin *pin = machine->pin;
 
 	if (source == TRACK_OFF)
 		return "source off is for a whole run: vmm --track off";
-	if (source == TRACK_STRICT || pin->guard)
+	if (source == TRACK_STRICT || pin->wp)
 		return "source strict is for a whole run: vmm --track strict";
 	if (!pin->looks)
 		return "vmm was started not to look (--track off)";
@@ -120,8 +120,8 @@ static void add_state(json_t *answer, const struct pin *pin, uint64_t pfn)
 
 	json_object_set_new(answer, "pfn", json_integer((json_int_t)pfn));
 	json_object_set_new(answer, "pinned_level", json_integer(at_pinned_level(at, pfn)));
-	json_object_set_new(answer, "type", json_integer(at_type(at, pfn)));
-	json_object_set_new(answer, "given", json_boolean(at_is_given(at, pfn)));
+	json_object_set_new(answer, "type", json_integer(at_memtype(at, pfn)));
+	json_object_set_new(answer, "given", json_boolean(at_is_ballooned(at, pfn)));
 	json_object_set_new(answer, "alias_count",
 			    json_integer((json_int_t)at_alias_count(at, pfn)));
 	json_object_set_new(answer, "mapping_count",
@@ -144,7 +144,7 @@ const char *pin_describe_frame(struct machine *machine, uint64_t pfn, json_t *an
 	more = add_aliases(answer, "aliases", pin, pfn, (struct at_transition){.to = AT_TO_TABLE});
 	if (pin->counts_all)
 		more |= add_aliases(answer, "mappings", pin, pfn,
-				    (struct at_transition){.to = AT_TO_HOST});
+				    (struct at_transition){.to = AT_TO_BALLOON});
 	pthread_mutex_unlock(&pin->lock);
 	json_object_set_new(answer, "more", json_boolean(more));
 	return NULL;

@@ -11,7 +11,7 @@ void note_unseen(struct pin *pin, uint64_t before)
 	struct at_clock clock = pin->ops.clock(pin);
 	bool guest_tells = pin->machine->opt->flush_proof == PROOF_GUEST;
 
-	if (pin->guard)
+	if (pin->wp)
 		return; /* every store is seen */
 	if (!guest_tells || clock.cleared != pin->looked_at) {
 		pin->unseen = clock.cleared;
@@ -108,15 +108,15 @@ void host_flush(struct pin *pin, struct vcpu *self, bool paused, uint64_t pfn,
 		flushed_since(pin, at + 1);
 		return;
 	}
-	out = paused ? WORLD_ALL : due;
+	out = paused ? ALL_VCPUS : due;
 	if (!paused)
-		pin->count.kicks += world_pause_some(machine, self, out);
+		pin->count.kicks += pause_vcpus(machine, self, out);
 	sync_tables(pin);
 	at = gone_at(pin, pfn, to);
 	due = vcpus_due(machine, at);
 	if (due & ~out) {
-		world_resume(machine);
-		pin->count.kicks += world_pause_some(machine, self, WORLD_ALL);
+		resume_vcpus(machine);
+		pin->count.kicks += pause_vcpus(machine, self, ALL_VCPUS);
 		sync_tables(pin);
 		at = gone_at(pin, pfn, to);
 		due = vcpus_due(machine, at);
@@ -125,7 +125,7 @@ void host_flush(struct pin *pin, struct vcpu *self, bool paused, uint64_t pfn,
 	heed_stamps(pin);
 	flushed_since(pin, at + 1);
 	if (!paused)
-		world_resume(machine);
+		resume_vcpus(machine);
 	pin->count.flush_ticks += __rdtsc() - start;
 }
 

@@ -62,7 +62,7 @@ static struct at_record read_record(const struct log_ring *ring, uint64_t number
 	const struct alias_log_record *record = &ring->records[number % ALIAS_LOG_RECORDS];
 
 	return (struct at_record){
-		.pte_gpa = __atomic_load_n(&record->entry, __ATOMIC_RELAXED),
+		.pte_gpa = __atomic_load_n(&record->pte_gpa, __ATOMIC_RELAXED),
 		.from = __atomic_load_n(&record->from, __ATOMIC_RELAXED),
 		.to = __atomic_load_n(&record->to, __ATOMIC_RELAXED),
 	};

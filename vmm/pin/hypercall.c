@@ -47,14 +47,14 @@ enum alias_status to_status(enum at_verdict verdict)
 		return ALIAS_BAD_TABLE;
 	case AT_NO_MEMORY:
 		return ALIAS_NO_MEMORY;
-	case AT_BAD_TYPE:
-		return ALIAS_BAD_TYPE;
-	case AT_IS_GIVEN:
-		return ALIAS_IS_GIVEN;
-	case AT_MAPS_GIVEN:
-		return ALIAS_MAPS_GIVEN;
-	case AT_MAPS_TYPED:
-		return ALIAS_MAPS_TYPED;
+	case AT_BAD_MEMTYPE:
+		return ALIAS_BAD_MEMTYPE;
+	case AT_IS_BALLOONED:
+		return ALIAS_IS_BALLOONED;
+	case AT_MAPS_BALLOONED:
+		return ALIAS_MAPS_BALLOONED;
+	case AT_MEMTYPE_CONFLICT:
+		return ALIAS_MEMTYPE_CONFLICT;
 	}
 	return ALIAS_BAD_CALL;
 }
@@ -114,11 +114,11 @@ void audit_tables(struct pin *pin)
 	look_at_tables(pin, at_audit);
 }
 
-static struct alias_entry read_entry(const struct batch *batch, unsigned index)
+static struct alias_op read_entry(const struct batch *batch, unsigned index)
 {
-	const struct alias_entry *shared = &batch->page->entries[index];
+	const struct alias_op *shared = &batch->page->ops[index];
 
-	return (struct alias_entry){
+	return (struct alias_op){
 		.pfn = READ_ONCE(shared->pfn),
 		.op = READ_ONCE(shared->op),
 		.level = READ_ONCE(shared->level),
@@ -131,15 +131,15 @@ static enum alias_status serve_unpin(struct batch *batch, uint64_t pfn)
 	struct pin *pin = batch->pin;
 	enum alias_status status = to_status(at_unpin(pin->at, pfn));
 
-	if (status == ALIAS_OK && pin->guard)
-		guard_release(pin->guard, pfn);
+	if (status == ALIAS_OK && pin->wp)
+		write_unprotect_gfn(pin->wp, pfn);
 	pin->count.unpins++;
 	return status;
 }
 
 static enum served serve_entry(struct batch *batch, unsigned index)
 {
-	struct alias_entry entry = read_entry(batch, index);
+	struct alias_op entry = read_entry(batch, index);
 	struct pin_count *count = &batch->pin->count;
 	enum alias_status status = ALIAS_BAD_OP;
 	enum served served = SERVED;
@@ -152,30 +152,31 @@ static enum served serve_entry(struct batch *batch, unsigned index)
 					  (struct at_transition){AT_TO_TABLE, entry.level}, index,
 					  &status);
 		break;
-	case ALIAS_OP_TYPE:
+	case ALIAS_OP_MEMTYPE:
 		served = serve_transition(batch, entry.pfn,
-					  (struct at_transition){AT_TO_TYPE, entry.type}, index,
+					  (struct at_transition){AT_TO_MEMTYPE, entry.type}, index,
 					  &status);
 		break;
-	case ALIAS_OP_GIVE:
+	case ALIAS_OP_INFLATE:
 		served = serve_transition(batch, entry.pfn,
-					  (struct at_transition){.to = AT_TO_HOST}, index, &status);
+					  (struct at_transition){.to = AT_TO_BALLOON}, index,
+					  &status);
 		break;
-	case ALIAS_OP_TAKE:
-		status = serve_take(batch, entry.pfn);
+	case ALIAS_OP_DEFLATE:
+		status = serve_deflate(batch, entry.pfn);
 		break;
 	case ALIAS_OP_UNPIN:
 		status = serve_unpin(batch, entry.pfn);
 		break;
 	}
-	if (served == TRAP_BACK)
-		return TRAP_BACK;
+	if (served == UPCALL)
+		return UPCALL;
 	count->status[status]++;
-	WRITE_ONCE(batch->page->entries[index].status, status);
+	WRITE_ONCE(batch->page->ops[index].status, status);
 	return SERVED;
 }
 
-void trap_back(struct batch *batch)
+void send_upcall(struct batch *batch)
 {
 	batch->vcpu->stats.upcalls++;
 	if (upcall_raise(batch->vcpu, UPCALL_VECTOR))
@@ -192,7 +193,7 @@ static enum alias_status serve_batch(struct pin *pin, struct vcpu *vcpu,
 		.page = page,
 		.count = READ_ONCE(page->count),
 		.upcalls = flags & ALIAS_BATCH_UPCALL,
-		.waits = flags & ALIAS_BATCH_WAIT && !pin->guard &&
+		.waits = flags & ALIAS_BATCH_WAIT && !pin->wp &&
 			 pin->machine->opt->flush_proof == PROOF_GUEST,
 		.verify = verify_is_due(pin),
 	};
@@ -203,16 +204,16 @@ static enum alias_status serve_batch(struct pin *pin, struct vcpu *vcpu,
 		return ALIAS_BAD_CALL;
 	batch.paused = batch.verify;
 	if (batch.paused)
-		world_pause(pin->machine, vcpu);
+		pause_all_vcpus(pin->machine, vcpu);
 	if (pin->looks)
 		sync_tables(pin);
 	for (uint32_t i = 0; i < batch.count && served == SERVED; i++)
 		served = serve_entry(&batch, i);
 	report_violations(pin);
 	if (batch.paused)
-		world_resume(pin->machine);
-	if (served == TRAP_BACK)
-		trap_back(&batch);
+		resume_vcpus(pin->machine);
+	if (served == UPCALL)
+		send_upcall(&batch);
 	return ALIAS_OK;
 }
 
@@ -231,7 +232,7 @@ static enum alias_status serve_register(struct pin *pin, struct vcpu *vcpu,
 	}
 	pin->registered = true;
 	WRITE_ONCE(page->features,
-		   (pin->guard ? ALIAS_GUARDED : 0) | (pin->flushes ? ALIAS_FLUSHES : 0));
+		   (pin->wp ? ALIAS_WRITE_PROTECTED : 0) | (pin->flushes ? ALIAS_FLUSHES : 0));
 	return ALIAS_OK;
 }
 
@@ -246,7 +247,7 @@ static enum alias_status serve_update_call(struct pin *pin, struct vcpu *vcpu,
 		.upcalls = READ_ONCE(page->flags) & ALIAS_BATCH_UPCALL,
 	};
 
-	if (!pin->registered || !pin->guard || batch.count == 0 || batch.count > ALIAS_UPDATE_MAX)
+	if (!pin->registered || !pin->wp || batch.count == 0 || batch.count > ALIAS_UPDATE_MAX)
 		return ALIAS_BAD_CALL;
 	return serve_updates(&batch, READ_ONCE(page->updates_pfn));
 }
@@ -271,32 +272,33 @@ static enum alias_status serve_locked(struct pin *pin, struct vcpu *vcpu,
 	return status;
 }
 
-static void doorbell_write(void *dev, struct vcpu *vcpu, uint64_t off, unsigned len, uint64_t value)
+static void hypercall_write(void *dev, struct vcpu *vcpu, uint64_t off, unsigned len,
+			    uint64_t value)
 {
 	struct pin *pin = dev;
 	struct alias_vcpu_page *page = pin_vcpu_page(pin->machine, vcpu->index);
 	uint64_t call = off == 0 && len == 4 ? value : 0;
 
-	vcpu->stats.doorbells++;
+	vcpu->stats.hypercalls++;
 	WRITE_ONCE(page->call_status, call == ALIAS_CALL_FLUSH
 					      ? serve_flush(pin, vcpu)
 					      : serve_locked(pin, vcpu, page, call));
 }
 
-static uint64_t doorbell_read(void *dev, struct vcpu *vcpu, uint64_t off, unsigned len)
+static uint64_t hypercall_read(void *dev, struct vcpu *vcpu, uint64_t off, unsigned len)
 {
 	(void)dev, (void)vcpu, (void)off;
 	return len == 8 ? UINT64_MAX : (1ull << len * 8) - 1;
 }
 
-static const struct bus_ops doorbell_ops = {.read = doorbell_read, .write = doorbell_write};
+static const struct bus_ops hypercall_ops = {.read = hypercall_read, .write = hypercall_write};
 
 int pin_init(struct machine *machine)
 {
 	struct pin *pin = calloc(1, sizeof(*pin));
 	const struct options *opt = machine->opt;
-	struct bus_region doorbell = {
-		.base = DOORBELL_PORT, .size = 4, .ops = &doorbell_ops, .dev = pin};
+	struct bus_region hypercall = {
+		.base = HYPERCALL_PORT, .size = 4, .ops = &hypercall_ops, .dev = pin};
 	struct at_config config = {
 		.frames = memory_end_pfn(&machine->mem),
 		.audit_syncs = opt->audit,
@@ -317,14 +319,14 @@ int pin_init(struct machine *machine)
 	pthread_mutex_init(&pin->lock, NULL);
 	if (!open_flushes(pin))
 		return -ENOMEM;
-	if (!open_source(pin)) {
+	if (!open_tracking(pin)) {
 		fprintf(stderr, "vmm: out of memory\n");
 		return -ENOMEM;
 	}
 	ask_for_log(pin);
-	config.mode = pin->looks ? source_mode(pin->source) : AT_BLIND;
+	config.mode = pin->looks ? to_at_mode(pin->source) : AT_BLIND;
 	config.grant_aliased = !pin->checks;
-	config.quiet_syncs = pin->guard ? 1 : 0; /* arming costs nothing then */
+	config.quiet_syncs = pin->wp ? 1 : 0; /* arming costs nothing then */
 	config.ops = &pin->ops;
 	config.ctx = pin;
 	if (random)
@@ -334,7 +336,7 @@ int pin_init(struct machine *machine)
 		fprintf(stderr, "vmm: cannot set up the alias tracker: %s\n", strerror(errno));
 		return -ENOMEM;
 	}
-	return bus_add(&machine->pio, &doorbell);
+	return bus_add(&machine->pio, &hypercall);
 }
 
 void pin_free(struct machine *machine)
@@ -345,7 +347,7 @@ void pin_free(struct machine *machine)
 		return;
 	if (pin->at)
 		at_free(pin->at);
-	close_source(pin);
+	close_tracking(pin);
 	pthread_mutex_destroy(&pin->lock);
 	free(pin);
 	machine->pin = NULL;

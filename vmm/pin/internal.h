@@ -12,7 +12,7 @@
 #include "options.h"
 #include "pin/tracking/uffd.h"
 
-struct guard;
+struct write_protect;
 struct machine;
 struct vcpu;
 
@@ -30,14 +30,14 @@ struct op_count {
 
 /* By enum at_to, and after these: */
 #define NR_TRANSITIONS 3
-#define COUNT_TAKE     NR_TRANSITIONS
+#define COUNT_DEFLATE  NR_TRANSITIONS
 
 struct pin_count {
-	uint64_t calls;       /* of the doorbell, repeats after an upcall included */
+	uint64_t calls;       /* of the hypercall, repeats after an upcall included */
 	uint64_t ticks;       /* TSC ticks spent in them, waiting for the lock included */
 	uint64_t lock_ticks;  /* of them waiting for the lock */
 	uint64_t sync_ticks;  /* of them bringing the tracker up to date */
-	uint64_t track_ticks; /* of these arming, disarming and asking what was woken */
+	uint64_t track_ticks; /* of these arming, disarming and asking what was dirtied */
 	uint64_t flush_ticks; /* of them in host_flushes, their syncs included */
 	struct op_count ops[NR_TRANSITIONS + 1];
 	uint64_t unpins;                  /* entries answered */
@@ -62,10 +62,10 @@ struct pin_count {
 struct pin {
 	struct machine *machine;
 	struct at_ops ops;
-	struct watch *watch;      /* NULL: every table is compared */
+	struct uffd_wp *uffd;     /* NULL: every table is compared */
 	struct guest_log log;     /* its rings are NULL where there is no room for any */
 	const char *why_no_watch; /* then */
-	struct guard *guard;      /* of TRACK_STRICT, else NULL */
+	struct write_protect *wp; /* of TRACK_STRICT, else NULL */
 	bool looks;               /* false: every pin is granted unseen */
 	bool checks;              /* false: and with whatever alias is met */
 	bool flushes;             /* ALIAS_CALL_FLUSH is served */
@@ -74,9 +74,9 @@ struct pin {
 	pthread_mutex_t lock; /* guards all below; taken before the world is paused */
 	struct alias_tracker *at;
 	bool registered;
-	enum track_source source; /* now; what it means where nobody looks is nothing */
-	uint32_t log_wanted;      /* number of the wish for a log, the last if there is none now */
-	bool logged;              /* the guest keeps one, and the tracker goes by it */
+	enum track_mode source; /* now; what it means where nobody looks is nothing */
+	uint32_t log_wanted;    /* number of the wish for a log, the last if there is none now */
+	bool logged;            /* the guest keeps one, and the tracker goes by it */
 	struct pin_count count;
 	bool counts_all; /* mappings of all kinds are counted: there was a transition but pins */
 	uint64_t violations_seen; /* of those that the tracker has counted */
@@ -89,7 +89,7 @@ struct pin {
 	uint64_t unseen_at; /* and by this time of the flush clock */
 };
 
-/* What a vCPU asks for: a call of the doorbell, or a store. What was read of it was read once. */
+/* What a vCPU asks for: a call of the hypercall, or a store. What was read of it was read once. */
 struct batch {
 	struct pin *pin;
 	struct vcpu *vcpu;
@@ -101,7 +101,7 @@ struct batch {
 	bool paused;  /* the other vCPUs are */
 };
 
-enum served { SERVED, TRAP_BACK };
+enum served { SERVED, UPCALL };
 
 /* The shared page of that vCPU; the guest may change it at any time. */
 struct alias_vcpu_page *pin_vcpu_page(const struct machine *machine, unsigned index);
@@ -109,14 +109,14 @@ struct alias_vcpu_page *pin_vcpu_page(const struct machine *machine, unsigned in
 struct alias_common_page *common_page(const struct machine *machine);
 /* Fills ops, and starts the watch where it is or may come to be of use, or the guard. False: no
  * memory. */
-bool open_source(struct pin *pin);
-void close_source(struct pin *pin);
+bool open_tracking(struct pin *pin);
+void close_tracking(struct pin *pin);
 /* Tells the guest whether to keep a log, by the source. */
 void ask_for_log(struct pin *pin);
 /* Goes by the guest's log from when it says that it keeps one, and no longer. The lock is held. */
 void follow_log(struct pin *pin);
 /* Not of TRACK_OFF. */
-enum at_mode source_mode(enum track_source source);
+enum at_mode to_at_mode(enum track_mode source);
 /* How, or why not; static storage. */
 const char *write_tracking(const struct pin *pin);
 /* After a look that began when the guest's `cleared` was `before`: has something gone unseen? */
@@ -138,18 +138,18 @@ void audit_tables(struct pin *pin);
  * purged first; then the guest has been told where, `index` being that of the entry. */
 enum served serve_transition(struct batch *batch, uint64_t pfn, struct at_transition to,
 			     uint32_t index, enum alias_status *status);
-/* ALIAS_OP_TAKE: its answer, counted. */
-enum alias_status serve_take(struct batch *batch, uint64_t pfn);
+/* ALIAS_OP_DEFLATE: its answer, counted. */
+enum alias_status serve_deflate(struct batch *batch, uint64_t pfn);
 /* Raises the upcall with RIP at the `out` of the current exit. */
-void trap_back(struct batch *batch);
+void send_upcall(struct batch *batch);
 enum alias_status to_status(enum at_verdict verdict);
 
 /* pin_guard.c, where tables are guarded: */
 
 /* at_pin(), the frame being guarded from before it is judged; no longer if it is refused. */
-enum at_verdict guarded_pin(struct batch *batch, uint64_t pfn, unsigned level);
+enum at_verdict write_protected_pin(struct batch *batch, uint64_t pfn, unsigned level);
 /* at_become() for what else a frame becomes. */
-enum at_verdict guarded_become(struct batch *batch, uint64_t pfn, struct at_transition to);
+enum at_verdict write_protected_become(struct batch *batch, uint64_t pfn, struct at_transition to);
 /* Those that the frame lists; it may be any. */
 enum alias_status serve_updates(struct batch *batch, uint64_t pfn);
 
@@ -160,7 +160,7 @@ struct change {
 	enum alias_status status;
 };
 
-/* All of them or none. TRAP_BACK is for one alone, if at all. The lock is held. */
+/* All of them or none. UPCALL is for one alone, if at all. The lock is held. */
 enum served change_entries(struct batch *batch, struct change *changes, unsigned nr);
 
 /* Is this call one of those that --verify is for? The lock is held. */

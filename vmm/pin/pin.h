@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The doorbell: registration and pin requests of the guest, checked by the tracker, answered in the
- * shared page of the calling vCPU, with an upcall where a stale alias is met (alias_abi.h).
+ * The hypercall: registration and pin requests of the guest, checked by the tracker, answered in
+ * the shared page of the calling vCPU, with an upcall where a stale alias is met (alias_abi.h).
  *
- * Threads: vCPU threads call in through the doorbell port, the main thread for the control socket;
+ * Threads: vCPU threads call in through the hypercall port, the main thread for the control socket;
  * one mutex inside guards the tracker and everything else here.
  */
 #ifndef VMM_PIN_PIN_H
@@ -19,7 +19,7 @@ struct machine;
 struct pin;
 struct vcpu;
 
-/* Sets up tracker and source by the options of the machine and puts the doorbell on its port bus.
+/* Sets up tracker and source by the options of the machine and puts the hypercall on its port bus.
  * Returns 0, or a negated errno after saying why. */
 int pin_init(struct machine *machine);
 void pin_free(struct machine *machine);
@@ -48,7 +48,7 @@ void pin_stats(struct machine *machine, json_t *root);
 /* Stores the wish where the guest looks for it: "wanted", "strategy" (which it still has). */
 const char *pin_want_strategy(struct machine *machine, enum alias_strategy flush, json_t *answer);
 /* "source", "write_tracking". */
-const char *pin_set_source(struct machine *machine, enum track_source source, json_t *answer);
+const char *pin_set_track_mode(struct machine *machine, enum track_mode source, json_t *answer);
 /* After a sync: "pfn", "pinned_level", "type", "given", "alias_count", "mapping_count", "aliases",
  * "mappings" (if all are counted), "more". */
 const char *pin_describe_frame(struct machine *machine, uint64_t pfn, json_t *answer);

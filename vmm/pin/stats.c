@@ -41,9 +41,9 @@ static const struct field op_fields[] = {
 
 static const char *const op_names[NR_TRANSITIONS + 1] = {
 	[AT_TO_TABLE] = "pin",
-	[AT_TO_TYPE] = "type",
-	[AT_TO_HOST] = "give",
-	[COUNT_TAKE] = "take",
+	[AT_TO_MEMTYPE] = "type",
+	[AT_TO_BALLOON] = "give",
+	[COUNT_DEFLATE] = "take",
 };
 
 static const struct field tracker_fields[] = {
@@ -87,14 +87,22 @@ static const struct field guest_fields[] = {
 };
 
 static const char *const status_names[ALIAS_NR_STATUS] = {
-	[ALIAS_PENDING] = "pending",       [ALIAS_OK] = "ok",
-	[ALIAS_HAS_ALIAS] = "has_alias",   [ALIAS_BAD_FRAME] = "bad_frame",
-	[ALIAS_BAD_LEVEL] = "bad_level",   [ALIAS_BAD_OP] = "bad_op",
-	[ALIAS_BAD_STATE] = "bad_state",   [ALIAS_CHILD_UNPINNED] = "child_unpinned",
-	[ALIAS_MAPS_TABLE] = "maps_table", [ALIAS_BAD_TABLE] = "bad_table",
-	[ALIAS_BAD_CALL] = "bad_call",     [ALIAS_BAD_TYPE] = "bad_type",
-	[ALIAS_IS_GIVEN] = "is_given",     [ALIAS_MAPS_GIVEN] = "maps_given",
-	[ALIAS_MAPS_TYPED] = "maps_typed", [ALIAS_NO_MEMORY] = "no_memory",
+	[ALIAS_PENDING] = "pending",
+	[ALIAS_OK] = "ok",
+	[ALIAS_HAS_ALIAS] = "has_alias",
+	[ALIAS_BAD_FRAME] = "bad_frame",
+	[ALIAS_BAD_LEVEL] = "bad_level",
+	[ALIAS_BAD_OP] = "bad_op",
+	[ALIAS_BAD_STATE] = "bad_state",
+	[ALIAS_CHILD_UNPINNED] = "child_unpinned",
+	[ALIAS_MAPS_TABLE] = "maps_table",
+	[ALIAS_BAD_TABLE] = "bad_table",
+	[ALIAS_BAD_CALL] = "bad_call",
+	[ALIAS_BAD_MEMTYPE] = "bad_type",
+	[ALIAS_IS_BALLOONED] = "is_given",
+	[ALIAS_MAPS_BALLOONED] = "maps_given",
+	[ALIAS_MEMTYPE_CONFLICT] = "maps_typed",
+	[ALIAS_NO_MEMORY] = "no_memory",
 };
 
 static uint64_t member(const void *from, size_t offset)
@@ -153,10 +161,10 @@ static json_t *transitions(const struct pin_count *count)
 {
 	json_t *object = json_object();
 
-	for (unsigned i = 0; i <= COUNT_TAKE; i++) {
+	for (unsigned i = 0; i <= COUNT_DEFLATE; i++) {
 		json_t *op = json_object();
 
-		add_fields(op, op_fields, i == COUNT_TAKE ? NR_TAKE_FIELDS : NR_OF(op_fields),
+		add_fields(op, op_fields, i == COUNT_DEFLATE ? NR_TAKE_FIELDS : NR_OF(op_fields),
 			   &count->ops[i]);
 		json_object_set_new(object, op_names[i], op);
 	}

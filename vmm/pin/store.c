@@ -130,12 +130,13 @@ static unsigned locate(const struct vcpu *vcpu, const struct insn *insn, struct 
 	return nr;
 }
 
-static unsigned count_guarded(const struct guard *guard, const struct piece *pieces, unsigned nr)
+static unsigned count_guarded(const struct write_protect *wp, const struct piece *pieces,
+			      unsigned nr)
 {
 	unsigned guarded = 0;
 
 	for (unsigned i = 0; i < nr; i++)
-		guarded += guard_holds(guard, pieces[i].gpa / ALIAS_PAGE_SIZE);
+		guarded += gfn_is_write_protected(wp, pieces[i].gpa / ALIAS_PAGE_SIZE);
 	return guarded;
 }
 
@@ -168,12 +169,12 @@ static enum served store(struct batch *batch, const struct piece *pieces, unsign
 	unsigned nr_changes = 0;
 
 	*status = ALIAS_BAD_STATE;
-	if (count_guarded(batch->pin->guard, pieces, nr) < nr)
+	if (count_guarded(batch->pin->wp, pieces, nr) < nr)
 		return SERVED; /* part of it is no page table: not known how to do it whole */
 	for (unsigned i = 0; i < nr; i++)
 		nr_changes += split(batch->pin, &pieces[i], &changes[nr_changes]);
-	if (change_entries(batch, changes, nr_changes) == TRAP_BACK)
-		return TRAP_BACK;
+	if (change_entries(batch, changes, nr_changes) == UPCALL)
+		return UPCALL;
 	*status = changes[0].status;
 	batch->pin->count.stores += *status == ALIAS_OK;
 	return SERVED;
@@ -292,7 +293,7 @@ static void do_insn(struct vcpu *vcpu, const struct insn *insn, struct kvm_regs 
 	pthread_mutex_lock(&pin->lock);
 	served = run_insn(&batch, insn, regs, &status);
 	pthread_mutex_unlock(&pin->lock);
-	if (served == TRAP_BACK)
+	if (served == UPCALL)
 		store_upcall(vcpu);
 	else if (status != ALIAS_OK)
 		refuse(vcpu);
@@ -323,7 +324,7 @@ static void refuse_large(struct vcpu *vcpu, uint64_t rip, const struct piece *pi
 	struct pin *pin = vcpu->machine->pin;
 
 	pin->count.stores_refused++;
-	if (nr == 1 || guard_holds(pin->guard, pieces[0].gpa / ALIAS_PAGE_SIZE))
+	if (nr == 1 || gfn_is_write_protected(pin->wp, pieces[0].gpa / ALIAS_PAGE_SIZE))
 		refuse(vcpu);
 	else
 		refuse_part(vcpu, &pieces[1], rip);
@@ -343,7 +344,7 @@ static bool do_stopped(struct vcpu *vcpu, bool sure)
 	if (!decode(vcpu, &view, &insn))
 		return sure || vcpu->stops > 0 ? refuse_unknown(vcpu) : try_again(vcpu);
 	nr = locate(vcpu, &insn, pieces, &unmapped);
-	if (nr > 0 && count_guarded(pin->guard, pieces, nr) == 0)
+	if (nr > 0 && count_guarded(pin->wp, pieces, nr) == 0)
 		return try_again(vcpu);
 	vcpu->stops = 0;
 	if (nr == 0)
@@ -357,13 +358,13 @@ static bool do_stopped(struct vcpu *vcpu, bool sure)
 
 bool pin_store_stopped(struct vcpu *vcpu)
 {
-	return vcpu->machine->mem.guard && do_stopped(vcpu, false);
+	return vcpu->machine->mem.wp && do_stopped(vcpu, false);
 }
 
 /* KVM has queued #UD, for want of a better idea. */
 bool pin_store_failed(struct vcpu *vcpu)
 {
-	return vcpu->machine->mem.guard && !vcpu_unraise(vcpu) && do_stopped(vcpu, true);
+	return vcpu->machine->mem.wp && !vcpu_unraise(vcpu) && do_stopped(vcpu, true);
 }
 
 /* --- stored by KVM's emulation ---------------------------------------------------------------- */
@@ -441,8 +442,8 @@ static void store_released(const struct batch *batch, const struct piece *pieces
 	struct pin *pin = batch->pin;
 
 	for (unsigned i = 0; i < nr; i++)
-		guard_store(pin->guard, pieces[i].gpa, pieces[i].bytes, pieces[i].len);
-	if (!guard_forget_all(pin->guard))
+		write_protect_device_store(pin->wp, pieces[i].gpa, pieces[i].bytes, pieces[i].len);
+	if (!zap_all(pin->wp))
 		machine_stop(pin->machine, VMM_EX_OSERR);
 	pin->count.all_forgotten++;
 }
@@ -461,7 +462,7 @@ static enum served store_emulated(struct batch *batch, const struct piece *piece
 {
 	const struct pin *pin = batch->pin;
 
-	if (count_guarded(pin->guard, pieces, nr) > 0 ||
+	if (count_guarded(pin->wp, pieces, nr) > 0 ||
 	    !all_in_memory(&pin->machine->mem, pieces, nr))
 		return store(batch, pieces, nr, status);
 	store_released(batch, pieces, nr);
@@ -508,8 +509,7 @@ bool pin_store_emulated(struct vcpu *vcpu, const struct exit_io *io)
 	unsigned nr;
 	bool half;
 
-	if (!vcpu->machine->mem.guard || !io->write ||
-	    !memory_ptr(&vcpu->machine->mem, io->addr, 1))
+	if (!vcpu->machine->mem.wp || !io->write || !memory_ptr(&vcpu->machine->mem, io->addr, 1))
 		return false;
 	nr = gather(vcpu, pieces);
 	if (nr == 0 || !see(vcpu, &view)) {
@@ -522,9 +522,9 @@ bool pin_store_emulated(struct vcpu *vcpu, const struct exit_io *io)
 	pthread_mutex_lock(&pin->lock);
 	served = store_emulated(&batch, pieces, nr, &status);
 	pthread_mutex_unlock(&pin->lock);
-	if (served == TRAP_BACK && !set_regs(vcpu, &view.regs))
+	if (served == UPCALL && !set_regs(vcpu, &view.regs))
 		machine_stop(vcpu->machine, VMM_EX_OSERR);
-	else if (served == TRAP_BACK)
+	else if (served == UPCALL)
 		store_upcall(vcpu);
 	else if (status != ALIAS_OK && half)
 		refuse_part(vcpu, &pieces[0], rip);

@@ -24,7 +24,7 @@ static bool lacks_presets(const struct pin *pin, uint64_t pfn, unsigned level)
 	for (unsigned i = 0; i < PT_ENTRIES; i++) {
 		uint64_t pte = read_entry(pin, pfn * ALIAS_PAGE_SIZE + i * sizeof(pte));
 
-		if (pte != guard_preset(pte, level))
+		if (pte != pte_preset_accessed(pte, level))
 			return true;
 	}
 	return false;
@@ -36,8 +36,8 @@ static void preset(const struct pin *pin, uint64_t pfn, unsigned level)
 		uint64_t gpa = pfn * ALIAS_PAGE_SIZE + i * sizeof(uint64_t);
 		uint64_t pte = read_entry(pin, gpa);
 
-		if (pte != guard_preset(pte, level))
-			guard_write(pin->guard, gpa, guard_preset(pte, level));
+		if (pte != pte_preset_accessed(pte, level))
+			write_protected_pte_store(pin->wp, gpa, pte_preset_accessed(pte, level));
 	}
 }
 
@@ -57,7 +57,7 @@ static enum at_verdict become_unheld(struct batch *batch, uint64_t pfn, struct a
 	return verdict;
 }
 
-enum at_verdict guarded_pin(struct batch *batch, uint64_t pfn, unsigned level)
+enum at_verdict write_protected_pin(struct batch *batch, uint64_t pfn, unsigned level)
 {
 	struct pin *pin = batch->pin;
 	enum at_verdict verdict = at_check(pin->at, pfn, level);
@@ -71,24 +71,24 @@ enum at_verdict guarded_pin(struct batch *batch, uint64_t pfn, unsigned level)
 	 */
 	pause = !batch->paused && lacks_presets(pin, pfn, level);
 	if (pause)
-		world_pause(pin->machine, batch->vcpu);
+		pause_all_vcpus(pin->machine, batch->vcpu);
 	batch->paused |= pause;
 	verdict = AT_NO_MEMORY;
-	if (guard_hold(pin->guard, pfn)) {
+	if (write_protect_gfn(pin->wp, pfn)) {
 		verdict = become_unheld(batch, pfn, (struct at_transition){AT_TO_TABLE, level});
 		if (verdict == AT_OK)
 			preset(pin, pfn, level);
 		else
-			guard_release(pin->guard, pfn);
+			write_unprotect_gfn(pin->wp, pfn);
 	}
 	if (pause) {
 		batch->paused = false;
-		world_resume(pin->machine);
+		resume_vcpus(pin->machine);
 	}
 	return verdict;
 }
 
-enum at_verdict guarded_become(struct batch *batch, uint64_t pfn, struct at_transition to)
+enum at_verdict write_protected_become(struct batch *batch, uint64_t pfn, struct at_transition to)
 {
 	struct pin *pin = batch->pin;
 	enum at_verdict verdict = at_may(pin->at, pfn, to);
@@ -98,7 +98,7 @@ enum at_verdict guarded_become(struct batch *batch, uint64_t pfn, struct at_tran
 	if (verdict != AT_STALE_TLB)
 		return at_become(pin->at, pfn, to);
 	pin->count.frames_forgotten++;
-	return guard_forget_frame(pin->guard, pfn) ? become_unheld(batch, pfn, to) : AT_NO_MEMORY;
+	return zap_gfn(pin->wp, pfn) ? become_unheld(batch, pfn, to) : AT_NO_MEMORY;
 }
 
 /* --- changes ---------------------------------------------------------------------------------- */
@@ -133,12 +133,12 @@ static enum served pin_child(struct batch *batch, const struct at_violation *why
 	batch->verify = verify_is_due(pin);
 	pause = batch->verify && !batch->paused;
 	if (pause)
-		world_pause(pin->machine, batch->vcpu);
+		pause_all_vcpus(pin->machine, batch->vcpu);
 	batch->paused |= pause;
 	served = serve_transition(batch, why->pfn, to, ALIAS_FAULT_STORE, status);
 	if (pause) {
 		batch->paused = false;
-		world_resume(pin->machine);
+		resume_vcpus(pin->machine);
 	}
 	if (served == SERVED)
 		pin->count.status[*status]++;
@@ -153,8 +153,8 @@ static enum served judge_change(struct batch *batch, struct change *change, bool
 	enum at_verdict verdict = at_store(at, change->pte_gpa, change->pte, &why);
 
 	if (verdict == AT_CHILD_UNPINNED && may_pin && !at_pinned_level(at, why.pfn)) {
-		if (pin_child(batch, &why, &change->status) == TRAP_BACK)
-			return TRAP_BACK;
+		if (pin_child(batch, &why, &change->status) == UPCALL)
+			return UPCALL;
 		if (change->status != ALIAS_OK) {
 			report_refused(batch, &why, verdict);
 			return SERVED;
@@ -176,12 +176,12 @@ struct stale {
 
 static void note_stale(const struct pin *pin, struct stale *stale, const struct change *change)
 {
-	enum guard_stale what = guard_stale(pin->guard, change->level, change->old, change->pte);
+	enum zap what = zap_scope(pin->wp, change->level, change->old, change->pte);
 	uint64_t pfn = change->old >> 12 & 0xffffffffff;
 
-	if (what == GUARD_NOTHING || stale->all)
+	if (what == ZAP_NOTHING || stale->all)
 		return;
-	if (what == GUARD_TRANSLATION || stale->nr == FRAMES_MAX)
+	if (what == ZAP_ALL || stale->nr == FRAMES_MAX)
 		stale->all = true;
 	else
 		stale->frames[stale->nr++] = pfn;
@@ -192,11 +192,11 @@ static void flush_stale(struct pin *pin, const struct stale *stale)
 	bool ok = true;
 
 	if (stale->all) {
-		ok = guard_forget_all(pin->guard);
+		ok = zap_all(pin->wp);
 		pin->count.all_forgotten++;
 	}
 	for (unsigned i = 0; !stale->all && i < stale->nr; i++) {
-		ok &= guard_forget_frame(pin->guard, stale->frames[i]);
+		ok &= zap_gfn(pin->wp, stale->frames[i]);
 		pin->count.frames_forgotten++;
 	}
 	if (!ok)
@@ -207,7 +207,7 @@ static void make_change(const struct pin *pin, struct stale *stale, const struct
 {
 	if (change->pte == change->old)
 		return;
-	guard_write(pin->guard, change->pte_gpa, change->pte);
+	write_protected_pte_store(pin->wp, change->pte_gpa, change->pte);
 	note_stale(pin, stale, change);
 }
 
@@ -225,7 +225,7 @@ static void prepare(const struct pin *pin, struct change *change)
 {
 	change->level = (uint8_t)at_pinned_level(pin->at, change->pte_gpa / ALIAS_PAGE_SIZE);
 	change->old = read_entry(pin, change->pte_gpa);
-	change->pte = guard_preset(change->pte, change->level);
+	change->pte = pte_preset_accessed(change->pte, change->level);
 }
 
 enum served change_entries(struct batch *batch, struct change *changes, unsigned nr)
@@ -235,8 +235,8 @@ enum served change_entries(struct batch *batch, struct change *changes, unsigned
 
 	for (unsigned i = 0; i < nr; i++) {
 		prepare(pin, &changes[i]);
-		if (judge_change(batch, &changes[i], nr == 1) == TRAP_BACK)
-			return TRAP_BACK;
+		if (judge_change(batch, &changes[i], nr == 1) == UPCALL)
+			return UPCALL;
 		if (changes[i].status == ALIAS_OK)
 			continue;
 		changes[0].status = changes[i].status;
@@ -267,11 +267,11 @@ static enum served serve_update(struct batch *batch, const struct alias_update *
 	if (!is_entry(pin, update->pte_gpa))
 		return SERVED;
 	*status = ALIAS_BAD_STATE;
-	if (!guard_holds(pin->guard, update->pte_gpa / ALIAS_PAGE_SIZE))
+	if (!gfn_is_write_protected(pin->wp, update->pte_gpa / ALIAS_PAGE_SIZE))
 		return SERVED;
 	prepare(pin, &change);
-	if (judge_change(batch, &change, true) == TRAP_BACK)
-		return TRAP_BACK;
+	if (judge_change(batch, &change, true) == UPCALL)
+		return UPCALL;
 	*status = change.status;
 	if (*status == ALIAS_OK) {
 		make_change(pin, stale, &change);
@@ -316,13 +316,13 @@ enum alias_status serve_updates(struct batch *batch, uint64_t pfn)
 		if (status[done] != ALIAS_PENDING)
 			continue;
 		served = serve_update(batch, &updates[done], &stale, &answer);
-		if (served == TRAP_BACK)
+		if (served == UPCALL)
 			break;
 		status[done] = (uint8_t)answer;
 	}
 	flush_stale(batch->pin, &stale);
 	memcpy(batch->page->update_status, status, done);
-	if (served == TRAP_BACK)
-		trap_back(batch);
+	if (served == UPCALL)
+		send_upcall(batch);
 	return ALIAS_OK;
 }

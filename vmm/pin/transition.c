@@ -16,7 +16,7 @@ static const char *name_of(uint64_t pfn, struct at_transition to, char name[NAME
 	case AT_TO_TABLE:
 		snprintf(name, NAME_MAX_LEN, "pin of frame 0x%llx as L%u", frame, to.arg);
 		break;
-	case AT_TO_TYPE:
+	case AT_TO_MEMTYPE:
 		snprintf(name, NAME_MAX_LEN, "change of frame 0x%llx to type %u", frame, to.arg);
 		break;
 	default:
@@ -32,8 +32,8 @@ static void say_alias(uint64_t pfn, struct at_transition to, const struct at_ali
 {
 	static const char *const what[NR_TRANSITIONS] = {
 		[AT_TO_TABLE] = "writable alias",
-		[AT_TO_TYPE] = "mapping of another type",
-		[AT_TO_HOST] = "mapping",
+		[AT_TO_MEMTYPE] = "mapping of another type",
+		[AT_TO_BALLOON] = "mapping",
 	};
 	char name[NAME_MAX_LEN];
 
@@ -48,7 +48,7 @@ static void tell_aliases(struct batch *batch, uint64_t pfn, struct at_transition
 {
 	struct at_alias found[ALIAS_FAULT_VAS + 1];
 	size_t nr = at_in_the_way(batch->pin->at, pfn, to, found, ALIAS_FAULT_VAS + 1);
-	struct alias_fault fault = {.pfn = pfn, .entry = index};
+	struct alias_fault fault = {.pfn = pfn, .op = index};
 
 	fault.more = nr > ALIAS_FAULT_VAS;
 	fault.nr = fault.more ? ALIAS_FAULT_VAS : nr;
@@ -69,9 +69,9 @@ static enum at_verdict judge(struct batch *batch, uint64_t pfn, struct at_transi
 
 	if (to.to != AT_TO_TABLE)
 		pin->counts_all = at_count_all(pin->at); /* else the verdict is AT_NO_MEMORY */
-	if (pin->guard)
-		return to.to == AT_TO_TABLE ? guarded_pin(batch, pfn, to.arg)
-					    : guarded_become(batch, pfn, to);
+	if (pin->wp)
+		return to.to == AT_TO_TABLE ? write_protected_pin(batch, pfn, to.arg)
+					    : write_protected_become(batch, pfn, to);
 	verdict = at_may(pin->at, pfn, to);
 	if (!pin->checks) {
 		pin->count.ops[to.to].aliases_met += verdict == AT_ALIAS;
@@ -99,7 +99,7 @@ static bool may_wait(struct batch *batch, uint64_t pfn, uint32_t index)
 	if (clock.flushed >= clock.cleared)
 		return false;
 	*wait = (struct vcpu_retry){.pending = true, .pfn = pfn};
-	batch->page->fault = (struct alias_fault){.pfn = pfn, .entry = index};
+	batch->page->fault = (struct alias_fault){.pfn = pfn, .op = index};
 	pin->count.waits++;
 	return true;
 }
@@ -119,7 +119,7 @@ static enum at_verdict give_up(struct pin *pin, uint64_t pfn)
 	if (memory_give_up(&pin->machine->mem, pfn * ALIAS_PAGE_SIZE))
 		return AT_OK;
 	say_errno("madvise of frame 0x%llx, which the guest gives away", (unsigned long long)pfn);
-	at_take_back(pin->at, pfn);
+	at_deflate(pin->at, pfn);
 	return AT_NO_MEMORY;
 }
 
@@ -167,7 +167,7 @@ static enum at_verdict decide(struct batch *batch, uint64_t pfn, struct at_trans
 {
 	struct pin *pin = batch->pin;
 
-	if (pin->guard || !pin->checks)
+	if (pin->wp || !pin->checks)
 		return verdict;
 	if (lacks_flush(pin, verdict))
 		host_flush(pin, batch->vcpu, batch->paused, pfn, to);
@@ -185,12 +185,12 @@ enum served serve_transition(struct batch *batch, uint64_t pfn, struct at_transi
 	if (!is_shared(pin, pfn)) {
 		verdict = judge(batch, pfn, to);
 		if (lacks_flush(pin, verdict) && may_wait(batch, pfn, index))
-			return TRAP_BACK;
+			return UPCALL;
 		verdict = decide(batch, pfn, to, verdict);
 	}
 	if (verdict == AT_ALIAS && wants_upcall(batch, pfn, to, index, retried))
-		return TRAP_BACK;
-	if (verdict == AT_OK && to.to == AT_TO_HOST)
+		return UPCALL;
+	if (verdict == AT_OK && to.to == AT_TO_BALLOON)
 		verdict = give_up(pin, pfn);
 	if (retried)
 		end_retry(batch, pfn, to, verdict);
@@ -206,22 +206,22 @@ enum served serve_transition(struct batch *batch, uint64_t pfn, struct at_transi
 
 static bool renew(struct pin *pin, uint64_t pfn)
 {
-	if (pin->watch)
-		watch_wake(pin->watch, pfn);
+	if (pin->uffd)
+		uffd_wp_mark_dirtied(pin->uffd, pfn);
 	return memory_renew(&pin->machine->mem, pfn * ALIAS_PAGE_SIZE);
 }
 
-enum alias_status serve_take(struct batch *batch, uint64_t pfn)
+enum alias_status serve_deflate(struct batch *batch, uint64_t pfn)
 {
 	struct pin *pin = batch->pin;
 	enum at_verdict verdict;
 
 	/* While it is still away: what it holds until then is nobody's. (But a guest gone astray
 	 * may have it walked as a table.) */
-	if (at_is_given(pin->at, pfn) && !renew(pin, pfn))
+	if (at_is_ballooned(pin->at, pfn) && !renew(pin, pfn))
 		verdict = AT_NO_MEMORY;
 	else
-		verdict = at_take_back(pin->at, pfn);
-	count_answer(&pin->count.ops[COUNT_TAKE], verdict == AT_OK);
+		verdict = at_deflate(pin->at, pfn);
+	count_answer(&pin->count.ops[COUNT_DEFLATE], verdict == AT_OK);
 	return to_status(verdict);
 }

@@ -5,8 +5,8 @@
  * A guarded frame is read-only in the mapping that KVM and the devices use, and nothing else tells
  * it from the frames around it: no memory slot changes when one is guarded or released, other vCPUs
  * go on, and a request of a device that is under way is cut off at this frame alone (EFAULT). From
- * guard_hold() on no processor can write it, whatever translation it had, as the kernel takes the
- * frame out of all shadow tables and TLBs before it returns (MMU notifier).
+ * write_protect_gfn() on no processor can write it, whatever translation it had, as the kernel
+ * takes the frame out of all shadow tables and TLBs before it returns (MMU notifier).
  *
  * What happens to a store of the guest, found out on Linux 6.1 with kvm_amd npt=0:
  *   - mostly KVM_RUN fails with EFAULT, with RIP *at* the instruction and nothing done;
@@ -22,7 +22,7 @@
  * none of this can work: there a walk by the processor is itself a write to the table.
  *
  * A processor's walk sets accessed and dirty bits; in a guarded frame it cannot, and the guest
- * would get a page fault. Whoever guards a table presets them (guard_preset()).
+ * would get a page fault. Whoever guards a table presets them (pte_preset_accessed()).
  */
 #ifndef VMM_PIN_WRITE_PROTECT_H
 #define VMM_PIN_WRITE_PROTECT_H
@@ -31,42 +31,43 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct guard;
+struct write_protect;
 struct memory;
 
 /* NULL when out of memory. `mem` is mapped twice and outlives it; from here on memory_store() heeds
  * it. */
-struct guard *guard_new(struct memory *mem, int vm_fd);
-void guard_free(struct guard *guard);
+struct write_protect *write_protect_new(struct memory *mem, int vm_fd);
+void write_protect_free(struct write_protect *wp);
 
 /* False if it could not be made read-only, after saying why if it is the first: the host has a
  * limit of mappings (vm.max_map_count, two for a frame that lies alone). Not for a frame that is
  * held. */
-bool guard_hold(struct guard *guard, uint64_t pfn);
-void guard_release(struct guard *guard, uint64_t pfn);
+bool write_protect_gfn(struct write_protect *wp, uint64_t pfn);
+void write_unprotect_gfn(struct write_protect *wp, uint64_t pfn);
 /* Any thread; false for frames outside of memory. */
-bool guard_holds(const struct guard *guard, uint64_t pfn);
+bool gfn_is_write_protected(const struct write_protect *wp, uint64_t pfn);
 
 /* For devices: memory_store(). */
-void guard_store(struct guard *guard, uint64_t gpa, const void *from, size_t len);
+void write_protect_device_store(struct write_protect *wp, uint64_t gpa, const void *from,
+				size_t len);
 
 /* The value that a present entry of a guarded table gets instead of `pte`: accessed, and dirty if
  * it is a writable leaf. */
-uint64_t guard_preset(uint64_t pte, unsigned level);
+uint64_t pte_preset_accessed(uint64_t pte, unsigned level);
 /* Writes an entry of a guarded frame, whole. */
-void guard_write(struct guard *guard, uint64_t pte_gpa, uint64_t pte);
+void write_protected_pte_store(struct write_protect *wp, uint64_t pte_gpa, uint64_t pte);
 
 /* What has to be forgotten when an entry of a table that some vCPU may use is changed. */
-enum guard_stale {
-	GUARD_NOTHING,     /* it had no meaning, or has lost nothing of it */
-	GUARD_FRAME,       /* what maps the one frame of the old entry, by whichever address */
-	GUARD_TRANSLATION, /* everything */
+enum zap {
+	ZAP_NOTHING, /* it had no meaning, or has lost nothing of it */
+	ZAP_GFN,     /* what maps the one frame of the old entry, by whichever address */
+	ZAP_ALL,     /* everything */
 };
-enum guard_stale guard_stale(const struct guard *guard, unsigned level, uint64_t old, uint64_t pte);
+enum zap zap_scope(const struct write_protect *wp, unsigned level, uint64_t old, uint64_t pte);
 /* From the return on no vCPU uses a translation of this frame, or any translation at all, that was
  * made before. The latter costs some 200k instructions and the misses that follow. False after
  * saying why: the guest must not go on. */
-bool guard_forget_frame(struct guard *guard, uint64_t pfn);
-bool guard_forget_all(struct guard *guard);
+bool zap_gfn(struct write_protect *wp, uint64_t pfn);
+bool zap_all(struct write_protect *wp);
 
 #endif

@@ -17,7 +17,7 @@
 #define M   (1u << SANDBOX_MAIN)
 #define V   (1u << SANDBOX_VCPU)
 #define D   (1u << SANDBOX_DISK)
-#define W   (1u << SANDBOX_WATCH)
+#define W   (1u << SANDBOX_UFFD)
 #define ALL (M | V | D | W)
 
 enum need { ALWAYS, STRICT, NOT_STRICT, STATS, CONTROL };
@@ -127,7 +127,7 @@ static const int most_often[SANDBOX_NR_THREADS] = {
 	[SANDBOX_MAIN] = SCMP_SYS(poll),
 	[SANDBOX_VCPU] = SCMP_SYS(ioctl),
 	[SANDBOX_DISK] = SCMP_SYS(io_uring_enter),
-	[SANDBOX_WATCH] = SCMP_SYS(poll),
+	[SANDBOX_UFFD] = SCMP_SYS(poll),
 };
 
 static bool is_needed(enum need need, const struct sandbox_needs *needs)

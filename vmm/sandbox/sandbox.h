@@ -15,10 +15,10 @@
 #include <stdbool.h>
 
 enum sandbox_thread {
-	SANDBOX_MAIN,  /* events, the console's input, the control socket, statistics */
-	SANDBOX_VCPU,  /* each of them: the guest, its pins, the registers of its devices */
-	SANDBOX_DISK,  /* each of them: io_uring */
-	SANDBOX_WATCH, /* userfaultfd */
+	SANDBOX_MAIN, /* events, the console's input, the control socket, statistics */
+	SANDBOX_VCPU, /* each of them: the guest, its pins, the registers of its devices */
+	SANDBOX_DISK, /* each of them: io_uring */
+	SANDBOX_UFFD, /* userfaultfd */
 	SANDBOX_NR_THREADS,
 };
 

@@ -109,7 +109,7 @@ void sandbox_trap_here(enum sandbox_thread thread)
 		[SANDBOX_MAIN] = "main",
 		[SANDBOX_VCPU] = "vcpu",
 		[SANDBOX_DISK] = "disk",
-		[SANDBOX_WATCH] = "watch",
+		[SANDBOX_UFFD] = "uffd",
 	};
 	sigset_t set;
 

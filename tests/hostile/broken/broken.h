@@ -41,7 +41,7 @@ enum breaks {
 	BELIEVE_LOG,    /* that records were lost is forgotten */
 	NO_ACCUSE,      /* a log that lies goes unreported */
 	NO_LOG_END,     /* a look takes records as long as there are more to come */
-	ANY_ACCESS,     /* one of any size, anywhere at the doorbell, is a call */
+	ANY_ACCESS,     /* one of any size, anywhere at the hypercall, is a call */
 	ANY_CODE,       /* of its code only the low byte counts */
 	ANY_COUNT,      /* a batch that is too long is served as far as there is room for one */
 	ANY_FLAGS,      /* flags that mean nothing are overlooked */
@@ -70,7 +70,7 @@ void step_here(enum place place);
 /* Set by pin_init(), before any vCPU runs. */
 extern struct machine *the_machine;
 
-/* forbidden.c: the thread of this kind ("main", "vcpu", "disk", "watch") makes that call. */
+/* forbidden.c: the thread of this kind ("main", "vcpu", "disk", "uffd") makes that call. */
 bool choose_call(const char *by, const char *name);
 
 /* observer.c */

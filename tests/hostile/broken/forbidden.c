@@ -16,7 +16,7 @@ static const char *const kinds[SANDBOX_NR_THREADS] = {
 	[SANDBOX_MAIN] = "main",
 	[SANDBOX_VCPU] = "vcpu",
 	[SANDBOX_DISK] = "disk",
-	[SANDBOX_WATCH] = "watch",
+	[SANDBOX_UFFD] = "uffd",
 };
 
 static const struct {

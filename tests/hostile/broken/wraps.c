@@ -21,12 +21,12 @@
 
 #define QUIET_MS 100u /* a log that has not moved for so long is at its end */
 
-/* The frame of the last pin, if it met an alias. Under the doorbell's lock. */
+/* The frame of the last pin, if it met an alias. Under the hypercall's lock. */
 static uint64_t alias_of = UINT64_MAX;
 /* Who had the last upcall, or NULL. Atomic. */
 static struct vcpu *upcalled;
 /* Holds no frame; NULL where there is a real one. */
-static struct guard *idle_guard;
+static struct write_protect *idle_guard;
 
 WRAP(int, pin_init, struct machine *machine)
 {
@@ -37,16 +37,16 @@ WRAP(int, pin_init, struct machine *machine)
 		machine->pin->shared_frames = 0;
 	if (ret == 0 && broken(ANY_TIME))
 		machine->pin->registered = true;
-	if (ret == 0 && broken(NO_GUARD_ASKED) && !machine->pin->guard) {
-		idle_guard = guard_new(&machine->mem, machine->vm_fd);
-		machine->mem.guard = NULL;
+	if (ret == 0 && broken(NO_GUARD_ASKED) && !machine->pin->wp) {
+		idle_guard = write_protect_new(&machine->mem, machine->vm_fd);
+		machine->mem.wp = NULL;
 	}
 	return ret;
 }
 
 WRAP(bool, at_sync, struct alias_tracker *at)
 {
-	bool paused = atomic_load(&the_machine->world.paused);
+	bool paused = atomic_load(&the_machine->pause.paused);
 	bool ok;
 
 	if (paused && broken(NO_SECOND_LOOK))
@@ -58,13 +58,13 @@ WRAP(bool, at_sync, struct alias_tracker *at)
 }
 
 /* The entry of vCPU 0's batch that names the frame, or NULL. */
-static const struct alias_entry *entry_of(uint64_t pfn)
+static const struct alias_op *entry_of(uint64_t pfn)
 {
 	const struct alias_vcpu_page *page = pin_vcpu_page(the_machine, 0);
 
 	for (unsigned i = 0; i < ALIAS_BATCH_MAX; i++)
-		if (page->entries[i].pfn == pfn)
-			return &page->entries[i];
+		if (page->ops[i].pfn == pfn)
+			return &page->ops[i];
 	return NULL;
 }
 
@@ -82,7 +82,7 @@ WRAP(enum at_verdict, at_check, const struct alias_tracker *at, uint64_t pfn, un
 {
 	enum at_verdict verdict = __real_at_check(at, pfn, level);
 
-	if (!the_machine->pin->guard)
+	if (!the_machine->pin->wp)
 		return verdict;
 	verdict = let_through(verdict, pfn);
 	if (verdict == AT_ALIAS)
@@ -92,7 +92,7 @@ WRAP(enum at_verdict, at_check, const struct alias_tracker *at, uint64_t pfn, un
 
 WRAP(enum at_verdict, at_become, struct alias_tracker *at, uint64_t pfn, struct at_transition to)
 {
-	const struct alias_entry *entry = entry_of(pfn);
+	const struct alias_op *entry = entry_of(pfn);
 	enum at_verdict verdict;
 
 	if (to.to != AT_TO_TABLE)
@@ -118,10 +118,10 @@ WRAP(enum at_verdict, at_unpin, struct alias_tracker *at, uint64_t pfn)
 	return verdict;
 }
 
-WRAP(unsigned, world_pause_some, struct machine *machine, struct vcpu *self, uint64_t who)
+WRAP(unsigned, pause_vcpus, struct machine *machine, struct vcpu *self, uint64_t who)
 {
 	step_here(AT_PAUSE);
-	return __real_world_pause_some(machine, self, who);
+	return __real_pause_vcpus(machine, self, who);
 }
 
 WRAP(bool, vcpu_flush_tlb, struct vcpu *vcpu)
@@ -130,9 +130,9 @@ WRAP(bool, vcpu_flush_tlb, struct vcpu *vcpu)
 	return __real_vcpu_flush_tlb(vcpu);
 }
 
-WRAP(bool, guard_hold, struct guard *guard, uint64_t pfn)
+WRAP(bool, write_protect_gfn, struct write_protect *wp, uint64_t pfn)
 {
-	bool held = broken(NO_GUARD) || __real_guard_hold(guard, pfn);
+	bool held = broken(NO_GUARD) || __real_write_protect_gfn(wp, pfn);
 
 	if (held && !broken(NO_GUARD))
 		observer_guarded(pfn);
@@ -208,14 +208,14 @@ WRAP(bool, insn_decode, const uint8_t *code, size_t nr, const struct kvm_regs *r
 	return known && !(out->op == INSN_LARGE && broken(NO_LARGE));
 }
 
-WRAP(enum guard_stale, guard_stale, const struct guard *guard, unsigned level, uint64_t old,
+WRAP(enum zap, zap_scope, const struct write_protect *wp, unsigned level, uint64_t old,
      uint64_t pte)
 {
 	if (broken(ALWAYS_FLUSH))
-		return GUARD_TRANSLATION;
+		return ZAP_ALL;
 	if (broken(NEVER_FLUSH))
-		return GUARD_NOTHING;
-	return __real_guard_stale(guard, level, old, pte);
+		return ZAP_NOTHING;
+	return __real_zap_scope(wp, level, old, pte);
 }
 
 WRAP(void *, memory_ptr, const struct memory *mem, uint64_t gpa, uint64_t len)
@@ -284,7 +284,7 @@ WRAP(size_t, guest_log_next, struct guest_log *log, struct at_record *records, s
 	return nr;
 }
 
-/* As the doorbell would have it. */
+/* As the hypercall would have it. */
 static void mend_request(struct alias_vcpu_page *page)
 {
 	if (broken(ANY_COUNT) && page->count > ALIAS_BATCH_MAX)
@@ -306,7 +306,7 @@ static void wait_for_handler(const struct vcpu *vcpu)
 static void lend_guard(struct pin *pin, bool lend)
 {
 	if (idle_guard)
-		pin->guard = lend ? idle_guard : NULL;
+		pin->wp = lend ? idle_guard : NULL;
 }
 
 WRAP(bool, bus_write, const struct bus *bus, struct vcpu *vcpu, uint64_t addr, unsigned len,
@@ -314,10 +314,10 @@ WRAP(bool, bus_write, const struct bus *bus, struct vcpu *vcpu, uint64_t addr, u
 {
 	bool found;
 
-	if (bus != &the_machine->pio || addr - DOORBELL_PORT >= 4)
+	if (bus != &the_machine->pio || addr - HYPERCALL_PORT >= 4)
 		return __real_bus_write(bus, vcpu, addr, len, value);
 	if (broken(ANY_ACCESS)) {
-		addr = DOORBELL_PORT;
+		addr = HYPERCALL_PORT;
 		len = 4;
 	}
 	if (broken(ANY_CODE))

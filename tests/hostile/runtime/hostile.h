@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * All that a hostile guest has: its page tables, the doorbell, a second vCPU. A guest is one C file
- * that includes this and has hostile_main(); it ends with one of
+ * All that a hostile guest has: its page tables, the hypercall, a second vCPU. A guest is one C
+ * file that includes this and has hostile_main(); it ends with one of
  *
  *   0  what the test claims held, as far as the guest can see
  *   1  it did not: the host did what it must not do
@@ -89,7 +89,8 @@ static inline uint64_t entry(const void *p, uint64_t bits)
 	return gpa_of(p) | bits;
 }
 
-/* --- the doorbell ----------------------------------------------------------------------------- */
+/* --- the hypercall -----------------------------------------------------------------------------
+ */
 
 static inline struct alias_common_page *common(void)
 {
@@ -112,12 +113,12 @@ static inline unsigned this_cpu(void)
 /* Where tables are guarded a store that breaks a rule is not done. */
 static inline bool guarded(void)
 {
-	return page_of(0)->features & ALIAS_GUARDED;
+	return page_of(0)->features & ALIAS_WRITE_PROTECTED;
 }
 
 static inline void put(unsigned i, unsigned op, uint64_t pfn, unsigned level)
 {
-	page_of(this_cpu())->entries[i] = (struct alias_entry){
+	page_of(this_cpu())->ops[i] = (struct alias_op){
 		.pfn = pfn,
 		.op = (uint16_t)op,
 		.level = (uint16_t)level,
@@ -133,13 +134,13 @@ static inline unsigned call(unsigned count, unsigned flags)
 	page->count = count;
 	page->flags = flags;
 	page->call_status = ALIAS_PENDING;
-	outl(DOORBELL_PORT, ALIAS_CALL_PIN);
+	outl(HYPERCALL_PORT, ALIAS_CALL_PIN);
 	return page->call_status;
 }
 
 static inline unsigned answer(unsigned i)
 {
-	return __atomic_load_n(&page_of(this_cpu())->entries[i].status, __ATOMIC_SEQ_CST);
+	return __atomic_load_n(&page_of(this_cpu())->ops[i].status, __ATOMIC_SEQ_CST);
 }
 
 /* One entry; its status, or that of the call if it is not OK. */
@@ -192,7 +193,7 @@ static inline void log_change(uint64_t gpa, uint64_t from, uint64_t to)
 
 	if (head - __atomic_load_n(&log->tail, __ATOMIC_ACQUIRE) < ALIAS_LOG_RECORDS) {
 		records_of(this_cpu())[head % ALIAS_LOG_RECORDS] =
-			(struct alias_log_record){.entry = gpa, .from = from, .to = to};
+			(struct alias_log_record){.pte_gpa = gpa, .from = from, .to = to};
 		__atomic_store_n(&log->head, head + 1, __ATOMIC_RELEASE);
 	} else {
 		__atomic_store_n(&log->lost, log->lost + 1, __ATOMIC_RELEASE);
@@ -298,7 +299,7 @@ static inline unsigned register_direct(uint64_t base, uint64_t size)
 	page->direct_base = base;
 	page->direct_size = size;
 	page->call_status = ALIAS_PENDING;
-	outl(DOORBELL_PORT, ALIAS_CALL_REGISTER);
+	outl(HYPERCALL_PORT, ALIAS_CALL_REGISTER);
 	return page->call_status;
 }
 

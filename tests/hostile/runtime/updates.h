@@ -21,7 +21,7 @@ static inline unsigned update_from(uint64_t pfn, uint32_t nr)
 	page->updates_pfn = pfn;
 	page->nr_updates = nr;
 	page->call_status = ALIAS_PENDING;
-	outl(DOORBELL_PORT, ALIAS_CALL_UPDATE);
+	outl(HYPERCALL_PORT, ALIAS_CALL_UPDATE);
 	return page->call_status;
 }
 

@@ -62,11 +62,11 @@ int pin_frames(const uint64_t *of, unsigned n, struct pin_req to, struct pin_req
 	return refuses ? -1 : 0;
 }
 
-void flush_enter(void)
+void strategy_read_lock(void)
 {
 }
 
-void flush_leave(void)
+void strategy_read_unlock(void)
 {
 }
 
@@ -105,9 +105,9 @@ START_TEST(the_order)
 		ck_assert_int_eq(set_memory_type(pfns, NR_PFNS, types[t]), 0);
 		ck_assert_uint_eq(asks, t + 1);
 		ck_assert_uint_eq(flushes, 1);
-		ck_assert_uint_eq(asked_to.op, PIN_OP_TYPE);
+		ck_assert_uint_eq(asked_to.op, PIN_OP_MEMTYPE);
 		ck_assert_uint_eq(asked_to.type, types[t]);
-		ck_assert_uint_eq(asked_back.op, PIN_OP_TYPE);
+		ck_assert_uint_eq(asked_back.op, PIN_OP_MEMTYPE);
 		ck_assert_uint_eq(asked_back.type, old);
 		expect_types(when_asked, old);
 		expect_types(when_flushed, types[t]);

@@ -99,7 +99,7 @@ static void add_host(void *fdt)
 
 	set_reg(fdt, node, 0x40000, (1 + NR_CPUS) * ALIAS_PAGE_SIZE);
 	ck_assert_int_eq(fdt_setprop_u32(fdt, node, "abi-version", ALIAS_ABI_VERSION), 0);
-	ck_assert_int_eq(fdt_setprop_u32(fdt, node, "doorbell-port", 0x1234), 0);
+	ck_assert_int_eq(fdt_setprop_u32(fdt, node, "hypercall-port", 0x1234), 0);
 	ck_assert_int_eq(fdt_setprop_u32(fdt, node, "poweroff-port", 0x1238), 0);
 	ck_assert_int_eq(fdt_setprop_u32(fdt, node, "upcall-vector", 20), 0);
 }
@@ -154,7 +154,7 @@ START_TEST(a_whole_tree)
 	ck_assert_uint_eq(platform.virtio[0].gpa, 0xd0000000);
 	ck_assert_uint_eq(platform.virtio[0].gsi, 5);
 	ck_assert(platform.has_host);
-	ck_assert_uint_eq(platform.doorbell_port, 0x1234);
+	ck_assert_uint_eq(platform.hypercall_port, 0x1234);
 	ck_assert_uint_eq(platform.poweroff_port, 0x1238);
 	ck_assert_uint_eq(platform.upcall_vector, 20);
 	ck_assert_uint_eq(platform.shared_gpa, 0x40000);
@@ -188,7 +188,7 @@ static const struct {
 	{"/isa/serial", "interrupts"},
 	{"/hypervisor", "reg"},
 	{"/hypervisor", "abi-version"},
-	{"/hypervisor", "doorbell-port"},
+	{"/hypervisor", "hypercall-port"},
 	{"/hypervisor", "poweroff-port"},
 	{"/hypervisor", "upcall-vector"},
 	{"/chosen", "stdout-path"},

@@ -185,9 +185,9 @@ static void judge_leaf(struct model *m, const struct m_role *role, unsigned entr
 		if (m->pinned[pfn] && writable)
 			violation_add(m, AT_V_WRITABLE, pfn, role, entry);
 		else if (m->given[pfn])
-			violation_add(m, AT_V_GIVEN, pfn, role, entry);
+			violation_add(m, AT_V_BALLOONED, pfn, role, entry);
 		else if (m->type[pfn] && m->type[pfn] != type)
-			violation_add(m, AT_V_TYPE, pfn, role, entry);
+			violation_add(m, AT_V_MEMTYPE, pfn, role, entry);
 		else
 			told = false;
 	}
@@ -265,7 +265,7 @@ uint64_t model_in_the_way(const struct model *m, uint64_t pfn, struct at_transit
 	switch (to.to) {
 	case AT_TO_TABLE:
 		return m->count[pfn];
-	case AT_TO_TYPE:
+	case AT_TO_MEMTYPE:
 		return m->mapped[pfn] - (to.arg < 8 ? m->of_type[pfn][to.arg] : 0);
 	default:
 		return m->mapped[pfn];
@@ -352,7 +352,7 @@ static uint64_t ways_below(const struct model *m, uint64_t table, unsigned level
 
 			ways += pfn >= first && pfn < first + span(level) &&
 				place_of(m, &role, k) != (int64_t)first &&
-				(to.to != AT_TO_TYPE || leaf_type(pte, level) != to.arg);
+				(to.to != AT_TO_MEMTYPE || leaf_type(pte, level) != to.arg);
 		} else if (model_has_memory(m, below)) {
 			ways += ways_below(m, below, level - 1, place_of(m, &role, k), pfn, to);
 		}

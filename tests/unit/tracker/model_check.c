@@ -13,8 +13,8 @@ void compare_frame(struct run *r, uint64_t pfn)
 	must(at_mapping_count(r->w.at, pfn) == (r->m.counts_all ? r->m.mapped[pfn] : 0));
 	must(at_is_mapped(r->w.at, pfn) == (r->m.counts_all && r->m.mapped[pfn]));
 	must(at_pinned_level(r->w.at, pfn) == r->m.pinned[pfn]);
-	must(at_is_given(r->w.at, pfn) == r->m.given[pfn]);
-	must(at_type(r->w.at, pfn) == r->m.type[pfn]);
+	must(at_is_ballooned(r->w.at, pfn) == r->m.given[pfn]);
+	must(at_memtype(r->w.at, pfn) == r->m.type[pfn]);
 }
 
 void compare_all(struct run *r)
@@ -42,7 +42,7 @@ static bool wrong_state(const struct model *m, uint64_t pfn, enum at_to to)
 {
 	if (to == AT_TO_TABLE)
 		return m->pinned[pfn] || m->type[pfn];
-	if (to == AT_TO_HOST && m->type[pfn])
+	if (to == AT_TO_BALLOON && m->type[pfn])
 		return true;
 	return m->pinned[pfn] || model_followed(m, pfn);
 }
@@ -55,7 +55,7 @@ static uint64_t must_stamp(const struct model *m, uint64_t pfn, struct at_transi
 	if (to.to == AT_TO_TABLE)
 		return m->must[pfn];
 	for (unsigned type = 0; type < 8; type++)
-		if ((to.to == AT_TO_HOST || type != to.arg) &&
+		if ((to.to == AT_TO_BALLOON || type != to.arg) &&
 		    m->must_type[pfn][type].cleared > stamp)
 			stamp = m->must_type[pfn][type].cleared;
 	return stamp;
@@ -81,10 +81,10 @@ unsigned check_allows(struct run *r, uint64_t pfn, struct at_transition to)
 		return 1 << AT_BAD_FRAME;
 	if (to.to == AT_TO_TABLE && (to.arg < 1 || to.arg > 4))
 		return 1 << AT_BAD_LEVEL;
-	if (to.to == AT_TO_TYPE && to.arg > 7)
-		return 1 << AT_BAD_TYPE;
+	if (to.to == AT_TO_MEMTYPE && to.arg > 7)
+		return 1 << AT_BAD_MEMTYPE;
 	if (r->m.given[pfn])
-		return 1 << AT_IS_GIVEN;
+		return 1 << AT_IS_BALLOONED;
 	if (wrong_state(&r->m, pfn, to.to))
 		return 1 << AT_BAD_STATE;
 	if (to.to != AT_TO_TABLE && !r->m.counts_all)

@@ -29,14 +29,14 @@ void op_become(struct run *r)
 	fault_set(0, false);
 	if (!fired || verdict != AT_NO_MEMORY)
 		must_be(allowed >> verdict & 1, at_verdict_name(verdict));
-	if (verdict == AT_OK && to.to == AT_TO_HOST)
+	if (verdict == AT_OK && to.to == AT_TO_BALLOON)
 		r->m.given[pfn] = true;
-	if (verdict == AT_OK && to.to == AT_TO_TYPE)
+	if (verdict == AT_OK && to.to == AT_TO_MEMTYPE)
 		r->m.type[pfn] = to.arg;
 	if (verdict == AT_OK)
 		model_compute(&r->m);
-	r->tally.given += verdict == AT_OK && to.to == AT_TO_HOST;
-	r->tally.typed += verdict == AT_OK && to.to == AT_TO_TYPE;
+	r->tally.given += verdict == AT_OK && to.to == AT_TO_BALLOON;
+	r->tally.typed += verdict == AT_OK && to.to == AT_TO_MEMTYPE;
 	compare_some(r);
 }
 
@@ -49,7 +49,7 @@ void op_take_back(struct run *r)
 		expected = AT_BAD_FRAME;
 	else if (!r->m.given[pfn])
 		expected = AT_BAD_STATE;
-	must(at_take_back(r->w.at, pfn) == expected);
+	must(at_deflate(r->w.at, pfn) == expected);
 	if (expected != AT_OK)
 		return;
 	r->m.given[pfn] = false;

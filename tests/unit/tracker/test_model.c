@@ -236,9 +236,11 @@ static unsigned children_allow(struct run *r, uint64_t pfn, unsigned level)
 static unsigned tree_allows(struct run *r)
 {
 	static const unsigned verdicts[] = {
-		[AT_V_WRITABLE] = 1 << AT_MAPS_TABLE, [AT_V_UNPINNED] = 1 << AT_CHILD_UNPINNED,
-		[AT_V_BAD_TABLE] = 1 << AT_BAD_TABLE, [AT_V_GIVEN] = 1 << AT_MAPS_GIVEN,
-		[AT_V_TYPE] = 1 << AT_MAPS_TYPED,
+		[AT_V_WRITABLE] = 1 << AT_MAPS_TABLE,
+		[AT_V_UNPINNED] = 1 << AT_CHILD_UNPINNED,
+		[AT_V_BAD_TABLE] = 1 << AT_BAD_TABLE,
+		[AT_V_BALLOONED] = 1 << AT_MAPS_BALLOONED,
+		[AT_V_MEMTYPE] = 1 << AT_MEMTYPE_CONFLICT,
 	};
 	unsigned allowed = 0;
 
@@ -263,7 +265,8 @@ static void root_pinned(struct run *r, uint64_t pfn, enum at_verdict verdict)
 	must_be(tree_allows(r) >> verdict & 1, at_verdict_name(verdict));
 	if (verdict == AT_OK)
 		return;
-	if (verdict == AT_MAPS_TABLE || verdict == AT_MAPS_GIVEN || verdict == AT_MAPS_TYPED) {
+	if (verdict == AT_MAPS_TABLE || verdict == AT_MAPS_BALLOONED ||
+	    verdict == AT_MEMTYPE_CONFLICT) {
 		must(at_next_violation(r->w.at, &v));
 		check_report(r, &v, true);
 		r->tally.maps++;
@@ -462,7 +465,7 @@ static void start_epoch(struct run *r)
 	if (percent(r, 20)) {
 		r->w.ops.arm = NULL;
 		r->w.ops.disarm = NULL;
-		r->w.ops.woken = NULL;
+		r->w.ops.dirtied = NULL;
 	}
 	r->w.at = at_new(&r->w.config);
 	must(r->w.at != NULL);

@@ -41,7 +41,7 @@ START_TEST(configuration)
 	ck_assert_ptr_null(at_new(&config));
 	ops.arm = NULL;
 	ck_assert_ptr_null(at_new(&config));
-	ops.woken = NULL;
+	ops.dirtied = NULL;
 	ops.clock = NULL;
 	struct alias_tracker *at = at_new(&config);
 

@@ -218,7 +218,7 @@ START_TEST(freed_tables_are_disarmed)
 }
 END_TEST
 
-/* A table that is unlinked in the sync that would have looked at it, while it is woken. */
+/* A table that is unlinked in the sync that would have looked at it, while it is dirtied. */
 START_TEST(woken_and_gone)
 {
 	sync_n(QUIET);
@@ -274,7 +274,7 @@ START_TEST(without_a_watcher)
 	world_init(&w, FRAMES);
 	w.ops.arm = NULL;
 	w.ops.disarm = NULL;
-	w.ops.woken = NULL;
+	w.ops.dirtied = NULL;
 	w.config.quiet_syncs = QUIET;
 	world_start(&w);
 	l1 = world_map(&w, ROOT, VMALLOC, 1, W(DATA));

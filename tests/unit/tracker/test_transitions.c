@@ -46,16 +46,16 @@ START_TEST(arguments)
 	ck_assert_int_eq(at_become(w.at, FRAMES, TO_HOST), AT_BAD_FRAME);
 	ck_assert_int_eq(at_become(w.at, UINT64_MAX, TO_TYPE(1)), AT_BAD_FRAME);
 	ck_assert_int_eq(at_become(w.at, 150, TO_HOST), AT_BAD_FRAME);
-	ck_assert_int_eq(at_become(w.at, DATA, TO_TYPE(8)), AT_BAD_TYPE);
-	ck_assert_int_eq(at_become(w.at, DATA, TO_TYPE(UINT32_MAX)), AT_BAD_TYPE);
-	ck_assert_int_eq(at_take_back(w.at, DATA), AT_BAD_STATE);
-	ck_assert_int_eq(at_take_back(w.at, UINT64_MAX), AT_BAD_FRAME);
+	ck_assert_int_eq(at_become(w.at, DATA, TO_TYPE(8)), AT_BAD_MEMTYPE);
+	ck_assert_int_eq(at_become(w.at, DATA, TO_TYPE(UINT32_MAX)), AT_BAD_MEMTYPE);
+	ck_assert_int_eq(at_deflate(w.at, DATA), AT_BAD_STATE);
+	ck_assert_int_eq(at_deflate(w.at, UINT64_MAX), AT_BAD_FRAME);
 	ck_assert_int_eq(at_may(w.at, DATA, TO_HOST), AT_OK);
-	ck_assert(!at_is_given(w.at, DATA)); /* a check changes nothing */
-	ck_assert(!at_is_given(w.at, UINT64_MAX));
+	ck_assert(!at_is_ballooned(w.at, DATA)); /* a check changes nothing */
+	ck_assert(!at_is_ballooned(w.at, UINT64_MAX));
 	ck_assert(!at_is_mapped(w.at, UINT64_MAX));
 	ck_assert_uint_eq(at_mapping_count(w.at, UINT64_MAX), 0);
-	ck_assert_uint_eq(at_type(w.at, UINT64_MAX), 0);
+	ck_assert_uint_eq(at_memtype(w.at, UINT64_MAX), 0);
 }
 END_TEST
 
@@ -63,23 +63,23 @@ END_TEST
 START_TEST(states_exclude_each_other)
 {
 	ck_assert_int_eq(at_become(w.at, DATA, TO_HOST), AT_OK);
-	ck_assert(at_is_given(w.at, DATA));
+	ck_assert(at_is_ballooned(w.at, DATA));
 	ck_assert_uint_eq(at_pinned_level(w.at, DATA), 0);
-	ck_assert_int_eq(at_become(w.at, DATA, TO_HOST), AT_IS_GIVEN);
-	ck_assert_int_eq(at_become(w.at, DATA, TO_TYPE(1)), AT_IS_GIVEN);
+	ck_assert_int_eq(at_become(w.at, DATA, TO_HOST), AT_IS_BALLOONED);
+	ck_assert_int_eq(at_become(w.at, DATA, TO_TYPE(1)), AT_IS_BALLOONED);
 	for (unsigned level = 1; level <= 4; level++)
-		ck_assert_int_eq(at_pin(w.at, DATA, level), AT_IS_GIVEN);
+		ck_assert_int_eq(at_pin(w.at, DATA, level), AT_IS_BALLOONED);
 	ck_assert_int_eq(at_unpin(w.at, DATA), AT_BAD_STATE);
-	ck_assert_int_eq(at_take_back(w.at, DATA), AT_OK);
+	ck_assert_int_eq(at_deflate(w.at, DATA), AT_OK);
 	ck_assert_int_eq(at_become(w.at, DATA, TO_TYPE(3)), AT_OK);
-	ck_assert_uint_eq(at_type(w.at, DATA), 3);
+	ck_assert_uint_eq(at_memtype(w.at, DATA), 3);
 	ck_assert_uint_eq(at_pinned_level(w.at, DATA), 0);
 	ck_assert_int_eq(at_pin(w.at, DATA, 1), AT_BAD_STATE);
 	ck_assert_int_eq(at_unpin(w.at, DATA), AT_BAD_STATE);
-	ck_assert_int_eq(at_take_back(w.at, DATA), AT_BAD_STATE);
+	ck_assert_int_eq(at_deflate(w.at, DATA), AT_BAD_STATE);
 	ck_assert_int_eq(at_become(w.at, DATA, TO_HOST), AT_BAD_STATE);
 	ck_assert_int_eq(at_become(w.at, DATA, TO_TYPE(1)), AT_OK);
-	ck_assert_uint_eq(at_type(w.at, DATA), 1);
+	ck_assert_uint_eq(at_memtype(w.at, DATA), 1);
 	ck_assert_uint_eq(world_stats(&w).typed, 1);
 	ck_assert_int_eq(at_become(w.at, DATA, TO_TYPE(0)), AT_OK);
 	ck_assert_uint_eq(world_stats(&w).typed, 0);
@@ -104,8 +104,8 @@ START_TEST(states_beside_roots)
 	for (uint64_t pfn = 100; pfn < 110; pfn++)
 		ck_assert_int_eq(at_unpin(w.at, pfn), AT_OK);
 	for (uint64_t pfn = 100; pfn < 110; pfn++) {
-		ck_assert(at_is_given(w.at, pfn + 100));
-		ck_assert_uint_eq(at_type(w.at, pfn + 200), pfn % 8);
+		ck_assert(at_is_ballooned(w.at, pfn + 100));
+		ck_assert_uint_eq(at_memtype(w.at, pfn + 200), pfn % 8);
 	}
 	ck_assert_uint_eq(world_stats(&w).roots, 1);
 }
@@ -214,7 +214,7 @@ START_TEST(types)
 			expect_in_the_way(DATA, TO_TYPE(to), va_of(3));
 	}
 	ck_assert_int_eq(at_become(w.at, DATA, TO_TYPE(type)), AT_OK);
-	ck_assert_uint_eq(at_type(w.at, DATA), type);
+	ck_assert_uint_eq(at_memtype(w.at, DATA), type);
 	ck_assert_int_eq(at_pin(w.at, DATA, 1), type ? AT_BAD_STATE : AT_ALIAS);
 }
 END_TEST
@@ -292,9 +292,9 @@ START_TEST(blind)
 	world_start(&w);
 	ck_assert(at_count_all(w.at));
 	ck_assert_int_eq(at_become(w.at, DATA, TO_HOST), AT_OK);
-	ck_assert_int_eq(at_pin(w.at, DATA, 1), AT_IS_GIVEN);
+	ck_assert_int_eq(at_pin(w.at, DATA, 1), AT_IS_BALLOONED);
 	ck_assert_int_eq(at_become(w.at, DATA + 1, TO_TYPE(3)), AT_OK);
-	ck_assert_int_eq(at_take_back(w.at, DATA), AT_OK);
+	ck_assert_int_eq(at_deflate(w.at, DATA), AT_OK);
 }
 END_TEST
 
@@ -440,11 +440,11 @@ START_TEST(mapping_a_given_frame)
 {
 	ck_assert_int_eq(at_become(w.at, DATA, TO_HOST), AT_OK);
 	set(3, _i ? W(DATA) : R(DATA));
-	expect_violation(AT_V_GIVEN, DATA, va_of(3));
+	expect_violation(AT_V_BALLOONED, DATA, va_of(3));
 	world_sync(&w);
 	ck_assert_uint_eq(world_violations(&w, NULL), 0);
 	set(3, 0);
-	ck_assert_int_eq(at_take_back(w.at, DATA), AT_OK);
+	ck_assert_int_eq(at_deflate(w.at, DATA), AT_OK);
 	set(3, R(DATA));
 	ck_assert_uint_eq(world_violations(&w, NULL), 0);
 }
@@ -456,9 +456,9 @@ START_TEST(mapping_with_another_type)
 	set(3, R(DATA) | E_PCD | E_PWT);
 	ck_assert_uint_eq(world_violations(&w, NULL), 0);
 	set(4, R(DATA) | E_PCD);
-	expect_violation(AT_V_TYPE, DATA, va_of(4));
+	expect_violation(AT_V_MEMTYPE, DATA, va_of(4));
 	set(3, R(DATA) | E_PWT);
-	expect_violation(AT_V_TYPE, DATA, va_of(3));
+	expect_violation(AT_V_MEMTYPE, DATA, va_of(3));
 	set(5, W(DATA + 1) | E_PCD); /* whose type nobody has named */
 	ck_assert_uint_eq(world_violations(&w, NULL), 0);
 }
@@ -476,8 +476,8 @@ START_TEST(from_one_violation_to_another)
 	ck_assert_int_eq(at_become(w.at, DATA, _i ? TO_TYPE(3) : TO_HOST), AT_OK);
 	set(9, W(DATA)); /* not by this path */
 	ck_assert_uint_eq(world_violations(&w, &v), 1);
-	ck_assert_int_eq(v.kind, _i ? AT_V_TYPE : AT_V_GIVEN);
-	ck_assert_int_eq(_i ? at_become(w.at, DATA, TO_TYPE(0)) : at_take_back(w.at, DATA), AT_OK);
+	ck_assert_int_eq(v.kind, _i ? AT_V_MEMTYPE : AT_V_BALLOONED);
+	ck_assert_int_eq(_i ? at_become(w.at, DATA, TO_TYPE(0)) : at_deflate(w.at, DATA), AT_OK);
 	ck_assert_int_eq(at_pin(w.at, DATA, 1), AT_OK);
 	world_sync(&w);
 	ck_assert_uint_eq(world_violations(&w, NULL), 0);
@@ -498,7 +498,7 @@ START_TEST(large_leaf_over_a_given_frame)
 	ck_assert_int_eq(at_pin(w.at, 2048 + 8, 1), AT_OK);
 	world_map(&w, ROOT, va, 2, R(2048) | E_PS);
 	world_sync(&w);
-	expect_violation(AT_V_GIVEN, 2048 + 9, va);
+	expect_violation(AT_V_BALLOONED, 2048 + 9, va);
 	world_map(&w, ROOT, va, 2, W(2048) | E_PS);
 	world_sync(&w);
 	expect_violation(AT_V_WRITABLE, 2048 + 8, va);
@@ -511,8 +511,8 @@ START_TEST(root_that_maps_a_given_frame)
 
 	ck_assert_int_eq(at_become(w.at, DATA, given ? TO_HOST : TO_TYPE(3)), AT_OK);
 	world_map(&w, 2, VMALLOC, 1, R(DATA));
-	ck_assert_int_eq(world_pin_tree(&w, 2), given ? AT_MAPS_GIVEN : AT_MAPS_TYPED);
-	expect_violation(given ? AT_V_GIVEN : AT_V_TYPE, DATA, VMALLOC);
+	ck_assert_int_eq(world_pin_tree(&w, 2), given ? AT_MAPS_BALLOONED : AT_MEMTYPE_CONFLICT);
+	expect_violation(given ? AT_V_BALLOONED : AT_V_MEMTYPE, DATA, VMALLOC);
 	ck_assert(!at_is_mapped(w.at, DATA));
 	ck_assert_uint_eq(at_pinned_level(w.at, 2), 0);
 }
@@ -559,7 +559,8 @@ START_TEST(becoming_fails)
 
 		fault_set(0, false);
 		ck_assert(verdict == AT_OK || verdict == AT_NO_MEMORY);
-		ck_assert_int_eq(_i ? at_is_given(w.at, pfn) : at_type(w.at, pfn) == 2, !verdict);
+		ck_assert_int_eq(_i ? at_is_ballooned(w.at, pfn) : at_memtype(w.at, pfn) == 2,
+				 !verdict);
 		if (verdict == AT_OK)
 			continue;
 		failed++;

@@ -158,7 +158,7 @@ void world_init(struct world *w, uint64_t frames)
 		.clock = op_clock,
 		.arm = op_arm,
 		.disarm = op_disarm,
-		.woken = op_woken,
+		.dirtied = op_woken,
 		.log_begin = op_log_begin,
 		.log_next = op_log_next,
 		.log_pending = op_log_pending,

@@ -26,8 +26,8 @@
 #define R(pfn)     (FRAME(pfn) | E_P)        /* a read-only one */
 
 #define TO_TABLE   ((struct at_transition){.to = AT_TO_TABLE})
-#define TO_HOST    ((struct at_transition){.to = AT_TO_HOST})
-#define TO_TYPE(t) ((struct at_transition){.to = AT_TO_TYPE, .arg = (t)})
+#define TO_HOST    ((struct at_transition){.to = AT_TO_BALLOON})
+#define TO_TYPE(t) ((struct at_transition){.to = AT_TO_MEMTYPE, .arg = (t)})
 
 #define DIRECT_BASE 0xffff888000000000ull /* L4 slot 273 */
 #define SLOT        (1ull << 39)

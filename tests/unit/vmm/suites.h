@@ -14,19 +14,19 @@ TCase *cpuid_tests(void);
 TCase *input_tests(void);
 TCase *uart_tests(void);
 TCase *console_tests(void);
-TCase *world_tests(void);
+TCase *pause_tests(void);
 TCase *run_tests(void);
 TCase *flush_tests(void);
-TCase *source_tests(void);
+TCase *tracking_tests(void);
 TCase *stats_tests(void);
 TCase *guest_log_tests(void);
 TCase *control_tests(void);
 TCase *insn_tests(void);
-TCase *guard_tests(void);
+TCase *write_protect_tests(void);
 TCase *upcall_tests(void);
 TCase *transition_tests(void);
 TCase *transition_request_tests(void);
 TCase *sandbox_tests(void);
-TCase *doorbell_tests(void);
+TCase *hypercall_tests(void);
 
 #endif

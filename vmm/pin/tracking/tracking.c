@@ -43,7 +43,7 @@ static struct at_clock no_guest_clock(void *ctx)
 
 /* Nothing that goes from the tables is known to be flushed, but for a frame that is being guarded:
  * at_gone_by(CLOCK_FLUSHED) says that of it. */
-static struct at_clock guarded_clock(void *ctx)
+static struct at_clock write_protected_clock(void *ctx)
 {
 	struct pin *pin = ctx;
 
@@ -58,7 +58,7 @@ static bool arm(void *ctx, uint64_t pfn)
 {
 	struct pin *pin = ctx;
 	uint64_t start = __rdtsc();
-	bool ok = watch_arm(pin->watch, pfn);
+	bool ok = uffd_wp_arm(pin->uffd, pfn);
 
 	pin->count.track_ticks += __rdtsc() - start;
 	return ok;
@@ -69,15 +69,15 @@ static void disarm(void *ctx, uint64_t pfn)
 	struct pin *pin = ctx;
 	uint64_t start = __rdtsc();
 
-	watch_disarm(pin->watch, pfn);
+	uffd_wp_disarm(pin->uffd, pfn);
 	pin->count.track_ticks += __rdtsc() - start;
 }
 
-static size_t woken(void *ctx, uint64_t *pfns, size_t max)
+static size_t dirtied(void *ctx, uint64_t *pfns, size_t max)
 {
 	struct pin *pin = ctx;
 	uint64_t start = __rdtsc();
-	size_t n = watch_woken(pin->watch, pfns, max);
+	size_t n = uffd_wp_dirtied(pin->uffd, pfns, max);
 
 	pin->count.track_ticks += __rdtsc() - start;
 	return n;
@@ -146,7 +146,7 @@ void follow_log(struct pin *pin)
 	pin->logged = logged;
 	if (logged)
 		guest_log_start(&pin->log);
-	at_set_mode(pin->at, logged ? AT_LOGGED : source_mode(pin->source));
+	at_set_mode(pin->at, logged ? AT_LOGGED : to_at_mode(pin->source));
 }
 
 /* --- guarded tables -------------------------------------------------------------------------- */
@@ -156,7 +156,7 @@ static bool arm_guarded(void *ctx, uint64_t pfn)
 {
 	struct pin *pin = ctx;
 
-	return guard_holds(pin->guard, pfn);
+	return gfn_is_write_protected(pin->wp, pfn);
 }
 
 static void disarm_guarded(void *ctx, uint64_t pfn)
@@ -164,7 +164,7 @@ static void disarm_guarded(void *ctx, uint64_t pfn)
 	(void)ctx, (void)pfn;
 }
 
-static size_t none_woken(void *ctx, uint64_t *pfns, size_t max)
+static size_t none_dirtied(void *ctx, uint64_t *pfns, size_t max)
 {
 	(void)ctx, (void)pfns, (void)max;
 	return 0;
@@ -172,14 +172,14 @@ static size_t none_woken(void *ctx, uint64_t *pfns, size_t max)
 
 static bool open_guard(struct pin *pin)
 {
-	pin->guard = guard_new(&pin->machine->mem, pin->machine->vm_fd);
-	if (!pin->guard)
+	pin->wp = write_protect_new(&pin->machine->mem, pin->machine->vm_fd);
+	if (!pin->wp)
 		return false;
 	pin->why_no_watch = "pinned tables are read-only";
-	pin->ops.clock = guarded_clock;
+	pin->ops.clock = write_protected_clock;
 	pin->ops.arm = arm_guarded;
 	pin->ops.disarm = disarm_guarded;
-	pin->ops.woken = none_woken;
+	pin->ops.dirtied = none_dirtied;
 	return true;
 }
 
@@ -193,7 +193,7 @@ static bool may_watch(const struct pin *pin)
 }
 
 /* Without userfaultfd every table is compared at every sync: right, and slower with many tables. */
-bool open_source(struct pin *pin)
+bool open_tracking(struct pin *pin)
 {
 	const struct options *opt = pin->machine->opt;
 
@@ -206,11 +206,11 @@ bool open_source(struct pin *pin)
 		return false;
 	if (!may_watch(pin))
 		return true;
-	pin->watch = watch_start(pin->machine, &pin->why_no_watch);
-	if (pin->watch) {
+	pin->uffd = uffd_wp_start(pin->machine, &pin->why_no_watch);
+	if (pin->uffd) {
 		pin->ops.arm = arm;
 		pin->ops.disarm = disarm;
-		pin->ops.woken = woken;
+		pin->ops.dirtied = dirtied;
 	} else if (opt->verbose && opt->track != TRACK_SCAN) {
 		fprintf(stderr, "vmm: every table is compared at each %s: %s\n",
 			opt->track == TRACK_LOG ? "audit" : "pin", pin->why_no_watch);
@@ -218,19 +218,19 @@ bool open_source(struct pin *pin)
 	return true;
 }
 
-void close_source(struct pin *pin)
+void close_tracking(struct pin *pin)
 {
-	watch_stop(pin->watch);
-	guard_free(pin->guard);
+	uffd_wp_stop(pin->uffd);
+	write_protect_free(pin->wp);
 	free(pin->log.ring);
 }
 
-enum at_mode source_mode(enum track_source source)
+enum at_mode to_at_mode(enum track_mode source)
 {
 	return source == TRACK_SCAN ? AT_SCAN : AT_CHANGES;
 }
 
 const char *write_tracking(const struct pin *pin)
 {
-	return pin->watch ? "userfaultfd" : pin->why_no_watch;
+	return pin->uffd ? "userfaultfd" : pin->why_no_watch;
 }

@@ -23,7 +23,7 @@
 #define RETRY_MS  1
 #define TRIES_MAX 100u
 
-struct watch {
+struct uffd_wp {
 	struct machine *machine;
 	const struct memory *mem;
 	int stop_fd; /* eventfd: ends the thread */
@@ -41,7 +41,7 @@ struct watch {
 	atomic_size_t nr_noted;
 };
 
-int watch_open_fd(const char **why)
+int uffd_open(const char **why)
 {
 	struct uffdio_api api = {.api = UFFD_API, .features = UFFD_FEATURE_PAGEFAULT_FLAG_WP};
 	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
@@ -85,62 +85,62 @@ static uint64_t hva_to_pfn(const struct memory *mem, uint64_t hva)
 }
 
 /* The lock is held. */
-static bool set_protection(const struct watch *watch, uint64_t hva, bool protect)
+static bool set_protection(const struct uffd_wp *uffd, uint64_t hva, bool protect)
 {
 	struct uffdio_writeprotect wp = {
 		.range = {.start = hva, .len = ALIAS_PAGE_SIZE},
 		.mode = protect ? UFFDIO_WRITEPROTECT_MODE_WP : 0,
 	};
 
-	return ioctl(watch->fd, UFFDIO_WRITEPROTECT, &wp) == 0;
+	return ioctl(uffd->fd, UFFDIO_WRITEPROTECT, &wp) == 0;
 }
 
-static bool test_and_clear_armed(struct watch *watch, uint64_t pfn)
+static bool test_and_clear_armed(struct uffd_wp *uffd, uint64_t pfn)
 {
 	uint64_t bit = 1ull << (pfn % 64);
-	bool was = watch->armed[pfn / 64] & bit;
+	bool was = uffd->armed[pfn / 64] & bit;
 
-	watch->armed[pfn / 64] &= ~bit;
-	watch->nr_armed -= was;
+	uffd->armed[pfn / 64] &= ~bit;
+	uffd->nr_armed -= was;
 	return was;
 }
 
-static void note(struct watch *watch, uint64_t pfn)
+static void note(struct uffd_wp *uffd, uint64_t pfn)
 {
-	size_t nr = atomic_load_explicit(&watch->nr_noted, memory_order_relaxed);
+	size_t nr = atomic_load_explicit(&uffd->nr_noted, memory_order_relaxed);
 
-	watch->noted[nr] = pfn;
-	atomic_store_explicit(&watch->nr_noted, nr + 1, memory_order_release);
+	uffd->noted[nr] = pfn;
+	atomic_store_explicit(&uffd->nr_noted, nr + 1, memory_order_release);
 }
 
-static bool end_thread(const struct watch *watch)
+static bool end_thread(const struct uffd_wp *uffd)
 {
 	uint64_t one = 1;
 
-	return TEMP_FAILURE_RETRY(write(watch->stop_fd, &one, sizeof(one))) == sizeof(one);
+	return TEMP_FAILURE_RETRY(write(uffd->stop_fd, &one, sizeof(one))) == sizeof(one);
 }
 
 /* From now on anything may be written unseen, so all that was armed counts as written. Then the
  * thread lets through whoever waits, by closing the userfaultfd. The lock is held. */
-static void fail(struct watch *watch, const char *what)
+static void fail(struct uffd_wp *uffd, const char *what)
 {
-	machine_fail(watch->machine, what);
-	watch->failed = true;
-	for (uint64_t pfn = 0; watch->nr_armed > 0; pfn++)
-		if (test_and_clear_armed(watch, pfn))
-			note(watch, pfn);
-	end_thread(watch);
+	machine_fail(uffd->machine, what);
+	uffd->failed = true;
+	for (uint64_t pfn = 0; uffd->nr_armed > 0; pfn++)
+		if (test_and_clear_armed(uffd, pfn))
+			note(uffd, pfn);
+	end_thread(uffd);
 }
 
 /* Whoever writes to the page waits for this, so it is given up with all else alone. The lock is
  * held. */
-static void lift_protection(struct watch *watch, uint64_t hva)
+static void lift_protection(struct uffd_wp *uffd, uint64_t hva)
 {
 	unsigned tries = 0;
 
-	while (!watch->failed && !set_protection(watch, hva, false))
+	while (!uffd->failed && !set_protection(uffd, hva, false))
 		if (++tries == TRIES_MAX)
-			fail(watch, "UFFDIO_WRITEPROTECT, to let a write through");
+			fail(uffd, "UFFDIO_WRITEPROTECT, to let a write through");
 		else
 			poll(NULL, 0, RETRY_MS);
 }
@@ -148,35 +148,36 @@ static void lift_protection(struct watch *watch, uint64_t hva)
 /* The order is the point: note the frame, then let the write through. A second vCPU may have
  * waited for the same frame: then it is noted already. All under the lock: once the note has been
  * taken the frame may be armed again, and then its protection must not be lifted any more. (Without
- * the lock only MADV_POPULATE_WRITE in watch_arm(), which waits for that, would stand against it.)
+ * the lock only MADV_POPULATE_WRITE in uffd_wp_arm(), which waits for that, would stand against
+ * it.)
  */
-static void note_write(struct watch *watch, uint64_t hva)
+static void note_write(struct uffd_wp *uffd, uint64_t hva)
 {
-	uint64_t pfn = hva_to_pfn(watch->mem, hva);
+	uint64_t pfn = hva_to_pfn(uffd->mem, hva);
 
-	pthread_mutex_lock(&watch->lock);
-	if (pfn != UINT64_MAX && test_and_clear_armed(watch, pfn))
-		note(watch, pfn);
-	lift_protection(watch, hva);
-	pthread_mutex_unlock(&watch->lock);
+	pthread_mutex_lock(&uffd->lock);
+	if (pfn != UINT64_MAX && test_and_clear_armed(uffd, pfn))
+		note(uffd, pfn);
+	lift_protection(uffd, hva);
+	pthread_mutex_unlock(&uffd->lock);
 }
 
-void watch_wake(struct watch *watch, uint64_t pfn)
+void uffd_wp_mark_dirtied(struct uffd_wp *uffd, uint64_t pfn)
 {
-	const void *hva = memory_ptr(watch->mem, pfn * ALIAS_PAGE_SIZE, ALIAS_PAGE_SIZE);
+	const void *hva = memory_ptr(uffd->mem, pfn * ALIAS_PAGE_SIZE, ALIAS_PAGE_SIZE);
 
 	if (hva)
-		note_write(watch, (uintptr_t)hva);
+		note_write(uffd, (uintptr_t)hva);
 }
 
 /* For want of memory at worst, which passes. */
-static bool wait_for_event(struct watch *watch, struct pollfd fds[2])
+static bool wait_for_event(struct uffd_wp *uffd, struct pollfd fds[2])
 {
 	for (unsigned tries = 1; poll(fds, 2, -1) < 0; tries++) {
 		if (tries == TRIES_MAX) {
-			pthread_mutex_lock(&watch->lock);
-			fail(watch, "poll, to see who waits to write");
-			pthread_mutex_unlock(&watch->lock);
+			pthread_mutex_lock(&uffd->lock);
+			fail(uffd, "poll, to see who waits to write");
+			pthread_mutex_unlock(&uffd->lock);
 			return false;
 		}
 		poll(NULL, 0, RETRY_MS);
@@ -186,177 +187,177 @@ static bool wait_for_event(struct watch *watch, struct pollfd fds[2])
 
 static void *watch_thread(void *arg)
 {
-	struct watch *watch = arg;
+	struct uffd_wp *uffd = arg;
 	struct pollfd fds[] = {
-		{.fd = watch->fd, .events = POLLIN},
-		{.fd = watch->stop_fd, .events = POLLIN},
+		{.fd = uffd->fd, .events = POLLIN},
+		{.fd = uffd->stop_fd, .events = POLLIN},
 	};
 
-	while (!(fds[1].revents & POLLIN) && wait_for_event(watch, fds)) {
+	while (!(fds[1].revents & POLLIN) && wait_for_event(uffd, fds)) {
 		struct uffd_msg msg;
 
-		while (read(watch->fd, &msg, sizeof(msg)) == sizeof(msg))
+		while (read(uffd->fd, &msg, sizeof(msg)) == sizeof(msg))
 			if (msg.event == UFFD_EVENT_PAGEFAULT)
-				note_write(watch, msg.arg.pagefault.address &
-							  ~(uint64_t)(ALIAS_PAGE_SIZE - 1));
+				note_write(uffd, msg.arg.pagefault.address &
+							 ~(uint64_t)(ALIAS_PAGE_SIZE - 1));
 	}
-	pthread_mutex_lock(&watch->lock);
-	close(watch->fd);
-	watch->fd = -1;
-	pthread_mutex_unlock(&watch->lock);
+	pthread_mutex_lock(&uffd->lock);
+	close(uffd->fd);
+	uffd->fd = -1;
+	pthread_mutex_unlock(&uffd->lock);
 	return NULL;
 }
 
-static bool register_range(const struct watch *watch, uint8_t *start, uint8_t *end)
+static bool register_range(const struct uffd_wp *uffd, uint8_t *start, uint8_t *end)
 {
 	struct uffdio_register reg = {
 		.range = {.start = (uintptr_t)start, .len = end - start},
 		.mode = UFFDIO_REGISTER_MODE_WP,
 	};
 
-	return start == end || ioctl(watch->fd, UFFDIO_REGISTER, &reg) == 0;
+	return start == end || ioctl(uffd->fd, UFFDIO_REGISTER, &reg) == 0;
 }
 
 /* All but the shared pages, which are no page tables, and which not every kernel can do it for. */
-static bool register_memory(const struct watch *watch)
+static bool register_memory(const struct uffd_wp *uffd)
 {
-	const struct memory *mem = watch->mem;
+	const struct memory *mem = uffd->mem;
 
 	for (unsigned i = 0; i < mem->nr; i++) {
 		const struct memory_slot *slot = &mem->slot[i];
 		uint64_t shared = mem->shared_gpa - slot->gpa, start = 0;
 
 		if (mem->shared_size && shared < slot->size) {
-			if (!register_range(watch, slot->hva, slot->hva + shared))
+			if (!register_range(uffd, slot->hva, slot->hva + shared))
 				return false;
 			start = shared + mem->shared_size;
 		}
-		if (!register_range(watch, slot->hva + start, slot->hva + slot->size))
+		if (!register_range(uffd, slot->hva + start, slot->hva + slot->size))
 			return false;
 	}
 	return true;
 }
 
-static bool start_thread(struct watch *watch)
+static bool start_thread(struct uffd_wp *uffd)
 {
 	struct thread_job job = {
-		.sandbox = watch->machine->sandbox,
-		.kind = SANDBOX_WATCH,
+		.sandbox = uffd->machine->sandbox,
+		.kind = SANDBOX_UFFD,
 		.stack = STACK_SIZE,
 		.run = watch_thread,
-		.arg = watch,
+		.arg = uffd,
 	};
 
-	return thread_start(&watch->thread, &job) == 0;
+	return thread_start(&uffd->thread, &job) == 0;
 }
 
-static void release(struct watch *watch)
+static void release(struct uffd_wp *uffd)
 {
-	if (watch->fd >= 0)
-		close(watch->fd);
-	if (watch->stop_fd >= 0)
-		close(watch->stop_fd);
-	pthread_mutex_destroy(&watch->lock);
-	free(watch->armed);
-	free(watch->noted);
-	free(watch);
+	if (uffd->fd >= 0)
+		close(uffd->fd);
+	if (uffd->stop_fd >= 0)
+		close(uffd->stop_fd);
+	pthread_mutex_destroy(&uffd->lock);
+	free(uffd->armed);
+	free(uffd->noted);
+	free(uffd);
 }
 
-struct watch *watch_start(struct machine *machine, const char **why)
+struct uffd_wp *uffd_wp_start(struct machine *machine, const char **why)
 {
 	const struct memory *mem = &machine->mem;
-	struct watch *watch = calloc(1, sizeof(*watch));
+	struct uffd_wp *uffd = calloc(1, sizeof(*uffd));
 
 	*why = "out of memory";
-	if (!watch)
+	if (!uffd)
 		return NULL;
-	watch->machine = machine;
-	watch->mem = mem;
-	watch->stop_fd = -1;
-	pthread_mutex_init(&watch->lock, NULL);
-	watch->armed = calloc(memory_end_pfn(mem) / 64 + 1, sizeof(uint64_t));
-	watch->fd = watch_open_fd(why);
-	if (watch->fd < 0 || !watch->armed)
+	uffd->machine = machine;
+	uffd->mem = mem;
+	uffd->stop_fd = -1;
+	pthread_mutex_init(&uffd->lock, NULL);
+	uffd->armed = calloc(memory_end_pfn(mem) / 64 + 1, sizeof(uint64_t));
+	uffd->fd = uffd_open(why);
+	if (uffd->fd < 0 || !uffd->armed)
 		goto fail;
-	if (!register_memory(watch)) {
+	if (!register_memory(uffd)) {
 		*why = "userfaultfd cannot write-protect this memory";
 		goto fail;
 	}
-	watch->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (watch->stop_fd < 0 || !start_thread(watch)) {
+	uffd->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (uffd->stop_fd < 0 || !start_thread(uffd)) {
 		*why = "its thread cannot be started";
 		goto fail;
 	}
-	return watch;
+	return uffd;
 fail:
-	release(watch);
+	release(uffd);
 	return NULL;
 }
 
-void watch_stop(struct watch *watch)
+void uffd_wp_stop(struct uffd_wp *uffd)
 {
-	if (!watch)
+	if (!uffd)
 		return;
-	if (end_thread(watch))
-		pthread_join(watch->thread, NULL);
-	release(watch);
+	if (end_thread(uffd))
+		pthread_join(uffd->thread, NULL);
+	release(uffd);
 }
 
-static bool reserve(struct watch *watch)
+static bool reserve(struct uffd_wp *uffd)
 {
-	size_t need = watch->nr_armed + 1 + atomic_load(&watch->nr_noted);
+	size_t need = uffd->nr_armed + 1 + atomic_load(&uffd->nr_noted);
 	uint64_t *noted;
 
-	if (need <= watch->capacity)
+	if (need <= uffd->capacity)
 		return true;
-	noted = reallocarray(watch->noted, need * 2, sizeof(*noted));
+	noted = reallocarray(uffd->noted, need * 2, sizeof(*noted));
 	if (!noted)
 		return false;
-	watch->noted = noted;
-	watch->capacity = need * 2;
+	uffd->noted = noted;
+	uffd->capacity = need * 2;
 	return true;
 }
 
-bool watch_arm(struct watch *watch, uint64_t pfn)
+bool uffd_wp_arm(struct uffd_wp *uffd, uint64_t pfn)
 {
-	void *hva = memory_ptr(watch->mem, pfn * ALIAS_PAGE_SIZE, ALIAS_PAGE_SIZE);
+	void *hva = memory_ptr(uffd->mem, pfn * ALIAS_PAGE_SIZE, ALIAS_PAGE_SIZE);
 	bool ok;
 
 	/* Only a page that is there can be protected. */
 	if (!hva || madvise(hva, ALIAS_PAGE_SIZE, MADV_POPULATE_WRITE))
 		return false;
-	pthread_mutex_lock(&watch->lock);
-	ok = !watch->failed && reserve(watch) && set_protection(watch, (uintptr_t)hva, true);
+	pthread_mutex_lock(&uffd->lock);
+	ok = !uffd->failed && reserve(uffd) && set_protection(uffd, (uintptr_t)hva, true);
 	if (ok) {
-		watch->nr_armed += !(watch->armed[pfn / 64] & 1ull << (pfn % 64));
-		watch->armed[pfn / 64] |= 1ull << (pfn % 64);
+		uffd->nr_armed += !(uffd->armed[pfn / 64] & 1ull << (pfn % 64));
+		uffd->armed[pfn / 64] |= 1ull << (pfn % 64);
 	}
-	pthread_mutex_unlock(&watch->lock);
+	pthread_mutex_unlock(&uffd->lock);
 	return ok;
 }
 
-void watch_disarm(struct watch *watch, uint64_t pfn)
+void uffd_wp_disarm(struct uffd_wp *uffd, uint64_t pfn)
 {
-	void *hva = memory_ptr(watch->mem, pfn * ALIAS_PAGE_SIZE, ALIAS_PAGE_SIZE);
+	void *hva = memory_ptr(uffd->mem, pfn * ALIAS_PAGE_SIZE, ALIAS_PAGE_SIZE);
 
-	pthread_mutex_lock(&watch->lock);
-	if (test_and_clear_armed(watch, pfn))
-		lift_protection(watch, (uintptr_t)hva);
-	pthread_mutex_unlock(&watch->lock);
+	pthread_mutex_lock(&uffd->lock);
+	if (test_and_clear_armed(uffd, pfn))
+		lift_protection(uffd, (uintptr_t)hva);
+	pthread_mutex_unlock(&uffd->lock);
 }
 
-size_t watch_woken(struct watch *watch, uint64_t *pfns, size_t max)
+size_t uffd_wp_dirtied(struct uffd_wp *uffd, uint64_t *pfns, size_t max)
 {
 	size_t n = 0;
 
-	if (!atomic_load_explicit(&watch->nr_noted, memory_order_acquire))
+	if (!atomic_load_explicit(&uffd->nr_noted, memory_order_acquire))
 		return 0;
-	pthread_mutex_lock(&watch->lock);
-	size_t nr = atomic_load_explicit(&watch->nr_noted, memory_order_relaxed);
+	pthread_mutex_lock(&uffd->lock);
+	size_t nr = atomic_load_explicit(&uffd->nr_noted, memory_order_relaxed);
 
 	while (n < max && nr > 0)
-		pfns[n++] = watch->noted[--nr];
-	atomic_store_explicit(&watch->nr_noted, nr, memory_order_relaxed);
-	pthread_mutex_unlock(&watch->lock);
+		pfns[n++] = uffd->noted[--nr];
+	atomic_store_explicit(&uffd->nr_noted, nr, memory_order_relaxed);
+	pthread_mutex_unlock(&uffd->lock);
 	return n;
 }

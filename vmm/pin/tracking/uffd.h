@@ -6,7 +6,7 @@
  * the kernel until the watcher's thread has noted the frame and lifted the protection. So whoever
  * sees the write in memory also finds the frame noted, with or without PML.
  *
- * Threads: arm, disarm and woken are called by the owner of the tracker, one at a time; the
+ * Threads: arm, disarm and dirtied are called by the owner of the tracker, one at a time; the
  * watcher's own thread runs beside them.
  */
 #ifndef VMM_PIN_TRACKING_UFFD_H
@@ -17,23 +17,23 @@
 #include <stdint.h>
 
 struct machine;
-struct watch;
+struct uffd_wp;
 
 /* A userfaultfd that can write-protect memory which KVM uses, or -1 and why not (static string). */
-int watch_open_fd(const char **why);
+int uffd_open(const char **why);
 
 /* Watches all of the machine's memory, nothing armed yet, by a thread in its sandbox. NULL and why
  * not; the caller can do without. Where a protection can't be lifted any more the machine ends with
  * VMM_EX_OSERR, every armed frame counts as written, and nothing can be armed. */
-struct watch *watch_start(struct machine *machine, const char **why);
-void watch_stop(struct watch *watch);
+struct uffd_wp *uffd_wp_start(struct machine *machine, const char **why);
+void uffd_wp_stop(struct uffd_wp *uffd);
 
 /* As at_ops in alias_tracker.h asks. */
-bool watch_arm(struct watch *watch, uint64_t pfn);
-void watch_disarm(struct watch *watch, uint64_t pfn);
-size_t watch_woken(struct watch *watch, uint64_t *pfns, size_t max);
+bool uffd_wp_arm(struct uffd_wp *uffd, uint64_t pfn);
+void uffd_wp_disarm(struct uffd_wp *uffd, uint64_t pfn);
+size_t uffd_wp_dirtied(struct uffd_wp *uffd, uint64_t *pfns, size_t max);
 /* As if the frame was written now: before its page is replaced, of which the kernel says nothing.
  */
-void watch_wake(struct watch *watch, uint64_t pfn);
+void uffd_wp_mark_dirtied(struct uffd_wp *uffd, uint64_t pfn);
 
 #endif

@@ -73,7 +73,7 @@ START_TEST(hypervisor_and_chosen)
 	write_tree(&mem, 4, 0);
 	expect_string("/hypervisor", "compatible", ALIAS_COMPATIBLE);
 	ck_assert_uint_eq(u32("/hypervisor", "abi-version"), ALIAS_ABI_VERSION);
-	ck_assert_uint_eq(u32("/hypervisor", "doorbell-port"), DOORBELL_PORT);
+	ck_assert_uint_eq(u32("/hypervisor", "hypercall-port"), HYPERCALL_PORT);
 	ck_assert_uint_eq(u32("/hypervisor", "poweroff-port"), POWEROFF_PORT);
 	ck_assert_uint_eq(u32("/hypervisor", "upcall-vector"), UPCALL_VECTOR);
 	expect_reg("/hypervisor", SHARED_GPA, 5 * 4096);

@@ -24,12 +24,12 @@ static struct options opt;
 static struct machine machine;
 static struct control *control;
 
-static void start_machine(enum alias_strategy flush, enum track_source track)
+static void start_machine(enum alias_strategy flush, enum track_mode track)
 {
 	opt = (struct options){.flush = flush, .track = track, .guest = "g", .bootargs = ""};
 	memset(&machine, 0, sizeof(machine));
 	machine.opt = &opt;
-	world_init(&machine.world);
+	vcpu_pause_init(&machine.pause);
 	ck_assert_int_eq(memory_init(&machine.mem, 4 << 20), 0);
 	ck_assert_int_eq(pin_init(&machine), 0);
 }
@@ -38,7 +38,7 @@ static void end_machine(void)
 {
 	pin_free(&machine);
 	memory_free(&machine.mem);
-	world_destroy(&machine.world);
+	vcpu_pause_destroy(&machine.pause);
 }
 
 static void set_up(void)
@@ -120,7 +120,7 @@ START_TEST(what_is_no_request)
 
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
 		expect_refusal(lines[i][0], lines[i][1]);
-	ck_assert(!machine.world.held);
+	ck_assert(!machine.pause.held);
 }
 END_TEST
 
@@ -164,11 +164,11 @@ START_TEST(what_is_done)
 	expect_string("{\"do\":\"source\",\"name\":\"scan\"}", "source", "scan");
 	answer = ask("{\"do\":\"pause\"}");
 	ck_assert(json_is_true(json_object_get(answer, "paused")));
-	ck_assert(machine.world.held);
+	ck_assert(machine.pause.held);
 	json_decref(answer);
 	answer = ask("{\"do\":\"resume\"}");
 	ck_assert(json_is_false(json_object_get(answer, "paused")));
-	ck_assert(!machine.world.held);
+	ck_assert(!machine.pause.held);
 	json_decref(answer);
 	answer = ask("{\"do\":\"frame\",\"pfn\":1023}");
 	ck_assert_int_eq(json_integer_value(json_object_get(answer, "pfn")), FRAMES - 1);
@@ -285,7 +285,7 @@ START_TEST(lines_in_pieces_and_many_at_once)
 				       "{\"error\":\"this line is not JSON\"}\n");
 	close(fd); /* in the middle of a line */
 	serve();
-	ck_assert(!machine.world.held);
+	ck_assert(!machine.pause.held);
 }
 END_TEST
 

@@ -84,7 +84,7 @@ static void set_up(void)
 	memset(&machine, 0, sizeof(machine));
 	machine.status = -1;
 	machine.stop_fd = eventfd(0, 0);
-	world_init(&machine.world);
+	vcpu_pause_init(&machine.pause);
 	machine.nr_vcpus = NR;
 	machine.vcpus = vcpus;
 	for (unsigned i = 0; i < NR; i++)
@@ -94,7 +94,7 @@ static void set_up(void)
 
 static void tear_down(void)
 {
-	world_destroy(&machine.world);
+	vcpu_pause_destroy(&machine.pause);
 	close(machine.stop_fd);
 }
 
@@ -128,13 +128,13 @@ START_TEST(nobody_runs_while_paused)
 	for (int round = 0; round < ROUNDS; round++) {
 		uint64_t before;
 
-		world_pause(&machine, NULL);
+		pause_all_vcpus(&machine, NULL);
 		before = sum(NR);
 		/* One on its way in says for a moment that it is in: what runs is the question. */
 		for (int i = 0; i < 10; i++)
 			sched_yield();
 		ck_assert_uint_eq(sum(NR), before);
-		world_resume(&machine);
+		resume_vcpus(&machine);
 		while (sum(NR) == before) /* and they do go on */
 			sched_yield();
 	}
@@ -153,9 +153,9 @@ static void *leave_and_wait(void *arg)
 {
 	struct vcpu *vcpu = arg;
 
-	world_enter_guest(&machine.world, vcpu);
+	vcpu_enter_guest(&machine.pause, vcpu);
 	run_guest(vcpu);
-	world_left_guest(&machine.world, vcpu);
+	vcpu_left_guest(&machine.pause, vcpu);
 	pthread_mutex_lock(&held);
 	pthread_mutex_unlock(&held);
 	return NULL;
@@ -172,9 +172,9 @@ START_TEST(a_vcpu_that_waits_for_the_pauser)
 	ck_assert_int_eq(pthread_create(&vcpus[0].thread, NULL, leave_and_wait, &vcpus[0]), 0);
 	while (atomic_load(&counter[0]) == 0)
 		sched_yield();
-	world_pause(&machine, NULL);
+	pause_all_vcpus(&machine, NULL);
 	ck_assert(!atomic_load(&vcpus[0].in_guest));
-	world_resume(&machine);
+	resume_vcpus(&machine);
 	pthread_mutex_unlock(&held);
 	ck_assert_int_eq(pthread_join(vcpus[0].thread, NULL), 0);
 }
@@ -187,7 +187,7 @@ START_TEST(some_are_paused)
 	for (int round = 0; round < ROUNDS; round++) {
 		uint64_t before[NR];
 
-		ck_assert_uint_le(world_pause_some(&machine, NULL, 1 << 1 | 1 << 3), 2);
+		ck_assert_uint_le(pause_vcpus(&machine, NULL, 1 << 1 | 1 << 3), 2);
 		for (unsigned i = 0; i < NR; i++)
 			before[i] = atomic_load(&counter[i]);
 		for (unsigned i = 0; i < NR; i += 2)
@@ -195,7 +195,7 @@ START_TEST(some_are_paused)
 				sched_yield();
 		for (unsigned i = 1; i < NR; i += 2)
 			ck_assert_uint_eq(atomic_load(&counter[i]), before[i]);
-		world_resume(&machine);
+		resume_vcpus(&machine);
 	}
 	join(0);
 	ck_assert_uint_eq(vcpus[0].stats.kicked + vcpus[2].stats.kicked, 0);
@@ -219,12 +219,12 @@ START_TEST(what_is_asked_for_is_done_before_the_guest_goes_on)
 	for (unsigned round = 1; round <= ROUNDS; round++) {
 		uint64_t before[NR];
 
-		world_pause(&machine, NULL);
+		pause_all_vcpus(&machine, NULL);
 		for (unsigned i = 0; i < NR; i++) {
 			atomic_fetch_or(&vcpus[i].todo, VCPU_FLUSH_TLB);
 			before[i] = atomic_load(&counter[i]);
 		}
-		world_resume(&machine);
+		resume_vcpus(&machine);
 		for (unsigned i = 0; i < NR; i++) {
 			while (atomic_load(&counter[i]) == before[i])
 				sched_yield();
@@ -244,15 +244,15 @@ static void *pauser(void *arg)
 		uint64_t before;
 
 		__atomic_store_n(&self->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
-		world_enter_guest(&machine.world, self);
+		vcpu_enter_guest(&machine.pause, self);
 		atomic_fetch_add(&counter[self->index], 1);
-		world_left_guest(&machine.world, self);
-		world_pause(&machine, self);
+		vcpu_left_guest(&machine.pause, self);
+		pause_all_vcpus(&machine, self);
 		before = sum(self->index);
 		sched_yield();
 		if (sum(self->index) != before)
 			return "a vCPU ran while another had paused the world";
-		world_resume(&machine);
+		resume_vcpus(&machine);
 	}
 	return NULL;
 }
@@ -280,15 +280,15 @@ START_TEST(nobody_runs_while_held)
 	for (int round = 0; round < ROUNDS; round++) {
 		uint64_t before;
 
-		world_hold(&machine);
-		world_hold(&machine);
+		hold_all_vcpus(&machine);
+		hold_all_vcpus(&machine);
 		before = sum(NR);
-		world_pause(&machine, NULL);
-		world_resume(&machine);
+		pause_all_vcpus(&machine, NULL);
+		resume_vcpus(&machine);
 		for (int i = 0; i < 10; i++)
 			sched_yield();
 		ck_assert_uint_eq(sum(NR), before);
-		world_release(&machine);
+		release_all_vcpus(&machine);
 		while (sum(NR) == before)
 			sched_yield();
 	}
@@ -305,9 +305,9 @@ START_TEST(hold_among_pausers)
 	for (unsigned i = 0; i < 2; i++)
 		ck_assert_int_eq(pthread_create(&vcpus[i].thread, NULL, pauser, &vcpus[i]), 0);
 	for (int round = 0; round < ROUNDS; round++) {
-		world_hold(&machine);
+		hold_all_vcpus(&machine);
 		sched_yield();
-		world_release(&machine);
+		release_all_vcpus(&machine);
 		sched_yield();
 	}
 	for (unsigned i = 0; i < 2; i++) {
@@ -322,14 +322,14 @@ END_TEST
 START_TEST(the_end_while_held)
 {
 	start(0);
-	world_hold(&machine);
+	hold_all_vcpus(&machine);
 	machine_stop(&machine, 3);
 	machine_join(&machine);
 	ck_assert_int_eq(machine.status, 3);
 }
 END_TEST
 
-TCase *world_tests(void)
+TCase *pause_tests(void)
 {
 	TCase *tc = tcase_create("world");
 

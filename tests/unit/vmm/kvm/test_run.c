@@ -91,8 +91,8 @@ static void set_up(void)
 	fake_kvm = play_kvm;
 	machine.status = -1;
 	machine.stop_fd = eventfd(0, EFD_NONBLOCK);
-	world_init(&machine.world);
-	nobody_init(&machine.nobody, false);
+	vcpu_pause_init(&machine.pause);
+	unassigned_init(&machine.unassigned, false);
 	ck_assert_int_eq(bus_add(&machine.pio, &port), 0);
 	ck_assert_int_eq(bus_add(&machine.mmio, &mmio), 0);
 	machine.nr_vcpus = 1;
@@ -103,7 +103,7 @@ static void set_up(void)
 
 static void tear_down(void)
 {
-	world_destroy(&machine.world);
+	vcpu_pause_destroy(&machine.pause);
 	close(machine.stop_fd);
 }
 
@@ -182,7 +182,7 @@ START_TEST(accesses)
 	ck_assert_uint_eq(vcpu.stats.exits_pio, 4);
 	ck_assert_uint_eq(vcpu.stats.exits_mmio, 2);
 	ck_assert_uint_eq(vcpu.stats.exits_intr, 2);
-	ck_assert_uint_eq(machine.nobody.accesses, 1);
+	ck_assert_uint_eq(machine.unassigned.accesses, 1);
 }
 END_TEST
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Whose TLB is flushed, and whose is not: the stamps, and the doorbell's use of them. The vCPUs are
- * out of the guest here; what they do on their way in is done by hand. */
+/* Whose TLB is flushed, and whose is not: the stamps, and the hypercall's use of them. The vCPUs
+ * are out of the guest here; what they do on their way in is done by hand. */
 #include <errno.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -45,7 +45,7 @@ uint64_t __wrap_flush_stamp_get(const struct flush_stamp *stamp)
 	uint64_t value = __real_flush_stamp_get(stamp);
 	struct vcpu *vcpu = &vcpus[moment.vcpu];
 
-	if (stamp != moment.after || (moment.paused && !atomic_load(&machine.world.paused)))
+	if (stamp != moment.after || (moment.paused && !atomic_load(&machine.pause.paused)))
 		return value;
 	moment.after = NULL;
 	if (moment.tick)
@@ -57,10 +57,10 @@ uint64_t __wrap_flush_stamp_get(const struct flush_stamp *stamp)
 
 static const uint64_t *table(void *ctx, uint64_t pfn)
 {
-	uint64_t paused = atomic_load(&machine.world.paused);
+	uint64_t paused = atomic_load(&machine.pause.paused);
 
 	(void)ctx;
-	if (one_is_busy && paused && paused != WORLD_ALL) {
+	if (one_is_busy && paused && paused != ALL_VCPUS) {
 		one_is_busy = false;
 		common.cleared++;
 	}
@@ -98,7 +98,7 @@ static void set_up(void)
 	opt = (struct options){.flush_proof = PROOF_GUEST};
 	machine = (struct machine){.opt = &opt, .nr_vcpus = NR, .vcpus = vcpus, .status = -1};
 	machine.stop_fd = eventfd(0, 0);
-	world_init(&machine.world);
+	vcpu_pause_init(&machine.pause);
 	flush_clock_init(&machine.flush_clock);
 	for (unsigned i = 0; i < NR; i++)
 		vcpus[i] = (struct vcpu){.index = i, .machine = &machine, .run = &runs[i]};
@@ -114,7 +114,7 @@ static void set_up(void)
 static void tear_down(void)
 {
 	at_free(pin.at);
-	world_destroy(&machine.world);
+	vcpu_pause_destroy(&machine.pause);
 	close(machine.stop_fd);
 }
 

@@ -39,7 +39,7 @@ static bool append(unsigned i, uint64_t entry)
 		__atomic_store_n(&log->lost, log->lost + 1, __ATOMIC_RELEASE);
 		return false;
 	}
-	__atomic_store_n(&record->entry, entry, __ATOMIC_RELAXED);
+	__atomic_store_n(&record->pte_gpa, entry, __ATOMIC_RELAXED);
 	__atomic_store_n(&record->from, entry + 1, __ATOMIC_RELAXED);
 	__atomic_store_n(&record->to, entry + 2, __ATOMIC_RELAXED);
 	__atomic_store_n(&log->head, log->head + 1, __ATOMIC_RELEASE);

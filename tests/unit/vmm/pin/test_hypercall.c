@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Pins by several vCPUs at once, each on the real thread of a vCPU: the doorbell, the tracker
+ * Pins by several vCPUs at once, each on the real thread of a vCPU: the hypercall, the tracker
  * behind its lock, write tracking (where userfaultfd is allowed) and flushes by the host, while
  * another thread asks for this and that. KVM is played here: each entry into the guest is one step
  * of it. (There is a build with ThreadSanitizer.)
@@ -65,23 +65,23 @@ static void set_entry(uint64_t table, unsigned index, uint64_t pte)
 	__atomic_store_n(entry, pte, __ATOMIC_RELEASE);
 }
 
-static struct alias_entry *entry_of(unsigned vcpu)
+static struct alias_op *entry_of(unsigned vcpu)
 {
-	return pin_vcpu_page(&machine, vcpu)->entries;
+	return pin_vcpu_page(&machine, vcpu)->ops;
 }
 
-/* The exit of an `out` to the doorbell, with a batch of one. */
+/* The exit of an `out` to the hypercall, with a batch of one. */
 static void ask(unsigned vcpu, uint16_t op, uint64_t pfn, uint16_t level)
 {
 	struct kvm_run *run = &runs[vcpu].run;
 	uint32_t call = ALIAS_CALL_PIN;
 
-	*entry_of(vcpu) = (struct alias_entry){.pfn = pfn, .op = op, .level = level};
+	*entry_of(vcpu) = (struct alias_op){.pfn = pfn, .op = op, .level = level};
 	pin_vcpu_page(&machine, vcpu)->count = 1;
 	run->exit_reason = KVM_EXIT_IO;
 	run->io.direction = KVM_EXIT_IO_OUT;
 	run->io.size = 4;
-	run->io.port = DOORBELL_PORT;
+	run->io.port = HYPERCALL_PORT;
 	run->io.count = 1;
 	run->io.data_offset = DATA_OFF;
 	memcpy(runs[vcpu].bytes + DATA_OFF, &call, sizeof(call));
@@ -154,11 +154,11 @@ static int play_kvm(int fd, unsigned long request, void *arg)
 static void pin_now(unsigned vcpu, uint64_t pfn, uint16_t level)
 {
 	ask(vcpu, ALIAS_OP_PIN, pfn, level);
-	ck_assert(bus_write(&machine.pio, &vcpus[vcpu], DOORBELL_PORT, 4, ALIAS_CALL_PIN));
+	ck_assert(bus_write(&machine.pio, &vcpus[vcpu], HYPERCALL_PORT, 4, ALIAS_CALL_PIN));
 	ck_assert_uint_eq(entry_of(vcpu)->status, ALIAS_OK);
 }
 
-static void start_machine(enum track_source track, enum flush_proof proof)
+static void start_machine(enum track_mode track, enum flush_proof proof)
 {
 	struct sigaction action = {.sa_handler = on_kick};
 	sigset_t kick;
@@ -176,7 +176,7 @@ static void start_machine(enum track_source track, enum flush_proof proof)
 			       .control = "socket"};
 	machine = (struct machine){.opt = &opt, .nr_vcpus = NR, .vcpus = vcpus, .status = -1};
 	machine.stop_fd = eventfd(0, 0);
-	world_init(&machine.world);
+	vcpu_pause_init(&machine.pause);
 	flush_clock_init(&machine.flush_clock);
 	ck_assert_int_eq(memory_init(&machine.mem, MEM), 0);
 	for (unsigned i = 0; i < NR; i++)
@@ -188,7 +188,7 @@ static void start_machine(enum track_source track, enum flush_proof proof)
 	ck_assert_int_eq(pin_init(&machine), 0);
 	pin_vcpu_page(&machine, 0)->direct_base = 0xffff888000000000;
 	pin_vcpu_page(&machine, 0)->direct_size = 1ull << 39;
-	ck_assert(bus_write(&machine.pio, &vcpus[0], DOORBELL_PORT, 4, ALIAS_CALL_REGISTER));
+	ck_assert(bus_write(&machine.pio, &vcpus[0], HYPERCALL_PORT, 4, ALIAS_CALL_REGISTER));
 	ck_assert_uint_eq(pin_vcpu_page(&machine, 0)->call_status, ALIAS_OK);
 	for (unsigned i = 0; i < NR; i++) {
 		for (unsigned level = 4; level > 1; level--)
@@ -202,7 +202,7 @@ static void end_machine(void)
 {
 	pin_free(&machine);
 	memory_free(&machine.mem);
-	world_destroy(&machine.world);
+	vcpu_pause_destroy(&machine.pause);
 	close(machine.stop_fd);
 	fake_kvm = NULL;
 }
@@ -210,7 +210,7 @@ static void end_machine(void)
 /* What the control socket has the main thread do meanwhile. */
 static void ask_for_something(unsigned turn)
 {
-	static const enum track_source sources[] = {TRACK_SCAN, TRACK_DIRTY};
+	static const enum track_mode sources[] = {TRACK_SCAN, TRACK_DIRTY};
 	json_t *answer = json_object();
 
 	switch (turn % 4) {
@@ -218,14 +218,14 @@ static void ask_for_something(unsigned turn)
 		ck_assert_ptr_null(pin_describe_frame(&machine, ROOT(turn % NR) + 3, answer));
 		break;
 	case 1:
-		ck_assert_ptr_null(pin_set_source(&machine, sources[turn / 4 % 2], answer));
+		ck_assert_ptr_null(pin_set_track_mode(&machine, sources[turn / 4 % 2], answer));
 		break;
 	case 2:
 		pin_stats(&machine, answer);
 		break;
 	default:
-		world_hold(&machine);
-		world_release(&machine);
+		hold_all_vcpus(&machine);
+		release_all_vcpus(&machine);
 		break;
 	}
 	json_decref(answer);
@@ -240,7 +240,7 @@ static bool all_done(void)
 }
 
 static const struct {
-	enum track_source track;
+	enum track_mode track;
 	enum flush_proof proof;
 	bool asks;
 } ways[] = {
@@ -277,7 +277,7 @@ static enum alias_status ask_for_flush(unsigned len)
 	struct alias_vcpu_page *page = pin_vcpu_page(&machine, 1);
 
 	page->call_status = ALIAS_PENDING;
-	ck_assert(bus_write(&machine.pio, &vcpus[1], DOORBELL_PORT, len, ALIAS_CALL_FLUSH));
+	ck_assert(bus_write(&machine.pio, &vcpus[1], HYPERCALL_PORT, len, ALIAS_CALL_FLUSH));
 	return page->call_status;
 }
 
@@ -310,9 +310,9 @@ START_TEST(a_flush_is_done_beside_all_else)
 }
 END_TEST
 
-TCase *doorbell_tests(void)
+TCase *hypercall_tests(void)
 {
-	TCase *tc = tcase_create("doorbell");
+	TCase *tc = tcase_create("hypercall");
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, all_at_once, 0, sizeof(ways) / sizeof(ways[0]));

@@ -18,7 +18,7 @@
 #define PFN 3u
 
 static struct machine machine;
-static struct watch *watch;
+static struct uffd_wp *uffd;
 static atomic_bool hold, lifting, armed_again, stuck;
 
 /* Keeps the watcher's thread for a while from lifting the protection; `stuck`: for good. */
@@ -59,24 +59,24 @@ static void set_up(void)
 	atomic_store(&lifting, false);
 	atomic_store(&armed_again, false);
 	atomic_store(&stuck, false);
-	watch = watch_start(&machine, &why);
-	if (!watch)
+	uffd = uffd_wp_start(&machine, &why);
+	if (!uffd)
 		printf("skip source: %s\n", why);
 	fake_kvm = play_uffd;
 }
 
 static void tear_down(void)
 {
-	watch_stop(watch);
+	uffd_wp_stop(uffd);
 	fake_kvm = NULL;
 	memory_free(&machine.mem);
 	close(machine.stop_fd);
 }
 
-static size_t woken(void)
+static size_t dirtied(void)
 {
 	uint64_t pfns[4];
-	size_t n = watch_woken(watch, pfns, 4);
+	size_t n = uffd_wp_dirtied(uffd, pfns, 4);
 
 	ck_assert(n == 0 || (n == 1 && pfns[0] == PFN));
 	return n;
@@ -84,19 +84,19 @@ static size_t woken(void)
 
 START_TEST(written_once)
 {
-	if (!watch)
+	if (!uffd)
 		return;
-	ck_assert(watch_arm(watch, PFN));
-	ck_assert_uint_eq(woken(), 0);
+	ck_assert(uffd_wp_arm(uffd, PFN));
+	ck_assert_uint_eq(dirtied(), 0);
 	write_frame(NULL);
 	write_frame(NULL);
-	ck_assert_uint_eq(woken(), 1);
+	ck_assert_uint_eq(dirtied(), 1);
 	write_frame(NULL);
-	ck_assert_uint_eq(woken(), 0);
-	ck_assert(watch_arm(watch, PFN));
-	watch_disarm(watch, PFN);
+	ck_assert_uint_eq(dirtied(), 0);
+	ck_assert(uffd_wp_arm(uffd, PFN));
+	uffd_wp_disarm(uffd, PFN);
 	write_frame(NULL);
-	ck_assert_uint_eq(woken(), 0);
+	ck_assert_uint_eq(dirtied(), 0);
 }
 END_TEST
 
@@ -106,22 +106,22 @@ START_TEST(armed_again_too_early)
 {
 	pthread_t writer;
 
-	if (!watch)
+	if (!uffd)
 		return;
-	ck_assert(watch_arm(watch, PFN));
+	ck_assert(uffd_wp_arm(uffd, PFN));
 	atomic_store(&hold, true);
 	ck_assert_int_eq(pthread_create(&writer, NULL, write_frame, NULL), 0);
 	while (!atomic_load(&lifting))
 		usleep(100);
-	ck_assert_uint_eq(woken(), 1);
-	ck_assert(watch_arm(watch, PFN));
+	ck_assert_uint_eq(dirtied(), 1);
+	ck_assert(uffd_wp_arm(uffd, PFN));
 	atomic_store(&armed_again, true);
 	pthread_join(writer, NULL);
 	/* It wrote before that, or was noted once more; and so is the next. */
-	if (woken())
-		ck_assert(watch_arm(watch, PFN));
+	if (dirtied())
+		ck_assert(uffd_wp_arm(uffd, PFN));
 	write_frame(NULL);
-	ck_assert_uint_eq(woken(), 1);
+	ck_assert_uint_eq(dirtied(), 1);
 }
 END_TEST
 
@@ -132,26 +132,26 @@ START_TEST(protection_that_stays)
 	uint64_t pfns[4];
 	pthread_t writer;
 
-	if (!watch)
+	if (!uffd)
 		return;
-	ck_assert(watch_arm(watch, PFN));
-	ck_assert(watch_arm(watch, PFN + 1));
+	ck_assert(uffd_wp_arm(uffd, PFN));
+	ck_assert(uffd_wp_arm(uffd, PFN + 1));
 	ck_assert_int_eq(atomic_load(&machine.status), -1);
 	atomic_store(&stuck, true);
 	if (_i)
-		watch_disarm(watch, PFN + 1);
+		uffd_wp_disarm(uffd, PFN + 1);
 	ck_assert_int_eq(pthread_create(&writer, NULL, write_frame, NULL), 0);
 	pthread_join(writer, NULL);
 	ck_assert_int_eq(atomic_load(&machine.status), VMM_EX_OSERR);
-	ck_assert_uint_eq(watch_woken(watch, pfns, 4), _i ? 1 : 2);
+	ck_assert_uint_eq(uffd_wp_dirtied(uffd, pfns, 4), _i ? 1 : 2);
 	ck_assert(pfns[0] == PFN || (pfns[0] == PFN + 1 && pfns[1] == PFN));
-	ck_assert(!watch_arm(watch, PFN));
+	ck_assert(!uffd_wp_arm(uffd, PFN));
 	write_frame(NULL);
-	ck_assert_uint_eq(woken(), 0);
+	ck_assert_uint_eq(dirtied(), 0);
 }
 END_TEST
 
-TCase *source_tests(void)
+TCase *tracking_tests(void)
 {
 	TCase *tc = tcase_create("source");
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Frames that become memory of another type, or are given away: the doorbell's answers, and what
+/* Frames that become memory of another type, or are given away: the hypercall's answers, and what
  * becomes of the host's memory. The machine has a vCPU that never runs; the test is its guest. */
 #include <fcntl.h>
 #include <errno.h>
@@ -31,7 +31,7 @@
 #define MAPPED_AT 0x5000ull  /* by entry 5 of L1 */
 
 /* Tables that are looked at, and such as are guarded. */
-static const enum track_source sources[] = {TRACK_SCAN, TRACK_STRICT};
+static const enum track_mode sources[] = {TRACK_SCAN, TRACK_STRICT};
 
 static struct options opt;
 static struct machine machine;
@@ -78,35 +78,35 @@ static uint64_t *frame(uint64_t pfn)
 static void ring(enum alias_call call)
 {
 	page->call_status = ALIAS_PENDING;
-	ck_assert(bus_write(&machine.pio, &vcpu, DOORBELL_PORT, 4, call));
+	ck_assert(bus_write(&machine.pio, &vcpu, HYPERCALL_PORT, 4, call));
 	ck_assert_uint_eq(page->call_status, ALIAS_OK);
 }
 
 /* The answer to one request; ALIAS_PENDING: an upcall was made. */
-static enum alias_status ask_with(uint64_t pfn, enum alias_op op, unsigned arg, uint32_t flags)
+static enum alias_status ask_with(uint64_t pfn, enum alias_opcode op, unsigned arg, uint32_t flags)
 {
 	page->count = 1;
 	page->flags = flags;
-	page->entries[0] = (struct alias_entry){.pfn = pfn, .op = op, .level = (uint16_t)arg};
+	page->ops[0] = (struct alias_op){.pfn = pfn, .op = op, .level = (uint16_t)arg};
 	ring(ALIAS_CALL_PIN);
-	return page->entries[0].status;
+	return page->ops[0].status;
 }
 
-static enum alias_status ask(uint64_t pfn, enum alias_op op, unsigned arg)
+static enum alias_status ask(uint64_t pfn, enum alias_opcode op, unsigned arg)
 {
 	return ask_with(pfn, op, arg, 0);
 }
 
 /* MANY frames with one call. */
-static void ask_for_many(enum alias_op op)
+static void ask_for_many(enum alias_opcode op)
 {
 	page->count = MANY;
 	page->flags = 0;
 	for (unsigned i = 0; i < MANY; i++)
-		page->entries[i] = (struct alias_entry){.pfn = DATA + i, .op = op};
+		page->ops[i] = (struct alias_op){.pfn = DATA + i, .op = op};
 	ring(ALIAS_CALL_PIN);
 	for (unsigned i = 0; i < MANY; i++)
-		ck_assert_uint_eq(page->entries[i].status, ALIAS_OK);
+		ck_assert_uint_eq(page->ops[i].status, ALIAS_OK);
 }
 
 /* Writes entry 5 of L1; what it held is flushed. */
@@ -114,7 +114,7 @@ static void map(uint64_t pte)
 {
 	struct alias_common_page *common = common_page(&machine);
 
-	if (machine.pin->guard) {
+	if (machine.pin->wp) {
 		page->nr_updates = 1;
 		page->update_status[0] = ALIAS_PENDING;
 		*(struct alias_update *)frame(LIST) =
@@ -128,7 +128,7 @@ static void map(uint64_t pte)
 	common->flushed = common->cleared;
 }
 
-static void set_up_source(enum track_source track)
+static void set_up_source(enum track_mode track)
 {
 	opt = (struct options){.flush = ALIAS_FLUSH_TRAP,
 			       .track = track,
@@ -139,7 +139,7 @@ static void set_up_source(enum track_source track)
 	machine = (struct machine){.opt = &opt, .nr_vcpus = 1, .vcpus = &vcpu, .status = -1};
 	vcpu = (struct vcpu){.machine = &machine, .run = &run_page};
 	machine.stop_fd = eventfd(0, 0);
-	world_init(&machine.world);
+	vcpu_pause_init(&machine.pause);
 	flush_clock_init(&machine.flush_clock);
 	ck_assert_int_eq(track == TRACK_STRICT ? memory_init_twice(&machine.mem, 4 * MIB)
 					       : memory_init(&machine.mem, 4 * MIB),
@@ -168,7 +168,7 @@ static void tear_down(void)
 	ck_assert_uint_eq(machine.pin->count.let_through, 0);
 	pin_free(&machine);
 	memory_free(&machine.mem);
-	world_destroy(&machine.world);
+	vcpu_pause_destroy(&machine.pause);
 	close(machine.stop_fd);
 }
 
@@ -189,46 +189,46 @@ static uint64_t process_resident(void)
 START_TEST(requests_are_checked)
 {
 	static const struct {
-		enum alias_op op;
+		enum alias_opcode op;
 		uint64_t pfn;
 		unsigned arg;
 		enum alias_status status;
 	} asked[] = {
-		{ALIAS_OP_TYPE, DATA, 8, ALIAS_BAD_TYPE},
-		{ALIAS_OP_TYPE, DATA, 0xffff, ALIAS_BAD_TYPE},
-		{ALIAS_OP_TYPE, 1ull << 40, 1, ALIAS_BAD_FRAME},
-		{ALIAS_OP_GIVE, UINT64_MAX, 0, ALIAS_BAD_FRAME},
-		{ALIAS_OP_TAKE, UINT64_MAX, 0, ALIAS_BAD_FRAME},
-		{ALIAS_OP_TYPE, SHARED_GPA / PAGE, 1, ALIAS_BAD_FRAME},
-		{ALIAS_OP_GIVE, SHARED_GPA / PAGE + 1, 0, ALIAS_BAD_FRAME},
-		{ALIAS_OP_TYPE, ROOT, 1, ALIAS_BAD_STATE},
-		{ALIAS_OP_GIVE, L1, 0, ALIAS_BAD_STATE},
-		{ALIAS_OP_TAKE, DATA, 0, ALIAS_BAD_STATE},
-		{ALIAS_OP_TYPE, DATA, 3, ALIAS_OK},
-		{ALIAS_OP_TYPE, DATA, 7, ALIAS_OK},
-		{ALIAS_OP_GIVE, DATA, 0, ALIAS_BAD_STATE},
+		{ALIAS_OP_MEMTYPE, DATA, 8, ALIAS_BAD_MEMTYPE},
+		{ALIAS_OP_MEMTYPE, DATA, 0xffff, ALIAS_BAD_MEMTYPE},
+		{ALIAS_OP_MEMTYPE, 1ull << 40, 1, ALIAS_BAD_FRAME},
+		{ALIAS_OP_INFLATE, UINT64_MAX, 0, ALIAS_BAD_FRAME},
+		{ALIAS_OP_DEFLATE, UINT64_MAX, 0, ALIAS_BAD_FRAME},
+		{ALIAS_OP_MEMTYPE, SHARED_GPA / PAGE, 1, ALIAS_BAD_FRAME},
+		{ALIAS_OP_INFLATE, SHARED_GPA / PAGE + 1, 0, ALIAS_BAD_FRAME},
+		{ALIAS_OP_MEMTYPE, ROOT, 1, ALIAS_BAD_STATE},
+		{ALIAS_OP_INFLATE, L1, 0, ALIAS_BAD_STATE},
+		{ALIAS_OP_DEFLATE, DATA, 0, ALIAS_BAD_STATE},
+		{ALIAS_OP_MEMTYPE, DATA, 3, ALIAS_OK},
+		{ALIAS_OP_MEMTYPE, DATA, 7, ALIAS_OK},
+		{ALIAS_OP_INFLATE, DATA, 0, ALIAS_BAD_STATE},
 		{ALIAS_OP_PIN, DATA, 1, ALIAS_BAD_STATE},
-		{ALIAS_OP_TYPE, DATA, 0, ALIAS_OK},
-		{ALIAS_OP_GIVE, DATA, 0xffff, ALIAS_OK},
-		{ALIAS_OP_GIVE, DATA, 0, ALIAS_IS_GIVEN},
-		{ALIAS_OP_TYPE, DATA, 1, ALIAS_IS_GIVEN},
-		{ALIAS_OP_PIN, DATA, 1, ALIAS_IS_GIVEN},
+		{ALIAS_OP_MEMTYPE, DATA, 0, ALIAS_OK},
+		{ALIAS_OP_INFLATE, DATA, 0xffff, ALIAS_OK},
+		{ALIAS_OP_INFLATE, DATA, 0, ALIAS_IS_BALLOONED},
+		{ALIAS_OP_MEMTYPE, DATA, 1, ALIAS_IS_BALLOONED},
+		{ALIAS_OP_PIN, DATA, 1, ALIAS_IS_BALLOONED},
 		{ALIAS_OP_UNPIN, DATA, 1, ALIAS_BAD_STATE},
-		{ALIAS_OP_TAKE, DATA, 0, ALIAS_OK},
+		{ALIAS_OP_DEFLATE, DATA, 0, ALIAS_OK},
 		{ALIAS_OP_PIN, DATA, 1, ALIAS_OK},
 		{ALIAS_OP_UNPIN, DATA, 1, ALIAS_OK},
-		{(enum alias_op)6, DATA, 1, ALIAS_BAD_OP},
+		{(enum alias_opcode)6, DATA, 1, ALIAS_BAD_OP},
 	};
 
 	for (unsigned i = 0; i < sizeof(asked) / sizeof(asked[0]); i++)
 		ck_assert_msg(ask(asked[i].pfn, asked[i].op, asked[i].arg) == asked[i].status,
-			      "request %u: %u", i, page->entries[0].status);
-	ck_assert_uint_eq(count_of(AT_TO_TYPE)->requests, 9);
-	ck_assert_uint_eq(count_of(AT_TO_TYPE)->granted, 3);
-	ck_assert_uint_eq(count_of(AT_TO_HOST)->requests, 6);
-	ck_assert_uint_eq(count_of(AT_TO_HOST)->refused, 5);
-	ck_assert_uint_eq(machine.pin->count.ops[COUNT_TAKE].granted, 1);
-	ck_assert_uint_eq(machine.pin->count.ops[COUNT_TAKE].refused, 2);
+			      "request %u: %u", i, page->ops[0].status);
+	ck_assert_uint_eq(count_of(AT_TO_MEMTYPE)->requests, 9);
+	ck_assert_uint_eq(count_of(AT_TO_MEMTYPE)->granted, 3);
+	ck_assert_uint_eq(count_of(AT_TO_BALLOON)->requests, 6);
+	ck_assert_uint_eq(count_of(AT_TO_BALLOON)->refused, 5);
+	ck_assert_uint_eq(machine.pin->count.ops[COUNT_DEFLATE].granted, 1);
+	ck_assert_uint_eq(machine.pin->count.ops[COUNT_DEFLATE].refused, 2);
 	ck_assert_uint_eq(count_of(AT_TO_TABLE)->requests, 4 + 3);
 	ck_assert_uint_eq(machine.pin->count.violations, 0);
 }
@@ -244,12 +244,12 @@ START_TEST(what_is_given_away_is_released)
 		memset(frame(DATA + i), 0x5a, PAGE);
 	guest = memory_resident(&machine.mem);
 	process = process_resident();
-	ask_for_many(ALIAS_OP_GIVE);
+	ask_for_many(ALIAS_OP_INFLATE);
 	ck_assert_uint_eq(memory_resident(&machine.mem), guest - all);
 	/* It counts by the thread, and tells of it every 64 pages. */
 	ck_assert_uint_le(process_resident(), process - all / 2 / 1024);
 	frame(DATA)[3] = 0xbad; /* what the guest must not do */
-	ask_for_many(ALIAS_OP_TAKE);
+	ask_for_many(ALIAS_OP_DEFLATE);
 	ck_assert_uint_eq(memory_resident(&machine.mem), guest);
 	for (unsigned i = 0; i < MANY * 512; i++)
 		ck_assert(frame(DATA)[i] == 0);
@@ -258,14 +258,14 @@ START_TEST(what_is_given_away_is_released)
 END_TEST
 
 static const struct {
-	enum alias_op op;
+	enum alias_opcode op;
 	unsigned arg;
 	uint64_t in_the_way, not_in_the_way; /* entries; 0: all are */
 	enum alias_status forbidden;         /* what a store of such an entry is answered */
 } ops[] = {
 	{ALIAS_OP_PIN, 1, W(DATA), R(DATA), ALIAS_MAPS_TABLE},
-	{ALIAS_OP_TYPE, 1, R(DATA), W(DATA) | PTE_PWT, ALIAS_MAPS_TYPED},
-	{ALIAS_OP_GIVE, 0, R(DATA), 0, ALIAS_MAPS_GIVEN},
+	{ALIAS_OP_MEMTYPE, 1, R(DATA), W(DATA) | PTE_PWT, ALIAS_MEMTYPE_CONFLICT},
+	{ALIAS_OP_INFLATE, 0, R(DATA), 0, ALIAS_MAPS_BALLOONED},
 };
 
 #define NR_OPS ((int)(sizeof(ops) / sizeof(ops[0])))
@@ -273,7 +273,7 @@ static const struct {
 /* Once; the mapping goes, and the same call is granted. */
 START_TEST(a_stale_alias_traps)
 {
-	enum alias_op op = ops[_i % NR_OPS].op;
+	enum alias_opcode op = ops[_i % NR_OPS].op;
 	const struct op_count *count;
 
 	set_up_source(sources[_i / NR_OPS]);
@@ -289,11 +289,11 @@ START_TEST(a_stale_alias_traps)
 	ck_assert_uint_eq(frame(DATA)[0], 0x1234);
 	map(0);
 	ring(ALIAS_CALL_PIN);
-	ck_assert_uint_eq(page->entries[0].status, ALIAS_OK);
+	ck_assert_uint_eq(page->ops[0].status, ALIAS_OK);
 	ck_assert_uint_eq(count->aliases_met, 1);
 	ck_assert_uint_eq(count->upcalls, 1);
 	ck_assert_uint_eq(count->upcalls_resolved, 1);
-	ck_assert_uint_eq(frame(DATA)[0], op == ALIAS_OP_GIVE ? 0 : 0x1234);
+	ck_assert_uint_eq(frame(DATA)[0], op == ALIAS_OP_INFLATE ? 0 : 0x1234);
 	tear_down();
 }
 END_TEST
@@ -317,7 +317,7 @@ START_TEST(a_flush_under_way_is_waited_for)
 	ck_assert_uint_eq(page->fault.nr, 0);
 	common_page(&machine)->flushed = common_page(&machine)->cleared;
 	ring(ALIAS_CALL_PIN);
-	ck_assert_uint_eq(page->entries[0].status, ALIAS_OK);
+	ck_assert_uint_eq(page->ops[0].status, ALIAS_OK);
 	ck_assert_uint_eq(machine.pin->count.waits, 1);
 	ck_assert_uint_eq(machine.pin->count.host_flushes, 0);
 	tear_down();
@@ -328,7 +328,7 @@ START_TEST(a_flush_that_does_not_come_is_waited_for_once)
 {
 	ck_assert_uint_eq(ask_during_flush(), ALIAS_PENDING);
 	ring(ALIAS_CALL_PIN);
-	ck_assert_uint_eq(page->entries[0].status, ALIAS_OK);
+	ck_assert_uint_eq(page->ops[0].status, ALIAS_OK);
 	ck_assert_uint_eq(machine.pin->count.waits, 1);
 	ck_assert_uint_eq(machine.pin->count.host_flushes, 1);
 	tear_down();
@@ -337,7 +337,7 @@ END_TEST
 
 START_TEST(a_live_alias_refuses)
 {
-	enum alias_op op = ops[_i % NR_OPS].op;
+	enum alias_opcode op = ops[_i % NR_OPS].op;
 	unsigned arg = ops[_i % NR_OPS].arg;
 	const struct op_count *count;
 
@@ -347,7 +347,7 @@ START_TEST(a_live_alias_refuses)
 	map(ops[_i % NR_OPS].in_the_way);
 	ask_with(DATA, op, arg, ALIAS_BATCH_UPCALL);
 	ring(ALIAS_CALL_PIN);
-	ck_assert_uint_eq(page->entries[0].status, ALIAS_HAS_ALIAS);
+	ck_assert_uint_eq(page->ops[0].status, ALIAS_HAS_ALIAS);
 	ck_assert_uint_eq(raised, 1);
 	ck_assert_uint_eq(page->fault.va[0], MAPPED_AT);
 	ck_assert_uint_eq(count->refused, 1);
@@ -370,11 +370,11 @@ START_TEST(a_later_mapping_is_a_violation)
 	ck_assert_uint_eq(ask(DATA, ops[_i % NR_OPS].op, ops[_i % NR_OPS].arg), ALIAS_OK);
 	if (ops[_i % NR_OPS].not_in_the_way) {
 		map(ops[_i % NR_OPS].not_in_the_way);
-		ask(DATA + 1, ALIAS_OP_TAKE, 0); /* some call: the host looks */
+		ask(DATA + 1, ALIAS_OP_DEFLATE, 0); /* some call: the host looks */
 		ck_assert_uint_eq(machine.pin->count.violations, 0);
 	}
 	map(ops[_i % NR_OPS].in_the_way);
-	ask(DATA + 1, ALIAS_OP_TAKE, 0);
+	ask(DATA + 1, ALIAS_OP_DEFLATE, 0);
 	ck_assert_uint_eq(machine.pin->count.violations, 1);
 	ck_assert_uint_eq(machine.pin->count.stores_refused, strict);
 	if (strict)
@@ -389,23 +389,23 @@ START_TEST(what_cannot_be_released)
 	frame(DATA)[0] = 0x1234;
 	/* Not mlock(), which sanitizers make do nothing. */
 	ck_assert_int_eq(syscall(SYS_mlock, frame(DATA), PAGE), 0);
-	ck_assert_uint_eq(ask(DATA, ALIAS_OP_GIVE, 0), ALIAS_NO_MEMORY);
+	ck_assert_uint_eq(ask(DATA, ALIAS_OP_INFLATE, 0), ALIAS_NO_MEMORY);
 	ck_assert_uint_eq(frame(DATA)[0], 0x1234);
-	ck_assert_uint_eq(count_of(AT_TO_HOST)->refused, 1);
+	ck_assert_uint_eq(count_of(AT_TO_BALLOON)->refused, 1);
 	syscall(SYS_munlock, frame(DATA), PAGE);
-	ck_assert_uint_eq(ask(DATA, ALIAS_OP_TYPE, 1), ALIAS_OK);
+	ck_assert_uint_eq(ask(DATA, ALIAS_OP_MEMTYPE, 1), ALIAS_OK);
 }
 END_TEST
 
 /* And where there is no page to be had, it stays away. */
 START_TEST(what_cannot_come_back)
 {
-	ck_assert_uint_eq(ask(DATA, ALIAS_OP_GIVE, 0), ALIAS_OK);
+	ck_assert_uint_eq(ask(DATA, ALIAS_OP_INFLATE, 0), ALIAS_OK);
 	mprotect(frame(DATA), PAGE, PROT_READ);
-	ck_assert_uint_eq(ask(DATA, ALIAS_OP_TAKE, 0), ALIAS_NO_MEMORY);
-	ck_assert_uint_eq(ask(DATA, ALIAS_OP_PIN, 1), ALIAS_IS_GIVEN);
+	ck_assert_uint_eq(ask(DATA, ALIAS_OP_DEFLATE, 0), ALIAS_NO_MEMORY);
+	ck_assert_uint_eq(ask(DATA, ALIAS_OP_PIN, 1), ALIAS_IS_BALLOONED);
 	mprotect(frame(DATA), PAGE, PROT_READ | PROT_WRITE);
-	ck_assert_uint_eq(ask(DATA, ALIAS_OP_TAKE, 0), ALIAS_OK);
+	ck_assert_uint_eq(ask(DATA, ALIAS_OP_DEFLATE, 0), ALIAS_OK);
 }
 END_TEST
 
@@ -418,11 +418,11 @@ START_TEST(the_first_transition_has_no_evidence)
 	ask(DATA, ALIAS_OP_UNPIN, 0); /* the host looks */
 	common->cleared++;
 	frame(L1)[5] = 0;
-	ck_assert_uint_eq(ask(DATA, ALIAS_OP_GIVE, 0), ALIAS_OK);
+	ck_assert_uint_eq(ask(DATA, ALIAS_OP_INFLATE, 0), ALIAS_OK);
 	ck_assert_uint_eq(machine.pin->count.host_flushes, 1);
 	ck_assert_uint_eq(atomic_load(&vcpu.todo), VCPU_FLUSH_TLB);
 	/* It will flush before it runs, and so it has for all that follow. */
-	ck_assert_uint_eq(ask(DATA + 1, ALIAS_OP_GIVE, 0), ALIAS_OK);
+	ck_assert_uint_eq(ask(DATA + 1, ALIAS_OP_INFLATE, 0), ALIAS_OK);
 	ck_assert_uint_eq(machine.pin->count.host_flushes, 1);
 }
 END_TEST
@@ -440,12 +440,12 @@ START_TEST(statistics_tell_them_apart)
 	json_t *root = json_object();
 	const json_t *transitions;
 
-	ask(DATA, ALIAS_OP_TYPE, 3);
-	ask(DATA + 1, ALIAS_OP_GIVE, 0);
-	ask(DATA + 2, ALIAS_OP_GIVE, 0);
-	ask(DATA + 2, ALIAS_OP_TAKE, 0);
+	ask(DATA, ALIAS_OP_MEMTYPE, 3);
+	ask(DATA + 1, ALIAS_OP_INFLATE, 0);
+	ask(DATA + 2, ALIAS_OP_INFLATE, 0);
+	ask(DATA + 2, ALIAS_OP_DEFLATE, 0);
 	map(R(DATA + 3));
-	ask(DATA + 3, ALIAS_OP_GIVE, 0);
+	ask(DATA + 3, ALIAS_OP_INFLATE, 0);
 	page->stats.given = 3;
 	pin_stats(&machine, root);
 	transitions = json_object_get(root, "transitions");
@@ -471,8 +471,8 @@ START_TEST(frames_are_described)
 	map(R(DATA));
 	ck_assert_ptr_null(pin_describe_frame(&machine, DATA, before));
 	ck_assert(json_is_null(json_object_get(before, "mapping_count")));
-	ask(DATA + 1, ALIAS_OP_GIVE, 0);
-	ask(DATA, ALIAS_OP_TYPE, 0);
+	ask(DATA + 1, ALIAS_OP_INFLATE, 0);
+	ask(DATA, ALIAS_OP_MEMTYPE, 0);
 	ck_assert_ptr_null(pin_describe_frame(&machine, DATA, after));
 	ck_assert_int_eq(json_integer_value(json_object_get(after, "mapping_count")), 1);
 	ck_assert_int_eq(json_integer_value(json_object_get(after, "alias_count")), 0);
@@ -487,9 +487,9 @@ START_TEST(frames_are_described)
 }
 END_TEST
 
-static size_t woken(struct watch *watch, uint64_t *pfn)
+static size_t dirtied(struct uffd_wp *uffd, uint64_t *pfn)
 {
-	return watch_woken(watch, pfn, 1);
+	return uffd_wp_dirtied(uffd, pfn, 1);
 }
 
 /* Write tracking knows nothing of it, and need not: what comes and goes was not armed when it went,
@@ -498,33 +498,33 @@ static size_t woken(struct watch *watch, uint64_t *pfn)
 START_TEST(write_tracking_survives)
 {
 	const char *why;
-	struct watch *watch = watch_start(&machine, &why);
+	struct uffd_wp *uffd = uffd_wp_start(&machine, &why);
 	uint64_t pfn;
 
-	if (!watch) {
+	if (!uffd) {
 		printf("skip write_tracking_survives: %s\n", why);
 		return;
 	}
-	ck_assert(watch_arm(watch, DATA));
-	ck_assert(watch_arm(watch, DATA + 1));
-	watch_disarm(watch, DATA);
+	ck_assert(uffd_wp_arm(uffd, DATA));
+	ck_assert(uffd_wp_arm(uffd, DATA + 1));
+	uffd_wp_disarm(uffd, DATA);
 	ck_assert(memory_give_up(&machine.mem, DATA * PAGE));
 	frame(DATA)[0] = 1;
-	ck_assert_uint_eq(woken(watch, &pfn), 0);
+	ck_assert_uint_eq(dirtied(uffd, &pfn), 0);
 	ck_assert(memory_renew(&machine.mem, DATA * PAGE));
 	frame(DATA)[0] = 1;
-	ck_assert_uint_eq(woken(watch, &pfn), 0);
-	ck_assert(watch_arm(watch, DATA));
+	ck_assert_uint_eq(dirtied(uffd, &pfn), 0);
+	ck_assert(uffd_wp_arm(uffd, DATA));
 	frame(DATA)[0] = 2;
-	ck_assert_uint_eq(woken(watch, &pfn), 1);
+	ck_assert_uint_eq(dirtied(uffd, &pfn), 1);
 	ck_assert_uint_eq(pfn, DATA);
 	/* A write that was noted, and not asked for, when its frame goes. */
 	frame(DATA + 1)[0] = 2;
 	ck_assert(memory_give_up(&machine.mem, (DATA + 1) * PAGE));
 	frame(DATA + 1)[0] = 3;
-	ck_assert_uint_eq(woken(watch, &pfn), 1);
+	ck_assert_uint_eq(dirtied(uffd, &pfn), 1);
 	ck_assert_uint_eq(pfn, DATA + 1);
-	watch_stop(watch);
+	uffd_wp_stop(uffd);
 }
 END_TEST
 
@@ -537,7 +537,7 @@ START_TEST(a_table_that_comes_back)
 
 	set_up_source(TRACK_DIRTY);
 	table = frame(DATA);
-	ck_assert_uint_eq(ask(DATA, ALIAS_OP_GIVE, 0), ALIAS_OK);
+	ck_assert_uint_eq(ask(DATA, ALIAS_OP_INFLATE, 0), ALIAS_OK);
 	table[0] = W(DATA + 8);
 	frame(L1 - 1)[1] = W(DATA);
 	ck_assert_uint_eq(ask(DATA + 8, ALIAS_OP_PIN, 1), ALIAS_HAS_ALIAS);
@@ -546,8 +546,8 @@ START_TEST(a_table_that_comes_back)
 		ask(DATA, ALIAS_OP_UNPIN,
 		    0); /* the host looks until it is quiet enough to be armed */
 	at_get_stats(machine.pin->at, &stats);
-	ck_assert(!machine.pin->watch || stats.arms > 0);
-	ck_assert_uint_eq(ask(DATA, ALIAS_OP_TAKE, 0), ALIAS_OK);
+	ck_assert(!machine.pin->uffd || stats.arms > 0);
+	ck_assert_uint_eq(ask(DATA, ALIAS_OP_DEFLATE, 0), ALIAS_OK);
 	ck_assert_uint_eq(ask(DATA + 8, ALIAS_OP_PIN, 1), ALIAS_OK);
 	table[1] = W(DATA + 9);
 	ck_assert_uint_eq(ask(DATA + 9, ALIAS_OP_PIN, 1), ALIAS_HAS_ALIAS);

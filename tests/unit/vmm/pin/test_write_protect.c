@@ -20,19 +20,19 @@
 #define NX         (1ull << 63)
 
 static struct memory mem;
-static struct guard *guard;
+static struct write_protect *wp;
 
 static void setup(void)
 {
 	ck_assert_int_eq(memory_init_twice(&mem, 4 << 20), 0);
-	guard = guard_new(&mem, -1);
-	ck_assert_ptr_nonnull(guard);
+	wp = write_protect_new(&mem, -1);
+	ck_assert_ptr_nonnull(wp);
 }
 
 static void teardown(void)
 {
-	guard_free(guard);
-	ck_assert_ptr_null(mem.guard);
+	write_protect_free(wp);
+	ck_assert_ptr_null(mem.wp);
 	memory_free(&mem);
 	fake_kvm = NULL;
 }
@@ -69,16 +69,17 @@ END_TEST
 
 START_TEST(a_held_frame_is_read_only)
 {
-	ck_assert(guard_hold(guard, 5));
-	ck_assert(guard_holds(guard, 5) && !guard_holds(guard, 4) && !guard_holds(guard, 6));
+	ck_assert(write_protect_gfn(wp, 5));
+	ck_assert(gfn_is_write_protected(wp, 5) && !gfn_is_write_protected(wp, 4) &&
+		  !gfn_is_write_protected(wp, 6));
 	ck_assert(!writes(FRAME(5), 1) && !writes(FRAME(5) + 4088, 1));
 	ck_assert(writes(FRAME(5) - 8, 1) && writes(FRAME(6), 1));
-	guard_write(guard, FRAME(5) + 8, 9);
+	write_protected_pte_store(wp, FRAME(5) + 8, 9);
 	ck_assert_uint_eq(reads(FRAME(5) + 8), 9);
-	guard_release(guard, 5);
-	ck_assert(!guard_holds(guard, 5) && writes(FRAME(5), 1));
-	ck_assert(!guard_hold(guard, 1024) && !guard_hold(guard, UINT64_MAX / 4096));
-	ck_assert(!guard_holds(guard, 1024) && !guard_holds(guard, UINT64_MAX));
+	write_unprotect_gfn(wp, 5);
+	ck_assert(!gfn_is_write_protected(wp, 5) && writes(FRAME(5), 1));
+	ck_assert(!write_protect_gfn(wp, 1024) && !write_protect_gfn(wp, UINT64_MAX / 4096));
+	ck_assert(!gfn_is_write_protected(wp, 1024) && !gfn_is_write_protected(wp, UINT64_MAX));
 }
 END_TEST
 
@@ -88,7 +89,7 @@ START_TEST(devices_heed_it)
 	uint8_t bytes[24];
 
 	memset(bytes, 0xab, sizeof(bytes));
-	ck_assert(guard_hold(guard, 5));
+	ck_assert(write_protect_gfn(wp, 5));
 	memory_store(&mem, memory_ptr(&mem, FRAME(5) - 8, 24), bytes, 24);
 	ck_assert_uint_eq(reads(FRAME(5) - 8), 0xababababababababull);
 	ck_assert_uint_eq(reads(FRAME(5)), 0);
@@ -104,9 +105,9 @@ END_TEST
 START_TEST(forgetting_a_frame_loses_nothing)
 {
 	ck_assert(writes(FRAME(9), 1234));
-	ck_assert(guard_forget_frame(guard, 9));
+	ck_assert(zap_gfn(wp, 9));
 	ck_assert_uint_eq(reads(FRAME(9)), 1234);
-	ck_assert(guard_hold(guard, 9) && guard_forget_frame(guard, 9));
+	ck_assert(write_protect_gfn(wp, 9) && zap_gfn(wp, 9));
 	ck_assert(!writes(FRAME(9), 1));
 	ck_assert_uint_eq(reads(FRAME(9)), 1234);
 }
@@ -140,58 +141,58 @@ START_TEST(forgetting_all_is_a_slot_that_goes)
 {
 	fake_kvm = count_slots;
 	fails = false;
-	ck_assert(guard_forget_all(guard));
+	ck_assert(zap_all(wp));
 	ck_assert(created == 1 && deleted == 1);
 	fails = true;
-	ck_assert(!guard_forget_all(guard));
+	ck_assert(!zap_all(wp));
 }
 END_TEST
 
 START_TEST(presets)
 {
-	ck_assert_uint_eq(guard_preset(0, 1), 0);
-	ck_assert_uint_eq(guard_preset(RW | FRAME(3), 1), RW | FRAME(3));
-	ck_assert_uint_eq(guard_preset(P, 1), P | A);
-	ck_assert_uint_eq(guard_preset(P | RW, 1), P | RW | A | D);
-	ck_assert_uint_eq(guard_preset(P | RW, 2), P | RW | A);
-	ck_assert_uint_eq(guard_preset(P | RW | LARGE, 2), P | RW | LARGE | A | D);
-	ck_assert_uint_eq(guard_preset(P | LARGE, 3), P | LARGE | A);
+	ck_assert_uint_eq(pte_preset_accessed(0, 1), 0);
+	ck_assert_uint_eq(pte_preset_accessed(RW | FRAME(3), 1), RW | FRAME(3));
+	ck_assert_uint_eq(pte_preset_accessed(P, 1), P | A);
+	ck_assert_uint_eq(pte_preset_accessed(P | RW, 1), P | RW | A | D);
+	ck_assert_uint_eq(pte_preset_accessed(P | RW, 2), P | RW | A);
+	ck_assert_uint_eq(pte_preset_accessed(P | RW | LARGE, 2), P | RW | LARGE | A | D);
+	ck_assert_uint_eq(pte_preset_accessed(P | LARGE, 3), P | LARGE | A);
 }
 END_TEST
 
 static const struct {
 	unsigned level;
 	uint64_t old, pte;
-	enum guard_stale stale;
+	enum zap stale;
 } changes[] = {
-	{1, 0, P | RW | FRAME(3), GUARD_NOTHING},
-	{1, RW | FRAME(3), P | FRAME(3), GUARD_NOTHING},
-	{1, P | RW | FRAME(3), 0, GUARD_FRAME},
-	{1, P | RW | FRAME(3), P | RW | FRAME(4), GUARD_FRAME},
-	{1, P | RW | FRAME(3), P | FRAME(3), GUARD_FRAME},
-	{1, P | FRAME(3), P | RW | FRAME(3), GUARD_NOTHING},
-	{1, P | RW | NX | FRAME(3), P | RW | FRAME(3), GUARD_NOTHING},
-	{1, P | RW | FRAME(3), P | RW | NX | FRAME(3), GUARD_FRAME},
-	{1, P | RW | FRAME(3), P | RW | FRAME(3) | A | D | SOFT, GUARD_NOTHING},
-	{1, P | RW | FRAME(3) | LARGE, P | RW | FRAME(3), GUARD_FRAME}, /* PAT */
-	{1, P | RW | 0xd0000000, 0, GUARD_TRANSLATION},                 /* no memory */
-	{2, 0, P | RW | FRAME(3), GUARD_NOTHING},
-	{2, P | RW | FRAME(3), 0, GUARD_TRANSLATION},
-	{2, P | FRAME(3), P | RW | FRAME(3), GUARD_TRANSLATION},
-	{2, P | RW | LARGE, P | LARGE, GUARD_TRANSLATION},
-	{4, P | RW | FRAME(3), P | RW | FRAME(3) | A, GUARD_NOTHING},
+	{1, 0, P | RW | FRAME(3), ZAP_NOTHING},
+	{1, RW | FRAME(3), P | FRAME(3), ZAP_NOTHING},
+	{1, P | RW | FRAME(3), 0, ZAP_GFN},
+	{1, P | RW | FRAME(3), P | RW | FRAME(4), ZAP_GFN},
+	{1, P | RW | FRAME(3), P | FRAME(3), ZAP_GFN},
+	{1, P | FRAME(3), P | RW | FRAME(3), ZAP_NOTHING},
+	{1, P | RW | NX | FRAME(3), P | RW | FRAME(3), ZAP_NOTHING},
+	{1, P | RW | FRAME(3), P | RW | NX | FRAME(3), ZAP_GFN},
+	{1, P | RW | FRAME(3), P | RW | FRAME(3) | A | D | SOFT, ZAP_NOTHING},
+	{1, P | RW | FRAME(3) | LARGE, P | RW | FRAME(3), ZAP_GFN}, /* PAT */
+	{1, P | RW | 0xd0000000, 0, ZAP_ALL},                       /* no memory */
+	{2, 0, P | RW | FRAME(3), ZAP_NOTHING},
+	{2, P | RW | FRAME(3), 0, ZAP_ALL},
+	{2, P | FRAME(3), P | RW | FRAME(3), ZAP_ALL},
+	{2, P | RW | LARGE, P | LARGE, ZAP_ALL},
+	{4, P | RW | FRAME(3), P | RW | FRAME(3) | A, ZAP_NOTHING},
 };
 
 START_TEST(what_is_stale)
 {
 	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++)
-		ck_assert_msg(guard_stale(guard, changes[i].level, changes[i].old,
-					  changes[i].pte) == changes[i].stale,
+		ck_assert_msg(zap_scope(wp, changes[i].level, changes[i].old, changes[i].pte) ==
+				      changes[i].stale,
 			      "change %zu", i);
 }
 END_TEST
 
-TCase *guard_tests(void)
+TCase *write_protect_tests(void)
 {
 	TCase *tc = tcase_create("guard");
 

@@ -141,7 +141,7 @@ START_TEST(how_many)
 	} cases[] = {
 		{SANDBOX_MAIN, 31, &nothing}, {SANDBOX_MAIN, 43, &everything},
 		{SANDBOX_VCPU, 20, &nothing}, {SANDBOX_VCPU, 21, &strict},
-		{SANDBOX_DISK, 19, &nothing}, {SANDBOX_WATCH, 21, &nothing},
+		{SANDBOX_DISK, 19, &nothing}, {SANDBOX_UFFD, 21, &nothing},
 	};
 
 	for (size_t i = 0; i < NR_OF(cases); i++) {
@@ -292,7 +292,7 @@ static int run_confined(void (*call)(void), char *text, size_t size)
 		dup2(fds[1], 2);
 		sandbox_trap_install();
 		sandbox = sandbox_create(&nothing);
-		if (!sandbox || sandbox_enter(sandbox, SANDBOX_WATCH))
+		if (!sandbox || sandbox_enter(sandbox, SANDBOX_UFFD))
 			_exit(1);
 		call();
 		syscall(SYS_exit_group, 0);
@@ -338,10 +338,10 @@ START_TEST(a_stopped_call_is_named)
 	} cases[] = {
 		{nothing_forbidden, 0, ""},
 		{create_a_socket, VMM_EX_SANDBOX,
-		 "vmm: the sandbox has stopped a thread (watch) at a system call that it has no "
+		 "vmm: the sandbox has stopped a thread (uffd) at a system call that it has no "
 		 "business with: socket(0x1, 0x2, 0x0)\n"},
 		{no_such_call, VMM_EX_SANDBOX,
-		 "vmm: the sandbox has stopped a thread (watch) at a system call that it has no "
+		 "vmm: the sandbox has stopped a thread (uffd) at a system call that it has no "
 		 "business with: number 0x1f4(0x123456789, 0x0, 0xffffffffffffffff)\n"},
 		{the_32_bit_way, VMM_EX_SANDBOX, "business with: 32-bit number 0x14("},
 	};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Codes that are no call, and accesses to the doorbell of other sizes, at other places, and to
+ * Codes that are no call, and accesses to the hypercall of other sizes, at other places, and to
  * read.
  *
  * Every source: no call, no answer but BAD_CALL, and the next call is served.
@@ -24,16 +24,16 @@ static void hostile_main(void)
 	page_of(0)->count = 1;
 	rung();
 	for (unsigned i = 0; i < 5; i++) {
-		outl(DOORBELL_PORT, codes[i]);
+		outl(HYPERCALL_PORT, codes[i]);
 		check(rung() == ALIAS_BAD_CALL);
 	}
 	for (unsigned i = 0; i < 4; i++) {
-		outb((uint16_t)(DOORBELL_PORT + i), ALIAS_CALL_PIN);
+		outb((uint16_t)(HYPERCALL_PORT + i), ALIAS_CALL_PIN);
 		check(rung() == ALIAS_BAD_CALL);
 	}
-	__asm__ volatile("outw %w0, %w1" : : "a"(ALIAS_CALL_PIN), "Nd"(DOORBELL_PORT) : "memory");
+	__asm__ volatile("outw %w0, %w1" : : "a"(ALIAS_CALL_PIN), "Nd"(HYPERCALL_PORT) : "memory");
 	check(rung() == ALIAS_BAD_CALL);
-	__asm__ volatile("inl %w1, %0" : "=a"(read) : "Nd"(DOORBELL_PORT) : "memory");
+	__asm__ volatile("inl %w1, %0" : "=a"(read) : "Nd"(HYPERCALL_PORT) : "memory");
 	check(read == UINT32_MAX && rung() == ALIAS_PENDING);
 	check(answer(0) == ALIAS_PENDING);
 	check(pin(spare[0], 1) == ALIAS_OK);
