@@ -1,68 +1,90 @@
 /* SPDX-License-Identifier: MIT */
+/* clang-format off */
 /*
- * What guest and host say to each other, used by both sides.
+ * The interface between guest and host, included by both.
  *
- * The guest finds everything here through the flattened device tree, in the node /hypervisor:
+ * Discovery. The guest finds the interface in the node /hypervisor of its flattened device tree:
  *
- *   compatible      "aliastrap,hypervisor"
+ *   compatible      "aliastrap,hypervisor" (ALIAS_COMPATIBLE)
  *   abi-version     ALIAS_ABI_VERSION
- *   hypercall-port   I/O port: a 32-bit `out` of an ALIAS_CALL_* code
- *   poweroff-port   I/O port: a 32-bit `out` of the exit status (0..ALIAS_EXIT_MAX) ends the
- * machine reg             gpa and size of the shared pages: first one struct alias_common_page,
- * then one struct alias_vcpu_page for each vCPU, in the order of the nodes under /cpus
- *   upcall-vector   exception vector at which the host raises an alias fault
+ *   hypercall-port  I/O port. A 32-bit `out` of an ALIAS_CALL_* code makes that call.
+ *   poweroff-port   I/O port. A 32-bit `out` of an exit status, 0..ALIAS_EXIT_MAX, ends the
+ *                   machine.
+ *   upcall-vector   exception vector of the upcall
+ *   reg             first pair: gpa and size of the shared pages, one struct alias_common_page and
+ *                   then one struct alias_vcpu_page for each vCPU, in the order of the nodes under
+ *                   /cpus. Second pair, optional: gpa and size of the logs, ALIAS_LOG_SIZE bytes
+ *                   for each vCPU, in the same order.
  *
- * and, if there is a second pair in `reg`, room for a log: ALIAS_LOG_SIZE bytes for each vCPU, in
- * the same order.
+ * Trust. A call passes no address: each vCPU uses its own shared page, so vCPUs need no lock
+ * between them. The host reads each field once, checks its own copy, and trusts none of the values.
  *
- * A call names no address: each vCPU speaks through its own page, so vCPUs need no lock between
- * them. The host reads every field once, judges its copy, and trusts nothing that it finds there.
+ * Words. An *op* is one operation of a batch: pin, unpin, and so on. A *pte* is an entry of a page
+ * table of any level, and pte_gpa its guest physical address. A *stale alias* is a mapping that the
+ * guest has unmapped lazily and not yet purged. The *direct map* is the guest's linear mapping of
+ * all memory; the guest names it once, with ALIAS_CALL_REGISTER.
  *
- * The way of a pin. The guest fills `entries`, sets `count`, and does `out hypercall,
- * ALIAS_CALL_PIN`. The host answers every entry with a status. When an entry meets a stale alias
- * and the batch says ALIAS_BATCH_UPCALL, the host fills `fault` and raises exception
- * `upcall-vector` (no error code) with RIP still *at* the `out`. The handler has the alias purged
- * and returns by IRETQ, which does the same `out` again; entries that have a status other than
- * ALIAS_PENDING are not looked at again, so the batch goes on where it stopped. An entry is given
- * one such chance; if an alias is still there, the answer is ALIAS_HAS_ALIAS and `fault` says
- * where. The code that pins therefore never sees that an alias had to be purged.
+ * A pin, step by step.
  *
- * A frame can become something else than a page table by the very same way: batch, verdict, upcall,
- * repeat. What differs is which mappings are in the way; a frame is at most one of these at a time:
+ *   1. The guest writes `ops`, `count` and `flags` in its page, and makes ALIAS_CALL_PIN.
+ *   2. The host serves the ops in order, and gives each a status other than ALIAS_PENDING.
+ *   3. If an op meets an alias and the batch has ALIAS_BATCH_UPCALL, the host instead fills `fault`
+ *      and raises the *upcall*: the exception `upcall-vector`, without error code, with RIP still
+ *      at the `out`.
+ *   4. The handler purges the alias and returns by IRETQ, which executes the same `out` again. The
+ *      host skips ops that have a status other than ALIAS_PENDING, so the batch continues at the op
+ *      that met the alias.
+ *   5. Each op gets one such upcall at most. If an alias is left after it, or if the batch does not
+ *      have ALIAS_BATCH_UPCALL, the status is ALIAS_HAS_ALIAS and `fault` says where the alias is.
  *
- *   ALIAS_OP_PIN    a page table: writable ones
- *   ALIAS_OP_MEMTYPE   memory of another type: those of any other type than the one it gets
- *   ALIAS_OP_INFLATE   the host's: all
+ * So the code that pins does not see that an alias had to be purged.
  *
- * A mapping of the kind that comes after the grant is a violation. The direct map is exempt from
- * all three, and what it says is the guest's own affair. To change a memory type it
+ * TLBs. If no alias is left in the page tables, but a TLB may still hold one (`flushed` is less
+ * than `cleared` was when the host found the alias gone, see struct alias_common_page), then a
+ * flush is needed before the op is done. If the batch has ALIAS_BATCH_WAIT, the host raises the
+ * upcall with `fault.nr` 0: the guest's own flush is under way, and the handler waits until it is
+ * complete. Each op gets one such upcall at most. Otherwise the host flushes the TLBs itself.
  *
- *   1. asks. At that time the leaf in the direct map still says the old type, as the frame is used
- *      by it until the answer is there; if that is a refusal, nothing is to be taken back. (If the
- *      leaf can't be changed without memory, that is seen to before.)
- *   2. gives the leaf the new type, has all TLBs forget the old, and empties the caches of the
- *      frame;
- *   3. only then maps the frame elsewhere, by the new type.
+ * Transitions. A frame becomes memory of another type, or memory of the host, in the same way as it
+ * becomes a page table. The transitions differ in the mappings of the frame that they forbid:
  *
- * And so back to type 0. A frame that is given away leaves the memory that the host has resident.
- * Its place in the direct map may stay: who reads there reads zeroes, and who writes there loses
- * what he wrote and makes the host pay for it once more. ALIAS_OP_DEFLATE gets it back, zeroed.
+ *   ALIAS_OP_PIN      the frame becomes a page table: writable mappings are forbidden
+ *   ALIAS_OP_MEMTYPE  it gets another memory type: mappings with any other type are forbidden
+ *   ALIAS_OP_INFLATE  it becomes the host's: all mappings are forbidden
  *
- * If no alias is left, but a TLB may hold one that went, as `flushed` is behind `cleared`, and the
- * batch says ALIAS_BATCH_WAIT, the same exception is raised with a `fault` that names no address:
- * the flush is under way, and the handler waits until it is through. An entry is given one such
- * chance, too; then the host flushes by itself.
+ * A frame is in one of these three states at most. A forbidden mapping that appears after the host
+ * has granted the transition is a violation. The direct map is exempt: the host neither forbids its
+ * mappings nor reports them. "A mapping" below means one outside the direct map.
  *
- * Where tables are guarded (ALIAS_WRITE_PROTECTED in the answer to the registration: vmm --track
- * strict) a store to a pinned table is done by the host, after it has found that it breaks no rule.
- * A store that links a table which isn't pinned, and breaks none but by that, pins it, as if the
- * batch had asked for it: with a stale alias `fault` is filled, its `entry` being
- * ALIAS_FAULT_STORE, and the exception raised with RIP at the store. A store that is refused is not
- * done, and raises #GP(0) with RIP at it. (Where the host met it only after KVM had emulated it,
- * RIP is behind it.) What is written to a table is read back with the accessed bit set in present
- * entries, and the dirty bit in writable leaves. ALIAS_CALL_UPDATE writes many entries for the
- * price of one.
+ * Memory types. To change the type of a frame the guest does three things in this order:
+ *
+ *   1. It asks, with ALIAS_OP_MEMTYPE. The direct map keeps the old type until the answer, since
+ *      the frame is in use; then there is nothing to undo after a refusal. (If changing the direct
+ *      map needs memory, the guest allocates it before it asks.)
+ *   2. It changes the type in the direct map, flushes all TLBs, and flushes the frame from the
+ *      caches.
+ *   3. It maps the frame elsewhere, with the new type.
+ *
+ * The way back to type 0 is the same.
+ *
+ * Ballooning. After ALIAS_OP_INFLATE the frame takes no memory of the host. The direct map may keep
+ * mapping it: loads there read zeroes; stores may be lost, and make the host allocate memory for
+ * the frame again. ALIAS_OP_DEFLATE gives the frame back to the guest, filled with zeroes.
+ *
+ * Write-protected tables. If the answer to ALIAS_CALL_REGISTER has ALIAS_WRITE_PROTECTED (vmm
+ * --track strict), the guest cannot write to a pinned table. The host does each store to one, after
+ * it has checked that the store breaks no rule.
+ *
+ *   - If a store links a table that is not pinned, and breaks no other rule, the host pins that
+ *     table, as if an op of a batch had asked for it. If that table has a stale alias, `fault.op`
+ *     is ALIAS_FAULT_STORE, and RIP at the upcall is at the store.
+ *   - A store that breaks a rule is not done. It raises #GP(0) with RIP at the store. (RIP is
+ *     behind the store if KVM had already emulated it when the host learnt of it.)
+ *   - What the guest reads back may differ from what it stored: the host sets the accessed bit in
+ *     present entries, and the dirty bit in writable leaves.
+ *   - ALIAS_CALL_UPDATE writes many entries with one call.
  */
+/* clang-format on */
 #ifndef ALIAS_ABI_H
 #define ALIAS_ABI_H
 
@@ -74,9 +96,12 @@
 
 #define ALIAS_PAGE_SIZE 4096u
 
-/* How the guest keeps stale aliases off its page tables (guest/flush/, vmm --flush). */
+/* The guest's strategy against stale aliases of page tables (guest/flush/, vmm --flush). README
+ * describes each. */
 enum alias_strategy {
-	ALIAS_FLUSH_NONE = 0, /* nobody looks, the host neither; for a whole run or not at all */
+	/* Neither guest nor host acts on an alias: unsafe. Only for a whole run; it can't be
+	 * switched to or from. */
+	ALIAS_FLUSH_NONE = 0,
 	ALIAS_FLUSH_LEGACY,
 	ALIAS_FLUSH_EAGER,
 	ALIAS_FLUSH_NOLAZY,
@@ -88,210 +113,236 @@ enum alias_strategy {
 	ALIAS_NR_FLUSH,
 };
 
-/* Codes written to the hypercall port. */
+/* Calls: the codes written to the hypercall port. */
 enum alias_call {
-	/* Register: the direct map of this guest is in `direct_base`, `direct_size` of the vCPU
-	 * page of the caller. Once, before the first pin. Answer in `call_status`. */
+	/* Registers the guest. `direct_base` and `direct_size` of the caller's page say where the
+	 * direct map is. Made once, before the first pin. The host answers in `call_status` and
+	 * `features`. */
 	ALIAS_CALL_REGISTER = 1,
-	/* Serve the batch in the vCPU page of the caller. */
+	/* Serves the batch in the caller's page. `call_status` is the answer to the call as a
+	 * whole, `ops[i].status` the answer to each op. */
 	ALIAS_CALL_PIN = 2,
-	/* Write the entries of pinned tables that the frame `updates_pfn` lists, in their order,
-	 * each as a store would. The host reads that frame once, and never writes it; what the
-	 * updates make stale is flushed once, after the last, if they took a right away. An upcall
-	 * comes as in a batch; those before it are done. Only where tables are guarded. It may be
-	 * made while a batch is under way (by the handler of its upcall); after an upcall of its
-	 * own all is read again, so the handler must leave updates and their answers alone. */
+	/* Writes entries of pinned tables: the frame `updates_pfn` holds `nr_updates` elements of
+	 * struct alias_update, and the host does them in order, each as a store would be done, with
+	 * its answer in `update_status`. Only if the features have ALIAS_WRITE_PROTECTED.
+	 *
+	 * The host reads that frame once, and never writes it. If an update took a right away, the
+	 * host flushes the TLBs once, after the last update. An upcall comes as it does in a batch;
+	 * the updates before it are done by then. After it the host reads everything again, so the
+	 * handler must not change the updates or their answers. The handler of a batch's upcall may
+	 * make this call. */
 	ALIAS_CALL_UPDATE = 3,
-	/* Flush the TLBs of all vCPUs, of everything. Once `call_status` is ALIAS_OK none of them
-	 * uses a translation older than the call any more. With any other answer nothing is known
-	 * to be flushed. Only where ALIAS_FLUSHES was answered to the registration. It may be made
-	 * while a batch is under way, by the handler of its upcall. The caller writes to its page
-	 * (`call_status`) before the call, and after it has changed its tables. */
+	/* Flushes all entries from the TLBs of all vCPUs. If `call_status` is ALIAS_OK, no vCPU
+	 * uses a translation from before the call any more; with any other answer the guest must
+	 * assume that nothing was flushed. Only if the features have ALIAS_FLUSHES.
+	 *
+	 * Before the call, and after it has changed its page tables, the caller must write to its
+	 * shared page (to `call_status`). The handler of a batch's upcall may make this call. */
 	ALIAS_CALL_FLUSH = 4,
 };
 
-/* Exit statuses a guest may give; above these the program's own begin (sysexits). */
+/* The highest exit status of a guest. Higher ones are those of vmm itself (vmm/status.h). */
 #define ALIAS_EXIT_MAX 63u
 
 enum alias_opcode {
-	/* Pin the frame as page table of `level`; 4 makes it a root whose whole tree is tracked. */
+	/* Pins the frame as page table of `level`, 1..4. Level 4 makes it a root: the host tracks
+	 * the whole tree below it. */
 	ALIAS_OP_PIN = 1,
-	/* The frame is no page table any more. It must not be linked under a pinned table. */
+	/* Makes a page table an ordinary frame again. No pinned table may link it any more. */
 	ALIAS_OP_UNPIN = 2,
-	/* The frame becomes memory of `type`, an index into the PAT, 0..7; 0 is what all are at
-	 * first. All processors have the same PAT, each type that is used at one index of it. */
+	/* Gives the frame the memory type `type`: an index into the PAT, 0..7. All frames begin
+	 * with 0. All processors must have the same PAT, and each memory type that is used must
+	 * stand at one index of it only. */
 	ALIAS_OP_MEMTYPE = 3,
-	/* The frame, of type 0, is given away: what it held is gone. */
+	/* Gives the frame to the host. Its memory type must be 0. Its content is lost. */
 	ALIAS_OP_INFLATE = 4,
-	/* It is wanted back, to hold zeroes. */
+	/* Takes the frame back from the host, filled with zeroes. */
 	ALIAS_OP_DEFLATE = 5,
 };
 
+/* The host's answer to a call, an op or an update. */
 enum alias_status {
-	ALIAS_PENDING = 0, /* not looked at yet: what the guest writes before the call */
+	ALIAS_PENDING = 0, /* no answer yet: the guest writes this before the call */
 	ALIAS_OK,          /* done */
-	ALIAS_HAS_ALIAS,   /* a mapping is (still) in the way: `fault` says where */
-	ALIAS_BAD_FRAME,   /* frame outside of memory, or one of the shared pages */
-	ALIAS_BAD_LEVEL,   /* level not 1..4 */
-	ALIAS_BAD_OP,      /* unknown operation */
-	ALIAS_BAD_STATE,   /* pinned already; unpin of a frame that is not; still linked; a table,
-			      or of a type, where it must be neither; not given away */
-	ALIAS_CHILD_UNPINNED,   /* a table under it is not pinned (at the level below) */
-	ALIAS_MAPS_TABLE,       /* the tree under the root maps a pinned table writable */
-	ALIAS_BAD_TABLE,        /* its tree can't be walked: outside of memory, reserved bits */
+	ALIAS_HAS_ALIAS,   /* refused: the frame has a forbidden mapping; `fault` says where */
+	ALIAS_BAD_FRAME,   /* the frame is outside of memory, or one of the shared pages */
+	ALIAS_BAD_LEVEL,   /* level is not 1..4 */
+	ALIAS_BAD_OP,      /* unknown op */
+	/* The frame's state does not allow the op. PIN: it is pinned, or has a memory type other
+	 * than 0. MEMTYPE, INFLATE: it is pinned, or linked as a table under a pinned root; for
+	 * INFLATE also if its memory type is not 0. UNPIN: it is not pinned, or still linked.
+	 * DEFLATE: it is not the host's. */
+	ALIAS_BAD_STATE,
+	ALIAS_CHILD_UNPINNED,   /* it links a table that is not pinned one level below */
+	ALIAS_MAPS_TABLE,       /* the tree of this root maps a pinned table writable */
+	ALIAS_BAD_TABLE,        /* the tree has a table outside of memory, or reserved bits set */
 	ALIAS_BAD_CALL,         /* malformed call: count too large, not registered, ... */
-	ALIAS_BAD_MEMTYPE,      /* type not 0..7 */
-	ALIAS_IS_BALLOONED,     /* it was given away, and not taken back */
-	ALIAS_MAPS_BALLOONED,   /* the tree under the root maps a frame that was given away */
-	ALIAS_MEMTYPE_CONFLICT, /* it maps a frame by another type than the frame has */
-	ALIAS_NO_MEMORY,        /* the host has none to do it with */
+	ALIAS_BAD_MEMTYPE,      /* type is not 0..7 */
+	ALIAS_IS_BALLOONED,     /* the frame is the host's (ALIAS_OP_INFLATE) */
+	ALIAS_MAPS_BALLOONED,   /* the tree of this root maps a frame that is the host's */
+	ALIAS_MEMTYPE_CONFLICT, /* the tree maps a frame with another memory type than it has */
+	ALIAS_NO_MEMORY,        /* the host is out of memory */
 	ALIAS_NR_STATUS,
 };
 
-/* One operation of a batch. `status` is ALIAS_PENDING before and the host's answer after. */
+/* One op of a batch. The guest writes it with status ALIAS_PENDING, the host writes the status. */
 struct alias_op {
 	uint64_t pfn;
-	uint16_t op;
+	uint16_t op; /* enum alias_opcode */
 	union {
-		uint16_t level;
-		uint16_t type; /* ALIAS_OP_MEMTYPE */
+		uint16_t level; /* ALIAS_OP_PIN */
+		uint16_t type;  /* ALIAS_OP_MEMTYPE */
 	};
-	uint32_t status;
+	uint32_t status; /* enum alias_status */
 };
 
 #define ALIAS_BATCH_MAX  128u
 #define ALIAS_FAULT_VAS  16u
-#define ALIAS_UPDATE_MAX 256u
+#define ALIAS_UPDATE_MAX 256u /* fills one frame */
 
-/* One entry of a pinned table to be written; a frame holds ALIAS_UPDATE_MAX. Its answer,
- * ALIAS_PENDING before, is in update_status: ALIAS_OK, what the pin of the table that it links
- * would have answered, ALIAS_MAPS_TABLE (it maps a pinned table writable), ALIAS_MAPS_BALLOONED,
- * ALIAS_MEMTYPE_CONFLICT, ALIAS_BAD_TABLE (it links what is no memory, or has reserved bits),
- * ALIAS_BAD_FRAME (not aligned, or outside of memory) or ALIAS_BAD_STATE (no pinned table). */
+/*
+ * One update (ALIAS_CALL_UPDATE): the entry at `pte_gpa`, in a pinned table, becomes `pte`.
+ * Answers:
+ *
+ *   ALIAS_OK                 done
+ *   ALIAS_BAD_FRAME          pte_gpa is not a multiple of 8, or outside of memory
+ *   ALIAS_BAD_STATE          pte_gpa is not in a pinned table
+ *   ALIAS_BAD_TABLE          pte links a frame outside of memory, or has reserved bits set
+ *   ALIAS_MAPS_TABLE         pte maps a pinned table writable
+ *   ALIAS_MAPS_BALLOONED     pte maps a frame that is the host's
+ *   ALIAS_MEMTYPE_CONFLICT   pte maps a frame with another memory type than it has
+ *   any answer of a pin      pte links a table that is not pinned, and its pin was refused so
+ */
 struct alias_update {
 	uint64_t pte_gpa;
 	uint64_t pte;
 };
 
-/* Flags of a batch, and of updates and stores as they stand. */
-#define ALIAS_BATCH_UPCALL 1u /* the guest has a handler at `upcall-vector` */
-#define ALIAS_BATCH_WAIT   2u /* which can wait; of a batch alone */
+/* Flags: `flags` of the vCPU page. ALIAS_BATCH_UPCALL holds for updates and for stores, too, with
+ * the value that it has at that time. */
+#define ALIAS_BATCH_UPCALL 1u /* the guest has a handler for the upcall */
+#define ALIAS_BATCH_WAIT   2u /* the handler can wait for the guest's own flush; for batches only */
 
-/* Features, answered to the registration. */
-#define ALIAS_WRITE_PROTECTED 1u /* pinned tables can't be written past the host */
+/* Features, the host's answer to ALIAS_CALL_REGISTER. */
+#define ALIAS_WRITE_PROTECTED 1u /* only the host can write to pinned tables */
 #define ALIAS_FLUSHES         2u /* ALIAS_CALL_FLUSH works */
 
-#define ALIAS_FAULT_STORE UINT32_MAX /* alias_fault.entry: not one of a batch */
+#define ALIAS_FAULT_STORE UINT32_MAX /* value of alias_fault.op: a store, and no op of a batch */
 
-/* What the host says of the alias it met; written before the upcall and before a refusal. */
+/* Where the alias is that the host met. Written before an upcall, and before the status
+ * ALIAS_HAS_ALIAS. */
 struct alias_fault {
-	uint64_t pfn;                 /* the frame that was asked for */
-	uint32_t op;                  /* index into `ops` */
-	uint32_t nr;                  /* valid elements of `va` */
-	uint32_t more;                /* 1: there are further aliases than those listed */
+	uint64_t pfn;                 /* the frame that has the alias */
+	uint32_t op;                  /* index into `ops`, or ALIAS_FAULT_STORE */
+	uint32_t nr;                  /* number of addresses in `va`; 0: wait for a flush */
+	uint32_t more;                /* 1: there are further aliases, which are not in `va` */
 	uint32_t reserved;            /* 0 */
 	uint64_t va[ALIAS_FAULT_VAS]; /* page-aligned virtual addresses that map the frame */
 };
 
 /*
- * What the guest counts, for the statistics of the host; each vCPU owns the copy in its page and
- * alone writes it, with plain 8-byte stores. The host reads them for its report and for nothing
- * else.
+ * Counters of the guest. Each vCPU writes those in its own page, with plain 8-byte stores. The host
+ * reads them for its statistics (vmm --stats) and uses them for nothing else. "Ticks" are ticks of
+ * the TSC.
  */
 struct alias_guest_stats {
-	uint64_t vmaps;           /* vmap + vm_map_ram calls */
-	uint64_t vunmaps;         /* vunmap + vm_unmap_ram calls */
-	uint64_t unmap_aliases;   /* vm_unmap_aliases calls, whoever made them */
-	uint64_t purges;          /* purges that had at least something to flush */
-	uint64_t purged_pages;    /* PTEs cleared, by purges or ahead of them, and flushed */
+	uint64_t vmaps;           /* calls of vmap and vm_map_ram */
+	uint64_t vunmaps;         /* calls of vunmap and vm_unmap_ram */
+	uint64_t unmap_aliases;   /* calls of vm_unmap_aliases, from anywhere */
+	uint64_t purges;          /* purges that had something to flush */
+	uint64_t purged_pages;    /* PTEs cleared and flushed, by purges or before them */
 	uint64_t shootdowns;      /* flushes of all CPUs' TLBs, by IPIs or by the host */
 	uint64_t shootdown_ipis;  /* IPIs sent for them */
-	uint64_t local_flushes;   /* TLB flushes done here (own or asked for by IPI), and those that
-				     the host has all CPUs do for a call from here */
-	uint64_t shootdown_wait;  /* TSC ticks spent waiting for acknowledgements */
-	uint64_t pins;            /* entries with ALIAS_OP_PIN submitted */
-	uint64_t unpins;          /* entries with ALIAS_OP_UNPIN submitted */
-	uint64_t pin_calls;       /* ALIAS_CALL_PIN made (not counting an upcall's repeat) */
-	uint64_t upcalls;         /* alias faults taken */
-	uint64_t upcall_pages;    /* PTEs cleared on behalf of them */
-	uint64_t tables_recycled; /* frames taken as page table that had been vmapped before */
+	uint64_t local_flushes;   /* TLB flushes of this CPU: its own, those that an IPI asked for,
+				     and calls from here that had the host flush all CPUs */
+	uint64_t shootdown_wait;  /* ticks spent waiting for acknowledgements of IPIs */
+	uint64_t pins;            /* ops submitted with ALIAS_OP_PIN */
+	uint64_t unpins;          /* ops submitted with ALIAS_OP_UNPIN */
+	uint64_t pin_calls;       /* ALIAS_CALL_PIN made, without the repeat after an upcall */
+	uint64_t upcalls;         /* upcalls for an alias */
+	uint64_t upcall_pages;    /* PTEs cleared by their handler */
+	uint64_t tables_recycled; /* of `tables`, those frames that had been vmapped before */
 	uint64_t address_spaces;  /* address spaces created */
-	uint64_t lazy_pages_max;  /* most pages ever held lazily, as seen here */
-	uint64_t tables;          /* frames taken as page table */
-	uint64_t tables_aliased;  /* of them still mapped where they had been vmapped last */
-	uint64_t workload_ticks;  /* TSC ticks from the start of what all CPUs do to its end */
-	uint64_t shootdown_spin;  /* of shootdown_wait, those in which this CPU really ran */
-	uint64_t lock_spin;       /* TSC ticks this CPU ran while it waited for spinlocks */
-	uint64_t pin_ticks;       /* TSC ticks in ALIAS_CALL_PIN, upcalls and the host included */
-	uint64_t upcall_ticks;    /* of them in the handler of upcalls */
-	uint64_t purge_ticks;     /* TSC ticks in purges, flushes included */
-	uint64_t flush_ticks;     /* TSC ticks in flushes of kernel ranges, waits included */
-	uint64_t retyped;         /* entries with ALIAS_OP_MEMTYPE submitted */
-	uint64_t given;           /* entries with ALIAS_OP_INFLATE submitted */
-	uint64_t taken_back;      /* entries with ALIAS_OP_DEFLATE submitted */
+	uint64_t lazy_pages_max;  /* the most pages held lazily, as seen by this CPU */
+	uint64_t tables;          /* frames allocated as page tables */
+	uint64_t tables_aliased;  /* of `tables`, those still mapped where they were vmapped last */
+	uint64_t workload_ticks;  /* ticks from the start of the work on all CPUs to its end */
+	uint64_t shootdown_spin;  /* of shootdown_wait, the ticks in which this CPU really ran */
+	uint64_t lock_spin;       /* ticks that this CPU ran waiting for spinlocks */
+	uint64_t pin_ticks;       /* ticks in ALIAS_CALL_PIN, upcalls and the host included */
+	uint64_t upcall_ticks;    /* of pin_ticks, those in the upcall's handler */
+	uint64_t purge_ticks;     /* ticks in purges, flushes included */
+	uint64_t flush_ticks;     /* ticks in flushes of kernel ranges, waits included */
+	uint64_t retyped;         /* ops submitted with ALIAS_OP_MEMTYPE */
+	uint64_t given;           /* ops submitted with ALIAS_OP_INFLATE */
+	uint64_t taken_back;      /* ops submitted with ALIAS_OP_DEFLATE */
 	uint64_t host_shootdowns; /* of shootdowns, those by the host (ALIAS_CALL_FLUSH) */
 	uint64_t reserved[2];
 };
 
 /*
- * The log: each vCPU's is a ring of its own. The guest may keep one of all changes of entries of
- * page tables that are, or are about to be, reachable from a pinned root; the host then looks
- * there, and not at all tables. It checks the log now and then, and reports what is wrong with it.
+ * The log of changes. The guest may log each change of an entry of a page table that is reachable
+ * from a pinned root, or is about to be. The host then reads the changed entries only, instead of
+ * all tables. Now and then it audits the log against the tables, and reports every mismatch.
  *
- * Of each change a vCPU, in this order, each store visible before the next (release),
+ * Each vCPU has a ring of its own: the records, and struct alias_log in its shared page. For each
+ * change it does this, in this order, each store visible before the next one (release):
  *
- *   1. stores the gpa of the entry in `changing`;
- *   2. changes the entry, knowing the value that this replaces;
- *   3. if there is room (head - tail < ALIAS_LOG_RECORDS; `tail` is read with acquire) writes the
- *      record with number `head`, at that modulo ALIAS_LOG_RECORDS, and advances `head`; else
- *      advances `lost`: it never waits;
+ *   1. stores the entry's gpa in `changing`;
+ *   2. changes the entry, with an operation that returns the value before the change;
+ *   3. if there is room (head - tail < ALIAS_LOG_RECORDS; `tail` is loaded with acquire), writes
+ *      the record at index head % ALIAS_LOG_RECORDS, then increments `head`; if there is none,
+ *      increments `lost`. It never waits for room.
  *   4. stores 0 in `changing`.
  *
- * So a record is never ahead of its entry, and who sees the entry changed finds it named, or else,
- * if he looks after that, recorded or counted. Bits that the processor sets (accessed, dirty) are
- * no change.
+ * So a record is never written before its entry has changed. If the host sees that an entry has
+ * changed, it either sees the entry named in `changing`, or, if it looks after that, finds the
+ * change recorded or counted as lost. Accessed and dirty bits that the processor sets are not
+ * logged.
  *
- * When: the host stores a number in `log_wanted` of the common page, 0 for no log. A vCPU that
- * begins a pin call and finds another number in `logging` sees to it that all vCPUs log from now
- * on, or none for 0, and then, while none is between 1. and 4., stores the number there.
+ * Turning it on and off. The host stores a number in `log_wanted` of the common page; 0 means no
+ * log. A vCPU that begins a pin call and finds another number in `logging` makes all vCPUs log from
+ * then on (or stop, for 0). It stores the number in `logging` while no vCPU is between steps 1 and
+ * 4.
  */
 #define ALIAS_LOG_RECORDS 4096u
 #define ALIAS_LOG_SIZE    (ALIAS_LOG_RECORDS * 24u)
 
 struct alias_log_record {
 	uint64_t pte_gpa;  /* gpa of the entry */
-	uint64_t from, to; /* its values before and after */
+	uint64_t from, to; /* the entry's value before and after the change */
 };
 
 struct alias_log {
-	_Alignas(64) uint64_t changing; /* guest */
-	uint64_t head;                  /* guest: records written */
-	uint64_t lost;                  /* guest: changes that found no room */
-	_Alignas(64) uint64_t tail;     /* host: records taken */
+	_Alignas(64) uint64_t changing; /* written by the guest: gpa of the entry being changed */
+	uint64_t head;                  /* written by the guest: number of records written */
+	uint64_t lost;                  /* written by the guest: changes that found no room */
+	_Alignas(64) uint64_t tail;     /* written by the host: number of records read */
 };
 
 /*
- * Shared by all vCPUs.
+ * The page that all vCPUs share.
  *
- *   wanted_strategy  the host stores the strategy that it would like (enum alias_strategy). A vCPU
- *                    that begins a pin call exchanges it for 0, which is no wish, and switches if
- *                    it can; ALIAS_FLUSH_NONE, as the host does not follow, can't be wished.
- *   strategy         the guest's, for the host's reports: which one it is.
- *   log_wanted       the host's, and
- *   logging          the guest's: as above.
+ *   wanted_strategy  The host stores the strategy that it wants (enum alias_strategy), or 0 for no
+ *                    wish. A vCPU that begins a pin call exchanges it for 0, and switches to that
+ *                    strategy if it can. ALIAS_FLUSH_NONE, which is 0, can't be asked for.
+ *   strategy         The guest stores the strategy that it uses, for the host's statistics.
+ *   log_wanted       The host stores the number of the log that it wants, or 0 for none (above).
+ *   logging          The guest stores the number of the log that it keeps, or 0 for none (above).
  *
- * The two counters are the guest's evidence about its TLBs, `dirty` mode
- * and its kin (never `strict`) use it unless told not to:
+ * `cleared` and `flushed` are the guest's word about its TLBs. The host uses them with --track
+ * dirty, log and scan, unless --flush-proof host is given; with strict it never does.
  *
- *   cleared  is advanced (release) *before* the guest removes or weakens entries whose
- *            translations a TLB may go on holding after the host can see them gone, and *after*
- *            those entries were made: what came and went between two looks of the host has
- *            advanced it, too;
- *   flushed  becomes s (release, only ever upwards) when a flush of every TLB that began after
- *            `cleared` was s, and after those entries were written, has been acknowledged by all.
+ *   cleared  The guest increments it (release) whenever it removes or weakens entries that a TLB
+ *            may still hold after the host can see them gone: after these entries were made, and
+ *            before they are removed. So a mapping that was made and removed between two syncs of
+ *            the host has incremented it, too.
+ *   flushed  The guest sets it to s (release, and never to a smaller value) when all CPUs have
+ *            acknowledged a flush of their TLBs that began after `cleared` was s and after the
+ *            entries of that time were removed.
  *
- * So an entry that the host finds gone when `cleared` reads c is out of all TLBs once
- * `flushed` >= c. A guest that flushes before an entry goes out of sight need not advance
+ * So an entry that the host finds gone when `cleared` is c is in no TLB any more once `flushed` is
+ * c or more. A guest that flushes before the host can see an entry gone need not increment
  * `cleared`.
  */
 struct alias_common_page {
@@ -304,23 +355,29 @@ struct alias_common_page {
 	uint8_t pad[ALIAS_PAGE_SIZE - 144];
 };
 
-/* One for each vCPU; only that vCPU and, during its calls, the host write it. */
+/* The page of one vCPU. Only that vCPU writes it, and the host during that vCPU's calls and stores
+ * to write-protected tables, and `log.tail` at any time. */
 struct alias_vcpu_page {
-	uint32_t count;       /* guest: valid entries, 1..ALIAS_BATCH_MAX */
-	uint32_t flags;       /* guest: ALIAS_BATCH_* */
-	uint32_t call_status; /* host: enum alias_status of the call as a whole */
-	uint32_t features;    /* host, ALIAS_CALL_REGISTER: ALIAS_WRITE_PROTECTED, ALIAS_FLUSHES */
-	uint64_t direct_base; /* guest, ALIAS_CALL_REGISTER: va of gpa 0, multiple of 512 GiB */
-	uint64_t direct_size; /* guest: bytes, multiple of 512 GiB */
+	/* Written by the guest: */
+	uint32_t count; /* ALIAS_CALL_PIN: number of ops, 1..ALIAS_BATCH_MAX */
+	uint32_t flags; /* ALIAS_BATCH_* */
+	/* Written by the host: */
+	uint32_t call_status; /* enum alias_status of the call as a whole */
+	uint32_t features;    /* ALIAS_CALL_REGISTER: ALIAS_WRITE_PROTECTED, ALIAS_FLUSHES */
+	/* Written by the guest, for ALIAS_CALL_REGISTER: */
+	uint64_t direct_base; /* virtual address of gpa 0, a multiple of 512 GiB */
+	uint64_t direct_size; /* bytes, a multiple of 512 GiB */
 	uint64_t unused;      /* 0 */
 	struct alias_fault fault;
 	struct alias_guest_stats stats;
 	struct alias_op ops[ALIAS_BATCH_MAX];
 	struct alias_log log;
-	uint64_t updates_pfn; /* guest: any frame of memory, filled with struct alias_update */
-	uint32_t nr_updates;  /* guest: valid updates, 1..ALIAS_UPDATE_MAX */
+	/* Written by the guest, for ALIAS_CALL_UPDATE: */
+	uint64_t updates_pfn; /* any frame of memory; it holds the struct alias_update */
+	uint32_t nr_updates;  /* 1..ALIAS_UPDATE_MAX */
 	uint32_t reserved;
-	uint8_t update_status[ALIAS_UPDATE_MAX]; /* enum alias_status */
+	/* Written by the guest (ALIAS_PENDING) before the call, and by the host: */
+	uint8_t update_status[ALIAS_UPDATE_MAX]; /* enum alias_status of each update */
 	uint8_t pad[ALIAS_PAGE_SIZE - 44 - sizeof(struct alias_fault) -
 		    sizeof(struct alias_guest_stats) - ALIAS_BATCH_MAX * sizeof(struct alias_op) -
 		    sizeof(struct alias_log) - 16 - ALIAS_UPDATE_MAX];
