@@ -66,7 +66,7 @@ static void take_signal(struct machine *machine, struct input *input, int signal
 			continue;
 		}
 		say("ended by SIG%s", sigabbrev_np(info.ssi_signo));
-		machine_stop(machine, 128 + info.ssi_signo);
+		stop_request(&machine->stop, 128 + info.ssi_signo);
 	}
 }
 
@@ -105,7 +105,7 @@ static void serve_once(struct machine *machine, struct input *input, struct cont
 		take_signal(machine, input, fds[SIGNAL].fd);
 	if (fds[TIMEOUT].revents) {
 		say("ended: the time limit of %u s has passed", machine->opt->timeout);
-		machine_stop(machine, VMM_EX_TIMEOUT);
+		stop_request(&machine->stop, VMM_EX_TIMEOUT);
 	}
 	if (fds[CONSOLE].revents)
 		console_tick(machine->console);
@@ -113,7 +113,7 @@ static void serve_once(struct machine *machine, struct input *input, struct cont
 		input_room(input);
 	if (fds[INPUT].revents && input_read(input) == INPUT_QUIT) {
 		say("ended from the console");
-		machine_stop(machine, VMM_EX_QUIT);
+		stop_request(&machine->stop, VMM_EX_QUIT);
 	}
 	if (control)
 		control_serve(control, machine, &fds[CONTROL]);
@@ -122,7 +122,7 @@ static void serve_once(struct machine *machine, struct input *input, struct cont
 int events_serve(struct machine *machine, struct control *control, int signal_fd)
 {
 	struct pollfd fds[NR_SOURCES] = {
-		[STOP] = {.fd = machine->stop_fd, .events = POLLIN},
+		[STOP] = {.fd = machine->stop.fd, .events = POLLIN},
 		[SIGNAL] = {.fd = signal_fd, .events = POLLIN},
 		[TIMEOUT] = {.fd = -1, .events = POLLIN},
 		[CONSOLE] = {.fd = console_timer_fd(machine->console), .events = POLLIN},
@@ -138,7 +138,7 @@ int events_serve(struct machine *machine, struct control *control, int signal_fd
 			return fds[TIMEOUT].fd;
 	}
 	input_init(&input, machine->uart);
-	while (!machine_stopping(machine) && !err) {
+	while (!stop_requested(&machine->stop) && !err) {
 		/* poll, unlike epoll, takes regular files too. */
 		fds[INPUT].fd = input_wanted(&input) ? STDIN_FILENO : -1;
 		control_poll(control, &fds[CONTROL]);

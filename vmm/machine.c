@@ -7,7 +7,6 @@
 #include <linux/kvm.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,28 +26,7 @@
 #include "status.h"
 #include "devices/uart.h"
 #include "devices/blk/virtio_blk.h"
-
-void machine_stop(struct machine *machine, int status)
-{
-	int running = -1;
-	uint64_t one = 1;
-
-	if (!atomic_compare_exchange_strong(&machine->status, &running, status))
-		return;
-	if (TEMP_FAILURE_RETRY(write(machine->stop_fd, &one, sizeof(one))) < 0)
-		say_errno("eventfd");
-}
-
-void machine_fail(struct machine *machine, const char *what)
-{
-	say_errno("%s", what);
-	machine_stop(machine, VMM_EX_OSERR);
-}
-
-bool machine_stopping(const struct machine *machine)
-{
-	return atomic_load(&machine->status) >= 0;
-}
+#include "devices/virtio_host.h"
 
 static uint64_t now_ns(void)
 {
@@ -65,8 +43,10 @@ double machine_seconds(const struct machine *machine)
 	return (double)(end_ns - machine->first_char.start_ns) / 1e9;
 }
 
-void machine_first_char(struct machine *machine)
+/* The guest writes to the console for the first time. A vCPU's thread, once. */
+static void note_first_char(void *ctx)
 {
+	struct machine *machine = ctx;
 	struct first_char *first = &machine->first_char;
 	uint64_t exits = 0;
 
@@ -89,12 +69,12 @@ static void poweroff_write(void *dev, struct vcpu *vcpu, uint64_t off, unsigned 
 
 	(void)vcpu, (void)len;
 	if (off == 0 && value <= ALIAS_EXIT_MAX) {
-		machine_stop(machine, (int)value);
+		stop_request(&machine->stop, (int)value);
 		return;
 	}
 	say("the guest powers off with status 0x%" PRIx64 ", outside of 0 to %u", value,
 	    ALIAS_EXIT_MAX);
-	machine_stop(machine, VMM_EX_SOFTWARE);
+	stop_request(&machine->stop, VMM_EX_SOFTWARE);
 }
 
 static const struct bus_ops poweroff_ops = {.read = poweroff_read, .write = poweroff_write};
@@ -165,11 +145,15 @@ static int create_devices(struct machine *machine)
 {
 	struct bus_region poweroff = {
 		.base = POWEROFF_PORT, .size = 4, .ops = &poweroff_ops, .dev = machine};
-	int err = uart_create(machine);
+	struct uart_config com1 = {
+		.pio = &machine->pio,
+		.irq = {.vm_fd = machine->vm_fd, .gsi = UART_GSI},
+		.console = machine->console,
+		.stop = &machine->stop,
+	};
 
-	if (!err)
-		err = bus_add(&machine->pio, &poweroff);
-	return err;
+	machine->uart = uart_create(&com1);
+	return machine->uart ? bus_add(&machine->pio, &poweroff) : -ENOMEM;
 }
 
 /* What is wrong with the file itself is the user's to mend. */
@@ -196,8 +180,16 @@ static int disk_status(int err)
 
 static int create_disks(struct machine *machine)
 {
+	struct virtio_host host = {
+		.mem = &machine->mem,
+		.mmio = &machine->mmio,
+		.vm_fd = machine->vm_fd,
+		.sandbox = machine->sandbox,
+		.stop = &machine->stop,
+	};
+
 	for (unsigned i = 0; i < machine->opt->nr_disks; i++) {
-		int err = virtio_blk_create(machine, i, &machine->opt->disk[i],
+		int err = virtio_blk_create(&host, i, &machine->opt->disk[i],
 					    VIRTIO_GPA + i * VIRTIO_STRIDE, VIRTIO_GSI + i,
 					    &machine->blk[i]);
 
@@ -213,8 +205,7 @@ static void set_up(struct machine *machine, const struct options *opt)
 		.opt = opt,
 		.kvm_fd = -1,
 		.vm_fd = -1,
-		.status = -1,
-		.stop_fd = -1,
+		.stop = {.status = -1, .fd = -1},
 		.about = {.status_fd = -1, .smaps_fd = -1},
 	};
 	vcpu_pause_init(&machine->pause);
@@ -227,16 +218,15 @@ static int create_host_side(struct machine *machine)
 {
 	unsigned nr = machine->opt->cpus;
 
-	machine->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (machine->stop_fd < 0)
-		return say_errno("eventfd");
+	if (stop_init(&machine->stop))
+		return -errno;
 	machine->vcpus = calloc(nr, sizeof(*machine->vcpus));
 	if (!machine->vcpus)
 		return say_errno("memory for vCPUs");
 	for (unsigned i = 0; i < nr; i++)
 		machine->vcpus[i].fd = -1;
 	machine->nr_vcpus = nr;
-	machine->console = console_create(machine->stop_fd);
+	machine->console = console_create(machine->stop.fd, note_first_char, machine);
 	if (!machine->console)
 		return -ENOMEM;
 	return machine->opt->track == TRACK_STRICT
@@ -378,7 +368,7 @@ void machine_free(struct machine *machine)
 			virtio_blk_destroy(machine->blk[i]);
 	if (machine->pin)
 		pin_free(machine);
-	uart_destroy(machine);
+	uart_destroy(machine->uart);
 	for (unsigned i = 0; i < machine->nr_vcpus; i++)
 		vcpu_destroy(&machine->vcpus[i]);
 	free(machine->vcpus);
@@ -386,7 +376,7 @@ void machine_free(struct machine *machine)
 	close_fd(machine->vm_fd);
 	close_fd(machine->kvm_fd);
 	memory_free(&machine->mem);
-	close_fd(machine->stop_fd);
+	stop_free(&machine->stop);
 	close_fd(machine->about.status_fd);
 	close_fd(machine->about.smaps_fd);
 	json_decref(machine->about.host);

@@ -16,6 +16,7 @@
 #include "options.h"
 #include "kvm/vcpu.h"
 #include "kvm/pause.h"
+#include "stop.h"
 
 struct console;
 struct pin;
@@ -60,10 +61,7 @@ struct machine {
 	uint64_t end_ns; /* when the last vCPU had ended, 0 before */
 	struct virtio_blk *blk[OPTIONS_MAX_DISKS];
 	struct pin *pin;
-	/* How it ended: the first to write a status >= 0 wins (compare and swap from -1), then
-	 * wakes the main thread through stop_fd. */
-	atomic_int status;
-	int stop_fd; /* eventfd */
+	struct stop stop;
 };
 
 struct image;
@@ -74,22 +72,13 @@ int machine_init(struct machine *machine, const struct options *opt, const struc
 /* Confines the calling thread, and has the vCPUs run. Returns 0, or a status of status.h after
  * saying why. */
 int machine_start(struct machine *machine);
-/* Waits for the vCPUs' threads. machine_stop() came before. */
+/* Waits for the vCPUs' threads. stop_request() came before. */
 void machine_join(struct machine *machine);
 /* Has the disks keep what was written, after machine_join(). False after saying what was not. */
 bool machine_sync_disks(struct machine *machine);
 void machine_free(struct machine *machine);
 
-/* Ends the machine with this status, from any thread; the first call counts. */
-void machine_stop(struct machine *machine, int status);
-/* A system call failed that the guest can't do without: says "WHAT: strerror(errno)" and ends the
- * machine with VMM_EX_OSERR. */
-void machine_fail(struct machine *machine, const char *what);
-bool machine_stopping(const struct machine *machine);
-
 /* From machine_start() to the end of machine_join(), or until now. */
 double machine_seconds(const struct machine *machine);
-/* The guest writes to the console for the first time. A vCPU's thread, once. */
-void machine_first_char(struct machine *machine);
 
 #endif

@@ -36,11 +36,11 @@ static int run(struct machine *machine, struct control *control, int signal_fd)
 	if (!status && events_serve(machine, control, signal_fd))
 		status = VMM_EX_OSERR;
 	if (status)
-		machine_stop(machine, status);
+		stop_request(&machine->stop, status);
 	machine_join(machine);
 	terminal_restore();
 	events_unblock_signals();
-	return atomic_load(&machine->status);
+	return atomic_load(&machine->stop.status);
 }
 
 /* What is left to do when the vCPUs have ended; returns the program's status. A guest that ended

@@ -185,8 +185,8 @@ void fuzz_machine_start(struct fuzz_machine *fm)
 	fm->opt.guest = "guest";
 	fm->opt.bootargs = (char *)"";
 	machine->opt = &fm->opt;
-	machine->vm_fd = machine->kvm_fd = machine->stop_fd = -1;
-	machine->status = -1;
+	machine->vm_fd = machine->kvm_fd = machine->stop.fd = -1;
+	machine->stop.status = -1;
 	vcpu_pause_init(&machine->pause);
 	flush_clock_init(&machine->flush_clock);
 	machine->mem = *empty_memory(fm->opt.track == TRACK_STRICT);

@@ -188,8 +188,8 @@ static void stop_at(struct guest *g, uint8_t how)
 		pin_store_failed(&g->fm.vcpus[0]);
 	else
 		pin_store_stopped(&g->fm.vcpus[0]);
-	MUST(g->fm.machine.status < 0 || g->fm.machine.status == VMM_EX_VIOLATION);
-	g->fm.machine.status = -1;
+	MUST(g->fm.machine.stop.status < 0 || g->fm.machine.stop.status == VMM_EX_VIOLATION);
+	g->fm.machine.stop.status = -1;
 }
 
 static void store(struct guest *g)
@@ -264,7 +264,7 @@ static void emulated(struct guest *g)
 	if (!(how & 3))
 		check_half(g, &io, pte, raised);
 	g->fm.nr_parts = 0;
-	g->fm.machine.status = -1; /* a store in parts that make no sense ends the machine */
+	g->fm.machine.stop.status = -1; /* a store in parts that make no sense ends the machine */
 }
 
 static void set_register(struct guest *g)

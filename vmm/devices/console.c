@@ -23,9 +23,12 @@ struct console {
 	int own_fd;  /* the same file opened anew without blocking, or -1 */
 	int stop_fd; /* not ours */
 	int timer_fd;
+	void (*first_char)(void *ctx);
+	void *ctx;
 
 	pthread_mutex_t lock; /* guards all below */
 	bool closed;          /* nobody will read: everything is dropped */
+	bool begun;           /* there was a first character */
 	bool timer_set;
 	size_t nr;
 	uint8_t buffer[BUFFER_SIZE];
@@ -46,7 +49,7 @@ static int reopen_nonblocking(int fd)
 	return open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 
-struct console *console_create(int stop_fd)
+struct console *console_create(int stop_fd, void (*first_char)(void *ctx), void *ctx)
 {
 	struct console *console = calloc(1, sizeof(*console));
 
@@ -55,6 +58,8 @@ struct console *console_create(int stop_fd)
 		return NULL;
 	}
 	console->stop_fd = stop_fd;
+	console->first_char = first_char;
+	console->ctx = ctx;
 	console->own_fd = reopen_nonblocking(STDOUT_FILENO);
 	console->fd = console->own_fd >= 0 ? console->own_fd : STDOUT_FILENO;
 	console->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
@@ -113,6 +118,9 @@ static void flush(struct console *console)
 void console_put(struct console *console, uint8_t byte)
 {
 	pthread_mutex_lock(&console->lock);
+	if (!console->begun)
+		console->first_char(console->ctx);
+	console->begun = true;
 	if (console->nr == BUFFER_SIZE)
 		flush(console);
 	/* Still full only when the machine is stopping. */

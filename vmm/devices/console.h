@@ -11,9 +11,9 @@
 
 struct console;
 
-/* `stop_fd` becomes readable when waiting for standard output makes no sense any more. NULL after
- * saying why. */
-struct console *console_create(int stop_fd);
+/* `stop_fd` becomes readable when waiting for standard output makes no sense any more; first_char()
+ * is called, once, before the guest's first character is taken. NULL after saying why. */
+struct console *console_create(int stop_fd, void (*first_char)(void *ctx), void *ctx);
 /* Writes what is left, waiting while somebody takes it. After the vCPUs have ended. */
 void console_drain(struct console *console);
 void console_destroy(struct console *console);

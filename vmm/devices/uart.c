@@ -6,11 +6,11 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
+#include "devices/bus.h"
 #include "devices/console.h"
-#include "machine.h"
 #include "say.h"
+#include "stop.h"
 
 /* Registers by offset; names as in the data sheet of the PC16550D. */
 enum { REG_DATA, REG_IER, REG_IIR_FCR, REG_LCR, REG_MCR, REG_LSR, REG_MSR, REG_SCR };
@@ -41,14 +41,13 @@ enum { REG_DATA, REG_IER, REG_IIR_FCR, REG_LCR, REG_MCR, REG_LSR, REG_MSR, REG_S
 #define QUEUE_SIZE 256u /* larger than the chip's 16, so that a paste costs few wake-ups */
 
 struct uart {
-	struct machine *machine;
+	struct uart_config to;
 	int room_fd; /* eventfd */
 
 	pthread_mutex_t lock; /* guards all below */
 	uint8_t ier, fcr, lcr, mcr, scr, dll, dlm;
 	bool tx_pending; /* "transmitter empty" has not been told yet */
 	bool line;       /* level of the interrupt line as KVM knows it */
-	bool printed;    /* anything at all */
 	bool want_room;  /* tell room_fd when there is room */
 	uint8_t queue[QUEUE_SIZE];
 	unsigned head, nr;
@@ -67,13 +66,12 @@ static uint8_t interrupt_cause(const struct uart *uart)
 static void update_line(struct uart *uart)
 {
 	bool level = interrupt_cause(uart) != IIR_NONE;
-	struct kvm_irq_level irq = {.irq = UART_GSI, .level = level};
 
 	if (level == uart->line)
 		return;
 	uart->line = level;
-	if (ioctl(uart->machine->vm_fd, KVM_IRQ_LINE, &irq) < 0)
-		machine_fail(uart->machine, "KVM_IRQ_LINE of the console");
+	if (irq_line_set(&uart->to.irq, level) < 0)
+		stop_on_error(uart->to.stop, "KVM_IRQ_LINE of the console");
 }
 
 static void push(struct uart *uart, uint8_t byte)
@@ -172,10 +170,7 @@ static void transmit(struct uart *uart, uint8_t byte)
 		push(uart, byte);
 		return;
 	}
-	if (!uart->printed)
-		machine_first_char(uart->machine);
-	uart->printed = true;
-	console_put(uart->machine->console, byte);
+	console_put(uart->to.console, byte);
 }
 
 static void write_ier(struct uart *uart, uint8_t value)
@@ -237,7 +232,7 @@ static void uart_written(void *dev)
 {
 	struct uart *uart = dev;
 
-	console_end(uart->machine->console);
+	console_end(uart->to.console);
 }
 
 static const struct bus_ops uart_ops = {
@@ -264,36 +259,36 @@ int uart_room_fd(const struct uart *uart)
 	return uart->room_fd;
 }
 
-int uart_create(struct machine *machine)
+struct uart *uart_create(const struct uart_config *config)
 {
 	struct uart *uart = calloc(1, sizeof(*uart));
 	struct bus_region region = {
 		.base = UART_PORT, .size = UART_NR_PORTS, .ops = &uart_ops, .dev = uart};
-	int err;
 
-	if (!uart)
-		return say_errno("memory for the console");
-	uart->machine = machine;
+	if (!uart) {
+		say_errno("memory for the console");
+		return NULL;
+	}
+	uart->to = *config;
 	pthread_mutex_init(&uart->lock, NULL);
-	machine->uart = uart;
 	uart->room_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (uart->room_fd < 0)
-		return say_errno("eventfd");
-	err = bus_add(&machine->pio, &region);
-	if (err)
+	if (uart->room_fd < 0) {
+		say_errno("eventfd");
+	} else if (bus_add(config->pio, &region)) {
 		say("no room on the port bus for the console");
-	return err;
+	} else {
+		return uart;
+	}
+	uart_destroy(uart);
+	return NULL;
 }
 
-void uart_destroy(struct machine *machine)
+void uart_destroy(struct uart *uart)
 {
-	struct uart *uart = machine->uart;
-
 	if (!uart)
 		return;
 	if (uart->room_fd >= 0)
 		close(uart->room_fd);
 	pthread_mutex_destroy(&uart->lock);
 	free(uart);
-	machine->uart = NULL;
 }

@@ -38,7 +38,7 @@ static void access_bus(struct vcpu *vcpu, const struct bus *bus, const char *spa
 static void die(struct vcpu *vcpu, int status)
 {
 	vcpu_dump(vcpu);
-	machine_stop(vcpu->machine, status);
+	stop_request(&vcpu->machine->stop, status);
 }
 
 static void say_unhandled(const struct vcpu *vcpu)
@@ -128,7 +128,7 @@ static void do_todo(struct vcpu *vcpu)
 	if (atomic_load(&vcpu->todo) == 0)
 		return;
 	if (atomic_exchange(&vcpu->todo, 0) & VCPU_FLUSH_TLB && !vcpu_flush_tlb(vcpu))
-		machine_stop(vcpu->machine, VMM_EX_OSERR);
+		stop_request(&vcpu->machine->stop, VMM_EX_OSERR);
 }
 
 static void run_once(struct vcpu *vcpu)
@@ -140,7 +140,7 @@ static void run_once(struct vcpu *vcpu)
 	__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
 	vcpu_enter_guest(&machine->pause, vcpu);
 	do_todo(vcpu);
-	if (machine_stopping(machine)) {
+	if (stop_requested(&machine->stop)) {
 		vcpu_left_guest(&machine->pause, vcpu);
 		return;
 	}
@@ -163,7 +163,7 @@ void *vcpu_thread(void *arg)
 	sigemptyset(&kick);
 	sigaddset(&kick, VCPU_KICK_SIGNAL);
 	pthread_sigmask(SIG_UNBLOCK, &kick, NULL);
-	while (!machine_stopping(vcpu->machine))
+	while (!stop_requested(&vcpu->machine->stop))
 		run_once(vcpu);
 	return NULL;
 }

@@ -83,7 +83,7 @@ static void report_violations(struct pin *pin)
 				at_violation_name(v.kind), (unsigned long long)v.pfn,
 				(unsigned long long)v.va, v.level, (unsigned long long)v.pte_gpa);
 		if (pin->machine->opt->on_violation == VIOLATION_STOP)
-			machine_stop(pin->machine, VMM_EX_VIOLATION);
+			stop_request(&pin->machine->stop, VMM_EX_VIOLATION);
 	}
 	if (taken)
 		pin->count.violations += new_violations(pin);
@@ -180,7 +180,7 @@ void send_upcall(struct batch *batch)
 {
 	batch->vcpu->stats.upcalls++;
 	if (upcall_raise(batch->vcpu, UPCALL_VECTOR))
-		machine_stop(batch->pin->machine, VMM_EX_OSERR);
+		stop_request(&batch->pin->machine->stop, VMM_EX_OSERR);
 }
 
 static enum alias_status serve_batch(struct pin *pin, struct vcpu *vcpu,
@@ -227,7 +227,7 @@ static enum alias_status serve_register(struct pin *pin, struct vcpu *vcpu,
 		return ALIAS_BAD_CALL;
 	if (!upcall_is_possible(vcpu)) {
 		say("%s", UPCALL_BROKEN);
-		machine_stop(pin->machine, VMM_EX_NOKVM);
+		stop_request(&pin->machine->stop, VMM_EX_NOKVM);
 		return ALIAS_BAD_CALL;
 	}
 	pin->registered = true;

@@ -61,7 +61,7 @@ static bool translate(const struct vcpu *vcpu, uint64_t va, uint64_t *gpa)
 	struct kvm_translation translation = {.linear_address = va};
 
 	if (ioctl(vcpu->fd, KVM_TRANSLATE, &translation) < 0)
-		machine_fail(vcpu->machine, "KVM_TRANSLATE");
+		stop_on_error(&vcpu->machine->stop, "KVM_TRANSLATE");
 	if (!translation.valid)
 		return false;
 	*gpa = translation.physical_address;
@@ -72,7 +72,7 @@ static bool get_fpu(const struct vcpu *vcpu, struct kvm_fpu *fpu)
 {
 	if (ioctl(vcpu->fd, KVM_GET_FPU, fpu) == 0)
 		return true;
-	machine_fail(vcpu->machine, "KVM_GET_FPU");
+	stop_on_error(&vcpu->machine->stop, "KVM_GET_FPU");
 	return false;
 }
 
@@ -197,7 +197,7 @@ static struct batch batch_of(struct vcpu *vcpu, bool may_trap)
 static void refuse(struct vcpu *vcpu)
 {
 	if (vcpu_raise(vcpu, VECTOR_GP, 0))
-		machine_stop(vcpu->machine, VMM_EX_SOFTWARE);
+		stop_request(&vcpu->machine->stop, VMM_EX_SOFTWARE);
 }
 
 /* As a processor does that has looked there before it stores anything. */
@@ -207,9 +207,9 @@ static void page_fault(struct vcpu *vcpu, struct view *view, uint64_t va)
 
 	view->sregs.cr2 = va;
 	if (ioctl(vcpu->fd, KVM_SET_SREGS, &view->sregs) < 0)
-		machine_fail(vcpu->machine, "KVM_SET_SREGS");
+		stop_on_error(&vcpu->machine->stop, "KVM_SET_SREGS");
 	else if (vcpu_raise(vcpu, VECTOR_PF, error_code))
-		machine_stop(vcpu->machine, VMM_EX_SOFTWARE);
+		stop_request(&vcpu->machine->stop, VMM_EX_SOFTWARE);
 }
 
 /* This part is, and no instruction of the guest is to find the other. */
@@ -218,14 +218,14 @@ static void refuse_part(struct vcpu *vcpu, const struct piece *part, uint64_t ri
 	say("vCPU %u, rip 0x%llx: a store to gpa 0x%llx, in a page table, is refused, but KVM may have "
 	    "done the part of it that went to the page beside: the guest cannot go on",
 	    vcpu->index, (unsigned long long)rip, (unsigned long long)part->gpa);
-	machine_stop(vcpu->machine, VMM_EX_VIOLATION);
+	stop_request(&vcpu->machine->stop, VMM_EX_VIOLATION);
 }
 
 static void store_upcall(struct vcpu *vcpu)
 {
 	vcpu->stats.upcalls++;
 	if (vcpu_raise(vcpu, UPCALL_VECTOR, NO_ERROR_CODE))
-		machine_stop(vcpu->machine, VMM_EX_SOFTWARE);
+		stop_request(&vcpu->machine->stop, VMM_EX_SOFTWARE);
 }
 
 static bool set_regs(const struct vcpu *vcpu, struct kvm_regs *regs)
@@ -298,7 +298,7 @@ static void do_insn(struct vcpu *vcpu, const struct insn *insn, struct kvm_regs 
 	else if (status != ALIAS_OK)
 		refuse(vcpu);
 	else if (!set_regs(vcpu, regs))
-		machine_stop(vcpu->machine, VMM_EX_OSERR);
+		stop_request(&vcpu->machine->stop, VMM_EX_OSERR);
 }
 
 /* Nothing is known to be wrong: the frame may have been released, or been mapped elsewhere, a
@@ -444,7 +444,7 @@ static void store_released(const struct batch *batch, const struct piece *pieces
 	for (unsigned i = 0; i < nr; i++)
 		write_protect_device_store(pin->wp, pieces[i].gpa, pieces[i].bytes, pieces[i].len);
 	if (!zap_all(pin->wp))
-		machine_stop(pin->machine, VMM_EX_OSERR);
+		stop_request(&pin->machine->stop, VMM_EX_OSERR);
 	pin->count.all_forgotten++;
 }
 
@@ -513,7 +513,7 @@ bool pin_store_emulated(struct vcpu *vcpu, const struct exit_io *io)
 		return false;
 	nr = gather(vcpu, pieces);
 	if (nr == 0 || !see(vcpu, &view)) {
-		machine_stop(vcpu->machine, VMM_EX_SOFTWARE);
+		stop_request(&vcpu->machine->stop, VMM_EX_SOFTWARE);
 		return true;
 	}
 	rip = view.regs.rip;
@@ -523,7 +523,7 @@ bool pin_store_emulated(struct vcpu *vcpu, const struct exit_io *io)
 	served = store_emulated(&batch, pieces, nr, &status);
 	pthread_mutex_unlock(&pin->lock);
 	if (served == UPCALL && !set_regs(vcpu, &view.regs))
-		machine_stop(vcpu->machine, VMM_EX_OSERR);
+		stop_request(&vcpu->machine->stop, VMM_EX_OSERR);
 	else if (served == UPCALL)
 		store_upcall(vcpu);
 	else if (status != ALIAS_OK && half)

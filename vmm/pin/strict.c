@@ -118,7 +118,7 @@ static void report_refused(struct batch *batch, const struct at_violation *why,
 			at_violation_name(why->kind), (unsigned long long)why->pfn,
 			(unsigned long long)why->va, why->level, (unsigned long long)why->pte_gpa);
 	if (pin->machine->opt->on_violation == VIOLATION_STOP)
-		machine_stop(pin->machine, VMM_EX_VIOLATION);
+		stop_request(&pin->machine->stop, VMM_EX_VIOLATION);
 }
 
 /* The store would link this table, which isn't pinned: that asks for its pin. */
@@ -200,7 +200,7 @@ static void flush_stale(struct pin *pin, const struct stale *stale)
 		pin->count.frames_forgotten++;
 	}
 	if (!ok)
-		machine_stop(pin->machine, VMM_EX_OSERR);
+		stop_request(&pin->machine->stop, VMM_EX_OSERR);
 }
 
 static void make_change(const struct pin *pin, struct stale *stale, const struct change *change)

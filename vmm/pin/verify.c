@@ -66,5 +66,5 @@ void verify(struct pin *pin, uint64_t pfn, struct at_transition to, enum alias_s
 	fprintf(stderr,
 		"vmm: verify: tracker and full walk differ about frame 0x%llx (%zu found)\n",
 		(unsigned long long)pfn, nr);
-	machine_stop(pin->machine, VMM_EX_SOFTWARE);
+	stop_request(&pin->machine->stop, VMM_EX_SOFTWARE);
 }

@@ -75,7 +75,7 @@ void step_here(enum place place)
 		return;
 	__atomic_store_n(&step->there, 1, __ATOMIC_SEQ_CST);
 	for (unsigned ms = 0;
-	     !__atomic_load_n(&step->go, __ATOMIC_SEQ_CST) && !machine_stopping(the_machine);
+	     !__atomic_load_n(&step->go, __ATOMIC_SEQ_CST) && !stop_requested(&the_machine->stop);
 	     ms++) {
 		if (ms > STEP_LIMIT_MS) {
 			fprintf(stderr, "vmm-broken: nobody said go\n");

@@ -54,7 +54,7 @@ static void judge(unsigned vcpu)
 			continue;
 		say("observer: vCPU %u runs with a stale writable entry of the pinned frame 0x%llx",
 		    vcpu, (unsigned long long)pfn);
-		machine_stop(the_machine, VMM_EX_VIOLATION);
+		stop_request(&the_machine->stop, VMM_EX_VIOLATION);
 		return;
 	}
 }

@@ -260,7 +260,7 @@ static bool log_goes_on(struct guest_log *log)
 {
 	bool more = false;
 
-	for (unsigned ms = 0; !more && ms < QUIET_MS && !machine_stopping(the_machine); ms++) {
+	for (unsigned ms = 0; !more && ms < QUIET_MS && !stop_requested(&the_machine->stop); ms++) {
 		for (unsigned i = 0; i < log->nr; i++) {
 			struct log_ring *ring = &log->ring[i];
 			uint64_t head = __atomic_load_n(&ring->log->head, __ATOMIC_ACQUIRE);
@@ -298,7 +298,7 @@ static void wait_for_handler(const struct vcpu *vcpu)
 {
 	const struct vcpu *other = __atomic_load_n(&upcalled, __ATOMIC_SEQ_CST);
 
-	while (other && other != vcpu && !machine_stopping(the_machine))
+	while (other && other != vcpu && !stop_requested(&the_machine->stop))
 		poll(NULL, 0, 1);
 }
 
@@ -331,11 +331,11 @@ WRAP(bool, bus_write, const struct bus *bus, struct vcpu *vcpu, uint64_t addr, u
 	return found;
 }
 
-WRAP(void, machine_stop, struct machine *machine, int status)
+WRAP(void, stop_request, struct stop *stop, int status)
 {
 	if (status == VMM_EX_VIOLATION && broken(GO_ON))
 		return;
-	__real_machine_stop(machine, status == VMM_EX_SHUTDOWN && broken(ALL_IS_WELL) ? 0 : status);
+	__real_stop_request(stop, status == VMM_EX_SHUTDOWN && broken(ALL_IS_WELL) ? 0 : status);
 }
 
 WRAP(int, virtqueue_init, struct virtqueue *vq, const struct memory *mem,

@@ -11,13 +11,15 @@
 #include <linux/virtio_ids.h>
 #include <linux/virtio_mmio.h>
 #include "devices/blk/worker.h"
-#include "machine.h"
+#include "devices/bus.h"
+#include "devices/virtio_host.h"
+#include "devices/virtio_mmio.h"
 #include "say.h"
 #include "status.h"
-#include "devices/virtio_mmio.h"
+#include "stop.h"
 
 struct virtio_blk {
-	struct machine *machine;
+	struct virtio_host host;
 	const char *path;
 	uint64_t mmio_base;
 	unsigned gsi;
@@ -43,7 +45,7 @@ static bool transport_start(void *dev, const struct virtqueue_layout *layout, ui
 {
 	struct virtio_blk *blk = dev;
 
-	if (!blk_worker_start(&blk->worker, &blk->machine->mem, layout, features))
+	if (!blk_worker_start(&blk->worker, blk->host.mem, layout, features))
 		return true;
 	tell_broken(blk, blk->worker.core.vq.fault);
 	return false;
@@ -97,7 +99,7 @@ static void worker_failed(void *ctx, int error)
 
 	errno = error;
 	say_errno("io_uring_enter (disk %s)", blk->path);
-	machine_stop(blk->machine, VMM_EX_OSERR);
+	stop_request(blk->host.stop, VMM_EX_OSERR);
 }
 
 static const struct blk_worker_ops worker_ops = {
@@ -110,7 +112,7 @@ static int set_irqfd(const struct virtio_blk *blk, uint32_t flags)
 {
 	struct kvm_irqfd irqfd = {.fd = (uint32_t)blk->irq_fd, .gsi = blk->gsi, .flags = flags};
 
-	if (ioctl(blk->machine->vm_fd, KVM_IRQFD, &irqfd))
+	if (ioctl(blk->host.vm_fd, KVM_IRQFD, &irqfd))
 		return say_errno("KVM_IRQFD (disk %s, GSI %u)", blk->path, blk->gsi);
 	return 0;
 }
@@ -126,7 +128,7 @@ static int set_ioeventfd(const struct virtio_blk *blk, uint32_t flags)
 		.flags = KVM_IOEVENTFD_FLAG_DATAMATCH | flags,
 	};
 
-	if (ioctl(blk->machine->vm_fd, KVM_IOEVENTFD, &ioeventfd))
+	if (ioctl(blk->host.vm_fd, KVM_IOEVENTFD, &ioeventfd))
 		return say_errno("KVM_IOEVENTFD (disk %s)", blk->path);
 	return 0;
 }
@@ -147,7 +149,7 @@ static int connect_guest(struct virtio_blk *blk)
 	ret = set_ioeventfd(blk, 0);
 	if (ret)
 		goto no_irqfd;
-	ret = bus_add(&blk->machine->mmio, &region);
+	ret = bus_add(blk->host.mmio, &region);
 	if (!ret)
 		return 0;
 	say("disk %s: there is no room for its registers at %#llx", blk->path,
@@ -183,12 +185,13 @@ static int start_worker(struct virtio_blk *blk, unsigned index, bool readonly)
 	};
 
 	snprintf(disk.id, sizeof(disk.id), "disk%u", index);
-	return blk_worker_create(&blk->worker, blk->machine->sandbox, &blk->image, &disk,
-				 &worker_ops, blk);
+	return blk_worker_create(&blk->worker, blk->host.sandbox, &blk->image, &disk, &worker_ops,
+				 blk);
 }
 
-int virtio_blk_create(struct machine *machine, unsigned index, const struct disk_option *disk,
-		      uint64_t mmio_base, unsigned gsi, struct virtio_blk **out)
+int virtio_blk_create(const struct virtio_host *host, unsigned index,
+		      const struct disk_option *disk, uint64_t mmio_base, unsigned gsi,
+		      struct virtio_blk **out)
 {
 	struct virtio_blk *blk = calloc(1, sizeof(*blk));
 	int ret = -ENOMEM;
@@ -197,7 +200,7 @@ int virtio_blk_create(struct machine *machine, unsigned index, const struct disk
 		say("disk %s: no memory for it", disk->path);
 		return ret;
 	}
-	blk->machine = machine;
+	blk->host = *host;
 	blk->path = disk->path;
 	blk->mmio_base = mmio_base;
 	blk->gsi = gsi;

@@ -21,15 +21,16 @@
 #include <jansson.h>
 #include "options.h"
 
-struct machine;
 struct virtio_blk;
+struct virtio_host;
 
 /* Opens and locks the image, starts the disk's thread, and puts the registers
- * (VIRTIO_MMIO_REGION_SIZE bytes) at `mmio_base` on the machine's MMIO bus; `gsi` is an
- * edge-triggered pin of the IOAPIC. `index` goes into the disk's id, "disk<index>". The machine's
- * memory, VM and `disk` outlive the device. Returns 0, or a negated errno after saying why. */
-int virtio_blk_create(struct machine *machine, unsigned index, const struct disk_option *disk,
-		      uint64_t mmio_base, unsigned gsi, struct virtio_blk **out);
+ * (VIRTIO_MMIO_REGION_SIZE bytes) at `mmio_base` on the MMIO bus; `gsi` is an
+ * edge-triggered pin of the IOAPIC. `index` goes into the disk's id, "disk<index>". `disk` and
+ * all that `host` names outlive the device. Returns 0, or a negated errno after saying why. */
+int virtio_blk_create(const struct virtio_host *host, unsigned index,
+		      const struct disk_option *disk, uint64_t mmio_base, unsigned gsi,
+		      struct virtio_blk **out);
 
 /* Waits for what is in flight, and until all that was written is on the medium. After the vCPUs
  * have ended. Returns 0, or a negated errno after saying why. */

@@ -124,7 +124,7 @@ static bool end_thread(const struct uffd_wp *uffd)
  * thread lets through whoever waits, by closing the userfaultfd. The lock is held. */
 static void fail(struct uffd_wp *uffd, const char *what)
 {
-	machine_fail(uffd->machine, what);
+	stop_on_error(&uffd->machine->stop, what);
 	uffd->failed = true;
 	for (uint64_t pfn = 0; uffd->nr_armed > 0; pfn++)
 		if (test_and_clear_armed(uffd, pfn))

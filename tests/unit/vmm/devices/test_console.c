@@ -13,6 +13,11 @@
 static struct console *console;
 static int out, stop;
 
+static void first_char(void *ctx)
+{
+	(void)ctx;
+}
+
 static void set_up(void)
 {
 	int fds[2];
@@ -23,7 +28,7 @@ static void set_up(void)
 	close(fds[1]);
 	out = fds[0];
 	stop = eventfd(0, 0);
-	console = console_create(stop);
+	console = console_create(stop, first_char, NULL);
 	ck_assert_ptr_nonnull(console);
 }
 

@@ -4,11 +4,11 @@
 #include <linux/kvm.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 #include "devices/console.h"
 #include "fake_kvm.h"
-#include "machine.h"
+#include "devices/bus.h"
+#include "stop.h"
 #include "suites.h"
 #include "devices/uart.h"
 
@@ -31,35 +31,44 @@ static int irq_line(int fd, unsigned long request, void *arg)
 	return 0;
 }
 
-static struct machine machine;
-static struct vcpu vcpu;
+static struct bus pio;
+static struct stop stop;
+static struct console *console;
+static struct uart *uart;
+static unsigned first_chars;
 static int out; /* the reading end of what is standard output here */
+
+static void first_char(void *ctx)
+{
+	ck_assert_ptr_eq(ctx, &first_chars);
+	first_chars++;
+}
 
 static void set_up(void)
 {
+	struct uart_config config = {.pio = &pio, .irq = {.gsi = UART_GSI}, .stop = &stop};
 	int fds[2];
 
-	memset(&machine, 0, sizeof(machine));
-	line = rises = 0;
+	pio = (struct bus){0};
+	line = rises = first_chars = 0;
 	fake_kvm = irq_line;
 	ck_assert_int_eq(pipe2(fds, O_NONBLOCK), 0);
 	dup2(fds[1], STDOUT_FILENO);
 	close(fds[1]);
 	out = fds[0];
-	machine.stop_fd = eventfd(0, 0);
-	machine.nr_vcpus = 1;
-	machine.vcpus = &vcpu;
-	vcpu.runs = 3;
-	machine.console = console_create(machine.stop_fd);
-	ck_assert_ptr_nonnull(machine.console);
-	ck_assert_int_eq(uart_create(&machine), 0);
+	ck_assert_int_eq(stop_init(&stop), 0);
+	console = console_create(stop.fd, first_char, &first_chars);
+	ck_assert_ptr_nonnull(console);
+	config.console = console;
+	uart = uart_create(&config);
+	ck_assert_ptr_nonnull(uart);
 }
 
 static void tear_down(void)
 {
-	uart_destroy(&machine);
-	console_destroy(machine.console);
-	close(machine.stop_fd);
+	uart_destroy(uart);
+	console_destroy(console);
+	stop_free(&stop);
 	close(out);
 }
 
@@ -67,14 +76,14 @@ static uint8_t in(unsigned reg)
 {
 	uint64_t value;
 
-	ck_assert(bus_read(&machine.pio, NULL, UART_PORT + reg, 1, &value));
+	ck_assert(bus_read(&pio, NULL, UART_PORT + reg, 1, &value));
 	return value;
 }
 
 static void outb(unsigned reg, uint8_t value)
 {
-	ck_assert(bus_write(&machine.pio, NULL, UART_PORT + reg, 1, value));
-	bus_written(&machine.pio, UART_PORT + reg);
+	ck_assert(bus_write(&pio, NULL, UART_PORT + reg, 1, value));
+	bus_written(&pio, UART_PORT + reg);
 }
 
 START_TEST(prints)
@@ -87,7 +96,7 @@ START_TEST(prints)
 	ck_assert_str_eq(text, "hello\n");
 	ck_assert_uint_eq(in(LSR), 0x60);
 	ck_assert_uint_eq(rises, 0);
-	ck_assert_uint_eq(machine.first_char.exits, 3);
+	ck_assert_uint_eq(first_chars, 1);
 }
 END_TEST
 
@@ -103,16 +112,16 @@ START_TEST(divisor_latch)
 	outb(LCR, 3);
 	ck_assert_uint_eq(in(LCR), 3);
 	ck_assert_uint_eq(in(IER), 0);
-	console_drain(machine.console);
+	console_drain(console);
 	ck_assert_int_eq(read(out, &byte, 1), -1);
-	ck_assert_uint_eq(machine.first_char.exits, 0);
+	ck_assert_uint_eq(first_chars, 0);
 }
 END_TEST
 
 START_TEST(receives)
 {
 	ck_assert_uint_eq(in(LSR)&1, 0);
-	ck_assert_uint_eq(uart_receive(machine.uart, (const uint8_t *)"ab", 2), 2);
+	ck_assert_uint_eq(uart_receive(uart, (const uint8_t *)"ab", 2), 2);
 	ck_assert_uint_eq(line, 0); /* nobody asked for interrupts */
 	outb(IER, 1);
 	ck_assert_uint_eq(line, 1);
@@ -148,7 +157,7 @@ START_TEST(received_data_comes_first)
 {
 	outb(IIR, 0x01);
 	outb(IER, 3);
-	ck_assert_uint_eq(uart_receive(machine.uart, (const uint8_t *)"a", 1), 1);
+	ck_assert_uint_eq(uart_receive(uart, (const uint8_t *)"a", 1), 1);
 	ck_assert_uint_eq(in(IIR), 0xc4);
 	ck_assert_uint_eq(in(DATA), 'a');
 	ck_assert_uint_eq(in(IIR), 0xc2);
@@ -168,7 +177,7 @@ START_TEST(loopback)
 	ck_assert_uint_eq(in(DATA), 'l');
 	outb(MCR, 0x0b);
 	ck_assert_uint_eq(in(MSR), 0xb0);
-	console_drain(machine.console);
+	console_drain(console);
 	ck_assert_int_eq(read(out, &byte, 1), -1);
 }
 END_TEST
@@ -182,15 +191,15 @@ START_TEST(a_full_queue)
 
 	for (size_t i = 0; i < sizeof(bytes); i++)
 		bytes[i] = i;
-	taken = uart_receive(machine.uart, bytes, sizeof(bytes));
+	taken = uart_receive(uart, bytes, sizeof(bytes));
 	ck_assert_uint_gt(taken, 0);
 	ck_assert_uint_lt(taken, sizeof(bytes));
-	ck_assert_int_eq(read(uart_room_fd(machine.uart), &count, 8), -1);
+	ck_assert_int_eq(read(uart_room_fd(uart), &count, 8), -1);
 	while (got < sizeof(bytes)) {
 		ck_assert_uint_eq(in(LSR)&1, 1);
 		ck_assert_uint_eq(in(DATA), (uint8_t)got++);
-		if (read(uart_room_fd(machine.uart), &count, 8) == 8)
-			taken += uart_receive(machine.uart, bytes + taken, sizeof(bytes) - taken);
+		if (read(uart_room_fd(uart), &count, 8) == 8)
+			taken += uart_receive(uart, bytes + taken, sizeof(bytes) - taken);
 	}
 	ck_assert_uint_eq(taken, sizeof(bytes));
 	ck_assert_uint_eq(in(LSR)&1, 0);
@@ -202,10 +211,10 @@ START_TEST(clearing_makes_room)
 	uint8_t bytes[300] = {0};
 	uint64_t count;
 
-	ck_assert_uint_lt(uart_receive(machine.uart, bytes, sizeof(bytes)), sizeof(bytes));
+	ck_assert_uint_lt(uart_receive(uart, bytes, sizeof(bytes)), sizeof(bytes));
 	outb(IIR, 0x03);
 	ck_assert_uint_eq(in(LSR)&1, 0);
-	ck_assert_int_eq(read(uart_room_fd(machine.uart), &count, 8), 8);
+	ck_assert_int_eq(read(uart_room_fd(uart), &count, 8), 8);
 }
 END_TEST
 
@@ -213,11 +222,11 @@ START_TEST(wide_accesses)
 {
 	uint64_t value;
 
-	ck_assert(bus_write(&machine.pio, NULL, UART_PORT + MSR, 2, 0xab00));
+	ck_assert(bus_write(&pio, NULL, UART_PORT + MSR, 2, 0xab00));
 	ck_assert_uint_eq(in(SCR), 0xab);
-	ck_assert(bus_read(&machine.pio, NULL, UART_PORT + LCR, 4, &value));
+	ck_assert(bus_read(&pio, NULL, UART_PORT + LCR, 4, &value));
 	ck_assert_uint_eq(value, 0xb0600000u);
-	ck_assert(!bus_read(&machine.pio, NULL, UART_PORT + SCR, 2, &value));
+	ck_assert(!bus_read(&pio, NULL, UART_PORT + SCR, 2, &value));
 }
 END_TEST
 

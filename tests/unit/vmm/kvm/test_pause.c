@@ -82,8 +82,8 @@ static void set_up(void)
 	pthread_sigmask(SIG_BLOCK, &kick, NULL);
 	fake_kvm = play_kvm;
 	memset(&machine, 0, sizeof(machine));
-	machine.status = -1;
-	machine.stop_fd = eventfd(0, 0);
+	machine.stop.status = -1;
+	machine.stop.fd = eventfd(0, 0);
 	vcpu_pause_init(&machine.pause);
 	machine.nr_vcpus = NR;
 	machine.vcpus = vcpus;
@@ -95,7 +95,7 @@ static void set_up(void)
 static void tear_down(void)
 {
 	vcpu_pause_destroy(&machine.pause);
-	close(machine.stop_fd);
+	close(machine.stop.fd);
 }
 
 static void start(unsigned from)
@@ -106,7 +106,7 @@ static void start(unsigned from)
 
 static void join(unsigned from)
 {
-	machine_stop(&machine, 0);
+	stop_request(&machine.stop, 0);
 	for (unsigned i = from; i < NR; i++)
 		vcpu_join(&vcpus[i]);
 }
@@ -206,7 +206,7 @@ END_TEST
 START_TEST(the_end)
 {
 	for (int round = 0; round < ROUNDS; round++) {
-		machine.status = -1;
+		machine.stop.status = -1;
 		start(0);
 		join(0);
 	}
@@ -323,9 +323,9 @@ START_TEST(the_end_while_held)
 {
 	start(0);
 	hold_all_vcpus(&machine);
-	machine_stop(&machine, 3);
+	stop_request(&machine.stop, 3);
 	machine_join(&machine);
-	ck_assert_int_eq(machine.status, 3);
+	ck_assert_int_eq(machine.stop.status, 3);
 }
 END_TEST
 

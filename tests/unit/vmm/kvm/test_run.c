@@ -67,7 +67,7 @@ static void device_write(void *dev, struct vcpu *by, uint64_t off, unsigned len,
 	(void)off, (void)len;
 	ck_assert_ptr_eq(by, &vcpu);
 	if (value == 0xff)
-		machine_stop(dev, 5);
+		stop_request(dev, 5);
 	else
 		seen[nr_seen++] = value;
 }
@@ -82,15 +82,16 @@ static void set_up(void)
 {
 	static const struct bus_ops ops = {
 		.read = device_read, .write = device_write, .written = device_written};
-	struct bus_region port = {.base = 0x3f8, .size = 8, .ops = &ops, .dev = &machine};
-	struct bus_region mmio = {.base = 0xd0000000, .size = 16, .ops = &ops, .dev = &machine};
+	struct bus_region port = {.base = 0x3f8, .size = 8, .ops = &ops, .dev = &machine.stop};
+	struct bus_region mmio = {
+		.base = 0xd0000000, .size = 16, .ops = &ops, .dev = &machine.stop};
 
 	memset(&machine, 0, sizeof(machine));
 	memset(&area, 0, sizeof(area));
 	nr_seen = nr_written = 0;
 	fake_kvm = play_kvm;
-	machine.status = -1;
-	machine.stop_fd = eventfd(0, EFD_NONBLOCK);
+	machine.stop.status = -1;
+	machine.stop.fd = eventfd(0, EFD_NONBLOCK);
 	vcpu_pause_init(&machine.pause);
 	unassigned_init(&machine.unassigned, false);
 	ck_assert_int_eq(bus_add(&machine.pio, &port), 0);
@@ -104,7 +105,7 @@ static void set_up(void)
 static void tear_down(void)
 {
 	vcpu_pause_destroy(&machine.pause);
-	close(machine.stop_fd);
+	close(machine.stop.fd);
 }
 
 /* The thread's function, on this thread; returns the status. */
@@ -114,9 +115,9 @@ static int run(const struct step *steps)
 
 	script = steps;
 	vcpu_thread(&vcpu);
-	ck_assert_int_eq(read(machine.stop_fd, &woken, 8), 8);
+	ck_assert_int_eq(read(machine.stop.fd, &woken, 8), 8);
 	ck_assert(!vcpu.in_guest);
-	return machine.status;
+	return machine.stop.status;
 }
 
 static void io(struct kvm_run *run, bool out, uint16_t port, const char *data, uint32_t count)
@@ -237,8 +238,8 @@ START_TEST(first_status_counts)
 	static const struct step steps[] = {{stop, 0}};
 
 	ck_assert_int_eq(run(steps), 5);
-	machine_stop(&machine, 70);
-	ck_assert_int_eq(machine.status, 5);
+	stop_request(&machine.stop, 70);
+	ck_assert_int_eq(machine.stop.status, 5);
 }
 END_TEST
 

@@ -96,8 +96,8 @@ static void set_up(void)
 	memset(memory, 0, sizeof(memory));
 	memset(&common, 0, sizeof(common));
 	opt = (struct options){.flush_proof = PROOF_GUEST};
-	machine = (struct machine){.opt = &opt, .nr_vcpus = NR, .vcpus = vcpus, .status = -1};
-	machine.stop_fd = eventfd(0, 0);
+	machine = (struct machine){.opt = &opt, .nr_vcpus = NR, .vcpus = vcpus, .stop.status = -1};
+	machine.stop.fd = eventfd(0, 0);
 	vcpu_pause_init(&machine.pause);
 	flush_clock_init(&machine.flush_clock);
 	for (unsigned i = 0; i < NR; i++)
@@ -115,7 +115,7 @@ static void tear_down(void)
 {
 	at_free(pin.at);
 	vcpu_pause_destroy(&machine.pause);
-	close(machine.stop_fd);
+	close(machine.stop.fd);
 }
 
 static void map(unsigned pfn)

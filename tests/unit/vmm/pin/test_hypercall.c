@@ -174,8 +174,8 @@ static void start_machine(enum track_mode track, enum flush_proof proof)
 			       .flush_proof = proof,
 			       .audit = 4,
 			       .control = "socket"};
-	machine = (struct machine){.opt = &opt, .nr_vcpus = NR, .vcpus = vcpus, .status = -1};
-	machine.stop_fd = eventfd(0, 0);
+	machine = (struct machine){.opt = &opt, .nr_vcpus = NR, .vcpus = vcpus, .stop.status = -1};
+	machine.stop.fd = eventfd(0, 0);
 	vcpu_pause_init(&machine.pause);
 	flush_clock_init(&machine.flush_clock);
 	ck_assert_int_eq(memory_init(&machine.mem, MEM), 0);
@@ -203,7 +203,7 @@ static void end_machine(void)
 	pin_free(&machine);
 	memory_free(&machine.mem);
 	vcpu_pause_destroy(&machine.pause);
-	close(machine.stop_fd);
+	close(machine.stop.fd);
 	fake_kvm = NULL;
 }
 
@@ -260,7 +260,7 @@ START_TEST(all_at_once)
 			ask_for_something(turn);
 		sched_yield();
 	}
-	machine_stop(&machine, 0);
+	stop_request(&machine.stop, 0);
 	for (unsigned i = 0; i < NR; i++)
 		vcpu_join(&vcpus[i]);
 	for (unsigned i = 0; i < NR; i++)

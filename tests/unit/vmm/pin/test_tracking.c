@@ -53,7 +53,7 @@ static void set_up(void)
 {
 	const char *why;
 
-	machine = (struct machine){.status = -1, .stop_fd = eventfd(0, 0)};
+	machine = (struct machine){.stop = {.status = -1, .fd = eventfd(0, 0)}};
 	ck_assert_int_eq(memory_init(&machine.mem, 1 << 20), 0);
 	atomic_store(&hold, false);
 	atomic_store(&lifting, false);
@@ -70,7 +70,7 @@ static void tear_down(void)
 	uffd_wp_stop(uffd);
 	fake_kvm = NULL;
 	memory_free(&machine.mem);
-	close(machine.stop_fd);
+	close(machine.stop.fd);
 }
 
 static size_t dirtied(void)
@@ -136,13 +136,13 @@ START_TEST(protection_that_stays)
 		return;
 	ck_assert(uffd_wp_arm(uffd, PFN));
 	ck_assert(uffd_wp_arm(uffd, PFN + 1));
-	ck_assert_int_eq(atomic_load(&machine.status), -1);
+	ck_assert_int_eq(atomic_load(&machine.stop.status), -1);
 	atomic_store(&stuck, true);
 	if (_i)
 		uffd_wp_disarm(uffd, PFN + 1);
 	ck_assert_int_eq(pthread_create(&writer, NULL, write_frame, NULL), 0);
 	pthread_join(writer, NULL);
-	ck_assert_int_eq(atomic_load(&machine.status), VMM_EX_OSERR);
+	ck_assert_int_eq(atomic_load(&machine.stop.status), VMM_EX_OSERR);
 	ck_assert_uint_eq(uffd_wp_dirtied(uffd, pfns, 4), _i ? 1 : 2);
 	ck_assert(pfns[0] == PFN || (pfns[0] == PFN + 1 && pfns[1] == PFN));
 	ck_assert(!uffd_wp_arm(uffd, PFN));

@@ -136,9 +136,9 @@ static void set_up_source(enum track_mode track)
 			       .flush_proof = PROOF_GUEST};
 	fake_kvm = play_kvm;
 	raised = 0;
-	machine = (struct machine){.opt = &opt, .nr_vcpus = 1, .vcpus = &vcpu, .status = -1};
+	machine = (struct machine){.opt = &opt, .nr_vcpus = 1, .vcpus = &vcpu, .stop.status = -1};
 	vcpu = (struct vcpu){.machine = &machine, .run = &run_page};
-	machine.stop_fd = eventfd(0, 0);
+	machine.stop.fd = eventfd(0, 0);
 	vcpu_pause_init(&machine.pause);
 	flush_clock_init(&machine.flush_clock);
 	ck_assert_int_eq(track == TRACK_STRICT ? memory_init_twice(&machine.mem, 4 * MIB)
@@ -169,7 +169,7 @@ static void tear_down(void)
 	pin_free(&machine);
 	memory_free(&machine.mem);
 	vcpu_pause_destroy(&machine.pause);
-	close(machine.stop_fd);
+	close(machine.stop.fd);
 }
 
 static const struct op_count *count_of(enum at_to to)

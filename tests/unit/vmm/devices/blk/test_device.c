@@ -13,7 +13,9 @@
 #include <unistd.h>
 #include <linux/kvm.h>
 #include "driver.h"
-#include "machine.h"
+#include "devices/bus.h"
+#include "devices/virtio_host.h"
+#include "stop.h"
 #include "registers.h"
 #include "suites.h"
 #include "devices/blk/virtio_blk.h"
@@ -24,10 +26,10 @@
 #define RUNNING  (ACK | DRIVER | FEAT_OK | DRIVER_OK)
 
 static struct driver drv;
-static struct machine machine;
+static struct bus mmio;
+static struct stop stop;
 static struct virtio_blk *blk;
 static char path[64];
-static const struct options no_options;
 
 static struct {
 	struct kvm_irqfd irqfd; /* as assigned last */
@@ -64,19 +66,14 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 	return 0;
 }
 
-void machine_stop(struct machine *stopped, int status)
-{
-	(void)stopped;
-	ck_abort_msg("the machine was stopped with status %d", status);
-}
-
 static void setup(void)
 {
 	int fd;
 
 	memset(&kvm, 0, sizeof(kvm));
 	driver_init(&drv, 256);
-	machine = (struct machine){.opt = &no_options, .vm_fd = VM_FD, .mem = drv.mem};
+	mmio = (struct bus){0};
+	ck_assert_int_eq(stop_init(&stop), 0);
 	snprintf(path, sizeof(path), "/tmp/unit-virtio.XXXXXX");
 	fd = mkostemp(path, O_CLOEXEC);
 	ck_assert_int_ge(fd, 0);
@@ -86,6 +83,8 @@ static void setup(void)
 
 static void teardown(void)
 {
+	ck_assert(!stop_requested(&stop));
+	stop_free(&stop);
 	unlink(path);
 	driver_free(&drv);
 }
@@ -94,9 +93,10 @@ static void teardown(void)
 static int create(bool readonly)
 {
 	static struct disk_option disk;
+	struct virtio_host host = {.mem = &drv.mem, .mmio = &mmio, .vm_fd = VM_FD, .stop = &stop};
 
 	disk = (struct disk_option){.path = path, .readonly = readonly};
-	return virtio_blk_create(&machine, 3, &disk, MMIO_BASE, 9, &blk);
+	return virtio_blk_create(&host, 3, &disk, MMIO_BASE, 9, &blk);
 }
 
 /* As a driver's handler does it: wait for an edge, read and acknowledge, look at the ring. */
@@ -107,15 +107,15 @@ static void wait_answer(uint16_t id)
 
 		if (read((int)kvm.irqfd.fd, &edges, sizeof(edges)) < 0)
 			sched_yield(); /* it is non-blocking */
-		reg_write(&machine.mmio, VIRTIO_MMIO_INTERRUPT_ACK,
-			  reg_read(&machine.mmio, VIRTIO_MMIO_INTERRUPT_STATUS));
+		reg_write(&mmio, VIRTIO_MMIO_INTERRUPT_ACK,
+			  reg_read(&mmio, VIRTIO_MMIO_INTERRUPT_STATUS));
 	}
 	ck_assert_uint_eq(driver_used(&drv).id, id);
 }
 
 static void kick(void)
 {
-	reg_write(&machine.mmio, VIRTIO_MMIO_QUEUE_NOTIFY, 0);
+	reg_write(&mmio, VIRTIO_MMIO_QUEUE_NOTIFY, 0);
 }
 
 START_TEST(it_is_wired_to_kvm)
@@ -126,7 +126,7 @@ START_TEST(it_is_wired_to_kvm)
 	ck_assert_uint_eq(kvm.ioeventfd.len, 4);
 	ck_assert_uint_eq(kvm.nr_irqfds, 1);
 	ck_assert_uint_eq(kvm.nr_ioeventfds, 1);
-	ck_assert_uint_eq(machine.mmio.nr, 1);
+	ck_assert_uint_eq(mmio.nr, 1);
 	virtio_blk_destroy(blk);
 	ck_assert_uint_eq(kvm.nr_irqfds, 0);
 	ck_assert_uint_eq(kvm.nr_ioeventfds, 0);
@@ -141,8 +141,8 @@ START_TEST(a_disk_at_work)
 	int fd;
 
 	ck_assert_int_eq(create(false), 0);
-	ck_assert_uint_eq(reg_read(&machine.mmio, VIRTIO_MMIO_CONFIG), (1 << 20) / 512);
-	ck_assert_uint_eq(reg_bring_up(&machine.mmio, FEATURES, &drv.layout), RUNNING);
+	ck_assert_uint_eq(reg_read(&mmio, VIRTIO_MMIO_CONFIG), (1 << 20) / 512);
+	ck_assert_uint_eq(reg_bring_up(&mmio, FEATURES, &drv.layout), RUNNING);
 	memcpy(driver_data(&drv, 0), text, strlen(text));
 	driver_request(&drv, 0, VIRTIO_BLK_T_OUT, 5, 512);
 	kick();
@@ -170,9 +170,9 @@ START_TEST(a_readonly_disk)
 {
 	ck_assert_int_eq(chmod(path, 0400), 0);
 	ck_assert_int_eq(create(true), 0);
-	ck_assert(reg_read_features(&machine.mmio) & 1ull << VIRTIO_BLK_F_RO);
+	ck_assert(reg_read_features(&mmio) & 1ull << VIRTIO_BLK_F_RO);
 	/* Whether the driver cares or not. */
-	ck_assert_uint_eq(reg_bring_up(&machine.mmio, FEATURES, &drv.layout), RUNNING);
+	ck_assert_uint_eq(reg_bring_up(&mmio, FEATURES, &drv.layout), RUNNING);
 	driver_request(&drv, 0, VIRTIO_BLK_T_OUT, 0, 512);
 	kick();
 	wait_answer(0);
@@ -192,14 +192,14 @@ END_TEST
 START_TEST(a_broken_queue_until_reset)
 {
 	ck_assert_int_eq(create(false), 0);
-	reg_bring_up(&machine.mmio, FEATURES, &drv.layout);
+	reg_bring_up(&mmio, FEATURES, &drv.layout);
 	driver_offer(&drv, 300);
 	kick();
-	while (!(reg_read(&machine.mmio, VIRTIO_MMIO_INTERRUPT_STATUS) & VIRTIO_MMIO_INT_CONFIG))
+	while (!(reg_read(&mmio, VIRTIO_MMIO_INTERRUPT_STATUS) & VIRTIO_MMIO_INT_CONFIG))
 		sched_yield();
-	ck_assert_uint_eq(reg_read(&machine.mmio, VIRTIO_MMIO_STATUS), RUNNING | BROKEN);
+	ck_assert_uint_eq(reg_read(&mmio, VIRTIO_MMIO_STATUS), RUNNING | BROKEN);
 	drv.avail->idx = 0;
-	ck_assert_uint_eq(reg_bring_up(&machine.mmio, FEATURES, &drv.layout), RUNNING);
+	ck_assert_uint_eq(reg_bring_up(&mmio, FEATURES, &drv.layout), RUNNING);
 	driver_request(&drv, 0, VIRTIO_BLK_T_IN, 0, 512);
 	kick();
 	wait_answer(0);
@@ -213,9 +213,9 @@ START_TEST(a_queue_outside_of_memory)
 	struct virtqueue_layout layout = {256, SLOT_SIZE, AVAIL_GPA, USED_GPA};
 
 	ck_assert_int_eq(create(false), 0);
-	ck_assert_uint_eq(reg_bring_up(&machine.mmio, FEATURES, &layout), RUNNING | BROKEN);
+	ck_assert_uint_eq(reg_bring_up(&mmio, FEATURES, &layout), RUNNING | BROKEN);
 	kick();
-	ck_assert_uint_eq(reg_bring_up(&machine.mmio, FEATURES, &drv.layout), RUNNING);
+	ck_assert_uint_eq(reg_bring_up(&mmio, FEATURES, &drv.layout), RUNNING);
 	driver_request(&drv, 0, VIRTIO_BLK_T_IN, 0, 512);
 	kick();
 	wait_answer(0);
@@ -234,13 +234,13 @@ START_TEST(resets_with_requests_in_flight)
 	for (unsigned round = 0; round < 50; round++) {
 		drv.avail->idx = drv.used->idx = 0;
 		drv.seen = 0;
-		ck_assert_uint_eq(reg_bring_up(&machine.mmio, FEATURES, &drv.layout), RUNNING);
+		ck_assert_uint_eq(reg_bring_up(&mmio, FEATURES, &drv.layout), RUNNING);
 		for (uint16_t i = 0; i < 256; i++)
 			driver_request(&drv, i, i % 2 ? VIRTIO_BLK_T_IN : VIRTIO_BLK_T_OUT, i * 8,
 				       4096);
 		kick();
-		reg_write(&machine.mmio, VIRTIO_MMIO_STATUS, 0);
-		ck_assert_uint_eq(reg_read(&machine.mmio, VIRTIO_MMIO_STATUS), 0);
+		reg_write(&mmio, VIRTIO_MMIO_STATUS, 0);
+		ck_assert_uint_eq(reg_read(&mmio, VIRTIO_MMIO_STATUS), 0);
 		memcpy(driver_data(&drv, 0), ours, 256 * DATA_SIZE);
 		ck_assert_mem_eq(driver_data(&drv, 0), ours, 256 * DATA_SIZE);
 	}
@@ -256,7 +256,7 @@ START_TEST(destroyed_with_requests_in_flight)
 	unsigned answered = 0;
 
 	ck_assert_int_eq(create(false), 0);
-	reg_bring_up(&machine.mmio, FEATURES, &drv.layout);
+	reg_bring_up(&mmio, FEATURES, &drv.layout);
 	for (uint16_t i = 0; i < 256; i++)
 		driver_request(&drv, i, VIRTIO_BLK_T_OUT, i * 8, 4096);
 	kick();
@@ -278,7 +278,7 @@ START_TEST(what_can_fail_leaves_nothing_behind)
 	kvm.fail = requests[_i];
 	ck_assert_int_eq(create(false), -ENOSPC);
 	ck_assert_uint_eq(kvm.nr_irqfds, 0);
-	ck_assert_uint_eq(machine.mmio.nr, 0);
+	ck_assert_uint_eq(mmio.nr, 0);
 	after = dup(0);
 	close(after);
 	ck_assert_int_eq(after, before);
@@ -306,7 +306,7 @@ START_TEST(no_room_for_its_registers)
 	struct bus_region taken = {
 		.base = MMIO_BASE + 0x100, .size = 4, .ops = &virtio_mmio_bus_ops};
 
-	ck_assert_int_eq(bus_add(&machine.mmio, &taken), 0);
+	ck_assert_int_eq(bus_add(&mmio, &taken), 0);
 	ck_assert_int_eq(create(false), -EEXIST);
 	ck_assert_uint_eq(kvm.nr_irqfds, 0);
 	ck_assert_uint_eq(kvm.nr_ioeventfds, 0);

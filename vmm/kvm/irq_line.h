@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* A line from a device to the interrupt controllers that KVM makes. */
+#ifndef VMM_KVM_IRQ_LINE_H
+#define VMM_KVM_IRQ_LINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct irq_line {
+	int vm_fd;    /* not owned */
+	uint32_t gsi; /* the pin of the IOAPIC */
+};
+
+/* Raises or lowers it. Any thread. Returns 0, or -1 with errno. */
+int irq_line_set(const struct irq_line *line, bool level);
+
+#endif
