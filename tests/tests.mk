@@ -2,7 +2,7 @@
 # Every test there is. UNIT_TESTS run natively; the whole-machine tests on a real KVM, in two machines
 # at a time where it is emulated.
 
-UNIT_TESTS     :=
+UNIT_TESTS     := tests/kvm-machine/test-fetch-kernel
 UNIT_TESTS_SAN :=
 
 include $(wildcard tests/unit/*/*-tests.mk) tests/unit/vmm/devices/blk/blk-tests.mk
