@@ -13,13 +13,16 @@ $(KVM_MACHINE)/kernel.stamp: images/kvm-machine/fetch-kernel
 	images/kvm-machine/fetch-kernel $(@D)
 	@touch $@
 
-# Static, so that it runs in the machine before any library of the command is there.
+# Static, so that they run in the machine without any library of the command's.
+KVM_MACHINE_PROGRAMS := $(addprefix $(KVM_MACHINE)/,run-command try-unpaged)
 $(KVM_MACHINE)/run-command: $(call obj,release,tests/kvm-machine/run-command.c)
+$(KVM_MACHINE)/try-unpaged: $(call obj,release,tests/kvm-machine/try-unpaged.c)
+$(KVM_MACHINE_PROGRAMS):
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -static -o $@ $<
 
 $(KVM_MACHINE)/base.cpio: images/kvm-machine/make-base images/kvm-machine/init \
-		$(KVM_MACHINE)/run-command $(KVM_MACHINE)/kernel.stamp
+		$(KVM_MACHINE_PROGRAMS) $(KVM_MACHINE)/kernel.stamp
 	images/kvm-machine/make-base $(@D)
 
 # Once there is a machine, a new runner gets the machine that goes with it.

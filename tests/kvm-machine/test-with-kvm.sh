@@ -73,6 +73,28 @@ test_kvm() {
 	ok "a VM can be made on the shadow MMU" same "0 version 12 N" "$? $(xargs <"$work/stdout")"
 }
 
+# The machine's nested paging is tried once for each version of QEMU. Here the trial fails.
+test_npt() {
+	local broken=$work/broken/kvm-machine npt="cat /sys/module/kvm_amd/parameters/npt"
+	local with_kvm=$work/broken/with-kvm
+	mkdir -p "$broken" "$work/overlay/machine"
+	cp "$mine/with-kvm" "$work/broken"
+	ln -s "$build/kvm-machine/vmlinuz" "$broken"
+	printf '#!/bin/sh\nexit 1\n' >"$work/overlay/machine/try-unpaged"
+	chmod +x "$work/overlay/machine/try-unpaged"
+	(cat "$build/kvm-machine/base.cpio"; cd "$work/overlay" && find . | cpio -o -H newc --quiet) \
+		>"$broken/base.cpio"
+	printf 'QEMU emulator version 0\n1\n' >"$broken/npt"
+	machine sh -c "cat; $npt" <<<input
+	ok "where unpaged guests fail under nested paging there is none" same "input N" "$(xargs <"$work/stdout")"
+	ok "and that is said" has "kvm_amd npt=0" "$work/stderr"
+	ok "and remembered" same "$(qemu-system-x86_64 --version | head -n 1) 0" "$(xargs <"$broken/npt")"
+	sed -i 's/^0$/1/' "$broken/npt"
+	machine $npt </dev/null
+	ok "what is remembered is not tried again" same Y "$(cat "$work/stdout")"
+	ok "nothing is left of the trial" nothing_left
+}
+
 test_streams() {
 	head -c 1048576 /dev/urandom >"$work/random"
 	machine sh -c 'cat; echo "two  words" >&2; exit 3' <"$work/random"
@@ -234,6 +256,7 @@ test_direct() {
 
 compile_probe
 test_kvm
+test_npt
 test_streams
 test_statuses
 test_missing
