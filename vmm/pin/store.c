@@ -115,6 +115,7 @@ static unsigned locate(const struct vcpu *vcpu, const struct insn *insn, struct 
 	unsigned nr = 0, len = insn->size;
 	uint64_t va = insn->va;
 
+	*unmapped = va;
 	while (len > 0) {
 		unsigned step = ALIAS_PAGE_SIZE - va % ALIAS_PAGE_SIZE;
 
