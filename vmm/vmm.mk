@@ -5,9 +5,17 @@ VMM_SRC      := $(sort $(wildcard vmm/*.c vmm/*/*.c vmm/*/*/*.c))
 # All but main(), for unit tests.
 VMM_CORE_SRC := $(filter-out vmm/main.c,$(VMM_SRC))
 
-# Linked statically: a dynamic loader and its libraries' pages would be most of the memory it takes.
-VMM_LIBS     = $(shell pkg-config --static --libs libelf jansson liburing libseccomp) -lfdt
+# With shared libraries, as a distribution's programs are. STATIC_PIE=yes: with none, where all of them come
+# as archives that can be linked (Debian 13's libelf.a cannot).
+STATIC_PIE   ?= no
 VMM_DYN_LIBS = $(shell pkg-config --libs libelf jansson liburing libseccomp) -lfdt
+ifeq ($(STATIC_PIE),yes)
+VMM_LINK     := -static-pie -pthread
+VMM_LIBS     = $(shell pkg-config --static --libs libelf jansson liburing libseccomp) -lfdt
+else
+VMM_LINK     := -pie -pthread -Wl,-z,relro,-z,now
+VMM_LIBS     = $(VMM_DYN_LIBS)
+endif
 
 $(B)/vmm: $(call obj,release,$(VMM_SRC)) $(B)/libaliastracker.a
-	$(CC) $(CFLAGS) $(LDFLAGS) -static-pie -pthread -o $@ $^ $(VMM_LIBS)
+	$(CC) $(CFLAGS) $(LDFLAGS) $(VMM_LINK) -o $@ $^ $(VMM_LIBS)

@@ -139,18 +139,19 @@ static uint64_t find_main(const char *program)
 
 static void find_layout(pid_t pid, const char *program, struct layout *layout)
 {
-	char path[64], line[512];
+	char path[64], line[512], *file = realpath(program, NULL);
 	unsigned long start, end, offset;
 	char rights[8];
 	FILE *maps;
 
 	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
 	maps = fopen(path, "re");
-	if (!maps)
+	if (!file || !maps)
 		err(2, "%s", path);
 	*layout = (struct layout){0};
 	while (fgets(line, sizeof(line), maps)) {
-		if (!strchr(line, '/') ||
+		/* The loader's mappings are there too. */
+		if (!strstr(line, file) ||
 		    sscanf(line, "%lx-%lx %7s %lx", &start, &end, rights, &offset) != 4)
 			continue;
 		if (offset == 0)
@@ -161,6 +162,7 @@ static void find_layout(pid_t pid, const char *program, struct layout *layout)
 		}
 	}
 	fclose(maps);
+	free(file);
 	layout->main = layout->base + find_main(program);
 }
 

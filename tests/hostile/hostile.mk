@@ -34,7 +34,7 @@ $(B)/obj/broken/vmm/main.o: vmm/main.c $(B)/obj/release/flags
 
 $(B)/tests/vmm-broken: $(call obj,release,$(BROKEN_SRC) $(VMM_CORE_SRC)) $(call obj,broken,vmm/main.c) $(B)/libaliastracker.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -static-pie -pthread $(BROKEN_WRAPS:%=-Wl,--wrap=%) -o $@ $^ $(VMM_LIBS)
+	$(CC) $(CFLAGS) $(LDFLAGS) $(VMM_LINK) $(BROKEN_WRAPS:%=-Wl,--wrap=%) -o $@ $^ $(VMM_LIBS)
 
 .PHONY: hostile
 hostile: $(HOSTILE_GUESTS) $(B)/tests/vmm-broken
