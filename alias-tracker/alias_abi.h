@@ -141,6 +141,9 @@ enum alias_call {
 	ALIAS_CALL_FLUSH = 4,
 };
 
+/* Bytes of the guest's command line at most, the ending NUL included: as many as Linux takes. */
+#define ALIAS_CMDLINE_SIZE 2048u
+
 /* The highest exit status of a guest. Higher ones are those of vmm itself (vmm/status.h). */
 #define ALIAS_EXIT_MAX 63u
 

@@ -25,6 +25,7 @@
 #include "kvm/shadow.h"
 #include "status.h"
 #include "devices/uart.h"
+#include "devices/blk/image.h"
 #include "devices/blk/virtio_blk.h"
 #include "devices/virtio_host.h"
 
@@ -188,6 +189,8 @@ static int create_disks(struct machine *machine)
 		.stop = &machine->stop,
 	};
 
+	if (!blk_images_are_distinct(machine->opt->disk, machine->opt->nr_disks))
+		return VMM_EX_USAGE;
 	for (unsigned i = 0; i < machine->opt->nr_disks; i++) {
 		int err = virtio_blk_create(&host, i, &machine->opt->disk[i],
 					    VIRTIO_GPA + i * VIRTIO_STRIDE, VIRTIO_GSI + i,

@@ -2,6 +2,8 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "devices/console.h"
@@ -109,12 +111,26 @@ static int boot(const struct options *opt)
 	return status;
 }
 
+/* At exit. What was printed (help, the version, a probe, an answer) and did not arrive is an error,
+ * although nobody looked at what printf() returned. */
+static void check_stdout(void)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return;
+	say_errno("standard output");
+	_exit(VMM_EX_IOERR);
+}
+
 int main(int argc, char **argv)
 {
+	char name[] = "vmm"; /* what argp's and getopt's messages begin with */
 	struct options opt;
 	int status;
 
 	fill_standard_fds();
+	atexit(check_stdout);
+	if (argc > 0)
+		argv[0] = name;
 	if (argc > 1 && !strcmp(argv[1], "ctl"))
 		return ctl_main(argc - 1, argv + 1);
 	/* One arena for all threads: more would cost memory, and nothing here allocates often. */

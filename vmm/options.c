@@ -6,7 +6,6 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include "boot/pvh.h"
 #include "say.h"
 #include "status.h"
 
@@ -240,9 +239,11 @@ static void join_bootargs(const struct input *input, struct argp_state *state)
 
 	for (unsigned i = 0; i < input->nr_arguments; i++)
 		len += strlen(input->arguments[i]) + 1;
-	if (len > PVH_CMDLINE_MAX)
-		argp_error(state, "the guest's arguments are longer than %u characters",
-			   PVH_CMDLINE_MAX - 1);
+	if (len > ALIAS_CMDLINE_SIZE)
+		argp_error(state,
+			   "the guest's command line, \"flush=%s\" and its arguments, has %zu "
+			   "characters, and at most %u are allowed",
+			   flush, len - 1, ALIAS_CMDLINE_SIZE - 1);
 	input->opt->bootargs = malloc(len);
 	if (!input->opt->bootargs)
 		argp_failure(state, VMM_EX_OSERR, ENOMEM, "malloc");

@@ -105,10 +105,11 @@ static json_t *probe_io_uring(void)
 	case 0:
 		return verdict(NULL);
 	case -EPERM:
-		return verdict("forbidden here: see sysctl kernel.io_uring_disabled; disks can't "
-			       "be used");
+		return verdict("forbidden here, by sysctl kernel.io_uring_disabled or the filter "
+			       "of a container; disks can't be used");
 	case -ENOSYS:
-		return verdict("this kernel has no io_uring; disks can't be used");
+		return verdict("this kernel has no io_uring, or the filter of a container hides "
+			       "it; disks can't be used");
 	default:
 		return verdict(strerror(-err));
 	}
@@ -156,8 +157,8 @@ static json_t *probe_landlock(void)
 {
 	int abi = landlock_abi();
 	json_t *object = verdict(abi ? NULL
-				     : "this kernel has none, or its parameter lsm= leaves "
-				       "it out; a run does without");
+				     : "this kernel has none, its parameter lsm= leaves it out, or "
+				       "a container hides it; a run does without");
 
 	if (abi)
 		json_object_set_new(object, "how", json_sprintf("version %d", abi));
@@ -248,16 +249,13 @@ int probe_print(bool json)
 {
 	bool kvm = false;
 	json_t *root = probe_all(&kvm);
-	bool ok = true;
 
-	if (json)
-		ok = json_dumpf(root, stdout, JSON_INDENT(2)) == 0 && putchar('\n') != EOF;
-	else
+	if (json) {
+		json_dumpf(root, stdout, JSON_INDENT(2));
+		putchar('\n');
+	} else {
 		print_table(root);
-	json_decref(root);
-	if (fflush(stdout) != 0 || ferror(stdout) || !ok) {
-		say_errno("standard output");
-		return VMM_EX_IOERR;
 	}
+	json_decref(root);
 	return kvm ? 0 : VMM_EX_NOKVM;
 }

@@ -112,8 +112,8 @@ static void platform_from_start_info(const struct pvh_start_info *info)
 		if (map[i].type == PVH_RAM)
 			platform_add_memory(map[i].start, map[i].size);
 	if (info->cmdline)
-		platform_set_bootargs(boot_data(info->cmdline, PLATFORM_BOOTARGS, "command line"),
-				      PLATFORM_BOOTARGS);
+		platform_set_bootargs(boot_data(info->cmdline, ALIAS_CMDLINE_SIZE, "command line"),
+				      ALIAS_CMDLINE_SIZE);
 	platform.console_port = PC_COM1;
 	platform.console_gsi = PC_COM1_GSI;
 	platform.ioapic_gpa = PC_IOAPIC;

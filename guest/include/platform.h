@@ -8,11 +8,11 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <alias_abi.h>
 #include <cpu.h>
 
-#define PLATFORM_RANGES   32u
-#define PLATFORM_VIRTIO   8u
-#define PLATFORM_BOOTARGS 2048u
+#define PLATFORM_RANGES 32u
+#define PLATFORM_VIRTIO 8u
 
 struct phys_range {
 	uint64_t start, end; /* bytes, [start, end) */
@@ -47,7 +47,7 @@ struct platform {
 		uint8_t gsi;
 	} virtio[PLATFORM_VIRTIO];
 
-	char bootargs[PLATFORM_BOOTARGS];
+	char bootargs[ALIAS_CMDLINE_SIZE];
 };
 
 /* Written once by platform_init() on the boot CPU before any other runs; constant from then on. */

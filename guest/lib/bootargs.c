@@ -13,7 +13,7 @@
 extern const struct bootarg __start_bootargs[], __stop_bootargs[];
 
 /* Written by bootargs_init() on the boot CPU, constant afterwards. */
-static char copy[PLATFORM_BOOTARGS];
+static char copy[ALIAS_CMDLINE_SIZE];
 static struct {
 	const char *key, *value;
 } words[MAX_WORDS];

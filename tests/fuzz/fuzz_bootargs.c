@@ -14,14 +14,14 @@ static void look_them_up(void)
 	const char *alpha = arg_str("alpha");
 	uint64_t otherwise = 7;
 
-	MUST(!alpha || (!strchr(alpha, ' ') && strlen(alpha) < PLATFORM_BOOTARGS));
+	MUST(!alpha || (!strchr(alpha, ' ') && strlen(alpha) < ALIAS_CMDLINE_SIZE));
 	if (!ENDS(otherwise = arg_u64("beta", otherwise)))
 		MUST(arg_str("beta") || otherwise == 7);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char line[PLATFORM_BOOTARGS];
+	char line[ALIAS_CMDLINE_SIZE];
 
 	if (size >= sizeof(line))
 		size = sizeof(line) - 1;

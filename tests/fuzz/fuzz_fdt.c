@@ -29,7 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_ranges(platform.reserved, platform.nr_reserved);
 		MUST(platform.nr_cpus >= 1 && platform.nr_cpus <= MAX_CPUS);
 		MUST(platform.nr_virtio <= PLATFORM_VIRTIO);
-		MUST(strnlen(platform.bootargs, PLATFORM_BOOTARGS) < PLATFORM_BOOTARGS);
+		MUST(strnlen(platform.bootargs, ALIAS_CMDLINE_SIZE) < ALIAS_CMDLINE_SIZE);
 	}
 	free(fdt);
 	return 0;

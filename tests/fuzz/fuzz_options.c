@@ -12,7 +12,6 @@
 #include <string.h>
 #include "fuzz.h"
 #include "options.h"
-#include "boot/pvh.h"
 #include "status.h"
 
 #define ARGS_MAX 48
@@ -131,7 +130,7 @@ static void check(const struct options *opt)
 	MUST(opt->audit >= 1);
 	MUST(opt->probe != !!opt->guest);
 	MUST(!opt->control || (*opt->control && strlen(opt->control) <= OPTIONS_MAX_SOCKET));
-	MUST(!strncmp(opt->bootargs, "flush=", 6) && strlen(opt->bootargs) < PVH_CMDLINE_MAX);
+	MUST(!strncmp(opt->bootargs, "flush=", 6) && strlen(opt->bootargs) < ALIAS_CMDLINE_SIZE);
 }
 
 static void free_what_is_left(void)

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "alias_abi.h"
 #include "run.h"
 #include "suites.h"
 
@@ -94,6 +95,9 @@ static const struct {
 	{{"--timeout", "soon", "g"}, 64, "soon"},
 	{{"--on-violation", "cry", "g"}, 64, "cry"},
 	{{"--flush-proof", "hope", "g"}, 64, "hope"},
+	{{"ctl"}, 64, "REQUEST"},
+	{{"ctl", "p", "pause", "1"}, 64, "not a request"},
+	{{"ctl", "--what"}, 64, "--what"},
 	{{NULL}, 64, "GUEST"},
 	{{"/no/such/guest"}, 66, "/no/such/guest"},
 	{{"/dev/null"}, 65, "/dev/null"},
@@ -109,7 +113,41 @@ START_TEST(bad_command_lines)
 	run_program(&run, NULL, argv);
 	expect_status(&run, command_lines[_i].status);
 	expect_contains(run.err, command_lines[_i].says);
-	ck_assert_ptr_nonnull(strchr(run.err, '\n'));
+	ck_assert_msg(!strncmp(run.err, "vmm: ", 5), "%s", run.err);
+	run_free(&run);
+}
+END_TEST
+
+/* What is printed and does not arrive is an error. */
+START_TEST(printing_to_a_full_disk)
+{
+	static const char *const what[] = {"--help",  "--version",      "--usage",
+					   "--probe", "--probe --json", "ctl --help"};
+	char command[8192];
+	const char *const argv[] = {"/bin/sh", "-c", command, NULL};
+	struct run run;
+
+	snprintf(command, sizeof(command), "%s %s >/dev/full", path_vmm(), what[_i]);
+	run_program(&run, NULL, argv);
+	expect_status(&run, 74);
+	expect_one_sentence(&run, "standard output");
+	run_free(&run);
+}
+END_TEST
+
+/* One limit for both: the longest that the host lets through is read by the guest. */
+START_TEST(the_longest_command_line_boots)
+{
+	char word[ALIAS_CMDLINE_SIZE];
+	const char *const usual = "flush=trap workload=exit status=";
+	struct run run;
+
+	memset(word, '0', sizeof(word));
+	memcpy(word, "status=", 7);
+	word[sizeof(word) - 1 - (strlen(usual) - 7)] = '\0';
+	word[strlen(word) - 1] = '7';
+	RUN(&run, path_guest(), "--", "workload=exit", word);
+	expect_status(&run, 7);
 	run_free(&run);
 }
 END_TEST
@@ -335,6 +373,8 @@ Suite *endings_suite(void)
 	tcase_add_test(tc, a_panic_is_63);
 	tcase_add_test(tc, wrong_boot_arguments_are_62);
 	tcase_add_loop_test(tc, bad_command_lines, 0, NR_OF(command_lines));
+	tcase_add_loop_test(tc, printing_to_a_full_disk, 0, 6);
+	tcase_add_test(tc, the_longest_command_line_boots);
 	tcase_add_test(tc, truncated_images_are_refused);
 	tcase_add_test(tc, other_spoilt_images_are_refused);
 	tcase_add_test(tc, spoilt_segments_are_refused);

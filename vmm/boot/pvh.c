@@ -2,6 +2,7 @@
 #include "boot/pvh.h"
 
 #include <string.h>
+#include "alias_abi.h"
 #include "machine.h"
 
 #define MAX_RANGES 9
@@ -12,7 +13,7 @@ struct boot_pages {
 	struct pvh_module module;
 	struct pvh_memmap map[MAX_RANGES];
 	char module_name[8];
-	char cmdline[PVH_CMDLINE_MAX];
+	char cmdline[ALIAS_CMDLINE_SIZE];
 };
 _Static_assert(sizeof(struct boot_pages) <= START_INFO_SIZE, "start_info page");
 

@@ -44,11 +44,9 @@ _Static_assert(sizeof(struct pvh_start_info) == 56, "PVH");
 _Static_assert(sizeof(struct pvh_module) == 32, "PVH");
 _Static_assert(sizeof(struct pvh_memmap) == 24, "PVH");
 
-#define PVH_CMDLINE_MAX 4096u /* bytes, the ending NUL included */
-
 /* Writes start_info, memory map, command line and the list with the FDT of `fdt_size` bytes as
- * its one module to START_INFO_GPA. `bootargs` is shorter than PVH_CMDLINE_MAX. The last `log_size`
- * bytes of the first slot are the guest's logs. */
+ * its one module to START_INFO_GPA. `bootargs` is shorter than ALIAS_CMDLINE_SIZE. The last
+ * `log_size` bytes of the first slot are the guest's logs. */
 void pvh_write(const struct memory *mem, const char *bootargs, uint32_t fdt_size,
 	       uint64_t shared_size, uint64_t log_size);
 

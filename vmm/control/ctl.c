@@ -35,8 +35,15 @@ struct command {
 	const char *path, *name, *argument; /* NULL: not given */
 };
 
+static _Noreturn void refuse(const char *why)
+{
+	say("ctl: %s; vmm ctl --help has the list", why);
+	exit(VMM_EX_USAGE);
+}
+
 static error_t parse_key(int key, char *arg, struct argp_state *state)
 {
+	static char name[] = "vmm ctl";
 	struct command *command = state->input;
 
 	switch (key) {
@@ -48,14 +55,17 @@ static error_t parse_key(int key, char *arg, struct argp_state *state)
 		else if (!command->argument)
 			command->argument = arg;
 		else
-			argp_error(state, "too many arguments");
+			refuse("too many arguments");
+		return 0;
+	case ARGP_KEY_INIT:
+		/* What --help says; argv[0], which getopt's messages begin with, is "vmm". */
+		state->name = name;
 		return 0;
 	case ARGP_KEY_END:
 		if (!command->name)
-			argp_error(state, "PATH of the socket and REQUEST are needed");
+			refuse("PATH of the socket and REQUEST are needed");
 		if (!*command->path || strlen(command->path) > OPTIONS_MAX_SOCKET)
-			argp_error(state, "the path of a socket has 1 to %zu characters",
-				   OPTIONS_MAX_SOCKET);
+			refuse("the path of the socket is empty, or too long");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -125,13 +135,12 @@ static json_t *ask(int fd, const json_t *request)
 	return answer;
 }
 
+/* Whether it arrived is seen at exit, in main.c. */
 static int print(const json_t *answer)
 {
-	if (json_dumpf(answer, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) == 0 &&
-	    putchar('\n') != EOF && fflush(stdout) == 0)
-		return 0;
-	say_errno("standard output");
-	return VMM_EX_IOERR;
+	json_dumpf(answer, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+	putchar('\n');
+	return 0;
 }
 
 static int converse(const char *path, const json_t *request)
@@ -161,7 +170,7 @@ int ctl_main(int argc, char **argv)
 	static const struct argp argp = {
 		.parser = parse_key, .args_doc = "PATH REQUEST [ARGUMENT]", .doc = doc};
 	struct command command = {0};
-	char name[] = "vmm ctl";
+	char name[] = "vmm";
 	json_t *request;
 	int status;
 

@@ -25,7 +25,14 @@ bool sandbox_is_possible(const char **why_not)
 
 	if (syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0)
 		return true;
-	*why_not = "this kernel has no filters of system calls (CONFIG_SECCOMP_FILTER)";
+	/* A container's own filter may answer ENOSYS, too, as if there were no such call. */
+	if (errno == EPERM || errno == EACCES)
+		*why_not = "seccomp(2) is forbidden here, as by the filter of a container";
+	else if (errno == ENOSYS)
+		*why_not = "there is no seccomp(2): this kernel lacks it (CONFIG_SECCOMP), or "
+			   "the filter of a container hides it";
+	else
+		*why_not = "this kernel has no filters of system calls (CONFIG_SECCOMP_FILTER)";
 	return false;
 }
 

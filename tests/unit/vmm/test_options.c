@@ -218,10 +218,10 @@ START_TEST(too_many_disks)
 }
 END_TEST
 
-/* 4096 bytes with the ending NUL fit, one more does not. */
+/* What the guest has room for, the ending NUL included, fits; one more does not. */
 START_TEST(longest_command_line)
 {
-	const size_t fits = 4095 - strlen("flush=trap ");
+	const size_t fits = ALIAS_CMDLINE_SIZE - 1 - strlen("flush=trap ");
 	char *word = malloc(fits + 2), text[4096];
 	const char *const argv[] = {"vmm", "g", "--", word, NULL};
 
@@ -231,6 +231,7 @@ START_TEST(longest_command_line)
 	word[fits] = 'x';
 	word[fits + 1] = '\0';
 	ck_assert_int_eq(end_of(argv, text, sizeof(text)), VMM_EX_USAGE);
+	ck_assert_ptr_nonnull(strstr(text, "2048 characters, and at most 2047"));
 	free(word);
 }
 END_TEST

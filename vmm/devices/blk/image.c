@@ -62,6 +62,35 @@ static int lock(int fd, const struct disk_option *disk)
 	return ret;
 }
 
+/* The same file by whatever name, or the same device by whatever node. */
+static bool is_same(const char *a, const char *b)
+{
+	struct stat one, other;
+
+	/* What cannot be looked at cannot be opened either, and is told then. */
+	if (stat(a, &one) || stat(b, &other))
+		return false;
+	if (S_ISBLK(one.st_mode) && S_ISBLK(other.st_mode))
+		return one.st_rdev == other.st_rdev;
+	return one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
+bool blk_images_are_distinct(const struct disk_option *disks, unsigned nr)
+{
+	for (unsigned i = 0; i < nr; i++)
+		for (unsigned j = i + 1; j < nr; j++) {
+			if (disks[i].readonly && disks[j].readonly)
+				continue;
+			if (!is_same(disks[i].path, disks[j].path))
+				continue;
+			say("--disk %s and --disk %s are the same disk: only where both are "
+			    "read-only (',ro') may it be given twice",
+			    disks[i].path, disks[j].path);
+			return false;
+		}
+	return true;
+}
+
 int blk_image_open(struct blk_image *image, const struct disk_option *disk)
 {
 	uint64_t bytes = 0;

@@ -7,6 +7,7 @@
 #include <linux/kvm.h>
 #include <linux/seccomp.h>
 #include <linux/userfaultfd.h>
+#include <seccomp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -357,6 +358,35 @@ END_TEST
 
 #endif
 
+/* A container's own filter is not the kernel's lack. */
+static void expect_told(int error, const char *says)
+{
+	pid_t pid = fork();
+	int status;
+
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
+		const char *why = "";
+
+		if (!ctx || seccomp_rule_add(ctx, SCMP_ACT_ERRNO(error), SCMP_SYS(seccomp), 0) ||
+		    seccomp_load(ctx))
+			_exit(2);
+		_exit(sandbox_is_possible(&why) || !strstr(why, says));
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFEXITED(status));
+	ck_assert_int_eq(WEXITSTATUS(status), 0);
+}
+
+START_TEST(filters_that_are_forbidden)
+{
+	expect_told(EPERM, "is forbidden here");
+	expect_told(ENOSYS, "filter of a container hides it");
+	expect_told(EINVAL, "this kernel has no filters");
+}
+END_TEST
+
 TCase *sandbox_tests(void)
 {
 	TCase *tc = tcase_create("sandbox");
@@ -370,6 +400,7 @@ TCase *sandbox_tests(void)
 	tcase_add_test(tc, signals_stay_inside);
 	tcase_add_test(tc, by_the_options);
 	tcase_add_test(tc, entering_the_guest_is_decided_early);
+	tcase_add_test(tc, filters_that_are_forbidden);
 #ifndef __SANITIZE_ADDRESS__
 	tcase_add_loop_test(tc, a_stopped_call_is_named, 0, 4);
 #endif

@@ -104,6 +104,38 @@ START_TEST(one_writer_or_many_readers)
 }
 END_TEST
 
+static bool distinct(bool first_readonly, const char *second, bool second_readonly)
+{
+	const struct disk_option disks[] = {
+		{.path = "/no/such/disk"},
+		{.path = path, .readonly = first_readonly},
+		{.path = second, .readonly = second_readonly},
+	};
+
+	return blk_images_are_distinct(disks, 3);
+}
+
+/* By whatever name; its own lock would be taken for another program's. */
+START_TEST(the_same_disk_twice)
+{
+	char linked[128], other[128];
+
+	snprintf(linked, sizeof(linked), "%s/linked", dir);
+	snprintf(other, sizeof(other), "%s/other", dir);
+	make_file(512);
+	ck_assert_int_eq(symlink(path, linked), 0);
+	ck_assert(!distinct(false, path, false));
+	ck_assert(!distinct(false, path, true));
+	ck_assert(!distinct(true, linked, false));
+	ck_assert(distinct(true, linked, true));
+	unlink(linked);
+	ck_assert_int_eq(link(path, linked), 0);
+	ck_assert(!distinct(false, linked, false));
+	unlink(linked);
+	ck_assert(distinct(false, other, false));
+}
+END_TEST
+
 TCase *image_tests(void)
 {
 	TCase *tests = tcase_create("image");
@@ -113,5 +145,6 @@ TCase *image_tests(void)
 	tcase_add_loop_test(tests, other_sizes_are_refused, 0, 5);
 	tcase_add_test(tests, what_is_no_disk_is_refused);
 	tcase_add_test(tests, one_writer_or_many_readers);
+	tcase_add_test(tests, the_same_disk_twice);
 	return tests;
 }
