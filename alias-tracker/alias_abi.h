@@ -94,6 +94,11 @@
 #define ALIAS_ABI_VERSION 1u
 #define ALIAS_COMPATIBLE  "aliastrap,hypervisor"
 
+/* An ELF note by which the image of a guest says that it speaks this: its name, its type, and as
+ * its description ALIAS_ABI_VERSION in 32 bits. A guest without it gets none of all this. */
+#define ALIAS_NOTE_NAME  "aliastrap"
+#define ALIAS_NOTE_GUEST 1u
+
 #define ALIAS_PAGE_SIZE 4096u
 
 /* The guest's strategy against stale aliases of page tables (guest/flush/, vmm --flush). README

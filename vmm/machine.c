@@ -11,11 +11,13 @@
 #include <time.h>
 #include <unistd.h>
 #include <x86intrin.h>
+#include "devices/acpi_pm.h"
 #include "devices/console.h"
 #include "kvm/cpuid.h"
 #include "boot/device_tree.h"
 #include "kvm/host.h"
 #include "boot/image.h"
+#include "boot/linux.h"
 #include "kvm/kvm.h"
 #include "sandbox/landlock.h"
 #include "pin/pin.h"
@@ -100,7 +102,19 @@ static void place_logs(struct machine *machine)
 	machine->log_size = size;
 }
 
-static int load(struct machine *machine, const struct image *image)
+static int load_linux(const struct machine *machine, const struct image *image)
+{
+	const struct linux_config config = {
+		.cmdline = machine->opt->bootargs,
+		.initrd = machine->opt->initrd,
+		.nr_vcpus = machine->nr_vcpus,
+		.nr_disks = machine->opt->nr_disks,
+	};
+
+	return linux_load(&machine->mem, image, &config);
+}
+
+static int load_guest(struct machine *machine, const struct image *image)
 {
 	struct fdt_config config = {
 		.mem = &machine->mem,
@@ -122,7 +136,7 @@ static int load(struct machine *machine, const struct image *image)
 		say("the device tree does not fit into %llu KiB", FDT_MAX_SIZE >> 10);
 		return VMM_EX_SOFTWARE;
 	}
-	pvh_write(&machine->mem, config.bootargs, size, config.shared_size, config.log_size);
+	pvh_write_guest(&machine->mem, config.bootargs, size, config.shared_size, config.log_size);
 	return 0;
 }
 
@@ -142,10 +156,28 @@ static int create_vcpus(struct machine *machine)
 	return err;
 }
 
-static int create_devices(struct machine *machine)
+static int enter_image(struct machine *machine, const struct image *image)
 {
-	struct bus_region poweroff = {
-		.base = POWEROFF_PORT, .size = 4, .ops = &poweroff_ops, .dev = machine};
+	const struct vcpu_entry_64 entry_64 = {
+		.rip = image->entry,
+		.rsi = LINUX_BOOT_PARAMS_GPA,
+		.cr3 = LINUX_PAGE_TABLES_GPA,
+		.gdt = LINUX_GDT_GPA,
+		.gdt_limit = LINUX_GDT_LIMIT,
+	};
+	int err = 0;
+
+	for (unsigned i = 0; !err && image->kind != IMAGE_GUEST && i < machine->nr_vcpus; i++)
+		err = vcpu_set_mtrrs(&machine->vcpus[i]);
+	if (err)
+		return err;
+	if (image->kind == IMAGE_BZIMAGE)
+		return vcpu_set_entry_64(&machine->vcpus[0], &entry_64);
+	return vcpu_set_entry(&machine->vcpus[0], (uint32_t)image->entry, START_INFO_GPA);
+}
+
+static int create_uart(struct machine *machine)
+{
 	struct uart_config com1 = {
 		.pio = &machine->pio,
 		.irq = {.vm_fd = machine->vm_fd, .gsi = UART_GSI},
@@ -154,7 +186,20 @@ static int create_devices(struct machine *machine)
 	};
 
 	machine->uart = uart_create(&com1);
-	return machine->uart ? bus_add(&machine->pio, &poweroff) : -ENOMEM;
+	return machine->uart ? 0 : -ENOMEM;
+}
+
+/* What only one kind of guest has. */
+static int create_guest_devices(struct machine *machine, const struct image *image)
+{
+	struct bus_region poweroff = {
+		.base = POWEROFF_PORT, .size = 4, .ops = &poweroff_ops, .dev = machine};
+	int err;
+
+	if (image->kind != IMAGE_GUEST)
+		return acpi_pm_create(&machine->pio, &machine->stop);
+	err = bus_add(&machine->pio, &poweroff);
+	return err ? err : pin_init(machine);
 }
 
 /* What is wrong with the file itself is the user's to mend. */
@@ -260,16 +305,20 @@ static void look_about(struct about *about)
 	about->smaps_fd = open("/proc/self/smaps_rollup", O_RDONLY | O_CLOEXEC);
 }
 
-static void say_story(const struct machine *machine, uint32_t entry)
+static void say_story(const struct machine *machine, uint64_t entry)
 {
 	const struct options *opt = machine->opt;
 
 	if (!opt->verbose)
 		return;
-	say("%s: entry 0x%x, %u vCPU%s, %" PRIu64 " MiB, %u disk%s", opt->guest, entry, opt->cpus,
-	    opt->cpus > 1 ? "s" : "", opt->mem >> 20, opt->nr_disks, opt->nr_disks == 1 ? "" : "s");
-	say("flush %s, track %s, command line \"%s\"", flush_name(opt->flush),
-	    track_name(opt->track), opt->bootargs);
+	say("%s: entry 0x%" PRIx64 ", %u vCPU%s, %" PRIu64 " MiB, %u disk%s", opt->guest, entry,
+	    opt->cpus, opt->cpus > 1 ? "s" : "", opt->mem >> 20, opt->nr_disks,
+	    opt->nr_disks == 1 ? "" : "s");
+	if (machine->pin)
+		say("flush %s, track %s, command line \"%s\"", flush_name(opt->flush),
+		    track_name(opt->track), opt->bootargs);
+	else
+		say("a Linux, command line \"%s\"", opt->bootargs);
 	if (!opt->sandbox)
 		say("no sandbox: any thread may make any system call");
 	else if (landlock_abi())
@@ -301,7 +350,8 @@ int machine_init(struct machine *machine, const struct options *opt, const struc
 		return VMM_EX_OSERR;
 	if (opt->stats || opt->control)
 		look_about(&machine->about);
-	status = load(machine, image);
+	status = image->kind == IMAGE_GUEST ? load_guest(machine, image)
+					    : load_linux(machine, image);
 	if (status)
 		return status;
 	status = open_kvm(machine);
@@ -309,10 +359,10 @@ int machine_init(struct machine *machine, const struct options *opt, const struc
 		return status;
 	machine->vm_fd = kvm_create_vm(machine->kvm_fd);
 	if (machine->vm_fd < 0 || memory_attach(&machine->mem, machine->vm_fd) ||
-	    create_vcpus(machine) || create_devices(machine) || pin_init(machine))
+	    create_vcpus(machine) || create_uart(machine) || create_guest_devices(machine, image))
 		return VMM_EX_OSERR;
 	status = create_disks(machine);
-	if (!status && vcpu_set_entry(&machine->vcpus[0], image->entry, START_INFO_GPA))
+	if (!status && enter_image(machine, image))
 		status = VMM_EX_OSERR;
 	if (!status)
 		say_story(machine, image->entry);

@@ -60,7 +60,7 @@ struct machine {
 	struct first_char first_char;
 	uint64_t end_ns; /* when the last vCPU had ended, 0 before */
 	struct virtio_blk *blk[OPTIONS_MAX_DISKS];
-	struct pin *pin;
+	struct pin *pin; /* NULL: a guest that knows nothing of it, a Linux */
 	struct stop stop;
 };
 

@@ -54,7 +54,7 @@ static int finish(struct machine *machine, int status)
 	int failed;
 
 	console_drain(machine->console);
-	if (!pin_final_audit(machine) && status <= (int)ALIAS_EXIT_MAX)
+	if (machine->pin && !pin_final_audit(machine) && status <= (int)ALIAS_EXIT_MAX)
 		status = VMM_EX_VIOLATION;
 	if (!machine_sync_disks(machine) && status <= (int)ALIAS_EXIT_MAX)
 		status = VMM_EX_IOERR;
@@ -86,7 +86,7 @@ static int boot_machine(const struct options *opt, struct image *image, struct c
 	return status;
 }
 
-static int boot(const struct options *opt)
+static int boot(struct options *opt)
 {
 	struct control *control = NULL;
 	struct image image;
@@ -95,6 +95,12 @@ static int boot(const struct options *opt)
 
 	if (status)
 		return status;
+	status = image.kind == IMAGE_GUEST ? options_for_guest(opt)
+					   : options_for_linux(opt, image.cmdline_max);
+	if (status) {
+		image_free(&image);
+		return status;
+	}
 	sandbox_trap_install();
 	/* Both before any thread is started: they all inherit it. */
 	signal_fd = events_block_signals();

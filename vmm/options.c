@@ -55,13 +55,14 @@ static const struct argp_option argp_options[] = {
 	{"cpus", 'c', "N", 0, "Number of vCPUs, 1 to " TO_STRING(OPTIONS_MAX_CPUS) " (default 1)",
 	 0},
 	{"mem", 'm', "SIZE", 0,
-	 "Guest memory with suffix K, M, G or T; a bare number is MiB (default 64M, at "
-	 "least " OPTIONS_MIN_MEM_NAME ", at most " OPTIONS_MAX_MEM_NAME ")",
+	 "Guest memory with suffix K, M, G or T; a bare number is MiB (default 64M, of a Linux "
+	 "256M, at least " OPTIONS_MIN_MEM_NAME ", at most " OPTIONS_MAX_MEM_NAME ")",
 	 0},
 	{"disk", 'd', "FILE[,ro]", 0,
 	 "Give the guest FILE as a virtio block device, read-only with ,ro; may be repeated, up "
 	 "to " TO_STRING(OPTIONS_MAX_DISKS) " times",
 	 0},
+	{"initrd", 'i', "FILE", 0, "Give a Linux FILE to unpack as its first root file system", 0},
 	{"flush", 'f', "STRATEGY", 0,
 	 "How the guest keeps stale aliases off page tables: none, legacy, eager, nolazy, "
 	 "eager-pte, quicklist, page-bit, trap (default), trap-range",
@@ -96,14 +97,15 @@ static const struct argp_option argp_options[] = {
 };
 
 static const char argp_doc[] =
-	"Boots GUEST, an ELF image with a PVH entry, under KVM and checks its page tables for "
-	"stale aliases. GUEST ARGUMENTS become the guest's command line. vmm ctl asks a running one, "
-	"by the socket of its --control.\v"
+	"Boots GUEST under KVM: an ELF image with a PVH entry that speaks to vmm, whose page tables "
+	"are checked for stale aliases, or a Linux kernel (vmlinuz, or vmlinux with a PVH entry). "
+	"GUEST ARGUMENTS become its command line; a Linux has \"" OPTIONS_LINUX_CMDLINE
+	"\" before them. vmm ctl asks a running one, by the socket of its --control.\v"
 	"On a terminal, Ctrl-A x ends the guest and Ctrl-A Ctrl-A sends one Ctrl-A.\n\n"
 	"Exit status:\n"
-	"  0..63  the guest's own\n"
+	"  0..63  the guest's own; of a Linux 0, when it powers off\n"
 	"  64     wrong command line\n"
-	"  65     GUEST is not an image that can be booted\n"
+	"  65     GUEST, or its initrd, is nothing that can be booted\n"
 	"  66     a file does not exist or can't be read\n"
 	"  69     no usable KVM\n"
 	"  70     internal error, or an exit that can't be handled\n"
@@ -114,6 +116,8 @@ static const char argp_doc[] =
 	"  81     violation with --on-violation stop, or one that is half done (--track strict)\n"
 	"  82     ended by Ctrl-A x\n"
 	"  83     stopped by the sandbox, at a system call that it forbids\n"
+	"  84     a Linux asked to be reset: it reboots, or has panicked\n"
+	"  85     a Linux said that it has panicked (pvpanic)\n"
 	"  128+N  ended by signal N (SIGHUP, SIGINT, SIGTERM)";
 
 bool parse_uint(const char *text, uint64_t min, uint64_t max, uint64_t *out)
@@ -248,6 +252,7 @@ static void join_bootargs(const struct input *input, struct argp_state *state)
 	if (!input->opt->bootargs)
 		argp_failure(state, VMM_EX_OSERR, ENOMEM, "malloc");
 	end = stpcpy(stpcpy(input->opt->bootargs, "flush="), flush);
+	input->opt->arguments = end + (input->nr_arguments > 0);
 	for (unsigned i = 0; i < input->nr_arguments; i++)
 		end = stpcpy(stpcpy(end, " "), input->arguments[i]);
 }
@@ -287,17 +292,24 @@ static error_t parse_key(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'm':
 		set_mem(opt, state, arg);
+		opt->mem_given = true;
 		return 0;
 	case 'd':
 		add_disk(opt, state, arg);
 		return 0;
+	case 'i':
+		opt->initrd = arg;
+		return 0;
 	case 'f':
+		opt->own_option = "flush";
 		opt->flush = choose(state, "flush", arg, flush_names);
 		return 0;
 	case 't':
+		opt->own_option = "track";
 		opt->track = choose(state, "track", arg, track_names);
 		return 0;
 	case KEY_AUDIT:
+		opt->own_option = "audit";
 		opt->audit = number(state, "audit", arg, INT_MAX);
 		return 0;
 	case 's':
@@ -307,15 +319,18 @@ static error_t parse_key(int key, char *arg, struct argp_state *state)
 		opt->verbose = true;
 		return 0;
 	case KEY_ON_VIOLATION:
+		opt->own_option = "on-violation";
 		opt->on_violation = choose(state, "on-violation", arg, violation_names);
 		return 0;
 	case KEY_FLUSH_PROOF:
+		opt->own_option = "flush-proof";
 		opt->flush_proof = choose(state, "flush-proof", arg, proof_names);
 		return 0;
 	case KEY_TIMEOUT:
 		opt->timeout = number(state, "timeout", arg, INT_MAX / 1000);
 		return 0;
 	case KEY_VERIFY:
+		opt->own_option = "verify";
 		opt->verify = arg ? number(state, "verify", arg, INT_MAX) : 1;
 		return 0;
 	case KEY_CONTROL:
@@ -369,6 +384,38 @@ void options_parse(struct options *opt, int argc, char **argv)
 		say("command line: %s", strerror(err));
 		exit(VMM_EX_USAGE);
 	}
+}
+
+int options_for_guest(const struct options *opt)
+{
+	if (!opt->initrd)
+		return 0;
+	say("--initrd goes with a Linux kernel, which %s is not", opt->guest);
+	return VMM_EX_USAGE;
+}
+
+int options_for_linux(struct options *opt, uint32_t cmdline_max)
+{
+	char *cmdline;
+
+	if (opt->own_option) {
+		say("--%s goes with guests that speak to vmm, and %s, a Linux kernel, does not",
+		    opt->own_option, opt->guest);
+		return VMM_EX_USAGE;
+	}
+	if (asprintf(&cmdline, OPTIONS_LINUX_CMDLINE "%s%s", *opt->arguments ? " " : "",
+		     opt->arguments) < 0)
+		return say_errno("memory for the command line"), VMM_EX_OSERR;
+	free(opt->bootargs);
+	opt->bootargs = cmdline;
+	opt->arguments = NULL;
+	if (!opt->mem_given)
+		opt->mem = OPTIONS_LINUX_MEM;
+	if (strlen(cmdline) <= cmdline_max)
+		return 0;
+	say("the command line is longer than the %u characters that %s takes", cmdline_max,
+	    opt->guest);
+	return VMM_EX_USAGE;
 }
 
 void options_free(struct options *opt)

@@ -19,6 +19,11 @@
 #define OPTIONS_MAX_MEM      (512ull << 30)
 #define OPTIONS_MAX_MEM_NAME "512G"
 
+/* What a Linux is given if nothing else is asked for. A kernel takes the last of what contradicts
+ * itself, so arguments come after it. */
+#define OPTIONS_LINUX_MEM     (256ull << 20)
+#define OPTIONS_LINUX_CMDLINE "console=ttyS0 panic=-1 pci=off"
+
 /* The guest's logs may take this part of its memory. */
 #define OPTIONS_LOG_SHARE 4
 
@@ -49,12 +54,23 @@ struct options {
 	bool sandbox;        /* the threads are confined (sandbox.h) */
 	const char *control; /* path of the control socket, NULL for none */
 	const char *guest;
-	char *bootargs; /* "flush=NAME" and the guest's arguments; owned */
+	const char *initrd; /* NULL for none */
+	/* "flush=NAME" and the guest's arguments, or of a Linux OPTIONS_LINUX_CMDLINE and these;
+	 * owned. */
+	char *bootargs;
+	const char *arguments;  /* the guest's alone, in `bootargs` until it is a Linux's */
+	const char *own_option; /* the last given that a Linux has no use for, or NULL */
+	bool mem_given;
 };
 
 /* Parses, or ends the process with VMM_EX_USAGE and one sentence (--help and -V with 0). */
 void options_parse(struct options *opt, int argc, char **argv);
 void options_free(struct options *opt);
+/* GUEST has turned out to be of this kind: a Linux gets its own command line, of `cmdline_max`
+ * characters at most, and more memory unless some was asked for. Each returns 0, or VMM_EX_USAGE
+ * after saying which option does not go with it (or VMM_EX_OSERR: no memory). */
+int options_for_guest(const struct options *opt);
+int options_for_linux(struct options *opt, uint32_t cmdline_max);
 
 /* A decimal number from min to max and nothing else. */
 bool parse_uint(const char *text, uint64_t min, uint64_t max, uint64_t *out);

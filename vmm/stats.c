@@ -40,6 +40,8 @@ static json_t *describe_options(const struct options *opt)
 	set_string(object, "bootargs", opt->bootargs);
 	set_int(object, "cpus", opt->cpus);
 	set_int(object, "mem", opt->mem);
+	if (opt->initrd)
+		set_string(object, "initrd", opt->initrd);
 	set_string(object, "flush", flush_name(opt->flush));
 	set_string(object, "track", track_name(opt->track));
 	set_int(object, "audit", opt->audit);
@@ -163,7 +165,8 @@ json_t *stats_collect(struct machine *machine, int status)
 	add_first_char(root, machine);
 	add_memory(root, machine);
 	add_vcpus(root, machine);
-	pin_stats(machine, root);
+	if (machine->pin)
+		pin_stats(machine, root);
 	add_disks(root, machine);
 	json_object_set_new(root, "options", describe_options(machine->opt));
 	json_object_set(root, "host", machine->about.host);

@@ -17,6 +17,8 @@ enum vmm_status {
 	VMM_EX_VIOLATION = 81, /* --on-violation stop, and there was one; or one is half done */
 	VMM_EX_QUIT = 82,      /* ended from the console (Ctrl-A x) */
 	VMM_EX_SANDBOX = 83,   /* a thread made a system call that its sandbox forbids */
+	VMM_EX_RESET = 84,     /* a Linux asked for a reset: it reboots, or has panicked */
+	VMM_EX_PANIC = 85,     /* a Linux said by pvpanic that it has panicked */
 			       /* 128 + signal: ended by SIGINT, SIGTERM or SIGHUP, in order */
 };
 

@@ -20,6 +20,10 @@
 	.long 4, 8, 18		/* XEN_ELFNOTE_PHYS32_ENTRY */
 	.asciz "Xen"
 	.quad PA(pvh_start)
+	.long 10, 4, 1		/* ALIAS_NOTE_GUEST */
+	.asciz "aliastrap"
+	.balign 4
+	.long 1			/* ALIAS_ABI_VERSION */
 
 	.section .text.boot, "ax", @progbits
 	.code32

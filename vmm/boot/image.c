@@ -9,18 +9,24 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "alias_abi.h"
+#include "boot/bzimage.h"
 #include "say.h"
 #include "status.h"
 
 #define NOTE_PHYS32_ENTRY 18 /* XEN_ELFNOTE_PHYS32_ENTRY, Xen's public/elfnote.h */
 #define NOTE_NAME         "Xen"
 
+/* What a Linux takes, where its image doesn't say: a bzImage's header has the same. */
+#define LINUX_CMDLINE_MAX 2047u
+#define LINUX_INITRD_MAX  0x7fffffffull
+
 static const char *check_header(const struct image *image, Elf *elf, size_t *nr_phdrs)
 {
 	GElf_Ehdr ehdr;
 
 	if (elf_kind(elf) != ELF_K_ELF || !gelf_getehdr(elf, &ehdr))
-		return "not an ELF file";
+		return "not an ELF file, nor a Linux bzImage";
 	if (ehdr.e_ident[EI_CLASS] != ELFCLASS64 || ehdr.e_ident[EI_DATA] != ELFDATA2LSB ||
 	    ehdr.e_machine != EM_X86_64)
 		return "not an ELF file for x86-64";
@@ -38,9 +44,42 @@ static const char *check_header(const struct image *image, Elf *elf, size_t *nr_
 	return NULL;
 }
 
-/* Notes are walked to their very end: a rest that is no note means a file cut short or corrupt. */
-static const char *find_entry(struct image *image, Elf *elf, const GElf_Phdr *phdr, bool *found)
+static bool note_is(const GElf_Nhdr *note, const char *name, const char *wanted, uint32_t type)
 {
+	size_t size = strlen(wanted) + 1;
+
+	return note->n_type == type && note->n_namesz == size && !memcmp(name, wanted, size);
+}
+
+static const char *take_entry(struct image *image, const GElf_Nhdr *note, const void *desc)
+{
+	uint64_t entry = 0;
+
+	if (note->n_descsz != 4 && note->n_descsz != 8)
+		return "an ELF file whose PVH note has a wrong size";
+	memcpy(&entry, desc, note->n_descsz);
+	if (entry > UINT32_MAX)
+		return "an ELF file whose PVH entry lies above 4 GiB";
+	image->entry = entry;
+	return NULL;
+}
+
+static const char *take_abi(struct image *image, const GElf_Nhdr *note, const void *desc)
+{
+	uint32_t version = 0;
+
+	if (note->n_descsz == sizeof(version))
+		memcpy(&version, desc, sizeof(version));
+	if (version != ALIAS_ABI_VERSION)
+		return "a guest of another version than this vmm";
+	image->kind = IMAGE_GUEST;
+	return NULL;
+}
+
+/* Notes are walked to their very end: a rest that is no note means a file cut short or corrupt. */
+static const char *read_notes(struct image *image, Elf *elf, const GElf_Phdr *phdr, bool *found)
+{
+	const char *wrong = NULL;
 	Elf_Data *data;
 	GElf_Nhdr note;
 	size_t offset = 0;
@@ -51,29 +90,22 @@ static const char *find_entry(struct image *image, Elf *elf, const GElf_Phdr *ph
 				    phdr->p_align == 8 ? ELF_T_NHDR8 : ELF_T_NHDR);
 	if (!data)
 		return "an ELF file whose notes can't be read";
-	while (offset < data->d_size) {
+	while (!wrong && offset < data->d_size) {
 		const char *bytes = data->d_buf;
 		size_t name, desc, next;
 
 		next = gelf_getnote(data, offset, &note, &name, &desc);
 		if (next == 0 || note.n_descsz > data->d_size - desc)
 			return "an ELF file whose notes are cut short";
-		if (!*found && note.n_type == NOTE_PHYS32_ENTRY &&
-		    note.n_namesz == sizeof(NOTE_NAME) &&
-		    !memcmp(bytes + name, NOTE_NAME, sizeof(NOTE_NAME))) {
-			uint64_t entry = 0;
-
-			if (note.n_descsz != 4 && note.n_descsz != 8)
-				return "an ELF file whose PVH note has a wrong size";
-			memcpy(&entry, bytes + desc, note.n_descsz);
-			if (entry > UINT32_MAX)
-				return "an ELF file whose PVH entry lies above 4 GiB";
-			image->entry = entry;
+		if (!*found && note_is(&note, bytes + name, NOTE_NAME, NOTE_PHYS32_ENTRY)) {
+			wrong = take_entry(image, &note, bytes + desc);
 			*found = true;
+		} else if (note_is(&note, bytes + name, ALIAS_NOTE_NAME, ALIAS_NOTE_GUEST)) {
+			wrong = take_abi(image, &note, bytes + desc);
 		}
 		offset = next;
 	}
-	return NULL;
+	return wrong;
 }
 
 static const char *add_segment(struct image *image, const GElf_Phdr *phdr)
@@ -129,7 +161,7 @@ static const char *parse_elf(struct image *image, Elf *elf)
 		if (phdr.p_offset > image->size || phdr.p_filesz > image->size - phdr.p_offset)
 			return "cut off: a segment ends after the file";
 		wrong = phdr.p_type == PT_LOAD ? add_segment(image, &phdr)
-					       : find_entry(image, elf, &phdr, &found);
+					       : read_notes(image, elf, &phdr, &found);
 	}
 	if (wrong)
 		return wrong;
@@ -144,10 +176,15 @@ const char *image_parse(struct image *image)
 	Elf *elf;
 
 	image->nr = 0;
+	if (bzimage_is(image))
+		return bzimage_parse(image);
+	image->kind = IMAGE_PVH;
+	image->cmdline_max = LINUX_CMDLINE_MAX;
+	image->initrd_max = LINUX_INITRD_MAX;
 	elf_version(EV_CURRENT);
 	elf = image->size ? elf_memory(image->file, image->size) : NULL;
 	if (!elf)
-		return "not an ELF file";
+		return "not an ELF file, nor a Linux bzImage";
 	wrong = parse_elf(image, elf);
 	elf_end(elf);
 	return wrong;

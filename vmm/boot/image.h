@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A guest image: ELF64 for x86-64 with a PVH entry note, read into private memory once and judged
- * whole before guest memory is touched.
+ * A guest image: ELF64 for x86-64 with a PVH entry note, or a Linux bzImage, read into private
+ * memory once and judged whole before guest memory is touched.
  */
 #ifndef VMM_BOOT_IMAGE_H
 #define VMM_BOOT_IMAGE_H
@@ -20,11 +20,20 @@ struct image_segment {
 	uint64_t offset; /* into the file */
 };
 
+enum image_kind {
+	IMAGE_GUEST,   /* says that it speaks what alias_abi.h describes (ALIAS_NOTE_GUEST) */
+	IMAGE_PVH,     /* any other with a PVH entry, such as Linux's vmlinux */
+	IMAGE_BZIMAGE, /* Linux's vmlinuz: entered in 64-bit mode */
+};
+
 struct image {
 	void *file;
-	size_t size;    /* bytes of the file */
-	size_t mapped;  /* bytes of memory behind `file`: image_open() and image_free() */
-	uint32_t entry; /* 32-bit physical entry point */
+	size_t size;   /* bytes of the file */
+	size_t mapped; /* bytes of memory behind `file`: image_open() and image_free() */
+	enum image_kind kind;
+	uint64_t entry;       /* physical; below 4 GiB */
+	uint32_t cmdline_max; /* characters of the command line that it takes; not of IMAGE_GUEST */
+	uint64_t initrd_max;  /* gpa of the last byte that an initrd may have; not of IMAGE_GUEST */
 	unsigned nr;
 	struct image_segment segment[IMAGE_MAX_SEGMENTS];
 };

@@ -44,10 +44,23 @@ _Static_assert(sizeof(struct pvh_start_info) == 56, "PVH");
 _Static_assert(sizeof(struct pvh_module) == 32, "PVH");
 _Static_assert(sizeof(struct pvh_memmap) == 24, "PVH");
 
-/* Writes start_info, memory map, command line and the list with the FDT of `fdt_size` bytes as
- * its one module to START_INFO_GPA. `bootargs` is shorter than ALIAS_CMDLINE_SIZE. The last
+#define PVH_MAX_RANGES 9
+
+struct pvh_config {
+	const char *cmdline; /* shorter than ALIAS_CMDLINE_SIZE */
+	uint64_t module_gpa, module_size;
+	const char *module_name; /* up to 7 characters */
+	uint64_t rsdp_gpa;       /* 0: no ACPI */
+	const struct pvh_memmap *map;
+	unsigned nr_map; /* up to PVH_MAX_RANGES */
+};
+
+/* Writes start_info, memory map, command line and the list of the one module (of none, if its size
+ * is 0) to START_INFO_GPA. */
+void pvh_write(const struct memory *mem, const struct pvh_config *config);
+/* The same for a guest of IMAGE_GUEST: the module is the device tree, of `fdt_size` bytes. The last
  * `log_size` bytes of the first slot are the guest's logs. */
-void pvh_write(const struct memory *mem, const char *bootargs, uint32_t fdt_size,
-	       uint64_t shared_size, uint64_t log_size);
+void pvh_write_guest(const struct memory *mem, const char *bootargs, uint32_t fdt_size,
+		     uint64_t shared_size, uint64_t log_size);
 
 #endif

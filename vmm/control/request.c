@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "control/request.h"
 
+#include <stdbool.h>
 #include <string.h>
 #include "machine.h"
 #include "pin/pin.h"
@@ -72,14 +73,16 @@ static const struct request {
 	const char *argument; /* the one member beside "do", NULL if there is none */
 	json_type type;       /* of it */
 	const char *(*perform)(struct machine *machine, const json_t *argument, json_t *answer);
+	bool of_pins;     /* goes with a guest that pins its page tables alone */
 	const char *form; /* said to whoever gets it wrong */
 } requests[] = {
-	{"statistics", NULL, JSON_NULL, do_statistics, "statistics has no further members"},
-	{"strategy", "name", JSON_STRING, do_strategy, "strategy has one member, name: a string"},
-	{"source", "name", JSON_STRING, do_source, "source has one member, name: a string"},
-	{"pause", NULL, JSON_NULL, do_pause, "pause has no further members"},
-	{"resume", NULL, JSON_NULL, do_resume, "resume has no further members"},
-	{"frame", "pfn", JSON_INTEGER, do_frame, "frame has one member, pfn: a whole number"},
+	{"statistics", NULL, JSON_NULL, do_statistics, false, "statistics has no further members"},
+	{"strategy", "name", JSON_STRING, do_strategy, true,
+	 "strategy has one member, name: a string"},
+	{"source", "name", JSON_STRING, do_source, true, "source has one member, name: a string"},
+	{"pause", NULL, JSON_NULL, do_pause, false, "pause has no further members"},
+	{"resume", NULL, JSON_NULL, do_resume, false, "resume has no further members"},
+	{"frame", "pfn", JSON_INTEGER, do_frame, true, "frame has one member, pfn: a whole number"},
 };
 
 static const struct request *find(const char *name)
@@ -106,6 +109,8 @@ static const char *perform(struct machine *machine, const json_t *object, json_t
 	if (json_object_size(object) != (request->argument ? 2u : 1u) ||
 	    (request->argument && (!argument || json_typeof(argument) != request->type)))
 		return request->form;
+	if (request->of_pins && !machine->pin)
+		return "the guest is a Linux, which pins no page tables: nothing is known of them";
 	return request->perform(machine, argument, answer);
 }
 

@@ -13,6 +13,7 @@
 #define LEAF1_ECX_TSC_DEADLINE (1u << 24)
 #define LEAF1_ECX_HYPERVISOR   (1u << 31)
 #define LEAF1_EDX_HTT          (1u << 28)
+#define LEAF7_ECX_LA57         (1u << 16)
 
 struct kvm_cpuid2 *cpuid_supported(int kvm_fd)
 {
@@ -90,6 +91,10 @@ void cpuid_patch(struct kvm_cpuid2 *cpuid, uint32_t index, uint32_t nr, bool tsc
 		case 0x4: /* cores in the package */
 			if (entry->eax & 0x1f)
 				entry->eax = (entry->eax & 0x03ffffff) | (nr - 1) << 26;
+			break;
+		case 0x7: /* page tables have four levels, for what reads them from outside */
+			if (entry->index == 0)
+				entry->ecx &= ~LEAF7_ECX_LA57;
 			break;
 		case 0xb:
 		case 0x1f:

@@ -13,10 +13,18 @@
 #include "kvm/thread.h"
 
 #define CR0_PE        1ull
+#define CR0_PG        (1ull << 31)
+#define CR4_PAE       (1ull << 5)
 #define CR4_PGE       (1ull << 7)
+#define EFER_LME      (1ull << 8)
+#define EFER_LMA      (1ull << 10)
 #define RFLAGS_1      2ull /* the bit that is always set */
 #define STACK_SIZE    (64u << 10)
 #define JOIN_RETRY_NS 50000000
+
+#define MSR_MTRR_DEF_TYPE    0x2ffu
+#define MTRR_ENABLE          (1ull << 11)
+#define MTRR_TYPE_WRITE_BACK 6ull
 
 int vcpu_create(struct vcpu *vcpu, struct machine *machine, unsigned index,
 		struct kvm_cpuid2 *cpuid)
@@ -69,6 +77,47 @@ int vcpu_set_entry(struct vcpu *vcpu, uint32_t rip, uint32_t start_info_gpa)
 		return say_errno("KVM_SET_SREGS");
 	if (ioctl(vcpu->fd, KVM_SET_REGS, &regs) < 0)
 		return say_errno("KVM_SET_REGS");
+	return 0;
+}
+
+int vcpu_set_entry_64(struct vcpu *vcpu, const struct vcpu_entry_64 *entry)
+{
+	struct kvm_regs regs = {.rip = entry->rip, .rsi = entry->rsi, .rflags = RFLAGS_1};
+	struct kvm_sregs sregs;
+
+	if (ioctl(vcpu->fd, KVM_GET_SREGS, &sregs) < 0)
+		return say_errno("KVM_GET_SREGS");
+	sregs.cr0 |= CR0_PE | CR0_PG;
+	sregs.cr3 = entry->cr3;
+	sregs.cr4 |= CR4_PAE;
+	sregs.efer |= EFER_LME | EFER_LMA;
+	sregs.cs = flat_segment(0x10, 0xb);
+	sregs.cs.db = 0;
+	sregs.cs.l = 1;
+	sregs.ds = flat_segment(0x18, 0x3);
+	sregs.es = sregs.fs = sregs.gs = sregs.ss = sregs.ds;
+	sregs.tr = (struct kvm_segment){.limit = 0x67, .type = 0xb, .present = 1};
+	sregs.gdt = (struct kvm_dtable){.base = entry->gdt, .limit = entry->gdt_limit};
+	sregs.idt = (struct kvm_dtable){.limit = 0};
+	if (ioctl(vcpu->fd, KVM_SET_SREGS, &sregs) < 0)
+		return say_errno("KVM_SET_SREGS");
+	if (ioctl(vcpu->fd, KVM_SET_REGS, &regs) < 0)
+		return say_errno("KVM_SET_REGS");
+	return 0;
+}
+
+int vcpu_set_mtrrs(struct vcpu *vcpu)
+{
+	const struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry;
+	} msrs = {
+		.head.nmsrs = 1,
+		.entry = {.index = MSR_MTRR_DEF_TYPE, .data = MTRR_ENABLE | MTRR_TYPE_WRITE_BACK},
+	};
+
+	if (ioctl(vcpu->fd, KVM_SET_MSRS, &msrs) != 1)
+		return say_errno("KVM_SET_MSRS of the MTRRs");
 	return 0;
 }
 

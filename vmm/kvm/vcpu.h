@@ -63,6 +63,16 @@ int vcpu_create(struct vcpu *vcpu, struct machine *machine, unsigned index,
 		struct kvm_cpuid2 *cpuid);
 /* The state of a PVH entry: 32-bit protected mode without paging, ebx = start_info. */
 int vcpu_set_entry(struct vcpu *vcpu, uint32_t rip, uint32_t start_info_gpa);
+/* A state to enter 64-bit mode with: flat segments, interrupts off. */
+struct vcpu_entry_64 {
+	uint64_t rip, rsi;
+	uint64_t cr3;
+	uint64_t gdt; /* selector 0x10 is code, 0x18 data */
+	uint16_t gdt_limit;
+};
+int vcpu_set_entry_64(struct vcpu *vcpu, const struct vcpu_entry_64 *entry);
+/* All of memory is write-back, as a firmware would have said by the MTRRs. */
+int vcpu_set_mtrrs(struct vcpu *vcpu);
 /* Starts the thread. The handler of VCPU_KICK_SIGNAL must be there, and be blocked for the
  * caller. */
 int vcpu_start(struct vcpu *vcpu);

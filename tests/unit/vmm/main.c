@@ -15,6 +15,8 @@ int main(void)
 	suite_add_tcase(suite, bus_tests());
 	suite_add_tcase(suite, memory_tests());
 	suite_add_tcase(suite, boot_tests());
+	suite_add_tcase(suite, acpi_tests());
+	suite_add_tcase(suite, linux_tests());
 	suite_add_tcase(suite, cpuid_tests());
 	suite_add_tcase(suite, input_tests());
 	suite_add_tcase(suite, uart_tests());

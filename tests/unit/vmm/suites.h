@@ -10,6 +10,8 @@ TCase *exit_tests(void);
 TCase *bus_tests(void);
 TCase *memory_tests(void);
 TCase *boot_tests(void);
+TCase *acpi_tests(void);
+TCase *linux_tests(void);
 TCase *cpuid_tests(void);
 TCase *input_tests(void);
 TCase *uart_tests(void);

@@ -17,6 +17,8 @@ static void parse(struct options *opt, const char *const argv[])
 	static char *copy[64];
 	int argc = 0;
 
+	for (int i = 0; copy[i]; i++)
+		free(copy[i]);
 	for (; argv[argc]; argc++)
 		copy[argc] = strdup(argv[argc]);
 	copy[argc] = NULL;
@@ -300,6 +302,63 @@ START_TEST(size_suffixes)
 }
 END_TEST
 
+START_TEST(a_linux_gets_its_own)
+{
+	struct options opt;
+
+	PARSE(&opt, "-i", "initrd", "vmlinuz", "--", "quiet", "cmd=\"a b\"");
+	ck_assert_str_eq(opt.initrd, "initrd");
+	ck_assert_int_eq(options_for_linux(&opt, 2047), 0);
+	ck_assert_str_eq(opt.bootargs, OPTIONS_LINUX_CMDLINE " quiet cmd=\"a b\"");
+	ck_assert_uint_eq(opt.mem, 256 << 20);
+	options_free(&opt);
+	PARSE(&opt, "-m", "64M", "vmlinuz");
+	ck_assert_int_eq(options_for_linux(&opt, 2047), 0);
+	ck_assert_str_eq(opt.bootargs, OPTIONS_LINUX_CMDLINE);
+	ck_assert_uint_eq(opt.mem, 64 << 20);
+	options_free(&opt);
+}
+END_TEST
+
+START_TEST(a_linux_command_line_has_an_end)
+{
+	struct options opt;
+	uint32_t length = strlen(OPTIONS_LINUX_CMDLINE " abc");
+
+	PARSE(&opt, "vmlinuz", "--", "abc");
+	ck_assert_int_eq(options_for_linux(&opt, length), 0);
+	options_free(&opt);
+	PARSE(&opt, "vmlinuz", "--", "abc");
+	ck_assert_int_eq(options_for_linux(&opt, length - 1), VMM_EX_USAGE);
+	options_free(&opt);
+}
+END_TEST
+
+/* What a Linux has no use for is refused, and so is what a guest of ours has none for. */
+START_TEST(options_that_do_not_fit)
+{
+	static const char *const own[][2] = {
+		{"-f", "trap"},
+		{"-t", "dirty"},
+		{"--audit", "9"},
+		{"--on-violation", "report"},
+		{"--flush-proof", "guest"},
+		{"--verify", "-v"},
+	};
+	struct options opt;
+
+	for (int i = 0; i < NR_OF(own); i++) {
+		PARSE(&opt, own[i][0], own[i][1], "vmlinuz");
+		ck_assert_int_eq(options_for_linux(&opt, 2047), VMM_EX_USAGE);
+		ck_assert_int_eq(options_for_guest(&opt), 0);
+		options_free(&opt);
+	}
+	PARSE(&opt, "-i", "initrd", "g.elf");
+	ck_assert_int_eq(options_for_guest(&opt), VMM_EX_USAGE);
+	options_free(&opt);
+}
+END_TEST
+
 TCase *options_tests(void)
 {
 	TCase *tc = tcase_create("options");
@@ -316,6 +375,9 @@ TCase *options_tests(void)
 	tcase_add_test(tc, longest_command_line);
 	tcase_add_test(tc, help_lists_all_statuses);
 	tcase_add_test(tc, version);
+	tcase_add_test(tc, a_linux_gets_its_own);
+	tcase_add_test(tc, a_linux_command_line_has_an_end);
+	tcase_add_test(tc, options_that_do_not_fit);
 	tcase_add_loop_test(tc, size_suffixes, 0, NR_OF(sizes));
 	return tc;
 }

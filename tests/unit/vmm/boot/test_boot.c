@@ -213,7 +213,7 @@ START_TEST(start_info)
 	struct memory mem;
 
 	ck_assert_int_eq(memory_init(&mem, 64 << 20), 0);
-	pvh_write(&mem, "flush=trap x=1", 1234, 3 * 4096, 0);
+	pvh_write_guest(&mem, "flush=trap x=1", 1234, 3 * 4096, 0);
 	info = at(&mem, START_INFO_GPA, sizeof(*info));
 	ck_assert_uint_eq(info->magic, 0x336ec578);
 	ck_assert_uint_eq(info->version, 1);
@@ -238,7 +238,7 @@ static void check_map(uint64_t bytes, uint64_t log_size)
 	struct memory mem;
 
 	ck_assert_int_eq(memory_init(&mem, bytes), 0);
-	pvh_write(&mem, "", 1, 65 * 4096, log_size);
+	pvh_write_guest(&mem, "", 1, 65 * 4096, log_size);
 	info = at(&mem, START_INFO_GPA, sizeof(*info));
 	map = at(&mem, info->memmap_paddr, info->memmap_entries * sizeof(*map));
 	for (uint32_t i = 0; i < info->memmap_entries; i++) {

@@ -219,6 +219,36 @@ START_TEST(a_wide_entry)
 }
 END_TEST
 
+/* By a note of its own a guest says that it speaks to the vmm; any other is a Linux, or the like.
+ */
+START_TEST(whose_guest)
+{
+	struct {
+		struct elf elf;
+		Elf64_Nhdr header;
+		char name[12];
+		uint32_t version;
+	} __attribute__((packed)) ours = {
+		.elf = valid(),
+		.header = {.n_namesz = 10, .n_descsz = 4, .n_type = 1},
+		.name = "aliastrap",
+		.version = 1,
+	};
+	struct image image;
+
+	ck_assert_ptr_null(parse(&image, &ours.elf, sizeof(ours.elf)));
+	ck_assert_int_eq(image.kind, IMAGE_PVH);
+	ours.elf.phdr[2].p_filesz = sizeof(ours) - offsetof(struct elf, note);
+	ck_assert_ptr_null(parse(&image, &ours, sizeof(ours)));
+	ck_assert_int_eq(image.kind, IMAGE_GUEST);
+	ours.version = 2;
+	ck_assert_ptr_nonnull(parse(&image, &ours, sizeof(ours)));
+	ours.header.n_type = 2;
+	ck_assert_ptr_null(parse(&image, &ours, sizeof(ours)));
+	ck_assert_int_eq(image.kind, IMAGE_PVH);
+}
+END_TEST
+
 START_TEST(too_many_segments)
 {
 	const size_t phdrs = IMAGE_MAX_SEGMENTS + 2;
@@ -353,6 +383,7 @@ TCase *image_tests(void)
 	tcase_add_test(tc, cut_anywhere);
 	tcase_add_loop_test(tc, spoilt, 0, NR_OF(spoils));
 	tcase_add_test(tc, a_wide_entry);
+	tcase_add_test(tc, whose_guest);
 	tcase_add_test(tc, too_many_segments);
 	tcase_add_test(tc, random_damage);
 	tcase_add_test(tc, loading);

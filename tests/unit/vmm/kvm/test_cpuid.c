@@ -15,6 +15,8 @@ static struct kvm_cpuid2 *sample(void)
 		{.function = 0xb, .index = 2, .eax = 9, .ebx = 9, .ecx = 2, .edx = 99},
 		{.function = 0x80000008, .eax = 0x3028, .ecx = 0x7f7f},
 		{.function = 0x8000001e, .eax = 99, .ebx = 0x199, .ecx = 7},
+		{.function = 0x7, .index = 0, .ecx = 1u << 16 | 1u << 2},
+		{.function = 0x7, .index = 1, .ecx = 1u << 16},
 	};
 	const unsigned nr = sizeof(entries) / sizeof(entries[0]);
 	struct kvm_cpuid2 *cpuid = calloc(1, sizeof(*cpuid) + sizeof(entries));
@@ -50,6 +52,8 @@ START_TEST(each_vcpu_is_itself)
 		ck_assert_uint_eq(e[7].eax, 0x3028);
 		ck_assert_uint_eq(e[7].ecx, 3 << 12 | 0x0f00 | 5);
 		ck_assert_uint_eq(e[8].eax, i);
+		ck_assert_uint_eq(e[9].ecx, 1u << 2); /* no five levels */
+		ck_assert_uint_eq(e[10].ecx, 1u << 16);
 	}
 	free(cpuid);
 }

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+#include "boot/bzimage.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#define SECTOR        512u
+#define HEADER_AT     offsetof(struct boot_params, hdr)
+#define HEADER_MAX    sizeof(struct setup_header)
+#define DEFAULT_SECTS 4u /* what setup_sects 0 stands for */
+#define BOOT_FLAG     0xaa55u
+#define MAGIC         0x53726448u  /* "HdrS" */
+#define VERSION_2_12  0x20cu       /* the first with xloadflags */
+#define ENTRY_64      0x200u       /* from the start of the segment */
+#define MEMORY_END    (1ull << 32) /* the tables that it is entered with map so much */
+#define JUMP_OPCODE   0xebu
+#define HEADER_LEAST                                                                               \
+	(offsetof(struct setup_header, init_size) + sizeof(((struct setup_header *)0)->init_size))
+
+/* How long the header is, by the distance of the jump over it; it lies within the file. */
+static size_t header_length(const struct image *image)
+{
+	const uint8_t *jump =
+		(const uint8_t *)image->file + HEADER_AT + offsetof(struct setup_header, jump);
+	size_t length = offsetof(struct setup_header, header) + jump[1];
+
+	return length < HEADER_MAX ? length : HEADER_MAX;
+}
+
+void bzimage_header(const struct image *image, struct setup_header *header)
+{
+	*header = (struct setup_header){0};
+	memcpy(header, (const uint8_t *)image->file + HEADER_AT, header_length(image));
+}
+
+bool bzimage_is(const struct image *image)
+{
+	const size_t least = HEADER_AT + offsetof(struct setup_header, realmode_swtch);
+	const struct boot_params *start = image->file;
+
+	return image->size >= least && start->hdr.boot_flag == BOOT_FLAG &&
+	       start->hdr.header == MAGIC;
+}
+
+static const char *check_kind(const struct setup_header *header, size_t length)
+{
+	if (header->version < VERSION_2_12)
+		return "a Linux kernel of a boot protocol before 2.12";
+	if (length < HEADER_LEAST)
+		return "a Linux bzImage whose boot header is too short";
+	if (!(header->loadflags & LOADED_HIGH))
+		return "a Linux zImage: only a bzImage can be booted";
+	if (!(header->xloadflags & XLF_KERNEL_64))
+		return "a Linux bzImage of 32 bits: only those of 64 bits can be booted";
+	return NULL;
+}
+
+static const char *check_place(const struct image_segment *segment)
+{
+	if (segment->filesz <= ENTRY_64)
+		return "a Linux bzImage that ends before its entry";
+	if (segment->memsz < segment->filesz)
+		return "a Linux bzImage that needs less memory than it has bytes (init_size)";
+	if (segment->gpa < IMAGE_MIN_GPA || segment->gpa > MEMORY_END - segment->memsz)
+		return "a Linux bzImage to be loaded below 1 MiB or above 4 GiB (pref_address)";
+	return NULL;
+}
+
+const char *bzimage_parse(struct image *image)
+{
+	struct setup_header header;
+	const char *wrong;
+	size_t setup, kernel;
+
+	if (image->size < HEADER_AT + HEADER_MAX ||
+	    ((const uint8_t *)image->file)[HEADER_AT + offsetof(struct setup_header, jump)] !=
+		    JUMP_OPCODE)
+		return "a Linux kernel cut off within its boot header";
+	bzimage_header(image, &header);
+	wrong = check_kind(&header, header_length(image));
+	if (wrong)
+		return wrong;
+	setup = (1 + (header.setup_sects ? header.setup_sects : DEFAULT_SECTS)) * SECTOR;
+	kernel = (size_t)header.syssize * 16;
+	if (setup > image->size || kernel > image->size - setup)
+		return "a Linux bzImage cut off: its kernel ends after the file";
+	if (header.payload_offset > kernel ||
+	    header.payload_length > kernel - header.payload_offset)
+		return "a Linux bzImage whose payload ends after its kernel";
+	image->kind = IMAGE_BZIMAGE;
+	image->cmdline_max = header.cmdline_size;
+	image->initrd_max = header.initrd_addr_max;
+	image->entry = header.pref_address + ENTRY_64;
+	image->nr = 1;
+	image->segment[0] = (struct image_segment){
+		.gpa = header.pref_address,
+		.filesz = kernel,
+		.memsz = header.init_size,
+		.offset = setup,
+	};
+	return check_place(&image->segment[0]);
+}
