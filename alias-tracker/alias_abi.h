@@ -94,8 +94,8 @@
 #define ALIAS_ABI_VERSION 1u
 #define ALIAS_COMPATIBLE  "aliastrap,hypervisor"
 
-/* An ELF note by which the image of a guest says that it speaks this: its name, its type, and as
- * its description ALIAS_ABI_VERSION in 32 bits. A guest without it gets none of all this. */
+/* The ELF note that says that a guest image uses this interface: its name, its type, and as
+ * description ALIAS_ABI_VERSION in 32 bits. A guest without the note gets no node /hypervisor. */
 #define ALIAS_NOTE_NAME  "aliastrap"
 #define ALIAS_NOTE_GUEST 1u
 
@@ -146,7 +146,7 @@ enum alias_call {
 	ALIAS_CALL_FLUSH = 4,
 };
 
-/* Bytes of the guest's command line at most, the ending NUL included: as many as Linux takes. */
+/* Maximum size of the guest's command line, bytes, with the terminating NUL. It is Linux's. */
 #define ALIAS_CMDLINE_SIZE 2048u
 
 /* The highest exit status of a guest. Higher ones are those of vmm itself (vmm/status.h). */
