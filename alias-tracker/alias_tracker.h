@@ -78,6 +78,8 @@ struct at_record {
 /* What a sync learns of the log before it takes the records. */
 struct at_log_look {
 	bool lost; /* since the last look, entries were changed of which no record tells */
+	/* This sync is to be an audit: the owner has found something else wrong with the log. */
+	bool audit;
 	/* Entries that the guest is about to change, or has changed without having written the
 	 * record yet. */
 	size_t nr_changing;
@@ -113,8 +115,9 @@ struct at_ops {
 	 *      that are written by then; at last looks if any were lost.
 	 * log_next: up to `max` of these, those of one processor in their order; 0: no more. Each
 	 *      is handed out once.
-	 * log_pending: entries that are named now, and, looked at after that, those of records that
-	 *      were not handed out; `entries` has room for AT_PENDING_MAX. False: there are more,
+	 * log_pending: entries that are named now (but for those of a processor of which the owner
+	 *      knows that it isn't at that change), and, looked at after that, those of records
+	 * that were not handed out; `entries` has room for AT_PENDING_MAX. False: there are more,
 	 *      or some were lost since log_begin().
 	 */
 	void (*log_begin)(void *ctx, struct at_log_look *look);
@@ -186,7 +189,8 @@ enum at_verdict {
 };
 
 /* Changes the mode; nothing that is known is lost. From now on AT_SCAN has no table armed.
- * AT_LOGGED begins with an audit that judges nothing: from now on every change is in the log.
+ * AT_LOGGED begins with an audit that judges nothing: from now on every change is in the log. It
+ * ends with one that judges what was logged until now: at_audit().
  * False, and nothing is changed, for and in AT_BLIND, and for AT_LOGGED without a log. */
 bool at_set_mode(struct alias_tracker *at, enum at_mode mode);
 

@@ -16,9 +16,11 @@
  *    other part, or it is named as not taken.
  *  - A change made after the entry was read is in neither part: its record was not written, let
  *    alone taken, before the entry was read; and whoever takes a record reads the entry after it.
- * So when an honest guest's entry is not among those that are pending, its balance is zero. (Those
- * that are pending are judged some other time. A guest may hide what it does by naming an entry for
- * ever: one entry for each of its processors.)
+ * So when an honest guest's entry is not among those that are pending, its balance is zero. Those
+ * that are pending are judged some other time. (A guest that names an entry for ever hides what it
+ * does to it from this, though not from the reverse map: what is named is read at each sync.
+ * Whether a processor can still be at a change is known to the owner of the tracker, who leaves
+ * such names out.)
  *
  * Of a table that is new, records may have been taken before it was read, or may be taken later. It
  * is judged by what comes after the first time that all this is known to agree: it is then settled,
@@ -319,7 +321,7 @@ bool log_sync(struct alias_tracker *at)
 	if (look.lost || log->rescan)
 		begin_anew(at);
 	ok = take_all(at, &look);
-	audit = ++log->since >= at->config.audit_syncs || log->audit;
+	audit = ++log->since >= at->config.audit_syncs || log->audit || look.audit;
 	log->audits += audit;
 	if (audit || look.lost || log->rescan) {
 		ok = tables_compare(at) && ok;

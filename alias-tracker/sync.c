@@ -265,6 +265,8 @@ bool at_set_mode(struct alias_tracker *at, enum at_mode mode)
 	if (at->config.mode == AT_BLIND ||
 	    (mode != AT_CHANGES && mode != AT_SCAN && !(mode == AT_LOGGED && at->ops.log_begin)))
 		return false;
+	if (at->config.mode == AT_LOGGED)
+		at_audit(at); /* if it fails, the next sync does what is left */
 	at->config.mode = mode;
 	if (mode == AT_LOGGED)
 		log_start(at);

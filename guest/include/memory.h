@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Sets up memory at boot. */
+/* Setting up memory at boot, on the boot CPU: frames, then tables. */
 #ifndef MEMORY_H
 #define MEMORY_H
 
-/* Initialises the frame allocator and the kernel's page tables from the platform's memory, and
- * switches from the boot tables to them. After platform_init(), on the boot CPU. Panics if there is
- * too little or too much memory. */
+/* After platform_init(): makes the frame allocator and the kernel's tables from the platform's
+ * memory, and leaves the boot tables. Panics if there is too little (or too much) of it. */
 void memory_init(void);
 
 #endif

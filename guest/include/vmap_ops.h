@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Hooks of a strategy: called when frames are mapped and unmapped in a vmap space. */
+/* What a strategy may do when frames are mapped and unmapped in a vmap space. */
 #ifndef VMAP_OPS_H
 #define VMAP_OPS_H
 
@@ -7,15 +7,15 @@
 
 struct vmap_space;
 
-/* Each function may be NULL. If all are, an unmap only marks the area. */
+/* Each function may be NULL: then an unmap only marks the area. */
 struct vmap_ops {
-	/* Before a PTE for the frame is written. */
+	/* A PTE for the frame is going to be written. */
 	void (*mapped)(uint64_t pfn);
-	/* After such a PTE was cleared; TLBs may hold it until the purge in flight is complete. */
+	/* Such a PTE was cleared; TLBs may hold it until the purge in flight is through. */
 	void (*cleared)(uint64_t pfn);
-	/* While pages are unmapped, before they are lazy; their PTEs still exist. */
+	/* These pages are being unmapped: not held lazily yet, the PTEs still there. */
 	void (*unmap)(struct vmap_space *space, uint64_t start, unsigned nr_pages);
-	/* After they have become lazy. */
+	/* They are held lazily now. */
 	void (*unmapped)(struct vmap_space *space);
 };
 

@@ -23,14 +23,9 @@ struct wish {
 /* "... last-16" */
 static struct wish read_wish(void)
 {
-	const struct pvh_start_info *info = direct(START_INFO_GPA);
-	const char *word = direct(info->cmdline_paddr);
-	struct wish wish = {0};
+	const char *word = last_word();
+	struct wish wish = {.last = word[0] == 'l'};
 
-	for (const char *c = word; *c; c++)
-		if (*c == ' ')
-			word = c + 1;
-	wish.last = word[0] == 'l';
 	while (*word && *word != '-')
 		word++;
 	while (*word++)

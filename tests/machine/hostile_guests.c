@@ -44,6 +44,14 @@ enum { HELD = 0, BROKE = 1, TIMEOUT = 75, SHUTDOWN = 80, STOPPED = 81 };
 #define UNLOGGED "entry changed without a record in the log"
 #define NO_LOG   "no log is looked at"
 
+/* A record is missing, and there is an excuse for it. `nr` reports in all, one of them that. */
+#define EXCUSE(which, nr)                                                                          \
+	.guest = "log_excuses", .word = (which),                                                   \
+	.on_log = &(struct outcome){.violations = (nr), .says = UNLOGGED},                         \
+	.off = BREAK("no-accuse"), .off_source = "log",                                            \
+	.then = {.violations = (nr)-1, .says = (nr) > 1 ? "violation: the log" : NULL},            \
+	.no_strict_switch = NO_LOG
+
 #define CANNOT_GO_ON "the guest cannot go on"
 
 /* A store that breaks a rule by one half, while KVM has done the other. */
@@ -238,10 +246,22 @@ const struct hostile hostiles[] = {
 	 .off = BREAK("no-accuse"),
 	 .off_source = "log",
 	 .no_strict_switch = NO_LOG},
+	{.with = {"--audit=1000000"}, EXCUSE("names", 1)},
+	{.with = {"--audit=1000000"}, EXCUSE("loses", 2)},
+	{.with = {"--audit=1000000"}, EXCUSE("stops", 2)},
+	{.guest = "log_excuses",
+	 .word = "spins",
+	 .with = {"-c2", "--audit=1000000", "--on-violation=stop"},
+	 .on_log = &(struct outcome){.status = STOPPED, .violations = 1, .says = UNLOGGED},
+	 .off = {"--break", "no-accuse", "--timeout=4"},
+	 .off_source = "log",
+	 .then = {.status = TIMEOUT, .says = "4 s"},
+	 .no_strict_switch = NO_LOG},
 	{.guest = "log_wraps",
+	 .on_log = &(struct outcome){.violations = 4, .says = "more records than it has room for"},
 	 .off = BREAK("believe-log"),
 	 .off_source = "log",
-	 .then = {.status = BROKE, .violations = 2},
+	 .then = {.status = BROKE, .violations = 3},
 	 .no_strict_switch = NO_LOG},
 	{.guest = "log_moves",
 	 .with = {"-c2"},

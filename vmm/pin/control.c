@@ -45,15 +45,13 @@ const char *pin_want_strategy(struct machine *machine, enum alias_strategy flush
 	return NULL;
 }
 
-/* The log is checked before it is left. */
+/* What was logged is audited before the guest may learn that its log is not wanted any more. */
 static void change_source(struct pin *pin, enum track_mode source)
 {
-	if (pin->logged)
-		audit_tables(pin);
+	at_set_mode(pin->at, to_at_mode(source)); /* refuses only trackers that don't look */
 	pin->source = source;
 	pin->logged = false;
 	ask_for_log(pin);
-	at_set_mode(pin->at, to_at_mode(source)); /* refuses only trackers that don't look */
 }
 
 const char *pin_set_track_mode(struct machine *machine, enum track_mode source, json_t *answer)

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "pin/guest_log.h"
 
+#define STUCK_MS 1000u /* a change that takes longer, while its vCPU runs, is none */
+#define STEP_MS  100u  /* what counts at most between two looks: this process may have slept */
+
 static uint64_t load(const uint64_t *from)
 {
 	return __atomic_load_n(from, __ATOMIC_ACQUIRE);
@@ -19,10 +22,27 @@ void guest_log_start(struct guest_log *log)
 		struct log_ring *ring = &log->ring[i];
 
 		ring->lost = load(&ring->log->lost);
+		ring->known_tail = ring->tail;
 		take_up_to(ring, load(&ring->log->head));
 		ring->end = ring->tail;
+		ring->finished = 0;
+		ring->fault = LOG_SOUND;
 	}
 }
+
+void guest_log_stopped(struct guest_log *log)
+{
+	log->stopped = true;
+}
+
+void guest_log_called(struct guest_log *log, unsigned vcpu)
+{
+	struct log_ring *ring = &log->ring[vcpu];
+
+	ring->finished = load(&ring->log->changing);
+}
+
+/* --- a look ----------------------------------------------------------------------------------- */
 
 /* More than the ring has room for can't be there; then none of them is believed. */
 static bool bound(struct log_ring *ring)
@@ -34,27 +54,51 @@ static bool bound(struct log_ring *ring)
 	return false;
 }
 
+/* Has the guest counted a loss since the last look, and may its ring have been full then? The head
+ * is read after the count: it was where it is now, or less far, when the guest found no room. */
+static bool has_lost(struct log_ring *ring)
+{
+	uint64_t lost = load(&ring->log->lost);
+	bool more = lost != ring->lost;
+
+	ring->lost = lost;
+	if (more && load(&ring->log->head) - ring->known_tail < ALIAS_LOG_RECORDS) {
+		ring->fault = LOG_FALSE_LOSS;
+		more = false;
+	}
+	return more;
+}
+
+static void begin_ring(struct log_ring *ring, uint64_t changing, struct at_log_look *look)
+{
+	uint64_t tail = ring->tail;
+
+	if (!bound(ring)) {
+		ring->fault = LOG_OVERRUN;
+		look->lost = true;
+		tail = ring->tail;
+	}
+	look->lost |= has_lost(ring);
+	look->audit |= ring->fault == LOG_FALSE_LOSS;
+	/* What it begins to change from now on it does knowing this tail. */
+	if (!changing || changing == ring->finished)
+		ring->known_tail = tail;
+}
+
 void guest_log_begin(struct guest_log *log, struct at_log_look *look)
 {
-	look->lost = false;
-	look->nr_changing = 0;
+	uint64_t changing[AT_CHANGING_MAX];
+
+	*look = (struct at_log_look){.lost = false};
 	log->next = 0;
 	/* Of what a vCPU had done by now all can be seen: its calls are ordered with this. */
 	for (unsigned i = 0; i < log->nr; i++) {
-		uint64_t changing = load(&log->ring[i].log->changing);
-
-		if (changing)
-			look->changing[look->nr_changing++] = changing;
+		changing[i] = load(&log->ring[i].log->changing);
+		if (changing[i])
+			look->changing[look->nr_changing++] = changing[i];
 	}
-	for (unsigned i = 0; i < log->nr; i++) {
-		struct log_ring *ring = &log->ring[i];
-		uint64_t lost;
-
-		look->lost |= !bound(ring);
-		lost = load(&ring->log->lost);
-		look->lost |= lost != ring->lost;
-		ring->lost = lost;
-	}
+	for (unsigned i = 0; i < log->nr; i++)
+		begin_ring(&log->ring[i], changing[i], look);
 }
 
 static struct at_record read_record(const struct log_ring *ring, uint64_t number)
@@ -85,6 +129,29 @@ size_t guest_log_next(struct guest_log *log, struct at_record *records, size_t m
 	return 0;
 }
 
+/* --- what is pending -------------------------------------------------------------------------- */
+
+/* Is the vCPU at this change? Not if it has made a call since, nor if it has come no further for
+ * longer than any change takes. */
+static bool is_at_it(struct guest_log *log, struct log_ring *ring, uint64_t changing)
+{
+	struct log_stall *stall = &ring->stall;
+	uint64_t head = load(&ring->log->head), now, step;
+
+	if (changing == ring->finished)
+		return false;
+	now = log->now_ms();
+	step = now - stall->seen_ms;
+	stall->seen_ms = now;
+	if (changing == stall->changing && head == stall->head && ring->lost == stall->lost) {
+		stall->age_ms += step < STEP_MS ? step : STEP_MS;
+		return stall->age_ms < STUCK_MS;
+	}
+	*stall = (struct log_stall){
+		.changing = changing, .head = head, .lost = ring->lost, .seen_ms = now};
+	return true;
+}
+
 /* Records of one ring that were not taken. */
 static bool add_untaken(const struct log_ring *ring, uint64_t *entries, size_t *nr)
 {
@@ -97,7 +164,7 @@ static bool add_untaken(const struct log_ring *ring, uint64_t *entries, size_t *
 	return load(&ring->log->lost) == ring->lost;
 }
 
-bool guest_log_pending(const struct guest_log *log, uint64_t *entries, size_t *nr)
+bool guest_log_pending(struct guest_log *log, uint64_t *entries, size_t *nr)
 {
 	bool ok = true;
 
@@ -107,10 +174,45 @@ bool guest_log_pending(const struct guest_log *log, uint64_t *entries, size_t *n
 	for (unsigned i = 0; i < log->nr; i++) {
 		uint64_t changing = load(&log->ring[i].log->changing);
 
-		if (changing)
+		if (changing && is_at_it(log, &log->ring[i], changing))
 			entries[(*nr)++] = changing;
 	}
 	for (unsigned i = 0; ok && i < log->nr; i++)
 		ok = add_untaken(&log->ring[i], entries, nr);
 	return ok;
+}
+
+/* --- faults ----------------------------------------------------------------------------------- */
+
+bool guest_log_next_fault(struct guest_log *log, unsigned *vcpu, enum log_fault *fault)
+{
+	if (log->stopped) {
+		log->stopped = false;
+		*vcpu = 0;
+		*fault = LOG_STOPPED;
+		return true;
+	}
+	for (unsigned i = 0; i < log->nr; i++) {
+		if (log->ring[i].fault == LOG_SOUND)
+			continue;
+		*vcpu = i;
+		*fault = log->ring[i].fault;
+		log->ring[i].fault = LOG_SOUND;
+		return true;
+	}
+	return false;
+}
+
+const char *log_fault_name(enum log_fault fault)
+{
+	switch (fault) {
+	case LOG_FALSE_LOSS:
+		return "records are said to be lost, with room for them";
+	case LOG_OVERRUN:
+		return "there are more records than it has room for";
+	case LOG_STOPPED:
+		return "ended unasked";
+	default:
+		return "sound";
+	}
 }

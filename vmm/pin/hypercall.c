@@ -70,6 +70,28 @@ static uint64_t new_violations(struct pin *pin)
 	return stats.violations - before;
 }
 
+static void say_log_fault(unsigned vcpu, enum log_fault fault)
+{
+	if (fault == LOG_STOPPED)
+		say("violation: the log: %s", log_fault_name(fault));
+	else
+		say("violation: the log of vCPU %u: %s", vcpu, log_fault_name(fault));
+}
+
+/* What shows in the log itself, whatever the entries are. */
+static void report_log_faults(struct pin *pin)
+{
+	enum log_fault fault;
+	unsigned vcpu;
+
+	while (guest_log_next_fault(&pin->log, &vcpu, &fault)) {
+		if (pin->count.violations++ < PIN_SAID_MAX)
+			say_log_fault(vcpu, fault);
+		if (pin->machine->opt->on_violation == VIOLATION_STOP)
+			stop_request(&pin->machine->stop, VMM_EX_VIOLATION);
+	}
+}
+
 static void report_violations(struct pin *pin)
 {
 	uint64_t taken = 0;
@@ -87,6 +109,7 @@ static void report_violations(struct pin *pin)
 	}
 	if (taken)
 		pin->count.violations += new_violations(pin);
+	report_log_faults(pin);
 }
 
 static void look_at_tables(struct pin *pin, bool (*sync)(struct alias_tracker *at))
@@ -261,6 +284,8 @@ static enum alias_status serve_locked(struct pin *pin, struct vcpu *vcpu,
 	pthread_mutex_lock(&pin->lock);
 	pin->count.lock_ticks += __rdtsc() - start;
 	pin->count.calls++;
+	if (pin->logged)
+		guest_log_called(&pin->log, vcpu->index);
 	if (call == ALIAS_CALL_PIN)
 		status = serve_batch(pin, vcpu, page);
 	else if (call == ALIAS_CALL_REGISTER)
@@ -357,6 +382,9 @@ bool pin_final_audit(struct machine *machine)
 {
 	struct pin *pin = machine->pin;
 
+	for (unsigned i = 0; pin->logged && i < machine->nr_vcpus; i++)
+		if (machine->vcpus[i].run->exit_reason == KVM_EXIT_IO)
+			guest_log_called(&pin->log, i); /* its last instruction, as a call is */
 	if (pin->registered && pin->looks)
 		audit_tables(pin);
 	return pin->count.violations == 0 || machine->opt->on_violation != VIOLATION_STOP;

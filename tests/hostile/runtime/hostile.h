@@ -83,6 +83,18 @@ static inline uint64_t pfn_of(const void *p)
 	return gpa_of(p) >> 12;
 }
 
+/* Of the command line. */
+static inline const char *last_word(void)
+{
+	const struct pvh_start_info *info = direct(START_INFO_GPA);
+	const char *word = direct(info->cmdline_paddr);
+
+	for (const char *c = word; *c; c++)
+		if (*c == ' ')
+			word = c + 1;
+	return word;
+}
+
 /* An entry that leads to this page. */
 static inline uint64_t entry(const void *p, uint64_t bits)
 {

@@ -302,6 +302,18 @@ START_TEST(lost_with_another_on_its_way)
 }
 END_TEST
 
+/* The owner of the tracker has found out that the log is wrong: all is compared at once. */
+START_TEST(audit_that_the_owner_asks_for)
+{
+	world_store(&w, l1, 3, W(DATA));
+	w.audit_once = true;
+	world_sync(&w);
+	ck_assert(at_has_alias(w.at, DATA));
+	expect_lie(AT_V_UNLOGGED, DATA, 3);
+	expect_no_lie();
+}
+END_TEST
+
 /* --- changing the mode ------------------------------------------------------------------------ */
 
 START_TEST(other_modes_need_no_log)
@@ -321,6 +333,34 @@ START_TEST(other_modes_need_no_log)
 	world_store(&w, l1, 3, W(DATA));
 	ck_assert(at_audit(w.at));
 	expect_lie(AT_V_UNLOGGED, DATA, 3);
+}
+END_TEST
+
+/* What was logged is judged before it is forgotten. */
+START_TEST(mode_left)
+{
+	world_store(&w, l1, 3, W(DATA));
+	ck_assert(at_set_mode(w.at, _i ? AT_LOGGED : AT_CHANGES));
+	expect_lie(AT_V_UNLOGGED, DATA, 3);
+	ck_assert(at_has_alias(w.at, DATA));
+	ck_assert(at_set_mode(w.at, AT_LOGGED));
+	expect_no_lie();
+}
+END_TEST
+
+/* And what an honest guest has logged is not held against it. */
+START_TEST(mode_left_with_records_to_take)
+{
+	world_set(&w, l1, 3, W(DATA));
+	world_name(&w, 1, l1, 4);
+	world_store(&w, l1, 4, W(DATA));
+	ck_assert(at_set_mode(w.at, AT_CHANGES));
+	ck_assert_uint_eq(world_violations(&w, NULL), 0);
+	ck_assert_uint_eq(at_alias_count(w.at, DATA), 2);
+	world_record(&w, 1, l1, 4, 0, W(DATA));
+	world_unname(&w, 1);
+	ck_assert(at_set_mode(w.at, AT_LOGGED));
+	expect_no_lie();
 }
 END_TEST
 
@@ -532,7 +572,10 @@ Suite *log_suite(void)
 	tcase_add_loop_test(tcase, named_in_a_new_table, 0, 2);
 	tcase_add_test(tcase, lost_records);
 	tcase_add_test(tcase, lost_with_another_on_its_way);
+	tcase_add_test(tcase, audit_that_the_owner_asks_for);
 	tcase_add_loop_test(tcase, other_modes_need_no_log, 0, 2);
+	tcase_add_loop_test(tcase, mode_left, 0, 2);
+	tcase_add_test(tcase, mode_left_with_records_to_take);
 	tcase_add_test(tcase, no_log_no_mode);
 	tcase_add_test(tcase, honest_processors_are_never_accused);
 	tcase_add_test(tcase, every_lie_is_found);

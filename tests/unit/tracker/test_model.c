@@ -182,6 +182,14 @@ static void sync_disturbed(struct run *r, struct marks *marks)
 	take_reports(r, marks, false);
 }
 
+/* Of a guest that keeps a log. What AT_LOGGED ends with is a sync, too. */
+static void change_mode(struct run *r)
+{
+	static const enum at_mode modes[] = {AT_LOGGED, AT_LOGGED, AT_CHANGES, AT_SCAN};
+
+	must(at_set_mode(r->w.at, modes[rnd(r, 4)]));
+}
+
 static void op_sync(struct run *r)
 {
 	static struct before before;
@@ -193,6 +201,8 @@ static void op_sync(struct run *r)
 	if (disturbed) {
 		sync_disturbed(r, &marks);
 		model_maybe(&r->m, true, before.maybe, before.maybe_all);
+	} else if (r->w.logging && percent(r, 3)) {
+		change_mode(r);
 	}
 	world_sync(&r->w);
 	model_read_all(&r->m);

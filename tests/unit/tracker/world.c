@@ -89,7 +89,8 @@ static void op_log_begin(void *ctx, struct at_log_look *look)
 {
 	struct world *w = ctx;
 
-	*look = (struct at_log_look){0};
+	*look = (struct at_log_look){.audit = w->audit_once};
+	w->audit_once = false;
 	for (unsigned cpu = 0; cpu < WORLD_CPUS; cpu++) {
 		struct world_log *log = &w->logs[cpu];
 

@@ -68,6 +68,7 @@ struct world {
 	bool logging;
 	unsigned cpu;
 	uint64_t log_room;
+	bool audit_once;        /* the next look at the log asks for an audit */
 	struct world_log *logs; /* WORLD_CPUS */
 	/* Runs between any two things that the tracker looks at: other processors go on. */
 	void (*meanwhile)(struct world *w);

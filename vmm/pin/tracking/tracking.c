@@ -2,6 +2,7 @@
 /* Through what the tracker sees the guest, and how it learns what has changed. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <x86intrin.h>
 #include "pin/write_protect.h"
 #include "machine.h"
@@ -102,6 +103,14 @@ static bool log_pending(void *ctx, uint64_t *entries, size_t *nr)
 	return guest_log_pending(&((struct pin *)ctx)->log, entries, nr);
 }
 
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
 static bool open_log(struct pin *pin)
 {
 	const struct machine *machine = pin->machine;
@@ -113,6 +122,7 @@ static bool open_log(struct pin *pin)
 	if (!pin->log.ring)
 		return false;
 	pin->log.nr = nr;
+	pin->log.now_ms = now_ms;
 	for (unsigned i = 0; i < nr; i++) {
 		uint64_t gpa = machine->log_gpa + i * (uint64_t)ALIAS_LOG_SIZE;
 
@@ -146,6 +156,8 @@ void follow_log(struct pin *pin)
 	pin->logged = logged;
 	if (logged)
 		guest_log_start(&pin->log);
+	else
+		guest_log_stopped(&pin->log); /* the host would have changed the mode by itself */
 	at_set_mode(pin->at, logged ? AT_LOGGED : to_at_mode(pin->source));
 }
 

@@ -15,6 +15,12 @@ static struct alias_log_record records[NR][ALIAS_LOG_RECORDS];
 static struct log_ring rings[NR];
 static struct guest_log guest_log;
 static struct at_log_look look;
+static uint64_t now;
+
+static uint64_t time_now(void)
+{
+	return now;
+}
 
 static void set_up(void)
 {
@@ -25,8 +31,9 @@ static void set_up(void)
 		rings[i].log = &logs[i];
 		rings[i].records = records[i];
 	}
-	guest_log = (struct guest_log){.nr = NR, .ring = rings};
+	guest_log = (struct guest_log){.nr = NR, .ring = rings, .now_ms = time_now};
 	guest_log_start(&guest_log);
+	now = 1000;
 }
 
 /* What the guest does. */
@@ -62,6 +69,35 @@ static void begin(bool lost, size_t nr_changing)
 	guest_log_begin(&guest_log, &look);
 	ck_assert(look.lost == lost);
 	ck_assert_uint_eq(look.nr_changing, nr_changing);
+}
+
+/* One fault is there, this one; then none is. */
+static void expect_fault(unsigned vcpu, enum log_fault fault)
+{
+	enum log_fault found;
+	unsigned whose;
+
+	ck_assert(guest_log_next_fault(&guest_log, &whose, &found));
+	ck_assert_uint_eq(whose, vcpu);
+	ck_assert_int_eq(found, fault);
+	ck_assert(!guest_log_next_fault(&guest_log, &whose, &found));
+}
+
+static void expect_no_fault(void)
+{
+	enum log_fault found;
+	unsigned whose;
+
+	ck_assert(!guest_log_next_fault(&guest_log, &whose, &found));
+}
+
+static size_t nr_pending(void)
+{
+	uint64_t entries[AT_PENDING_MAX];
+	size_t nr;
+
+	ck_assert(guest_log_pending(&guest_log, entries, &nr));
+	return nr;
 }
 
 START_TEST(records_come_in_order)
@@ -133,6 +169,44 @@ START_TEST(a_full_ring)
 	begin(true, 0);
 	ck_assert_uint_eq(take(), 1);
 	begin(false, 0);
+	expect_no_fault();
+}
+END_TEST
+
+/* A vCPU finds no room, is held up for some looks, and then counts what it lost. */
+START_TEST(a_loss_counted_late)
+{
+	for (unsigned i = 0; i < ALIAS_LOG_RECORDS; i++)
+		append(1, 8);
+	logs[1].changing = 8;
+	for (unsigned i = 0; i < 3; i++) {
+		begin(false, 1);
+		take();
+	}
+	logs[1].lost++;
+	logs[1].changing = 0;
+	begin(true, 0);
+	expect_no_fault();
+	begin(false, 0);
+	logs[1].lost++; /* this one knew that there is room */
+	begin(false, 0);
+	ck_assert(look.audit);
+	expect_fault(1, LOG_FALSE_LOSS);
+}
+END_TEST
+
+START_TEST(a_loss_with_room)
+{
+	for (unsigned i = 0; i < ALIAS_LOG_RECORDS - 1; i++)
+		append(1, 8);
+	logs[1].lost = 3;
+	begin(false, 0);
+	ck_assert(look.audit);
+	expect_fault(1, LOG_FALSE_LOSS);
+	ck_assert_uint_eq(take(), ALIAS_LOG_RECORDS - 1);
+	begin(false, 0);
+	ck_assert(!look.audit);
+	expect_no_fault();
 }
 END_TEST
 
@@ -144,6 +218,81 @@ START_TEST(started_anew)
 	begin(false, 0);
 	ck_assert_uint_eq(take(), 0);
 	ck_assert_uint_eq(logs[0].tail, 1);
+	expect_no_fault();
+}
+END_TEST
+
+/* The ring was full when the log began, and the guest goes on before it sees that it is empty. */
+START_TEST(started_full)
+{
+	for (unsigned i = 0; i < ALIAS_LOG_RECORDS; i++)
+		append(0, 8);
+	guest_log_start(&guest_log);
+	logs[0].lost++;
+	begin(true, 0);
+	expect_no_fault();
+}
+END_TEST
+
+START_TEST(stopped)
+{
+	guest_log_stopped(&guest_log);
+	expect_fault(0, LOG_STOPPED);
+}
+END_TEST
+
+/* A vCPU that makes a call has finished; one that names another entry after it has not. */
+START_TEST(named_at_a_call)
+{
+	logs[1].changing = 24;
+	ck_assert_uint_eq(nr_pending(), 1);
+	guest_log_called(&guest_log, 1);
+	begin(false, 1); /* still to be read */
+	ck_assert_uint_eq(nr_pending(), 0);
+	logs[1].changing = 32;
+	ck_assert_uint_eq(nr_pending(), 1);
+	logs[1].changing = 0;
+	guest_log_called(&guest_log, 1);
+	logs[1].changing = 24;
+	ck_assert_uint_eq(nr_pending(), 1);
+}
+END_TEST
+
+static unsigned looks_until_stuck(unsigned ms)
+{
+	unsigned looks = 0;
+
+	while (nr_pending() && looks < 1000) {
+		looks++;
+		now += ms;
+	}
+	return looks;
+}
+
+/* By the time of looks; a long sleep between two of them is no evidence. */
+START_TEST(named_for_ever)
+{
+	logs[2].changing = 24;
+	ck_assert_uint_eq(looks_until_stuck(10), 100);
+	logs[2].changing = 32;
+	ck_assert_uint_eq(looks_until_stuck(1000000), 10);
+	logs[2].changing = 24;
+	ck_assert_uint_eq(looks_until_stuck(0), 1000);
+}
+END_TEST
+
+/* The same entry again and again: each change is another one. */
+START_TEST(named_anew)
+{
+	logs[2].changing = 24;
+	for (unsigned i = 0; i < 100; i++) {
+		ck_assert_uint_eq(nr_pending(), 1);
+		now += 90;
+		append(2, 24);
+		begin(false, 1);
+		take();
+	}
+	ck_assert_uint_eq(looks_until_stuck(50), 20);
 }
 END_TEST
 
@@ -162,9 +311,11 @@ START_TEST(heads_that_lie)
 	if (heads[_i] - 10 > AT_PENDING_MAX)
 		ck_assert(!guest_log_pending(&guest_log, entries, &nr));
 	begin(true, 0);
+	expect_fault(0, LOG_OVERRUN);
 	ck_assert_uint_eq(take(), 0);
 	ck_assert_uint_eq(logs[0].tail, heads[_i]);
 	begin(false, 0);
+	expect_no_fault();
 }
 END_TEST
 
@@ -197,8 +348,11 @@ static atomic_bool done;
 static void *log_much(void *arg)
 {
 	(void)arg;
-	for (uint64_t i = 0; i < 2000000; i++)
+	for (uint64_t i = 0; i < 2000000; i++) {
+		__atomic_store_n(&logs[1].changing, 8 * i, __ATOMIC_RELEASE);
 		append(1, 8 * i);
+		__atomic_store_n(&logs[1].changing, 0, __ATOMIC_RELEASE);
+	}
 	atomic_store(&done, true);
 	return NULL;
 }
@@ -206,8 +360,10 @@ static void *log_much(void *arg)
 START_TEST(beside_a_writer)
 {
 	uint64_t next = 0, gaps = 0;
+	enum log_fault fault;
 	bool last = false;
 	pthread_t writer;
+	unsigned vcpu;
 
 	atomic_store(&done, false);
 	ck_assert_int_eq(pthread_create(&writer, NULL, log_much, NULL), 0);
@@ -218,6 +374,8 @@ START_TEST(beside_a_writer)
 		last = atomic_load(&done);
 		guest_log_begin(&guest_log, &look);
 		gaps += look.lost;
+		if (guest_log_next_fault(&guest_log, &vcpu, &fault))
+			ck_abort_msg("an honest log: %s", log_fault_name(fault));
 		while ((n = guest_log_next(&guest_log, taken, 64))) {
 			for (size_t i = 0; i < n; i++) {
 				if (taken[i].pte_gpa < next || taken[i].pte_gpa % 8 ||
@@ -245,7 +403,14 @@ TCase *guest_log_tests(void)
 	tcase_add_test(tc, records_come_in_order);
 	tcase_add_test(tc, what_is_pending);
 	tcase_add_test(tc, a_full_ring);
+	tcase_add_test(tc, a_loss_counted_late);
+	tcase_add_test(tc, a_loss_with_room);
 	tcase_add_test(tc, started_anew);
+	tcase_add_test(tc, started_full);
+	tcase_add_test(tc, stopped);
+	tcase_add_test(tc, named_at_a_call);
+	tcase_add_test(tc, named_for_ever);
+	tcase_add_test(tc, named_anew);
 	tcase_add_loop_test(tc, heads_that_lie, 0, 4);
 	tcase_add_test(tc, noise);
 	tcase_add_test(tc, beside_a_writer);
