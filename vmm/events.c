@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include "devices/console.h"
 #include "control/control.h"
+#include "control/request.h"
 #include "devices/input.h"
 #include "machine.h"
 #include "say.h"
@@ -96,8 +97,7 @@ enum source {
 	NR_SOURCES = CONTROL + CONTROL_NR_FDS
 };
 
-static void serve_once(struct machine *machine, struct input *input, struct control *control,
-		       struct pollfd *fds)
+static void serve_once(struct machine *machine, struct input *input, const struct pollfd *fds)
 {
 	uint64_t count;
 
@@ -115,12 +115,11 @@ static void serve_once(struct machine *machine, struct input *input, struct cont
 		say("ended from the console");
 		stop_request(&machine->stop, VMM_EX_QUIT);
 	}
-	if (control)
-		control_serve(control, machine, &fds[CONTROL]);
 }
 
-int events_serve(struct machine *machine, struct control *control, int signal_fd)
+int events_serve(struct machine *machine, struct pin *pin, struct control *control, int signal_fd)
 {
+	const struct control_target target = {.machine = machine, .pin = pin};
 	struct pollfd fds[NR_SOURCES] = {
 		[STOP] = {.fd = machine->stop.fd, .events = POLLIN},
 		[SIGNAL] = {.fd = signal_fd, .events = POLLIN},
@@ -142,10 +141,14 @@ int events_serve(struct machine *machine, struct control *control, int signal_fd
 		/* poll, unlike epoll, takes regular files too. */
 		fds[INPUT].fd = input_wanted(&input) ? STDIN_FILENO : -1;
 		control_poll(control, &fds[CONTROL]);
-		if (poll(fds, NR_SOURCES, -1) >= 0)
-			serve_once(machine, &input, control, fds);
-		else if (errno != EINTR)
-			err = say_errno("poll");
+		if (poll(fds, NR_SOURCES, -1) < 0) {
+			if (errno != EINTR)
+				err = say_errno("poll");
+			continue;
+		}
+		serve_once(machine, &input, fds);
+		if (control)
+			control_serve(control, &target, &fds[CONTROL]);
 	}
 	if (fds[TIMEOUT].fd >= 0)
 		close(fds[TIMEOUT].fd);

@@ -6,6 +6,7 @@
 
 struct control;
 struct machine;
+struct pin;
 
 /* Blocks the signals that end a machine in order, and the kick signal, for this thread and all it
  * will start. Returns a signalfd, or a negated errno after saying why. */
@@ -14,6 +15,6 @@ int events_block_signals(void);
 void events_unblock_signals(void);
 /* Serves until the machine stops; `control` is NULL where there is none. Returns 0, or a negated
  * errno after saying why. */
-int events_serve(struct machine *machine, struct control *control, int signal_fd);
+int events_serve(struct machine *machine, struct pin *pin, struct control *control, int signal_fd);
 
 #endif

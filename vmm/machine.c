@@ -13,15 +13,14 @@
 #include <x86intrin.h>
 #include "devices/acpi_pm.h"
 #include "devices/console.h"
-#include "kvm/cpuid.h"
 #include "boot/device_tree.h"
 #include "kvm/host.h"
 #include "boot/image.h"
 #include "boot/linux.h"
 #include "kvm/kvm.h"
 #include "sandbox/landlock.h"
-#include "pin/pin.h"
 #include "boot/pvh.h"
+#include "machine_io.h"
 #include "sandbox/sandbox.h"
 #include "say.h"
 #include "kvm/shadow.h"
@@ -53,8 +52,8 @@ static void note_first_char(void *ctx)
 	struct first_char *first = &machine->first_char;
 	uint64_t exits = 0;
 
-	for (unsigned i = 0; i < machine->nr_vcpus; i++)
-		exits += atomic_load_explicit(&machine->vcpus[i].runs, memory_order_relaxed);
+	for (unsigned i = 0; i < machine->vm.nr_vcpus; i++)
+		exits += atomic_load_explicit(&machine->vm.vcpus[i].runs, memory_order_relaxed);
 	first->tsc = __rdtsc() - first->start_tsc;
 	first->ns = now_ns() - first->start_ns;
 	atomic_store_explicit(&first->exits, exits, memory_order_release);
@@ -84,15 +83,15 @@ static const struct bus_ops poweroff_ops = {.read = poweroff_read, .write = powe
 
 static uint64_t shared_size(const struct machine *machine)
 {
-	return (1 + (uint64_t)machine->nr_vcpus) * ALIAS_PAGE_SIZE;
+	return (1 + (uint64_t)machine->vm.nr_vcpus) * ALIAS_PAGE_SIZE;
 }
 
 /* The guest's logs take the end of the first slot, where one may be asked for. */
 static void place_logs(struct machine *machine)
 {
 	const struct options *opt = machine->opt;
-	uint64_t size = machine->nr_vcpus * (uint64_t)ALIAS_LOG_SIZE;
-	uint64_t end = machine->mem.slot[0].size;
+	uint64_t size = machine->vm.nr_vcpus * (uint64_t)ALIAS_LOG_SIZE;
+	uint64_t end = machine->vm.mem.slot[0].size;
 
 	if (opt->track != TRACK_LOG && (opt->track == TRACK_OFF || !opt->control))
 		return;
@@ -107,23 +106,23 @@ static int load_linux(const struct machine *machine, const struct image *image)
 	const struct linux_config config = {
 		.cmdline = machine->opt->bootargs,
 		.initrd = machine->opt->initrd,
-		.nr_vcpus = machine->nr_vcpus,
+		.nr_vcpus = machine->vm.nr_vcpus,
 		.nr_disks = machine->opt->nr_disks,
 	};
 
-	return linux_load(&machine->mem, image, &config);
+	return linux_load(&machine->vm.mem, image, &config);
 }
 
 static int load_guest(struct machine *machine, const struct image *image)
 {
 	struct fdt_config config = {
-		.mem = &machine->mem,
+		.mem = &machine->vm.mem,
 		.bootargs = machine->opt->bootargs,
-		.nr_vcpus = machine->nr_vcpus,
+		.nr_vcpus = machine->vm.nr_vcpus,
 		.nr_disks = machine->opt->nr_disks,
 		.shared_size = shared_size(machine),
 	};
-	int status = image_load(image, &machine->mem);
+	int status = image_load(image, &machine->vm.mem);
 	int size;
 
 	place_logs(machine);
@@ -131,29 +130,15 @@ static int load_guest(struct machine *machine, const struct image *image)
 	config.log_size = machine->log_size;
 	if (status)
 		return status;
-	size = fdt_write(memory_ptr(&machine->mem, FDT_GPA, FDT_MAX_SIZE), FDT_MAX_SIZE, &config);
+	size = fdt_write(memory_ptr(&machine->vm.mem, FDT_GPA, FDT_MAX_SIZE), FDT_MAX_SIZE,
+			 &config);
 	if (size < 0) {
 		say("the device tree does not fit into %llu KiB", FDT_MAX_SIZE >> 10);
 		return VMM_EX_SOFTWARE;
 	}
-	pvh_write_guest(&machine->mem, config.bootargs, size, config.shared_size, config.log_size);
+	pvh_write_guest(&machine->vm.mem, config.bootargs, size, config.shared_size,
+			config.log_size);
 	return 0;
-}
-
-static int create_vcpus(struct machine *machine)
-{
-	struct kvm_cpuid2 *cpuid = cpuid_supported(machine->kvm_fd);
-	int err = cpuid ? 0 : -ENOMEM;
-
-	machine->run_size = ioctl(machine->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
-	machine->tsc_deadline =
-		ioctl(machine->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_TSC_DEADLINE_TIMER) > 0;
-	if (machine->run_size < (int)sizeof(struct kvm_run))
-		err = say_errno("KVM_GET_VCPU_MMAP_SIZE");
-	for (unsigned i = 0; !err && i < machine->nr_vcpus; i++)
-		err = vcpu_create(&machine->vcpus[i], machine, i, cpuid);
-	free(cpuid);
-	return err;
 }
 
 static int enter_image(struct machine *machine, const struct image *image)
@@ -167,20 +152,20 @@ static int enter_image(struct machine *machine, const struct image *image)
 	};
 	int err = 0;
 
-	for (unsigned i = 0; !err && image->kind != IMAGE_GUEST && i < machine->nr_vcpus; i++)
-		err = vcpu_set_mtrrs(&machine->vcpus[i]);
+	for (unsigned i = 0; !err && image->kind != IMAGE_GUEST && i < machine->vm.nr_vcpus; i++)
+		err = vcpu_set_mtrrs(&machine->vm.vcpus[i]);
 	if (err)
 		return err;
 	if (image->kind == IMAGE_BZIMAGE)
-		return vcpu_set_entry_64(&machine->vcpus[0], &entry_64);
-	return vcpu_set_entry(&machine->vcpus[0], (uint32_t)image->entry, START_INFO_GPA);
+		return vcpu_set_entry_64(&machine->vm.vcpus[0], &entry_64);
+	return vcpu_set_entry(&machine->vm.vcpus[0], (uint32_t)image->entry, START_INFO_GPA);
 }
 
 static int create_uart(struct machine *machine)
 {
 	struct uart_config com1 = {
 		.pio = &machine->pio,
-		.irq = {.vm_fd = machine->vm_fd, .gsi = UART_GSI},
+		.irq = {.vm_fd = machine->vm.fd, .gsi = UART_GSI},
 		.console = machine->console,
 		.stop = &machine->stop,
 	};
@@ -190,16 +175,14 @@ static int create_uart(struct machine *machine)
 }
 
 /* What only one kind of guest has. */
-static int create_guest_devices(struct machine *machine, const struct image *image)
+static int create_guest_devices(struct machine *machine)
 {
 	struct bus_region poweroff = {
 		.base = POWEROFF_PORT, .size = 4, .ops = &poweroff_ops, .dev = machine};
-	int err;
 
-	if (image->kind != IMAGE_GUEST)
+	if (machine->is_linux)
 		return acpi_pm_create(&machine->pio, &machine->stop);
-	err = bus_add(&machine->pio, &poweroff);
-	return err ? err : pin_init(machine);
+	return bus_add(&machine->pio, &poweroff);
 }
 
 /* What is wrong with the file itself is the user's to mend. */
@@ -227,9 +210,9 @@ static int disk_status(int err)
 static int create_disks(struct machine *machine)
 {
 	struct virtio_host host = {
-		.mem = &machine->mem,
+		.mem = &machine->vm.mem,
 		.mmio = &machine->mmio,
-		.vm_fd = machine->vm_fd,
+		.vm_fd = machine->vm.fd,
 		.sandbox = machine->sandbox,
 		.stop = &machine->stop,
 	};
@@ -252,34 +235,28 @@ static void set_up(struct machine *machine, const struct options *opt)
 	*machine = (struct machine){
 		.opt = opt,
 		.kvm_fd = -1,
-		.vm_fd = -1,
+		.vm = {.fd = -1},
 		.stop = {.status = -1, .fd = -1},
 		.about = {.status_fd = -1, .smaps_fd = -1},
 	};
-	vcpu_pause_init(&machine->pause);
-	flush_clock_init(&machine->flush_clock);
 	unassigned_init(&machine->unassigned, opt->verbose);
 }
 
 /* What needs no KVM, so that its errors are told wherever the program runs. */
 static int create_host_side(struct machine *machine)
 {
-	unsigned nr = machine->opt->cpus;
-
 	if (stop_init(&machine->stop))
 		return -errno;
-	machine->vcpus = calloc(nr, sizeof(*machine->vcpus));
-	if (!machine->vcpus)
-		return say_errno("memory for vCPUs");
-	for (unsigned i = 0; i < nr; i++)
-		machine->vcpus[i].fd = -1;
-	machine->nr_vcpus = nr;
+	if (vm_init(&machine->vm, machine->opt->cpus, &machine->stop))
+		return -ENOMEM;
+	machine->vm.io_ops = &machine_io_ops;
+	machine->vm.io = machine;
 	machine->console = console_create(machine->stop.fd, note_first_char, machine);
 	if (!machine->console)
 		return -ENOMEM;
 	return machine->opt->track == TRACK_STRICT
-		       ? memory_init_twice(&machine->mem, machine->opt->mem)
-		       : memory_init(&machine->mem, machine->opt->mem);
+		       ? memory_init_twice(&machine->vm.mem, machine->opt->mem)
+		       : memory_init(&machine->vm.mem, machine->opt->mem);
 }
 
 static int create_sandbox(struct machine *machine)
@@ -295,6 +272,7 @@ static int create_sandbox(struct machine *machine)
 	if (!opt->sandbox)
 		return 0;
 	machine->sandbox = sandbox_create(&needs);
+	machine->vm.sandbox = machine->sandbox;
 	return machine->sandbox ? 0 : -EINVAL;
 }
 
@@ -314,7 +292,7 @@ static void say_story(const struct machine *machine, uint64_t entry)
 	say("%s: entry 0x%" PRIx64 ", %u vCPU%s, %" PRIu64 " MiB, %u disk%s", opt->guest, entry,
 	    opt->cpus, opt->cpus > 1 ? "s" : "", opt->mem >> 20, opt->nr_disks,
 	    opt->nr_disks == 1 ? "" : "s");
-	if (machine->pin)
+	if (!machine->is_linux)
 		say("flush %s, track %s, command line \"%s\"", flush_name(opt->flush),
 		    track_name(opt->track), opt->bootargs);
 	else
@@ -346,6 +324,7 @@ int machine_init(struct machine *machine, const struct options *opt, const struc
 	int status;
 
 	set_up(machine, opt);
+	machine->is_linux = image->kind != IMAGE_GUEST;
 	if (create_host_side(machine) || create_sandbox(machine))
 		return VMM_EX_OSERR;
 	if (opt->stats || opt->control)
@@ -357,9 +336,8 @@ int machine_init(struct machine *machine, const struct options *opt, const struc
 	status = open_kvm(machine);
 	if (status)
 		return status;
-	machine->vm_fd = kvm_create_vm(machine->kvm_fd);
-	if (machine->vm_fd < 0 || memory_attach(&machine->mem, machine->vm_fd) ||
-	    create_vcpus(machine) || create_uart(machine) || create_guest_devices(machine, image))
+	if (vm_create(&machine->vm, machine->kvm_fd) || create_uart(machine) ||
+	    create_guest_devices(machine))
 		return VMM_EX_OSERR;
 	status = create_disks(machine);
 	if (!status && enter_image(machine, image))
@@ -374,9 +352,9 @@ int machine_start(struct machine *machine)
 {
 	int err;
 
-	hold_all_vcpus(machine);
-	for (unsigned i = 0; i < machine->nr_vcpus; i++)
-		if (vcpu_start(&machine->vcpus[i]))
+	hold_all_vcpus(&machine->vm);
+	for (unsigned i = 0; i < machine->vm.nr_vcpus; i++)
+		if (vcpu_start(&machine->vm.vcpus[i]))
 			return VMM_EX_OSERR;
 	err = sandbox_enter(machine->sandbox, SANDBOX_MAIN);
 	if (err) {
@@ -386,15 +364,15 @@ int machine_start(struct machine *machine)
 	}
 	machine->first_char.start_ns = now_ns();
 	machine->first_char.start_tsc = __rdtsc();
-	release_all_vcpus(machine);
+	release_all_vcpus(&machine->vm);
 	return 0;
 }
 
 void machine_join(struct machine *machine)
 {
-	release_all_vcpus(machine);
-	for (unsigned i = 0; i < machine->nr_vcpus; i++)
-		vcpu_join(&machine->vcpus[i]);
+	release_all_vcpus(&machine->vm);
+	for (unsigned i = 0; i < machine->vm.nr_vcpus; i++)
+		vcpu_join(&machine->vm.vcpus[i]);
 	machine->end_ns = now_ns();
 }
 
@@ -419,20 +397,13 @@ void machine_free(struct machine *machine)
 	for (unsigned i = 0; i < OPTIONS_MAX_DISKS; i++)
 		if (machine->blk[i])
 			virtio_blk_destroy(machine->blk[i]);
-	if (machine->pin)
-		pin_free(machine);
 	uart_destroy(machine->uart);
-	for (unsigned i = 0; i < machine->nr_vcpus; i++)
-		vcpu_destroy(&machine->vcpus[i]);
-	free(machine->vcpus);
 	console_destroy(machine->console);
-	close_fd(machine->vm_fd);
+	vm_free(&machine->vm);
 	close_fd(machine->kvm_fd);
-	memory_free(&machine->mem);
 	stop_free(&machine->stop);
 	close_fd(machine->about.status_fd);
 	close_fd(machine->about.smaps_fd);
 	json_decref(machine->about.host);
 	sandbox_destroy(machine->sandbox);
-	vcpu_pause_destroy(&machine->pause);
 }

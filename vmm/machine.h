@@ -9,17 +9,13 @@
 #include <jansson.h>
 #include "alias_abi.h"
 #include "devices/bus.h"
-#include "pin/flush_clock.h"
 #include "machine_map.h"
-#include "kvm/memory.h"
 #include "devices/unassigned.h"
 #include "options.h"
-#include "kvm/vcpu.h"
-#include "kvm/pause.h"
+#include "kvm/vm.h"
 #include "stop.h"
 
 struct console;
-struct pin;
 struct sandbox;
 struct virtio_blk;
 struct uart;
@@ -40,27 +36,20 @@ struct about {
 
 struct machine {
 	const struct options *opt;
+	bool is_linux;           /* it has ACPI, and knows of no hypercall */
 	struct sandbox *sandbox; /* NULL: --no-sandbox */
 	struct about about;
 	int kvm_fd;
-	int vm_fd;
-	struct memory mem;
+	struct vm vm;
 	uint64_t log_gpa, log_size; /* ALIAS_LOG_SIZE for each vCPU; 0, 0: no room was made */
-	int run_size;               /* of a vCPU's run page, all of it */
-	bool tsc_deadline;          /* KVM gives local APICs a TSC deadline timer */
 	struct bus pio;
 	struct bus mmio;
-	struct vcpu_pause pause;
-	struct flush_clock flush_clock;
-	unsigned nr_vcpus;
-	struct vcpu *vcpus;
 	struct console *console;
 	struct uart *uart;
 	struct unassigned unassigned;
 	struct first_char first_char;
 	uint64_t end_ns; /* when the last vCPU had ended, 0 before */
 	struct virtio_blk *blk[OPTIONS_MAX_DISKS];
-	struct pin *pin; /* NULL: a guest that knows nothing of it, a Linux */
 	struct stop stop;
 };
 

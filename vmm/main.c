@@ -31,11 +31,11 @@ static void fill_standard_fds(void)
 }
 
 /* From the first vCPU's start to the machine's end; returns the machine's status. */
-static int run(struct machine *machine, struct control *control, int signal_fd)
+static int run(struct machine *machine, struct pin *pin, struct control *control, int signal_fd)
 {
 	int status = machine_start(machine);
 
-	if (!status && events_serve(machine, control, signal_fd))
+	if (!status && events_serve(machine, pin, control, signal_fd))
 		status = VMM_EX_OSERR;
 	if (status)
 		stop_request(&machine->stop, status);
@@ -47,14 +47,14 @@ static int run(struct machine *machine, struct control *control, int signal_fd)
 
 /* What is left to do when the vCPUs have ended; returns the program's status. A guest that ended
  * by itself does not hide that the host found something wrong. */
-static int finish(struct machine *machine, int status)
+static int finish(struct machine *machine, struct pin *pin, int status)
 {
 	const struct options *opt = machine->opt;
 	json_t *stats;
 	int failed;
 
 	console_drain(machine->console);
-	if (machine->pin && !pin_final_audit(machine) && status <= (int)ALIAS_EXIT_MAX)
+	if (pin && !pin_final_audit(pin) && status <= (int)ALIAS_EXIT_MAX)
 		status = VMM_EX_VIOLATION;
 	if (!machine_sync_disks(machine) && status <= (int)ALIAS_EXIT_MAX)
 		status = VMM_EX_IOERR;
@@ -62,7 +62,7 @@ static int finish(struct machine *machine, int status)
 		say("ended with status %d after %.3f s", status, machine_seconds(machine));
 	if (!opt->stats)
 		return status;
-	stats = stats_collect(machine, status);
+	stats = stats_collect(machine, pin, status);
 	failed = stats_write(stats, opt->stats);
 	json_decref(stats);
 	return failed && status <= (int)ALIAS_EXIT_MAX ? failed : status;
@@ -74,14 +74,21 @@ static int boot_machine(const struct options *opt, struct image *image, struct c
 {
 	struct machine machine;
 	int status = machine_init(&machine, opt, image);
+	struct pin *pin = NULL; /* a Linux has none */
 	bool ready = !status;
 
 	image_free(image);
+	if (ready && !machine.is_linux) {
+		pin = pin_create(&machine);
+		ready = pin != NULL;
+		status = ready ? 0 : VMM_EX_OSERR;
+	}
 	if (ready)
-		status = run(&machine, control, signal_fd);
+		status = run(&machine, pin, control, signal_fd);
 	control_close(control);
 	if (ready)
-		status = finish(&machine, status);
+		status = finish(&machine, pin, status);
+	pin_free(pin);
 	machine_free(&machine);
 	return status;
 }

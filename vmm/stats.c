@@ -99,11 +99,11 @@ static json_t *describe_vcpus(const struct vcpu *vcpus, unsigned nr)
 
 static void add_vcpus(json_t *root, const struct machine *machine)
 {
-	json_t *exits = describe_vcpus(machine->vcpus, machine->nr_vcpus);
+	json_t *exits = describe_vcpus(machine->vm.vcpus, machine->vm.nr_vcpus);
 	json_t *vcpus = json_array();
 
-	for (unsigned i = 0; i < machine->nr_vcpus; i++)
-		json_array_append_new(vcpus, describe_vcpus(&machine->vcpus[i], 1));
+	for (unsigned i = 0; i < machine->vm.nr_vcpus; i++)
+		json_array_append_new(vcpus, describe_vcpus(&machine->vm.vcpus[i], 1));
 	set_int(exits, "unassigned", machine->unassigned.accesses);
 	json_object_set_new(root, "exits", exits);
 	json_object_set_new(root, "vcpus", vcpus);
@@ -125,7 +125,7 @@ static void add_first_char(json_t *root, const struct machine *machine)
 /* VmHWM may lag behind by some pages a thread; the kernel walks the tables for smaps_rollup. */
 static void add_memory(json_t *root, const struct machine *machine)
 {
-	uint64_t guest = memory_resident(&machine->mem);
+	uint64_t guest = memory_resident(&machine->vm.mem);
 	uint64_t peak = host_read_kb(machine->about.status_fd, "VmHWM");
 	uint64_t now = host_read_kb(machine->about.smaps_fd, "Rss");
 	json_t *memory = json_object();
@@ -153,7 +153,7 @@ static void add_disks(json_t *root, const struct machine *machine)
 	json_object_set_new(root, "disks", disks);
 }
 
-json_t *stats_collect(struct machine *machine, int status)
+json_t *stats_collect(struct machine *machine, struct pin *pin, int status)
 {
 	json_t *root = json_object();
 
@@ -165,8 +165,8 @@ json_t *stats_collect(struct machine *machine, int status)
 	add_first_char(root, machine);
 	add_memory(root, machine);
 	add_vcpus(root, machine);
-	if (machine->pin)
-		pin_stats(machine, root);
+	if (pin)
+		pin_stats(pin, root);
 	add_disks(root, machine);
 	json_object_set_new(root, "options", describe_options(machine->opt));
 	json_object_set(root, "host", machine->about.host);

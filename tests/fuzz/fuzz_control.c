@@ -10,6 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 #include "control/control.h"
+#include "control/request.h"
 #include "fuzz_machine.h"
 #include "kvm/host.h"
 
@@ -53,13 +54,14 @@ static void connect_once(void)
 
 static void serve(void)
 {
+	const struct control_target target = {&fm.machine, fm.pin};
 	struct pollfd fds[CONTROL_NR_FDS];
 
 	for (;;) {
 		control_poll(control, fds);
 		if (poll(fds, CONTROL_NR_FDS, 0) <= 0)
 			return;
-		control_serve(control, &fm.machine, fds);
+		control_serve(control, &target, fds);
 	}
 }
 

@@ -185,43 +185,45 @@ void fuzz_machine_start(struct fuzz_machine *fm)
 	fm->opt.guest = "guest";
 	fm->opt.bootargs = (char *)"";
 	machine->opt = &fm->opt;
-	machine->vm_fd = machine->kvm_fd = machine->stop.fd = -1;
+	machine->vm.fd = machine->kvm_fd = machine->stop.fd = -1;
 	machine->stop.status = -1;
-	vcpu_pause_init(&machine->pause);
-	flush_clock_init(&machine->flush_clock);
-	machine->mem = *empty_memory(fm->opt.track == TRACK_STRICT);
-	machine->nr_vcpus = MACHINE_VCPUS;
-	machine->vcpus = fm->vcpus;
+	vcpu_pause_init(&machine->vm.pause);
+	flush_clock_init(&machine->vm.flush_clock);
+	machine->vm.mem = *empty_memory(fm->opt.track == TRACK_STRICT);
+	machine->vm.stop = &machine->stop;
+	machine->vm.nr_vcpus = MACHINE_VCPUS;
+	machine->vm.vcpus = fm->vcpus;
 	machine->log_gpa = MACHINE_LOG;
 	machine->log_size = MACHINE_VCPUS * (uint64_t)ALIAS_LOG_SIZE;
 	for (unsigned i = 0; i < MACHINE_VCPUS; i++)
 		fm->vcpus[i] = (struct vcpu){.index = i,
 					     .fd = VCPU_FD + (int)i,
 					     .run = &fm->runs[i],
-					     .machine = machine};
-	MUST(pin_init(machine) == 0);
+					     .vm = &machine->vm};
+	fm->pin = pin_create(machine);
+	MUST(fm->pin);
 }
 
 void fuzz_machine_end(struct fuzz_machine *fm)
 {
-	pin_free(&fm->machine);
-	vcpu_pause_destroy(&fm->machine.pause);
+	pin_free(fm->pin);
+	vcpu_pause_destroy(&fm->machine.vm.pause);
 }
 
 void fuzz_machine_store(struct fuzz_machine *fm, uint64_t gpa, uint64_t value)
 {
-	void *to = memory_ptr(&fm->machine.mem, gpa, sizeof(value));
+	void *to = memory_ptr(&fm->machine.vm.mem, gpa, sizeof(value));
 
 	MUST(to && gpa % sizeof(value) == 0);
 	uffd_wp_mark_dirtied(&the_watch, gpa / ALIAS_PAGE_SIZE);
-	memory_store(&fm->machine.mem, to, &value, sizeof(value));
+	memory_store(&fm->machine.vm.mem, to, &value, sizeof(value));
 }
 
 uint64_t fuzz_machine_load(const struct fuzz_machine *fm, uint64_t gpa)
 {
 	uint64_t value;
 
-	memcpy(&value, memory_ptr(&fm->machine.mem, gpa, sizeof(value)), sizeof(value));
+	memcpy(&value, memory_ptr(&fm->machine.vm.mem, gpa, sizeof(value)), sizeof(value));
 	return value;
 }
 

@@ -15,6 +15,7 @@
 struct fuzz_machine {
 	struct options opt;
 	struct machine machine;
+	struct pin *pin;
 	struct vcpu vcpus[MACHINE_VCPUS];
 	struct kvm_run runs[MACHINE_VCPUS];
 	struct kvm_regs regs; /* of all vCPUs; addresses are those of memory, again and again */

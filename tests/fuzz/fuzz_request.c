@@ -41,7 +41,7 @@ struct guest {
 
 static struct pin *pin_of(const struct guest *g)
 {
-	return g->fm.machine.pin;
+	return g->fm.pin;
 }
 
 static bool keeps_log(struct guest *g)
@@ -56,7 +56,7 @@ static void logged_store(struct guest *g, unsigned vcpu, uint64_t gpa, uint64_t 
 {
 	struct alias_log *log = &pin_vcpu_page(&g->fm.machine, vcpu)->log;
 	uint64_t ring = MACHINE_LOG + vcpu * (uint64_t)ALIAS_LOG_SIZE;
-	struct alias_log_record *records = memory_ptr(&g->fm.machine.mem, ring, ALIAS_LOG_SIZE);
+	struct alias_log_record *records = memory_ptr(&g->fm.machine.vm.mem, ring, ALIAS_LOG_SIZE);
 	uint64_t from = fuzz_machine_load(&g->fm, gpa);
 
 	fuzz_machine_store(&g->fm, gpa, pte);
@@ -213,7 +213,7 @@ static void move_clock(struct guest *g)
 static void flush(struct guest *g)
 {
 	struct vcpu *vcpu = &g->fm.vcpus[take1(&g->program) % MACHINE_VCPUS];
-	uint64_t tick = flush_clock_tick(&g->fm.machine.flush_clock);
+	uint64_t tick = flush_clock_tick(&g->fm.machine.vm.flush_clock);
 
 	if (atomic_exchange(&vcpu->todo, 0) & VCPU_FLUSH_TLB)
 		flush_stamp_set(&vcpu->flushed, tick);
@@ -237,11 +237,11 @@ static void ask(struct guest *g, enum op op)
 	json_t *answer = json_object();
 
 	if (op == OP_SOURCE)
-		pin_set_track_mode(&g->fm.machine, what % (TRACK_OFF + 1), answer);
+		pin_set_track_mode(g->fm.pin, what % (TRACK_OFF + 1), answer);
 	else if (op == OP_WANT)
-		pin_want_strategy(&g->fm.machine, what % ALIAS_NR_FLUSH, answer);
+		pin_want_strategy(g->fm.pin, what % ALIAS_NR_FLUSH, answer);
 	else
-		pin_describe_frame(&g->fm.machine, what, answer);
+		pin_describe_frame(g->fm.pin, what, answer);
 	json_decref(answer);
 }
 
@@ -320,7 +320,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	start(&g);
 	while (g.program.left > 0 && ops++ < OPS_MAX)
 		step(&g);
-	pin_final_audit(&g.fm.machine);
+	pin_final_audit(g.fm.pin);
 	MUST(pin_of(&g)->count.disagreed == 0 || g.poked);
 	fuzz_machine_end(&g.fm);
 	return 0;

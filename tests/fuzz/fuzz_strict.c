@@ -42,7 +42,7 @@ struct guest {
 
 static struct pin *pin_of(const struct guest *g)
 {
-	return g->fm.machine.pin;
+	return g->fm.pin;
 }
 
 static struct alias_vcpu_page *page_of(struct guest *g)
@@ -177,7 +177,7 @@ static void place_code(struct guest *g, const void *code, size_t len)
 	uint8_t bytes[16] = {0};
 
 	memcpy(bytes, code, len);
-	memory_store(&g->fm.machine.mem, memory_ptr(&g->fm.machine.mem, CODE, 16), bytes, 16);
+	memory_store(&g->fm.machine.vm.mem, memory_ptr(&g->fm.machine.vm.mem, CODE, 16), bytes, 16);
 	g->fm.regs.rip = CODE;
 }
 
@@ -185,9 +185,9 @@ static void place_code(struct guest *g, const void *code, size_t len)
 static void stop_at(struct guest *g, uint8_t how)
 {
 	if (how & 1)
-		pin_store_failed(&g->fm.vcpus[0]);
+		pin_store_ops.failed(g->fm.pin, &g->fm.vcpus[0]);
 	else
-		pin_store_stopped(&g->fm.vcpus[0]);
+		pin_store_ops.stopped(g->fm.pin, &g->fm.vcpus[0]);
 	MUST(g->fm.machine.stop.status < 0 || g->fm.machine.stop.status == VMM_EX_VIOLATION);
 	g->fm.machine.stop.status = -1;
 }
@@ -260,7 +260,7 @@ static void emulated(struct guest *g)
 	memcpy(run->mmio.data, &pte, sizeof(pte));
 	io.addr = run->mmio.phys_addr;
 	io.len = run->mmio.len;
-	pin_store_emulated(&g->fm.vcpus[0], &io);
+	pin_store_ops.emulated(g->fm.pin, &g->fm.vcpus[0], &io);
 	if (!(how & 3))
 		check_half(g, &io, pte, raised);
 	g->fm.nr_parts = 0;
@@ -280,11 +280,11 @@ static void device(struct guest *g)
 {
 	uint64_t gpa = some_entry(g), bytes[3];
 	uint8_t len = take1(&g->program) % sizeof(bytes) + 1;
-	void *to = memory_ptr(&g->fm.machine.mem, gpa, len);
+	void *to = memory_ptr(&g->fm.machine.vm.mem, gpa, len);
 
 	for (unsigned i = 0; i < 3; i++)
 		bytes[i] = some_pte(g, i & 1);
-	memory_store(&g->fm.machine.mem, to, bytes, len);
+	memory_store(&g->fm.machine.vm.mem, to, bytes, len);
 }
 
 static void step(struct guest *g)

@@ -3,7 +3,8 @@
 
 #include <libfdt.h>
 #include <stdio.h>
-#include "machine.h"
+#include "alias_abi.h"
+#include "machine_map.h"
 #include "devices/uart.h"
 
 /* In each writer below the first error sticks: libfdt's sequential calls then go on failing, and

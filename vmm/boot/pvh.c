@@ -3,7 +3,7 @@
 
 #include <string.h>
 #include "alias_abi.h"
-#include "machine.h"
+#include "machine_map.h"
 
 /* All of it, in the two pages at START_INFO_GPA. */
 struct boot_pages {

@@ -168,14 +168,13 @@ static void answer(struct client *client, json_t *object)
 }
 
 /* Serves the lines that are there whole, until an answer cannot be sent at once. */
-static void serve_lines(struct client *client, struct machine *machine)
+static void serve_lines(struct client *client, const struct control_target *target)
 {
 	char *end;
 
 	while (client->fd >= 0 && !client->out && (end = memchr(client->in, '\n', client->nr_in))) {
 		size_t len = (size_t)(end - client->in);
-		json_t *object =
-			client->skipping ? NULL : control_request(machine, client->in, len);
+		json_t *object = client->skipping ? NULL : control_request(target, client->in, len);
 		bool skipped = client->skipping;
 
 		client->skipping = false;
@@ -194,7 +193,7 @@ static void serve_lines(struct client *client, struct machine *machine)
 	answer(client, control_refusal("this line is longer than 64 KiB"));
 }
 
-static void receive(struct client *client, struct machine *machine)
+static void receive(struct client *client, const struct control_target *target)
 {
 	size_t room = CONTROL_MAX_LINE - client->nr_in;
 	ssize_t n = recv(client->fd, client->in + client->nr_in, room, MSG_DONTWAIT);
@@ -206,7 +205,7 @@ static void receive(struct client *client, struct machine *machine)
 		return;
 	}
 	client->nr_in += (size_t)n;
-	serve_lines(client, machine);
+	serve_lines(client, target);
 }
 
 static const char *why_not_welcome(int fd, const struct client *slot)
@@ -256,7 +255,7 @@ void control_poll(const struct control *control, struct pollfd fds[CONTROL_NR_FD
 	}
 }
 
-void control_serve(struct control *control, struct machine *machine,
+void control_serve(struct control *control, const struct control_target *target,
 		   const struct pollfd fds[CONTROL_NR_FDS])
 {
 	for (unsigned i = 0; i < CONTROL_MAX_CLIENTS; i++) {
@@ -265,12 +264,12 @@ void control_serve(struct control *control, struct machine *machine,
 		if (!fds[1 + i].revents)
 			continue;
 		if (!client->out) {
-			receive(client, machine);
+			receive(client, target);
 			continue;
 		}
 		send_more(client);
 		if (client->fd >= 0 && !client->out)
-			serve_lines(client, machine);
+			serve_lines(client, target);
 	}
 	if (fds[0].revents)
 		welcome(control);

@@ -15,9 +15,10 @@ json_t *control_refusal(const char *why)
 
 /* Each of these fills `answer`, or returns why not. `argument` has the type that the table says. */
 
-static const char *do_statistics(struct machine *machine, const json_t *argument, json_t *answer)
+static const char *do_statistics(const struct control_target *target, const json_t *argument,
+				 json_t *answer)
 {
-	json_t *stats = stats_collect(machine, -1);
+	json_t *stats = stats_collect(target->machine, target->pin, -1);
 	int failed = json_object_update(answer, stats);
 
 	(void)argument;
@@ -25,54 +26,60 @@ static const char *do_statistics(struct machine *machine, const json_t *argument
 	return failed ? "out of memory" : NULL;
 }
 
-static const char *do_strategy(struct machine *machine, const json_t *argument, json_t *answer)
+static const char *do_strategy(const struct control_target *target, const json_t *argument,
+			       json_t *answer)
 {
 	enum alias_strategy flush;
 
 	if (!flush_by_name(json_string_value(argument), &flush))
 		return "there is no strategy of that name (vmm --help has a list)";
-	return pin_want_strategy(machine, flush, answer);
+	return pin_want_strategy(target->pin, flush, answer);
 }
 
-static const char *do_source(struct machine *machine, const json_t *argument, json_t *answer)
+static const char *do_source(const struct control_target *target, const json_t *argument,
+			     json_t *answer)
 {
 	enum track_mode source;
 
 	if (!track_by_name(json_string_value(argument), &source))
 		return "a source is dirty, log or scan";
-	return pin_set_track_mode(machine, source, answer);
+	return pin_set_track_mode(target->pin, source, answer);
 }
 
-static const char *do_pause(struct machine *machine, const json_t *argument, json_t *answer)
+static const char *do_pause(const struct control_target *target, const json_t *argument,
+			    json_t *answer)
 {
 	(void)argument;
-	hold_all_vcpus(machine);
+	hold_all_vcpus(&target->machine->vm);
 	json_object_set_new(answer, "paused", json_true());
 	return NULL;
 }
 
-static const char *do_resume(struct machine *machine, const json_t *argument, json_t *answer)
+static const char *do_resume(const struct control_target *target, const json_t *argument,
+			     json_t *answer)
 {
 	(void)argument;
-	release_all_vcpus(machine);
+	release_all_vcpus(&target->machine->vm);
 	json_object_set_new(answer, "paused", json_false());
 	return NULL;
 }
 
-static const char *do_frame(struct machine *machine, const json_t *argument, json_t *answer)
+static const char *do_frame(const struct control_target *target, const json_t *argument,
+			    json_t *answer)
 {
 	json_int_t pfn = json_integer_value(argument);
 
 	if (pfn < 0)
 		return "the guest's memory has no such frame";
-	return pin_describe_frame(machine, (uint64_t)pfn, answer);
+	return pin_describe_frame(target->pin, (uint64_t)pfn, answer);
 }
 
 static const struct request {
 	const char *name;
 	const char *argument; /* the one member beside "do", NULL if there is none */
 	json_type type;       /* of it */
-	const char *(*perform)(struct machine *machine, const json_t *argument, json_t *answer);
+	const char *(*perform)(const struct control_target *target, const json_t *argument,
+			       json_t *answer);
 	bool of_pins;     /* goes with a guest that pins its page tables alone */
 	const char *form; /* said to whoever gets it wrong */
 } requests[] = {
@@ -93,7 +100,8 @@ static const struct request *find(const char *name)
 	return NULL;
 }
 
-static const char *perform(struct machine *machine, const json_t *object, json_t *answer)
+static const char *perform(const struct control_target *target, const json_t *object,
+			   json_t *answer)
 {
 	const char *name = json_string_value(json_object_get(object, "do"));
 	const struct request *request;
@@ -109,16 +117,16 @@ static const char *perform(struct machine *machine, const json_t *object, json_t
 	if (json_object_size(object) != (request->argument ? 2u : 1u) ||
 	    (request->argument && (!argument || json_typeof(argument) != request->type)))
 		return request->form;
-	if (request->of_pins && !machine->pin)
+	if (request->of_pins && !target->pin)
 		return "the guest is a Linux, which pins no page tables: nothing is known of them";
-	return request->perform(machine, argument, answer);
+	return request->perform(target, argument, answer);
 }
 
-json_t *control_request(struct machine *machine, const char *line, size_t len)
+json_t *control_request(const struct control_target *target, const char *line, size_t len)
 {
 	json_t *object = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
 	json_t *answer = json_object();
-	const char *why = object ? perform(machine, object, answer) : "this line is not JSON";
+	const char *why = object ? perform(target, object, answer) : "this line is not JSON";
 
 	json_decref(object);
 	if (!why)

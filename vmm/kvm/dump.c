@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
-#include "machine.h"
+#include "kvm/vm.h"
 #include "say.h"
 
 #define CODE_BYTES   16u
@@ -43,7 +43,7 @@ static void dump_code(const struct vcpu *vcpu, uint64_t va)
 		len = 4096 - va % 4096;
 	if (ioctl(vcpu->fd, KVM_TRANSLATE, &translation) < 0 || !translation.valid)
 		return;
-	code = memory_ptr(&vcpu->machine->mem, translation.physical_address, len);
+	code = memory_ptr(&vcpu->vm->mem, translation.physical_address, len);
 	if (!code)
 		return;
 	for (unsigned i = 0; i < len; i++)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "kvm/pause.h"
 
-#include "machine.h"
 #include "kvm/vcpu.h"
+#include "kvm/vm.h"
 
 void vcpu_pause_init(struct vcpu_pause *pause)
 {
@@ -55,33 +55,33 @@ void vcpu_left_guest(struct vcpu_pause *pause, struct vcpu *vcpu)
 }
 
 /* Of these vCPUs, those that are in the guest. */
-static uint64_t in_guest(const struct machine *machine, uint64_t who)
+static uint64_t in_guest(const struct vm *vm, uint64_t who)
 {
 	uint64_t found = 0;
 
-	for (unsigned i = 0; i < machine->nr_vcpus; i++)
-		if (among(who, &machine->vcpus[i]) && atomic_load(&machine->vcpus[i].in_guest))
+	for (unsigned i = 0; i < vm->nr_vcpus; i++)
+		if (among(who, &vm->vcpus[i]) && atomic_load(&vm->vcpus[i].in_guest))
 			found |= 1ull << i;
 	return found;
 }
 
 /* Kicks them, and waits until they are out. The lock is held, the pause is closed to them. Returns
  * how many were kicked. */
-static unsigned fetch(struct machine *machine, uint64_t who)
+static unsigned fetch(struct vm *vm, uint64_t who)
 {
-	uint64_t inside = in_guest(machine, who);
+	uint64_t inside = in_guest(vm, who);
 
-	for (unsigned i = 0; i < machine->nr_vcpus; i++)
-		if (among(inside, &machine->vcpus[i]))
-			vcpu_kick(&machine->vcpus[i]);
-	while (in_guest(machine, who))
-		pthread_cond_wait(&machine->pause.changed, &machine->pause.lock);
+	for (unsigned i = 0; i < vm->nr_vcpus; i++)
+		if (among(inside, &vm->vcpus[i]))
+			vcpu_kick(&vm->vcpus[i]);
+	while (in_guest(vm, who))
+		pthread_cond_wait(&vm->pause.changed, &vm->pause.lock);
 	return (unsigned)__builtin_popcountll(inside);
 }
 
-unsigned pause_vcpus(struct machine *machine, struct vcpu *self, uint64_t who)
+unsigned pause_vcpus(struct vm *vm, struct vcpu *self, uint64_t who)
 {
-	struct vcpu_pause *pause = &machine->pause;
+	struct vcpu_pause *pause = &vm->pause;
 	uint64_t me = self ? 1ull << self->index : 0;
 	unsigned kicked;
 
@@ -90,19 +90,19 @@ unsigned pause_vcpus(struct machine *machine, struct vcpu *self, uint64_t who)
 		pthread_cond_wait(&pause->changed, &pause->lock);
 	/* A pauser is out of the guest: its own bit says that there is one. */
 	atomic_store(&pause->paused, who | me);
-	kicked = fetch(machine, who & ~me);
+	kicked = fetch(vm, who & ~me);
 	pthread_mutex_unlock(&pause->lock);
 	return kicked;
 }
 
-void pause_all_vcpus(struct machine *machine, struct vcpu *self)
+void pause_all_vcpus(struct vm *vm, struct vcpu *self)
 {
-	pause_vcpus(machine, self, ALL_VCPUS);
+	pause_vcpus(vm, self, ALL_VCPUS);
 }
 
-void resume_vcpus(struct machine *machine)
+void resume_vcpus(struct vm *vm)
 {
-	struct vcpu_pause *pause = &machine->pause;
+	struct vcpu_pause *pause = &vm->pause;
 
 	pthread_mutex_lock(&pause->lock);
 	atomic_store(&pause->paused, 0);
@@ -110,18 +110,18 @@ void resume_vcpus(struct machine *machine)
 	pthread_mutex_unlock(&pause->lock);
 }
 
-void hold_all_vcpus(struct machine *machine)
+void hold_all_vcpus(struct vm *vm)
 {
-	pthread_mutex_lock(&machine->pause.lock);
-	atomic_store(&machine->pause.held, true);
-	fetch(machine, ALL_VCPUS);
-	pthread_mutex_unlock(&machine->pause.lock);
+	pthread_mutex_lock(&vm->pause.lock);
+	atomic_store(&vm->pause.held, true);
+	fetch(vm, ALL_VCPUS);
+	pthread_mutex_unlock(&vm->pause.lock);
 }
 
-void release_all_vcpus(struct machine *machine)
+void release_all_vcpus(struct vm *vm)
 {
-	pthread_mutex_lock(&machine->pause.lock);
-	atomic_store(&machine->pause.held, false);
-	pthread_cond_broadcast(&machine->pause.changed);
-	pthread_mutex_unlock(&machine->pause.lock);
+	pthread_mutex_lock(&vm->pause.lock);
+	atomic_store(&vm->pause.held, false);
+	pthread_cond_broadcast(&vm->pause.changed);
+	pthread_mutex_unlock(&vm->pause.lock);
 }

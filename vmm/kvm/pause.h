@@ -21,8 +21,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct machine;
 struct vcpu;
+struct vm;
 
 #define ALL_VCPUS UINT64_MAX
 
@@ -42,13 +42,13 @@ void vcpu_pause_destroy(struct vcpu_pause *pause);
 void vcpu_enter_guest(struct vcpu_pause *pause, struct vcpu *vcpu);
 void vcpu_left_guest(struct vcpu_pause *pause, struct vcpu *vcpu);
 /* `self` is the calling vCPU (which is out of the guest), or NULL for another thread. */
-void pause_all_vcpus(struct machine *machine, struct vcpu *self);
+void pause_all_vcpus(struct vm *vm, struct vcpu *self);
 /* Of the others only those of `who`, vCPU i by bit i. Returns how many had to be kicked. */
-unsigned pause_vcpus(struct machine *machine, struct vcpu *self, uint64_t who);
-void resume_vcpus(struct machine *machine);
+unsigned pause_vcpus(struct vm *vm, struct vcpu *self, uint64_t who);
+void resume_vcpus(struct vm *vm);
 /* From the return on no vCPU is in the guest, until the release. Main thread; both may be repeated.
- * A stopping machine must be released, or its vCPUs' threads don't end. */
-void hold_all_vcpus(struct machine *machine);
-void release_all_vcpus(struct machine *machine);
+ * A stopping VM must be released, or its vCPUs' threads don't end. */
+void hold_all_vcpus(struct vm *vm);
+void release_all_vcpus(struct vm *vm);
 
 #endif

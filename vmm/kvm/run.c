@@ -6,39 +6,15 @@
 #include <inttypes.h>
 #include <sys/ioctl.h>
 #include "kvm/exit.h"
-#include "machine.h"
-#include "devices/unassigned.h"
-#include "pin/pin.h"
+#include "kvm/vm.h"
 #include "say.h"
 #include "status.h"
-
-static void access_bus(struct vcpu *vcpu, const struct bus *bus, const char *space,
-		       const struct exit_io *io)
-{
-	struct machine *machine = vcpu->machine;
-	bool found = true;
-
-	for (uint32_t i = 0; i < io->count; i++) {
-		uint64_t value;
-
-		if (io->write) {
-			value = exit_get(vcpu->run, io, i);
-			found &= bus_write(bus, vcpu, io->addr, io->len, value);
-		} else {
-			found &= bus_read(bus, vcpu, io->addr, io->len, &value);
-			exit_put(vcpu->run, io, i, value);
-		}
-	}
-	if (!found)
-		unassigned_note(&machine->unassigned, space, io->addr, io->write);
-	else if (io->write)
-		bus_written(bus, io->addr);
-}
+#include "stop.h"
 
 static void die(struct vcpu *vcpu, int status)
 {
 	vcpu_dump(vcpu);
-	stop_request(&vcpu->machine->stop, status);
+	stop_request(vcpu->vm->stop, status);
 }
 
 static void say_unhandled(const struct vcpu *vcpu)
@@ -70,21 +46,18 @@ static bool emulation_failed(const struct kvm_run *run)
 
 static void handle_exit(struct vcpu *vcpu)
 {
-	struct machine *machine = vcpu->machine;
+	struct vm *vm = vcpu->vm;
 	struct exit exit = exit_decode(vcpu->run, vcpu->run_size);
 
-	if (exit.kind != EXIT_UNHANDLED)
-		vcpu->stops = 0;
 	switch (exit.kind) {
 	case EXIT_PIO:
 		vcpu->stats.exits_pio++;
-		access_bus(vcpu, &machine->pio, "port", &exit.io);
+		vm->io_ops->pio(vm->io, vcpu, &exit.io);
 		break;
 	case EXIT_MMIO:
 		vcpu->stats.exits_mmio++;
-		if (pin_store_emulated(vcpu, &exit.io))
-			break;
-		access_bus(vcpu, &machine->mmio, "address", &exit.io);
+		if (!vm->store_ops || !vm->store_ops->emulated(vm->stores, vcpu, &exit.io))
+			vm->io_ops->mmio(vm->io, vcpu, &exit.io);
 		break;
 	case EXIT_AGAIN:
 		vcpu->stats.exits_intr++;
@@ -98,7 +71,8 @@ static void handle_exit(struct vcpu *vcpu)
 	case EXIT_UNHANDLED:
 	case EXIT_MALFORMED:
 		vcpu->stats.exits_other++;
-		if (emulation_failed(vcpu->run) && pin_store_failed(vcpu))
+		if (vm->store_ops && emulation_failed(vcpu->run) &&
+		    vm->store_ops->failed(vm->stores, vcpu))
 			break;
 		say_unhandled(vcpu);
 		die(vcpu, VMM_EX_SOFTWARE);
@@ -108,12 +82,14 @@ static void handle_exit(struct vcpu *vcpu)
 
 static void handle_error(struct vcpu *vcpu, int error)
 {
+	const struct vm *vm = vcpu->vm;
+
 	/* EAGAIN: a vCPU that waited for INIT or SIPI got it. */
 	if (error == EINTR || error == EAGAIN) {
 		vcpu->stats.exits_intr++;
 		return;
 	}
-	if (error == EFAULT && pin_store_stopped(vcpu)) {
+	if (error == EFAULT && vm->store_ops && vm->store_ops->stopped(vm->stores, vcpu)) {
 		vcpu->stats.exits_other++;
 		return;
 	}
@@ -124,28 +100,28 @@ static void handle_error(struct vcpu *vcpu, int error)
 
 static void do_todo(struct vcpu *vcpu)
 {
-	/* Set only while the world is paused, and this vCPU is in the guest by the book. */
+	/* Set only while vCPUs are paused, and this vCPU is in the guest by the book. */
 	if (atomic_load(&vcpu->todo) == 0)
 		return;
 	if (atomic_exchange(&vcpu->todo, 0) & VCPU_FLUSH_TLB && !vcpu_flush_tlb(vcpu))
-		stop_request(&vcpu->machine->stop, VMM_EX_OSERR);
+		stop_request(vcpu->vm->stop, VMM_EX_OSERR);
 }
 
 static void run_once(struct vcpu *vcpu)
 {
-	struct machine *machine = vcpu->machine;
+	struct vm *vm = vcpu->vm;
 	int error;
 
 	/* First: a kick after this is not lost, and one before it left its reason to be seen. */
 	__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
-	vcpu_enter_guest(&machine->pause, vcpu);
+	vcpu_enter_guest(&vm->pause, vcpu);
 	do_todo(vcpu);
-	if (stop_requested(&machine->stop)) {
-		vcpu_left_guest(&machine->pause, vcpu);
+	if (stop_requested(vm->stop)) {
+		vcpu_left_guest(&vm->pause, vcpu);
 		return;
 	}
 	error = ioctl(vcpu->fd, KVM_RUN, 0) < 0 ? errno : 0;
-	vcpu_left_guest(&machine->pause, vcpu);
+	vcpu_left_guest(&vm->pause, vcpu);
 	atomic_store_explicit(&vcpu->runs,
 			      atomic_load_explicit(&vcpu->runs, memory_order_relaxed) + 1,
 			      memory_order_relaxed);
@@ -163,7 +139,7 @@ void *vcpu_thread(void *arg)
 	sigemptyset(&kick);
 	sigaddset(&kick, VCPU_KICK_SIGNAL);
 	pthread_sigmask(SIG_UNBLOCK, &kick, NULL);
-	while (!stop_requested(&vcpu->machine->stop))
+	while (!stop_requested(vcpu->vm->stop))
 		run_once(vcpu);
 	return NULL;
 }

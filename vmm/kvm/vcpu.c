@@ -7,10 +7,9 @@
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
-#include "kvm/cpuid.h"
-#include "machine.h"
-#include "say.h"
 #include "kvm/thread.h"
+#include "kvm/vm.h"
+#include "say.h"
 
 #define CR0_PE        1ull
 #define CR0_PG        (1ull << 31)
@@ -26,25 +25,18 @@
 #define MTRR_ENABLE          (1ull << 11)
 #define MTRR_TYPE_WRITE_BACK 6ull
 
-int vcpu_create(struct vcpu *vcpu, struct machine *machine, unsigned index,
-		struct kvm_cpuid2 *cpuid)
+int vcpu_create(struct vcpu *vcpu, int vm_fd, size_t run_size)
 {
-	const int size = machine->run_size;
 	void *run;
 
-	vcpu->index = index;
-	vcpu->machine = machine;
-	vcpu->fd = ioctl(machine->vm_fd, KVM_CREATE_VCPU, index);
+	vcpu->fd = ioctl(vm_fd, KVM_CREATE_VCPU, vcpu->index);
 	if (vcpu->fd < 0)
-		return say_errno("KVM_CREATE_VCPU %u", index);
-	run = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu->fd, 0);
+		return say_errno("KVM_CREATE_VCPU %u", vcpu->index);
+	run = mmap(NULL, run_size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu->fd, 0);
 	if (run == MAP_FAILED)
-		return say_errno("mmap of the run page of vCPU %u", index);
+		return say_errno("mmap of the run page of vCPU %u", vcpu->index);
 	vcpu->run = run;
-	vcpu->run_size = size;
-	cpuid_patch(cpuid, index, machine->nr_vcpus, machine->tsc_deadline);
-	if (ioctl(vcpu->fd, KVM_SET_CPUID2, cpuid) < 0)
-		return say_errno("KVM_SET_CPUID2");
+	vcpu->run_size = run_size;
 	return 0;
 }
 
@@ -124,7 +116,7 @@ int vcpu_set_mtrrs(struct vcpu *vcpu)
 int vcpu_start(struct vcpu *vcpu)
 {
 	struct thread_job job = {
-		.sandbox = vcpu->machine->sandbox,
+		.sandbox = vcpu->vm->sandbox,
 		.kind = SANDBOX_VCPU,
 		.stack = STACK_SIZE,
 		.run = vcpu_thread,
@@ -164,7 +156,7 @@ int vcpu_complete_io(struct vcpu *vcpu)
 
 bool vcpu_flush_tlb(struct vcpu *vcpu)
 {
-	uint64_t tick = flush_clock_tick(&vcpu->machine->flush_clock);
+	uint64_t tick = flush_clock_tick(&vcpu->vm->flush_clock);
 	struct kvm_sregs sregs;
 
 	if (ioctl(vcpu->fd, KVM_GET_SREGS, &sregs) < 0) {

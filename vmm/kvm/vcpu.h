@@ -13,9 +13,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <linux/kvm.h>
-#include "pin/flush_clock.h"
+#include "kvm/flush_clock.h"
 
-struct machine;
+struct vm;
 
 #define VCPU_KICK_SIGNAL SIGUSR1 /* its handler does nothing */
 
@@ -27,7 +27,7 @@ enum vcpu_todo {
 /* Counted by the vCPU's own thread, read by others after it has ended (or roughly, for a look). */
 struct vcpu_stats {
 	uint64_t exits_pio, exits_mmio, exits_intr, exits_other;
-	uint64_t hypercalls;  /* hypercall calls */
+	uint64_t hypercalls;  /* calls of the hypercall */
 	uint64_t flush_calls; /* of these, ALIAS_CALL_FLUSH */
 	uint64_t upcalls;     /* alias faults raised */
 	uint64_t kicked;      /* times it was brought out of KVM_RUN for a pause */
@@ -39,28 +39,22 @@ struct vcpu {
 	int fd;
 	struct kvm_run *run;
 	size_t run_size;
-	struct machine *machine;
+	struct vm *vm;
 	pthread_t thread;
 	bool started;         /* thread exists; main thread only */
-	atomic_bool in_guest; /* in KVM_RUN or about to be; see world.h */
+	atomic_bool in_guest; /* in KVM_RUN or about to be; see pause.h */
 	atomic_uint todo; /* enum vcpu_todo bits: set by anyone while paused, taken by the thread */
 	/* Returns of KVM_RUN. Written by the own thread alone; the others look at it while it runs.
 	 */
 	_Atomic uint64_t runs;
 	struct vcpu_stats stats;
 	struct flush_stamp flushed; /* when the host last flushed its TLB */
-	unsigned stops; /* in a row in which KVM_RUN failed for no known reason: pin_store.c */
-	/* The hypercall's memory between an upcall and the repeated call: pin_transition.c */
-	struct vcpu_retry {
-		bool pending; /* an upcall was made and the `out` has not come again */
-		uint64_t pfn; /* for this frame */
-	} retry, wait;        /* to purge; to wait for a flush */
 };
 
-/* Creates the vCPU (fd, run page, CPUID: patched for it here). Those but index 0 wait for
- * INIT/SIPI. Returns 0 or a negated errno after saying why. vcpu_destroy() after either. */
-int vcpu_create(struct vcpu *vcpu, struct machine *machine, unsigned index,
-		struct kvm_cpuid2 *cpuid);
+/* Has KVM make it, with a run page of this size (KVM_GET_VCPU_MMAP_SIZE). `index` is set, `fd` -1.
+ * Those but index 0 wait for INIT/SIPI. Returns 0, or a negated errno after saying why.
+ * vcpu_destroy() after either. */
+int vcpu_create(struct vcpu *vcpu, int vm_fd, size_t run_size);
 /* The state of a PVH entry: 32-bit protected mode without paging, ebx = start_info. */
 int vcpu_set_entry(struct vcpu *vcpu, uint32_t rip, uint32_t start_info_gpa);
 /* A state to enter 64-bit mode with: flat segments, interrupts off. */
@@ -76,7 +70,7 @@ int vcpu_set_mtrrs(struct vcpu *vcpu);
 /* Starts the thread. The handler of VCPU_KICK_SIGNAL must be there, and be blocked for the
  * caller. */
 int vcpu_start(struct vcpu *vcpu);
-/* The thread: runs the guest until the machine stops (vcpu_run.c). */
+/* The thread: runs the guest until the VM stops (run.c). */
 void *vcpu_thread(void *vcpu);
 /* Flushes the guest's TLB of this vCPU, all of it, and stamps it. Own thread, out of the guest.
  * False after saying why. */
@@ -87,7 +81,7 @@ void vcpu_dump(const struct vcpu *vcpu);
 void vcpu_kick(struct vcpu *vcpu);
 /* Completes the I/O instruction of the current exit without running any guest code. Own thread. */
 int vcpu_complete_io(struct vcpu *vcpu);
-/* Kicks until the thread has ended. The machine is stopping. Main thread. */
+/* Kicks until the thread has ended. The VM is stopping. Main thread. */
 void vcpu_join(struct vcpu *vcpu);
 void vcpu_destroy(struct vcpu *vcpu);
 

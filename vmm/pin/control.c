@@ -9,14 +9,14 @@
 #define ALIASES_MAX 64 /* of a frame listed one by one */
 
 /* A guest that knows nothing of it leaves it 0, which is "none". */
-static uint32_t guest_strategy(const struct machine *machine)
+static uint32_t guest_strategy(const struct pin *pin)
 {
-	return __atomic_load_n(&common_page(machine)->strategy, __ATOMIC_RELAXED);
+	return __atomic_load_n(&common_page(pin->machine)->strategy, __ATOMIC_RELAXED);
 }
 
-const char *pin_guest_strategy(const struct machine *machine)
+const char *pin_guest_strategy(const struct pin *pin)
 {
-	uint32_t strategy = guest_strategy(machine);
+	uint32_t strategy = guest_strategy(pin);
 
 	return strategy < ALIAS_NR_FLUSH ? flush_name(strategy) : "unknown";
 }
@@ -27,21 +27,21 @@ static bool needs_a_host_that_looks(enum alias_strategy flush)
 	       flush == ALIAS_FLUSH_TRAP_RANGE;
 }
 
-const char *pin_want_strategy(struct machine *machine, enum alias_strategy flush, json_t *answer)
+const char *pin_want_strategy(struct pin *pin, enum alias_strategy flush, json_t *answer)
 {
 	if (flush == ALIAS_FLUSH_NONE)
 		return "strategy none is for a whole run: vmm --flush none";
-	if (machine->opt->flush == ALIAS_FLUSH_NONE)
+	if (pin->machine->opt->flush == ALIAS_FLUSH_NONE)
 		return "this guest was started with --flush none, where aliases are let pass";
-	if (machine->opt->track == TRACK_OFF && needs_a_host_that_looks(flush))
+	if (pin->machine->opt->track == TRACK_OFF && needs_a_host_that_looks(flush))
 		return "this strategy needs a host that looks, and vmm was started with --track "
 		       "off";
-	if (guest_strategy(machine) == ALIAS_FLUSH_NONE)
+	if (guest_strategy(pin) == ALIAS_FLUSH_NONE)
 		return "the guest has named no strategy of its own: it is not that far yet, or "
 		       "can't switch";
-	__atomic_store_n(&common_page(machine)->wanted_strategy, flush, __ATOMIC_RELEASE);
+	__atomic_store_n(&common_page(pin->machine)->wanted_strategy, flush, __ATOMIC_RELEASE);
 	json_object_set_new(answer, "wanted", json_string(flush_name(flush)));
-	json_object_set_new(answer, "strategy", json_string(pin_guest_strategy(machine)));
+	json_object_set_new(answer, "strategy", json_string(pin_guest_strategy(pin)));
 	return NULL;
 }
 
@@ -54,10 +54,8 @@ static void change_source(struct pin *pin, enum track_mode source)
 	ask_for_log(pin);
 }
 
-const char *pin_set_track_mode(struct machine *machine, enum track_mode source, json_t *answer)
+const char *pin_set_track_mode(struct pin *pin, enum track_mode source, json_t *answer)
 {
-	struct pin *pin = machine->pin;
-
 	if (source == TRACK_OFF)
 		return "source off is for a whole run: vmm --track off";
 	if (source == TRACK_STRICT || pin->wp)
@@ -126,15 +124,14 @@ static void add_state(json_t *answer, const struct pin *pin, uint64_t pfn)
 			    pin->counts_all ? json_integer((json_int_t)mappings) : json_null());
 }
 
-const char *pin_describe_frame(struct machine *machine, uint64_t pfn, json_t *answer)
+const char *pin_describe_frame(struct pin *pin, uint64_t pfn, json_t *answer)
 {
-	struct pin *pin = machine->pin;
 	bool more;
 
 	if (!pin->looks)
 		return "vmm was started not to look (--track off)";
 	if (pfn > UINT64_MAX / ALIAS_PAGE_SIZE ||
-	    !memory_ptr(&machine->mem, pfn * ALIAS_PAGE_SIZE, ALIAS_PAGE_SIZE))
+	    !memory_ptr(&pin->machine->vm.mem, pfn * ALIAS_PAGE_SIZE, ALIAS_PAGE_SIZE))
 		return "the guest's memory has no such frame";
 	pthread_mutex_lock(&pin->lock);
 	sync_tables(pin);

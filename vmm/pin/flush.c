@@ -42,8 +42,8 @@ static uint64_t vcpus_due(const struct machine *machine, uint64_t at)
 {
 	uint64_t due = 0;
 
-	for (unsigned i = 0; at && i < machine->nr_vcpus; i++) {
-		const struct vcpu *vcpu = &machine->vcpus[i];
+	for (unsigned i = 0; at && i < machine->vm.nr_vcpus; i++) {
+		const struct vcpu *vcpu = &machine->vm.vcpus[i];
 
 		if (!will_flush(vcpu) && flush_is_due(flush_stamp_get(&vcpu->flushed), at))
 			due |= 1ull << i;
@@ -63,10 +63,10 @@ static void flushed_since(struct pin *pin, uint64_t since)
 static void heed_stamps(struct pin *pin)
 {
 	const struct machine *machine = pin->machine;
-	uint64_t since = flush_clock_now(&machine->flush_clock) + 1;
+	uint64_t since = flush_clock_now(&machine->vm.flush_clock) + 1;
 
-	for (unsigned i = 0; i < machine->nr_vcpus; i++) {
-		const struct vcpu *vcpu = &machine->vcpus[i];
+	for (unsigned i = 0; i < machine->vm.nr_vcpus; i++) {
+		const struct vcpu *vcpu = &machine->vm.vcpus[i];
 		uint64_t stamp = flush_stamp_get(&vcpu->flushed);
 
 		if (!will_flush(vcpu) && stamp < since)
@@ -81,12 +81,12 @@ static void ask_for_flush(struct pin *pin, uint64_t who)
 	struct machine *machine = pin->machine;
 	unsigned nr = (unsigned)__builtin_popcountll(who);
 
-	for (unsigned i = 0; i < machine->nr_vcpus; i++)
+	for (unsigned i = 0; i < machine->vm.nr_vcpus; i++)
 		if (who >> i & 1)
-			atomic_fetch_or(&machine->vcpus[i].todo, VCPU_FLUSH_TLB);
+			atomic_fetch_or(&machine->vm.vcpus[i].todo, VCPU_FLUSH_TLB);
 	pin->count.host_flushes += nr > 0;
 	pin->count.vcpus_flushed += nr;
-	pin->count.vcpus_spared += machine->nr_vcpus - nr;
+	pin->count.vcpus_spared += machine->vm.nr_vcpus - nr;
 }
 
 /* The sync is repeated while those that are due are kept out, as mappings may have come and gone
@@ -104,19 +104,19 @@ void host_flush(struct pin *pin, struct vcpu *self, bool paused, uint64_t pfn,
 	at = gone_at(pin, pfn, to);
 	due = vcpus_due(machine, at);
 	if (!due) {
-		pin->count.vcpus_spared += machine->nr_vcpus;
+		pin->count.vcpus_spared += machine->vm.nr_vcpus;
 		flushed_since(pin, at + 1);
 		return;
 	}
 	out = paused ? ALL_VCPUS : due;
 	if (!paused)
-		pin->count.kicks += pause_vcpus(machine, self, out);
+		pin->count.kicks += pause_vcpus(&machine->vm, self, out);
 	sync_tables(pin);
 	at = gone_at(pin, pfn, to);
 	due = vcpus_due(machine, at);
 	if (due & ~out) {
-		resume_vcpus(machine);
-		pin->count.kicks += pause_vcpus(machine, self, ALL_VCPUS);
+		resume_vcpus(&machine->vm);
+		pin->count.kicks += pause_vcpus(&machine->vm, self, ALL_VCPUS);
 		sync_tables(pin);
 		at = gone_at(pin, pfn, to);
 		due = vcpus_due(machine, at);
@@ -125,7 +125,7 @@ void host_flush(struct pin *pin, struct vcpu *self, bool paused, uint64_t pfn,
 	heed_stamps(pin);
 	flushed_since(pin, at + 1);
 	if (!paused)
-		resume_vcpus(machine);
+		resume_vcpus(&machine->vm);
 	pin->count.flush_ticks += __rdtsc() - start;
 }
 
@@ -137,7 +137,7 @@ bool open_flushes(struct pin *pin)
 
 	if (machine->opt->track == TRACK_STRICT || !tlb_flush_is_possible(&why))
 		return true;
-	pin->flushes = memory_share(&machine->mem, SHARED_GPA, size) == 0;
+	pin->flushes = memory_share(&machine->vm.mem, SHARED_GPA, size) == 0;
 	return pin->flushes;
 }
 

@@ -21,7 +21,7 @@
 
 struct alias_vcpu_page *pin_vcpu_page(const struct machine *machine, unsigned index)
 {
-	return memory_ptr(&machine->mem, SHARED_GPA + (index + 1ull) * ALIAS_PAGE_SIZE,
+	return memory_ptr(&machine->vm.mem, SHARED_GPA + (index + 1ull) * ALIAS_PAGE_SIZE,
 			  ALIAS_PAGE_SIZE);
 }
 
@@ -213,6 +213,7 @@ static enum alias_status serve_batch(struct pin *pin, struct vcpu *vcpu,
 	struct batch batch = {
 		.pin = pin,
 		.vcpu = vcpu,
+		.own = &pin->vcpus[vcpu->index],
 		.page = page,
 		.count = READ_ONCE(page->count),
 		.upcalls = flags & ALIAS_BATCH_UPCALL,
@@ -227,14 +228,14 @@ static enum alias_status serve_batch(struct pin *pin, struct vcpu *vcpu,
 		return ALIAS_BAD_CALL;
 	batch.paused = batch.verify;
 	if (batch.paused)
-		pause_all_vcpus(pin->machine, vcpu);
+		pause_all_vcpus(&pin->machine->vm, vcpu);
 	if (pin->looks)
 		sync_tables(pin);
 	for (uint32_t i = 0; i < batch.count && served == SERVED; i++)
 		served = serve_entry(&batch, i);
 	report_violations(pin);
 	if (batch.paused)
-		resume_vcpus(pin->machine);
+		resume_vcpus(&pin->machine->vm);
 	if (served == UPCALL)
 		send_upcall(&batch);
 	return ALIAS_OK;
@@ -265,6 +266,7 @@ static enum alias_status serve_update_call(struct pin *pin, struct vcpu *vcpu,
 	struct batch batch = {
 		.pin = pin,
 		.vcpu = vcpu,
+		.own = &pin->vcpus[vcpu->index],
 		.page = page,
 		.count = READ_ONCE(page->nr_updates),
 		.upcalls = READ_ONCE(page->flags) & ALIAS_BATCH_UPCALL,
@@ -318,74 +320,101 @@ static uint64_t hypercall_read(void *dev, struct vcpu *vcpu, uint64_t off, unsig
 
 static const struct bus_ops hypercall_ops = {.read = hypercall_read, .write = hypercall_write};
 
-int pin_init(struct machine *machine)
+/* What of it follows from the options alone. */
+static void configure(struct pin *pin, struct machine *machine)
 {
-	struct pin *pin = calloc(1, sizeof(*pin));
 	const struct options *opt = machine->opt;
-	struct bus_region hypercall = {
-		.base = HYPERCALL_PORT, .size = 4, .ops = &hypercall_ops, .dev = pin};
-	struct at_config config = {
-		.frames = memory_end_pfn(&machine->mem),
-		.audit_syncs = opt->audit,
-	};
-	const void *random = (const void *)getauxval(AT_RANDOM);
 
-	if (!pin) {
-		fprintf(stderr, "vmm: out of memory\n");
-		return -ENOMEM;
-	}
-	machine->pin = pin;
 	pin->machine = machine;
 	pin->looks = opt->track != TRACK_OFF;
 	pin->checks = pin->looks && opt->flush != ALIAS_FLUSH_NONE;
 	pin->source = opt->track;
 	pin->shared_pfn = SHARED_GPA / ALIAS_PAGE_SIZE;
-	pin->shared_frames = machine->nr_vcpus + 1;
-	pthread_mutex_init(&pin->lock, NULL);
-	if (!open_flushes(pin))
-		return -ENOMEM;
-	if (!open_tracking(pin)) {
-		fprintf(stderr, "vmm: out of memory\n");
-		return -ENOMEM;
-	}
-	ask_for_log(pin);
-	config.mode = pin->looks ? to_at_mode(pin->source) : AT_BLIND;
-	config.grant_aliased = !pin->checks;
-	config.quiet_syncs = pin->wp ? 1 : 0; /* arming costs nothing then */
-	config.ops = &pin->ops;
-	config.ctx = pin;
+	pin->shared_frames = machine->vm.nr_vcpus + 1;
+}
+
+static bool create_tracker(struct pin *pin)
+{
+	struct at_config config = {
+		.frames = memory_end_pfn(&pin->machine->vm.mem),
+		.audit_syncs = pin->machine->opt->audit,
+		.mode = pin->looks ? to_at_mode(pin->source) : AT_BLIND,
+		.grant_aliased = !pin->checks,
+		.quiet_syncs = pin->wp ? 1 : 0, /* arming costs nothing then */
+		.ops = &pin->ops,
+		.ctx = pin,
+	};
+	const void *random = (const void *)getauxval(AT_RANDOM);
+
 	if (random)
 		memcpy(&config.seed, random, sizeof(config.seed));
 	pin->at = at_new(&config);
-	if (!pin->at) {
-		fprintf(stderr, "vmm: cannot set up the alias tracker: %s\n", strerror(errno));
-		return -ENOMEM;
-	}
-	return bus_add(&machine->pio, &hypercall);
+	if (!pin->at)
+		say_errno("cannot set up the alias tracker");
+	return pin->at != NULL;
 }
 
-void pin_free(struct machine *machine)
+/* From here on vCPUs come to it. */
+static int connect_vcpus(struct pin *pin)
 {
-	struct pin *pin = machine->pin;
+	struct machine *machine = pin->machine;
+	struct bus_region hypercall = {
+		.base = HYPERCALL_PORT, .size = 4, .ops = &hypercall_ops, .dev = pin};
+	int err = bus_add(&machine->pio, &hypercall);
 
+	if (err) {
+		say("no room on the port bus for the hypercall");
+		return err;
+	}
+	if (pin->wp) {
+		machine->vm.store_ops = &pin_store_ops;
+		machine->vm.stores = pin;
+	}
+	return 0;
+}
+
+struct pin *pin_create(struct machine *machine)
+{
+	struct pin *pin = calloc(1, sizeof(*pin));
+
+	if (!pin) {
+		say_errno("memory for the hypercall");
+		return NULL;
+	}
+	configure(pin, machine);
+	pthread_mutex_init(&pin->lock, NULL);
+	pin->vcpus = calloc(machine->vm.nr_vcpus, sizeof(*pin->vcpus));
+	if (!pin->vcpus) {
+		say_errno("memory for the hypercall");
+	} else if (open_flushes(pin) && open_tracking(pin) && create_tracker(pin)) {
+		ask_for_log(pin);
+		if (connect_vcpus(pin) == 0)
+			return pin;
+	}
+	pin_free(pin);
+	return NULL;
+}
+
+void pin_free(struct pin *pin)
+{
 	if (!pin)
 		return;
 	if (pin->at)
 		at_free(pin->at);
 	close_tracking(pin);
 	pthread_mutex_destroy(&pin->lock);
+	free(pin->vcpus);
 	free(pin);
-	machine->pin = NULL;
 }
 
-bool pin_final_audit(struct machine *machine)
+bool pin_final_audit(struct pin *pin)
 {
-	struct pin *pin = machine->pin;
+	const struct vm *vm = &pin->machine->vm;
 
-	for (unsigned i = 0; pin->logged && i < machine->nr_vcpus; i++)
-		if (machine->vcpus[i].run->exit_reason == KVM_EXIT_IO)
+	for (unsigned i = 0; pin->logged && i < vm->nr_vcpus; i++)
+		if (vm->vcpus[i].run->exit_reason == KVM_EXIT_IO)
 			guest_log_called(&pin->log, i); /* its last instruction, as a call is */
 	if (pin->registered && pin->looks)
 		audit_tables(pin);
-	return pin->count.violations == 0 || machine->opt->on_violation != VIOLATION_STOP;
+	return pin->count.violations == 0 || pin->machine->opt->on_violation != VIOLATION_STOP;
 }

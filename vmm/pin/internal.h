@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Shared by the files pin*.c alone. */
+/* Shared by the files of pin/ alone. */
 #ifndef VMM_PIN_INTERNAL_H
 #define VMM_PIN_INTERNAL_H
 
@@ -12,9 +12,10 @@
 #include "options.h"
 #include "pin/tracking/uffd.h"
 
-struct write_protect;
 struct machine;
+struct store_ops;
 struct vcpu;
+struct write_protect;
 
 #define PIN_SAID_MAX  10 /* of a kind said in full; the rest is counted */
 #define CLOCK_FLUSHED 1  /* what the clock of guarded tables always says is flushed */
@@ -59,8 +60,22 @@ struct pin_count {
 	uint64_t frames_forgotten, all_forgotten; /* flushes of one frame, of everything */
 };
 
+/* What is remembered of a vCPU between its exits; its own thread's. */
+struct pin_vcpu {
+	/* Between an upcall and the repeated call. */
+	struct pin_retry {
+		bool pending; /* an upcall was made and the `out` has not come again */
+		uint64_t pfn; /* for this frame */
+	} retry, wait;        /* to purge; to wait for a flush */
+	/* Times in a row that a store was stopped and nothing was found to be wrong; `exits` of the
+	 * vCPU had been handled by the last. */
+	unsigned stops;
+	uint64_t exits;
+};
+
 struct pin {
 	struct machine *machine;
+	struct pin_vcpu *vcpus; /* by index */
 	struct at_ops ops;
 	struct uffd_wp *uffd;     /* NULL: every table is compared */
 	struct guest_log log;     /* its rings are NULL where there is no room for any */
@@ -93,6 +108,7 @@ struct pin {
 struct batch {
 	struct pin *pin;
 	struct vcpu *vcpu;
+	struct pin_vcpu *own; /* of that vCPU */
 	struct alias_vcpu_page *page;
 	uint32_t count;
 	bool upcalls; /* the guest has a handler */
@@ -107,8 +123,8 @@ enum served { SERVED, UPCALL };
 struct alias_vcpu_page *pin_vcpu_page(const struct machine *machine, unsigned index);
 /* That of all; likewise. */
 struct alias_common_page *common_page(const struct machine *machine);
-/* Fills ops, and starts the watch where it is or may come to be of use, or the guard. False: no
- * memory. */
+/* Fills ops, and starts the watch where it is or may come to be of use, or the guard. False after
+ * saying why: no memory. */
 bool open_tracking(struct pin *pin);
 void close_tracking(struct pin *pin);
 /* Tells the guest whether to keep a log, by the source. */
@@ -144,7 +160,10 @@ enum alias_status serve_deflate(struct batch *batch, uint64_t pfn);
 void send_upcall(struct batch *batch);
 enum alias_status to_status(enum at_verdict verdict);
 
-/* pin_guard.c, where tables are guarded: */
+/* Where pinned tables are write-protected: store.c */
+extern const struct store_ops pin_store_ops; /* its context is the struct pin */
+
+/* strict.c */
 
 /* at_pin(), the frame being guarded from before it is judged; no longer if it is refused. */
 enum at_verdict write_protected_pin(struct batch *batch, uint64_t pfn, unsigned level);

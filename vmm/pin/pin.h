@@ -14,45 +14,36 @@
 #include <jansson.h>
 #include "options.h"
 
-struct exit_io;
 struct machine;
 struct pin;
-struct vcpu;
 
-/* Sets up tracker and source by the options of the machine and puts the hypercall on its port bus.
- * Returns 0, or a negated errno after saying why. */
-int pin_init(struct machine *machine);
-void pin_free(struct machine *machine);
-
-/* With --track strict, for the exits that a store to a page table can come as; own thread. Each
- * returns false, and has done nothing, if it is no such exit.
- *   stopped:  KVM_RUN has failed with EFAULT
- *   failed:   KVM could not emulate an instruction
- *   emulated: a store that KVM has emulated went to no device */
-bool pin_store_stopped(struct vcpu *vcpu);
-bool pin_store_failed(struct vcpu *vcpu);
-bool pin_store_emulated(struct vcpu *vcpu, const struct exit_io *io);
+/* Sets up tracker and write tracking by the options of the machine, takes the exits of stores to
+ * page tables where these are write-protected, and puts the hypercall on the port bus. Before vCPUs
+ * run; the machine outlives it. NULL after saying why. */
+struct pin *pin_create(struct machine *machine);
+/* After the vCPUs have ended. NULL is allowed. */
+void pin_free(struct pin *pin);
 
 /* A last sync, after the vCPUs have ended: reports what the guest did against the rules since its
  * last pin. Returns false if --on-violation stop was asked for and something was found. */
-bool pin_final_audit(struct machine *machine);
+bool pin_final_audit(struct pin *pin);
 
 /* Adds "pins", "transitions", "tracker" and "guest" (sum of the guest's own counters) to the
  * statistics.
  * While vCPUs run, the guest's are as of no single moment. */
-void pin_stats(struct machine *machine, json_t *root);
+void pin_stats(struct pin *pin, json_t *root);
 
 /* What can be asked for while the guest runs, by any thread but a vCPU's. Each adds to `answer` and
  * returns NULL, or else why not, in static storage. */
 
 /* Stores the wish where the guest looks for it: "wanted", "strategy" (which it still has). */
-const char *pin_want_strategy(struct machine *machine, enum alias_strategy flush, json_t *answer);
+const char *pin_want_strategy(struct pin *pin, enum alias_strategy flush, json_t *answer);
 /* "source", "write_tracking". */
-const char *pin_set_track_mode(struct machine *machine, enum track_mode source, json_t *answer);
+const char *pin_set_track_mode(struct pin *pin, enum track_mode source, json_t *answer);
 /* After a sync: "pfn", "pinned_level", "type", "given", "alias_count", "mapping_count", "aliases",
  * "mappings" (if all are counted), "more". */
-const char *pin_describe_frame(struct machine *machine, uint64_t pfn, json_t *answer);
+const char *pin_describe_frame(struct pin *pin, uint64_t pfn, json_t *answer);
 /* The name of the strategy that the guest says it has; "unknown" if there is none. */
-const char *pin_guest_strategy(const struct machine *machine);
+const char *pin_guest_strategy(const struct pin *pin);
 
 #endif

@@ -117,25 +117,26 @@ static void add_fields(json_t *to, const struct field *fields, size_t nr, const 
 				    json_integer((json_int_t)member(from, fields[i].offset)));
 }
 
-static json_t *guest_sum(const struct machine *machine)
+static json_t *guest_sum(const struct pin *pin)
 {
+	const struct machine *machine = pin->machine;
 	json_t *guest = json_object();
 	uint64_t lazy_max = 0;
 
 	for (size_t f = 0; f < NR_OF(guest_fields); f++) {
 		uint64_t sum = 0;
 
-		for (unsigned i = 0; i < machine->nr_vcpus; i++)
+		for (unsigned i = 0; i < machine->vm.nr_vcpus; i++)
 			sum += member(&pin_vcpu_page(machine, i)->stats, guest_fields[f].offset);
 		json_object_set_new(guest, guest_fields[f].name, json_integer((json_int_t)sum));
 	}
-	for (unsigned i = 0; i < machine->nr_vcpus; i++) {
+	for (unsigned i = 0; i < machine->vm.nr_vcpus; i++) {
 		uint64_t lazy = pin_vcpu_page(machine, i)->stats.lazy_pages_max;
 
 		lazy_max = lazy > lazy_max ? lazy : lazy_max;
 	}
 	json_object_set_new(guest, "lazy_pages_max", json_integer((json_int_t)lazy_max));
-	json_object_set_new(guest, "strategy", json_string(pin_guest_strategy(machine)));
+	json_object_set_new(guest, "strategy", json_string(pin_guest_strategy(pin)));
 	return guest;
 }
 
@@ -171,9 +172,8 @@ static json_t *transitions(const struct pin_count *count)
 	return object;
 }
 
-void pin_stats(struct machine *machine, json_t *root)
+void pin_stats(struct pin *pin, json_t *root)
 {
-	struct pin *pin = machine->pin;
 	json_t *pins = json_object(), *statuses = json_object(), *tracker = json_object();
 	struct at_stats at;
 
@@ -194,5 +194,5 @@ void pin_stats(struct machine *machine, json_t *root)
 	pthread_mutex_unlock(&pin->lock);
 	json_object_set_new(root, "pins", pins);
 	json_object_set_new(root, "tracker", tracker);
-	json_object_set_new(root, "guest", guest_sum(machine));
+	json_object_set_new(root, "guest", guest_sum(pin));
 }

@@ -11,6 +11,7 @@
 #include "pin/internal.h"
 #include "say.h"
 #include "status.h"
+#include "stop.h"
 #include "kvm/upcall.h"
 
 #define VECTOR_GP   13
@@ -61,7 +62,7 @@ static bool translate(const struct vcpu *vcpu, uint64_t va, uint64_t *gpa)
 	struct kvm_translation translation = {.linear_address = va};
 
 	if (ioctl(vcpu->fd, KVM_TRANSLATE, &translation) < 0)
-		stop_on_error(&vcpu->machine->stop, "KVM_TRANSLATE");
+		stop_on_error(vcpu->vm->stop, "KVM_TRANSLATE");
 	if (!translation.valid)
 		return false;
 	*gpa = translation.physical_address;
@@ -72,7 +73,7 @@ static bool get_fpu(const struct vcpu *vcpu, struct kvm_fpu *fpu)
 {
 	if (ioctl(vcpu->fd, KVM_GET_FPU, fpu) == 0)
 		return true;
-	stop_on_error(&vcpu->machine->stop, "KVM_GET_FPU");
+	stop_on_error(vcpu->vm->stop, "KVM_GET_FPU");
 	return false;
 }
 
@@ -90,7 +91,7 @@ static size_t read_va(const struct vcpu *vcpu, uint64_t va, void *to, size_t max
 			step = max - done;
 		if (!translate(vcpu, va + done, &gpa))
 			break;
-		from = memory_ptr(&vcpu->machine->mem, gpa, step);
+		from = memory_ptr(&vcpu->vm->mem, gpa, step);
 		if (!from)
 			break;
 		memcpy((uint8_t *)to + done, from, step);
@@ -154,7 +155,7 @@ static unsigned split(const struct pin *pin, const struct piece *piece, struct c
 		uint64_t to = gpa + sizeof(uint64_t) < end ? gpa + sizeof(uint64_t) : end;
 		uint64_t pte;
 
-		memcpy(&pte, memory_back(&pin->machine->mem, gpa), sizeof(pte));
+		memcpy(&pte, memory_back(&pin->machine->vm.mem, gpa), sizeof(pte));
 		memcpy((uint8_t *)&pte + (from - gpa), piece->bytes + (from - piece->gpa),
 		       to - from);
 		changes[nr++] = (struct change){.pte_gpa = gpa, .pte = pte};
@@ -181,15 +182,15 @@ static enum served store(struct batch *batch, const struct piece *pieces, unsign
 	return SERVED;
 }
 
-static struct batch batch_of(struct vcpu *vcpu, bool may_trap)
+static struct batch batch_of(struct pin *pin, struct vcpu *vcpu, bool may_trap)
 {
-	struct pin *pin = vcpu->machine->pin;
-	struct alias_vcpu_page *page = pin_vcpu_page(vcpu->machine, vcpu->index);
+	struct alias_vcpu_page *page = pin_vcpu_page(pin->machine, vcpu->index);
 	uint32_t flags = __atomic_load_n(&page->flags, __ATOMIC_RELAXED);
 
 	return (struct batch){
 		.pin = pin,
 		.vcpu = vcpu,
+		.own = &pin->vcpus[vcpu->index],
 		.page = page,
 		.upcalls = may_trap && flags & ALIAS_BATCH_UPCALL,
 	};
@@ -198,7 +199,7 @@ static struct batch batch_of(struct vcpu *vcpu, bool may_trap)
 static void refuse(struct vcpu *vcpu)
 {
 	if (vcpu_raise(vcpu, VECTOR_GP, 0))
-		stop_request(&vcpu->machine->stop, VMM_EX_SOFTWARE);
+		stop_request(vcpu->vm->stop, VMM_EX_SOFTWARE);
 }
 
 /* As a processor does that has looked there before it stores anything. */
@@ -208,9 +209,9 @@ static void page_fault(struct vcpu *vcpu, struct view *view, uint64_t va)
 
 	view->sregs.cr2 = va;
 	if (ioctl(vcpu->fd, KVM_SET_SREGS, &view->sregs) < 0)
-		stop_on_error(&vcpu->machine->stop, "KVM_SET_SREGS");
+		stop_on_error(vcpu->vm->stop, "KVM_SET_SREGS");
 	else if (vcpu_raise(vcpu, VECTOR_PF, error_code))
-		stop_request(&vcpu->machine->stop, VMM_EX_SOFTWARE);
+		stop_request(vcpu->vm->stop, VMM_EX_SOFTWARE);
 }
 
 /* This part is, and no instruction of the guest is to find the other. */
@@ -219,14 +220,14 @@ static void refuse_part(struct vcpu *vcpu, const struct piece *part, uint64_t ri
 	say("vCPU %u, rip 0x%llx: a store to gpa 0x%llx, in a page table, is refused, but KVM may have "
 	    "done the part of it that went to the page beside: the guest cannot go on",
 	    vcpu->index, (unsigned long long)rip, (unsigned long long)part->gpa);
-	stop_request(&vcpu->machine->stop, VMM_EX_VIOLATION);
+	stop_request(vcpu->vm->stop, VMM_EX_VIOLATION);
 }
 
 static void store_upcall(struct vcpu *vcpu)
 {
 	vcpu->stats.upcalls++;
 	if (vcpu_raise(vcpu, UPCALL_VECTOR, NO_ERROR_CODE))
-		stop_request(&vcpu->machine->stop, VMM_EX_SOFTWARE);
+		stop_request(vcpu->vm->stop, VMM_EX_SOFTWARE);
 }
 
 static bool set_regs(const struct vcpu *vcpu, struct kvm_regs *regs)
@@ -284,10 +285,10 @@ static enum served run_insn(struct batch *batch, const struct insn *insn, struct
 	return store(batch, pieces, nr, status);
 }
 
-static void do_insn(struct vcpu *vcpu, const struct insn *insn, struct kvm_regs *regs)
+static void do_insn(struct pin *pin, struct vcpu *vcpu, const struct insn *insn,
+		    struct kvm_regs *regs)
 {
-	struct pin *pin = vcpu->machine->pin;
-	struct batch batch = batch_of(vcpu, true);
+	struct batch batch = batch_of(pin, vcpu, true);
 	enum alias_status status;
 	enum served served;
 
@@ -299,31 +300,30 @@ static void do_insn(struct vcpu *vcpu, const struct insn *insn, struct kvm_regs 
 	else if (status != ALIAS_OK)
 		refuse(vcpu);
 	else if (!set_regs(vcpu, regs))
-		stop_request(&vcpu->machine->stop, VMM_EX_OSERR);
+		stop_request(vcpu->vm->stop, VMM_EX_OSERR);
 }
 
 /* Nothing is known to be wrong: the frame may have been released, or been mapped elsewhere, a
  * moment ago. So the guest may try again, but not for ever. */
-static bool try_again(struct vcpu *vcpu)
+static bool try_again(struct pin_vcpu *own)
 {
-	return ++vcpu->stops < STOPS_MAX;
+	return ++own->stops < STOPS_MAX;
 }
 
 /* It may be an instruction that stores to a table all the same. */
-static bool refuse_unknown(struct vcpu *vcpu)
+static bool refuse_unknown(struct pin *pin, struct vcpu *vcpu)
 {
-	vcpu->stops = 0;
-	vcpu->machine->pin->count.stores_refused++;
+	pin->vcpus[vcpu->index].stops = 0;
+	pin->count.stores_refused++;
 	refuse(vcpu);
 	return true;
 }
 
 /* A store that is done for nobody. When KVM emulates it, which it does if the same one comes again,
  * it writes page by page until it may not. */
-static void refuse_large(struct vcpu *vcpu, uint64_t rip, const struct piece *pieces, unsigned nr)
+static void refuse_large(struct pin *pin, struct vcpu *vcpu, uint64_t rip,
+			 const struct piece *pieces, unsigned nr)
 {
-	struct pin *pin = vcpu->machine->pin;
-
 	pin->count.stores_refused++;
 	if (nr == 1 || gfn_is_write_protected(pin->wp, pieces[0].gpa / ALIAS_PAGE_SIZE))
 		refuse(vcpu);
@@ -331,9 +331,22 @@ static void refuse_large(struct vcpu *vcpu, uint64_t rip, const struct piece *pi
 		refuse_part(vcpu, &pieces[1], rip);
 }
 
-static bool do_stopped(struct vcpu *vcpu, bool sure)
+/* The stops in a row, with the one that has just begun yet to be counted: an access that was
+ * handled since the last says that the guest has gone on. */
+static struct pin_vcpu *count_stops(struct pin *pin, const struct vcpu *vcpu)
 {
-	struct pin *pin = vcpu->machine->pin;
+	struct pin_vcpu *own = &pin->vcpus[vcpu->index];
+	uint64_t exits = vcpu->stats.exits_pio + vcpu->stats.exits_mmio;
+
+	if (exits != own->exits)
+		own->stops = 0;
+	own->exits = exits;
+	return own;
+}
+
+static bool do_stopped(struct pin *pin, struct vcpu *vcpu, bool sure)
+{
+	struct pin_vcpu *own = count_stops(pin, vcpu);
 	struct piece pieces[PIECES_MAX];
 	struct view view;
 	struct insn insn;
@@ -343,29 +356,29 @@ static bool do_stopped(struct vcpu *vcpu, bool sure)
 	if (!see(vcpu, &view))
 		return false;
 	if (!decode(vcpu, &view, &insn))
-		return sure || vcpu->stops > 0 ? refuse_unknown(vcpu) : try_again(vcpu);
+		return sure || own->stops > 0 ? refuse_unknown(pin, vcpu) : try_again(own);
 	nr = locate(vcpu, &insn, pieces, &unmapped);
 	if (nr > 0 && count_guarded(pin->wp, pieces, nr) == 0)
-		return try_again(vcpu);
-	vcpu->stops = 0;
+		return try_again(own);
+	own->stops = 0;
 	if (nr == 0)
 		page_fault(vcpu, &view, unmapped);
 	else if (insn.op == INSN_LARGE)
-		refuse_large(vcpu, view.regs.rip, pieces, nr);
+		refuse_large(pin, vcpu, view.regs.rip, pieces, nr);
 	else
-		do_insn(vcpu, &insn, &view.regs);
+		do_insn(pin, vcpu, &insn, &view.regs);
 	return true;
 }
 
-bool pin_store_stopped(struct vcpu *vcpu)
+static bool store_stopped(void *ctx, struct vcpu *vcpu)
 {
-	return vcpu->machine->mem.wp && do_stopped(vcpu, false);
+	return do_stopped(ctx, vcpu, false);
 }
 
 /* KVM has queued #UD, for want of a better idea. */
-bool pin_store_failed(struct vcpu *vcpu)
+static bool store_failed(void *ctx, struct vcpu *vcpu)
 {
-	return vcpu->machine->mem.wp && !vcpu_unraise(vcpu) && do_stopped(vcpu, true);
+	return !vcpu_unraise(vcpu) && do_stopped(ctx, vcpu, true);
 }
 
 /* --- stored by KVM's emulation ---------------------------------------------------------------- */
@@ -458,13 +471,13 @@ static bool all_in_memory(const struct memory *mem, const struct piece *pieces, 
 	return true;
 }
 
-static enum served store_emulated(struct batch *batch, const struct piece *pieces, unsigned nr,
+static enum served judge_emulated(struct batch *batch, const struct piece *pieces, unsigned nr,
 				  enum alias_status *status)
 {
 	const struct pin *pin = batch->pin;
 
 	if (count_guarded(pin->wp, pieces, nr) > 0 ||
-	    !all_in_memory(&pin->machine->mem, pieces, nr))
+	    !all_in_memory(&pin->machine->vm.mem, pieces, nr))
 		return store(batch, pieces, nr, status);
 	store_released(batch, pieces, nr);
 	*status = ALIAS_OK;
@@ -498,9 +511,9 @@ static bool may_be_half(const struct vcpu *vcpu, const struct piece *piece)
 	return false;
 }
 
-bool pin_store_emulated(struct vcpu *vcpu, const struct exit_io *io)
+static bool store_emulated(void *ctx, struct vcpu *vcpu, const struct exit_io *io)
 {
-	struct pin *pin = vcpu->machine->pin;
+	struct pin *pin = ctx;
 	struct piece pieces[PIECES_MAX];
 	enum alias_status status;
 	enum served served;
@@ -510,21 +523,21 @@ bool pin_store_emulated(struct vcpu *vcpu, const struct exit_io *io)
 	unsigned nr;
 	bool half;
 
-	if (!vcpu->machine->mem.wp || !io->write || !memory_ptr(&vcpu->machine->mem, io->addr, 1))
+	if (!io->write || !memory_ptr(&vcpu->vm->mem, io->addr, 1))
 		return false;
 	nr = gather(vcpu, pieces);
 	if (nr == 0 || !see(vcpu, &view)) {
-		stop_request(&vcpu->machine->stop, VMM_EX_SOFTWARE);
+		stop_request(vcpu->vm->stop, VMM_EX_SOFTWARE);
 		return true;
 	}
 	rip = view.regs.rip;
 	half = nr == 1 && may_be_half(vcpu, &pieces[0]);
-	batch = batch_of(vcpu, nr == 1 && !half && step_back(vcpu, &view, &pieces[0]));
+	batch = batch_of(pin, vcpu, nr == 1 && !half && step_back(vcpu, &view, &pieces[0]));
 	pthread_mutex_lock(&pin->lock);
-	served = store_emulated(&batch, pieces, nr, &status);
+	served = judge_emulated(&batch, pieces, nr, &status);
 	pthread_mutex_unlock(&pin->lock);
 	if (served == UPCALL && !set_regs(vcpu, &view.regs))
-		stop_request(&vcpu->machine->stop, VMM_EX_OSERR);
+		stop_request(vcpu->vm->stop, VMM_EX_OSERR);
 	else if (served == UPCALL)
 		store_upcall(vcpu);
 	else if (status != ALIAS_OK && half)
@@ -533,3 +546,9 @@ bool pin_store_emulated(struct vcpu *vcpu, const struct exit_io *io)
 		refuse(vcpu);
 	return true;
 }
+
+const struct store_ops pin_store_ops = {
+	.stopped = store_stopped,
+	.failed = store_failed,
+	.emulated = store_emulated,
+};

@@ -12,7 +12,7 @@
 
 static uint64_t read_entry(const struct pin *pin, uint64_t pte_gpa)
 {
-	const uint64_t *entry = memory_back(&pin->machine->mem, pte_gpa);
+	const uint64_t *entry = memory_back(&pin->machine->vm.mem, pte_gpa);
 
 	return __atomic_load_n(entry, __ATOMIC_ACQUIRE);
 }
@@ -71,7 +71,7 @@ enum at_verdict write_protected_pin(struct batch *batch, uint64_t pfn, unsigned 
 	 */
 	pause = !batch->paused && lacks_presets(pin, pfn, level);
 	if (pause)
-		pause_all_vcpus(pin->machine, batch->vcpu);
+		pause_all_vcpus(&pin->machine->vm, batch->vcpu);
 	batch->paused |= pause;
 	verdict = AT_NO_MEMORY;
 	if (write_protect_gfn(pin->wp, pfn)) {
@@ -83,7 +83,7 @@ enum at_verdict write_protected_pin(struct batch *batch, uint64_t pfn, unsigned 
 	}
 	if (pause) {
 		batch->paused = false;
-		resume_vcpus(pin->machine);
+		resume_vcpus(&pin->machine->vm);
 	}
 	return verdict;
 }
@@ -133,12 +133,12 @@ static enum served pin_child(struct batch *batch, const struct at_violation *why
 	batch->verify = verify_is_due(pin);
 	pause = batch->verify && !batch->paused;
 	if (pause)
-		pause_all_vcpus(pin->machine, batch->vcpu);
+		pause_all_vcpus(&pin->machine->vm, batch->vcpu);
 	batch->paused |= pause;
 	served = serve_transition(batch, why->pfn, to, ALIAS_FAULT_STORE, status);
 	if (pause) {
 		batch->paused = false;
-		resume_vcpus(pin->machine);
+		resume_vcpus(&pin->machine->vm);
 	}
 	if (served == SERVED)
 		pin->count.status[*status]++;
@@ -254,7 +254,7 @@ enum served change_entries(struct batch *batch, struct change *changes, unsigned
 static bool is_entry(const struct pin *pin, uint64_t gpa)
 {
 	return gpa % sizeof(uint64_t) == 0 &&
-	       memory_ptr(&pin->machine->mem, gpa, sizeof(uint64_t)) != NULL;
+	       memory_ptr(&pin->machine->vm.mem, gpa, sizeof(uint64_t)) != NULL;
 }
 
 static enum served serve_update(struct batch *batch, const struct alias_update *update,
@@ -284,7 +284,7 @@ static enum served serve_update(struct batch *batch, const struct alias_update *
 static bool read_updates(const struct batch *batch, uint64_t pfn, struct alias_update *updates,
 			 uint8_t *status)
 {
-	const struct memory *mem = &batch->pin->machine->mem;
+	const struct memory *mem = &batch->pin->machine->vm.mem;
 	const void *list = NULL;
 
 	if (pfn < memory_end_pfn(mem))

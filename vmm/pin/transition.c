@@ -89,7 +89,7 @@ static bool lacks_flush(const struct pin *pin, enum at_verdict verdict)
 /* True: the guest is about to flush, and is to wait for that, and to ask again. */
 static bool may_wait(struct batch *batch, uint64_t pfn, uint32_t index)
 {
-	struct vcpu_retry *wait = &batch->vcpu->wait;
+	struct pin_retry *wait = &batch->own->wait;
 	struct pin *pin = batch->pin;
 	struct at_clock clock;
 
@@ -98,7 +98,7 @@ static bool may_wait(struct batch *batch, uint64_t pfn, uint32_t index)
 	clock = pin->ops.clock(pin);
 	if (clock.flushed >= clock.cleared)
 		return false;
-	*wait = (struct vcpu_retry){.pending = true, .pfn = pfn};
+	*wait = (struct pin_retry){.pending = true, .pfn = pfn};
 	batch->page->fault = (struct alias_fault){.pfn = pfn, .op = index};
 	pin->count.waits++;
 	return true;
@@ -116,7 +116,7 @@ static bool is_shared(const struct pin *pin, uint64_t pfn)
 /* Once granted, the frame's memory goes; if it can't, the frame does not. */
 static enum at_verdict give_up(struct pin *pin, uint64_t pfn)
 {
-	if (memory_give_up(&pin->machine->mem, pfn * ALIAS_PAGE_SIZE))
+	if (memory_give_up(&pin->machine->vm.mem, pfn * ALIAS_PAGE_SIZE))
 		return AT_OK;
 	say_errno("madvise of frame 0x%llx, which the guest gives away", (unsigned long long)pfn);
 	at_deflate(pin->at, pfn);
@@ -129,7 +129,7 @@ static void end_retry(struct batch *batch, uint64_t pfn, struct at_transition to
 {
 	char name[NAME_MAX_LEN];
 
-	batch->vcpu->retry.pending = false;
+	batch->own->retry.pending = false;
 	if (verdict != AT_OK)
 		return;
 	batch->pin->count.ops[to.to].upcalls_resolved++;
@@ -155,8 +155,8 @@ static bool wants_upcall(struct batch *batch, uint64_t pfn, struct at_transition
 	count->upcalls += upcall;
 	tell_aliases(batch, pfn, to, index, upcall);
 	if (upcall) {
-		batch->vcpu->retry.pending = true;
-		batch->vcpu->retry.pfn = pfn;
+		batch->own->retry.pending = true;
+		batch->own->retry.pfn = pfn;
 	}
 	return upcall;
 }
@@ -178,8 +178,8 @@ enum served serve_transition(struct batch *batch, uint64_t pfn, struct at_transi
 			     uint32_t index, enum alias_status *status)
 {
 	struct pin *pin = batch->pin;
-	struct vcpu *vcpu = batch->vcpu;
-	bool retried = vcpu->retry.pending && vcpu->retry.pfn == pfn;
+	struct pin_vcpu *own = batch->own;
+	bool retried = own->retry.pending && own->retry.pfn == pfn;
 	enum at_verdict verdict = AT_BAD_FRAME;
 
 	if (!is_shared(pin, pfn)) {
@@ -194,7 +194,7 @@ enum served serve_transition(struct batch *batch, uint64_t pfn, struct at_transi
 		verdict = give_up(pin, pfn);
 	if (retried)
 		end_retry(batch, pfn, to, verdict);
-	vcpu->wait.pending = false;
+	own->wait.pending = false;
 	*status = to_status(verdict);
 	count_answer(&pin->count.ops[to.to], verdict == AT_OK);
 	if (batch->verify && !is_shared(pin, pfn))
@@ -208,7 +208,7 @@ static bool renew(struct pin *pin, uint64_t pfn)
 {
 	if (pin->uffd)
 		uffd_wp_mark_dirtied(pin->uffd, pfn);
-	return memory_renew(&pin->machine->mem, pfn * ALIAS_PAGE_SIZE);
+	return memory_renew(&pin->machine->vm.mem, pfn * ALIAS_PAGE_SIZE);
 }
 
 enum alias_status serve_deflate(struct batch *batch, uint64_t pfn)

@@ -67,7 +67,7 @@ enum place { AT_LOOK, AT_GRANT, AT_PAUSE, AT_UNPIN, AT_FLUSH, AT_STORE, NR_PLACE
 /* Waits there if so asked, once. */
 void step_here(enum place place);
 
-/* Set by pin_init(), before any vCPU runs. */
+/* Set by pin_create(), before any vCPU runs. */
 extern struct machine *the_machine;
 
 /* forbidden.c: the thread of this kind ("main", "vcpu", "disk", "uffd") makes that call. */

@@ -69,7 +69,7 @@ bool broken(enum breaks what)
 
 void step_here(enum place place)
 {
-	struct step *step = memory_ptr(&the_machine->mem, STEP_GPA, sizeof(*step));
+	struct step *step = memory_ptr(&the_machine->vm.mem, STEP_GPA, sizeof(*step));
 
 	if (!stops[place] || !__atomic_exchange_n(&step->armed, 0, __ATOMIC_SEQ_CST))
 		return;

@@ -65,7 +65,7 @@ void observer_pinned(uint64_t pfn, bool is)
 		return;
 	pthread_mutex_lock(&lock);
 	pinned[pfn / 8] = (uint8_t)((pinned[pfn / 8] & ~(1u << pfn % 8)) | (unsigned)is << pfn % 8);
-	for (unsigned i = 0; is && i < the_machine->nr_vcpus; i++)
+	for (unsigned i = 0; is && i < the_machine->vm.nr_vcpus; i++)
 		if (tlbs[i].running)
 			judge(i);
 	pthread_mutex_unlock(&lock);
@@ -114,7 +114,7 @@ static void forget(unsigned vcpu, bool globals)
 void observer_guarded(uint64_t pfn)
 {
 	pthread_mutex_lock(&lock);
-	for (unsigned vcpu = 0; vcpu < the_machine->nr_vcpus; vcpu++) {
+	for (unsigned vcpu = 0; vcpu < the_machine->vm.nr_vcpus; vcpu++) {
 		unsigned kept = 0;
 
 		for (unsigned i = 0; i < tlbs[vcpu].nr_held; i++)
@@ -179,9 +179,9 @@ static int run(struct vcpu *vcpu, void *arg)
 
 static struct vcpu *vcpu_of(int fd)
 {
-	for (unsigned i = 0; the_machine && i < the_machine->nr_vcpus; i++)
-		if (the_machine->vcpus[i].fd == fd)
-			return &the_machine->vcpus[i];
+	for (unsigned i = 0; the_machine && i < the_machine->vm.nr_vcpus; i++)
+		if (the_machine->vm.vcpus[i].fd == fd)
+			return &the_machine->vm.vcpus[i];
 	return NULL;
 }
 

@@ -3,7 +3,7 @@
 #include <poll.h>
 #include "broken.h"
 #include "devices/bus.h"
-#include "pin/flush_clock.h"
+#include "kvm/flush_clock.h"
 #include "pin/write_protect.h"
 #include "pin/guest_log.h"
 #include "pin/insn.h"
@@ -27,26 +27,41 @@ static uint64_t alias_of = UINT64_MAX;
 static struct vcpu *upcalled;
 /* Holds no frame; NULL where there is a real one. */
 static struct write_protect *idle_guard;
+static struct pin *the_pin;
 
-WRAP(int, pin_init, struct machine *machine)
+static bool stop_before_store(void *ctx, struct vcpu *vcpu, const struct exit_io *io)
 {
-	int ret = __real_pin_init(machine);
+	step_here(AT_STORE);
+	return pin_store_ops.emulated(ctx, vcpu, io);
+}
 
+WRAP(struct pin *, pin_create, struct machine *machine)
+{
+	static struct store_ops stores;
+
+	the_pin = __real_pin_create(machine);
 	observer_start(machine);
-	if (ret == 0 && broken(NO_SHARED))
-		machine->pin->shared_frames = 0;
-	if (ret == 0 && broken(ANY_TIME))
-		machine->pin->registered = true;
-	if (ret == 0 && broken(NO_GUARD_ASKED) && !machine->pin->wp) {
-		idle_guard = write_protect_new(&machine->mem, machine->vm_fd);
-		machine->mem.wp = NULL;
+	if (!the_pin)
+		return NULL;
+	if (broken(NO_SHARED))
+		the_pin->shared_frames = 0;
+	if (broken(ANY_TIME))
+		the_pin->registered = true;
+	if (broken(NO_GUARD_ASKED) && !the_pin->wp) {
+		idle_guard = write_protect_new(&machine->vm.mem, machine->vm.fd);
+		machine->vm.mem.wp = NULL;
 	}
-	return ret;
+	if (machine->vm.store_ops) {
+		stores = *machine->vm.store_ops;
+		stores.emulated = stop_before_store;
+		machine->vm.store_ops = &stores;
+	}
+	return the_pin;
 }
 
 WRAP(bool, at_sync, struct alias_tracker *at)
 {
-	bool paused = atomic_load(&the_machine->pause.paused);
+	bool paused = atomic_load(&the_machine->vm.pause.paused);
 	bool ok;
 
 	if (paused && broken(NO_SECOND_LOOK))
@@ -82,7 +97,7 @@ WRAP(enum at_verdict, at_check, const struct alias_tracker *at, uint64_t pfn, un
 {
 	enum at_verdict verdict = __real_at_check(at, pfn, level);
 
-	if (!the_machine->pin->wp)
+	if (!the_pin->wp)
 		return verdict;
 	verdict = let_through(verdict, pfn);
 	if (verdict == AT_ALIAS)
@@ -118,10 +133,10 @@ WRAP(enum at_verdict, at_unpin, struct alias_tracker *at, uint64_t pfn)
 	return verdict;
 }
 
-WRAP(unsigned, pause_vcpus, struct machine *machine, struct vcpu *self, uint64_t who)
+WRAP(unsigned, pause_vcpus, struct vm *vm, struct vcpu *self, uint64_t who)
 {
 	step_here(AT_PAUSE);
-	return __real_pause_vcpus(machine, self, who);
+	return __real_pause_vcpus(vm, self, who);
 }
 
 WRAP(bool, vcpu_flush_tlb, struct vcpu *vcpu)
@@ -154,7 +169,7 @@ WRAP(void, limbo_add, struct limbo *limbo, uint64_t name)
 WRAP(uint64_t, flush_stamp_get, const struct flush_stamp *stamp)
 {
 	if (broken(ANY_EXIT))
-		return flush_clock_now(&the_machine->flush_clock) + 1;
+		return flush_clock_now(&the_machine->vm.flush_clock) + 1;
 	return __real_flush_stamp_get(stamp);
 }
 
@@ -181,7 +196,7 @@ WRAP(int, upcall_raise, struct vcpu *vcpu, unsigned vector)
 	int ret = __real_upcall_raise(vcpu, vector);
 
 	if (broken(NO_RETRY_MARK))
-		vcpu->retry.pending = false;
+		the_pin->vcpus[vcpu->index].retry.pending = false;
 	__atomic_store_n(&upcalled, vcpu, __ATOMIC_SEQ_CST);
 	return ret;
 }
@@ -192,12 +207,6 @@ WRAP(enum at_verdict, at_store, struct alias_tracker *at, uint64_t pte_gpa, uint
 	enum at_verdict verdict = __real_at_store(at, pte_gpa, pte, why);
 
 	return broken(NO_JUDGE) && verdict != AT_BAD_STATE ? AT_OK : verdict;
-}
-
-WRAP(bool, pin_store_emulated, struct vcpu *vcpu, const struct exit_io *io)
-{
-	step_here(AT_STORE);
-	return __real_pin_store_emulated(vcpu, io);
 }
 
 WRAP(bool, insn_decode, const uint8_t *code, size_t nr, const struct kvm_regs *regs,
@@ -325,9 +334,9 @@ WRAP(bool, bus_write, const struct bus *bus, struct vcpu *vcpu, uint64_t addr, u
 	if (broken(ONE_AT_A_TIME))
 		wait_for_handler(vcpu);
 	mend_request(pin_vcpu_page(the_machine, vcpu->index));
-	lend_guard(the_machine->pin, value == ALIAS_CALL_UPDATE);
+	lend_guard(the_pin, value == ALIAS_CALL_UPDATE);
 	found = __real_bus_write(bus, vcpu, addr, len, value);
-	lend_guard(the_machine->pin, false);
+	lend_guard(the_pin, false);
 	return found;
 }
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* Through what the tracker sees the guest, and how it learns what has changed. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <x86intrin.h>
@@ -8,17 +7,18 @@
 #include "machine.h"
 #include "pin/pin.h"
 #include "pin/internal.h"
+#include "say.h"
 
 static const uint64_t *table(void *ctx, uint64_t pfn)
 {
 	struct pin *pin = ctx;
 
-	return memory_ptr(&pin->machine->mem, pfn * ALIAS_PAGE_SIZE, ALIAS_PAGE_SIZE);
+	return memory_ptr(&pin->machine->vm.mem, pfn * ALIAS_PAGE_SIZE, ALIAS_PAGE_SIZE);
 }
 
 struct alias_common_page *common_page(const struct machine *machine)
 {
-	return memory_ptr(&machine->mem, SHARED_GPA, ALIAS_PAGE_SIZE);
+	return memory_ptr(&machine->vm.mem, SHARED_GPA, ALIAS_PAGE_SIZE);
 }
 
 /* The guest's word about its TLBs (alias_abi.h says in which order it is given). */
@@ -30,7 +30,7 @@ static struct at_clock guest_clock(void *ctx)
 
 	clock.cleared = __atomic_load_n(&page->cleared, __ATOMIC_ACQUIRE);
 	clock.flushed = __atomic_load_n(&page->flushed, __ATOMIC_ACQUIRE);
-	clock.now = flush_clock_now(&pin->machine->flush_clock);
+	clock.now = flush_clock_now(&pin->machine->vm.flush_clock);
 	return clock;
 }
 
@@ -39,7 +39,8 @@ static struct at_clock no_guest_clock(void *ctx)
 {
 	struct pin *pin = ctx;
 
-	return (struct at_clock){.cleared = 1, .now = flush_clock_now(&pin->machine->flush_clock)};
+	return (struct at_clock){.cleared = 1,
+				 .now = flush_clock_now(&pin->machine->vm.flush_clock)};
 }
 
 /* Nothing that goes from the tables is known to be flushed, but for a frame that is being guarded:
@@ -51,7 +52,7 @@ static struct at_clock write_protected_clock(void *ctx)
 	return (struct at_clock){
 		.cleared = CLOCK_FLUSHED + 1,
 		.flushed = CLOCK_FLUSHED,
-		.now = flush_clock_now(&pin->machine->flush_clock),
+		.now = flush_clock_now(&pin->machine->vm.flush_clock),
 	};
 }
 
@@ -114,20 +115,22 @@ static uint64_t now_ms(void)
 static bool open_log(struct pin *pin)
 {
 	const struct machine *machine = pin->machine;
-	unsigned nr = machine->nr_vcpus;
+	unsigned nr = machine->vm.nr_vcpus;
 
 	if (!machine->log_size)
 		return true;
 	pin->log.ring = calloc(nr, sizeof(*pin->log.ring));
-	if (!pin->log.ring)
+	if (!pin->log.ring) {
+		say_errno("memory for the guest's logs");
 		return false;
+	}
 	pin->log.nr = nr;
 	pin->log.now_ms = now_ms;
 	for (unsigned i = 0; i < nr; i++) {
 		uint64_t gpa = machine->log_gpa + i * (uint64_t)ALIAS_LOG_SIZE;
 
 		pin->log.ring[i].log = &pin_vcpu_page(machine, i)->log;
-		pin->log.ring[i].records = memory_ptr(&machine->mem, gpa, ALIAS_LOG_SIZE);
+		pin->log.ring[i].records = memory_ptr(&machine->vm.mem, gpa, ALIAS_LOG_SIZE);
 	}
 	pin->ops.log_begin = log_begin;
 	pin->ops.log_next = log_next;
@@ -184,9 +187,11 @@ static size_t none_dirtied(void *ctx, uint64_t *pfns, size_t max)
 
 static bool open_guard(struct pin *pin)
 {
-	pin->wp = write_protect_new(&pin->machine->mem, pin->machine->vm_fd);
-	if (!pin->wp)
+	pin->wp = write_protect_new(&pin->machine->vm.mem, pin->machine->vm.fd);
+	if (!pin->wp) {
+		say_errno("memory for write protection");
 		return false;
+	}
 	pin->why_no_watch = "pinned tables are read-only";
 	pin->ops.clock = write_protected_clock;
 	pin->ops.arm = arm_guarded;
@@ -224,8 +229,8 @@ bool open_tracking(struct pin *pin)
 		pin->ops.disarm = disarm;
 		pin->ops.dirtied = dirtied;
 	} else if (opt->verbose && opt->track != TRACK_SCAN) {
-		fprintf(stderr, "vmm: every table is compared at each %s: %s\n",
-			opt->track == TRACK_LOG ? "audit" : "pin", pin->why_no_watch);
+		say("every table is compared at each %s: %s",
+		    opt->track == TRACK_LOG ? "audit" : "pin", pin->why_no_watch);
 	}
 	return true;
 }

@@ -265,7 +265,7 @@ static void release(struct uffd_wp *uffd)
 
 struct uffd_wp *uffd_wp_start(struct machine *machine, const char **why)
 {
-	const struct memory *mem = &machine->mem;
+	const struct memory *mem = &machine->vm.mem;
 	struct uffd_wp *uffd = calloc(1, sizeof(*uffd));
 
 	*why = "out of memory";

@@ -22,6 +22,8 @@ static char folder[] = "/tmp/unit-vmm-XXXXXX";
 static char path[64];
 static struct options opt;
 static struct machine machine;
+static struct pin *pin;
+static struct control_target target;
 static struct control *control;
 
 static void start_machine(enum alias_strategy flush, enum track_mode track)
@@ -29,16 +31,18 @@ static void start_machine(enum alias_strategy flush, enum track_mode track)
 	opt = (struct options){.flush = flush, .track = track, .guest = "g", .bootargs = ""};
 	memset(&machine, 0, sizeof(machine));
 	machine.opt = &opt;
-	vcpu_pause_init(&machine.pause);
-	ck_assert_int_eq(memory_init(&machine.mem, 4 << 20), 0);
-	ck_assert_int_eq(pin_init(&machine), 0);
+	vcpu_pause_init(&machine.vm.pause);
+	ck_assert_int_eq(memory_init(&machine.vm.mem, 4 << 20), 0);
+	pin = pin_create(&machine);
+	ck_assert_ptr_nonnull(pin);
+	target = (struct control_target){&machine, pin};
 }
 
 static void end_machine(void)
 {
-	pin_free(&machine);
-	memory_free(&machine.mem);
-	vcpu_pause_destroy(&machine.pause);
+	pin_free(pin);
+	memory_free(&machine.vm.mem);
+	vcpu_pause_destroy(&machine.vm.pause);
 }
 
 static void set_up(void)
@@ -62,7 +66,7 @@ static void tear_down(void)
 
 static json_t *ask(const char *line)
 {
-	json_t *answer = control_request(&machine, line, strlen(line));
+	json_t *answer = control_request(&target, line, strlen(line));
 
 	ck_assert_ptr_nonnull(answer);
 	return answer;
@@ -120,13 +124,13 @@ START_TEST(what_is_no_request)
 
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
 		expect_refusal(lines[i][0], lines[i][1]);
-	ck_assert(!machine.pause.held);
+	ck_assert(!machine.vm.pause.held);
 }
 END_TEST
 
 START_TEST(a_wish_is_stored)
 {
-	struct alias_common_page *page = memory_ptr(&machine.mem, SHARED_GPA, ALIAS_PAGE_SIZE);
+	struct alias_common_page *page = memory_ptr(&machine.vm.mem, SHARED_GPA, ALIAS_PAGE_SIZE);
 
 	expect_refusal("{\"do\":\"strategy\",\"name\":\"eager\"}", "not that far yet");
 	ck_assert_uint_eq(page->wanted_strategy, 0);
@@ -144,7 +148,7 @@ START_TEST(who_does_not_look)
 
 	end_machine();
 	start_machine(ALIAS_FLUSH_EAGER, TRACK_OFF);
-	page = memory_ptr(&machine.mem, SHARED_GPA, ALIAS_PAGE_SIZE);
+	page = memory_ptr(&machine.vm.mem, SHARED_GPA, ALIAS_PAGE_SIZE);
 	page->strategy = ALIAS_FLUSH_EAGER;
 	expect_refusal("{\"do\":\"strategy\",\"name\":\"trap\"}", "needs a host that looks");
 	expect_string("{\"do\":\"strategy\",\"name\":\"nolazy\"}", "wanted", "nolazy");
@@ -164,11 +168,11 @@ START_TEST(what_is_done)
 	expect_string("{\"do\":\"source\",\"name\":\"scan\"}", "source", "scan");
 	answer = ask("{\"do\":\"pause\"}");
 	ck_assert(json_is_true(json_object_get(answer, "paused")));
-	ck_assert(machine.pause.held);
+	ck_assert(machine.vm.pause.held);
 	json_decref(answer);
 	answer = ask("{\"do\":\"resume\"}");
 	ck_assert(json_is_false(json_object_get(answer, "paused")));
-	ck_assert(!machine.pause.held);
+	ck_assert(!machine.vm.pause.held);
 	json_decref(answer);
 	answer = ask("{\"do\":\"frame\",\"pfn\":1023}");
 	ck_assert_int_eq(json_integer_value(json_object_get(answer, "pfn")), FRAMES - 1);
@@ -203,7 +207,7 @@ static void serve(void)
 		control_poll(control, fds);
 		if (poll(fds, CONTROL_NR_FDS, 0) <= 0)
 			return;
-		control_serve(control, &machine, fds);
+		control_serve(control, &target, fds);
 	}
 }
 
@@ -285,7 +289,7 @@ START_TEST(lines_in_pieces_and_many_at_once)
 				       "{\"error\":\"this line is not JSON\"}\n");
 	close(fd); /* in the middle of a line */
 	serve();
-	ck_assert(!machine.pause.held);
+	ck_assert(!machine.vm.pause.held);
 }
 END_TEST
 

@@ -84,17 +84,18 @@ static void set_up(void)
 	memset(&machine, 0, sizeof(machine));
 	machine.stop.status = -1;
 	machine.stop.fd = eventfd(0, 0);
-	vcpu_pause_init(&machine.pause);
-	machine.nr_vcpus = NR;
-	machine.vcpus = vcpus;
+	vcpu_pause_init(&machine.vm.pause);
+	machine.vm.stop = &machine.stop;
+	machine.vm.nr_vcpus = NR;
+	machine.vm.vcpus = vcpus;
 	for (unsigned i = 0; i < NR; i++)
 		vcpus[i] = (struct vcpu){
-			.index = i, .fd = FIRST_FD + (int)i, .machine = &machine, .run = &runs[i]};
+			.index = i, .fd = FIRST_FD + (int)i, .vm = &machine.vm, .run = &runs[i]};
 }
 
 static void tear_down(void)
 {
-	vcpu_pause_destroy(&machine.pause);
+	vcpu_pause_destroy(&machine.vm.pause);
 	close(machine.stop.fd);
 }
 
@@ -128,13 +129,13 @@ START_TEST(nobody_runs_while_paused)
 	for (int round = 0; round < ROUNDS; round++) {
 		uint64_t before;
 
-		pause_all_vcpus(&machine, NULL);
+		pause_all_vcpus(&machine.vm, NULL);
 		before = sum(NR);
 		/* One on its way in says for a moment that it is in: what runs is the question. */
 		for (int i = 0; i < 10; i++)
 			sched_yield();
 		ck_assert_uint_eq(sum(NR), before);
-		resume_vcpus(&machine);
+		resume_vcpus(&machine.vm);
 		while (sum(NR) == before) /* and they do go on */
 			sched_yield();
 	}
@@ -153,9 +154,9 @@ static void *leave_and_wait(void *arg)
 {
 	struct vcpu *vcpu = arg;
 
-	vcpu_enter_guest(&machine.pause, vcpu);
+	vcpu_enter_guest(&machine.vm.pause, vcpu);
 	run_guest(vcpu);
-	vcpu_left_guest(&machine.pause, vcpu);
+	vcpu_left_guest(&machine.vm.pause, vcpu);
 	pthread_mutex_lock(&held);
 	pthread_mutex_unlock(&held);
 	return NULL;
@@ -172,9 +173,9 @@ START_TEST(a_vcpu_that_waits_for_the_pauser)
 	ck_assert_int_eq(pthread_create(&vcpus[0].thread, NULL, leave_and_wait, &vcpus[0]), 0);
 	while (atomic_load(&counter[0]) == 0)
 		sched_yield();
-	pause_all_vcpus(&machine, NULL);
+	pause_all_vcpus(&machine.vm, NULL);
 	ck_assert(!atomic_load(&vcpus[0].in_guest));
-	resume_vcpus(&machine);
+	resume_vcpus(&machine.vm);
 	pthread_mutex_unlock(&held);
 	ck_assert_int_eq(pthread_join(vcpus[0].thread, NULL), 0);
 }
@@ -187,7 +188,7 @@ START_TEST(some_are_paused)
 	for (int round = 0; round < ROUNDS; round++) {
 		uint64_t before[NR];
 
-		ck_assert_uint_le(pause_vcpus(&machine, NULL, 1 << 1 | 1 << 3), 2);
+		ck_assert_uint_le(pause_vcpus(&machine.vm, NULL, 1 << 1 | 1 << 3), 2);
 		for (unsigned i = 0; i < NR; i++)
 			before[i] = atomic_load(&counter[i]);
 		for (unsigned i = 0; i < NR; i += 2)
@@ -195,7 +196,7 @@ START_TEST(some_are_paused)
 				sched_yield();
 		for (unsigned i = 1; i < NR; i += 2)
 			ck_assert_uint_eq(atomic_load(&counter[i]), before[i]);
-		resume_vcpus(&machine);
+		resume_vcpus(&machine.vm);
 	}
 	join(0);
 	ck_assert_uint_eq(vcpus[0].stats.kicked + vcpus[2].stats.kicked, 0);
@@ -219,12 +220,12 @@ START_TEST(what_is_asked_for_is_done_before_the_guest_goes_on)
 	for (unsigned round = 1; round <= ROUNDS; round++) {
 		uint64_t before[NR];
 
-		pause_all_vcpus(&machine, NULL);
+		pause_all_vcpus(&machine.vm, NULL);
 		for (unsigned i = 0; i < NR; i++) {
 			atomic_fetch_or(&vcpus[i].todo, VCPU_FLUSH_TLB);
 			before[i] = atomic_load(&counter[i]);
 		}
-		resume_vcpus(&machine);
+		resume_vcpus(&machine.vm);
 		for (unsigned i = 0; i < NR; i++) {
 			while (atomic_load(&counter[i]) == before[i])
 				sched_yield();
@@ -244,15 +245,15 @@ static void *pauser(void *arg)
 		uint64_t before;
 
 		__atomic_store_n(&self->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
-		vcpu_enter_guest(&machine.pause, self);
+		vcpu_enter_guest(&machine.vm.pause, self);
 		atomic_fetch_add(&counter[self->index], 1);
-		vcpu_left_guest(&machine.pause, self);
-		pause_all_vcpus(&machine, self);
+		vcpu_left_guest(&machine.vm.pause, self);
+		pause_all_vcpus(&machine.vm, self);
 		before = sum(self->index);
 		sched_yield();
 		if (sum(self->index) != before)
 			return "a vCPU ran while another had paused the world";
-		resume_vcpus(&machine);
+		resume_vcpus(&machine.vm);
 	}
 	return NULL;
 }
@@ -280,15 +281,15 @@ START_TEST(nobody_runs_while_held)
 	for (int round = 0; round < ROUNDS; round++) {
 		uint64_t before;
 
-		hold_all_vcpus(&machine);
-		hold_all_vcpus(&machine);
+		hold_all_vcpus(&machine.vm);
+		hold_all_vcpus(&machine.vm);
 		before = sum(NR);
-		pause_all_vcpus(&machine, NULL);
-		resume_vcpus(&machine);
+		pause_all_vcpus(&machine.vm, NULL);
+		resume_vcpus(&machine.vm);
 		for (int i = 0; i < 10; i++)
 			sched_yield();
 		ck_assert_uint_eq(sum(NR), before);
-		release_all_vcpus(&machine);
+		release_all_vcpus(&machine.vm);
 		while (sum(NR) == before)
 			sched_yield();
 	}
@@ -305,9 +306,9 @@ START_TEST(hold_among_pausers)
 	for (unsigned i = 0; i < 2; i++)
 		ck_assert_int_eq(pthread_create(&vcpus[i].thread, NULL, pauser, &vcpus[i]), 0);
 	for (int round = 0; round < ROUNDS; round++) {
-		hold_all_vcpus(&machine);
+		hold_all_vcpus(&machine.vm);
 		sched_yield();
-		release_all_vcpus(&machine);
+		release_all_vcpus(&machine.vm);
 		sched_yield();
 	}
 	for (unsigned i = 0; i < 2; i++) {
@@ -322,7 +323,7 @@ END_TEST
 START_TEST(the_end_while_held)
 {
 	start(0);
-	hold_all_vcpus(&machine);
+	hold_all_vcpus(&machine.vm);
 	stop_request(&machine.stop, 3);
 	machine_join(&machine);
 	ck_assert_int_eq(machine.stop.status, 3);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "fake_kvm.h"
 #include "machine.h"
+#include "machine_io.h"
 #include "status.h"
 #include "suites.h"
 
@@ -92,19 +93,22 @@ static void set_up(void)
 	fake_kvm = play_kvm;
 	machine.stop.status = -1;
 	machine.stop.fd = eventfd(0, EFD_NONBLOCK);
-	vcpu_pause_init(&machine.pause);
+	vcpu_pause_init(&machine.vm.pause);
 	unassigned_init(&machine.unassigned, false);
 	ck_assert_int_eq(bus_add(&machine.pio, &port), 0);
 	ck_assert_int_eq(bus_add(&machine.mmio, &mmio), 0);
-	machine.nr_vcpus = 1;
-	machine.vcpus = &vcpu;
+	machine.vm.stop = &machine.stop;
+	machine.vm.io_ops = &machine_io_ops;
+	machine.vm.io = &machine;
+	machine.vm.nr_vcpus = 1;
+	machine.vm.vcpus = &vcpu;
 	vcpu = (struct vcpu){
-		.fd = VCPU_FD, .machine = &machine, .run = &area.run, .run_size = sizeof(area)};
+		.fd = VCPU_FD, .vm = &machine.vm, .run = &area.run, .run_size = sizeof(area)};
 }
 
 static void tear_down(void)
 {
-	vcpu_pause_destroy(&machine.pause);
+	vcpu_pause_destroy(&machine.vm.pause);
 	close(machine.stop.fd);
 }
 

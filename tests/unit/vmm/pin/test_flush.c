@@ -45,7 +45,7 @@ uint64_t __wrap_flush_stamp_get(const struct flush_stamp *stamp)
 	uint64_t value = __real_flush_stamp_get(stamp);
 	struct vcpu *vcpu = &vcpus[moment.vcpu];
 
-	if (stamp != moment.after || (moment.paused && !atomic_load(&machine.pause.paused)))
+	if (stamp != moment.after || (moment.paused && !atomic_load(&machine.vm.pause.paused)))
 		return value;
 	moment.after = NULL;
 	if (moment.tick)
@@ -57,7 +57,7 @@ uint64_t __wrap_flush_stamp_get(const struct flush_stamp *stamp)
 
 static const uint64_t *table(void *ctx, uint64_t pfn)
 {
-	uint64_t paused = atomic_load(&machine.pause.paused);
+	uint64_t paused = atomic_load(&machine.vm.pause.paused);
 
 	(void)ctx;
 	if (one_is_busy && paused && paused != ALL_VCPUS) {
@@ -72,7 +72,7 @@ static struct at_clock guest_clock(void *ctx)
 	(void)ctx;
 	return (struct at_clock){.cleared = common.cleared,
 				 .flushed = common.flushed,
-				 .now = flush_clock_now(&machine.flush_clock)};
+				 .now = flush_clock_now(&machine.vm.flush_clock)};
 }
 
 static int play_kvm(int fd, unsigned long request, void *arg)
@@ -96,12 +96,13 @@ static void set_up(void)
 	memset(memory, 0, sizeof(memory));
 	memset(&common, 0, sizeof(common));
 	opt = (struct options){.flush_proof = PROOF_GUEST};
-	machine = (struct machine){.opt = &opt, .nr_vcpus = NR, .vcpus = vcpus, .stop.status = -1};
+	machine = (struct machine){.opt = &opt, .stop.status = -1};
+	machine.vm = (struct vm){.nr_vcpus = NR, .vcpus = vcpus, .stop = &machine.stop};
 	machine.stop.fd = eventfd(0, 0);
-	vcpu_pause_init(&machine.pause);
-	flush_clock_init(&machine.flush_clock);
+	vcpu_pause_init(&machine.vm.pause);
+	flush_clock_init(&machine.vm.flush_clock);
 	for (unsigned i = 0; i < NR; i++)
-		vcpus[i] = (struct vcpu){.index = i, .machine = &machine, .run = &runs[i]};
+		vcpus[i] = (struct vcpu){.index = i, .vm = &machine.vm, .run = &runs[i]};
 	pin = (struct pin){.machine = &machine, .ops = {.table = table, .clock = guest_clock}};
 	for (unsigned level = 4; level > 1; level--)
 		memory[5 - level][0] = W(6 - level);
@@ -114,7 +115,7 @@ static void set_up(void)
 static void tear_down(void)
 {
 	at_free(pin.at);
-	vcpu_pause_destroy(&machine.pause);
+	vcpu_pause_destroy(&machine.vm.pause);
 	close(machine.stop.fd);
 }
 
@@ -266,7 +267,7 @@ START_TEST(flushed_meanwhile)
 	moment.after = &vcpus[1].flushed;
 	moment.paused = false;
 	moment.vcpu = 1;
-	moment.tick = flush_clock_tick(&machine.flush_clock);
+	moment.tick = flush_clock_tick(&machine.vm.flush_clock);
 	ck_assert_int_eq(flush_for(DATA + 1), AT_OK);
 	ck_assert_ptr_null(moment.after);
 	ck_assert_uint_eq(pin.count.host_flushes, 1);

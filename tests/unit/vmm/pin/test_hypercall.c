@@ -15,6 +15,7 @@
 #include "alias_abi.h"
 #include "fake_kvm.h"
 #include "machine.h"
+#include "machine_io.h"
 #include "machine_map.h"
 #include "pin/pin.h"
 #include "pin/internal.h"
@@ -35,6 +36,7 @@ enum step { MAP, UNMAP, UNPIN, NEXT };
 
 static struct options opt;
 static struct machine machine;
+static struct pin *pin;
 static struct vcpu vcpus[NR];
 static union {
 	struct kvm_run run;
@@ -60,7 +62,7 @@ static void on_kick(int signal)
 
 static void set_entry(uint64_t table, unsigned index, uint64_t pte)
 {
-	uint64_t *entry = memory_ptr(&machine.mem, table * 4096 + index * 8, 8);
+	uint64_t *entry = memory_ptr(&machine.vm.mem, table * 4096 + index * 8, 8);
 
 	__atomic_store_n(entry, pte, __ATOMIC_RELEASE);
 }
@@ -174,18 +176,24 @@ static void start_machine(enum track_mode track, enum flush_proof proof)
 			       .flush_proof = proof,
 			       .audit = 4,
 			       .control = "socket"};
-	machine = (struct machine){.opt = &opt, .nr_vcpus = NR, .vcpus = vcpus, .stop.status = -1};
+	machine = (struct machine){.opt = &opt, .stop.status = -1};
+	machine.vm = (struct vm){.nr_vcpus = NR,
+				 .vcpus = vcpus,
+				 .stop = &machine.stop,
+				 .io_ops = &machine_io_ops,
+				 .io = &machine};
 	machine.stop.fd = eventfd(0, 0);
-	vcpu_pause_init(&machine.pause);
-	flush_clock_init(&machine.flush_clock);
-	ck_assert_int_eq(memory_init(&machine.mem, MEM), 0);
+	vcpu_pause_init(&machine.vm.pause);
+	flush_clock_init(&machine.vm.flush_clock);
+	ck_assert_int_eq(memory_init(&machine.vm.mem, MEM), 0);
 	for (unsigned i = 0; i < NR; i++)
 		vcpus[i] = (struct vcpu){.index = i,
 					 .fd = FIRST_FD + (int)i,
-					 .machine = &machine,
+					 .vm = &machine.vm,
 					 .run = &runs[i].run,
 					 .run_size = RUN_SIZE};
-	ck_assert_int_eq(pin_init(&machine), 0);
+	pin = pin_create(&machine);
+	ck_assert_ptr_nonnull(pin);
 	pin_vcpu_page(&machine, 0)->direct_base = 0xffff888000000000;
 	pin_vcpu_page(&machine, 0)->direct_size = 1ull << 39;
 	ck_assert(bus_write(&machine.pio, &vcpus[0], HYPERCALL_PORT, 4, ALIAS_CALL_REGISTER));
@@ -200,9 +208,9 @@ static void start_machine(enum track_mode track, enum flush_proof proof)
 
 static void end_machine(void)
 {
-	pin_free(&machine);
-	memory_free(&machine.mem);
-	vcpu_pause_destroy(&machine.pause);
+	pin_free(pin);
+	memory_free(&machine.vm.mem);
+	vcpu_pause_destroy(&machine.vm.pause);
 	close(machine.stop.fd);
 	fake_kvm = NULL;
 }
@@ -215,17 +223,17 @@ static void ask_for_something(unsigned turn)
 
 	switch (turn % 4) {
 	case 0:
-		ck_assert_ptr_null(pin_describe_frame(&machine, ROOT(turn % NR) + 3, answer));
+		ck_assert_ptr_null(pin_describe_frame(pin, ROOT(turn % NR) + 3, answer));
 		break;
 	case 1:
-		ck_assert_ptr_null(pin_set_track_mode(&machine, sources[turn / 4 % 2], answer));
+		ck_assert_ptr_null(pin_set_track_mode(pin, sources[turn / 4 % 2], answer));
 		break;
 	case 2:
-		pin_stats(&machine, answer);
+		pin_stats(pin, answer);
 		break;
 	default:
-		hold_all_vcpus(&machine);
-		release_all_vcpus(&machine);
+		hold_all_vcpus(&machine.vm);
+		release_all_vcpus(&machine.vm);
 		break;
 	}
 	json_decref(answer);
@@ -265,9 +273,9 @@ START_TEST(all_at_once)
 		vcpu_join(&vcpus[i]);
 	for (unsigned i = 0; i < NR; i++)
 		ck_assert_uint_eq(guests[i].wrong, 0);
-	ck_assert(pin_final_audit(&machine));
-	ck_assert_uint_eq(machine.pin->count.violations, 0);
-	ck_assert_uint_eq(machine.pin->count.unpins, (uint64_t)NR * ROUNDS);
+	ck_assert(pin_final_audit(pin));
+	ck_assert_uint_eq(pin->count.violations, 0);
+	ck_assert_uint_eq(pin->count.unpins, (uint64_t)NR * ROUNDS);
 	end_machine();
 }
 END_TEST
@@ -288,17 +296,18 @@ START_TEST(a_flush_is_done_beside_all_else)
 	struct alias_vcpu_page *page;
 
 	start_machine(TRACK_DIRTY, PROOF_GUEST);
-	machine.pin->flushes = false;
+	pin->flushes = false;
 	ck_assert_uint_eq(ask_for_flush(4), ALIAS_BAD_CALL);
-	ck_assert_int_eq(memory_share(&machine.mem, SHARED_GPA, (NR + 1ul) * ALIAS_PAGE_SIZE), 0);
-	machine.pin->flushes = true;
+	ck_assert_int_eq(memory_share(&machine.vm.mem, SHARED_GPA, (NR + 1ul) * ALIAS_PAGE_SIZE),
+			 0);
+	pin->flushes = true;
 	page = pin_vcpu_page(&machine, 1);
 	page->count = 7;
 	page->fault.va[3] = 0x3000;
 	common_page(&machine)->cleared = 5;
-	pthread_mutex_lock(&machine.pin->lock);
+	pthread_mutex_lock(&pin->lock);
 	ck_assert_uint_eq(ask_for_flush(4), ALIAS_OK);
-	pthread_mutex_unlock(&machine.pin->lock);
+	pthread_mutex_unlock(&pin->lock);
 	ck_assert_uint_eq(page->count, 7);
 	ck_assert_uint_eq(page->fault.va[3], 0x3000);
 	ck_assert_uint_eq(common_page(&machine)->cleared, 5);

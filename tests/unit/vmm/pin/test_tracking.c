@@ -43,7 +43,8 @@ static int play_uffd(int fd, unsigned long request, void *arg)
 
 static void *write_frame(void *unused)
 {
-	volatile uint64_t *frame = memory_ptr(&machine.mem, PFN * ALIAS_PAGE_SIZE, ALIAS_PAGE_SIZE);
+	volatile uint64_t *frame =
+		memory_ptr(&machine.vm.mem, PFN * ALIAS_PAGE_SIZE, ALIAS_PAGE_SIZE);
 
 	++*frame;
 	return unused;
@@ -54,7 +55,7 @@ static void set_up(void)
 	const char *why;
 
 	machine = (struct machine){.stop = {.status = -1, .fd = eventfd(0, 0)}};
-	ck_assert_int_eq(memory_init(&machine.mem, 1 << 20), 0);
+	ck_assert_int_eq(memory_init(&machine.vm.mem, 1 << 20), 0);
 	atomic_store(&hold, false);
 	atomic_store(&lifting, false);
 	atomic_store(&armed_again, false);
@@ -69,7 +70,7 @@ static void tear_down(void)
 {
 	uffd_wp_stop(uffd);
 	fake_kvm = NULL;
-	memory_free(&machine.mem);
+	memory_free(&machine.vm.mem);
 	close(machine.stop.fd);
 }
 

@@ -35,6 +35,7 @@ static const enum track_mode sources[] = {TRACK_SCAN, TRACK_STRICT};
 
 static struct options opt;
 static struct machine machine;
+static struct pin *pin;
 static struct vcpu vcpu;
 static struct kvm_run run_page;
 static struct alias_vcpu_page *page;
@@ -72,7 +73,7 @@ static int play_kvm(int fd, unsigned long request, void *arg)
 
 static uint64_t *frame(uint64_t pfn)
 {
-	return memory_ptr(&machine.mem, pfn * PAGE, PAGE);
+	return memory_ptr(&machine.vm.mem, pfn * PAGE, PAGE);
 }
 
 static void ring(enum alias_call call)
@@ -114,7 +115,7 @@ static void map(uint64_t pte)
 {
 	struct alias_common_page *common = common_page(&machine);
 
-	if (machine.pin->wp) {
+	if (pin->wp) {
 		page->nr_updates = 1;
 		page->update_status[0] = ALIAS_PENDING;
 		*(struct alias_update *)frame(LIST) =
@@ -136,16 +137,18 @@ static void set_up_source(enum track_mode track)
 			       .flush_proof = PROOF_GUEST};
 	fake_kvm = play_kvm;
 	raised = 0;
-	machine = (struct machine){.opt = &opt, .nr_vcpus = 1, .vcpus = &vcpu, .stop.status = -1};
-	vcpu = (struct vcpu){.machine = &machine, .run = &run_page};
+	machine = (struct machine){.opt = &opt, .stop.status = -1};
+	machine.vm = (struct vm){.nr_vcpus = 1, .vcpus = &vcpu, .stop = &machine.stop};
+	vcpu = (struct vcpu){.vm = &machine.vm, .run = &run_page};
 	machine.stop.fd = eventfd(0, 0);
-	vcpu_pause_init(&machine.pause);
-	flush_clock_init(&machine.flush_clock);
-	ck_assert_int_eq(track == TRACK_STRICT ? memory_init_twice(&machine.mem, 4 * MIB)
-					       : memory_init(&machine.mem, 4 * MIB),
+	vcpu_pause_init(&machine.vm.pause);
+	flush_clock_init(&machine.vm.flush_clock);
+	ck_assert_int_eq(track == TRACK_STRICT ? memory_init_twice(&machine.vm.mem, 4 * MIB)
+					       : memory_init(&machine.vm.mem, 4 * MIB),
 			 0);
-	madvise(machine.mem.slot[0].hva, 4 * MIB, MADV_NOHUGEPAGE);
-	ck_assert_int_eq(pin_init(&machine), 0);
+	madvise(machine.vm.mem.slot[0].hva, 4 * MIB, MADV_NOHUGEPAGE);
+	pin = pin_create(&machine);
+	ck_assert_ptr_nonnull(pin);
 	page = pin_vcpu_page(&machine, 0);
 	page->direct_base = 0xffff888000000000;
 	page->direct_size = 1ull << 39;
@@ -164,17 +167,17 @@ static void set_up(void)
 /* Nothing that a test does makes tracker and oracle differ. */
 static void tear_down(void)
 {
-	ck_assert_uint_eq(machine.pin->count.disagreed, 0);
-	ck_assert_uint_eq(machine.pin->count.let_through, 0);
-	pin_free(&machine);
-	memory_free(&machine.mem);
-	vcpu_pause_destroy(&machine.pause);
+	ck_assert_uint_eq(pin->count.disagreed, 0);
+	ck_assert_uint_eq(pin->count.let_through, 0);
+	pin_free(pin);
+	memory_free(&machine.vm.mem);
+	vcpu_pause_destroy(&machine.vm.pause);
 	close(machine.stop.fd);
 }
 
 static const struct op_count *count_of(enum at_to to)
 {
-	return &machine.pin->count.ops[to];
+	return &pin->count.ops[to];
 }
 
 static uint64_t process_resident(void)
@@ -227,10 +230,10 @@ START_TEST(requests_are_checked)
 	ck_assert_uint_eq(count_of(AT_TO_MEMTYPE)->granted, 3);
 	ck_assert_uint_eq(count_of(AT_TO_BALLOON)->requests, 6);
 	ck_assert_uint_eq(count_of(AT_TO_BALLOON)->refused, 5);
-	ck_assert_uint_eq(machine.pin->count.ops[COUNT_DEFLATE].granted, 1);
-	ck_assert_uint_eq(machine.pin->count.ops[COUNT_DEFLATE].refused, 2);
+	ck_assert_uint_eq(pin->count.ops[COUNT_DEFLATE].granted, 1);
+	ck_assert_uint_eq(pin->count.ops[COUNT_DEFLATE].refused, 2);
 	ck_assert_uint_eq(count_of(AT_TO_TABLE)->requests, 4 + 3);
-	ck_assert_uint_eq(machine.pin->count.violations, 0);
+	ck_assert_uint_eq(pin->count.violations, 0);
 }
 END_TEST
 
@@ -242,15 +245,15 @@ START_TEST(what_is_given_away_is_released)
 	set_up_source(sources[_i]);
 	for (unsigned i = 0; i < MANY; i++)
 		memset(frame(DATA + i), 0x5a, PAGE);
-	guest = memory_resident(&machine.mem);
+	guest = memory_resident(&machine.vm.mem);
 	process = process_resident();
 	ask_for_many(ALIAS_OP_INFLATE);
-	ck_assert_uint_eq(memory_resident(&machine.mem), guest - all);
+	ck_assert_uint_eq(memory_resident(&machine.vm.mem), guest - all);
 	/* It counts by the thread, and tells of it every 64 pages. */
 	ck_assert_uint_le(process_resident(), process - all / 2 / 1024);
 	frame(DATA)[3] = 0xbad; /* what the guest must not do */
 	ask_for_many(ALIAS_OP_DEFLATE);
-	ck_assert_uint_eq(memory_resident(&machine.mem), guest);
+	ck_assert_uint_eq(memory_resident(&machine.vm.mem), guest);
 	for (unsigned i = 0; i < MANY * 512; i++)
 		ck_assert(frame(DATA)[i] == 0);
 	tear_down();
@@ -318,8 +321,8 @@ START_TEST(a_flush_under_way_is_waited_for)
 	common_page(&machine)->flushed = common_page(&machine)->cleared;
 	ring(ALIAS_CALL_PIN);
 	ck_assert_uint_eq(page->ops[0].status, ALIAS_OK);
-	ck_assert_uint_eq(machine.pin->count.waits, 1);
-	ck_assert_uint_eq(machine.pin->count.host_flushes, 0);
+	ck_assert_uint_eq(pin->count.waits, 1);
+	ck_assert_uint_eq(pin->count.host_flushes, 0);
 	tear_down();
 }
 END_TEST
@@ -329,8 +332,8 @@ START_TEST(a_flush_that_does_not_come_is_waited_for_once)
 	ck_assert_uint_eq(ask_during_flush(), ALIAS_PENDING);
 	ring(ALIAS_CALL_PIN);
 	ck_assert_uint_eq(page->ops[0].status, ALIAS_OK);
-	ck_assert_uint_eq(machine.pin->count.waits, 1);
-	ck_assert_uint_eq(machine.pin->count.host_flushes, 1);
+	ck_assert_uint_eq(pin->count.waits, 1);
+	ck_assert_uint_eq(pin->count.host_flushes, 1);
 	tear_down();
 }
 END_TEST
@@ -371,12 +374,12 @@ START_TEST(a_later_mapping_is_a_violation)
 	if (ops[_i % NR_OPS].not_in_the_way) {
 		map(ops[_i % NR_OPS].not_in_the_way);
 		ask(DATA + 1, ALIAS_OP_DEFLATE, 0); /* some call: the host looks */
-		ck_assert_uint_eq(machine.pin->count.violations, 0);
+		ck_assert_uint_eq(pin->count.violations, 0);
 	}
 	map(ops[_i % NR_OPS].in_the_way);
 	ask(DATA + 1, ALIAS_OP_DEFLATE, 0);
-	ck_assert_uint_eq(machine.pin->count.violations, 1);
-	ck_assert_uint_eq(machine.pin->count.stores_refused, strict);
+	ck_assert_uint_eq(pin->count.violations, 1);
+	ck_assert_uint_eq(pin->count.stores_refused, strict);
 	if (strict)
 		ck_assert_uint_eq(page->update_status[0], ops[_i % NR_OPS].forbidden);
 	tear_down();
@@ -419,11 +422,11 @@ START_TEST(the_first_transition_has_no_evidence)
 	common->cleared++;
 	frame(L1)[5] = 0;
 	ck_assert_uint_eq(ask(DATA, ALIAS_OP_INFLATE, 0), ALIAS_OK);
-	ck_assert_uint_eq(machine.pin->count.host_flushes, 1);
+	ck_assert_uint_eq(pin->count.host_flushes, 1);
 	ck_assert_uint_eq(atomic_load(&vcpu.todo), VCPU_FLUSH_TLB);
 	/* It will flush before it runs, and so it has for all that follow. */
 	ck_assert_uint_eq(ask(DATA + 1, ALIAS_OP_INFLATE, 0), ALIAS_OK);
-	ck_assert_uint_eq(machine.pin->count.host_flushes, 1);
+	ck_assert_uint_eq(pin->count.host_flushes, 1);
 }
 END_TEST
 
@@ -447,7 +450,7 @@ START_TEST(statistics_tell_them_apart)
 	map(R(DATA + 3));
 	ask(DATA + 3, ALIAS_OP_INFLATE, 0);
 	page->stats.given = 3;
-	pin_stats(&machine, root);
+	pin_stats(pin, root);
 	transitions = json_object_get(root, "transitions");
 	ck_assert_int_eq(number(transitions, "pin", "granted"), 4);
 	ck_assert_int_eq(number(transitions, "type", "granted"), 1);
@@ -469,17 +472,17 @@ START_TEST(frames_are_described)
 	json_t *before = json_object(), *after = json_object(), *given = json_object();
 
 	map(R(DATA));
-	ck_assert_ptr_null(pin_describe_frame(&machine, DATA, before));
+	ck_assert_ptr_null(pin_describe_frame(pin, DATA, before));
 	ck_assert(json_is_null(json_object_get(before, "mapping_count")));
 	ask(DATA + 1, ALIAS_OP_INFLATE, 0);
 	ask(DATA, ALIAS_OP_MEMTYPE, 0);
-	ck_assert_ptr_null(pin_describe_frame(&machine, DATA, after));
+	ck_assert_ptr_null(pin_describe_frame(pin, DATA, after));
 	ck_assert_int_eq(json_integer_value(json_object_get(after, "mapping_count")), 1);
 	ck_assert_int_eq(json_integer_value(json_object_get(after, "alias_count")), 0);
 	ck_assert_uint_eq(json_array_size(json_object_get(after, "aliases")), 0);
 	ck_assert_uint_eq(json_array_size(json_object_get(after, "mappings")), 1);
 	ck_assert(json_is_false(json_object_get(after, "given")));
-	ck_assert_ptr_null(pin_describe_frame(&machine, DATA + 1, given));
+	ck_assert_ptr_null(pin_describe_frame(pin, DATA + 1, given));
 	ck_assert(json_is_true(json_object_get(given, "given")));
 	json_decref(before);
 	json_decref(after);
@@ -508,10 +511,10 @@ START_TEST(write_tracking_survives)
 	ck_assert(uffd_wp_arm(uffd, DATA));
 	ck_assert(uffd_wp_arm(uffd, DATA + 1));
 	uffd_wp_disarm(uffd, DATA);
-	ck_assert(memory_give_up(&machine.mem, DATA * PAGE));
+	ck_assert(memory_give_up(&machine.vm.mem, DATA * PAGE));
 	frame(DATA)[0] = 1;
 	ck_assert_uint_eq(dirtied(uffd, &pfn), 0);
-	ck_assert(memory_renew(&machine.mem, DATA * PAGE));
+	ck_assert(memory_renew(&machine.vm.mem, DATA * PAGE));
 	frame(DATA)[0] = 1;
 	ck_assert_uint_eq(dirtied(uffd, &pfn), 0);
 	ck_assert(uffd_wp_arm(uffd, DATA));
@@ -520,7 +523,7 @@ START_TEST(write_tracking_survives)
 	ck_assert_uint_eq(pfn, DATA);
 	/* A write that was noted, and not asked for, when its frame goes. */
 	frame(DATA + 1)[0] = 2;
-	ck_assert(memory_give_up(&machine.mem, (DATA + 1) * PAGE));
+	ck_assert(memory_give_up(&machine.vm.mem, (DATA + 1) * PAGE));
 	frame(DATA + 1)[0] = 3;
 	ck_assert_uint_eq(dirtied(uffd, &pfn), 1);
 	ck_assert_uint_eq(pfn, DATA + 1);
@@ -541,12 +544,12 @@ START_TEST(a_table_that_comes_back)
 	table[0] = W(DATA + 8);
 	frame(L1 - 1)[1] = W(DATA);
 	ck_assert_uint_eq(ask(DATA + 8, ALIAS_OP_PIN, 1), ALIAS_HAS_ALIAS);
-	ck_assert_uint_eq(machine.pin->count.violations, 1);
+	ck_assert_uint_eq(pin->count.violations, 1);
 	for (unsigned i = 0; i < 100; i++)
 		ask(DATA, ALIAS_OP_UNPIN,
 		    0); /* the host looks until it is quiet enough to be armed */
-	at_get_stats(machine.pin->at, &stats);
-	ck_assert(!machine.pin->uffd || stats.arms > 0);
+	at_get_stats(pin->at, &stats);
+	ck_assert(!pin->uffd || stats.arms > 0);
 	ck_assert_uint_eq(ask(DATA, ALIAS_OP_DEFLATE, 0), ALIAS_OK);
 	ck_assert_uint_eq(ask(DATA + 8, ALIAS_OP_PIN, 1), ALIAS_OK);
 	table[1] = W(DATA + 9);

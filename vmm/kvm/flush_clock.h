@@ -12,8 +12,8 @@
  * clock; who flushes ticks first, then flushes, then stamps. With 64 bits the clock doesn't come
  * round.
  */
-#ifndef VMM_PIN_FLUSH_CLOCK_H
-#define VMM_PIN_FLUSH_CLOCK_H
+#ifndef VMM_KVM_FLUSH_CLOCK_H
+#define VMM_KVM_FLUSH_CLOCK_H
 
 #include <stdatomic.h>
 #include <stdbool.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "pin/flush_clock.h"
+#include "kvm/flush_clock.h"
 
 void flush_clock_init(struct flush_clock *clock)
 {

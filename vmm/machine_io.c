@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+#include "machine_io.h"
+
+#include "machine.h"
+
+/* False: no device is there, for one access at least. */
+static bool access_bus(struct vcpu *vcpu, const struct bus *bus, const struct exit_io *io)
+{
+	bool found = true;
+
+	for (uint32_t i = 0; i < io->count; i++) {
+		uint64_t value;
+
+		if (io->write) {
+			value = exit_get(vcpu->run, io, i);
+			found &= bus_write(bus, vcpu, io->addr, io->len, value);
+		} else {
+			found &= bus_read(bus, vcpu, io->addr, io->len, &value);
+			exit_put(vcpu->run, io, i, value);
+		}
+	}
+	if (found && io->write)
+		bus_written(bus, io->addr);
+	return found;
+}
+
+static void access_port(void *ctx, struct vcpu *vcpu, const struct exit_io *io)
+{
+	struct machine *machine = ctx;
+
+	if (!access_bus(vcpu, &machine->pio, io))
+		unassigned_note(&machine->unassigned, "port", io->addr, io->write);
+}
+
+static void access_mmio(void *ctx, struct vcpu *vcpu, const struct exit_io *io)
+{
+	struct machine *machine = ctx;
+
+	if (!access_bus(vcpu, &machine->mmio, io))
+		unassigned_note(&machine->unassigned, "address", io->addr, io->write);
+}
+
+const struct io_ops machine_io_ops = {.pio = access_port, .mmio = access_mmio};
