@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 #include "../unit/vmm/fake_kvm.h"
 #include "alias_abi.h"
-#include "pin/write_protect.h"
+#include "kvm/write_protect.h"
 #include "machine_map.h"
 #include "pin/pin.h"
 #include "pin/tracking/uffd.h"
@@ -159,13 +159,15 @@ static struct memory *empty_memory(bool twice)
 	static struct memory mapped[2];
 	struct memory *mem = &mapped[twice];
 
-	if (mem->nr == 0)
+	if (mem->nr == 0) {
 		MUST((twice ? memory_init_twice : memory_init)(mem, MACHINE_MEM) == 0);
-	else if (twice) /* what some tests left guarded is guarded no more */
+	} else if (twice) { /* what some tests left write-protected is so no more */
 		MUST(mprotect(mem->slot[0].hva, MACHINE_MEM, PROT_READ | PROT_WRITE) == 0 &&
 		     madvise(mem->slot[0].back, MACHINE_MEM, MADV_REMOVE) == 0);
-	else
+		memset(mem->wp->protected, 0, (MACHINE_FRAMES / 64 + 1) * sizeof(uint64_t));
+	} else {
 		MUST(madvise(mem->slot[0].hva, MACHINE_MEM, MADV_DONTNEED) == 0);
+	}
 	return mem;
 }
 

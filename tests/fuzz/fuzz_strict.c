@@ -9,7 +9,8 @@
 #include "alias_tracker.h"
 #include "kvm/exit.h"
 #include "fuzz_machine.h"
-#include "pin/write_protect.h"
+#include "kvm/write_protect.h"
+#include "pin/strict_pte.h"
 #include "machine_map.h"
 #include "pin/pin.h"
 #include "pin/internal.h"
@@ -70,7 +71,7 @@ static void check_frame(struct guest *g, uint64_t pfn)
 	struct pin *pin = pin_of(g);
 	unsigned level = at_pinned_level(pin->at, pfn);
 
-	MUST(gfn_is_write_protected(pin->wp, pfn) == (level > 0));
+	MUST(gfn_is_write_protected(&pin->vm->mem, pfn) == (level > 0));
 	if (!level)
 		return;
 	MUST(at_oracle(pin->at, pfn, NULL, 0) == 0);

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include "kvm/write_protect.h"
 
 /* A walk over one chain: the table it is in now, and what it has gathered. */
 struct walk {

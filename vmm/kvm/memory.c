@@ -3,12 +3,12 @@
 
 #include <errno.h>
 #include <linux/kvm.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 #include "alias_abi.h"
-#include "pin/write_protect.h"
 #include "say.h"
 
 #define LARGE_PAGE (2ull << 20)
@@ -86,7 +86,23 @@ int memory_init(struct memory *mem, uint64_t bytes)
 
 int memory_init_twice(struct memory *mem, uint64_t bytes)
 {
-	return init(mem, bytes, true);
+	int err = init(mem, bytes, true);
+	struct write_protect *wp = err ? NULL : calloc(1, sizeof(*wp));
+
+	if (err)
+		return err;
+	mem->wp = wp;
+	if (wp) {
+		pthread_mutex_init(&wp->lock, NULL);
+		wp->protected = calloc(memory_end_pfn(mem) / 64 + 1, sizeof(*wp->protected));
+		wp->spare =
+			mmap(NULL, ALIAS_PAGE_SIZE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (wp->protected && wp->spare != MAP_FAILED)
+			return 0;
+	}
+	say_errno("memory for write protection");
+	memory_free(mem);
+	return -ENOMEM;
 }
 
 int memory_share(struct memory *mem, uint64_t gpa, uint64_t size)
@@ -130,6 +146,14 @@ void memory_free(struct memory *mem)
 		if (slot->back)
 			munmap(slot->back, slot->size);
 	}
+	if (!mem->wp)
+		return;
+	if (mem->wp->spare != MAP_FAILED)
+		munmap(mem->wp->spare, ALIAS_PAGE_SIZE);
+	pthread_mutex_destroy(&mem->wp->lock);
+	free(mem->wp->protected);
+	free(mem->wp);
+	mem->wp = NULL;
 }
 
 void *memory_ptr(const struct memory *mem, uint64_t gpa, uint64_t len)
@@ -183,15 +207,6 @@ void memory_put(void *to, const void *from, size_t len)
 		__atomic_store_n((uint16_t *)to, (uint16_t)value, __ATOMIC_RELEASE);
 	else
 		__atomic_store_n((uint8_t *)to, (uint8_t)value, __ATOMIC_RELEASE);
-}
-
-void memory_store(const struct memory *mem, void *to, const void *from, size_t len)
-{
-	if (mem->wp) {
-		write_protect_device_store(mem->wp, memory_gpa(mem, to), from, len);
-		return;
-	}
-	memory_put(to, from, len);
 }
 
 uint64_t memory_end_pfn(const struct memory *mem)

@@ -4,13 +4,14 @@
  * and from 4 GiB up. No slot is ever changed while vCPUs run and none has dirty logging on, so data
  * keeps its large second-stage mappings; write tracking is by userfaultfd, frame by frame.
  *
- * Where frames are to be guarded (pin/write_protect.h), the memory is mapped twice: guest and
- * devices reach it through a mapping in which single frames can be made read-only, the host writes
- * by the other.
+ * Where frames are to be write-protected (kvm/write_protect.h), the memory is mapped twice: guest
+ * and devices reach it through a mapping in which single frames can be made read-only, the host
+ * writes by the other.
  */
 #ifndef VMM_KVM_MEMORY_H
 #define VMM_KVM_MEMORY_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,12 +27,20 @@ struct memory_slot {
 	uint8_t *back; /* the same memory, always writable; NULL if it is mapped once */
 };
 
-struct write_protect;
+/* Which frames are write-protected. */
+struct write_protect {
+	pthread_mutex_t lock; /* held while a frame changes sides and while a device stores */
+	bool said;            /* that one could not be protected; under the lock */
+	/* A bit a frame, large and sparse: written under the lock, read by anyone (relaxed: who
+	 * acts on it can do so a moment too late anyway, and the protection itself decides). */
+	uint64_t *protected;
+	void *spare; /* a page of nothing, whose slot comes and goes: zap_all() */
+};
 
 struct memory {
 	unsigned nr;
 	struct memory_slot slot[MEMORY_MAX_SLOTS];
-	struct write_protect *wp;         /* not owned; NULL: no frame is ever guarded */
+	struct write_protect *wp;         /* NULL: memory is mapped once */
 	uint64_t shared_gpa, shared_size; /* memory_share(); 0, 0: none */
 };
 
@@ -54,11 +63,8 @@ void memory_free(struct memory *mem);
 void *memory_ptr(const struct memory *mem, uint64_t gpa, uint64_t len);
 /* The same place in the second mapping. `gpa` is in memory that is mapped twice. */
 void *memory_back(const struct memory *mem, uint64_t gpa);
-/* A device's store to [to, to + len), which memory_ptr() has given: bytes that lie in a guarded
- * frame go nowhere. What was stored before is seen before it (release); 1, 2, 4 or 8 bytes that are
- * aligned are seen whole. */
-void memory_store(const struct memory *mem, void *to, const void *from, size_t len);
-/* The same to a frame that is write-protected or not, to any place. */
+/* Stores to [to, to + len), wherever that is writable. What was stored before is seen before it
+ * (release); 1, 2, 4 or 8 bytes that are aligned are seen whole. */
 void memory_put(void *to, const void *from, size_t len);
 /* The gpa of a pointer that memory_ptr() has given; UINT64_MAX for any other. */
 uint64_t memory_gpa(const struct memory *mem, const void *ptr);

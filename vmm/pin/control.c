@@ -58,7 +58,7 @@ const char *pin_set_track_mode(struct pin *pin, enum track_mode source, json_t *
 {
 	if (source == TRACK_OFF)
 		return "source off is for a whole run: vmm --track off";
-	if (source == TRACK_STRICT || pin->wp)
+	if (source == TRACK_STRICT || pin->strict)
 		return "source strict is for a whole run: vmm --track strict";
 	if (!pin->looks)
 		return "vmm was started not to look (--track off)";
@@ -131,7 +131,7 @@ const char *pin_describe_frame(struct pin *pin, uint64_t pfn, json_t *answer)
 	if (!pin->looks)
 		return "vmm was started not to look (--track off)";
 	if (pfn > UINT64_MAX / ALIAS_PAGE_SIZE ||
-	    !memory_ptr(&pin->machine->vm.mem, pfn * ALIAS_PAGE_SIZE, ALIAS_PAGE_SIZE))
+	    !memory_ptr(&pin->vm->mem, pfn * ALIAS_PAGE_SIZE, ALIAS_PAGE_SIZE))
 		return "the guest's memory has no such frame";
 	pthread_mutex_lock(&pin->lock);
 	sync_tables(pin);

@@ -11,7 +11,7 @@ void note_unseen(struct pin *pin, uint64_t before)
 	struct at_clock clock = pin->ops.clock(pin);
 	bool guest_tells = pin->machine->opt->flush_proof == PROOF_GUEST;
 
-	if (pin->wp)
+	if (pin->strict)
 		return; /* every store is seen */
 	if (!guest_tells || clock.cleared != pin->looked_at) {
 		pin->unseen = clock.cleared;

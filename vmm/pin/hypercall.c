@@ -9,7 +9,7 @@
 #include <sys/auxv.h>
 #include <x86intrin.h>
 #include "alias_tracker.h"
-#include "pin/write_protect.h"
+#include "kvm/write_protect.h"
 #include "machine.h"
 #include "pin/internal.h"
 #include "say.h"
@@ -154,8 +154,8 @@ static enum alias_status serve_unpin(struct batch *batch, uint64_t pfn)
 	struct pin *pin = batch->pin;
 	enum alias_status status = to_status(at_unpin(pin->at, pfn));
 
-	if (status == ALIAS_OK && pin->wp)
-		write_unprotect_gfn(pin->wp, pfn);
+	if (status == ALIAS_OK && pin->strict)
+		write_unprotect_gfn(&pin->vm->mem, pfn);
 	pin->count.unpins++;
 	return status;
 }
@@ -217,7 +217,7 @@ static enum alias_status serve_batch(struct pin *pin, struct vcpu *vcpu,
 		.page = page,
 		.count = READ_ONCE(page->count),
 		.upcalls = flags & ALIAS_BATCH_UPCALL,
-		.waits = flags & ALIAS_BATCH_WAIT && !pin->wp &&
+		.waits = flags & ALIAS_BATCH_WAIT && !pin->strict &&
 			 pin->machine->opt->flush_proof == PROOF_GUEST,
 		.verify = verify_is_due(pin),
 	};
@@ -228,14 +228,14 @@ static enum alias_status serve_batch(struct pin *pin, struct vcpu *vcpu,
 		return ALIAS_BAD_CALL;
 	batch.paused = batch.verify;
 	if (batch.paused)
-		pause_all_vcpus(&pin->machine->vm, vcpu);
+		pause_all_vcpus(pin->vm, vcpu);
 	if (pin->looks)
 		sync_tables(pin);
 	for (uint32_t i = 0; i < batch.count && served == SERVED; i++)
 		served = serve_entry(&batch, i);
 	report_violations(pin);
 	if (batch.paused)
-		resume_vcpus(&pin->machine->vm);
+		resume_vcpus(pin->vm);
 	if (served == UPCALL)
 		send_upcall(&batch);
 	return ALIAS_OK;
@@ -256,7 +256,7 @@ static enum alias_status serve_register(struct pin *pin, struct vcpu *vcpu,
 	}
 	pin->registered = true;
 	WRITE_ONCE(page->features,
-		   (pin->wp ? ALIAS_WRITE_PROTECTED : 0) | (pin->flushes ? ALIAS_FLUSHES : 0));
+		   (pin->strict ? ALIAS_WRITE_PROTECTED : 0) | (pin->flushes ? ALIAS_FLUSHES : 0));
 	return ALIAS_OK;
 }
 
@@ -272,7 +272,7 @@ static enum alias_status serve_update_call(struct pin *pin, struct vcpu *vcpu,
 		.upcalls = READ_ONCE(page->flags) & ALIAS_BATCH_UPCALL,
 	};
 
-	if (!pin->registered || !pin->wp || batch.count == 0 || batch.count > ALIAS_UPDATE_MAX)
+	if (!pin->registered || !pin->strict || batch.count == 0 || batch.count > ALIAS_UPDATE_MAX)
 		return ALIAS_BAD_CALL;
 	return serve_updates(&batch, READ_ONCE(page->updates_pfn));
 }
@@ -326,6 +326,8 @@ static void configure(struct pin *pin, struct machine *machine)
 	const struct options *opt = machine->opt;
 
 	pin->machine = machine;
+	pin->vm = &machine->vm;
+	pin->strict = opt->track == TRACK_STRICT;
 	pin->looks = opt->track != TRACK_OFF;
 	pin->checks = pin->looks && opt->flush != ALIAS_FLUSH_NONE;
 	pin->source = opt->track;
@@ -336,11 +338,11 @@ static void configure(struct pin *pin, struct machine *machine)
 static bool create_tracker(struct pin *pin)
 {
 	struct at_config config = {
-		.frames = memory_end_pfn(&pin->machine->vm.mem),
+		.frames = memory_end_pfn(&pin->vm->mem),
 		.audit_syncs = pin->machine->opt->audit,
 		.mode = pin->looks ? to_at_mode(pin->source) : AT_BLIND,
 		.grant_aliased = !pin->checks,
-		.quiet_syncs = pin->wp ? 1 : 0, /* arming costs nothing then */
+		.quiet_syncs = pin->strict ? 1 : 0, /* arming costs nothing then */
 		.ops = &pin->ops,
 		.ctx = pin,
 	};
@@ -366,7 +368,7 @@ static int connect_vcpus(struct pin *pin)
 		say("no room on the port bus for the hypercall");
 		return err;
 	}
-	if (pin->wp) {
+	if (pin->strict) {
 		machine->vm.store_ops = &pin_store_ops;
 		machine->vm.stores = pin;
 	}

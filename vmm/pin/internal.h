@@ -15,7 +15,7 @@
 struct machine;
 struct store_ops;
 struct vcpu;
-struct write_protect;
+struct vm;
 
 #define PIN_SAID_MAX  10 /* of a kind said in full; the rest is counted */
 #define CLOCK_FLUSHED 1  /* what the clock of guarded tables always says is flushed */
@@ -75,12 +75,13 @@ struct pin_vcpu {
 
 struct pin {
 	struct machine *machine;
+	struct vm *vm;          /* of the machine */
 	struct pin_vcpu *vcpus; /* by index */
 	struct at_ops ops;
 	struct uffd_wp *uffd;     /* NULL: every table is compared */
 	struct guest_log log;     /* its rings are NULL where there is no room for any */
 	const char *why_no_watch; /* then */
-	struct write_protect *wp; /* of TRACK_STRICT, else NULL */
+	bool strict;              /* pinned tables are write-protected: TRACK_STRICT */
 	bool looks;               /* false: every pin is granted unseen */
 	bool checks;              /* false: and with whatever alias is met */
 	bool flushes;             /* ALIAS_CALL_FLUSH is served */

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include "kvm/exit.h"
-#include "pin/write_protect.h"
+#include "kvm/write_protect.h"
 #include "pin/insn.h"
 #include "machine.h"
 #include "pin/pin.h"
@@ -132,13 +132,12 @@ static unsigned locate(const struct vcpu *vcpu, const struct insn *insn, struct 
 	return nr;
 }
 
-static unsigned count_guarded(const struct write_protect *wp, const struct piece *pieces,
-			      unsigned nr)
+static unsigned count_guarded(const struct memory *mem, const struct piece *pieces, unsigned nr)
 {
 	unsigned guarded = 0;
 
 	for (unsigned i = 0; i < nr; i++)
-		guarded += gfn_is_write_protected(wp, pieces[i].gpa / ALIAS_PAGE_SIZE);
+		guarded += gfn_is_write_protected(mem, pieces[i].gpa / ALIAS_PAGE_SIZE);
 	return guarded;
 }
 
@@ -155,7 +154,7 @@ static unsigned split(const struct pin *pin, const struct piece *piece, struct c
 		uint64_t to = gpa + sizeof(uint64_t) < end ? gpa + sizeof(uint64_t) : end;
 		uint64_t pte;
 
-		memcpy(&pte, memory_back(&pin->machine->vm.mem, gpa), sizeof(pte));
+		memcpy(&pte, memory_back(&pin->vm->mem, gpa), sizeof(pte));
 		memcpy((uint8_t *)&pte + (from - gpa), piece->bytes + (from - piece->gpa),
 		       to - from);
 		changes[nr++] = (struct change){.pte_gpa = gpa, .pte = pte};
@@ -171,7 +170,7 @@ static enum served store(struct batch *batch, const struct piece *pieces, unsign
 	unsigned nr_changes = 0;
 
 	*status = ALIAS_BAD_STATE;
-	if (count_guarded(batch->pin->wp, pieces, nr) < nr)
+	if (count_guarded(&batch->pin->vm->mem, pieces, nr) < nr)
 		return SERVED; /* part of it is no page table: not known how to do it whole */
 	for (unsigned i = 0; i < nr; i++)
 		nr_changes += split(batch->pin, &pieces[i], &changes[nr_changes]);
@@ -325,7 +324,7 @@ static void refuse_large(struct pin *pin, struct vcpu *vcpu, uint64_t rip,
 			 const struct piece *pieces, unsigned nr)
 {
 	pin->count.stores_refused++;
-	if (nr == 1 || gfn_is_write_protected(pin->wp, pieces[0].gpa / ALIAS_PAGE_SIZE))
+	if (nr == 1 || gfn_is_write_protected(&pin->vm->mem, pieces[0].gpa / ALIAS_PAGE_SIZE))
 		refuse(vcpu);
 	else
 		refuse_part(vcpu, &pieces[1], rip);
@@ -358,7 +357,7 @@ static bool do_stopped(struct pin *pin, struct vcpu *vcpu, bool sure)
 	if (!decode(vcpu, &view, &insn))
 		return sure || own->stops > 0 ? refuse_unknown(pin, vcpu) : try_again(own);
 	nr = locate(vcpu, &insn, pieces, &unmapped);
-	if (nr > 0 && count_guarded(pin->wp, pieces, nr) == 0)
+	if (nr > 0 && count_guarded(&pin->vm->mem, pieces, nr) == 0)
 		return try_again(own);
 	own->stops = 0;
 	if (nr == 0)
@@ -456,8 +455,9 @@ static void store_released(const struct batch *batch, const struct piece *pieces
 	struct pin *pin = batch->pin;
 
 	for (unsigned i = 0; i < nr; i++)
-		write_protect_device_store(pin->wp, pieces[i].gpa, pieces[i].bytes, pieces[i].len);
-	if (!zap_all(pin->wp))
+		memory_store_unprotected(&pin->vm->mem, pieces[i].gpa, pieces[i].bytes,
+					 pieces[i].len);
+	if (!zap_all(&pin->vm->mem, pin->vm->fd))
 		stop_request(&pin->machine->stop, VMM_EX_OSERR);
 	pin->count.all_forgotten++;
 }
@@ -476,8 +476,8 @@ static enum served judge_emulated(struct batch *batch, const struct piece *piece
 {
 	const struct pin *pin = batch->pin;
 
-	if (count_guarded(pin->wp, pieces, nr) > 0 ||
-	    !all_in_memory(&pin->machine->vm.mem, pieces, nr))
+	if (count_guarded(&pin->vm->mem, pieces, nr) > 0 ||
+	    !all_in_memory(&pin->vm->mem, pieces, nr))
 		return store(batch, pieces, nr, status);
 	store_released(batch, pieces, nr);
 	*status = ALIAS_OK;

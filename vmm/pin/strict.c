@@ -2,19 +2,27 @@
 /* --track strict: pinned tables are guarded, and the host writes them for the guest. */
 #include <stdio.h>
 #include <string.h>
-#include "pin/write_protect.h"
+#include "kvm/write_protect.h"
 #include "machine.h"
 #include "pin/internal.h"
+#include "pin/strict_pte.h"
+#include "pte.h"
 #include "status.h"
 
-#define PT_ENTRIES (ALIAS_PAGE_SIZE / sizeof(uint64_t))
 #define FRAMES_MAX 16 /* flushed one by one; with more all is flushed at once */
 
 static uint64_t read_entry(const struct pin *pin, uint64_t pte_gpa)
 {
-	const uint64_t *entry = memory_back(&pin->machine->vm.mem, pte_gpa);
+	const uint64_t *entry = memory_back(&pin->vm->mem, pte_gpa);
 
 	return __atomic_load_n(entry, __ATOMIC_ACQUIRE);
+}
+
+static void store_pte(const struct pin *pin, uint64_t pte_gpa, uint64_t pte)
+{
+	uint64_t *entry = memory_back(&pin->vm->mem, pte_gpa);
+
+	__atomic_store_n(entry, pte, __ATOMIC_RELEASE);
 }
 
 /* --- pins ------------------------------------------------------------------------------------- */
@@ -37,7 +45,7 @@ static void preset(const struct pin *pin, uint64_t pfn, unsigned level)
 		uint64_t pte = read_entry(pin, gpa);
 
 		if (pte != pte_preset_accessed(pte, level))
-			write_protected_pte_store(pin->wp, gpa, pte_preset_accessed(pte, level));
+			store_pte(pin, gpa, pte_preset_accessed(pte, level));
 	}
 }
 
@@ -71,19 +79,19 @@ enum at_verdict write_protected_pin(struct batch *batch, uint64_t pfn, unsigned 
 	 */
 	pause = !batch->paused && lacks_presets(pin, pfn, level);
 	if (pause)
-		pause_all_vcpus(&pin->machine->vm, batch->vcpu);
+		pause_all_vcpus(pin->vm, batch->vcpu);
 	batch->paused |= pause;
 	verdict = AT_NO_MEMORY;
-	if (write_protect_gfn(pin->wp, pfn)) {
+	if (write_protect_gfn(&pin->vm->mem, pfn)) {
 		verdict = become_unheld(batch, pfn, (struct at_transition){AT_TO_TABLE, level});
 		if (verdict == AT_OK)
 			preset(pin, pfn, level);
 		else
-			write_unprotect_gfn(pin->wp, pfn);
+			write_unprotect_gfn(&pin->vm->mem, pfn);
 	}
 	if (pause) {
 		batch->paused = false;
-		resume_vcpus(&pin->machine->vm);
+		resume_vcpus(pin->vm);
 	}
 	return verdict;
 }
@@ -98,7 +106,7 @@ enum at_verdict write_protected_become(struct batch *batch, uint64_t pfn, struct
 	if (verdict != AT_STALE_TLB)
 		return at_become(pin->at, pfn, to);
 	pin->count.frames_forgotten++;
-	return zap_gfn(pin->wp, pfn) ? become_unheld(batch, pfn, to) : AT_NO_MEMORY;
+	return zap_gfn(&pin->vm->mem, pfn) ? become_unheld(batch, pfn, to) : AT_NO_MEMORY;
 }
 
 /* --- changes ---------------------------------------------------------------------------------- */
@@ -133,12 +141,12 @@ static enum served pin_child(struct batch *batch, const struct at_violation *why
 	batch->verify = verify_is_due(pin);
 	pause = batch->verify && !batch->paused;
 	if (pause)
-		pause_all_vcpus(&pin->machine->vm, batch->vcpu);
+		pause_all_vcpus(pin->vm, batch->vcpu);
 	batch->paused |= pause;
 	served = serve_transition(batch, why->pfn, to, ALIAS_FAULT_STORE, status);
 	if (pause) {
 		batch->paused = false;
-		resume_vcpus(&pin->machine->vm);
+		resume_vcpus(pin->vm);
 	}
 	if (served == SERVED)
 		pin->count.status[*status]++;
@@ -176,8 +184,8 @@ struct stale {
 
 static void note_stale(const struct pin *pin, struct stale *stale, const struct change *change)
 {
-	enum zap what = zap_scope(pin->wp, change->level, change->old, change->pte);
-	uint64_t pfn = change->old >> 12 & 0xffffffffff;
+	enum zap what = zap_scope(&pin->vm->mem, change->level, change->old, change->pte);
+	uint64_t pfn = (change->old & PTE_ADDR) / ALIAS_PAGE_SIZE;
 
 	if (what == ZAP_NOTHING || stale->all)
 		return;
@@ -192,11 +200,11 @@ static void flush_stale(struct pin *pin, const struct stale *stale)
 	bool ok = true;
 
 	if (stale->all) {
-		ok = zap_all(pin->wp);
+		ok = zap_all(&pin->vm->mem, pin->vm->fd);
 		pin->count.all_forgotten++;
 	}
 	for (unsigned i = 0; !stale->all && i < stale->nr; i++) {
-		ok &= zap_gfn(pin->wp, stale->frames[i]);
+		ok &= zap_gfn(&pin->vm->mem, stale->frames[i]);
 		pin->count.frames_forgotten++;
 	}
 	if (!ok)
@@ -207,7 +215,7 @@ static void make_change(const struct pin *pin, struct stale *stale, const struct
 {
 	if (change->pte == change->old)
 		return;
-	write_protected_pte_store(pin->wp, change->pte_gpa, change->pte);
+	store_pte(pin, change->pte_gpa, change->pte);
 	note_stale(pin, stale, change);
 }
 
@@ -254,7 +262,7 @@ enum served change_entries(struct batch *batch, struct change *changes, unsigned
 static bool is_entry(const struct pin *pin, uint64_t gpa)
 {
 	return gpa % sizeof(uint64_t) == 0 &&
-	       memory_ptr(&pin->machine->vm.mem, gpa, sizeof(uint64_t)) != NULL;
+	       memory_ptr(&pin->vm->mem, gpa, sizeof(uint64_t)) != NULL;
 }
 
 static enum served serve_update(struct batch *batch, const struct alias_update *update,
@@ -267,7 +275,7 @@ static enum served serve_update(struct batch *batch, const struct alias_update *
 	if (!is_entry(pin, update->pte_gpa))
 		return SERVED;
 	*status = ALIAS_BAD_STATE;
-	if (!gfn_is_write_protected(pin->wp, update->pte_gpa / ALIAS_PAGE_SIZE))
+	if (!gfn_is_write_protected(&pin->vm->mem, update->pte_gpa / ALIAS_PAGE_SIZE))
 		return SERVED;
 	prepare(pin, &change);
 	if (judge_change(batch, &change, true) == UPCALL)
@@ -284,7 +292,7 @@ static enum served serve_update(struct batch *batch, const struct alias_update *
 static bool read_updates(const struct batch *batch, uint64_t pfn, struct alias_update *updates,
 			 uint8_t *status)
 {
-	const struct memory *mem = &batch->pin->machine->vm.mem;
+	const struct memory *mem = &batch->pin->vm->mem;
 	const void *list = NULL;
 
 	if (pfn < memory_end_pfn(mem))

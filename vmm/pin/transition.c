@@ -69,7 +69,7 @@ static enum at_verdict judge(struct batch *batch, uint64_t pfn, struct at_transi
 
 	if (to.to != AT_TO_TABLE)
 		pin->counts_all = at_count_all(pin->at); /* else the verdict is AT_NO_MEMORY */
-	if (pin->wp)
+	if (pin->strict)
 		return to.to == AT_TO_TABLE ? write_protected_pin(batch, pfn, to.arg)
 					    : write_protected_become(batch, pfn, to);
 	verdict = at_may(pin->at, pfn, to);
@@ -116,7 +116,7 @@ static bool is_shared(const struct pin *pin, uint64_t pfn)
 /* Once granted, the frame's memory goes; if it can't, the frame does not. */
 static enum at_verdict give_up(struct pin *pin, uint64_t pfn)
 {
-	if (memory_give_up(&pin->machine->vm.mem, pfn * ALIAS_PAGE_SIZE))
+	if (memory_give_up(&pin->vm->mem, pfn * ALIAS_PAGE_SIZE))
 		return AT_OK;
 	say_errno("madvise of frame 0x%llx, which the guest gives away", (unsigned long long)pfn);
 	at_deflate(pin->at, pfn);
@@ -167,7 +167,7 @@ static enum at_verdict decide(struct batch *batch, uint64_t pfn, struct at_trans
 {
 	struct pin *pin = batch->pin;
 
-	if (pin->wp || !pin->checks)
+	if (pin->strict || !pin->checks)
 		return verdict;
 	if (lacks_flush(pin, verdict))
 		host_flush(pin, batch->vcpu, batch->paused, pfn, to);
@@ -208,7 +208,7 @@ static bool renew(struct pin *pin, uint64_t pfn)
 {
 	if (pin->uffd)
 		uffd_wp_mark_dirtied(pin->uffd, pfn);
-	return memory_renew(&pin->machine->vm.mem, pfn * ALIAS_PAGE_SIZE);
+	return memory_renew(&pin->vm->mem, pfn * ALIAS_PAGE_SIZE);
 }
 
 enum alias_status serve_deflate(struct batch *batch, uint64_t pfn)

@@ -4,7 +4,8 @@
 #include "broken.h"
 #include "devices/bus.h"
 #include "kvm/flush_clock.h"
-#include "pin/write_protect.h"
+#include "kvm/write_protect.h"
+#include "pin/strict_pte.h"
 #include "pin/guest_log.h"
 #include "pin/insn.h"
 #include "internal.h"
@@ -25,8 +26,6 @@
 static uint64_t alias_of = UINT64_MAX;
 /* Who had the last upcall, or NULL. Atomic. */
 static struct vcpu *upcalled;
-/* Holds no frame; NULL where there is a real one. */
-static struct write_protect *idle_guard;
 static struct pin *the_pin;
 
 static bool stop_before_store(void *ctx, struct vcpu *vcpu, const struct exit_io *io)
@@ -47,10 +46,6 @@ WRAP(struct pin *, pin_create, struct machine *machine)
 		the_pin->shared_frames = 0;
 	if (broken(ANY_TIME))
 		the_pin->registered = true;
-	if (broken(NO_GUARD_ASKED) && !the_pin->wp) {
-		idle_guard = write_protect_new(&machine->vm.mem, machine->vm.fd);
-		machine->vm.mem.wp = NULL;
-	}
 	if (machine->vm.store_ops) {
 		stores = *machine->vm.store_ops;
 		stores.emulated = stop_before_store;
@@ -97,7 +92,7 @@ WRAP(enum at_verdict, at_check, const struct alias_tracker *at, uint64_t pfn, un
 {
 	enum at_verdict verdict = __real_at_check(at, pfn, level);
 
-	if (!the_pin->wp)
+	if (!the_pin->strict)
 		return verdict;
 	verdict = let_through(verdict, pfn);
 	if (verdict == AT_ALIAS)
@@ -145,9 +140,9 @@ WRAP(bool, vcpu_flush_tlb, struct vcpu *vcpu)
 	return __real_vcpu_flush_tlb(vcpu);
 }
 
-WRAP(bool, write_protect_gfn, struct write_protect *wp, uint64_t pfn)
+WRAP(bool, write_protect_gfn, const struct memory *mem, uint64_t pfn)
 {
-	bool held = broken(NO_GUARD) || __real_write_protect_gfn(wp, pfn);
+	bool held = broken(NO_GUARD) || __real_write_protect_gfn(mem, pfn);
 
 	if (held && !broken(NO_GUARD))
 		observer_guarded(pfn);
@@ -217,14 +212,13 @@ WRAP(bool, insn_decode, const uint8_t *code, size_t nr, const struct kvm_regs *r
 	return known && !(out->op == INSN_LARGE && broken(NO_LARGE));
 }
 
-WRAP(enum zap, zap_scope, const struct write_protect *wp, unsigned level, uint64_t old,
-     uint64_t pte)
+WRAP(enum zap, zap_scope, const struct memory *mem, unsigned level, uint64_t old, uint64_t pte)
 {
 	if (broken(ALWAYS_FLUSH))
 		return ZAP_ALL;
 	if (broken(NEVER_FLUSH))
 		return ZAP_NOTHING;
-	return __real_zap_scope(wp, level, old, pte);
+	return __real_zap_scope(mem, level, old, pte);
 }
 
 WRAP(void *, memory_ptr, const struct memory *mem, uint64_t gpa, uint64_t len)
@@ -312,10 +306,10 @@ static void wait_for_handler(const struct vcpu *vcpu)
 }
 
 /* For a call. Who makes one then has a single vCPU, so nobody else sees it. */
-static void lend_guard(struct pin *pin, bool lend)
+static void pretend_strict(struct pin *pin, bool pretend)
 {
-	if (idle_guard)
-		pin->wp = lend ? idle_guard : NULL;
+	if (broken(NO_GUARD_ASKED) && !pin->vm->mem.wp)
+		pin->strict = pretend;
 }
 
 WRAP(bool, bus_write, const struct bus *bus, struct vcpu *vcpu, uint64_t addr, unsigned len,
@@ -334,9 +328,9 @@ WRAP(bool, bus_write, const struct bus *bus, struct vcpu *vcpu, uint64_t addr, u
 	if (broken(ONE_AT_A_TIME))
 		wait_for_handler(vcpu);
 	mend_request(pin_vcpu_page(the_machine, vcpu->index));
-	lend_guard(the_pin, value == ALIAS_CALL_UPDATE);
+	pretend_strict(the_pin, value == ALIAS_CALL_UPDATE);
 	found = __real_bus_write(bus, vcpu, addr, len, value);
-	lend_guard(the_pin, false);
+	pretend_strict(the_pin, false);
 	return found;
 }
 

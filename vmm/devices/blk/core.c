@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "devices/blk/image.h"
+#include "kvm/write_protect.h"
 #include "say.h"
 
 static void count(atomic_ullong *counter, uint64_t n)

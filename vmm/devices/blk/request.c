@@ -5,6 +5,7 @@
 #include <string.h>
 #include "devices/blk/image.h"
 #include "kvm/memory.h"
+#include "kvm/write_protect.h"
 
 /* Part of a chain's buffers. */
 struct span {

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <time.h>
 #include <x86intrin.h>
-#include "pin/write_protect.h"
+#include "kvm/write_protect.h"
 #include "machine.h"
 #include "pin/pin.h"
 #include "pin/internal.h"
@@ -13,7 +13,7 @@ static const uint64_t *table(void *ctx, uint64_t pfn)
 {
 	struct pin *pin = ctx;
 
-	return memory_ptr(&pin->machine->vm.mem, pfn * ALIAS_PAGE_SIZE, ALIAS_PAGE_SIZE);
+	return memory_ptr(&pin->vm->mem, pfn * ALIAS_PAGE_SIZE, ALIAS_PAGE_SIZE);
 }
 
 struct alias_common_page *common_page(const struct machine *machine)
@@ -30,7 +30,7 @@ static struct at_clock guest_clock(void *ctx)
 
 	clock.cleared = __atomic_load_n(&page->cleared, __ATOMIC_ACQUIRE);
 	clock.flushed = __atomic_load_n(&page->flushed, __ATOMIC_ACQUIRE);
-	clock.now = flush_clock_now(&pin->machine->vm.flush_clock);
+	clock.now = flush_clock_now(&pin->vm->flush_clock);
 	return clock;
 }
 
@@ -39,12 +39,11 @@ static struct at_clock no_guest_clock(void *ctx)
 {
 	struct pin *pin = ctx;
 
-	return (struct at_clock){.cleared = 1,
-				 .now = flush_clock_now(&pin->machine->vm.flush_clock)};
+	return (struct at_clock){.cleared = 1, .now = flush_clock_now(&pin->vm->flush_clock)};
 }
 
-/* Nothing that goes from the tables is known to be flushed, but for a frame that is being guarded:
- * at_gone_by(CLOCK_FLUSHED) says that of it. */
+/* Nothing that goes from the tables is known to be flushed, but for a frame that is being
+ * write-protected: at_gone_by(CLOCK_FLUSHED) says that of it. */
 static struct at_clock write_protected_clock(void *ctx)
 {
 	struct pin *pin = ctx;
@@ -52,7 +51,7 @@ static struct at_clock write_protected_clock(void *ctx)
 	return (struct at_clock){
 		.cleared = CLOCK_FLUSHED + 1,
 		.flushed = CLOCK_FLUSHED,
-		.now = flush_clock_now(&pin->machine->vm.flush_clock),
+		.now = flush_clock_now(&pin->vm->flush_clock),
 	};
 }
 
@@ -164,17 +163,19 @@ void follow_log(struct pin *pin)
 	at_set_mode(pin->at, logged ? AT_LOGGED : to_at_mode(pin->source));
 }
 
-/* --- guarded tables -------------------------------------------------------------------------- */
+/* --- write-protected tables
+ * -------------------------------------------------------------------------- */
 
-/* A guarded table does not change but by the host, which tells the tracker of it (at_store). */
-static bool arm_guarded(void *ctx, uint64_t pfn)
+/* A write-protected table does not change but by the host, which tells the tracker of it
+ * (at_store). */
+static bool arm_protected(void *ctx, uint64_t pfn)
 {
 	struct pin *pin = ctx;
 
-	return gfn_is_write_protected(pin->wp, pfn);
+	return gfn_is_write_protected(&pin->vm->mem, pfn);
 }
 
-static void disarm_guarded(void *ctx, uint64_t pfn)
+static void disarm_protected(void *ctx, uint64_t pfn)
 {
 	(void)ctx, (void)pfn;
 }
@@ -185,19 +186,13 @@ static size_t none_dirtied(void *ctx, uint64_t *pfns, size_t max)
 	return 0;
 }
 
-static bool open_guard(struct pin *pin)
+static void track_protected(struct pin *pin)
 {
-	pin->wp = write_protect_new(&pin->machine->vm.mem, pin->machine->vm.fd);
-	if (!pin->wp) {
-		say_errno("memory for write protection");
-		return false;
-	}
 	pin->why_no_watch = "pinned tables are read-only";
 	pin->ops.clock = write_protected_clock;
-	pin->ops.arm = arm_guarded;
-	pin->ops.disarm = disarm_guarded;
+	pin->ops.arm = arm_protected;
+	pin->ops.disarm = disarm_protected;
 	pin->ops.dirtied = none_dirtied;
-	return true;
 }
 
 /* --- the source ------------------------------------------------------------------------------- */
@@ -215,8 +210,10 @@ bool open_tracking(struct pin *pin)
 	const struct options *opt = pin->machine->opt;
 
 	pin->ops.table = table;
-	if (opt->track == TRACK_STRICT)
-		return open_guard(pin);
+	if (pin->strict) {
+		track_protected(pin);
+		return true;
+	}
 	pin->ops.clock = opt->flush_proof == PROOF_GUEST ? guest_clock : no_guest_clock;
 	pin->why_no_watch = "not asked for by these options";
 	if (!open_log(pin))
@@ -238,7 +235,6 @@ bool open_tracking(struct pin *pin)
 void close_tracking(struct pin *pin)
 {
 	uffd_wp_stop(pin->uffd);
-	write_protect_free(pin->wp);
 	free(pin->log.ring);
 }
 

@@ -103,7 +103,9 @@ static void set_up(void)
 	flush_clock_init(&machine.vm.flush_clock);
 	for (unsigned i = 0; i < NR; i++)
 		vcpus[i] = (struct vcpu){.index = i, .vm = &machine.vm, .run = &runs[i]};
-	pin = (struct pin){.machine = &machine, .ops = {.table = table, .clock = guest_clock}};
+	pin = (struct pin){.machine = &machine,
+			   .vm = &machine.vm,
+			   .ops = {.table = table, .clock = guest_clock}};
 	for (unsigned level = 4; level > 1; level--)
 		memory[5 - level][0] = W(6 - level);
 	pin.at = at_new(&config);

@@ -115,7 +115,7 @@ static void map(uint64_t pte)
 {
 	struct alias_common_page *common = common_page(&machine);
 
-	if (pin->wp) {
+	if (pin->strict) {
 		page->nr_updates = 1;
 		page->update_status[0] = ALIAS_PENDING;
 		*(struct alias_update *)frame(LIST) =

@@ -6,33 +6,19 @@
 #include <sys/uio.h>
 #include <unistd.h>
 #include "fake_kvm.h"
-#include "pin/write_protect.h"
-#include "kvm/memory.h"
+#include "kvm/write_protect.h"
 #include "suites.h"
 
 #define FRAME(pfn) ((pfn)*4096ull)
-#define P          1ull
-#define RW         2ull
-#define A          0x20ull
-#define D          0x40ull
-#define LARGE      0x80ull
-#define SOFT       0x200ull
-#define NX         (1ull << 63)
 
 static struct memory mem;
-static struct write_protect *wp;
-
 static void setup(void)
 {
 	ck_assert_int_eq(memory_init_twice(&mem, 4 << 20), 0);
-	wp = write_protect_new(&mem, -1);
-	ck_assert_ptr_nonnull(wp);
 }
 
 static void teardown(void)
 {
-	write_protect_free(wp);
-	ck_assert_ptr_null(mem.wp);
 	memory_free(&mem);
 	fake_kvm = NULL;
 }
@@ -67,19 +53,19 @@ START_TEST(mapped_twice)
 }
 END_TEST
 
-START_TEST(a_held_frame_is_read_only)
+START_TEST(a_protected_frame_is_read_only)
 {
-	ck_assert(write_protect_gfn(wp, 5));
-	ck_assert(gfn_is_write_protected(wp, 5) && !gfn_is_write_protected(wp, 4) &&
-		  !gfn_is_write_protected(wp, 6));
+	ck_assert(write_protect_gfn(&mem, 5));
+	ck_assert(gfn_is_write_protected(&mem, 5) && !gfn_is_write_protected(&mem, 4) &&
+		  !gfn_is_write_protected(&mem, 6));
 	ck_assert(!writes(FRAME(5), 1) && !writes(FRAME(5) + 4088, 1));
 	ck_assert(writes(FRAME(5) - 8, 1) && writes(FRAME(6), 1));
-	write_protected_pte_store(wp, FRAME(5) + 8, 9);
+	*(uint64_t *)memory_back(&mem, FRAME(5) + 8) = 9;
 	ck_assert_uint_eq(reads(FRAME(5) + 8), 9);
-	write_unprotect_gfn(wp, 5);
-	ck_assert(!gfn_is_write_protected(wp, 5) && writes(FRAME(5), 1));
-	ck_assert(!write_protect_gfn(wp, 1024) && !write_protect_gfn(wp, UINT64_MAX / 4096));
-	ck_assert(!gfn_is_write_protected(wp, 1024) && !gfn_is_write_protected(wp, UINT64_MAX));
+	write_unprotect_gfn(&mem, 5);
+	ck_assert(!gfn_is_write_protected(&mem, 5) && writes(FRAME(5), 1));
+	ck_assert(!write_protect_gfn(&mem, 1024) && !write_protect_gfn(&mem, UINT64_MAX / 4096));
+	ck_assert(!gfn_is_write_protected(&mem, 1024) && !gfn_is_write_protected(&mem, UINT64_MAX));
 }
 END_TEST
 
@@ -89,7 +75,7 @@ START_TEST(devices_heed_it)
 	uint8_t bytes[24];
 
 	memset(bytes, 0xab, sizeof(bytes));
-	ck_assert(write_protect_gfn(wp, 5));
+	ck_assert(write_protect_gfn(&mem, 5));
 	memory_store(&mem, memory_ptr(&mem, FRAME(5) - 8, 24), bytes, 24);
 	ck_assert_uint_eq(reads(FRAME(5) - 8), 0xababababababababull);
 	ck_assert_uint_eq(reads(FRAME(5)), 0);
@@ -101,13 +87,13 @@ START_TEST(devices_heed_it)
 }
 END_TEST
 
-/* What is in a frame whose translations are forgotten stays. */
-START_TEST(forgetting_a_frame_loses_nothing)
+/* What is in a frame whose translations are zapped stays. */
+START_TEST(zapping_a_frame_loses_nothing)
 {
 	ck_assert(writes(FRAME(9), 1234));
-	ck_assert(zap_gfn(wp, 9));
+	ck_assert(zap_gfn(&mem, 9));
 	ck_assert_uint_eq(reads(FRAME(9)), 1234);
-	ck_assert(write_protect_gfn(wp, 9) && zap_gfn(wp, 9));
+	ck_assert(write_protect_gfn(&mem, 9) && zap_gfn(&mem, 9));
 	ck_assert(!writes(FRAME(9), 1));
 	ck_assert_uint_eq(reads(FRAME(9)), 1234);
 }
@@ -137,72 +123,26 @@ static int count_slots(int fd, unsigned long request, void *arg)
 	return 0;
 }
 
-START_TEST(forgetting_all_is_a_slot_that_goes)
+START_TEST(zapping_all_is_a_slot_that_goes)
 {
 	fake_kvm = count_slots;
 	fails = false;
-	ck_assert(zap_all(wp));
+	ck_assert(zap_all(&mem, -1));
 	ck_assert(created == 1 && deleted == 1);
 	fails = true;
-	ck_assert(!zap_all(wp));
-}
-END_TEST
-
-START_TEST(presets)
-{
-	ck_assert_uint_eq(pte_preset_accessed(0, 1), 0);
-	ck_assert_uint_eq(pte_preset_accessed(RW | FRAME(3), 1), RW | FRAME(3));
-	ck_assert_uint_eq(pte_preset_accessed(P, 1), P | A);
-	ck_assert_uint_eq(pte_preset_accessed(P | RW, 1), P | RW | A | D);
-	ck_assert_uint_eq(pte_preset_accessed(P | RW, 2), P | RW | A);
-	ck_assert_uint_eq(pte_preset_accessed(P | RW | LARGE, 2), P | RW | LARGE | A | D);
-	ck_assert_uint_eq(pte_preset_accessed(P | LARGE, 3), P | LARGE | A);
-}
-END_TEST
-
-static const struct {
-	unsigned level;
-	uint64_t old, pte;
-	enum zap stale;
-} changes[] = {
-	{1, 0, P | RW | FRAME(3), ZAP_NOTHING},
-	{1, RW | FRAME(3), P | FRAME(3), ZAP_NOTHING},
-	{1, P | RW | FRAME(3), 0, ZAP_GFN},
-	{1, P | RW | FRAME(3), P | RW | FRAME(4), ZAP_GFN},
-	{1, P | RW | FRAME(3), P | FRAME(3), ZAP_GFN},
-	{1, P | FRAME(3), P | RW | FRAME(3), ZAP_NOTHING},
-	{1, P | RW | NX | FRAME(3), P | RW | FRAME(3), ZAP_NOTHING},
-	{1, P | RW | FRAME(3), P | RW | NX | FRAME(3), ZAP_GFN},
-	{1, P | RW | FRAME(3), P | RW | FRAME(3) | A | D | SOFT, ZAP_NOTHING},
-	{1, P | RW | FRAME(3) | LARGE, P | RW | FRAME(3), ZAP_GFN}, /* PAT */
-	{1, P | RW | 0xd0000000, 0, ZAP_ALL},                       /* no memory */
-	{2, 0, P | RW | FRAME(3), ZAP_NOTHING},
-	{2, P | RW | FRAME(3), 0, ZAP_ALL},
-	{2, P | FRAME(3), P | RW | FRAME(3), ZAP_ALL},
-	{2, P | RW | LARGE, P | LARGE, ZAP_ALL},
-	{4, P | RW | FRAME(3), P | RW | FRAME(3) | A, ZAP_NOTHING},
-};
-
-START_TEST(what_is_stale)
-{
-	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++)
-		ck_assert_msg(zap_scope(wp, changes[i].level, changes[i].old, changes[i].pte) ==
-				      changes[i].stale,
-			      "change %zu", i);
+	ck_assert(!zap_all(&mem, -1));
 }
 END_TEST
 
 TCase *write_protect_tests(void)
 {
-	TCase *tc = tcase_create("guard");
+	TCase *tc = tcase_create("write-protect");
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, mapped_twice);
-	tcase_add_test(tc, a_held_frame_is_read_only);
+	tcase_add_test(tc, a_protected_frame_is_read_only);
 	tcase_add_test(tc, devices_heed_it);
-	tcase_add_test(tc, forgetting_a_frame_loses_nothing);
-	tcase_add_test(tc, forgetting_all_is_a_slot_that_goes);
-	tcase_add_test(tc, presets);
-	tcase_add_test(tc, what_is_stale);
+	tcase_add_test(tc, zapping_a_frame_loses_nothing);
+	tcase_add_test(tc, zapping_all_is_a_slot_that_goes);
 	return tc;
 }

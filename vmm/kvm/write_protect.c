@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+#include "kvm/write_protect.h"
+
+#include <linux/kvm.h>
+#include <pthread.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include "alias_abi.h"
+#include "say.h"
+
+/* Of the spare page: in the hole for devices, below the identity map. */
+#define SPARE_GPA 0xfeffb000ull
+
+static void *front(const struct memory *mem, uint64_t pfn)
+{
+	return memory_ptr(mem, pfn * ALIAS_PAGE_SIZE, ALIAS_PAGE_SIZE);
+}
+
+bool gfn_is_write_protected(const struct memory *mem, uint64_t pfn)
+{
+	return mem->wp && pfn < memory_end_pfn(mem) &&
+	       __atomic_load_n(&mem->wp->protected[pfn / 64], __ATOMIC_RELAXED) >> pfn % 64 & 1;
+}
+
+/* The lock is held. */
+static void mark_protected(struct write_protect *wp, uint64_t pfn, bool protect)
+{
+	uint64_t bit = 1ull << pfn % 64, word = wp->protected[pfn / 64];
+
+	__atomic_store_n(&wp->protected[pfn / 64], protect ? word | bit : word & ~bit,
+			 __ATOMIC_RELAXED);
+}
+
+bool write_protect_gfn(const struct memory *mem, uint64_t pfn)
+{
+	struct write_protect *wp = mem->wp;
+	void *hva = front(mem, pfn);
+	bool ok;
+
+	if (!hva)
+		return false;
+	pthread_mutex_lock(&wp->lock);
+	ok = mprotect(hva, ALIAS_PAGE_SIZE, PROT_READ) == 0;
+	if (ok)
+		mark_protected(wp, pfn, true);
+	else if (!wp->said)
+		say_errno(
+			"mprotect of a page table, whose pin is refused (is vm.max_map_count reached?)");
+	wp->said |= !ok;
+	pthread_mutex_unlock(&wp->lock);
+	return ok;
+}
+
+/* Making it writable can fail only by having to split a mapping, which it is the end of. */
+void write_unprotect_gfn(const struct memory *mem, uint64_t pfn)
+{
+	struct write_protect *wp = mem->wp;
+
+	pthread_mutex_lock(&wp->lock);
+	mark_protected(wp, pfn, false);
+	if (mprotect(front(mem, pfn), ALIAS_PAGE_SIZE, PROT_READ | PROT_WRITE))
+		say_errno("mprotect of a frame that is no page table any more");
+	pthread_mutex_unlock(&wp->lock);
+}
+
+/* A frame's protection does not change while a part of it is stored. */
+void memory_store_unprotected(const struct memory *mem, uint64_t gpa, const void *from, size_t len)
+{
+	const uint8_t *bytes = from;
+
+	pthread_mutex_lock(&mem->wp->lock);
+	while (len > 0) {
+		size_t step = ALIAS_PAGE_SIZE - gpa % ALIAS_PAGE_SIZE;
+
+		if (step > len)
+			step = len;
+		if (!gfn_is_write_protected(mem, gpa / ALIAS_PAGE_SIZE))
+			memory_put(memory_back(mem, gpa), bytes, step);
+		gpa += step;
+		bytes += step;
+		len -= step;
+	}
+	pthread_mutex_unlock(&mem->wp->lock);
+}
+
+void memory_store(const struct memory *mem, void *to, const void *from, size_t len)
+{
+	if (mem->wp)
+		memory_store_unprotected(mem, memory_gpa(mem, to), from, len);
+	else
+		memory_put(to, from, len);
+}
+
+/* The memory is a file's: it stays as it is, and only what maps this page goes. */
+bool zap_gfn(const struct memory *mem, uint64_t pfn)
+{
+	if (madvise(front(mem, pfn), ALIAS_PAGE_SIZE, MADV_DONTNEED) == 0)
+		return true;
+	say_errno("madvise to flush a translation");
+	return false;
+}
+
+/* KVM drops all shadow tables when a slot goes. */
+bool zap_all(const struct memory *mem, int vm_fd)
+{
+	struct kvm_userspace_memory_region region = {
+		.slot = MEMORY_MAX_SLOTS,
+		.flags = KVM_MEM_READONLY,
+		.guest_phys_addr = SPARE_GPA,
+		.userspace_addr = (uintptr_t)mem->wp->spare,
+		.memory_size = ALIAS_PAGE_SIZE,
+	};
+
+	if (ioctl(vm_fd, KVM_SET_USER_MEMORY_REGION, &region) == 0) {
+		region.memory_size = 0;
+		if (ioctl(vm_fd, KVM_SET_USER_MEMORY_REGION, &region) == 0)
+			return true;
+	}
+	say_errno("KVM_SET_USER_MEMORY_REGION to flush all translations");
+	return false;
+}
