@@ -5,11 +5,16 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <sys/ioctl.h>
+#include <time.h>
 #include "kvm/exit.h"
+#include "kvm/thread.h"
 #include "kvm/vm.h"
 #include "say.h"
 #include "status.h"
 #include "stop.h"
+
+#define STACK_SIZE    (64u << 10)
+#define JOIN_RETRY_NS 50000000
 
 static void die(struct vcpu *vcpu, int status)
 {
@@ -142,4 +147,41 @@ void *vcpu_thread(void *arg)
 	while (!stop_requested(vcpu->vm->stop))
 		run_once(vcpu);
 	return NULL;
+}
+
+int vcpu_start(struct vcpu *vcpu)
+{
+	struct thread_job job = {
+		.sandbox = vcpu->vm->sandbox,
+		.kind = SANDBOX_VCPU,
+		.stack = STACK_SIZE,
+		.run = vcpu_thread,
+		.arg = vcpu,
+	};
+	int err = thread_start(&vcpu->thread, &job);
+
+	if (err) {
+		errno = -err;
+		return say_errno("thread of vCPU %u", vcpu->index);
+	}
+	vcpu->started = true;
+	return 0;
+}
+
+/* One kick is enough for KVM_RUN; a system call elsewhere may be entered right after the signal, so
+ * it is repeated. */
+void vcpu_join(struct vcpu *vcpu)
+{
+	struct timespec until;
+
+	if (!vcpu->started)
+		return;
+	do {
+		vcpu_kick(vcpu);
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += JOIN_RETRY_NS;
+		until.tv_sec += until.tv_nsec / 1000000000;
+		until.tv_nsec %= 1000000000;
+	} while (pthread_timedjoin_np(vcpu->thread, NULL, &until) == ETIMEDOUT);
+	vcpu->started = false;
 }

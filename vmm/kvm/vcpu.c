@@ -5,21 +5,17 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
-#include "kvm/thread.h"
 #include "kvm/vm.h"
 #include "say.h"
 
-#define CR0_PE        1ull
-#define CR0_PG        (1ull << 31)
-#define CR4_PAE       (1ull << 5)
-#define CR4_PGE       (1ull << 7)
-#define EFER_LME      (1ull << 8)
-#define EFER_LMA      (1ull << 10)
-#define RFLAGS_1      2ull /* the bit that is always set */
-#define STACK_SIZE    (64u << 10)
-#define JOIN_RETRY_NS 50000000
+#define CR0_PE   1ull
+#define CR0_PG   (1ull << 31)
+#define CR4_PAE  (1ull << 5)
+#define CR4_PGE  (1ull << 7)
+#define EFER_LME (1ull << 8)
+#define EFER_LMA (1ull << 10)
+#define RFLAGS_1 2ull /* the bit that is always set */
 
 #define MSR_MTRR_DEF_TYPE    0x2ffu
 #define MTRR_ENABLE          (1ull << 11)
@@ -113,25 +109,6 @@ int vcpu_set_mtrrs(struct vcpu *vcpu)
 	return 0;
 }
 
-int vcpu_start(struct vcpu *vcpu)
-{
-	struct thread_job job = {
-		.sandbox = vcpu->vm->sandbox,
-		.kind = SANDBOX_VCPU,
-		.stack = STACK_SIZE,
-		.run = vcpu_thread,
-		.arg = vcpu,
-	};
-	int err = thread_start(&vcpu->thread, &job);
-
-	if (err) {
-		errno = -err;
-		return say_errno("thread of vCPU %u", vcpu->index);
-	}
-	vcpu->started = true;
-	return 0;
-}
-
 /* The flag catches the thread on its way in, the signal fetches it out. It clears the flag before
  * it looks whether there is a reason to stay out, and a reason is always set before a kick. */
 void vcpu_kick(struct vcpu *vcpu)
@@ -173,24 +150,6 @@ bool vcpu_flush_tlb(struct vcpu *vcpu)
 	flush_stamp_set(&vcpu->flushed, tick);
 	vcpu->stats.tlb_flushes++;
 	return true;
-}
-
-/* One kick is enough for KVM_RUN; a system call elsewhere may be entered right after the signal, so
- * it is repeated. */
-void vcpu_join(struct vcpu *vcpu)
-{
-	struct timespec until;
-
-	if (!vcpu->started)
-		return;
-	do {
-		vcpu_kick(vcpu);
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_nsec += JOIN_RETRY_NS;
-		until.tv_sec += until.tv_nsec / 1000000000;
-		until.tv_nsec %= 1000000000;
-	} while (pthread_timedjoin_np(vcpu->thread, NULL, &until) == ETIMEDOUT);
-	vcpu->started = false;
 }
 
 void vcpu_destroy(struct vcpu *vcpu)

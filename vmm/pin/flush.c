@@ -6,22 +6,6 @@
 #include "say.h"
 #include "kvm/tlb_flush.h"
 
-void note_unseen(struct pin *pin, uint64_t before)
-{
-	struct at_clock clock = pin->ops.clock(pin);
-	bool guest_tells = pin->machine->opt->flush_proof == PROOF_GUEST;
-
-	if (pin->strict)
-		return; /* every store is seen */
-	if (!guest_tells || clock.cleared != pin->looked_at) {
-		pin->unseen = clock.cleared;
-		pin->unseen_at = clock.now;
-	}
-	if (clock.flushed >= pin->unseen)
-		pin->unseen = 0;
-	pin->looked_at = before;
-}
-
 /* When the youngest of what is in the way and TLBs may hold was found gone; 0: they hold nothing.
  */
 static uint64_t gone_at(const struct pin *pin, uint64_t pfn, struct at_transition to)

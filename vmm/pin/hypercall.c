@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "pin/pin.h"
 
-#include <errno.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -18,124 +16,6 @@
 
 #define READ_ONCE(x)     __atomic_load_n(&(x), __ATOMIC_RELAXED)
 #define WRITE_ONCE(x, v) __atomic_store_n(&(x), (v), __ATOMIC_RELAXED)
-
-struct alias_vcpu_page *pin_vcpu_page(const struct machine *machine, unsigned index)
-{
-	return memory_ptr(&machine->vm.mem, SHARED_GPA + (index + 1ull) * ALIAS_PAGE_SIZE,
-			  ALIAS_PAGE_SIZE);
-}
-
-enum alias_status to_status(enum at_verdict verdict)
-{
-	switch (verdict) {
-	case AT_OK:
-		return ALIAS_OK;
-	case AT_ALIAS:
-	case AT_STALE_TLB:
-		return ALIAS_HAS_ALIAS;
-	case AT_BAD_FRAME:
-		return ALIAS_BAD_FRAME;
-	case AT_BAD_LEVEL:
-		return ALIAS_BAD_LEVEL;
-	case AT_BAD_STATE:
-		return ALIAS_BAD_STATE;
-	case AT_CHILD_UNPINNED:
-		return ALIAS_CHILD_UNPINNED;
-	case AT_MAPS_TABLE:
-		return ALIAS_MAPS_TABLE;
-	case AT_BAD_TABLE:
-		return ALIAS_BAD_TABLE;
-	case AT_NO_MEMORY:
-		return ALIAS_NO_MEMORY;
-	case AT_BAD_MEMTYPE:
-		return ALIAS_BAD_MEMTYPE;
-	case AT_IS_BALLOONED:
-		return ALIAS_IS_BALLOONED;
-	case AT_MAPS_BALLOONED:
-		return ALIAS_MAPS_BALLOONED;
-	case AT_MEMTYPE_CONFLICT:
-		return ALIAS_MEMTYPE_CONFLICT;
-	}
-	return ALIAS_BAD_CALL;
-}
-
-/* The tracker keeps only so many for the report, but has counted all. */
-static uint64_t new_violations(struct pin *pin)
-{
-	uint64_t before = pin->violations_seen;
-	struct at_stats stats;
-
-	at_get_stats(pin->at, &stats);
-	pin->violations_seen = stats.violations;
-	return stats.violations - before;
-}
-
-static void say_log_fault(unsigned vcpu, enum log_fault fault)
-{
-	if (fault == LOG_STOPPED)
-		say("violation: the log: %s", log_fault_name(fault));
-	else
-		say("violation: the log of vCPU %u: %s", vcpu, log_fault_name(fault));
-}
-
-/* What shows in the log itself, whatever the entries are. */
-static void report_log_faults(struct pin *pin)
-{
-	enum log_fault fault;
-	unsigned vcpu;
-
-	while (guest_log_next_fault(&pin->log, &vcpu, &fault)) {
-		if (pin->count.violations++ < PIN_SAID_MAX)
-			say_log_fault(vcpu, fault);
-		if (pin->machine->opt->on_violation == VIOLATION_STOP)
-			stop_request(&pin->machine->stop, VMM_EX_VIOLATION);
-	}
-}
-
-static void report_violations(struct pin *pin)
-{
-	uint64_t taken = 0;
-	struct at_violation v;
-
-	while (at_next_violation(pin->at, &v)) {
-		if (pin->count.violations + taken++ < PIN_SAID_MAX)
-			fprintf(stderr,
-				"vmm: violation: %s: frame 0x%llx at va 0x%llx (L%u entry at gpa "
-				"0x%llx)\n",
-				at_violation_name(v.kind), (unsigned long long)v.pfn,
-				(unsigned long long)v.va, v.level, (unsigned long long)v.pte_gpa);
-		if (pin->machine->opt->on_violation == VIOLATION_STOP)
-			stop_request(&pin->machine->stop, VMM_EX_VIOLATION);
-	}
-	if (taken)
-		pin->count.violations += new_violations(pin);
-	report_log_faults(pin);
-}
-
-static void look_at_tables(struct pin *pin, bool (*sync)(struct alias_tracker *at))
-{
-	uint64_t start = __rdtsc(), before = pin->ops.clock(pin).cleared;
-	bool ok;
-
-	follow_log(pin);
-	ok = sync(pin->at);
-	note_unseen(pin, before);
-	pin->count.sync_ticks += __rdtsc() - start;
-	if (!ok)
-		fprintf(stderr,
-			"vmm: out of memory while following page tables; pins are refused\n");
-	report_violations(pin);
-}
-
-void sync_tables(struct pin *pin)
-{
-	look_at_tables(pin, at_sync);
-}
-
-void audit_tables(struct pin *pin)
-{
-	look_at_tables(pin, at_audit);
-}
 
 static struct alias_op read_entry(const struct batch *batch, unsigned index)
 {
@@ -197,13 +77,6 @@ static enum served serve_entry(struct batch *batch, unsigned index)
 	count->status[status]++;
 	WRITE_ONCE(batch->page->ops[index].status, status);
 	return SERVED;
-}
-
-void send_upcall(struct batch *batch)
-{
-	batch->vcpu->stats.upcalls++;
-	if (upcall_raise(batch->vcpu, UPCALL_VECTOR))
-		stop_request(&batch->pin->machine->stop, VMM_EX_OSERR);
 }
 
 static enum alias_status serve_batch(struct pin *pin, struct vcpu *vcpu,

@@ -120,12 +120,17 @@ struct batch {
 
 enum served { SERVED, UPCALL };
 
+/* --- pages.c ---------------------------------------------------------------------------------- */
+
 /* The shared page of that vCPU; the guest may change it at any time. */
 struct alias_vcpu_page *pin_vcpu_page(const struct machine *machine, unsigned index);
 /* That of all; likewise. */
 struct alias_common_page *common_page(const struct machine *machine);
-/* Fills ops, and starts the watch where it is or may come to be of use, or the guard. False after
- * saying why: no memory. */
+
+/* --- tracking/tracking.c ---------------------------------------------------------------------- */
+
+/* Fills ops, and starts write tracking where it is or may come to be of use. False after saying
+ * why: no memory. */
 bool open_tracking(struct pin *pin);
 void close_tracking(struct pin *pin);
 /* Tells the guest whether to keep a log, by the source. */
@@ -136,8 +141,20 @@ void follow_log(struct pin *pin);
 enum at_mode to_at_mode(enum track_mode source);
 /* How, or why not; static storage. */
 const char *write_tracking(const struct pin *pin);
+
+/* --- sync.c: the lock is held ----------------------------------------------------------------- */
+
+/* Brings the tracker up to date, and says what is found on the way. */
+void sync_tables(struct pin *pin);
+/* The same, and checks what log there is. */
+void audit_tables(struct pin *pin);
 /* After a look that began when the guest's `cleared` was `before`: has something gone unseen? */
 void note_unseen(struct pin *pin, uint64_t before);
+/* Says what the tracker has found against the rules, and ends the guest if so asked. */
+void report_violations(struct pin *pin);
+
+/* --- flush.c ---------------------------------------------------------------------------------- */
+
 /* Flushes those vCPUs that may hold what was found gone of what is in the way, or went unseen.
  * `self` calls from its exit handler; `paused`: it has paused the others. The lock is held. The
  * tables are looked at once more. */
@@ -147,12 +164,26 @@ void host_flush(struct pin *pin, struct vcpu *self, bool paused, uint64_t pfn,
 bool open_flushes(struct pin *pin);
 /* That call. Own thread, no lock. */
 enum alias_status serve_flush(struct pin *pin, struct vcpu *vcpu);
-/* Brings the tracker up to date, and says what is found on the way. The lock is held. */
-void sync_tables(struct pin *pin);
-/* The same, and checks what log there is. */
-void audit_tables(struct pin *pin);
-/* An entry that asks for this: its answer in *status, and counted, unless a stale alias is to be
- * purged first; then the guest has been told where, `index` being that of the entry. */
+
+/* --- verify.c: the lock is held --------------------------------------------------------------- */
+
+/* Is this call one of those that --verify is for? */
+bool verify_is_due(struct pin *pin);
+/* Does a full walk agree with this answer? vCPUs are paused. */
+void verify(struct pin *pin, uint64_t pfn, struct at_transition to, enum alias_status status);
+
+/* --- strict.c: where pinned tables are write-protected; the lock is held ---------------------- */
+
+/* at_pin(), the frame being write-protected from before it is judged; no longer if it is refused.
+ */
+enum at_verdict write_protected_pin(struct batch *batch, uint64_t pfn, unsigned level);
+/* at_become() for what else a frame becomes. */
+enum at_verdict write_protected_become(struct batch *batch, uint64_t pfn, struct at_transition to);
+
+/* --- transition.c: the lock is held ----------------------------------------------------------- */
+
+/* An op that asks for this: its answer in *status, and counted, unless a stale alias is to be
+ * purged first; then the guest has been told where, `index` being that of the op. */
 enum served serve_transition(struct batch *batch, uint64_t pfn, struct at_transition to,
 			     uint32_t index, enum alias_status *status);
 /* ALIAS_OP_DEFLATE: its answer, counted. */
@@ -161,31 +192,23 @@ enum alias_status serve_deflate(struct batch *batch, uint64_t pfn);
 void send_upcall(struct batch *batch);
 enum alias_status to_status(enum at_verdict verdict);
 
-/* Where pinned tables are write-protected: store.c */
-extern const struct store_ops pin_store_ops; /* its context is the struct pin */
+/* --- change.c: write-protected tables; the lock is held --------------------------------------- */
 
-/* strict.c */
-
-/* at_pin(), the frame being guarded from before it is judged; no longer if it is refused. */
-enum at_verdict write_protected_pin(struct batch *batch, uint64_t pfn, unsigned level);
-/* at_become() for what else a frame becomes. */
-enum at_verdict write_protected_become(struct batch *batch, uint64_t pfn, struct at_transition to);
-/* Those that the frame lists; it may be any. */
-enum alias_status serve_updates(struct batch *batch, uint64_t pfn);
-
-/* One entry that is to get a new value, and what became of that. */
+/* An entry that is to get a new value, and what became of that. */
 struct change {
 	uint64_t pte_gpa, old, pte;
 	uint8_t level; /* of the table */
 	enum alias_status status;
 };
 
-/* All of them or none. UPCALL is for one alone, if at all. The lock is held. */
+/* All of them or none. UPCALL is for one alone, if at all. */
 enum served change_entries(struct batch *batch, struct change *changes, unsigned nr);
+/* Those that the frame lists; it may be any. */
+enum alias_status serve_updates(struct batch *batch, uint64_t pfn);
 
-/* Is this call one of those that --verify is for? The lock is held. */
-bool verify_is_due(struct pin *pin);
-/* Does a full walk agree with this answer? vCPUs are paused, the lock is held. */
-void verify(struct pin *pin, uint64_t pfn, struct at_transition to, enum alias_status status);
+/* --- store.c ---------------------------------------------------------------------------------- */
+
+/* Where pinned tables are write-protected. Its context is the struct pin. */
+extern const struct store_ops pin_store_ops;
 
 #endif

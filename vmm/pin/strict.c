@@ -1,36 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* --track strict: pinned tables are guarded, and the host writes them for the guest. */
-#include <stdio.h>
-#include <string.h>
+/* --track strict: pins of tables, which are write-protected from then on. */
 #include "kvm/write_protect.h"
 #include "machine.h"
 #include "pin/internal.h"
 #include "pin/strict_pte.h"
 #include "pte.h"
-#include "status.h"
-
-#define FRAMES_MAX 16 /* flushed one by one; with more all is flushed at once */
-
-static uint64_t read_entry(const struct pin *pin, uint64_t pte_gpa)
-{
-	const uint64_t *entry = memory_back(&pin->vm->mem, pte_gpa);
-
-	return __atomic_load_n(entry, __ATOMIC_ACQUIRE);
-}
-
-static void store_pte(const struct pin *pin, uint64_t pte_gpa, uint64_t pte)
-{
-	uint64_t *entry = memory_back(&pin->vm->mem, pte_gpa);
-
-	__atomic_store_n(entry, pte, __ATOMIC_RELEASE);
-}
-
-/* --- pins ------------------------------------------------------------------------------------- */
 
 static bool lacks_presets(const struct pin *pin, uint64_t pfn, unsigned level)
 {
 	for (unsigned i = 0; i < PT_ENTRIES; i++) {
-		uint64_t pte = read_entry(pin, pfn * ALIAS_PAGE_SIZE + i * sizeof(pte));
+		uint64_t pte =
+			strict_read_pte(&pin->vm->mem, pfn * ALIAS_PAGE_SIZE + i * sizeof(pte));
 
 		if (pte != pte_preset_accessed(pte, level))
 			return true;
@@ -42,10 +22,10 @@ static void preset(const struct pin *pin, uint64_t pfn, unsigned level)
 {
 	for (unsigned i = 0; i < PT_ENTRIES; i++) {
 		uint64_t gpa = pfn * ALIAS_PAGE_SIZE + i * sizeof(uint64_t);
-		uint64_t pte = read_entry(pin, gpa);
+		uint64_t pte = strict_read_pte(&pin->vm->mem, gpa);
 
 		if (pte != pte_preset_accessed(pte, level))
-			store_pte(pin, gpa, pte_preset_accessed(pte, level));
+			strict_write_pte(&pin->vm->mem, gpa, pte_preset_accessed(pte, level));
 	}
 }
 
@@ -107,230 +87,4 @@ enum at_verdict write_protected_become(struct batch *batch, uint64_t pfn, struct
 		return at_become(pin->at, pfn, to);
 	pin->count.frames_forgotten++;
 	return zap_gfn(&pin->vm->mem, pfn) ? become_unheld(batch, pfn, to) : AT_NO_MEMORY;
-}
-
-/* --- changes ---------------------------------------------------------------------------------- */
-
-static void report_refused(struct batch *batch, const struct at_violation *why,
-			   enum at_verdict verdict)
-{
-	struct pin *pin = batch->pin;
-
-	pin->count.stores_refused++;
-	if (verdict == AT_NO_MEMORY || verdict == AT_BAD_STATE)
-		return;
-	if (pin->count.violations++ < PIN_SAID_MAX)
-		fprintf(stderr,
-			"vmm: violation: %s: frame 0x%llx at va 0x%llx (L%u entry at gpa 0x%llx): "
-			"not done\n",
-			at_violation_name(why->kind), (unsigned long long)why->pfn,
-			(unsigned long long)why->va, why->level, (unsigned long long)why->pte_gpa);
-	if (pin->machine->opt->on_violation == VIOLATION_STOP)
-		stop_request(&pin->machine->stop, VMM_EX_VIOLATION);
-}
-
-/* The store would link this table, which isn't pinned: that asks for its pin. */
-static enum served pin_child(struct batch *batch, const struct at_violation *why,
-			     enum alias_status *status)
-{
-	struct pin *pin = batch->pin;
-	struct at_transition to = {AT_TO_TABLE, why->level - 1u};
-	enum served served;
-	bool pause;
-
-	batch->verify = verify_is_due(pin);
-	pause = batch->verify && !batch->paused;
-	if (pause)
-		pause_all_vcpus(pin->vm, batch->vcpu);
-	batch->paused |= pause;
-	served = serve_transition(batch, why->pfn, to, ALIAS_FAULT_STORE, status);
-	if (pause) {
-		batch->paused = false;
-		resume_vcpus(pin->vm);
-	}
-	if (served == SERVED)
-		pin->count.status[*status]++;
-	return served;
-}
-
-/* Makes the tracker agree to one change; `may_pin`: to the pin, too, that this may need. */
-static enum served judge_change(struct batch *batch, struct change *change, bool may_pin)
-{
-	struct alias_tracker *at = batch->pin->at;
-	struct at_violation why;
-	enum at_verdict verdict = at_store(at, change->pte_gpa, change->pte, &why);
-
-	if (verdict == AT_CHILD_UNPINNED && may_pin && !at_pinned_level(at, why.pfn)) {
-		if (pin_child(batch, &why, &change->status) == UPCALL)
-			return UPCALL;
-		if (change->status != ALIAS_OK) {
-			report_refused(batch, &why, verdict);
-			return SERVED;
-		}
-		verdict = at_store(at, change->pte_gpa, change->pte, &why);
-	}
-	change->status = to_status(verdict);
-	if (verdict != AT_OK)
-		report_refused(batch, &why, verdict);
-	return SERVED;
-}
-
-/* What is to be flushed for the changes that were made. */
-struct stale {
-	bool all;
-	unsigned nr;
-	uint64_t frames[FRAMES_MAX];
-};
-
-static void note_stale(const struct pin *pin, struct stale *stale, const struct change *change)
-{
-	enum zap what = zap_scope(&pin->vm->mem, change->level, change->old, change->pte);
-	uint64_t pfn = (change->old & PTE_ADDR) / ALIAS_PAGE_SIZE;
-
-	if (what == ZAP_NOTHING || stale->all)
-		return;
-	if (what == ZAP_ALL || stale->nr == FRAMES_MAX)
-		stale->all = true;
-	else
-		stale->frames[stale->nr++] = pfn;
-}
-
-static void flush_stale(struct pin *pin, const struct stale *stale)
-{
-	bool ok = true;
-
-	if (stale->all) {
-		ok = zap_all(&pin->vm->mem, pin->vm->fd);
-		pin->count.all_forgotten++;
-	}
-	for (unsigned i = 0; !stale->all && i < stale->nr; i++) {
-		ok &= zap_gfn(&pin->vm->mem, stale->frames[i]);
-		pin->count.frames_forgotten++;
-	}
-	if (!ok)
-		stop_request(&pin->machine->stop, VMM_EX_OSERR);
-}
-
-static void make_change(const struct pin *pin, struct stale *stale, const struct change *change)
-{
-	if (change->pte == change->old)
-		return;
-	store_pte(pin, change->pte_gpa, change->pte);
-	note_stale(pin, stale, change);
-}
-
-/* Takes back what the tracker has agreed to. */
-static void unjudge(struct alias_tracker *at, const struct change *changes, unsigned nr)
-{
-	struct at_violation why;
-
-	while (nr-- > 0)
-		at_store(at, changes[nr].pte_gpa, changes[nr].old, &why);
-}
-
-/* Reads the old value and presets the new. */
-static void prepare(const struct pin *pin, struct change *change)
-{
-	change->level = (uint8_t)at_pinned_level(pin->at, change->pte_gpa / ALIAS_PAGE_SIZE);
-	change->old = read_entry(pin, change->pte_gpa);
-	change->pte = pte_preset_accessed(change->pte, change->level);
-}
-
-enum served change_entries(struct batch *batch, struct change *changes, unsigned nr)
-{
-	struct pin *pin = batch->pin;
-	struct stale stale = {0};
-
-	for (unsigned i = 0; i < nr; i++) {
-		prepare(pin, &changes[i]);
-		if (judge_change(batch, &changes[i], nr == 1) == UPCALL)
-			return UPCALL;
-		if (changes[i].status == ALIAS_OK)
-			continue;
-		changes[0].status = changes[i].status;
-		unjudge(pin->at, changes, i);
-		return SERVED;
-	}
-	for (unsigned i = 0; i < nr; i++)
-		make_change(pin, &stale, &changes[i]);
-	flush_stale(pin, &stale);
-	return SERVED;
-}
-
-/* --- updates ---------------------------------------------------------------------------------- */
-
-static bool is_entry(const struct pin *pin, uint64_t gpa)
-{
-	return gpa % sizeof(uint64_t) == 0 &&
-	       memory_ptr(&pin->vm->mem, gpa, sizeof(uint64_t)) != NULL;
-}
-
-static enum served serve_update(struct batch *batch, const struct alias_update *update,
-				struct stale *stale, enum alias_status *status)
-{
-	struct pin *pin = batch->pin;
-	struct change change = {.pte_gpa = update->pte_gpa, .pte = update->pte};
-
-	*status = ALIAS_BAD_FRAME;
-	if (!is_entry(pin, update->pte_gpa))
-		return SERVED;
-	*status = ALIAS_BAD_STATE;
-	if (!gfn_is_write_protected(&pin->vm->mem, update->pte_gpa / ALIAS_PAGE_SIZE))
-		return SERVED;
-	prepare(pin, &change);
-	if (judge_change(batch, &change, true) == UPCALL)
-		return UPCALL;
-	*status = change.status;
-	if (*status == ALIAS_OK) {
-		make_change(pin, stale, &change);
-		pin->count.updates++;
-	}
-	return SERVED;
-}
-
-/* Copies what the call lists. False if that lies in no memory. */
-static bool read_updates(const struct batch *batch, uint64_t pfn, struct alias_update *updates,
-			 uint8_t *status)
-{
-	const struct memory *mem = &batch->pin->vm->mem;
-	const void *list = NULL;
-
-	if (pfn < memory_end_pfn(mem))
-		list = memory_ptr(mem, pfn * ALIAS_PAGE_SIZE, ALIAS_PAGE_SIZE);
-	if (!list)
-		return false;
-	memcpy(updates, list, batch->count * sizeof(*updates));
-	memcpy(status, batch->page->update_status, batch->count);
-	__asm__ volatile("" : : : "memory"); /* what was read is not read again */
-	return true;
-}
-
-/* The answer to none is given before what it makes stale is flushed: the guest, on other vCPUs,
- * must not take it for done. */
-enum alias_status serve_updates(struct batch *batch, uint64_t pfn)
-{
-	struct alias_update updates[ALIAS_UPDATE_MAX];
-	uint8_t status[ALIAS_UPDATE_MAX];
-	enum served served = SERVED;
-	struct stale stale = {0};
-	uint32_t done = 0;
-
-	if (!read_updates(batch, pfn, updates, status))
-		return ALIAS_BAD_CALL;
-	batch->pin->count.update_calls++;
-	for (; done < batch->count; done++) {
-		enum alias_status answer;
-
-		if (status[done] != ALIAS_PENDING)
-			continue;
-		served = serve_update(batch, &updates[done], &stale, &answer);
-		if (served == UPCALL)
-			break;
-		status[done] = (uint8_t)answer;
-	}
-	flush_stale(batch->pin, &stale);
-	memcpy(batch->page->update_status, status, done);
-	if (served == UPCALL)
-		send_upcall(batch);
-	return ALIAS_OK;
 }

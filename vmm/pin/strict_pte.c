@@ -8,6 +8,20 @@
 /* Ignored by processors: bits 9-11 and 52-58. */
 #define PTE_SOFT (0xe00ull | 0x07f0000000000000ull)
 
+uint64_t strict_read_pte(const struct memory *mem, uint64_t gpa)
+{
+	const uint64_t *entry = memory_back(mem, gpa);
+
+	return __atomic_load_n(entry, __ATOMIC_ACQUIRE);
+}
+
+void strict_write_pte(const struct memory *mem, uint64_t gpa, uint64_t pte)
+{
+	uint64_t *entry = memory_back(mem, gpa);
+
+	__atomic_store_n(entry, pte, __ATOMIC_RELEASE);
+}
+
 uint64_t pte_preset_accessed(uint64_t pte, unsigned level)
 {
 	bool leaf = level == 1 || pte & PTE_PS;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Entries of write-protected page tables: what they are made to be, and what their change leaves
- * stale. Pure. */
+/* Entries of write-protected page tables, which the host alone writes. */
 #ifndef VMM_PIN_STRICT_PTE_H
 #define VMM_PIN_STRICT_PTE_H
 
@@ -8,6 +7,10 @@
 #include <stdint.h>
 
 struct memory;
+
+/* An entry, whole. `gpa` is in memory that is mapped twice, and a multiple of 8. */
+uint64_t strict_read_pte(const struct memory *mem, uint64_t gpa);
+void strict_write_pte(const struct memory *mem, uint64_t gpa, uint64_t pte);
 
 /* The value that a present entry of a write-protected table gets instead of `pte`: accessed, and
  * dirty if it is a writable leaf. */
@@ -19,6 +22,7 @@ enum zap {
 	ZAP_GFN,     /* what maps the one frame of the old entry, by whichever address */
 	ZAP_ALL,     /* everything */
 };
+/* Pure; `mem` says what is memory. */
 enum zap zap_scope(const struct memory *mem, unsigned level, uint64_t old, uint64_t pte);
 
 #endif

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* A frame is to become something else: verdict, upcall or answer, and what the host does for it. */
 #include <stdio.h>
+#include "kvm/upcall.h"
 #include "machine.h"
 #include "pin/internal.h"
 #include "say.h"
+#include "status.h"
 
 #define NAME_MAX_LEN 64
 
@@ -23,6 +25,49 @@ static const char *name_of(uint64_t pfn, struct at_transition to, char name[NAME
 		snprintf(name, NAME_MAX_LEN, "give-away of frame 0x%llx", frame);
 	}
 	return name;
+}
+
+/* --- answers ---------------------------------------------------------------------------------- */
+
+enum alias_status to_status(enum at_verdict verdict)
+{
+	switch (verdict) {
+	case AT_OK:
+		return ALIAS_OK;
+	case AT_ALIAS:
+	case AT_STALE_TLB:
+		return ALIAS_HAS_ALIAS;
+	case AT_BAD_FRAME:
+		return ALIAS_BAD_FRAME;
+	case AT_BAD_LEVEL:
+		return ALIAS_BAD_LEVEL;
+	case AT_BAD_STATE:
+		return ALIAS_BAD_STATE;
+	case AT_CHILD_UNPINNED:
+		return ALIAS_CHILD_UNPINNED;
+	case AT_MAPS_TABLE:
+		return ALIAS_MAPS_TABLE;
+	case AT_BAD_TABLE:
+		return ALIAS_BAD_TABLE;
+	case AT_NO_MEMORY:
+		return ALIAS_NO_MEMORY;
+	case AT_BAD_MEMTYPE:
+		return ALIAS_BAD_MEMTYPE;
+	case AT_IS_BALLOONED:
+		return ALIAS_IS_BALLOONED;
+	case AT_MAPS_BALLOONED:
+		return ALIAS_MAPS_BALLOONED;
+	case AT_MEMTYPE_CONFLICT:
+		return ALIAS_MEMTYPE_CONFLICT;
+	}
+	return ALIAS_BAD_CALL;
+}
+
+void send_upcall(struct batch *batch)
+{
+	batch->vcpu->stats.upcalls++;
+	if (upcall_raise(batch->vcpu, UPCALL_VECTOR))
+		stop_request(&batch->pin->machine->stop, VMM_EX_OSERR);
 }
 
 /* --- mappings that are in the way ------------------------------------------------------------- */

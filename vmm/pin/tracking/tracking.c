@@ -16,11 +16,6 @@ static const uint64_t *table(void *ctx, uint64_t pfn)
 	return memory_ptr(&pin->vm->mem, pfn * ALIAS_PAGE_SIZE, ALIAS_PAGE_SIZE);
 }
 
-struct alias_common_page *common_page(const struct machine *machine)
-{
-	return memory_ptr(&machine->vm.mem, SHARED_GPA, ALIAS_PAGE_SIZE);
-}
-
 /* The guest's word about its TLBs (alias_abi.h says in which order it is given). */
 static struct at_clock guest_clock(void *ctx)
 {

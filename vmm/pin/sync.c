@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/* Bringing the tracker up to date, and what is found on the way. */
+#include <x86intrin.h>
+#include "machine.h"
+#include "pin/internal.h"
+#include "say.h"
+#include "status.h"
+
+void note_unseen(struct pin *pin, uint64_t before)
+{
+	struct at_clock clock = pin->ops.clock(pin);
+	bool guest_tells = pin->machine->opt->flush_proof == PROOF_GUEST;
+
+	if (pin->strict)
+		return; /* every store is seen */
+	if (!guest_tells || clock.cleared != pin->looked_at) {
+		pin->unseen = clock.cleared;
+		pin->unseen_at = clock.now;
+	}
+	if (clock.flushed >= pin->unseen)
+		pin->unseen = 0;
+	pin->looked_at = before;
+}
+
+/* The tracker keeps only so many for the report, but has counted all. */
+static uint64_t new_violations(struct pin *pin)
+{
+	uint64_t before = pin->violations_seen;
+	struct at_stats stats;
+
+	at_get_stats(pin->at, &stats);
+	pin->violations_seen = stats.violations;
+	return stats.violations - before;
+}
+
+static void say_log_fault(unsigned vcpu, enum log_fault fault)
+{
+	if (fault == LOG_STOPPED)
+		say("violation: the log: %s", log_fault_name(fault));
+	else
+		say("violation: the log of vCPU %u: %s", vcpu, log_fault_name(fault));
+}
+
+/* What shows in the log itself, whatever the entries are. */
+static void report_log_faults(struct pin *pin)
+{
+	enum log_fault fault;
+	unsigned vcpu;
+
+	while (guest_log_next_fault(&pin->log, &vcpu, &fault)) {
+		if (pin->count.violations++ < PIN_SAID_MAX)
+			say_log_fault(vcpu, fault);
+		if (pin->machine->opt->on_violation == VIOLATION_STOP)
+			stop_request(&pin->machine->stop, VMM_EX_VIOLATION);
+	}
+}
+
+void report_violations(struct pin *pin)
+{
+	uint64_t taken = 0;
+	struct at_violation v;
+
+	while (at_next_violation(pin->at, &v)) {
+		if (pin->count.violations + taken++ < PIN_SAID_MAX)
+			say("violation: %s: frame 0x%llx at va 0x%llx (L%u entry at gpa 0x%llx)",
+			    at_violation_name(v.kind), (unsigned long long)v.pfn,
+			    (unsigned long long)v.va, v.level, (unsigned long long)v.pte_gpa);
+		if (pin->machine->opt->on_violation == VIOLATION_STOP)
+			stop_request(&pin->machine->stop, VMM_EX_VIOLATION);
+	}
+	if (taken)
+		pin->count.violations += new_violations(pin);
+	report_log_faults(pin);
+}
+
+static void look_at_tables(struct pin *pin, bool (*sync)(struct alias_tracker *at))
+{
+	uint64_t start = __rdtsc(), before = pin->ops.clock(pin).cleared;
+	bool ok;
+
+	follow_log(pin);
+	ok = sync(pin->at);
+	note_unseen(pin, before);
+	pin->count.sync_ticks += __rdtsc() - start;
+	if (!ok)
+		say("out of memory while following page tables; pins are refused");
+	report_violations(pin);
+}
+
+void sync_tables(struct pin *pin)
+{
+	look_at_tables(pin, at_sync);
+}
+
+void audit_tables(struct pin *pin)
+{
+	look_at_tables(pin, at_audit);
+}
