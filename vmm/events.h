@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the main thread does while the guest runs: signals, time limit, input, the control
- * socket, the end. */
+/* The main thread's event loop while the guest runs: signals, time limit, console input, control
+ * socket. */
 #ifndef VMM_EVENTS_H
 #define VMM_EVENTS_H
 
@@ -8,13 +8,13 @@ struct control;
 struct machine;
 struct pin;
 
-/* Blocks the signals that end a machine in order, and the kick signal, for this thread and all it
- * will start. Returns a signalfd, or a negated errno after saying why. */
+/* Blocks the signals that end the machine, and the kick signal, for this thread and all that it
+ * starts. Returns a signalfd, or a negated errno after a message. */
 int events_block_signals(void);
-/* From here on a second signal ends the program at once. */
+/* Unblocks them: from now on another of these signals ends the program at once. */
 void events_unblock_signals(void);
-/* Serves until the machine stops; `control` is NULL where there is none. Returns 0, or a negated
- * errno after saying why. */
+/* Runs until the machine stops. `control` may be NULL. Returns 0, or a negated errno after a
+ * message. */
 int events_serve(struct machine *machine, struct pin *pin, struct control *control, int signal_fd);
 
 #endif

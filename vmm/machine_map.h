@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Where a guest finds what. (An honest one reads it in the device tree; this is for who wants to
- * know without.) */
+/* The machine's fixed ports and addresses. Guests read them from the device tree or the ACPI
+ * tables. */
 #ifndef VMM_MACHINE_MAP_H
 #define VMM_MACHINE_MAP_H
 
@@ -14,7 +14,7 @@
 #define START_INFO_SIZE 0x2000ull
 #define FDT_GPA         0x10000ull
 #define FDT_MAX_SIZE    0x10000ull
-#define SHARED_GPA      0x40000ull /* alias_common_page, then an alias_vcpu_page for each vCPU */
+#define SHARED_GPA      0x40000ull /* one alias_common_page, then one alias_vcpu_page for each vCPU */
 
 #define IOAPIC_GPA    0xfec00000ull
 #define VIRTIO_GPA    0xd0000000ull /* of the first disk */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The command line, parsed by argp. */
+/* The command line. */
 #ifndef VMM_OPTIONS_H
 #define VMM_OPTIONS_H
 
@@ -13,7 +13,7 @@
 
 #define OPTIONS_MAX_SOCKET (sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
 
-/* Guest memory; the name of each is what --help says. */
+/* Limits of the guest's memory; the names are for --help. */
 #define OPTIONS_MIN_MEM      (4ull << 20)
 #define OPTIONS_MIN_MEM_NAME "4M"
 #define OPTIONS_MAX_MEM      (512ull << 30)
@@ -24,7 +24,7 @@
 #define OPTIONS_LINUX_MEM     (256ull << 20)
 #define OPTIONS_LINUX_CMDLINE "console=ttyS0 panic=-1 pci=off"
 
-/* The guest's logs may take this part of its memory. */
+/* The guest's logs take at most this part of its memory: 1/OPTIONS_LOG_SHARE. */
 #define OPTIONS_LOG_SHARE 4
 
 enum track_mode { TRACK_DIRTY, TRACK_LOG, TRACK_SCAN, TRACK_STRICT, TRACK_OFF };
@@ -43,46 +43,49 @@ struct options {
 	struct disk_option disk[OPTIONS_MAX_DISKS];
 	enum alias_strategy flush;
 	enum track_mode track;
-	unsigned audit; /* every so many looks at a log is an audit */
+	unsigned audit; /* with --track log: one sync in so many is an audit */
 	enum on_violation on_violation;
 	enum flush_proof flush_proof;
-	const char *stats; /* file, "-" for standard output, NULL for none */
+	const char *stats; /* file; "-" for standard output; NULL for none */
 	unsigned timeout;  /* seconds, 0 for none */
-	unsigned verify;   /* full-walk oracle after the pins of one call in so many; 0: never */
-	bool verbose;      /* -v: the host's side of the story on stderr */
+	unsigned verify;   /* call the oracle after one pin call in so many; 0: never */
+	bool verbose;      /* -v: report what the host does, on standard error */
 	bool probe, json;
-	bool sandbox;        /* the threads are confined (sandbox.h) */
-	const char *control; /* path of the control socket, NULL for none */
+	bool sandbox;        /* false: --no-sandbox */
+	const char *control; /* path of the control socket; NULL for none */
 	const char *guest;
 	const char *initrd; /* NULL for none */
-	/* "flush=NAME" and the guest's arguments, or of a Linux OPTIONS_LINUX_CMDLINE and these;
-	 * owned. */
+	/* The guest's command line; owned. "flush=NAME" and the guest's arguments, or for Linux
+	 * OPTIONS_LINUX_CMDLINE and the arguments. */
 	char *bootargs;
-	const char *arguments;  /* the guest's alone, in `bootargs` until it is a Linux's */
-	const char *own_option; /* the last given that a Linux has no use for, or NULL */
+	const char *arguments;  /* the guest's arguments only; point into `bootargs` until
+				   options_for_linux() */
+	const char *own_option; /* the last option given that is not for Linux, or NULL */
 	bool mem_given;
 };
 
-/* Parses, or ends the process with VMM_EX_USAGE and one sentence (--help and -V with 0). */
+/* Parses the command line, or ends the process: with VMM_EX_USAGE after one sentence, or for --help
+ * and --version with 0. */
 void options_parse(struct options *opt, int argc, char **argv);
 void options_free(struct options *opt);
-/* GUEST has turned out to be of this kind: a Linux gets its own command line, of `cmdline_max`
- * characters at most, and more memory unless some was asked for. Each returns 0, or VMM_EX_USAGE
- * after saying which option does not go with it (or VMM_EX_OSERR: no memory). */
+/* Adapt the options to the kind of guest. options_for_linux() builds Linux's command line, of
+ * `cmdline_max` characters at most, and sets the default size of its memory. Both return 0,
+ * VMM_EX_USAGE after a message that names an option that does not go with this guest, or
+ * VMM_EX_OSERR when out of memory. */
 int options_for_guest(const struct options *opt);
 int options_for_linux(struct options *opt, uint32_t cmdline_max);
 
-/* A decimal number from min to max and nothing else. */
+/* Parses a decimal number from min to max, and nothing else. Returns false for anything else. */
 bool parse_uint(const char *text, uint64_t min, uint64_t max, uint64_t *out);
-/* Bytes: a decimal number with K, M, G or T (powers of 1024), or of MiB when bare. False if it is
- * anything else or does not fit. */
+/* Parses a size: a decimal number with K, M, G or T (powers of 1024), or without a suffix in MiB.
+ * *out is in bytes. Returns false for anything else, and if it does not fit. */
 bool parse_size(const char *text, uint64_t *out);
 
-/* The program's, as "0.1.0". */
+/* The program's version, such as "0.1.0". */
 const char *options_version(void);
 const char *flush_name(enum alias_strategy flush);
 const char *track_name(enum track_mode track);
-/* False if there is none of that name. */
+/* Return false if there is no such name. */
 bool flush_by_name(const char *name, enum alias_strategy *flush);
 bool track_by_name(const char *name, enum track_mode *track);
 

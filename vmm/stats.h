@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* --stats: the figures of a run as JSON; vmm(1) documents every member. */
+/* The statistics of --stats and of the control socket: one JSON object, described in vmm(1). */
 #ifndef VMM_STATS_H
 #define VMM_STATS_H
 
@@ -8,13 +8,12 @@
 struct machine;
 struct pin;
 
-/* After machine_start() and before anything is freed; `status` is the program's, or -1 while the
- * guest runs, and the figures are then as of no single moment. Main thread. NULL when out of
- * memory.
- */
+/* Returns the statistics, or NULL when out of memory. `status` is the program's exit status, or -1
+ * while the guest runs; the figures are then not all of the same moment. On the main thread, from
+ * machine_start() to machine_free(). */
 json_t *stats_collect(struct machine *machine, struct pin *pin, int status);
-/* Writes it to `path` whole or not at all (a new file takes the place of an old one), or to
- * standard output for "-". Returns 0, or VMM_EX_IOERR after saying why. */
+/* Writes them to `path`, or to standard output for "-". A file is replaced as a whole, or stays as
+ * it was. Returns 0, or VMM_EX_IOERR after a message. */
 int stats_write(const json_t *stats, const char *path);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* How the machine ends: one status, and a descriptor that wakes whoever waits for it. */
+/* The end of the machine: its status, and a descriptor that wakes the threads that wait for it. */
 #ifndef VMM_STOP_H
 #define VMM_STOP_H
 
@@ -7,22 +7,22 @@
 #include <stdbool.h>
 
 struct stop {
-	/* -1 while the machine runs. The first to write a status >= 0 wins (compare and swap), then
-	 * makes `fd` readable. */
+	/* -1 while the machine runs. The first status written (compare and swap from -1) stays;
+	 * then `fd` becomes readable. */
 	atomic_int status;
-	int fd; /* eventfd, never read */
+	int fd; /* eventfd; polled and never read */
 };
 
-/* Returns 0, or a negated errno after saying why. stop_free() after either. */
+/* Returns 0, or a negated errno after a message. Call stop_free() in both cases. */
 int stop_init(struct stop *stop);
 void stop_free(struct stop *stop);
 
-/* Ends the machine with this status, from any thread; the first call counts. */
+/* Ends the machine with this status, unless it has one already. Any thread. */
 void stop_request(struct stop *stop, int status);
-/* A system call failed that the guest can't do without: says "WHAT: strerror(errno)" and ends the
- * machine with VMM_EX_OSERR. */
+/* For a failed system call without which the guest can't go on: prints "WHAT: strerror(errno)" and
+ * ends the machine with VMM_EX_OSERR. */
 void stop_on_error(struct stop *stop, const char *what);
-/* Has anybody asked for it? */
+/* Is the machine ending? Any thread. */
 bool stop_requested(const struct stop *stop);
 
 #endif

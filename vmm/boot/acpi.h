@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The ACPI tables of a machine without firmware (ACPI 6.4, hardware-reduced): RSDP, XSDT, FADT,
- * MADT, DSDT. Pure: no guest memory, no KVM.
+ * MADT, DSDT. No guest memory and no KVM in here.
  */
 #ifndef VMM_BOOT_ACPI_H
 #define VMM_BOOT_ACPI_H
@@ -11,7 +11,8 @@
 
 #define ACPI_MAX_VIRTIO 16
 
-/* _S5: what the guest writes to the sleep control register to power off is this << 2, and bit 5. */
+/* The sleep type of _S5. To power off, the guest writes (this << 2) | bit 5 to the sleep control
+ * register. */
 #define ACPI_SLEEP_TYPE_S5 5
 
 struct acpi_config {
@@ -32,9 +33,9 @@ struct acpi_config {
 	} virtio[ACPI_MAX_VIRTIO]; /* on virtio-mmio, in this order */
 };
 
-/* Writes the tables, which the guest will see at `gpa` (a multiple of 16, below 4 GiB), to
- * `buffer` of `size` bytes; the RSDP is first. Returns how many bytes they take, or 0 if they don't
- * fit. */
+/* Writes the tables into `buffer` of `size` bytes, the RSDP first. The guest will see them at
+ * `gpa`, a multiple of 16 below 4 GiB. Returns the number of bytes used, or 0 if there is no
+ * room. */
 size_t acpi_write(void *buffer, size_t size, uint32_t gpa, const struct acpi_config *config);
 
 #endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A Linux bzImage of 64 bits, by the boot header at its start (Linux's
- * Documentation/arch/x86/boot.rst, protocol 2.12 and later). It unpacks itself. Called by
- * image_parse(). */
+/* A 64-bit Linux bzImage: its boot header (Linux's Documentation/arch/x86/boot.rst, protocol 2.12
+ * and later). The kernel decompresses itself. Called by image_parse(). */
 #ifndef VMM_BOOT_BZIMAGE_H
 #define VMM_BOOT_BZIMAGE_H
 
@@ -9,13 +8,13 @@
 #include <asm/bootparam.h>
 #include "boot/image.h"
 
-/* Does it say that it is one? */
+/* Does the file have the magic number of a bzImage? */
 bool bzimage_is(const struct image *image);
-/* Checks image->file, and fills the rest of it: one segment, what runs in protected mode. Returns
- * NULL, or what is wrong with it (static string). */
+/* Checks image->file and fills the rest of `image`, with one segment: the protected-mode code.
+ * Returns NULL, or what is wrong (static string). */
 const char *bzimage_parse(struct image *image);
-/* The boot header, for the guest's boot_params: as much as the file has of it, then zeroes. `image`
- * has been parsed. */
+/* Copies the boot header, for the guest's boot_params; what the file lacks of it is zero. After
+ * bzimage_parse(). */
 void bzimage_header(const struct image *image, struct setup_header *header);
 
 #endif

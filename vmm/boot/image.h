@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A guest image: ELF64 for x86-64 with a PVH entry note, or a Linux bzImage, read into private
- * memory once and judged whole before guest memory is touched.
+ * A guest image: ELF64 for x86-64 with a PVH entry note, or a Linux bzImage. The file is read once,
+ * into private memory, and checked as a whole before guest memory is touched.
  */
 #ifndef VMM_BOOT_IMAGE_H
 #define VMM_BOOT_IMAGE_H
@@ -11,41 +11,40 @@
 #include "kvm/memory.h"
 
 #define IMAGE_MAX_SEGMENTS 64
-#define IMAGE_MIN_GPA      (1ull << 20) /* below lies what the vmm puts into memory itself */
+#define IMAGE_MIN_GPA      (1ull << 20) /* below it vmm puts its own data into memory */
 
 struct image_segment {
 	uint64_t gpa;
 	uint64_t filesz;
-	uint64_t memsz;  /* >= filesz; the rest is zero, as fresh guest memory is */
-	uint64_t offset; /* into the file */
+	uint64_t memsz;  /* >= filesz; the rest is zero, since fresh guest memory is */
+	uint64_t offset; /* in the file */
 };
 
 enum image_kind {
-	IMAGE_GUEST,   /* says that it speaks what alias_abi.h describes (ALIAS_NOTE_GUEST) */
-	IMAGE_PVH,     /* any other with a PVH entry, such as Linux's vmlinux */
+	IMAGE_GUEST,   /* has ALIAS_NOTE_GUEST: it uses the interface of alias_abi.h */
+	IMAGE_PVH,     /* any other ELF file with a PVH entry, such as Linux's vmlinux */
 	IMAGE_BZIMAGE, /* Linux's vmlinuz: entered in 64-bit mode */
 };
 
 struct image {
 	void *file;
 	size_t size;   /* bytes of the file */
-	size_t mapped; /* bytes of memory behind `file`: image_open() and image_free() */
+	size_t mapped; /* bytes of memory at `file`; for image_open() and image_free() */
 	enum image_kind kind;
 	uint64_t entry;       /* physical; below 4 GiB */
-	uint32_t cmdline_max; /* characters of the command line that it takes; not of IMAGE_GUEST */
-	uint64_t initrd_max;  /* gpa of the last byte that an initrd may have; not of IMAGE_GUEST */
+	uint32_t cmdline_max; /* maximum length of the command line; not for IMAGE_GUEST */
+	uint64_t initrd_max;  /* highest gpa of an initrd's last byte; not for IMAGE_GUEST */
 	unsigned nr;
 	struct image_segment segment[IMAGE_MAX_SEGMENTS];
 };
 
-/* Reads and checks `path`. Returns 0, or a status of status.h after saying why. image_free() only
- * after 0. */
+/* Reads and checks the file at `path`. Returns 0, or a status of status.h after a message; call
+ * image_free() only after 0. */
 int image_open(struct image *image, const char *path);
-/* The checks alone, on image->file of image->size bytes; fills the rest. Returns NULL, or what is
- * wrong with it (static string). */
+/* The check of image_open(): checks the image->size bytes at image->file, and fills the rest of
+ * `image`. Returns NULL, or what is wrong (static string). */
 const char *image_parse(struct image *image);
-/* Copies the segments into memory. Returns 0, or VMM_EX_DATAERR after saying why: all of them are
- * checked before the first byte is written. */
+/* Copies all segments into guest memory, or none. Returns 0, or VMM_EX_DATAERR after a message. */
 int image_load(const struct image *image, const struct memory *mem);
 void image_free(struct image *image);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The archive that a Linux unpacks into its first root file system. */
+/* The initrd: the archive that Linux unpacks into its first root file system. */
 #ifndef VMM_BOOT_INITRD_H
 #define VMM_BOOT_INITRD_H
 
@@ -11,8 +11,8 @@ struct initrd {
 	uint64_t gpa, size;
 };
 
-/* Reads the file at `path` into guest memory, as high as it may lie, above all of the kernel's
- * segments, which are in memory. Returns 0, or a status of status.h after saying why. */
+/* Reads the file at `path` into guest memory: as high as the kernel allows, and above all its
+ * segments, which are loaded already. Returns 0, or a status of status.h after a message. */
 int initrd_load(struct initrd *initrd, const struct memory *mem, const struct image *image,
 		const char *path);
 

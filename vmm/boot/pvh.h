@@ -55,11 +55,11 @@ struct pvh_config {
 	unsigned nr_map; /* up to PVH_MAX_RANGES */
 };
 
-/* Writes start_info, memory map, command line and the list of the one module (of none, if its size
- * is 0) to START_INFO_GPA. */
+/* Writes start_info to START_INFO_GPA, and after it the memory map, the command line and the list
+ * of modules: one, or none if its size is 0. */
 void pvh_write(const struct memory *mem, const struct pvh_config *config);
-/* The same for a guest of IMAGE_GUEST: the module is the device tree, of `fdt_size` bytes. The last
- * `log_size` bytes of the first slot are the guest's logs. */
+/* The same for an IMAGE_GUEST: the module is the device tree, of `fdt_size` bytes. The logs are the
+ * last `log_size` bytes of the first slot. */
 void pvh_write_guest(const struct memory *mem, const char *bootargs, uint32_t fdt_size,
 		     uint64_t shared_size, uint64_t log_size);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One request of the control socket: checked, done, answered. */
+/* Requests of the control socket. */
 #ifndef VMM_CONTROL_REQUEST_H
 #define VMM_CONTROL_REQUEST_H
 
@@ -15,11 +15,11 @@ struct control_target {
 	struct pin *pin;
 };
 
-/* Does what the line (without its newline) asks of a running machine; vmm(1) has the protocol. Main
- * thread. Returns the answer, {"error": one sentence} where it is refused; NULL when out of memory.
- */
+/* Carries out one request: a line of JSON, without its newline, as described in vmm(1). On the main
+ * thread. Returns the answer, {"error": "one sentence"} if the request is refused, or NULL when out
+ * of memory. */
 json_t *control_request(const struct control_target *target, const char *line, size_t len);
-/* {"error": why} */
+/* Returns {"error": why}, or NULL when out of memory. */
 json_t *control_refusal(const char *why);
 
 #endif

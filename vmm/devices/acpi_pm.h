@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How a guest that knows its machine by ACPI ends it: the sleep and reset registers of
- * hardware-reduced ACPI, and a pvpanic port, by which a kernel says that it has panicked.
+ * Power management for a guest that uses ACPI: the sleep and reset registers of hardware-reduced
+ * ACPI, and a pvpanic port, by which Linux reports a panic.
  */
 #ifndef VMM_DEVICES_ACPI_PM_H
 #define VMM_DEVICES_ACPI_PM_H
@@ -18,8 +18,8 @@
 struct bus;
 struct stop;
 
-/* Puts them on this port bus; what the guest asks for becomes a request to `stop`, which outlives
- * the bus's use. Returns 0, or a negated errno after saying why. */
+/* Adds the registers to this port bus. The guest's requests end the machine by `stop`, which must
+ * outlive the bus. Returns 0, or a negated errno after a message. */
 int acpi_pm_create(struct bus *pio, struct stop *stop);
 
 #endif

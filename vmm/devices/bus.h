@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Port and MMIO dispatch: regions are registered before vCPUs run and never change afterwards, so
- * look-ups need no lock. A device locks itself. */
+/* The I/O port bus and the MMIO bus. Regions are added before vCPUs run and never change, so a
+ * look-up needs no lock. Each device has a lock of its own. */
 #ifndef VMM_DEVICES_BUS_H
 #define VMM_DEVICES_BUS_H
 
@@ -10,11 +10,11 @@
 struct vcpu;
 
 struct bus_ops {
-	/* len 1, 2, 4 or 8; off + len is inside of the region. read returns the value,
-	 * zero-extended; write gets it zero-extended. `vcpu` is the one that made the access. */
+	/* `len` is 1, 2, 4 or 8, and off + len lies in the region. Values are zero-extended. `vcpu`
+	 * is the vCPU that made the access. */
 	uint64_t (*read)(void *dev, struct vcpu *vcpu, uint64_t off, unsigned len);
 	void (*write)(void *dev, struct vcpu *vcpu, uint64_t off, unsigned len, uint64_t value);
-	/* After the last write of one exit (string I/O makes many); may be NULL. */
+	/* Called after the last write of one exit (string I/O makes many writes). May be NULL. */
 	void (*written)(void *dev);
 };
 
@@ -32,14 +32,15 @@ struct bus {
 	struct bus_region region[BUS_MAX_REGIONS]; /* sorted by base, not overlapping */
 };
 
-/* Returns 0, -ENOSPC, -EEXIST if it overlaps another region, -EINVAL if it is empty or wraps. */
+/* Adds a region. Returns 0, -ENOSPC, -EEXIST if it overlaps another region, or -EINVAL if it is
+ * empty or wraps around. */
 int bus_add(struct bus *bus, const struct bus_region *region);
-/* False if nobody is there, or `len` is not 1, 2, 4 or 8: a read then gives all ones, a write goes
- * nowhere. */
+/* Make one access. If no device is there, or `len` is not 1, 2, 4 or 8, they return false: a read
+ * then gives all ones, a write has no effect. */
 bool bus_read(const struct bus *bus, struct vcpu *vcpu, uint64_t addr, unsigned len, uint64_t *out);
 bool bus_write(const struct bus *bus, struct vcpu *vcpu, uint64_t addr, unsigned len,
 	       uint64_t value);
-/* One exit's writes to this address are done. */
+/* Calls written() of the device at this address: the writes of one exit are done. */
 void bus_written(const struct bus *bus, uint64_t addr);
 
 #endif

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The way of the guest's characters to standard output: gathered, written when a line is complete,
- * when much has come together, or a moment after the guest has paused within a line. A standard
- * output that takes nothing holds the guest up, but neither the main thread nor the end.
+ * The output of the guest's console, to standard output. Characters are collected and written when
+ * a line is complete, when the buffer is full, or a moment after the guest has paused in the middle
+ * of a line. If standard output takes nothing, the guest waits, but neither the main thread nor the
+ * end of the machine does.
  */
 #ifndef VMM_DEVICES_CONSOLE_H
 #define VMM_DEVICES_CONSOLE_H
@@ -11,18 +12,20 @@
 
 struct console;
 
-/* `stop_fd` becomes readable when waiting for standard output makes no sense any more; first_char()
- * is called, once, before the guest's first character is taken. NULL after saying why. */
+/* Creates the console. When `stop_fd` becomes readable, waiting for standard output ends.
+ * first_char() is called once, before the guest's first character. Returns NULL after a message. */
 struct console *console_create(int stop_fd, void (*first_char)(void *ctx), void *ctx);
-/* Writes what is left, waiting while somebody takes it. After the vCPUs have ended. */
+/* Writes what is left in the buffer; waits as long as standard output has a reader. After the vCPUs
+ * have ended. */
 void console_drain(struct console *console);
 void console_destroy(struct console *console);
 
-/* One character, by a vCPU's thread; console_end() when the guest's access is over. */
+/* console_put() adds one character; console_end() marks the end of one access of the guest. A
+ * vCPU's thread. */
 void console_put(struct console *console, uint8_t byte);
 void console_end(struct console *console);
 
-/* When this timerfd is readable, the main thread calls console_tick(); it never waits. */
+/* A timerfd. When it is readable, the main thread calls console_tick(), which does not wait. */
 int console_timer_fd(const struct console *console);
 void console_tick(struct console *console);
 

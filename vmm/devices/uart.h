@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A 16550A at COM1: output goes to a console, input comes from it. */
+/* A 16550A at COM1. Its output goes to a console, its input comes from input.h. */
 #ifndef VMM_DEVICES_UART_H
 #define VMM_DEVICES_UART_H
 
@@ -17,22 +17,22 @@ struct console;
 struct stop;
 struct uart;
 
-/* What it is connected to, all of which outlives it. */
+/* What the UART is connected to. All of it outlives the UART. */
 struct uart_config {
 	struct bus *pio;
 	struct irq_line irq;
 	struct console *console;
-	struct stop *stop; /* when the interrupt line can't be set any more */
+	struct stop *stop; /* for a failure to set the interrupt line */
 };
 
-/* Creates it and puts it on the port bus, before vCPUs run. NULL after saying why. */
+/* Creates the UART and adds it to the port bus, before vCPUs run. Returns NULL after a message. */
 struct uart *uart_create(const struct uart_config *config);
-/* After the vCPUs have ended. NULL is allowed. */
+/* After the vCPUs have ended. `uart` may be NULL. */
 void uart_destroy(struct uart *uart);
 
-/* Input, by the main thread. uart_receive() takes as many bytes as there is room for and returns
- * how many; after it took less than offered, the eventfd uart_room_fd() becomes readable once
- * there is room again. */
+/* Input, on the main thread. uart_receive() takes as many bytes as there is room for and returns
+ * how many. If it took fewer than offered, the eventfd uart_room_fd() becomes readable when there
+ * is room again. */
 size_t uart_receive(struct uart *uart, const uint8_t *bytes, size_t nr);
 int uart_room_fd(const struct uart *uart);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Accesses to ports and addresses where no device is: said once for each, with -v. */
+/* Unassigned I/O: accesses to ports and addresses that no device has. With -v each is reported
+ * once. */
 #ifndef VMM_DEVICES_UNASSIGNED_H
 #define VMM_DEVICES_UNASSIGNED_H
 
@@ -11,7 +12,7 @@
 
 struct unassigned {
 	bool verbose;
-	pthread_mutex_t lock; /* guards all below */
+	pthread_mutex_t lock; /* guards the members below */
 	uint64_t accesses;
 	unsigned nr;
 	struct {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a virtio device needs of its machine, all of which outlives it. */
+/* What a virtio device needs from the machine. All of it outlives the device. */
 #ifndef VMM_DEVICES_VIRTIO_HOST_H
 #define VMM_DEVICES_VIRTIO_HOST_H
 
@@ -9,11 +9,11 @@ struct sandbox;
 struct stop;
 
 struct virtio_host {
-	const struct memory *mem;      /* where its queues lie */
-	struct bus *mmio;              /* where its registers go; before vCPUs run */
+	const struct memory *mem;      /* the guest memory that holds its queues */
+	struct bus *mmio;              /* the bus for its registers; added before vCPUs run */
 	int vm_fd;                     /* for KVM_IRQFD and KVM_IOEVENTFD */
-	const struct sandbox *sandbox; /* of its thread; NULL: none */
-	struct stop *stop;             /* when it can't go on */
+	const struct sandbox *sandbox; /* for its thread; NULL: none */
+	struct stop *stop;             /* for an error after which it can't go on */
 };
 
 #endif

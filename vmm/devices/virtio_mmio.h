@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The virtio-mmio transport, version 2 (virtio 1.2, 4.2.2), for a device with one queue. Modern
- * drivers only: FEATURES_OK is refused without VIRTIO_F_VERSION_1. No KVM in here: the device says
- * where an interrupt goes.
+ * drivers only: FEATURES_OK is refused without VIRTIO_F_VERSION_1. No KVM in here: the device makes
+ * the interrupt.
  *
- * Interrupts are edges. The device publishes used elements, then sets the bit in InterruptStatus,
- * then makes an edge; a driver's handler acknowledges what it read in InterruptStatus, then looks
- * at the ring. Nothing is lost: bits set after the acknowledgement are followed by an edge of their
- * own, which the local APIC keeps pending while a handler runs; bits set before it, which it may
- * clear unread, stand for elements published before it, and those the handler finds as it looks at
- * the ring after it. The edge that is then left over finds InterruptStatus 0 and nothing to do.
- * Status is level information beside the edge, and never what triggers it.
+ * Interrupts are edges, and none is lost. The device publishes used elements, sets the bit in
+ * InterruptStatus, and makes an edge, in this order. The driver's handler acknowledges the bits
+ * that it read in InterruptStatus, and looks at the ring after that. A bit that is set after the
+ * acknowledgement is followed by an edge of its own, which the local APIC keeps pending while the
+ * handler runs. A bit that is set before it, and cleared by it unread, stands for elements that
+ * were published earlier, which the handler finds in the ring. The edge that is left over finds
+ * InterruptStatus 0 and has no effect. InterruptStatus only tells the driver about the edge; it
+ * does not trigger one.
  */
 #ifndef VMM_DEVICES_VIRTIO_MMIO_H
 #define VMM_DEVICES_VIRTIO_MMIO_H
@@ -25,39 +26,42 @@
 
 #define VIRTIO_MMIO_REGION_SIZE 0x200ull
 
-/* Called under the transport's lock, from the vCPU's thread that wrote the register. */
+/* The device's functions. Called with the transport's lock held, on the thread of the vCPU that
+ * wrote the register. */
 struct virtio_mmio_ops {
-	/* The driver is ready and so is its queue. Returns false if the queue can't be served; the
-	 * device has called virtio_mmio_needs_reset() then. */
+	/* The driver and its queue are ready. Returns false if the queue can't be served, after
+	 * calling virtio_mmio_needs_reset(). */
 	bool (*start)(void *dev, const struct virtqueue_layout *layout, uint64_t features);
-	/* Reset, or the queue is taken back: on return nothing is in flight and the device touches
-	 * guest memory no more. Follows a start that returned true. */
+	/* Reset, or the queue was disabled. On return nothing is in flight, and the device no
+	 * longer touches guest memory. Called only after a start() that returned true. */
 	void (*stop)(void *dev);
-	/* QueueNotify (only writes that no ioeventfd has taken come here). */
+	/* QueueNotify, for writes that no ioeventfd has taken. */
 	void (*notify)(void *dev);
-	/* Makes an edge on the interrupt line; any thread. */
+	/* Makes an edge on the interrupt line. Any thread. */
 	void (*raise)(void *dev);
 };
 
 struct virtio_mmio {
-	/* Never change. */
+	/* Constant. */
 	const struct virtio_mmio_ops *ops;
 	void *dev;
 	uint32_t device_id;
 	uint64_t device_features;
-	const void *config; /* the device's configuration: it never changes, so generation is 0 */
+	const void
+		*config; /* the device's configuration space; constant, so ConfigGeneration is 0 */
 	size_t config_size;
 
-	/* Bits are set by vCPUs (under the lock) and, VIRTIO_CONFIG_S_NEEDS_RESET, by the device's
-	 * thread while started; 0 at the end of a reset. Read without the lock, so that a driver
-	 * that polls for the end of a reset sees it only when it has come. */
+	/* The device status. vCPUs set bits under the lock; the device's thread sets
+	 * VIRTIO_CONFIG_S_NEEDS_RESET while started; the end of a reset sets it to 0. It is read
+	 * without the lock, so that a driver that polls for the end of a reset sees 0 only when the
+	 * reset is over. */
 	atomic_uint status;
-	/* VIRTIO_MMIO_INT_*: set by the device's thread, cleared by acknowledging vCPUs. */
+	/* VIRTIO_MMIO_INT_*: set by the device's thread, cleared by vCPUs that acknowledge. */
 	atomic_uint interrupt_status;
 
-	/* Held over a whole register access by a vCPU, the wait for ops->stop included. */
+	/* Held by a vCPU during a whole register access, including the wait for ops->stop. */
 	pthread_mutex_t lock;
-	/* Under the lock: */
+	/* Guarded by the lock: */
 	uint64_t driver_features;
 	uint32_t device_features_sel;
 	uint32_t driver_features_sel;
@@ -67,7 +71,7 @@ struct virtio_mmio {
 	bool started;
 };
 
-/* Bus operations; the region's `dev` is the struct virtio_mmio. */
+/* For the MMIO bus; the region's `dev` is the struct virtio_mmio. */
 extern const struct bus_ops virtio_mmio_bus_ops;
 
 void virtio_mmio_init(struct virtio_mmio *mmio, const struct virtio_mmio_ops *ops, void *dev,
@@ -75,10 +79,11 @@ void virtio_mmio_init(struct virtio_mmio *mmio, const struct virtio_mmio_ops *op
 		      size_t config_size);
 void virtio_mmio_destroy(struct virtio_mmio *mmio);
 
-/* Used elements were published and the driver wants to know. The device's thread. */
+/* Tells the driver that used elements were published. The device's thread, if the driver wants an
+ * interrupt (virtqueue_publish()). */
 void virtio_mmio_used(struct virtio_mmio *mmio);
 
-/* The device is stuck until the driver resets it; tells the driver so. The device's thread while
+/* Tells the driver that the device does not work until it is reset. The device's thread while
  * started, or within ops->start. */
 void virtio_mmio_needs_reset(struct virtio_mmio *mmio);
 

@@ -6,10 +6,10 @@
 #include <stdint.h>
 #include <linux/kvm.h>
 
-/* What KVM supports, as KVM_GET_SUPPORTED_CPUID gives it. NULL after saying why; free() it. */
+/* Returns the answer of KVM_GET_SUPPORTED_CPUID, to be freed by free(), or NULL after a message. */
 struct kvm_cpuid2 *cpuid_supported(int kvm_fd);
-/* Makes a copy of it that of vCPU `index` among `nr`: APIC id, counts, x2APIC, hypervisor bit, page
- * tables of four levels. */
+/* Changes a copy of it into the CPUID of vCPU `index` of `nr`: APIC id, topology, x2APIC,
+ * hypervisor bit, four levels of page tables. */
 void cpuid_patch(struct kvm_cpuid2 *cpuid, uint32_t index, uint32_t nr, bool tsc_deadline);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the host is: for statistics and --probe. */
+/* A description of the host, for statistics and --probe. */
 #ifndef VMM_KVM_HOST_H
 #define VMM_KVM_HOST_H
 
@@ -7,11 +7,11 @@
 #include <stdint.h>
 #include <jansson.h>
 
-/* {"kernel", "cpus", "kvm": {"kvm_amd.npt": "1", ...}}: the parameters of KVM's modules that can be
- * read, as the kernel prints them. NULL when out of memory. */
+/* Returns {"kernel", "cpus", "kvm": {"kvm_amd.npt": "1", ...}}, with the readable parameters of
+ * KVM's modules as the kernel prints them, or NULL when out of memory. */
 json_t *host_describe(void);
-/* A line "NAME: N kB" of an open file such as /proc/self/status, as of now, in bytes; 0 if there is
- * none. */
+/* Reads the line "NAME: N kB" of an open file such as /proc/self/status. Returns its current value
+ * in bytes, or 0 if there is no such line. */
 uint64_t host_read_kb(int fd, const char *name);
 
 #endif

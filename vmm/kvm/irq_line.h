@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A line from a device to the interrupt controllers that KVM makes. */
+/* An interrupt line from a device to the interrupt controllers in KVM. */
 #ifndef VMM_KVM_IRQ_LINE_H
 #define VMM_KVM_IRQ_LINE_H
 
@@ -11,7 +11,7 @@ struct irq_line {
 	uint32_t gsi; /* the pin of the IOAPIC */
 };
 
-/* Raises or lowers it. Any thread. Returns 0, or -1 with errno. */
+/* Raises or lowers the line. Any thread. Returns 0, or -1 with errno. */
 int irq_line_set(const struct irq_line *line, bool level);
 
 #endif

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Guest memory: one sparse mapping per range, one KVM slot each. RAM lies at [0, 3 GiB)
- * and from 4 GiB up. No slot is ever changed while vCPUs run and none has dirty logging on, so data
- * keeps its large second-stage mappings; write tracking is by userfaultfd, frame by frame.
+ * Guest memory: one or two ranges, each a sparse mapping and a KVM memory slot. RAM is at [0, 3
+ * GiB) and from 4 GiB on. Slots don't change while vCPUs run, and none has dirty logging, so that
+ * data keeps its large second-stage mappings; write tracking is done by userfaultfd, frame by
+ * frame.
  *
- * Where frames are to be write-protected (kvm/write_protect.h), the memory is mapped twice: guest
- * and devices reach it through a mapping in which single frames can be made read-only, the host
- * writes by the other.
+ * If frames are to be write-protected (kvm/write_protect.h), the memory is mapped twice: the guest
+ * and the devices use the first mapping, in which single frames can be made read-only; the host
+ * writes through the second.
  */
 #ifndef VMM_KVM_MEMORY_H
 #define VMM_KVM_MEMORY_H
@@ -16,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MEMORY_LOW_END    (3ull << 30) /* the device hole begins */
+#define MEMORY_LOW_END    (3ull << 30) /* start of the hole for devices */
 #define MEMORY_HIGH_START (4ull << 30)
 #define MEMORY_MAX_SLOTS  2
 
@@ -24,7 +25,7 @@ struct memory_slot {
 	uint64_t gpa;
 	uint64_t size;
 	uint8_t *hva;
-	uint8_t *back; /* the same memory, always writable; NULL if it is mapped once */
+	uint8_t *back; /* the second mapping, always writable; NULL if there is none */
 };
 
 /* Which frames are write-protected. */
@@ -41,43 +42,44 @@ struct memory {
 	unsigned nr;
 	struct memory_slot slot[MEMORY_MAX_SLOTS];
 	struct write_protect *wp;         /* NULL: memory is mapped once */
-	uint64_t shared_gpa, shared_size; /* memory_share(); 0, 0: none */
+	uint64_t shared_gpa, shared_size; /* pages of memory_share(); 0, 0 if there are none */
 };
 
-/* Reserves (not populates) `bytes` of guest memory, a multiple of 4 KiB. Returns 0, or a negated
- * errno after saying why. */
+/* Reserves, without populating it, `bytes` of guest memory, a multiple of 4 KiB. Returns 0, or a
+ * negated errno after a message. */
 int memory_init(struct memory *mem, uint64_t bytes);
-/* The same, mapped twice. */
+/* The same, with a second mapping. */
 int memory_init_twice(struct memory *mem, uint64_t bytes);
-/* What these pages hold, in memory that is mapped once, survives their being forgotten by KVM and
- * by this process (MADV_DONTNEED); they lose what they hold now, and are of no use to userfaultfd.
- * At most once. Returns 0, or a negated errno after saying why. */
+/* Makes the content of these pages survive MADV_DONTNEED, in memory that is mapped once: KVM and
+ * this process then drop their mappings and keep the content. What the pages hold now is lost,
+ * and userfaultfd can't be used for them. At most once. Returns 0, or a negated errno after a
+ * message. */
 int memory_share(struct memory *mem, uint64_t gpa, uint64_t size);
-/* Makes the slots known to the VM. Returns 0, or a negated errno after saying why. */
+/* Registers the slots with the VM. Returns 0, or a negated errno after a message. */
 int memory_attach(const struct memory *mem, int vm_fd);
 void memory_free(struct memory *mem);
 
-/* The one way from a guest address to a host pointer: [gpa, gpa + len) wholly inside one slot, len
- * > 0, no overflow; else NULL. What it points to may change at any time: read once, judge the copy.
- */
+/* Returns the host pointer for [gpa, gpa + len), or NULL unless len > 0 and the range lies wholly
+ * in one slot. All code turns guest addresses into pointers by this function. The memory may change
+ * at any time: read it once, and check the copy. */
 void *memory_ptr(const struct memory *mem, uint64_t gpa, uint64_t len);
-/* The same place in the second mapping. `gpa` is in memory that is mapped twice. */
+/* Returns the same address in the second mapping. `gpa` must be in memory that has one. */
 void *memory_back(const struct memory *mem, uint64_t gpa);
-/* Stores to [to, to + len), wherever that is writable. What was stored before is seen before it
- * (release); 1, 2, 4 or 8 bytes that are aligned are seen whole. */
+/* Stores to [to, to + len), which must be writable. The store is ordered after all earlier ones
+ * (release); one of 1, 2, 4 or 8 aligned bytes is atomic. */
 void memory_put(void *to, const void *from, size_t len);
-/* The gpa of a pointer that memory_ptr() has given; UINT64_MAX for any other. */
+/* Returns the gpa of a pointer from memory_ptr(), or UINT64_MAX for any other. */
 uint64_t memory_gpa(const struct memory *mem, const void *ptr);
-/* The number after the highest frame. */
+/* Returns the highest pfn plus 1. */
 uint64_t memory_end_pfn(const struct memory *mem);
-/* The page at gpa, which memory_ptr() knows, is given back to the host's system, with what it held;
- * who touches it again gets a new one, of zeroes. vCPUs that have it mapped lose that before the
- * return. (What KVM had mapped as a part of a large page may be kept by the host's system until it
- * splits that, but no longer counts as resident.) False, with errno, if it could not be. */
+/* Gives the page at `gpa`, which must be in memory, and its content back to the host's kernel; the
+ * next access gets a page of zeroes. vCPUs no longer map the old page when this returns. (If KVM
+ * had mapped it as part of a large page, the kernel may keep the memory until it splits that page;
+ * it no longer counts as resident.) Returns false with errno on failure. */
 bool memory_give_up(const struct memory *mem, uint64_t gpa);
-/* The page, whatever it held, holds zeroes and is resident. False, with errno, if it is not. */
+/* Fills the page with zeroes and makes it resident. Returns false with errno on failure. */
 bool memory_renew(const struct memory *mem, uint64_t gpa);
-/* Bytes of guest memory that are resident in the host now. */
+/* Returns how many bytes of guest memory are resident in the host now. */
 uint64_t memory_resident(const struct memory *mem);
 
 #endif

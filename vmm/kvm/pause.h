@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Stopping the vCPUs for a moment. A vCPU thread that calls pause_all_vcpus() from its exit handler
- * gets all *other* vCPUs out of KVM_RUN and keeps them out until resume_vcpus(): guest memory is
- * then changed by devices only. It may also pause some of them and let the others run. One pauser
- * at a time; a second waits (and counts as out of the guest meanwhile).
+ * Pausing vCPUs. A vCPU thread that calls pause_all_vcpus() in its exit handler gets all *other*
+ * vCPUs out of KVM_RUN and keeps them out until resume_vcpus(); meanwhile only devices change guest
+ * memory. pause_vcpus() pauses some and lets the others run. Only one thread pauses at a time;
+ * another one that wants to waits, and counts as out of the guest.
  *
- * The main thread can hold all vCPUs out of the guest for longer, until it releases them. A pauser
- * does not wait for that: a vCPU that was fetched out in the middle of a pin brings it to its end,
- * with all its locks, and is then kept from going in again. So a hold never waits for a pause, nor
- * a pause for a hold.
+ * A hold is the main thread's: it keeps all vCPUs out of the guest until it releases them. Pauses
+ * and holds don't wait for each other: a vCPU that a hold got out of the guest in the middle of a
+ * pin completes it, pauses and locks included, and is then kept from entering the guest.
  *
- * Order: `in_guest` is set (seq_cst) before `paused` and `held` are read by a vCPU that enters;
- * who pauses or holds sets his before he reads `in_guest`. So one of them sees the other.
+ * Memory order: a vCPU that enters the guest sets `in_guest` (seq_cst) and then reads `paused` and
+ * `held`; a thread that pauses or holds sets these and then reads `in_guest`. So at least one of
+ * them sees the other.
  */
 #ifndef VMM_KVM_PAUSE_H
 #define VMM_KVM_PAUSE_H
@@ -28,26 +28,27 @@ struct vm;
 
 struct vcpu_pause {
 	pthread_mutex_t lock;
-	pthread_cond_t
-		changed; /* `paused` or `held` fell, or an `in_guest` did while one was set */
-	_Atomic uint64_t paused; /* the vCPUs kept out, a bit each; written under the lock */
-	atomic_bool held;        /* written under the lock, by the main thread alone */
+	pthread_cond_t changed; /* `paused` or `held` was cleared, or an `in_guest` was while one of
+				   them was set */
+	_Atomic uint64_t
+		paused;   /* vCPUs that are paused, vCPU i by bit i; written under the lock */
+	atomic_bool held; /* written under the lock by the main thread */
 };
 
 void vcpu_pause_init(struct vcpu_pause *pause);
 void vcpu_pause_destroy(struct vcpu_pause *pause);
-/* Around KVM_RUN, by the vCPU's thread. enter waits while paused or
- * held; then does what vcpu->todo asks.
- */
+/* Called by the vCPU's thread around KVM_RUN. vcpu_enter_guest() waits while the vCPU is paused or
+ * held. */
 void vcpu_enter_guest(struct vcpu_pause *pause, struct vcpu *vcpu);
 void vcpu_left_guest(struct vcpu_pause *pause, struct vcpu *vcpu);
-/* `self` is the calling vCPU (which is out of the guest), or NULL for another thread. */
+/* Pauses all other vCPUs. `self` is the calling vCPU, which is out of the guest, or NULL on another
+ * thread. */
 void pause_all_vcpus(struct vm *vm, struct vcpu *self);
-/* Of the others only those of `who`, vCPU i by bit i. Returns how many had to be kicked. */
+/* Pauses those of `who`, vCPU i by bit i. Returns how many had to be kicked. */
 unsigned pause_vcpus(struct vm *vm, struct vcpu *self, uint64_t who);
 void resume_vcpus(struct vm *vm);
-/* From the return on no vCPU is in the guest, until the release. Main thread; both may be repeated.
- * A stopping VM must be released, or its vCPUs' threads don't end. */
+/* Holds all vCPUs: when it returns, none is in the guest, until release_all_vcpus(). Main thread;
+ * both may be repeated. Release when the VM stops, or the vCPUs' threads do not end. */
 void hold_all_vcpus(struct vm *vm);
 void release_all_vcpus(struct vm *vm);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What KVM of this host really does, tried on a small VM of its own: one vCPU in long mode, at
- * PROBE_VM_CODE, with the first PROBE_VM_SIZE bytes of memory, which its tables map one to one.
+ * The probe VM: a small VM to try what this host's KVM really does. It has one vCPU in long mode,
+ * which begins at PROBE_VM_CODE, and PROBE_VM_SIZE bytes of memory from address 0, mapped one to
+ * one by its page tables.
  */
 #ifndef VMM_KVM_PROBE_VM_H
 #define VMM_KVM_PROBE_VM_H
@@ -12,13 +13,13 @@
 #include <stdint.h>
 
 #define PROBE_VM_CODE  0x1000u
-#define PROBE_VM_L4    0x2000u /* the tables: L4, L3, L2, a page each */
-#define PROBE_VM_GDT   0x5000u /* of the segments that it begins with */
+#define PROBE_VM_L4    0x2000u /* page tables: L4, L3, L2, one page each */
+#define PROBE_VM_GDT   0x5000u /* descriptors of the initial segments */
 #define PROBE_VM_IDT   0x6000u /* empty */
-#define PROBE_VM_STACK 0x8000u /* it ends here, and so does memory */
+#define PROBE_VM_STACK 0x8000u /* end of the stack, and of memory */
 #define PROBE_VM_SIZE  PROBE_VM_STACK
 #define PROBE_VM_CS    0x08u
-#define PROBE_VM_PORT  0x10u /* for code to exit by */
+#define PROBE_VM_PORT  0x10u /* an `out` to this port exits */
 
 struct probe_vm {
 	uint8_t *memory;
@@ -27,15 +28,14 @@ struct probe_vm {
 	size_t run_size;
 };
 
-/* `kvm_fd` is /dev/kvm. Returns false where KVM refuses something; probe_vm_end() follows either
- * way.
- */
+/* Creates the VM, with `code` loaded. `kvm_fd` is /dev/kvm. Returns false if KVM refuses something.
+ * Call probe_vm_end() in both cases. */
 bool probe_vm_begin(struct probe_vm *vm, int kvm_fd, const uint8_t *code, size_t size);
 void probe_vm_end(struct probe_vm *vm);
 
-/* KVM_RUN, whatever signals come; 0, or -1 with errno. */
+/* KVM_RUN, repeated after signals. Returns 0, or -1 with errno. */
 int probe_vm_run(const struct probe_vm *vm);
-/* Runs on, to an `out` to PROBE_VM_PORT. */
+/* Runs until an exit. Returns true if that is an `out` to PROBE_VM_PORT. */
 bool probe_vm_runs_to_out(const struct probe_vm *vm);
 
 #endif

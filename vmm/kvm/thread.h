@@ -7,15 +7,16 @@
 #include "sandbox/sandbox.h"
 
 struct thread_job {
-	const struct sandbox *sandbox; /* NULL: it is not confined */
+	const struct sandbox *sandbox; /* NULL: not confined */
 	enum sandbox_thread kind;
-	size_t stack; /* bytes, beside what the C library itself puts there */
+	size_t stack; /* bytes, in addition to what the C library needs */
 	void *(*run)(void *arg);
 	void *arg;
 };
 
-/* Starts a thread and waits until it is confined, which it is before it runs anything else. It has
- * the signal mask of the caller, but for SIGSYS. Returns 0 or a negated errno, saying nothing. */
+/* Starts a thread, which enters the sandbox before it calls run(), and waits until it has entered.
+ * Its signal mask is the caller's, with SIGSYS unblocked. Returns 0, or a negated errno without a
+ * message. */
 int thread_start(pthread_t *thread, const struct thread_job *job);
 
 #endif

@@ -1,32 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A service to the guest: the TLBs of all its vCPUs flushed by one call, in place of an IPI to
- * each.
+ * ALIAS_CALL_FLUSH: flushes the TLBs of all vCPUs, as a service to the guest, which needs no IPIs
+ * then.
  *
- * KVM is made to forget where a page of the guest's lies, and so has every vCPU flush before it
- * runs on (KVM_REQ_TLB_FLUSH of Linux's virt/kvm/kvm_main.c). One that is halted isn't woken for
- * that, and one whose turn it isn't is not waited for; neither leaves KVM_RUN. If KVM knows nothing
- * of the page, it has forgotten it, and flushed, since the guest used it last.
+ * The host drops its mapping of one page that the guest uses (MADV_DONTNEED). KVM then makes every
+ * vCPU flush its TLB before it runs on (KVM_REQ_TLB_FLUSH in Linux's virt/kvm/kvm_main.c). This
+ * wakes no halted vCPU, waits for no vCPU that is not running, and takes no vCPU out of KVM_RUN. If
+ * KVM does not map the page, it has dropped it, and flushed, since the guest used it last.
  *
- * What the guest is told so it may rely on, as on an acknowledged IPI. To the host it is no
- * evidence about a guest that means to deceive: such a one could have its page written by other
- * means.
+ * The guest may rely on this flush as on acknowledged IPIs. For the host it is no evidence against
+ * a hostile guest, which may have had the page written in another way.
  */
 #ifndef VMM_KVM_TLB_FLUSH_H
 #define VMM_KVM_TLB_FLUSH_H
 
 #include <stdbool.h>
 
-/* Not where KVM shadows the guest's tables, as the flush leaves alone what it has of them; nor
- * where the host runs under Hyper-V, which may flush the second stage alone. Else false, and why
- * (static).
- */
+/* Returns false if the flush can't be relied on, and why (static string): if KVM shadows the
+ * guest's page tables, which the flush leaves alone, or if the host runs under Hyper-V, which may
+ * flush only second-stage translations. */
 bool tlb_flush_is_possible(const char **why);
-/* Does KVM do as said above? Tried on a VM of its own; `kvm_fd` is /dev/kvm. False where it
- * doesn't, or doesn't tell (KVM_GET_STATS_FD: Linux 5.17). */
+/* Tries the flush on a probe VM; `kvm_fd` is /dev/kvm. Returns false if it does not work or can't
+ * be observed (that needs KVM_GET_STATS_FD, Linux 5.17). */
 bool tlb_flush_works(int kvm_fd);
-/* What was written to tables before the calling vCPU last wrote to this page of memory_share() is
- * what all vCPUs go by when they run on. False, with errno, if that could not be done. */
+/* Flushes. `page` is a page of memory_share() to which the calling vCPU has just written. When it
+ * returns, no vCPU uses a translation from page tables as they were before that write. Returns
+ * false with errno on failure. */
 bool tlb_flush_all(void *page);
 
 #endif

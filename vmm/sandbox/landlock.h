@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* The kernel's Landlock: what a thread may do in the file system by names. What is open already is
- * not its business. All but landlock_abi() return -1 and set errno when they fail. */
+/* Landlock rules: which files a thread may open or change by name. Descriptors that are open
+ * already are not affected. All functions but landlock_abi() return -1 with errno on failure. */
 #ifndef VMM_SANDBOX_LANDLOCK_H
 #define VMM_SANDBOX_LANDLOCK_H
 
-/* The version of its interface, 0 if it is not built in or not switched on. */
+/* Returns the version of the kernel's Landlock, or 0 if it is not built in or not enabled. */
 int landlock_abi(void);
-/* A ruleset that allows nothing; an fd. */
+/* Returns the descriptor of a ruleset that allows nothing. */
 int landlock_create(int abi);
-/* Allows to write to `path`, or, where it is a plain file or none, to put a new file in its place.
- * Of a path that can't be there at all nothing is allowed. */
+/* Allows to write to `path`; if that is a plain file or does not exist, also to replace it by a new
+ * file. If `path` can't exist (its folder is missing), allows nothing. */
 int landlock_allow_write(int ruleset, int abi, const char *path);
-/* Allows to remove `path` (and its neighbours). */
+/* Allows to remove `path`, and other files of its folder. */
 int landlock_allow_remove(int ruleset, const char *path);
-/* From here on this thread, and all that it starts, is ruled by it. */
+/* Applies the ruleset to this thread and all that it starts, for ever. */
 int landlock_enter(int ruleset);
 
 #endif

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Confinement. Once a machine is set up, each of its threads may make the system calls that its
- * work needs and no others (seccomp, sandbox_rules.c has the list), opens nothing in the file
- * system but what is named below (Landlock, where the kernel has it), and gains no privileges by
- * any program. A call that is not on the list ends the whole process with VMM_EX_SANDBOX, and its
- * name on standard error.
+ * The sandbox. Once the machine is set up, each thread may make only the system calls that its work
+ * needs (seccomp; rules.c has the lists), may open only the files named below (Landlock, if the
+ * kernel has it), and cannot gain privileges. Any other system call ends the whole process with
+ * VMM_EX_SANDBOX and a message that names the call.
  *
- * Threads share their memory, so a thread that the guest has taken over may in time take over the
- * others: what all of them may do together is what can be relied on.
+ * Threads share their memory, so a guest that has taken over one thread may take over the others.
+ * What all threads together may do is the limit that can be relied on.
  */
 #ifndef VMM_SANDBOX_SANDBOX_H
 #define VMM_SANDBOX_SANDBOX_H
@@ -15,32 +14,32 @@
 #include <stdbool.h>
 
 enum sandbox_thread {
-	SANDBOX_MAIN, /* events, the console's input, the control socket, statistics */
-	SANDBOX_VCPU, /* each of them: the guest, its pins, the registers of its devices */
-	SANDBOX_DISK, /* each of them: io_uring */
-	SANDBOX_UFFD, /* userfaultfd */
+	SANDBOX_MAIN, /* event loop, console input, control socket, statistics */
+	SANDBOX_VCPU, /* a vCPU: the guest, its hypercalls, device registers */
+	SANDBOX_DISK, /* a disk: io_uring */
+	SANDBOX_UFFD, /* write tracking: userfaultfd */
 	SANDBOX_NR_THREADS,
 };
 
-/* What the run does besides, and nothing that it does not. */
+/* What this run needs beyond the minimum. Only that is allowed. */
 struct sandbox_needs {
-	bool strict;         /* guarded page tables */
-	const char *stats;   /* a file that the main thread writes at the end, or NULL */
-	const char *control; /* a socket that it removes at the end, or NULL */
+	bool strict;         /* write-protected page tables */
+	const char *stats;   /* file that the main thread writes at the end, or NULL */
+	const char *control; /* socket that the main thread removes at the end, or NULL */
 };
 
 struct sandbox;
 
-/* Makes the filters ready, and takes from this thread and all that it starts the way to privileges.
- * NULL after saying why. */
+/* Compiles the filters, and sets PR_SET_NO_NEW_PRIVS for this thread and all that it starts.
+ * Returns NULL after a message. */
 struct sandbox *sandbox_create(const struct sandbox_needs *needs);
 void sandbox_destroy(struct sandbox *sandbox);
 
-/* Confines the calling thread for the rest of its life. Returns 0, as it does if `sandbox` is NULL,
- * or a negated errno, saying nothing. */
+/* Confines the calling thread for good. Returns 0 (also if `sandbox` is NULL, without doing
+ * anything), or a negated errno without a message. */
 int sandbox_enter(const struct sandbox *sandbox, enum sandbox_thread thread);
 
-/* Whether this kernel can filter system calls; *why_not (static string) if it can't. */
+/* Can this kernel filter system calls? If not, *why_not says why (static string). */
 bool sandbox_is_possible(const char **why_not);
 
 #endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The real back end of blk_core: io_uring, which also waits for the guest's kick, so that one
- * system call submits all that is to be done and waits for whatever comes first. One thread at a
- * time. */
+/* The I/O back end of blk_core for io_uring. The ring also waits for the guest's kick, so that one
+ * system call submits all I/O and waits for whatever comes first. For one thread at a time. */
 #ifndef VMM_DEVICES_BLK_URING_H
 #define VMM_DEVICES_BLK_URING_H
 
@@ -14,23 +13,22 @@ struct blk_uring {
 	struct io_uring ring;
 	int image_fd;
 	int kick_fd;         /* eventfd, blocking */
-	uint64_t kick_value; /* what the pending read of kick_fd is given */
-	bool kick_armed;     /* that read is under way */
+	uint64_t kick_value; /* buffer of the pending read of kick_fd */
+	bool kick_armed;     /* that read is pending */
 };
 
-/* The ring reads, writes and flushes what is open, and can do nothing else, whoever gets at it.
- * Returns 0, or a negated errno after saying why. */
+/* Sets up the ring. It is restricted to reading, writing and flushing these two descriptors, no
+ * matter who uses it. Returns 0, or a negated errno after a message. */
 int blk_uring_init(struct blk_uring *uring, int image_fd, int kick_fd);
-/* Nothing may be in flight. */
+/* Frees it. Nothing may be in flight. */
 void blk_uring_free(struct blk_uring *uring);
 
-/* start of struct blk_io; ctx is the struct blk_uring. */
+/* The start function of struct blk_io; ctx is the struct blk_uring. */
 int blk_uring_start(void *ctx, struct blk_op *op);
 
-/* Submits all that was started, with `block` waits until something has ended or kick_fd was written
- * to, and gives what has ended to blk_core_done(). Sets *kicked if there was a kick; leaves it as
- * it is otherwise. Returns 0, or a negated errno when the ring has failed: what is in flight then
- * never ends. */
+/* Submits all started ops. With `block` waits until an op has ended or kick_fd was written. Passes
+ * the results to blk_core_done(), and sets *kicked if there was a kick (else leaves it unchanged).
+ * Returns 0, or a negated errno if the ring has failed; what is in flight then never ends. */
 int blk_uring_run(struct blk_uring *uring, bool block, struct blk_core *core, bool *kicked);
 
 #endif

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A disk of the guest: a virtio 1.x block device on virtio-mmio. This file joins its parts with
+ * A disk of the guest: a virtio 1.x block device on virtio-mmio. This file joins the parts with
  * KVM:
  *
  *   virtio_mmio   registers, status, negotiation, interrupt status    vCPU threads
  *   virtqueue     the rings in guest memory                           the disk's thread
- *   blk_request   decoding and checking of one request                "
- *   blk_core      requests in flight, flushes, answers                "
- *   blk_uring     the I/O                                             "
- *   blk_worker    the disk's thread, started and stopped              both
+ *   blk_request   decoding and checking of one request                the disk's thread
+ *   blk_core      requests in flight, flushes, answers                the disk's thread
+ *   blk_uring     the I/O                                             the disk's thread
+ *   blk_worker    the disk's thread                                   both
  *   blk_image     the file or block device                            main thread
  *
- * QueueNotify is an ioeventfd that the disk's thread waits for in its ring, so a kick does not
- * leave the kernel on the vCPU's side; interrupts are made by an irqfd.
+ * QueueNotify is an ioeventfd that the disk's thread waits for in its ring, so for a kick the vCPU
+ * does not leave the kernel. Interrupts are made by an irqfd.
  */
 #ifndef VMM_DEVICES_BLK_VIRTIO_BLK_H
 #define VMM_DEVICES_BLK_VIRTIO_BLK_H
@@ -24,21 +24,22 @@
 struct virtio_blk;
 struct virtio_host;
 
-/* Opens and locks the image, starts the disk's thread, and puts the registers
- * (VIRTIO_MMIO_REGION_SIZE bytes) at `mmio_base` on the MMIO bus; `gsi` is an
- * edge-triggered pin of the IOAPIC. `index` goes into the disk's id, "disk<index>". `disk` and
- * all that `host` names outlive the device. Returns 0, or a negated errno after saying why. */
+/* Creates disk number `index`: opens and locks the image, starts the disk's thread, and adds the
+ * registers (VIRTIO_MMIO_REGION_SIZE bytes) at `mmio_base` to the MMIO bus. `gsi` is an
+ * edge-triggered pin of the IOAPIC. The disk's id is "disk<index>". `disk` and all that `host`
+ * names must outlive the device. Returns 0, or a negated errno after a message. */
 int virtio_blk_create(const struct virtio_host *host, unsigned index,
 		      const struct disk_option *disk, uint64_t mmio_base, unsigned gsi,
 		      struct virtio_blk **out);
 
-/* Waits for what is in flight, and until all that was written is on the medium. After the vCPUs
- * have ended. Returns 0, or a negated errno after saying why. */
+/* Waits until nothing is in flight and everything written is on the medium. After the vCPUs have
+ * ended. Returns 0, or a negated errno after a message. */
 int virtio_blk_sync(struct virtio_blk *blk);
-/* Waits for what is in flight and ends the thread. After the vCPUs have ended. NULL is allowed. */
+/* Waits until nothing is in flight, and ends the thread. After the vCPUs have ended. `blk` may be
+ * NULL. */
 void virtio_blk_destroy(struct virtio_blk *blk);
 
-/* Adds the disk's figures to `object`. Any thread, before virtio_blk_destroy(). */
+/* Adds the disk's statistics to `object`. Any thread, before virtio_blk_destroy(). */
 void virtio_blk_stats(struct virtio_blk *blk, json_t *object);
 
 #endif
