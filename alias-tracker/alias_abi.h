@@ -94,8 +94,8 @@
 #define ALIAS_ABI_VERSION 1u
 #define ALIAS_COMPATIBLE  "aliastrap,hypervisor"
 
-/* An ELF note by which the image of a guest says that it speaks this: its name, its type, and as
- * its description ALIAS_ABI_VERSION in 32 bits. A guest without it gets none of all this. */
+/* The ELF note that says that a guest image uses this interface: its name, its type, and as
+ * description ALIAS_ABI_VERSION in 32 bits. A guest without the note gets no node /hypervisor. */
 #define ALIAS_NOTE_NAME  "aliastrap"
 #define ALIAS_NOTE_GUEST 1u
 
@@ -146,7 +146,7 @@ enum alias_call {
 	ALIAS_CALL_FLUSH = 4,
 };
 
-/* Bytes of the guest's command line at most, the ending NUL included: as many as Linux takes. */
+/* Maximum size of the guest's command line, bytes, with the terminating NUL. It is Linux's. */
 #define ALIAS_CMDLINE_SIZE 2048u
 
 /* The highest exit status of a guest. Higher ones are those of vmm itself (vmm/status.h). */
@@ -308,10 +308,10 @@ struct alias_guest_stats {
  * change recorded or counted as lost. Accessed and dirty bits that the processor sets are not
  * logged.
  *
- * What the host takes for a wrong log beside that: a loss that is counted while the ring has room,
- * more records than the ring holds, and a log that is turned off while `log_wanted` is unchanged.
- * Steps 1 to 4 are a few stores in a row: a vCPU does not access a port between them, as a call
- * does, and what it names for a second without a record counts as not being changed.
+ * The host also reports a log mismatch if a loss is counted while the ring has room, if there are
+ * more records than the ring holds, and if the log is turned off while `log_wanted` is unchanged.
+ * Steps 1 to 4 must follow each other at once: no access to a port, and so no call, in between. An
+ * entry that is named for a second without a record counts as not being changed.
  *
  * Turning it on and off. The host stores a number in `log_wanted` of the common page; 0 means no
  * log. A vCPU that begins a pin call and finds another number in `logging` makes all vCPUs log from

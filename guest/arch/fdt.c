@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the flattened device tree says. Read by libfdt; everything it returns is checked here. */
-#include "platform.h"
+/* Parses the flattened device tree. libfdt reads it; all that it returns is checked here. */
+#include "fdt_parse.h"
 
 #include <libfdt.h>
 #include <string.h>
@@ -8,6 +8,7 @@
 #include <alias_abi.h>
 #include "panic.h"
 #include "pgtable.h"
+#include "platform.h"
 
 #define ISA_IO_SPACE 1u /* first cell of an ISA address */
 
@@ -42,7 +43,8 @@ static uint64_t join_cells(const fdt32_t *cells, int nr)
 	return value;
 }
 
-/* The number of pairs in the node's `reg` and the cells of each half; the parent says how many. */
+/* A node's `reg`: `nr` pairs of an address and a size, each of the number of cells that the node's
+ * parent says. */
 struct reg {
 	const fdt32_t *cells;
 	int address, size;
@@ -72,7 +74,8 @@ static struct phys_range reg_pair(const struct reg *reg, unsigned i)
 	return (struct phys_range){start, start + join_cells(cells + reg->address, reg->size)};
 }
 
-/* The one range of a device: page-aligned, below the end of the physical address space. */
+/* The range of a device, the first of its `reg`. Panics unless it is page-aligned, not empty, and
+ * below the end of the physical address space. */
 static struct phys_range device_range(const void *fdt, int node)
 {
 	struct reg reg = get_reg(fdt, node);
@@ -92,7 +95,7 @@ static bool is_type(const void *fdt, int node, const char *type)
 	return value && (size_t)len == strlen(type) + 1 && !memcmp(value, type, len);
 }
 
-static void read_memory(const void *fdt)
+static void parse_memory(const void *fdt, struct platform *to)
 {
 	int node;
 
@@ -105,12 +108,12 @@ static void read_memory(const void *fdt)
 		for (unsigned i = 0; i < reg.nr; i++) {
 			struct phys_range r = reg_pair(&reg, i);
 
-			platform_add_memory(r.start, r.end - r.start);
+			platform_add_memory(to, r.start, r.end - r.start);
 		}
 	}
 }
 
-static void read_reserved(const void *fdt)
+static void parse_reserved(const void *fdt, struct platform *to)
 {
 	int parent = fdt_path_offset(fdt, "/reserved-memory");
 	int node;
@@ -119,7 +122,7 @@ static void read_reserved(const void *fdt)
 		uint64_t start, size;
 
 		if (!fdt_get_mem_rsv(fdt, i, &start, &size))
-			platform_add_reserved(start, size);
+			platform_add_reserved(to, start, size);
 	}
 	if (parent < 0)
 		return;
@@ -130,12 +133,12 @@ static void read_reserved(const void *fdt)
 		for (unsigned i = 0; i < reg.nr; i++) {
 			struct phys_range r = reg_pair(&reg, i);
 
-			platform_add_reserved(r.start, r.end - r.start);
+			platform_add_reserved(to, r.start, r.end - r.start);
 		}
 	}
 }
 
-static void read_cpus(const void *fdt)
+static void parse_cpus(const void *fdt, struct platform *to)
 {
 	int parent = fdt_path_offset(fdt, "/cpus");
 	int node;
@@ -146,15 +149,15 @@ static void read_cpus(const void *fdt)
 	{
 		if (!is_type(fdt, node, "cpu"))
 			continue;
-		if (platform.nr_cpus == MAX_CPUS)
+		if (to->nr_cpus == MAX_CPUS)
 			panic("device tree: more than %u CPUs", MAX_CPUS);
-		platform.apic_ids[platform.nr_cpus++] = get_u32(fdt, node, "reg", UINT32_MAX - 1);
+		to->apic_ids[to->nr_cpus++] = get_u32(fdt, node, "reg", UINT32_MAX - 1);
 	}
-	if (!platform.nr_cpus)
+	if (!to->nr_cpus)
 		panic("device tree: no CPU under /cpus");
 }
 
-static void read_console(const void *fdt)
+static void parse_console(const void *fdt, struct platform *to)
 {
 	int chosen = fdt_path_offset(fdt, "/chosen");
 	const char *path = chosen < 0 ? NULL : fdt_getprop(fdt, chosen, "stdout-path", NULL);
@@ -167,35 +170,34 @@ static void read_console(const void *fdt)
 	reg = get_cells(fdt, node, "reg", &nr);
 	if (nr != 3 || fdt32_to_cpu(reg[0]) != ISA_IO_SPACE || fdt32_to_cpu(reg[1]) > 0xfff8)
 		panic("device tree: 'reg' of the console is no range of I/O ports");
-	platform.console_port = fdt32_to_cpu(reg[1]);
-	platform.console_gsi = get_u32(fdt, node, "interrupts", UINT8_MAX);
+	to->console_port = fdt32_to_cpu(reg[1]);
+	to->console_gsi = get_u32(fdt, node, "interrupts", UINT8_MAX);
 }
 
-static void read_devices(const void *fdt)
+static void parse_devices(const void *fdt, struct platform *to)
 {
 	int node = fdt_node_offset_by_compatible(fdt, -1, "intel,ioapic");
 
 	if (node < 0)
 		panic("device tree: no intel,ioapic");
-	platform.ioapic_gpa = device_range(fdt, node).start;
+	to->ioapic_gpa = device_range(fdt, node).start;
 	for (node = -1;;) {
 		struct phys_range r;
 
 		node = fdt_node_offset_by_compatible(fdt, node, "virtio,mmio");
 		if (node < 0)
 			return;
-		if (platform.nr_virtio == PLATFORM_VIRTIO)
+		if (to->nr_virtio == PLATFORM_VIRTIO)
 			panic("device tree: more than %u virtio devices", PLATFORM_VIRTIO);
 		r = device_range(fdt, node);
-		platform.virtio[platform.nr_virtio].gpa = r.start;
-		platform.virtio[platform.nr_virtio].size = r.end - r.start;
-		platform.virtio[platform.nr_virtio++].gsi =
-			get_u32(fdt, node, "interrupts", UINT8_MAX);
+		to->virtio[to->nr_virtio].gpa = r.start;
+		to->virtio[to->nr_virtio].size = r.end - r.start;
+		to->virtio[to->nr_virtio++].gsi = get_u32(fdt, node, "interrupts", UINT8_MAX);
 	}
 }
 
-/* The second range of the hypervisor's node, if it has one. */
-static void read_log(const void *fdt, int node)
+/* The logs are the second range of the hypervisor's node; it may have none. */
+static void parse_log(const void *fdt, int node, struct platform *to)
 {
 	struct reg reg = get_reg(fdt, node);
 	struct phys_range r;
@@ -204,37 +206,37 @@ static void read_log(const void *fdt, int node)
 		return;
 	r = reg_pair(&reg, 1);
 	if (r.start % PAGE_SIZE || r.end > PTE_ADDR || r.start >= r.end ||
-	    r.end - r.start < platform.nr_cpus * (uint64_t)ALIAS_LOG_SIZE)
+	    r.end - r.start < to->nr_cpus * (uint64_t)ALIAS_LOG_SIZE)
 		panic("the log has %lu bytes at %#lx, %u CPUs need %lu", r.end - r.start, r.start,
-		      platform.nr_cpus, platform.nr_cpus * (uint64_t)ALIAS_LOG_SIZE);
-	platform.log_gpa = r.start;
-	platform_add_reserved(r.start, r.end - r.start);
+		      to->nr_cpus, to->nr_cpus * (uint64_t)ALIAS_LOG_SIZE);
+	to->log_gpa = r.start;
+	platform_add_reserved(to, r.start, r.end - r.start);
 }
 
-static void read_hypervisor(const void *fdt)
+static void parse_hypervisor(const void *fdt, struct platform *to)
 {
-	uint64_t needed = (1ul + platform.nr_cpus) * PAGE_SIZE;
+	uint64_t needed = (1ul + to->nr_cpus) * PAGE_SIZE;
 	int node = fdt_node_offset_by_compatible(fdt, -1, ALIAS_COMPATIBLE);
 	struct phys_range shared;
 	uint32_t version;
 
 	if (node < 0)
-		return; /* a host that tracks nothing */
+		return; /* a host without this ABI */
 	version = get_u32(fdt, node, "abi-version", UINT32_MAX);
 	if (version != ALIAS_ABI_VERSION)
 		panic("the host speaks version %u of the alias ABI, this guest version %u", version,
 		      ALIAS_ABI_VERSION);
-	platform.hypercall_port = get_u32(fdt, node, "hypercall-port", UINT16_MAX);
-	platform.poweroff_port = get_u32(fdt, node, "poweroff-port", UINT16_MAX);
-	platform.upcall_vector = get_u32(fdt, node, "upcall-vector", 31);
+	to->hypercall_port = get_u32(fdt, node, "hypercall-port", UINT16_MAX);
+	to->poweroff_port = get_u32(fdt, node, "poweroff-port", UINT16_MAX);
+	to->upcall_vector = get_u32(fdt, node, "upcall-vector", 31);
 	shared = device_range(fdt, node);
 	if (shared.end - shared.start < needed)
 		panic("the shared pages have %lu bytes, %u CPUs need %lu",
-		      shared.end - shared.start, platform.nr_cpus, needed);
-	platform.shared_gpa = shared.start;
-	platform_add_reserved(shared.start, shared.end - shared.start);
-	read_log(fdt, node);
-	platform.has_host = true;
+		      shared.end - shared.start, to->nr_cpus, needed);
+	to->shared_gpa = shared.start;
+	platform_add_reserved(to, shared.start, shared.end - shared.start);
+	parse_log(fdt, node, to);
+	to->has_host = true;
 }
 
 static int check_tree(const void *fdt, uint64_t size)
@@ -245,13 +247,13 @@ static int check_tree(const void *fdt, uint64_t size)
 		return error;
 	if (size < fdt_totalsize(fdt))
 		return -FDT_ERR_TRUNCATED;
-	/* fdt_check_full() of libfdt 1.6 takes it for granted that there is a root with a name. */
+	/* fdt_check_full() of libfdt 1.6 assumes that the root has a name, and crashes without. */
 	if (!fdt_get_name(fdt, 0, &error))
 		return error;
 	return fdt_check_full(fdt, size);
 }
 
-void platform_from_fdt(const void *fdt, uint64_t size)
+void fdt_parse(const void *fdt, uint64_t size, struct platform *to)
 {
 	int error = check_tree(fdt, size);
 	const char *bootargs;
@@ -259,14 +261,14 @@ void platform_from_fdt(const void *fdt, uint64_t size)
 
 	if (error)
 		panic("device tree: %s", fdt_strerror(error));
-	read_memory(fdt);
-	read_reserved(fdt);
-	read_cpus(fdt);
-	read_console(fdt);
-	read_devices(fdt);
-	read_hypervisor(fdt);
+	parse_memory(fdt, to);
+	parse_reserved(fdt, to);
+	parse_cpus(fdt, to);
+	parse_console(fdt, to);
+	parse_devices(fdt, to);
+	parse_hypervisor(fdt, to);
 	chosen = fdt_path_offset(fdt, "/chosen");
 	bootargs = chosen < 0 ? NULL : fdt_getprop(fdt, chosen, "bootargs", &len);
 	if (bootargs)
-		platform_set_bootargs(bootargs, len);
+		platform_set_bootargs(to, bootargs, len);
 }

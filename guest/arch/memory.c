@@ -70,11 +70,11 @@ void memory_init(void)
 	struct search room = {.size = nr_pages * sizeof(struct page)};
 	struct page *pages;
 
-	platform_add_reserved(virt_to_phys(image_start), image_end - image_start);
+	platform_add_reserved(&platform, virt_to_phys(image_start), image_end - image_start);
 	for_each_free(0, BOOT_MAPPED, find_room, &room);
 	if (!room.found)
 		panic("no room below 4 GiB for %lu MiB that describe the frames", room.size >> 20);
-	platform_add_reserved(room.found, room.size);
+	platform_add_reserved(&platform, room.found, room.size);
 	pages = phys_to_virt(room.found);
 	/* Under our host memory starts as zeroes, and most of this is never touched. */
 	if (!platform.has_host)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Which strategy it is, and how it becomes another one while all CPUs are at work. */
+/* Keeps the strategy, and changes it while all CPUs are at work. */
 #include "flush.h"
 
 #include <stdbool.h>
@@ -9,10 +9,9 @@
 #include "bootargs.h"
 #include "console.h"
 #include "panic.h"
-#include "percpu.h"
 #include "pgtable.h"
 #include "platform.h"
-#include "smp.h"
+#include "strategy_lock.h"
 #include "tlb.h"
 #include "vmap.h"
 #include "workload.h"
@@ -27,18 +26,10 @@ BOOTARG(shootdown, "how other CPUs' TLBs are flushed: ipi, host (where it can), 
 
 extern const struct flush_ops __start_strategies[], __stop_strategies[];
 
-/* Written by flush_strategy_init(), and by whoever has `changing`, when all CPUs have left. */
+/* Written by flush_strategy_init(), and then with the strategy lock held for writing. */
 static const struct flush_ops *strategy;
 
-/* Held to change it: CPUs may leave, but not enter (sequentially consistent with `depth`). */
-static struct spinlock changing = SPINLOCK_INIT;
-
-/* How often each CPU has entered and not left: its own, read by whoever has `changing`. */
-static struct {
-	__cacheline uint32_t depth;
-} users[MAX_CPUS];
-
-static const struct flush_ops *find(const char *name)
+static const struct flush_ops *strategy_by_name(const char *name)
 {
 	for (const struct flush_ops *s = __start_strategies; s < __stop_strategies; s++)
 		if (!strcmp(s->name, name))
@@ -52,7 +43,7 @@ void flush_strategy_init(void)
 	char names[KPRINTF_MAX] = "one of:";
 	size_t len = strlen(names);
 
-	strategy = find(name ? name : DEFAULT_STRATEGY);
+	strategy = strategy_by_name(name ? name : DEFAULT_STRATEGY);
 	if (strategy)
 		return;
 	for (const struct flush_ops *s = __start_strategies; s < __stop_strategies; s++)
@@ -71,61 +62,14 @@ const char *flush_strategy_name(void)
 	return strategy->name;
 }
 
-void strategy_read_lock(void)
-{
-	uint32_t *depth = &users[this_cpu()->id].depth;
-
-	if (*depth) {
-		++*depth;
-		return;
-	}
-	for (;;) {
-		__atomic_store_n(depth, 1, __ATOMIC_SEQ_CST);
-		if (!__atomic_load_n(&changing.locked, __ATOMIC_SEQ_CST))
-			return;
-		__atomic_store_n(depth, 0, __ATOMIC_RELEASE);
-		while (__atomic_load_n(&changing.locked, __ATOMIC_RELAXED))
-			cpu_relax();
-	}
-}
-
-void strategy_read_unlock(void)
-{
-	uint32_t *depth = &users[this_cpu()->id].depth;
-
-	__atomic_store_n(depth, *depth - 1, __ATOMIC_RELEASE);
-}
-
-/* With `changing` held. CPUs that are at work may shoot at each other and at this one meanwhile. */
-static void wait_until_all_left(void)
-{
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	for (unsigned cpu = 0; cpu < nr_cpus_online(); cpu++)
-		while (__atomic_load_n(&users[cpu].depth, __ATOMIC_SEQ_CST))
-			cpu_relax();
-}
-
-bool flush_inside(void)
-{
-	return users[this_cpu()->id].depth;
-}
-
-void flush_alone(void (*fn)(void))
-{
-	BUG_ON(flush_inside());
-	spin_lock(&changing);
-	wait_until_all_left();
-	fn();
-	spin_unlock(&changing);
-}
-
 static struct alias_common_page *common_page(void)
 {
 	return platform.has_host ? phys_to_virt(platform.shared_gpa) : NULL;
 }
 
-/* Who relies on the host's look relies on its flush as well; the others are as they were. */
-static bool shoots_by_host(const struct flush_ops *ops)
+/* By default the strategies that have the host check have it flush, too; the others send IPIs, as
+ * Linux does. */
+static bool host_shoots(const struct flush_ops *ops)
 {
 	const char *how = arg_str("shootdown");
 
@@ -136,17 +80,17 @@ static bool shoots_by_host(const struct flush_ops *ops)
 	return !strcmp(how, "host");
 }
 
-static void install(const struct flush_ops *ops)
+static void strategy_install(const struct flush_ops *ops)
 {
 	strategy = ops;
-	tlb_shoot_by_host(shoots_by_host(ops));
+	tlb_shoot_by_host(host_shoots(ops));
 	kernel_vmap.ops = &ops->vmap;
 	if (common_page())
 		__atomic_store_n(&common_page()->strategy, ops->number, __ATOMIC_RELAXED);
 }
 
-/* With `changing` held, and all CPUs out. */
-static int change(const struct flush_ops *to)
+/* With the strategy lock held for writing. Returns 0, or -1 when out of memory. */
+static int strategy_switch(const struct flush_ops *to)
 {
 	vm_unmap_aliases_in(&kernel_vmap);
 	if (to->start && to->start()) {
@@ -155,26 +99,24 @@ static int change(const struct flush_ops *to)
 	}
 	if (strategy->stop)
 		strategy->stop();
-	install(to);
+	strategy_install(to);
 	return 0;
 }
 
 int flush_strategy_set(const char *name)
 {
-	const struct flush_ops *to = find(name);
+	const struct flush_ops *to = strategy_by_name(name);
 	int result = 0;
 
-	BUG_ON(users[this_cpu()->id].depth);
 	if (!to || to->number == ALIAS_FLUSH_NONE || strategy->number == ALIAS_FLUSH_NONE) {
-		kprintf("guest: strategy %s is %s\n", name,
-			to ? "not to be switched to or from while the guest runs" : "unknown");
+		kprintf("guest: strategy %s %s\n", name,
+			to ? "cannot be switched to or from while the guest runs" : "is unknown");
 		return -1;
 	}
-	spin_lock(&changing);
-	wait_until_all_left();
+	strategy_write_lock();
 	if (to != strategy)
-		result = change(to);
-	spin_unlock(&changing);
+		result = strategy_switch(to);
+	strategy_write_unlock();
 	return result;
 }
 
@@ -184,7 +126,7 @@ void flush_strategy_poll(void)
 	uint32_t wanted;
 
 	if (!page || !__atomic_load_n(&page->wanted_strategy, __ATOMIC_RELAXED) ||
-	    users[this_cpu()->id].depth)
+	    strategy_is_read_locked())
 		return;
 	wanted = __atomic_exchange_n(&page->wanted_strategy, 0, __ATOMIC_ACQ_REL);
 	for (const struct flush_ops *s = __start_strategies; wanted && s < __stop_strategies; s++)
@@ -196,5 +138,5 @@ void flush_strategy_start(void)
 {
 	if (strategy->start && strategy->start())
 		panic("no memory for strategy %s", strategy->name);
-	install(strategy);
+	strategy_install(strategy);
 }

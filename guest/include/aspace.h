@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Address spaces: a root with the kernel's half, and in the user's half tables and pages of their
- * own. An address space runs on one CPU only, the one that made it.
+ * Address spaces: a root with the kernel's half, and tables and pages of its own in the user's
+ * half. An address space is used by one CPU only, the one that created it.
  */
 #ifndef ASPACE_H
 #define ASPACE_H
@@ -10,7 +10,7 @@
 
 #define USER_END 0x0000800000000000ul
 
-/* Owned by whoever made it; no lock. */
+/* Owned by its creator; there is no lock. */
 struct aspace {
 	uint64_t root_pfn;
 	unsigned nr_pages; /* mapped in the user's half */
@@ -21,24 +21,25 @@ struct aspace_range {
 	unsigned nr_pages;
 };
 
-/* Builds the tree that maps the ranges, which don't overlap, to new pages (of whatever content) and
- * pins it as one batch, bottom up. Returns 0, or -1 when memory is short or the host refused: then
- * nothing is left. */
+/* Creates an address space. The ranges, which must not overlap, are mapped to new pages of
+ * undefined content. The tables are pinned as one batch, bottom up. Returns 0, or -1 if memory is
+ * short or the host refused a pin; then everything is undone. */
 int aspace_create(struct aspace *as, const struct aspace_range *ranges, unsigned nr_ranges);
 
-/* Maps one more page at va, where none is mapped. Tables that are missing are pinned one by one
- * and linked into the tree while it lives. Returns 0 or -1; what was linked stays. */
+/* Maps one more page at `va`, where no page is mapped. Each missing table is pinned, and then
+ * linked into the live tree. Returns 0 or -1 as above, but on failure the tables linked so far
+ * stay. */
 int aspace_grow(struct aspace *as, uint64_t va);
 
-/* This CPU goes to the address space, or back to the kernel's own root. */
+/* Makes this CPU run in the address space, or again in the kernel's own. */
 void aspace_enter(const struct aspace *as);
 void aspace_leave(void);
 
-/* Not while in it. Unpins the tables, the root first, and frees all frames. Returns 0, or -1 if
- * the host refused to unpin. */
+/* Unpins the tables, the root first, and frees all frames. Not while this CPU runs in the address
+ * space. Returns 0, or -1 if the host refused to unpin a table. */
 int aspace_destroy(struct aspace *as);
 
-/* The frame that va is mapped to; NO_FRAME if none. */
+/* Returns the frame that `va` is mapped to, or NO_FRAME. */
 uint64_t aspace_frame(const struct aspace *as, uint64_t va);
 
 #endif

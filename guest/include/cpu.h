@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The processor's instructions that C has no words for, each as one small function. A unit test on
- * the host replaces this header by putting a folder with its own before guest/include; therefore
- * headers include each other with angle brackets.
+ * The processor's instructions that C cannot express, each as a small function. Unit tests on the
+ * host replace this header: their own cpu.h lies in a folder that comes before guest/include.
+ * Therefore headers include each other with angle brackets.
  */
 #ifndef CPU_H
 #define CPU_H
@@ -33,13 +33,13 @@ static inline uint8_t inb(uint16_t port)
 	return value;
 }
 
-/* Ordered against all memory accesses: what was stored before is what the host sees. */
+/* Ordered after all earlier memory accesses: the host sees what was stored before. */
 static inline void outl(uint16_t port, uint32_t value)
 {
 	__asm__ volatile("outl %0, %1" : : "a"(value), "Nd"(port) : "memory");
 }
 
-/* `len` bytes to one port with one instruction. */
+/* Writes `len` bytes to one port with one instruction. */
 static inline void outsb(uint16_t port, const void *bytes, uint64_t len)
 {
 	__asm__ volatile("rep outsb" : "+S"(bytes), "+c"(len) : "d"(port) : "memory");
@@ -99,7 +99,7 @@ static inline uint64_t read_cr3(void)
 	return value;
 }
 
-/* Also flushes all entries of this CPU's TLB that are not global. */
+/* Also flushes all entries of this CPU's TLB but the global ones. */
 static inline void write_cr3(uint64_t value)
 {
 	__asm__ volatile("mov %0, %%cr3" : : "r"(value) : "memory");
@@ -128,13 +128,13 @@ static inline void clflush(const void *line)
 	__asm__ volatile("clflush (%0)" : : "r"(line) : "memory");
 }
 
-/* Loads and stores on both sides of it stay there, and so do flushes of cache lines. */
+/* A full barrier: no load, store or cache line flush crosses it. */
 static inline void mfence(void)
 {
 	__asm__ volatile("mfence" : : : "memory");
 }
 
-/* In a loop that waits for another CPU. */
+/* To be called in a loop that waits for another CPU. */
 static inline void cpu_relax(void)
 {
 	__asm__ volatile("pause" : : : "memory");
@@ -163,7 +163,7 @@ static inline bool irqs_enabled(void)
 	return read_rflags() & RFLAGS_IF;
 }
 
-/* Disables interrupts; what it returns is for irq_restore(). */
+/* Disables interrupts. Pass the result to irq_restore(). */
 static inline uint64_t irq_save(void)
 {
 	uint64_t flags = read_rflags();
@@ -178,9 +178,9 @@ static inline void irq_restore(uint64_t flags)
 		irq_enable();
 }
 
-/* Enables interrupts and sleeps until one has come. None is taken between the two, or if one is,
- * there is no sleep (entry.S). Call it with interrupts off, after having looked whether there is
- * anything to do. */
+/* Enables interrupts and halts until one has been handled. An interrupt that comes between the two
+ * ends the halt, too (entry.S). Call it with interrupts off, after checking that there is nothing
+ * to do. */
 void irq_enable_and_halt(void);
 
 #endif

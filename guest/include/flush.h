@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Strategies: what is done so that no page table has a stale alias. The boot argument flush= names
- * one; each is a file of guest/flush/ and declares itself:
+ * Strategies: ways to keep page tables free of stale aliases. The boot argument flush= chooses one.
+ * Each is a file of guest/flush/ that declares itself:
  *
- *	FLUSH_STRATEGY(eager, EAGER, "eager", "purge at every pin", .before_pin = eager_before_pin);
+ * 	FLUSH_STRATEGY(eager, EAGER, "eager", "purge at every pin", .before_pin = eager_before_pin);
  *
- * It may be changed at any time. So whatever depends on it (mapping and unmapping in the kernel's
- * vmap space, taking and giving back page tables, pinning) is done between strategy_read_lock() and
- * strategy_read_unlock(), and finds the same strategy all the way.
+ * The strategy can change while the guest runs, so whatever depends on it holds the strategy lock
+ * for reading (strategy_lock.h).
  */
 #ifndef FLUSH_H
 #define FLUSH_H
@@ -15,37 +14,40 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <alias_abi.h>
+#include <strategy_lock.h>
 #include <vmap_ops.h>
 
 struct pin_req;
 
-/* Each function may be NULL. */
+/* What a strategy does. Each function may be NULL. */
 struct flush_ops {
 	const char *name;
 	const char *help;
 	enum alias_strategy number;
 
-	/* Before the host is called with these requests, at least one of which minds aliases. May
-	 * purge, must not pin. */
+	/* Called before the host is asked for these requests, at least one of which stale aliases
+	 * can prevent (pin_op_minds_aliases()). May purge, must not pin. */
 	void (*before_pin)(const struct pin_req *reqs, unsigned n);
-	/* The host met an alias of the frame that is asked for: have it purged. Returns how many
-	 * PTEs that cleared. It took `ticks` of the TSC from where the host was called, or where
-	 * the last upcall of that call ended, to here. Runs in an exception, on top of the pin.
-	 * NULL: the host is not to trap back, but to refuse. */
+	/* Called in an upcall: the host met an alias of fault->pfn. Purges it and returns how many
+	 * PTEs it cleared. `ticks` is what this took so far: TSC ticks from the call to the host,
+	 * or from the end of the last upcall of that call. Runs in an exception, in the middle of a
+	 * pin. NULL: the host refuses at once, without an upcall. */
 	uint64_t (*on_alias)(const struct alias_fault *fault, uint64_t ticks);
-	/* What is cleared is left for the host to flush: there is nothing to wait for. */
+	/* Cleared PTEs are left in the TLBs until the host flushes them, so a pin does not wait for
+	 * a flush of the guest's own. */
 	bool host_flushes;
-	/* TLBs of other CPUs are flushed by the host, where it can, and not by IPIs. */
+	/* The host flushes the TLBs of other CPUs, if it can, instead of IPIs. */
 	bool shoots_by_host;
-	/* Instead of alloc_frame() and free_frame() for the frames of page tables. May purge. */
+	/* Allocate and free the frames of page tables; NULL: alloc_frame() and free_frame(). May
+	 * purge. */
 	uint64_t (*take_table)(void);
 	void (*give_table)(uint64_t pfn);
-	/* What happens when frames are mapped and unmapped in the kernel's vmap space. */
+	/* Hooks of the kernel's vmap space. */
 	struct vmap_ops vmap;
 
-	/* It becomes, or ceases to be, the strategy: memory is there, nothing is held lazily, and
-	 * nobody else is between strategy_read_lock() and strategy_read_unlock(). start() returns
-	 * 0, or -1: no memory. */
+	/* Called when the strategy is switched on and off, with the strategy lock held for
+	 * writing, memory available, and nothing held lazily. start() returns 0, or -1 when out
+	 * of memory. */
 	int (*start)(void);
 	void (*stop)(void);
 };
@@ -55,29 +57,18 @@ struct flush_ops {
 		__attribute__((section("strategies"), used, aligned(8))) = {                       \
 			.name = (label), .help = (text), .number = ALIAS_FLUSH_##nr, __VA_ARGS__}
 
-/* The chosen one; after flush_strategy_init(). */
+/* Returns the strategy. After flush_strategy_init(). */
 const struct flush_ops *flush_strategy(void);
 
 /*
- * Work that depends on the strategy begins, and ends; may be nested. strategy_read_lock() waits
- * while another CPU is changing the strategy: interrupts are on, and no lock is held that purges or
- * mappings take. Not from interrupt handlers.
- */
-void strategy_read_lock(void);
-void strategy_read_unlock(void);
-/* Is this CPU between the two? */
-bool flush_inside(void);
-/* Runs fn() while no CPU is; nor is this one. */
-void flush_alone(void (*fn)(void));
-
-/*
- * Changes the strategy once all CPUs have left. Nothing is lost: what was held lazily is purged,
- * what the old one kept is given back. Returns 0, or -1, and says why, if there is none of that
- * name, if it is or was `none` (the host does not follow), or if it finds no memory. Any CPU, not
- * between strategy_read_lock() and strategy_read_unlock().
+ * Changes the strategy to `name`. First purges all that is held lazily; then the old strategy gives
+ * back the frames that it keeps. Returns 0. Returns -1, after a message, if there is no strategy of
+ * that name, if it is or was `none`, or if memory is short: then the old strategy stays. On any
+ * CPU, without the strategy lock.
  */
 int flush_strategy_set(const char *name);
-/* The same if the host has asked for it, and this CPU may; else does nothing. */
+/* Changes the strategy if the host has asked for it and this CPU does not hold the strategy lock;
+ * else does nothing. */
 void flush_strategy_poll(void);
 
 #endif

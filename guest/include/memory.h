@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Setting up memory at boot, on the boot CPU: frames, then tables. */
+/* Sets up memory at boot. */
 #ifndef MEMORY_H
 #define MEMORY_H
 
-/* After platform_init(): makes the frame allocator and the kernel's tables from the platform's
- * memory, and leaves the boot tables. Panics if there is too little (or too much) of it. */
+/* Initialises the frame allocator and the kernel's page tables from the platform's memory, and
+ * switches from the boot tables to them. After platform_init(), on the boot CPU. Panics if there is
+ * too little or too much memory. */
 void memory_init(void);
 
 #endif

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Four-level page tables, and the kernel's part of them.
+ * Four-level page tables, and the kernel's address space.
  *
- *   0xffff888000000000  the direct map: all memory at base + gpa (also devices, uncached)
- *   0xffffc90000000000  vmalloc space, one L4 slot: 512 GiB
+ *   0xffff888000000000  the direct map: all memory, at base + gpa (devices too, uncached)
+ *   0xffffc90000000000  vmalloc space: one L4 slot, 512 GiB
  *   0xffffffff80000000  the image, at base + gpa
  *
- * Leaves of the direct map are changed by set_memory_type() alone.
- *
- * The L4 slots of these three are filled at boot and never change: a root made later copies them
- * (kernel_root_copy) and never goes stale. Nothing else of the kernel's half is ever mapped.
+ * The kernel maps nothing else in its half. The L4 entries of these three are made at boot and
+ * never change, so the copy of them in a root made later (kernel_root_copy()) stays correct. Only
+ * set_memory_type() changes leaves of the direct map.
  */
 #ifndef PGTABLE_H
 #define PGTABLE_H
@@ -37,19 +36,19 @@ typedef uint64_t pte_t;
 #define PTE_PCD  (1ul << 4)
 #define PTE_A    (1ul << 5)
 #define PTE_D    (1ul << 6)
-#define PTE_PS   (1ul << 7) /* in L2 and L3: a leaf */
+#define PTE_PS   (1ul << 7) /* in L2 and L3: the entry is a leaf */
 #define PTE_PAT  (1ul << 7) /* in L1 */
 #define PTE_G    (1ul << 8)
 #define PTE_NX   (1ul << 63)
 #define PTE_ADDR 0x000ffffffffff000ul
 
-/* Accessed and dirty are set beforehand: the processor then has no reason to write to tables. */
-#define PTE_KERNEL (PTE_P | PTE_RW | PTE_A | PTE_D | PTE_G | PTE_NX) /* data, read and write */
+/* Accessed and dirty bits are set from the start, so that the processor need not write to
+ * tables. */
+#define PTE_KERNEL (PTE_P | PTE_RW | PTE_A | PTE_D | PTE_G | PTE_NX) /* data, read-write */
 #define PTE_USER   (PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D | PTE_NX)
-#define PTE_TABLE                                                                                  \
-	(PTE_P | PTE_RW | PTE_A) /* an entry that points to a table; user half: | PTE_US */
+#define PTE_TABLE  (PTE_P | PTE_RW | PTE_A) /* links a table; for the user's half | PTE_US */
 
-/* The bits of an L1 leaf that stand for an index into the PAT. */
+/* The bits of an L1 leaf that hold its memory type, an index into the PAT. */
 #define PTE_TYPE (PTE_PWT | PTE_PCD | PTE_PAT)
 
 static inline uint64_t pte_of_type(unsigned type)
@@ -67,13 +66,13 @@ static inline uint64_t pte_pfn(pte_t pte)
 	return (pte & PTE_ADDR) >> PAGE_SHIFT;
 }
 
-/* Index into a table of `level` (1..4) on the way to va. */
+/* The index of va's entry in a table of `level` (1..4). */
 static inline unsigned pte_index(uint64_t va, unsigned level)
 {
 	return va >> (PAGE_SHIFT + 9 * (level - 1)) & (PTRS - 1);
 }
 
-/* One 8-byte load or store, seen whole by walks and other CPUs. */
+/* One 8-byte load or store: page walks and other CPUs never see half of an entry. */
 static inline pte_t get_pte(const pte_t *pte)
 {
 	return __atomic_load_n(pte, __ATOMIC_ACQUIRE);
@@ -84,7 +83,7 @@ static inline void set_pte(pte_t *pte, pte_t value)
 	__atomic_store_n(pte, value, __ATOMIC_RELEASE);
 }
 
-/* Through the direct map; for memory (and mapped devices) only. */
+/* The address in the direct map. For memory and mapped devices only. */
 static inline void *phys_to_virt(uint64_t gpa)
 {
 	return (void *)(DIRECT_BASE + gpa);
@@ -95,7 +94,7 @@ static inline void *pfn_to_virt(uint64_t pfn)
 	return phys_to_virt(pfn << PAGE_SHIFT);
 }
 
-/* Of an address in the direct map or in the image; what vmap returned is not one. */
+/* The gpa of an address in the direct map or in the image; not of one that vmap() returned. */
 static inline uint64_t virt_to_phys(const void *va)
 {
 	uint64_t a = (uint64_t)va;
@@ -109,68 +108,71 @@ static inline uint64_t virt_to_pfn(const void *va)
 }
 
 /*
- * Takes a frame to be a page table: zeroed; counts it in tables_recycled if it had been vmapped,
- * and in tables_aliased if that mapping is still there. It is not pinned yet. Every table, the
- * kernel's and an address space's, is taken and given back here. NO_FRAME when memory is short.
+ * Allocates a zeroed page table, not yet pinned, or returns NO_FRAME if memory is short. All
+ * tables, the kernel's and those of address spaces, are allocated and freed here. Counts the frame
+ * in tables_recycled if it had been vmapped before, and in tables_aliased if that mapping still
+ * exists.
  */
 uint64_t alloc_table(void);
-/* The caller has unpinned it, and no entry points to it any more. */
+/* Frees a table. It is unpinned, and no entry links it. */
 void free_table(uint64_t pfn);
 
-/* Where the frames of tables come from, for those who want to say which frame is the next; given
- * back is what has PAGE_FOR_TABLES. prepare() is called before each alloc_table(), whatever the
- * strategy then takes. On this CPU; may map and purge. */
+/* A table source decides which frames become page tables. Frames with PAGE_FOR_TABLES go back to
+ * it. prepare() is called before each alloc_table(), whether the strategy then takes a frame
+ * from the source or not. All three are called on the CPU that allocates; prepare() may map and
+ * purge. */
 struct table_source {
 	void (*prepare)(void);
-	uint64_t (*take)(void); /* NO_FRAME when memory is short */
+	uint64_t (*take)(void); /* returns NO_FRAME if memory is short */
 	void (*give)(uint64_t pfn);
 };
 
-/* While the other CPUs are idle. */
+/* Sets the table source, while the other CPUs are idle. */
 void set_table_source(const struct table_source *source);
 
-/* For strategies: a frame from there, or as alloc_frame() and free_frame(). */
+/* Allocate and free a frame for a table, from the table source or by alloc_frame() and
+ * free_frame(). For strategies. */
 uint64_t take_table_frame(void);
 void give_table_frame(uint64_t pfn);
 
 /*
- * The L1 entry for va in the tree of this root; NULL if there is no L1 table. With `alloc` missing
- * tables are taken, pinned by pin_table(), and only then linked, one by one from the top: the tree
- * is taken to be live. Then NULL means that memory was short, or that the host refused a pin (the
- * frame goes back). The entry itself is the caller's to write.
+ * Returns the L1 entry for `va` in the tree of this root, or NULL if there is no L1 table. With
+ * `alloc`, missing tables are allocated, pinned by pin_table(), and only then linked, from the top
+ * down, since the tree may be live. NULL then means that memory was short or that the host refused
+ * a pin; the frame is freed. The caller writes the entry itself.
  *
- * Any CPU at any time, without a lock: of two CPUs that need the same table one links its own, the
- * other gives its back. With `alloc` an upcall may come from within: hold no lock that
+ * On any CPU at any time, without a lock: if two CPUs need the same table, one links its own and
+ * the other frees its own. With `alloc`, a pin may raise an upcall: hold no lock that
  * vm_unmap_aliases() takes.
  */
 pte_t *walk_tables(uint64_t root_pfn, uint64_t va, bool alloc);
 
-/* The same in the kernel's tree, for va in vmalloc space. */
+/* The same in the kernel's tree, for `va` in vmalloc space. */
 pte_t *walk_kernel(uint64_t va, bool alloc);
 
-/* The L1 entry that maps the frame in the direct map, its 2 MiB leaf being split for good if need
- * be. NULL if it has none, when memory is short, or if the host refused a pin. As with `alloc`. */
+/* Returns the L1 entry that maps the frame in the direct map. A 2 MiB leaf is split for it, for
+ * good. NULL if the direct map does not map the frame, if memory is short, or if the host refused a
+ * pin. The rules of walk_tables() with `alloc` apply. */
 pte_t *walk_direct(uint64_t pfn);
 
-/* What va is mapped to in the tree of this root, leaf of whatever size: the entry, or 0. The frame
- * of va itself is in *pfn (may be NULL). */
+/* Returns the leaf, of any size, that maps `va` in the tree of this root, or 0. *pfn, unless NULL,
+ * gets the frame of `va` itself. */
 pte_t lookup_leaf(uint64_t root_pfn, uint64_t va, uint64_t *pfn);
 
 uint64_t kernel_root_pfn(void);
-/* Gives a new root, by its pfn, the kernel's half. */
+/* Copies the kernel's half into the new root `root_pfn`. */
 void kernel_root_copy(uint64_t root_pfn);
-/* Makes this CPU walk from that root; its TLB keeps global entries only. */
+/* Loads CR3 of this CPU. Its TLB keeps only global entries. */
 void load_root(uint64_t root_pfn);
 
-/* fn(arg, pfn, level) for each table of the kernel's tree, those below a table before the table
- * itself, the root last. While no other CPU adds tables. */
+/* Calls fn(arg, pfn, level) for each table of the kernel's tree: a table after the tables below it,
+ * the root last. While no other CPU adds tables. */
 void for_each_kernel_table(void (*fn)(void *arg, uint64_t pfn, unsigned level), void *arg);
 
-/* Boot: builds the kernel's tree and switches to it. From then on all memory is in the direct
- * map. */
+/* At boot: builds the kernel's tree and loads it. From then on the direct map maps all memory. */
 void pgtable_init(void);
-/* Boot, before the tree is pinned: maps the pages of a device uncached in the direct map and
- * returns their address there. */
+/* At boot, before the tree is pinned: maps the pages of a device uncached in the direct map.
+ * Returns their address. */
 void *map_device(uint64_t gpa, uint64_t size);
 
 #endif

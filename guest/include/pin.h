@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Pinning frames as page tables with the host, and the other things that a frame can become, the
- * way the chosen strategy does it (guest/pin/, guest/flush/): all of them are *pins* here. Without
- * a host every call succeeds and does nothing, and so it is before pin_init(), which pins all there
- * is.
+ * Asks the host for transitions of frames: to become a page table, memory of another type, the
+ * host's, and back. All of them are called *pins* in the guest. The strategy decides what is purged
+ * before and after the question (guest/flush/). Without a host, and before pin_init(), every call
+ * succeeds and does nothing; pin_init() then pins all tables there are.
  *
- * A pin may meet a stale alias: the host then raises an alias fault within the call, and the
- * handler purges. So hold no lock that vm_unmap_aliases() takes, and have interrupts on. A pin
- * within a pin (from the alias fault handler, or an interrupt) is a panic.
+ * The host may meet a stale alias, and then raises an upcall within the pin, whose handler purges.
+ * So call with interrupts on, and hold no lock that vm_unmap_aliases() takes. A pin within a pin
+ * (in the upcall's handler or an interrupt) panics.
  */
 #ifndef PIN_H
 #define PIN_H
@@ -33,36 +33,38 @@ struct pin_req {
 	uint8_t op; /* enum pin_op */
 };
 
-/* Can a stale alias be in its way? */
+/* Can a stale alias prevent it? */
 static inline bool pin_op_minds_aliases(enum pin_op op)
 {
 	return op == PIN_OP_PIN || op == PIN_OP_MEMTYPE || op == PIN_OP_INFLATE;
 }
 
-/* The host's answer to the first request that it refused. */
+/* The first request of a batch that the host refused, and its answer. */
 struct pin_refusal {
 	struct pin_req req;
 	enum alias_status status;
-	struct alias_fault fault; /* where the alias is, if `status` is ALIAS_HAS_ALIAS */
+	struct alias_fault fault; /* valid if `status` is ALIAS_HAS_ALIAS */
 };
 
-/* Boot, once, with all CPUs up and idle: installs the alias fault handler, registers the direct map
- * and pins the whole kernel tree, bottom up. Returns 0, or -1 if the host refused. */
+/* At boot, once, with all CPUs up and idle: installs the upcall's handler, registers the direct
+ * map, and pins the kernel's tree, bottom up. Returns 0, or -1 after a message if the host
+ * refused. */
 int pin_init(void);
 
-/* Before an entry points to the table; its contents must be complete, tables under it pinned.
- * Returns 0, or -1 if the host refused: the frame is then not pinned. Says why on the console. */
+/* Pins a table. Its entries are complete, the tables that they link are pinned, and no entry links
+ * it yet. Returns 0, or -1 after a message if the host refused: then it is not pinned. */
 int pin_table(uint64_t pfn, unsigned level);
-/* After the last entry that pointed to it is gone. */
+/* Unpins a table that no entry links any more. Returns 0, or -1 after a message. */
 int unpin_table(uint64_t pfn);
-/* In order, with as few calls as possible. Returns 0, or -1 if any was refused; those before and
- * after it are done nevertheless. */
+/* Makes these requests, in order, with as few calls to the host as possible. Returns 0, or -1 after
+ * a message if any was refused; the others, before and after it, are done nevertheless. */
 int pin_batch(const struct pin_req *reqs, unsigned n);
 
-/* Requests that are put together: a full batch is handed over, the rest by pin_list_submit(). */
+/* A list that collects requests: pin_list_add() hands over each full batch, pin_list_submit() the
+ * rest. */
 struct pin_list {
 	unsigned nr;
-	int result; /* 0, or -1 if anything was refused so far */
+	int result; /* 0, or -1 if any request was refused so far */
 	struct pin_req reqs[ALIAS_BATCH_MAX];
 };
 
@@ -73,16 +75,17 @@ static inline void pin_list_init(struct pin_list *list)
 }
 
 void pin_list_add(struct pin_list *list, uint64_t pfn, unsigned level, enum pin_op op);
-/* Returns `result`. */
+/* Returns list->result. */
 int pin_list_submit(struct pin_list *list);
 
-/* The same for each of these frames, all or none: if any is refused, `back` is asked for all of
- * them (and refused for those that need it not). `pfn` of the two is nothing. */
+/* Makes the request `to` for each of these frames: for all or none. If any is refused, makes the
+ * request `back` for all those asked for so far, ignoring its answers. `pfn` of `to` and `back` is
+ * not used. Returns 0, or -1 after a message. */
 int pin_frames(const uint64_t *pfns, unsigned n, struct pin_req to, struct pin_req back);
 
-/* pin_batch() for those who expect a refusal: says nothing, but why in *why. */
+/* pin_batch() without a message. If it returns -1, *why says what was refused first. */
 int pin_batch_try(const struct pin_req *reqs, unsigned n, struct pin_refusal *why);
-/* "has an alias" and the like; for any value. */
+/* "has a writable alias" and the like; for any value, never NULL. */
 const char *pin_status_name(enum alias_status status);
 
 #endif

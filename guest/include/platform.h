@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * What the machine consists of, as its device tree says, or, where there is none (QEMU's PVH
- * boot), as the PVH start_info and the customs of a PC say.
- */
+/* The description of the machine, for the whole kernel. It comes from the device tree, or without
+ * one (QEMU's PVH boot) from the PVH memory map. */
 #ifndef PLATFORM_H
 #define PLATFORM_H
 
@@ -20,8 +18,7 @@ struct phys_range {
 
 struct platform {
 	bool has_fdt;
-	/* A host that tracks aliases: hypercall, vector and shared pages are there. */
-	bool has_host;
+	bool has_host; /* the host has the interface of alias_abi.h; else the next four are 0 */
 	uint16_t hypercall_port;
 	uint8_t upcall_vector;
 	uint64_t shared_gpa; /* one alias_common_page, then nr_cpus alias_vcpu_page */
@@ -50,20 +47,21 @@ struct platform {
 	char bootargs[ALIAS_CMDLINE_SIZE];
 };
 
-/* Written once by platform_init() on the boot CPU before any other runs; constant from then on. */
+/* Written by platform_init() on the boot CPU, before any other CPU runs; constant afterwards. */
 extern struct platform platform;
 
-/* Fills `platform` from the PVH start_info at this physical address; panics, saying what is wrong,
- * when it cannot be understood. */
+/* Fills `platform` from the PVH start_info at this physical address. Panics with one line if it
+ * makes no sense. */
 void platform_init(uint64_t start_info_gpa);
 
-/* For platform_init(): fills in what the device tree of `size` bytes says. */
-void platform_from_fdt(const void *fdt, uint64_t size);
-/* Add a range of bytes to the memory (rounded inwards, sorted in, merged) or to what is reserved
- * in it (rounded outwards). */
-void platform_add_memory(uint64_t start, uint64_t size);
-void platform_add_reserved(uint64_t start, uint64_t size);
-/* Copies the boot arguments; panics if they are too long. */
-void platform_set_bootargs(const char *words, uint64_t max_len);
+/* For pvh_parse() and fdt_parse(). */
+
+/* Adds the bytes [start, start + size) to the memory: rounded inwards to pages, sorted in, merged
+ * with ranges that it touches. Panics if there are more than PLATFORM_RANGES ranges. */
+void platform_add_memory(struct platform *to, uint64_t start, uint64_t size);
+/* Adds them to the reserved memory, which is not free: rounded outwards to pages. */
+void platform_add_reserved(struct platform *to, uint64_t start, uint64_t size);
+/* Copies the boot arguments: up to a '\0' or `max_len` bytes. Panics if they are too long. */
+void platform_set_bootargs(struct platform *to, const char *words, uint64_t max_len);
 
 #endif

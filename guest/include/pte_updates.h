@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Entries of page tables that are written together. Where the host guards pinned tables each store
- * to one costs a way to the host and back, and so do all that are put together here; elsewhere they
- * are plain stores, done at once.
+ * Batches of changes to page table entries. If the host write-protects pinned tables, each store to
+ * one exits to the host; a batch of changes is one exit. Otherwise all changes are plain stores,
+ * made at once.
  */
 #ifndef PTE_UPDATES_H
 #define PTE_UPDATES_H
@@ -12,26 +12,28 @@
 #include <pgtable.h>
 
 struct pte_updates {
-	unsigned nr;                  /* that wait */
-	unsigned refused;             /* by the host, so far: they are not done */
-	struct alias_update *updates; /* NULL: none waits, all are plain stores */
+	unsigned nr;                  /* not yet made */
+	unsigned refused;             /* refused by the host so far, and so not made */
+	struct alias_update *updates; /* NULL: no batch; all changes are plain stores */
 };
 
-/* Each is followed by its pte_updates_finish() on the same CPU; those of an upcall's handler come
- * in between. */
+/* Begins a batch; pte_updates_finish() ends it on the same CPU. The upcall's handler may begin and
+ * end its own in between. */
 void pte_updates_init(struct pte_updates *updates);
-/* The entry, of a pinned table of the kernel's, gets the value at the latest by
- * pte_updates_finish(). Until then it must not be written otherwise. */
+/* Changes an entry of a pinned table of the kernel's to `value`, now or in pte_updates_finish().
+ * Until then the entry must not be changed otherwise. */
 void pte_updates_add(struct pte_updates *updates, pte_t *pte, pte_t value);
-/* Returns how many of all were refused. `updates` is of no use any more. */
+/* Makes all changes. Returns how many of the batch the host refused. */
 unsigned pte_updates_finish(struct pte_updates *updates);
 
-/* By pin_init(), while the other CPUs are idle: the host guards tables. */
+/* The host write-protects tables, from now on. Called by pin_init(), while the other CPUs are
+ * idle. */
 void pte_updates_begin(void);
-/* While the handler of an upcall that came of a store, or of updates, is at work: plain stores
- * only, as the updates in this CPU's page are still to be gone on with. */
+/* While `hold` is set: plain stores only. For the handler of an upcall that was raised by a store
+ * or an update, since the host still has to go on with the updates in this CPU's page. */
 void pte_updates_hold(bool hold);
-/* A store to a pinned table can be refused (#GP), and may be answered by an alias fault. */
-bool tables_are_guarded(void);
+/* Does the host write-protect pinned tables? Then a store to one can be refused (#GP), and can
+ * raise an upcall. */
+bool tables_are_write_protected(void);
 
 #endif

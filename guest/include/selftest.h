@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Self-tests: `workload=selftest` runs them all, on the boot CPU with the others idle. A file of
- * guest/selftest/ declares
+ * Self-tests. `workload=selftest` runs all of them, on the boot CPU while the others are idle. A
+ * file of guest/selftest/ declares
  *
- *	static void test(struct selftest_result *r)
- *	{
- *		if (nr_cpus_online() == 1)
- *			SKIP(r, "one CPU only");
- *		EXPECT(r, 1 + 1 == 2);
- *	}
- *	SELFTEST(arithmetic, test);
+ * 	static void test(struct selftest_result *r)
+ * 	{
+ * 		if (nr_cpus_online() == 1)
+ * 			SKIP(r, "one CPU only");
+ * 		EXPECT(r, 1 + 1 == 2);
+ * 	}
+ * 	SELFTEST(arithmetic, test);
  */
 #ifndef SELFTEST_H
 #define SELFTEST_H
@@ -23,14 +23,14 @@ struct selftest_result {
 
 struct selftest {
 	const char *name;
-	void (*run)(struct selftest_result *r); /* finds *r zeroed: success */
+	void (*run)(struct selftest_result *r); /* *r is zeroed (success) before the call */
 };
 
 #define SELFTEST(ident, fn)                                                                        \
 	static const struct selftest selftest_##ident                                              \
 		__attribute__((section("selftests"), used, aligned(8))) = {#ident, fn}
 
-/* Both return from the test; what it holds then is lost, which a failed test may. */
+/* Both return from the test function. What a failed test holds is not released. */
 #define EXPECT(r, condition)                                                                       \
 	do {                                                                                       \
 		if (!(condition)) {                                                                \

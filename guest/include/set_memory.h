@@ -1,29 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory types, as Linux's set_memory_uc(), _wc(), _wt() and _wb() change them: in the direct map,
- * which every frame keeps its place in. No other mapping of the frame by its old type may be left;
- * stale ones are purged the way the strategy does it, before the host agrees (alias_abi.h).
+ * Memory types, as Linux's set_memory_uc(), _wc(), _wt() and _wb() change them. The type changes in
+ * the direct map, which goes on mapping the frame. The host refuses the change while any other
+ * mapping of the frame has the old type; the strategy has stale mappings purged before
+ * (alias_abi.h).
  */
 #ifndef SET_MEMORY_H
 #define SET_MEMORY_H
 
 #include <stdint.h>
 
-/* Indices into the PAT as pat_init_cpu() fills it; elsewhere than there a mapping of such memory
- * has pte_of_type() of it. */
+/* Indices into the PAT as pat_init_cpu() sets it. Other mappings of a frame than the direct map
+ * must have pte_of_type() of its type. */
 enum memory_type {
-	MEMORY_WB = 0, /* what all memory is at first */
+	MEMORY_WB = 0, /* the type of all memory at first */
 	MEMORY_WC = 1,
-	MEMORY_UC = 3, /* what devices are */
+	MEMORY_UC = 3, /* the type of devices */
 	MEMORY_WT = 7,
 };
 
-/* Each CPU, before it maps anything but by types WB and UC. */
+/* Sets this CPU's PAT. On each CPU, before it maps anything of a type other than WB and UC. */
 void pat_init_cpu(void);
 
-/* The frames, which are all of one type and are the caller's, become memory of `type`. Returns 0,
- * or -1, and nothing has changed: memory is short, or the host has refused (says so). What they
- * hold stays. No other CPU changes these frames meanwhile. Like a pin (pin.h). */
+/* Changes the type of these frames, which belong to the caller and all have the same type. Their
+ * content stays. Returns 0, or -1 if memory is short or the host refused (after a message): then
+ * nothing has changed. No other CPU may change these frames meanwhile. The rules of a pin apply
+ * (pin.h). */
 int set_memory_type(const uint64_t *pfns, unsigned n, enum memory_type type);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Small objects of one size, cut from frames. Frames are kept for good. */
+/* A slab of small objects of one size, cut from frames. The frames are never freed. */
 #ifndef SLAB_H
 #define SLAB_H
 
@@ -12,7 +12,7 @@ struct slab_object {
 };
 
 struct slab {
-	size_t size; /* of an object, at most a page; multiple of 8 */
+	size_t size; /* of an object; at most a page, a multiple of 8 */
 	struct spinlock lock;
 	SLIST_HEAD(, slab_object) free; /* by `lock` */
 };
@@ -22,7 +22,7 @@ struct slab {
 		.size = sizeof(type)                                                               \
 	}
 
-/* A zeroed object, or NULL when out of memory. Any CPU, not from interrupt handlers. */
+/* Returns a zeroed object, or NULL when out of memory. On any CPU, not from interrupt handlers. */
 void *slab_alloc(struct slab *slab);
 void slab_free(struct slab *slab, void *object);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Waiting in a loop, and how much of it this CPU really ran: where vCPUs share processors, most of
- * the time that a wait lasts belongs to whoever runs instead of the one who waits.
+ * A loop that waits, and counts how long this CPU really ran in it: if vCPUs share processors,
+ * other vCPUs run for most of a long wait.
  */
 #ifndef SPIN_WAIT_H
 #define SPIN_WAIT_H
@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <cpu.h>
 
-/* A round that takes more TSC ticks than this was interrupted; it isn't counted. */
+/* A round that takes more TSC ticks than this was interrupted, and is not counted. */
 #define SPIN_AWAY 1000u
 
 struct spin_wait {
@@ -22,7 +22,7 @@ static inline struct spin_wait spin_wait_begin(void)
 	return (struct spin_wait){.last = rdtsc()};
 }
 
-/* The body of the loop. */
+/* To be called in the body of the loop. */
 static inline void spin_wait_round(struct spin_wait *wait)
 {
 	uint64_t now;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Spinlocks. A lock that an interrupt handler takes too is taken with the _irqsave functions
- * everywhere; all others are held with interrupts on, so that their waiters go on answering TLB
- * shootdowns. No shootdown, pin, or table allocation may be done under an _irqsave lock.
+ * Spinlocks. A lock that an interrupt handler takes must be taken by the _irqsave functions
+ * everywhere. All others are held with interrupts on, so that CPUs that wait for them answer TLB
+ * shootdowns. With an _irqsave lock held, no shootdown, pin or allocation of a table is allowed.
  */
 #ifndef SPINLOCK_H
 #define SPINLOCK_H
@@ -12,7 +12,7 @@
 #include <cpu.h>
 
 struct spinlock {
-	uint32_t locked; /* 0 or 1; taken with acquire, given back with release */
+	uint32_t locked; /* 0 or 1; taken with acquire, released with release */
 };
 
 #define SPINLOCK_INIT                                                                              \
@@ -25,7 +25,7 @@ static inline bool spin_trylock(struct spinlock *lock)
 	return !__atomic_exchange_n(&lock->locked, 1, __ATOMIC_ACQUIRE);
 }
 
-/* Takes a lock that somebody holds; what the wait costs goes to lock_spin of the statistics. */
+/* Takes a lock that is held; adds the time it waits to lock_spin of the statistics. */
 void spin_lock_slow(struct spinlock *lock);
 
 static inline void spin_lock(struct spinlock *lock)

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Flushing TLBs, and the clock that tells the host about it (alias_abi.h, struct
+ * TLB flushes, and the clock that tells the host about them (alias_abi.h, struct
  * alias_common_page).
  *
- * A shootdown: the CPU that wants it describes it in its own slot, sets its bit in a mask of
- * every other CPU, sends one IPI, flushes itself, and waits until all have acknowledged. Any number
- * of CPUs may do so at once. While waiting it serves what others ask of it, so it may be called
- * with interrupts on or off, and two CPUs that shoot at each other never wait for ever. Spinlocks
- * may be held, but only those that are taken with interrupts on everywhere.
+ * A shootdown flushes the TLBs of all CPUs by IPIs: a CPU describes the flush in a slot of its own,
+ * sets its bit in a mask of every other CPU, sends one IPI to all, flushes its own TLB, and waits
+ * until all have acknowledged. Any number of CPUs may do so at once. While a CPU waits, it serves
+ * the shootdowns of others; so interrupts may be on or off, and two CPUs that wait for each other
+ * both go on. Spinlocks may be held, if they are taken with interrupts on everywhere.
  *
- * Or else the host is asked to flush them all, which disturbs no CPU that is halted. The call goes
- * through the caller's shared page, so it is not to be made while that is being filled.
+ * Instead, the host can flush the TLBs of all vCPUs (ALIAS_CALL_FLUSH); halted vCPUs then go on
+ * sleeping. The call uses the caller's shared page, so it must not be made while a batch is being
+ * written there.
  */
 #ifndef TLB_H
 #define TLB_H
@@ -18,46 +19,46 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* A range of more pages than this is flushed by flushing everything. */
+/* Larger ranges are flushed by flushing everything. */
 #define TLB_FLUSH_PAGES 33u
 
-/* Flushes everything, global entries too, on this CPU. Moves no clock. */
+/* Flushes all entries of this CPU's TLB, global ones too. Does not advance the clock. */
 void flush_tlb_local_full(void);
 
-/* From now on the other CPUs' TLBs are flushed by the host, if it can, or by IPIs. Returns what it
- * was before. */
+/* Chooses who flushes the TLBs of other CPUs from now on: the host, if it can, or IPIs. Returns the
+ * previous choice. */
 bool tlb_shoot_by_host(bool yes);
 
-/* On all CPUs, what they hold of the kernel's [start, end), page-aligned; (0, UINT64_MAX) is
- * everything. On return no CPU uses translations older than the call. Moves no clock: it promises
- * nothing about entries elsewhere. */
+/* Flushes the kernel addresses [start, end), page-aligned, from the TLBs of all CPUs; (0,
+ * UINT64_MAX) is everything. On return no CPU uses a translation from before the call. Does not
+ * advance the clock. */
 void flush_tlb_kernel_range(uint64_t start, uint64_t end);
 
 /*
- * The clock. Whoever removes entries that the host can see gone before the TLBs have forgotten
- * them does, all under one lock that all who use the clock share (the vmap layer's purge lock):
+ * The clock. To clear entries that a TLB may hold after the host can see them gone, do this under
+ * the vmap layer's purge lock, which all users of the clock share:
  *
- *	s = clear_epoch_begin();
- *	... clear the entries, all in [start, end) ...
- *	flush_tlb_clear_epoch(s, start, end);
+ * 	s = clear_epoch_begin();
+ * 	... clear the entries, all in [start, end) ...
+ * 	flush_tlb_clear_epoch(s, start, end);
  *
- * By the last call the caller promises that [start, end) covers everything that was cleared under
- * the clock up to s and not yet flushed by an earlier such call. That is why
- *flush_tlb_kernel_range() does not move the clock: even a flush of everything may have begun before
- *an entry of an epoch that another CPU has begun was really written.
+ * With the last call the caller promises that [start, end) covers all entries that were cleared in
+ * epochs up to s and not flushed by an earlier such call. flush_tlb_kernel_range() can't advance
+ * the clock for that reason: even a flush of everything may have begun before another CPU cleared
+ * an entry in the epoch that it had begun.
  *
- * Who flushes *before* the entries go out of sight (leaves a root on every CPU before unpinning it)
- * needs no clock.
+ * Code that flushes *before* the host can see the entries gone needs no clock: for example, it
+ * loads another root on every CPU before it unpins one.
  */
 
-/* Advances `cleared` (release) and returns the new value. */
+/* Increments `cleared` (release) and returns the new value. */
 uint64_t clear_epoch_begin(void);
-/* flush_tlb_kernel_range(), then `flushed` becomes s, or stays if it is beyond. */
+/* flush_tlb_kernel_range(); then sets `flushed` to s, unless it is larger already. */
 void flush_tlb_clear_epoch(uint64_t s, uint64_t start, uint64_t end);
 
 /* Once, on the boot CPU, when the direct map is complete. */
 void tlb_init(void);
-/* Once, by pin_init(): the host flushes TLBs for who asks (ALIAS_FLUSHES). */
+/* The host offers ALIAS_CALL_FLUSH. Called once, by pin_init(). */
 void tlb_host_flushes(void);
 
 #endif

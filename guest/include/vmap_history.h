@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* How many pages a vmap space held lazily, over time. Guarded by the lock of the space. */
+/* The number of lazy pages of a vmap space over time. Guarded by the lock of the space. */
 #ifndef VMAP_HISTORY_H
 #define VMAP_HISTORY_H
 
@@ -9,15 +9,16 @@
 
 struct vmap_history {
 	unsigned nr;    /* samples */
-	unsigned every; /* so many changes make one of them, at least 1 */
-	unsigned left;  /* changes until the next */
+	unsigned every; /* one sample for so many changes, at least 1 */
+	unsigned left;  /* changes until the next sample */
 	struct vmap_sample {
 		uint64_t tsc;
 		uint64_t pages;
 	} samples[VMAP_HISTORY_MAX];
 };
 
-/* The number of pages has changed. When there is no room, every other sample is dropped. */
+/* Notes that the number of lazy pages is `pages` now. When the array is full, every other sample is
+ * dropped. */
 void vmap_history_note(struct vmap_history *history, uint64_t pages);
 
 #endif

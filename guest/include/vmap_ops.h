@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a strategy may do when frames are mapped and unmapped in a vmap space. */
+/* Hooks of a strategy: called when frames are mapped and unmapped in a vmap space. */
 #ifndef VMAP_OPS_H
 #define VMAP_OPS_H
 
@@ -7,15 +7,15 @@
 
 struct vmap_space;
 
-/* Each function may be NULL: then an unmap only marks the area. */
+/* Each function may be NULL. If all are, an unmap only marks the area. */
 struct vmap_ops {
-	/* A PTE for the frame is going to be written. */
+	/* Before a PTE for the frame is written. */
 	void (*mapped)(uint64_t pfn);
-	/* Such a PTE was cleared; TLBs may hold it until the purge in flight is through. */
+	/* After such a PTE was cleared; TLBs may hold it until the purge in flight is complete. */
 	void (*cleared)(uint64_t pfn);
-	/* These pages are being unmapped: not held lazily yet, the PTEs still there. */
+	/* While pages are unmapped, before they are lazy; their PTEs still exist. */
 	void (*unmap)(struct vmap_space *space, uint64_t start, unsigned nr_pages);
-	/* They are held lazily now. */
+	/* After they have become lazy. */
 	void (*unmapped)(struct vmap_space *space);
 };
 

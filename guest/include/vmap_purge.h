@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Purges, seen from within the allocator. One is in flight at a time, under the purge lock, which
- * is what lets it move the clock of alias_abi.h: all that was cleared up to an epoch is flushed by
- * the purge that moves the clock there.
+ * Purges, for the parts of the allocator. One purge is in flight at a time, under the purge lock.
+ * So it may use the clock of tlb.h: the purge that ends an epoch flushes all that was cleared up to
+ * that epoch.
  */
 #ifndef VMAP_PURGE_H
 #define VMAP_PURGE_H
@@ -12,22 +12,23 @@
 
 struct vmap_space;
 
-/* The purge in flight. The clock ticks only if there is something to flush: once for each area or
- * run of pages. */
+/* The purge in flight. The epoch advances once for each area, or run of pages, that has PTEs to
+ * clear. */
 struct vmap_purge {
 	struct vmap_space *space;
-	uint64_t epoch;      /* of what it cleared last */
-	uint64_t start, end; /* all that is to be flushed lies in [start, end), empty at first */
-	uint64_t cleared;    /* PTEs */
+	uint64_t epoch;      /* the epoch in which it cleared PTEs last */
+	uint64_t start, end; /* the range to flush: [start, end), empty at first */
+	uint64_t cleared;    /* PTEs cleared */
 };
 
-/* Clears what PTEs there are in [start, end). */
+/* Clears the PTEs in [start, end). */
 void vmap_purge_clear(struct vmap_purge *purge, uint64_t start, uint64_t end);
 
-/* Has [start, end) flushed, whatever was cleared there. */
+/* Adds [start, end) to the range to flush, whether PTEs were cleared there or not. */
 void vmap_purge_flush_too(struct vmap_purge *purge, uint64_t start, uint64_t end);
 
-/* Purges all lazy areas. `sync`: waits for its turn; otherwise leaves it to a purge in flight. */
+/* Purges all lazy areas. If a purge is in flight: with `sync` waits for it and then purges,
+ * otherwise leaves the work to that purge. */
 void vmap_purge_lazy(struct vmap_space *space, bool sync);
 
 #endif

@@ -134,15 +134,15 @@ pte_t replace_pte(pte_t *pte, pte_t old, pte_t value)
 
 /* --- beginning and ending --------------------------------------------------------------------- */
 
-static uint32_t wanted(void)
+static uint32_t log_wanted(void)
 {
 	return platform.log_gpa ? __atomic_load_n(&common_page()->log_wanted, __ATOMIC_ACQUIRE) : 0;
 }
 
 /* While no other CPU changes anything. */
-static void obey(void)
+static void log_switch(void)
 {
-	logging = wanted();
+	logging = log_wanted();
 	__atomic_store_n(&common_page()->logging, logging, __ATOMIC_RELEASE);
 }
 
@@ -165,11 +165,14 @@ void log_init(void)
 {
 	lie = chosen_lie();
 	if (platform.log_gpa)
-		obey();
+		log_switch();
 }
 
 void log_poll(void)
 {
-	if (platform.log_gpa && wanted() != logging && !flush_inside())
-		flush_alone(obey);
+	if (!platform.log_gpa || log_wanted() == logging || strategy_is_read_locked())
+		return;
+	strategy_write_lock();
+	log_switch();
+	strategy_write_unlock();
 }

@@ -33,7 +33,7 @@ void pte_updates_begin(void)
 	guarded = true;
 }
 
-bool tables_are_guarded(void)
+bool tables_are_write_protected(void)
 {
 	return guarded;
 }

@@ -14,7 +14,7 @@
 
 #define NEED_GUARD(r)                                                                              \
 	do {                                                                                       \
-		if (!tables_are_guarded())                                                         \
+		if (!tables_are_write_protected())                                                 \
 			SKIP(r, "the host does not guard page tables");                            \
 	} while (0)
 

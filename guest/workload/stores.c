@@ -285,7 +285,7 @@ static int run_stores(void)
 	if (!all_same(table) || !add_up((uint64_t *)pfn_to_virt(table) + 20) ||
 	    !add_up((uint64_t *)pfn_to_virt(kernel_root_pfn()) + FREE_L4))
 		return EXIT_CHECK_FAILED;
-	if (!tables_are_guarded()) {
+	if (!tables_are_write_protected()) {
 		kprintf("stores: all %zu do what they should; tables are not guarded\n",
 			sizeof(stores) / sizeof(stores[0]));
 		return EXIT_OK;

@@ -65,7 +65,7 @@ static int run_violate(void)
 	if (table == NO_FRAME || next == NO_FRAME || kind->make(table))
 		return EXIT_CHECK_FAILED;
 	alias = vmap(&table, 1, kind->prot);
-	if (!alias && tables_are_guarded()) {
+	if (!alias && tables_are_write_protected()) {
 		kprintf("violate: frame 0x%lx is %s, and the host lets nobody map it %s\n", table,
 			kind->is, kind->how);
 		return EXIT_OK;

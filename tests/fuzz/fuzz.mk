@@ -17,7 +17,7 @@ FUZZ_COUNT_sync     := $(filter-out alias-tracker/oracle.c,$(TRACKER_SRC))
 FUZZ_COUNT_control  := vmm/control/control.c vmm/control/request.c vmm/pin/control.c vmm/pin/stats.c
 FUZZ_COUNT_options  := vmm/options.c
 FUZZ_COUNT_insn     := vmm/pin/insn.c
-FUZZ_COUNT_fdt      := guest/arch/fdt.c guest/arch/platform.c
+FUZZ_COUNT_fdt      := guest/arch/fdt.c guest/arch/pvh.c guest/arch/platform.c
 FUZZ_COUNT_bootargs := tests/fuzz/fuzz_bootargs.c guest/lib/stdlib.c
 
 # With what else it is linked: sources of tests, and libraries.

@@ -2,6 +2,7 @@
 /* The guest's reader of device trees: the input is the tree. What it takes must make sense. */
 #include <stdlib.h>
 #include <string.h>
+#include "fdt_parse.h"
 #include "fuzz.h"
 #include "pgtable.h"
 #include "platform.h"
@@ -24,7 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size)
 		memcpy(fdt, data, size);
 	memset(&platform, 0, sizeof(platform));
-	if (!ENDS(platform_from_fdt(fdt, size))) {
+	if (!ENDS(fdt_parse(fdt, size, &platform))) {
 		check_ranges(platform.memory, platform.nr_memory);
 		check_ranges(platform.reserved, platform.nr_reserved);
 		MUST(platform.nr_cpus >= 1 && platform.nr_cpus <= MAX_CPUS);

@@ -419,7 +419,7 @@ START_TEST(none_is_for_a_whole_run)
 
 	RUN(&run, "-f", "none", path_guest(), "--", "workload=switch");
 	expect_status(&run, 1);
-	expect_contains(run.out, "is not to be switched to or from while the guest runs");
+	expect_contains(run.out, "cannot be switched to or from while the guest runs");
 	run_free(&run);
 }
 END_TEST

@@ -2,7 +2,7 @@
 # The guest's platform code on the host, with sanitizers: frames, formats, boot arguments, device tree.
 
 PLATFORM_TEST_SRC := $(wildcard tests/unit/platform/*.c) guest/mm/frame.c guest/lib/format.c guest/lib/bootargs.c \
-		     guest/lib/stdlib.c guest/arch/fdt.c guest/arch/platform.c
+		     guest/lib/stdlib.c guest/arch/fdt.c guest/arch/pvh.c guest/arch/platform.c
 PLATFORM_FLAGS    := -Itests/unit/platform/shim -Itests/unit/platform -Iguest/include
 
 UNIT_TESTS_SAN += $(B)/tests/unit-platform

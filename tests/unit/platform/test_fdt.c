@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "alias_abi.h"
+#include "fdt_parse.h"
 #include "panic.h"
 #include "pgtable.h"
 #include "platform.h"
@@ -125,7 +126,7 @@ static bool refuses(const void *fdt)
 	bool refused;
 
 	memset(&platform, 0, sizeof(platform));
-	refused = ENDS(platform_from_fdt(fdt, TREE_SIZE));
+	refused = ENDS(fdt_parse(fdt, TREE_SIZE, &platform));
 	if (refused)
 		ck_assert_uint_eq(world.status, EXIT_PANIC);
 	return refused;
@@ -307,17 +308,17 @@ END_TEST
 START_TEST(memory_is_sorted_and_merged)
 {
 	memset(&platform, 0, sizeof(platform));
-	platform_add_memory(0x10000, 0x1000);
-	platform_add_memory(0x1800, 0x2000);  /* inwards: [0x2000, 0x3000) */
-	platform_add_memory(0x3000, 0x1000);  /* touches it */
-	platform_add_memory(0x20010, 0xff0);  /* less than a page */
-	platform_add_memory(0xf000, 0x10000); /* around the first */
+	platform_add_memory(&platform, 0x10000, 0x1000);
+	platform_add_memory(&platform, 0x1800, 0x2000);  /* inwards: [0x2000, 0x3000) */
+	platform_add_memory(&platform, 0x3000, 0x1000);  /* touches it */
+	platform_add_memory(&platform, 0x20010, 0xff0);  /* less than a page */
+	platform_add_memory(&platform, 0xf000, 0x10000); /* around the first */
 	ck_assert_uint_eq(platform.nr_memory, 2);
 	ck_assert_uint_eq(platform.memory[0].start, 0x2000);
 	ck_assert_uint_eq(platform.memory[0].end, 0x4000);
 	ck_assert_uint_eq(platform.memory[1].start, 0xf000);
 	ck_assert_uint_eq(platform.memory[1].end, 0x1f000);
-	ck_assert(ENDS(platform_add_memory(UINT64_MAX - 10, 100)));
+	ck_assert(ENDS(platform_add_memory(&platform, UINT64_MAX - 10, 100)));
 }
 END_TEST
 
