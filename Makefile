@@ -33,7 +33,8 @@ check: deps ## Install what is missing, build, and run every test
 	@$(MAKE) -s --no-print-directory all kvm-machine
 	@$(MAKE) -s --no-print-directory tests
 
-lint: lint-deps ## Style and static analysis
+lint: lint-deps $(B)/vmm ## Style and static analysis
+	@tests/lint-layers $(B)
 	@tests/lint
 
 DESTDIR ?=

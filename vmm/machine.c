@@ -20,7 +20,6 @@
 #include "kvm/kvm.h"
 #include "sandbox/landlock.h"
 #include "boot/pvh.h"
-#include "machine_io.h"
 #include "sandbox/sandbox.h"
 #include "say.h"
 #include "kvm/shadow.h"
@@ -164,7 +163,7 @@ static int enter_image(struct machine *machine, const struct image *image)
 static int create_uart(struct machine *machine)
 {
 	struct uart_config com1 = {
-		.pio = &machine->pio,
+		.pio = &machine->io.pio,
 		.irq = {.vm_fd = machine->vm.fd, .gsi = UART_GSI},
 		.console = machine->console,
 		.stop = &machine->stop,
@@ -181,8 +180,8 @@ static int create_guest_devices(struct machine *machine)
 		.base = POWEROFF_PORT, .size = 4, .ops = &poweroff_ops, .dev = machine};
 
 	if (machine->is_linux)
-		return acpi_pm_create(&machine->pio, &machine->stop);
-	return bus_add(&machine->pio, &poweroff);
+		return acpi_pm_create(&machine->io.pio, &machine->stop);
+	return bus_add(&machine->io.pio, &poweroff);
 }
 
 /* What is wrong with the file itself is the user's to mend. */
@@ -211,7 +210,7 @@ static int create_disks(struct machine *machine)
 {
 	struct virtio_host host = {
 		.mem = &machine->vm.mem,
-		.mmio = &machine->mmio,
+		.mmio = &machine->io.mmio,
 		.vm_fd = machine->vm.fd,
 		.sandbox = machine->sandbox,
 		.stop = &machine->stop,
@@ -239,7 +238,7 @@ static void set_up(struct machine *machine, const struct options *opt)
 		.stop = {.status = -1, .fd = -1},
 		.about = {.status_fd = -1, .smaps_fd = -1},
 	};
-	unassigned_init(&machine->unassigned, opt->verbose);
+	unassigned_init(&machine->io.unassigned, opt->verbose);
 }
 
 /* What needs no KVM, so that its errors are told wherever the program runs. */
@@ -249,8 +248,8 @@ static int create_host_side(struct machine *machine)
 		return -errno;
 	if (vm_init(&machine->vm, machine->opt->cpus, &machine->stop))
 		return -ENOMEM;
-	machine->vm.io_ops = &machine_io_ops;
-	machine->vm.io = machine;
+	machine->vm.io_ops = &io_space_ops;
+	machine->vm.io = &machine->io;
 	machine->console = console_create(machine->stop.fd, note_first_char, machine);
 	if (!machine->console)
 		return -ENOMEM;

@@ -8,9 +8,8 @@
 #include <stdint.h>
 #include <jansson.h>
 #include "alias_abi.h"
-#include "devices/bus.h"
+#include "devices/io_space.h"
 #include "machine_map.h"
-#include "devices/unassigned.h"
 #include "options.h"
 #include "kvm/vm.h"
 #include "stop.h"
@@ -42,11 +41,9 @@ struct machine {
 	int kvm_fd;
 	struct vm vm;
 	uint64_t log_gpa, log_size; /* ALIAS_LOG_SIZE for each vCPU; 0, 0: no room was made */
-	struct bus pio;
-	struct bus mmio;
+	struct io_space io;
 	struct console *console;
 	struct uart *uart;
-	struct unassigned unassigned;
 	struct first_char first_char;
 	uint64_t end_ns; /* when the last vCPU had ended, 0 before */
 	struct virtio_blk *blk[OPTIONS_MAX_DISKS];

@@ -16,6 +16,24 @@
 #define FDT_MAX_SIZE    0x10000ull
 #define SHARED_GPA      0x40000ull /* one alias_common_page, then one alias_vcpu_page for each vCPU */
 
+#define UART_PORT     0x3f8
+#define UART_NR_PORTS 8
+#define UART_GSI      4
+#define UART_CLOCK    1843200
+
+/* A guest that knows its machine by ACPI. */
+#define ACPI_PM_PORT          0x600
+#define ACPI_PM_NR_PORTS      3
+#define ACPI_PM_SLEEP_CONTROL 0
+#define ACPI_PM_SLEEP_STATUS  1
+#define ACPI_PM_RESET         2
+#define ACPI_PM_RESET_VALUE   0x06
+
+#define PVPANIC_PORT 0x505
+/* The sleep type of _S5. To power off, the guest writes (this << 2) | bit 5 to the sleep control
+ * register. */
+#define ACPI_SLEEP_TYPE_S5 5
+
 #define IOAPIC_GPA    0xfec00000ull
 #define VIRTIO_GPA    0xd0000000ull /* of the first disk */
 #define VIRTIO_STRIDE 0x1000ull

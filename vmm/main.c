@@ -108,7 +108,7 @@ static int boot(struct options *opt)
 		image_free(&image);
 		return status;
 	}
-	sandbox_trap_install();
+	sandbox_trap_install(terminal_restore);
 	/* Both before any thread is started: they all inherit it. */
 	signal_fd = events_block_signals();
 	if (signal_fd >= 0 && opt->control)

@@ -104,7 +104,7 @@ static void add_vcpus(json_t *root, const struct machine *machine)
 
 	for (unsigned i = 0; i < machine->vm.nr_vcpus; i++)
 		json_array_append_new(vcpus, describe_vcpus(&machine->vm.vcpus[i], 1));
-	set_int(exits, "unassigned", machine->unassigned.accesses);
+	set_int(exits, "unassigned", machine->io.unassigned.accesses);
 	json_object_set_new(root, "exits", exits);
 	json_object_set_new(root, "vcpus", vcpus);
 }

@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <string.h>
+#include "machine_map.h"
 #include "boot/aml.h"
 
 #define LOCAL_APIC_GPA 0xfee00000u

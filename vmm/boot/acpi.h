@@ -11,10 +11,6 @@
 
 #define ACPI_MAX_VIRTIO 16
 
-/* The sleep type of _S5. To power off, the guest writes (this << 2) | bit 5 to the sleep control
- * register. */
-#define ACPI_SLEEP_TYPE_S5 5
-
 struct acpi_config {
 	unsigned nr_vcpus; /* APIC ids 0 to nr_vcpus - 1; below 255 */
 	uint32_t ioapic_gpa;

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include "alias_abi.h"
 #include "machine_map.h"
-#include "devices/uart.h"
 
 /* In each writer below the first error sticks: libfdt's sequential calls then go on failing, and
  * what the last one returns is looked at. `err` collects them. */

@@ -6,8 +6,6 @@
 #include "boot/bzimage.h"
 #include "boot/initrd.h"
 #include "boot/pvh.h"
-#include "devices/acpi_pm.h"
-#include "devices/uart.h"
 #include "machine_map.h"
 #include "say.h"
 #include "status.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "devices/acpi_pm.h"
 
-#include "boot/acpi.h"
 #include "devices/bus.h"
+#include "machine_map.h"
 #include "say.h"
 #include "status.h"
 #include "stop.h"

@@ -6,15 +6,6 @@
 #ifndef VMM_DEVICES_ACPI_PM_H
 #define VMM_DEVICES_ACPI_PM_H
 
-#define ACPI_PM_PORT          0x600
-#define ACPI_PM_NR_PORTS      3
-#define ACPI_PM_SLEEP_CONTROL 0
-#define ACPI_PM_SLEEP_STATUS  1
-#define ACPI_PM_RESET         2
-#define ACPI_PM_RESET_VALUE   0x06
-
-#define PVPANIC_PORT 0x505
-
 struct bus;
 struct stop;
 

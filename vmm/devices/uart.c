@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "devices/bus.h"
 #include "devices/console.h"
+#include "machine_map.h"
 #include "say.h"
 #include "stop.h"
 

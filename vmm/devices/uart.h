@@ -7,11 +7,6 @@
 #include <stdint.h>
 #include "kvm/irq_line.h"
 
-#define UART_PORT     0x3f8
-#define UART_NR_PORTS 8
-#define UART_GSI      4
-#define UART_CLOCK    1843200
-
 struct bus;
 struct console;
 struct stop;

@@ -235,7 +235,7 @@ static int connect_vcpus(struct pin *pin)
 	struct machine *machine = pin->machine;
 	struct bus_region hypercall = {
 		.base = HYPERCALL_PORT, .size = 4, .ops = &hypercall_ops, .dev = pin};
-	int err = bus_add(&machine->pio, &hypercall);
+	int err = bus_add(&machine->io.pio, &hypercall);
 
 	if (err) {
 		say("no room on the port bus for the hypercall");

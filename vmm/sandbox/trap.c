@@ -11,7 +11,6 @@
 #include <ucontext.h>
 #include <unistd.h>
 #include "status.h"
-#include "devices/terminal.h"
 
 #define NR_CALLS 512
 
@@ -22,6 +21,7 @@
  * signal handler must not. */
 static const char *calls[NR_CALLS];
 static _Thread_local const char *thread_name = "main";
+static void (*restore)(void);
 
 struct line {
 	char text[256];
@@ -78,7 +78,7 @@ static void on_sigsys(int signal, siginfo_t *info, void *context)
 	struct line line = {.len = 0};
 
 	if (info->si_code != BY_SECCOMP) { /* somebody sent it */
-		terminal_restore();
+		restore();
 		(void)raise(signal); /* SA_RESETHAND: ends the process when we return */
 		return;
 	}
@@ -87,19 +87,20 @@ static void on_sigsys(int signal, siginfo_t *info, void *context)
 	put(&line, ") at a system call that it has no business with: ");
 	put_call(&line, info, context);
 	put(&line, "\n");
-	terminal_restore();
+	restore();
 	if (write(STDERR_FILENO, line.text, line.len) < 0)
 		_exit(VMM_EX_SANDBOX);
 	_exit(VMM_EX_SANDBOX);
 }
 
-void sandbox_trap_install(void)
+void sandbox_trap_install(void (*before_end)(void))
 {
 	struct sigaction action = {.sa_sigaction = on_sigsys,
 				   .sa_flags = SA_SIGINFO | SA_RESETHAND};
 
 	for (int nr = 0; nr < NR_CALLS; nr++)
 		calls[nr] = seccomp_syscall_resolve_num_arch(SCMP_ARCH_X86_64, nr);
+	restore = before_end;
 	sigaction(SIGSYS, &action, NULL);
 }
 

@@ -10,8 +10,9 @@
 #include "sandbox/sandbox.h"
 
 /* Installs the handler. Once, before other threads exist. If there is no memory for the names of
- * system calls, the message has their numbers. */
-void sandbox_trap_install(void);
+ * system calls, the message has their numbers. The handler calls `before_end` before it ends the
+ * process. */
+void sandbox_trap_install(void (*before_end)(void));
 /* Declares the kind of the calling thread, for the message, and unblocks the signal for it. */
 void sandbox_trap_here(enum sandbox_thread thread);
 

@@ -98,7 +98,7 @@ void observer_start(struct machine *machine)
 		.base = OBSERVER_PORT, .size = 4, .ops = &note_ops, .dev = machine};
 
 	the_machine = machine;
-	bus_add(&machine->pio, &port);
+	bus_add(&machine->io.pio, &port);
 }
 
 static void forget(unsigned vcpu, bool globals)

@@ -317,7 +317,7 @@ WRAP(bool, bus_write, const struct bus *bus, struct vcpu *vcpu, uint64_t addr, u
 {
 	bool found;
 
-	if (bus != &the_machine->pio || addr - HYPERCALL_PORT >= 4)
+	if (bus != &the_machine->io.pio || addr - HYPERCALL_PORT >= 4)
 		return __real_bus_write(bus, vcpu, addr, len, value);
 	if (broken(ANY_ACCESS)) {
 		addr = HYPERCALL_PORT;

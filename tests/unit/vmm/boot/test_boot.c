@@ -9,7 +9,7 @@
 #include "machine.h"
 #include "boot/pvh.h"
 #include "suites.h"
-#include "devices/uart.h"
+#include "machine_map.h"
 
 #define GIB 1073741824ull
 

@@ -8,6 +8,7 @@
 #include "devices/console.h"
 #include "fake_kvm.h"
 #include "devices/bus.h"
+#include "machine_map.h"
 #include "stop.h"
 #include "suites.h"
 #include "devices/uart.h"

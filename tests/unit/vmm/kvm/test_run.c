@@ -8,7 +8,6 @@
 #include <unistd.h>
 #include "fake_kvm.h"
 #include "machine.h"
-#include "machine_io.h"
 #include "status.h"
 #include "suites.h"
 
@@ -94,12 +93,12 @@ static void set_up(void)
 	machine.stop.status = -1;
 	machine.stop.fd = eventfd(0, EFD_NONBLOCK);
 	vcpu_pause_init(&machine.vm.pause);
-	unassigned_init(&machine.unassigned, false);
-	ck_assert_int_eq(bus_add(&machine.pio, &port), 0);
-	ck_assert_int_eq(bus_add(&machine.mmio, &mmio), 0);
+	unassigned_init(&machine.io.unassigned, false);
+	ck_assert_int_eq(bus_add(&machine.io.pio, &port), 0);
+	ck_assert_int_eq(bus_add(&machine.io.mmio, &mmio), 0);
 	machine.vm.stop = &machine.stop;
-	machine.vm.io_ops = &machine_io_ops;
-	machine.vm.io = &machine;
+	machine.vm.io_ops = &io_space_ops;
+	machine.vm.io = &machine.io;
 	machine.vm.nr_vcpus = 1;
 	machine.vm.vcpus = &vcpu;
 	vcpu = (struct vcpu){
@@ -187,7 +186,7 @@ START_TEST(accesses)
 	ck_assert_uint_eq(vcpu.stats.exits_pio, 4);
 	ck_assert_uint_eq(vcpu.stats.exits_mmio, 2);
 	ck_assert_uint_eq(vcpu.stats.exits_intr, 2);
-	ck_assert_uint_eq(machine.unassigned.accesses, 1);
+	ck_assert_uint_eq(machine.io.unassigned.accesses, 1);
 }
 END_TEST
 

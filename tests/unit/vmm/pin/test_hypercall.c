@@ -15,7 +15,6 @@
 #include "alias_abi.h"
 #include "fake_kvm.h"
 #include "machine.h"
-#include "machine_io.h"
 #include "machine_map.h"
 #include "pin/pin.h"
 #include "pin/internal.h"
@@ -156,7 +155,7 @@ static int play_kvm(int fd, unsigned long request, void *arg)
 static void pin_now(unsigned vcpu, uint64_t pfn, uint16_t level)
 {
 	ask(vcpu, ALIAS_OP_PIN, pfn, level);
-	ck_assert(bus_write(&machine.pio, &vcpus[vcpu], HYPERCALL_PORT, 4, ALIAS_CALL_PIN));
+	ck_assert(bus_write(&machine.io.pio, &vcpus[vcpu], HYPERCALL_PORT, 4, ALIAS_CALL_PIN));
 	ck_assert_uint_eq(entry_of(vcpu)->status, ALIAS_OK);
 }
 
@@ -180,8 +179,8 @@ static void start_machine(enum track_mode track, enum flush_proof proof)
 	machine.vm = (struct vm){.nr_vcpus = NR,
 				 .vcpus = vcpus,
 				 .stop = &machine.stop,
-				 .io_ops = &machine_io_ops,
-				 .io = &machine};
+				 .io_ops = &io_space_ops,
+				 .io = &machine.io};
 	machine.stop.fd = eventfd(0, 0);
 	vcpu_pause_init(&machine.vm.pause);
 	flush_clock_init(&machine.vm.flush_clock);
@@ -196,7 +195,7 @@ static void start_machine(enum track_mode track, enum flush_proof proof)
 	ck_assert_ptr_nonnull(pin);
 	pin_vcpu_page(&machine, 0)->direct_base = 0xffff888000000000;
 	pin_vcpu_page(&machine, 0)->direct_size = 1ull << 39;
-	ck_assert(bus_write(&machine.pio, &vcpus[0], HYPERCALL_PORT, 4, ALIAS_CALL_REGISTER));
+	ck_assert(bus_write(&machine.io.pio, &vcpus[0], HYPERCALL_PORT, 4, ALIAS_CALL_REGISTER));
 	ck_assert_uint_eq(pin_vcpu_page(&machine, 0)->call_status, ALIAS_OK);
 	for (unsigned i = 0; i < NR; i++) {
 		for (unsigned level = 4; level > 1; level--)
@@ -285,7 +284,7 @@ static enum alias_status ask_for_flush(unsigned len)
 	struct alias_vcpu_page *page = pin_vcpu_page(&machine, 1);
 
 	page->call_status = ALIAS_PENDING;
-	ck_assert(bus_write(&machine.pio, &vcpus[1], HYPERCALL_PORT, len, ALIAS_CALL_FLUSH));
+	ck_assert(bus_write(&machine.io.pio, &vcpus[1], HYPERCALL_PORT, len, ALIAS_CALL_FLUSH));
 	return page->call_status;
 }
 

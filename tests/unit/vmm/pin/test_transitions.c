@@ -79,7 +79,7 @@ static uint64_t *frame(uint64_t pfn)
 static void ring(enum alias_call call)
 {
 	page->call_status = ALIAS_PENDING;
-	ck_assert(bus_write(&machine.pio, &vcpu, HYPERCALL_PORT, 4, call));
+	ck_assert(bus_write(&machine.io.pio, &vcpu, HYPERCALL_PORT, 4, call));
 	ck_assert_uint_eq(page->call_status, ALIAS_OK);
 }
 

@@ -14,6 +14,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "devices/terminal.h"
 #include "sandbox/rules.h"
 #include "sandbox/trap.h"
 #include "status.h"
@@ -291,7 +292,7 @@ static int run_confined(void (*call)(void), char *text, size_t size)
 	ck_assert_int_ge(pid, 0);
 	if (pid == 0) {
 		dup2(fds[1], 2);
-		sandbox_trap_install();
+		sandbox_trap_install(terminal_restore);
 		sandbox = sandbox_create(&nothing);
 		if (!sandbox || sandbox_enter(sandbox, SANDBOX_UFFD))
 			_exit(1);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "machine_io.h"
+#include "devices/io_space.h"
 
-#include "machine.h"
+#include "kvm/vm.h"
 
 /* False: no device is there, for one access at least. */
 static bool access_bus(struct vcpu *vcpu, const struct bus *bus, const struct exit_io *io)
@@ -26,18 +26,18 @@ static bool access_bus(struct vcpu *vcpu, const struct bus *bus, const struct ex
 
 static void access_port(void *ctx, struct vcpu *vcpu, const struct exit_io *io)
 {
-	struct machine *machine = ctx;
+	struct io_space *space = ctx;
 
-	if (!access_bus(vcpu, &machine->pio, io))
-		unassigned_note(&machine->unassigned, "port", io->addr, io->write);
+	if (!access_bus(vcpu, &space->pio, io))
+		unassigned_note(&space->unassigned, "port", io->addr, io->write);
 }
 
 static void access_mmio(void *ctx, struct vcpu *vcpu, const struct exit_io *io)
 {
-	struct machine *machine = ctx;
+	struct io_space *space = ctx;
 
-	if (!access_bus(vcpu, &machine->mmio, io))
-		unassigned_note(&machine->unassigned, "address", io->addr, io->write);
+	if (!access_bus(vcpu, &space->mmio, io))
+		unassigned_note(&space->unassigned, "address", io->addr, io->write);
 }
 
-const struct io_ops machine_io_ops = {.pio = access_port, .mmio = access_mmio};
+const struct io_ops io_space_ops = {.pio = access_port, .mmio = access_mmio};
