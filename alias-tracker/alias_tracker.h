@@ -153,6 +153,9 @@ struct at_config {
 	/* Of AT_LOGGED: every so many is an audit; a quiet one counts as 8 quiet syncs. 0: default
 	 * (256). */
 	unsigned audit_syncs;
+	/* Frames that the owner itself writes as the guest runs: their entries, should the guest have
+	 * one of them walked as a table, are never held against its log. 0 frames: none. */
+	uint64_t shared_pfn, shared_frames;
 	/* Mixed into the hashes, so that a guest cannot choose frames that collide: a random
 	 * number. 0 makes runs repeatable. */
 	uint64_t seed;
@@ -242,7 +245,9 @@ enum at_verdict at_unpin(struct alias_tracker *at, uint64_t pfn);
 enum at_verdict at_may(const struct alias_tracker *at, uint64_t pfn, struct at_transition to);
 /* at_pin() for any transition. A frame whose type is 0 again is as if it never had another. */
 enum at_verdict at_become(struct alias_tracker *at, uint64_t pfn, struct at_transition to);
-/* A frame that was given away is an ordinary one again. AT_OK, AT_BAD_FRAME, or AT_BAD_STATE. */
+/* A frame that was given away is an ordinary one again. AT_OK, AT_BAD_FRAME, or AT_BAD_STATE.
+ * Whatever it holds now, the owner has put there: if the guest has it walked as a table, all that
+ * is new in it by the next sync, which in AT_LOGGED is an audit, is not held against its log. */
 enum at_verdict at_deflate(struct alias_tracker *at, uint64_t pfn);
 
 /* The last 4 KiB leaf of this frame that was in the way went when `cleared` was no more than this:

@@ -110,9 +110,26 @@ void log_forget_table(struct alias_tracker *at, struct table *table)
 		doubt_drop(at, LIST_FIRST(&table->doubts));
 }
 
+void log_owner_wrote(struct alias_tracker *at, uint64_t pfn)
+{
+	struct table *table = table_find(at, pfn);
+
+	if (!table || at->config.mode != AT_LOGGED)
+		return;
+	log_forget_table(at, table);
+	log_add_table(at, table);
+	at->log.audit = true;
+}
+
+static bool is_shared(const struct alias_tracker *at, const struct table *table)
+{
+	return table->pfn - at->config.shared_pfn < at->config.shared_frames;
+}
+
 static bool is_judged(const struct alias_tracker *at, const struct table *table)
 {
-	return table->log_born < at->log.settled && at->log.base < at->log.settled;
+	return table->log_born < at->log.settled && at->log.base < at->log.settled &&
+	       !is_shared(at, table);
 }
 
 /* Adds to the balance of an entry. */

@@ -41,8 +41,9 @@ enum { HELD = 0, BROKE = 1, TIMEOUT = 75, SHUTDOWN = 80, STOPPED = 81 };
 /* The guest tries the same by a pin that must be refused. */
 #define LATER_AND_PIN(nr, text, left) LATER_THEN(nr, text, BROKE, left)
 
-#define UNLOGGED "entry changed without a record in the log"
-#define NO_LOG   "no log is looked at"
+#define UNPINNED_LINK "link to a table that is not pinned"
+#define UNLOGGED      "entry changed without a record in the log"
+#define NO_LOG        "no log is looked at"
 
 /* A record is missing, and there is an excuse for it. `nr` reports in all, one of them that. */
 #define EXCUSE(which, nr)                                                                          \
@@ -256,6 +257,22 @@ const struct hostile hostiles[] = {
 	 .off = {"--break", "no-accuse", "--timeout=4"},
 	 .off_source = "log",
 	 .then = {.status = TIMEOUT, .says = "4 s"},
+	 .no_strict_switch = NO_LOG},
+	{.guest = "host_writes",
+	 .word = "deflate",
+	 .with = {"--audit=1"},
+	 .must = {.violations = 1, .says = UNPINNED_LINK},
+	 .off = BREAK("own-changes"),
+	 .off_source = "log",
+	 .then = {.violations = 3, .says = UNLOGGED},
+	 .no_strict_switch = NO_LOG},
+	{.guest = "host_writes",
+	 .word = "shared",
+	 .with = {"--audit=1"},
+	 .must = {.violations = 1, .says = UNPINNED_LINK},
+	 .off = BREAK("own-changes"),
+	 .off_source = "log",
+	 .then = {.violations = 43, .says = UNLOGGED},
 	 .no_strict_switch = NO_LOG},
 	{.guest = "log_wraps",
 	 .on_log = &(struct outcome){.violations = 4, .says = "more records than it has room for"},

@@ -215,6 +215,8 @@ static bool create_tracker(struct pin *pin)
 		.audit_syncs = pin->machine->opt->audit,
 		.mode = pin->looks ? to_at_mode(pin->source) : AT_BLIND,
 		.grant_aliased = !pin->checks,
+		.shared_pfn = pin->shared_pfn,
+		.shared_frames = pin->shared_frames,
 		.quiet_syncs = pin->strict ? 1 : 0, /* arming costs nothing then */
 		.ops = &pin->ops,
 		.ctx = pin,

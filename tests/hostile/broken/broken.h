@@ -40,6 +40,7 @@ enum breaks {
 	ANY_TIME,       /* calls are served before the registration */
 	BELIEVE_LOG,    /* that records were lost is forgotten */
 	NO_ACCUSE,      /* a log that lies goes unreported */
+	OWN_CHANGES,    /* what the host itself writes is held against the log */
 	NO_LOG_END,     /* a look takes records as long as there are more to come */
 	ANY_ACCESS,     /* one of any size, anywhere at the hypercall, is a call */
 	ANY_CODE,       /* of its code only the low byte counts */

@@ -36,6 +36,7 @@ static const char *const break_names[NR_BREAKS] = {
 	[ANY_TIME] = "any-time",
 	[BELIEVE_LOG] = "believe-log",
 	[NO_ACCUSE] = "no-accuse",
+	[OWN_CHANGES] = "own-changes",
 	[NO_LOG_END] = "no-log-end",
 	[ANY_ACCESS] = "any-access",
 	[ANY_CODE] = "any-code",

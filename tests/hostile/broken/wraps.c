@@ -251,6 +251,21 @@ WRAP(bool, at_set_direct_map, struct alias_tracker *at, uint64_t base, uint64_t 
 	return __real_at_set_direct_map(at, base, size) || broken(ANY_BASE);
 }
 
+WRAP(struct alias_tracker *, at_new, const struct at_config *config)
+{
+	struct at_config changed = *config;
+
+	if (broken(OWN_CHANGES))
+		changed.shared_frames = 0;
+	return __real_at_new(&changed);
+}
+
+WRAP(void, log_owner_wrote, struct alias_tracker *at, uint64_t pfn)
+{
+	if (!broken(OWN_CHANGES))
+		__real_log_owner_wrote(at, pfn);
+}
+
 WRAP(void, guest_log_begin, struct guest_log *log, struct at_log_look *look)
 {
 	__real_guest_log_begin(log, look);

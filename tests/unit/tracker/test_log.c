@@ -314,6 +314,65 @@ START_TEST(audit_that_the_owner_asks_for)
 }
 END_TEST
 
+/* A frame that was given away is linked as a table, and zeroed by its owner before it comes back.
+ */
+START_TEST(zeroed_by_the_owner)
+{
+	uint64_t given = w.next_table++;
+	struct at_violation v;
+
+	ck_assert(at_count_all(w.at));
+	ck_assert_int_eq(at_become(w.at, given, TO_HOST), AT_OK);
+	world_set(&w, given, 1, R(DATA));
+	world_set(&w, l2, 7, W(given));
+	world_sync(&w);
+	world_sync(&w);
+	ck_assert_uint_eq(world_violations(&w, NULL), 1); /* it isn't pinned */
+	ck_assert(at_is_mapped(w.at, DATA));
+	if (_i)
+		world_set(&w, given, 2, R(DATA)); /* not taken yet */
+	world_store(&w, given, 1, 0);
+	world_store(&w, given, 2, 0);
+	ck_assert_int_eq(at_deflate(w.at, given), AT_OK);
+	world_sync(&w);
+	ck_assert_uint_eq(at_mapping_count(w.at, DATA), 1); /* by l1 */
+	expect_no_lie();
+	world_store(&w, given, 3, R(DATA));
+	ck_assert(at_audit(w.at));
+	ck_assert_uint_eq(world_violations(&w, &v), 1);
+	ck_assert_int_eq(v.kind, AT_V_UNLOGGED);
+}
+END_TEST
+
+START_TEST(shared_with_the_owner)
+{
+	world_close(&w);
+	world_init(&w, FRAMES);
+	w.config.mode = AT_LOGGED;
+	w.config.shared_pfn = 1000;
+	w.config.shared_frames = 2;
+	world_start(&w);
+	world_map(&w, ROOT, VMALLOC, 1, R(DATA));
+	l2 = world_table(&w, ROOT, VMALLOC, 2);
+	ck_assert_int_eq(world_pin_tree(&w, ROOT), AT_OK);
+	w.logging = true;
+	world_set(&w, l2, 7, W(1001));
+	world_set(&w, l2, 8, W(1002));
+	world_sync(&w);
+	ck_assert(at_audit(w.at));
+	ck_assert_uint_eq(world_violations(&w, NULL), 2); /* they aren't pinned */
+	world_store(&w, 1001, 3, W(DATA));
+	world_name(&w, 1, 1001, 4);
+	ck_assert(at_audit(w.at));
+	ck_assert(at_has_alias(w.at, DATA));
+	world_unname(&w, 1);
+	expect_no_lie();
+	world_store(&w, 1002, 3, W(DATA));
+	ck_assert(at_audit(w.at));
+	ck_assert_uint_eq(world_violations(&w, NULL), 1);
+}
+END_TEST
+
 /* --- changing the mode ------------------------------------------------------------------------ */
 
 START_TEST(other_modes_need_no_log)
@@ -573,6 +632,8 @@ Suite *log_suite(void)
 	tcase_add_test(tcase, lost_records);
 	tcase_add_test(tcase, lost_with_another_on_its_way);
 	tcase_add_test(tcase, audit_that_the_owner_asks_for);
+	tcase_add_loop_test(tcase, zeroed_by_the_owner, 0, 2);
+	tcase_add_test(tcase, shared_with_the_owner);
 	tcase_add_loop_test(tcase, other_modes_need_no_log, 0, 2);
 	tcase_add_loop_test(tcase, mode_left, 0, 2);
 	tcase_add_test(tcase, mode_left_with_records_to_take);
