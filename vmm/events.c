@@ -13,12 +13,25 @@
 #include "control/control.h"
 #include "control/request.h"
 #include "devices/input.h"
+#include "fatal.h"
 #include "machine.h"
 #include "say.h"
 #include "status.h"
 #include "devices/uart.h"
 
-static const int ending[] = {SIGINT, SIGTERM, SIGHUP};
+/* All whose default is to end a process and that tell of no fault of ours: the machine ends in
+ * order. SIGUSR1 is the kick; SIGPIPE and SIGXFSZ are ignored, as write() says it, too. */
+static void ending_signals(sigset_t *set)
+{
+	static const int ending[] = {SIGHUP,  SIGINT,    SIGTERM, SIGUSR2, SIGALRM, SIGVTALRM,
+				     SIGPROF, SIGSTKFLT, SIGXCPU, SIGIO,   SIGPWR};
+
+	sigemptyset(set);
+	for (size_t i = 0; i < sizeof(ending) / sizeof(ending[0]); i++)
+		sigaddset(set, ending[i]);
+	for (int i = SIGRTMIN; i <= SIGRTMAX; i++)
+		sigaddset(set, i);
+}
 
 static void do_nothing(int signal)
 {
@@ -33,12 +46,16 @@ int events_block_signals(void)
 
 	signal(SIGPIPE, SIG_IGN);
 	sigaction(VCPU_KICK_SIGNAL, &kick, NULL);
-	sigemptyset(&set);
+	ending_signals(&set);
+	for (int i = 1; i < NSIG; i++) {
+		if (!sigismember(&set, i))
+			continue;
+		fatal_handle(i); /* for when they are unblocked */
+		/* What our parent had us ignore (nohup) stays ignored: a signalfd would see it. */
+		if (sigaction(i, NULL, &old) < 0 || old.sa_handler == SIG_IGN)
+			sigdelset(&set, i);
+	}
 	sigaddset(&set, SIGCONT);
-	/* What our parent had us ignore (nohup) stays ignored: a signalfd would see it. */
-	for (size_t i = 0; i < sizeof(ending) / sizeof(ending[0]); i++)
-		if (sigaction(ending[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
-			sigaddset(&set, ending[i]);
 	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (fd < 0)
 		return say_errno("signalfd");
@@ -51,10 +68,18 @@ void events_unblock_signals(void)
 {
 	sigset_t set;
 
-	sigemptyset(&set);
-	for (size_t i = 0; i < sizeof(ending) / sizeof(ending[0]); i++)
-		sigaddset(&set, ending[i]);
+	ending_signals(&set);
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+static void say_ended_by(int signal)
+{
+	const char *name = sigabbrev_np(signal);
+
+	if (name)
+		say("ended by SIG%s", name);
+	else
+		say("ended by SIGRTMIN+%d", signal - SIGRTMIN);
 }
 
 static void take_signal(struct machine *machine, struct input *input, int signal_fd)
@@ -66,8 +91,8 @@ static void take_signal(struct machine *machine, struct input *input, int signal
 			input_continued(input);
 			continue;
 		}
-		say("ended by SIG%s", sigabbrev_np(info.ssi_signo));
-		stop_request(&machine->stop, 128 + info.ssi_signo);
+		stop_request(&machine->stop, 128 + (int)info.ssi_signo);
+		say_ended_by((int)info.ssi_signo);
 	}
 }
 
@@ -104,16 +129,16 @@ static void serve_once(struct machine *machine, struct input *input, const struc
 	if (fds[SIGNAL].revents)
 		take_signal(machine, input, fds[SIGNAL].fd);
 	if (fds[TIMEOUT].revents) {
-		say("ended: the time limit of %u s has passed", machine->opt->timeout);
 		stop_request(&machine->stop, VMM_EX_TIMEOUT);
+		say("ended: the time limit of %u s has passed", machine->opt->timeout);
 	}
 	if (fds[CONSOLE].revents)
 		console_tick(machine->console);
 	if (fds[ROOM].revents && read(fds[ROOM].fd, &count, sizeof(count)) > 0)
 		input_room(input);
 	if (fds[INPUT].revents && input_read(input) == INPUT_QUIT) {
-		say("ended from the console");
 		stop_request(&machine->stop, VMM_EX_QUIT);
+		say("ended from the console");
 	}
 }
 

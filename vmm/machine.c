@@ -37,6 +37,16 @@ static uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
+int machine_time_left(const struct machine *machine)
+{
+	uint64_t limit_ns = machine->opt->timeout * 1000000000ull;
+	uint64_t passed_ns = now_ns() - machine->first_char.start_ns;
+
+	if (!limit_ns)
+		return -1;
+	return passed_ns < limit_ns ? (int)((limit_ns - passed_ns) / 1000000) : 0;
+}
+
 double machine_seconds(const struct machine *machine)
 {
 	uint64_t end_ns = machine->end_ns ? machine->end_ns : now_ns();

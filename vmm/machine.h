@@ -66,5 +66,7 @@ void machine_free(struct machine *machine);
 
 /* From machine_start() to the end of machine_join(), or until now. */
 double machine_seconds(const struct machine *machine);
+/* What is left of --timeout in ms, 0 or more; -1 where there is none. After machine_start(). */
+int machine_time_left(const struct machine *machine);
 
 #endif

@@ -10,6 +10,7 @@
 #include "control/control.h"
 #include "control/ctl.h"
 #include "events.h"
+#include "fatal.h"
 #include "boot/image.h"
 #include "machine.h"
 #include "options.h"
@@ -18,6 +19,7 @@
 #include "sandbox/trap.h"
 #include "say.h"
 #include "stats.h"
+#include "stats_file.h"
 #include "status.h"
 #include "devices/terminal.h"
 
@@ -63,7 +65,7 @@ static int finish(struct machine *machine, struct pin *pin, int status)
 	if (!opt->stats)
 		return status;
 	stats = stats_collect(machine, pin, status);
-	failed = stats_write(stats, opt->stats);
+	failed = stats_file_write(stats, opt->stats, machine_time_left(machine));
 	json_decref(stats);
 	return failed && status <= (int)ALIAS_EXIT_MAX ? failed : status;
 }
@@ -97,9 +99,11 @@ static int boot(struct options *opt)
 {
 	struct control *control = NULL;
 	struct image image;
-	int status = image_open(&image, opt->guest);
+	int status = opt->stats ? stats_file_check(opt->stats) : 0;
 	int signal_fd;
 
+	if (!status)
+		status = image_open(&image, opt->guest);
 	if (status)
 		return status;
 	status = image.kind == IMAGE_GUEST ? options_for_guest(opt)
@@ -108,7 +112,7 @@ static int boot(struct options *opt)
 		image_free(&image);
 		return status;
 	}
-	sandbox_trap_install(terminal_restore);
+	sandbox_trap_install(fatal_clean_up);
 	/* Both before any thread is started: they all inherit it. */
 	signal_fd = events_block_signals();
 	if (signal_fd >= 0 && opt->control)
@@ -141,6 +145,7 @@ int main(int argc, char **argv)
 	int status;
 
 	fill_standard_fds();
+	fatal_install();
 	atexit(check_stdout);
 	if (argc > 0)
 		argv[0] = name;

@@ -110,7 +110,7 @@ static const char argp_doc[] =
 	"  69     no usable KVM\n"
 	"  70     internal error, or an exit that can't be handled\n"
 	"  71     a system call failed\n"
-	"  74     the statistics, or a disk, could not be written\n"
+	"  74     the statistics, a disk, or what is printed could not be written\n"
 	"  75     --timeout passed\n"
 	"  80     triple fault, or shutdown without a status\n"
 	"  81     violation with --on-violation stop, or one that is half done (--track strict)\n"
@@ -118,7 +118,7 @@ static const char argp_doc[] =
 	"  83     stopped by the sandbox, at a system call that it forbids\n"
 	"  84     a Linux asked to be reset: it reboots, or has panicked\n"
 	"  85     a Linux said that it has panicked (pvpanic)\n"
-	"  128+N  ended by signal N (SIGHUP, SIGINT, SIGTERM)";
+	"  128+N  ended by signal N, in order (SIGHUP, SIGINT, SIGTERM and others)";
 
 bool parse_uint(const char *text, uint64_t min, uint64_t max, uint64_t *out)
 {
@@ -223,6 +223,8 @@ static void take_argument(struct input *input, struct argp_state *state, char *a
 	bool quoted = state->quoted && state->next > state->quoted;
 
 	if (!input->opt->guest) {
+		if (!*arg)
+			argp_error(state, "GUEST is an empty name");
 		input->opt->guest = arg;
 		return;
 	}
@@ -313,6 +315,8 @@ static error_t parse_key(int key, char *arg, struct argp_state *state)
 		opt->audit = number(state, "audit", arg, INT_MAX);
 		return 0;
 	case 's':
+		if (!*arg)
+			argp_error(state, "--stats needs a file, or - for standard output");
 		opt->stats = arg;
 		return 0;
 	case 'v':

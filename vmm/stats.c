@@ -1,23 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "stats.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <malloc.h>
 #include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include "kvm/host.h"
 #include "machine.h"
 #include "pin/pin.h"
-#include "say.h"
-#include "status.h"
 #include "devices/blk/virtio_blk.h"
-
-#define JSON_FORMAT (JSON_INDENT(2) | JSON_REAL_PRECISION(9))
 
 static void set_int(json_t *object, const char *name, uint64_t value)
 {
@@ -171,103 +160,4 @@ json_t *stats_collect(struct machine *machine, struct pin *pin, int status)
 	json_object_set_new(root, "options", describe_options(machine->opt));
 	json_object_set(root, "host", machine->about.host);
 	return root;
-}
-
-static bool write_all(int fd, const char *text, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = TEMP_FAILURE_RETRY(write(fd, text, len));
-
-		if (n < 0)
-			return false;
-		text += n;
-		len -= (size_t)n;
-	}
-	return true;
-}
-
-static bool dump(const json_t *stats, int fd)
-{
-	char *text = json_dumps(stats, JSON_FORMAT);
-	bool ok = text && write_all(fd, text, strlen(text)) && write_all(fd, "\n", 1);
-
-	if (!text)
-		errno = ENOMEM;
-	free(text);
-	return ok;
-}
-
-static int write_stdout(const json_t *stats)
-{
-	if (dump(stats, STDOUT_FILENO))
-		return 0;
-	say_errno("statistics to standard output");
-	return VMM_EX_IOERR;
-}
-
-/* A file of its own beside `path`, its name in *name (to be freed, or NULL). */
-static int open_temporary(const char *path, char **name)
-{
-	int fd;
-
-	do { /* each time anew, for mkstemp() changes it */
-		free(*name);
-		if (asprintf(name, "%s.XXXXXX", path) < 0) {
-			*name = NULL;
-			return -1;
-		}
-		fd = mkstemp(*name);
-	} while (fd < 0 && errno == EINTR);
-	return fd;
-}
-
-/* To a temporary file beside it, then renamed: nobody ever sees half of it. */
-static int write_file(const json_t *stats, const char *path)
-{
-	char *temporary = NULL;
-	int fd = open_temporary(path, &temporary);
-	bool ok = false;
-
-	if (fd >= 0) {
-		/* mkstemp() lets only the owner read; as open() would have made it: */
-		mode_t mask = umask(0);
-
-		umask(mask);
-		ok = fchmod(fd, 0666 & ~mask) == 0 && dump(stats, fd);
-		ok = close(fd) == 0 && ok && rename(temporary, path) == 0;
-	}
-	if (!ok)
-		say_errno("statistics to %s", path);
-	if (!ok && fd >= 0)
-		unlink(temporary);
-	free(temporary);
-	return ok ? 0 : VMM_EX_IOERR;
-}
-
-/* Anything but a plain file is written to as it is: renaming would put a file in the place of a
- * device, a pipe, or a link like /dev/stdout. */
-static bool is_special(const char *path)
-{
-	struct stat st;
-
-	return lstat(path, &st) == 0 && !S_ISREG(st.st_mode);
-}
-
-static int write_special(const json_t *stats, const char *path)
-{
-	int fd = TEMP_FAILURE_RETRY(open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
-	bool ok = fd >= 0 && dump(stats, fd);
-
-	if (fd >= 0)
-		ok = close(fd) == 0 && ok;
-	if (!ok)
-		say_errno("statistics to %s", path);
-	return ok ? 0 : VMM_EX_IOERR;
-}
-
-int stats_write(const json_t *stats, const char *path)
-{
-	if (!strcmp(path, "-"))
-		return write_stdout(stats);
-	return is_special(path) ? write_special(stats, path) : write_file(stats, path);
 }

@@ -12,8 +12,5 @@ struct pin;
  * while the guest runs; the figures are then not all of the same moment. On the main thread, from
  * machine_start() to machine_free(). */
 json_t *stats_collect(struct machine *machine, struct pin *pin, int status);
-/* Writes them to `path`, or to standard output for "-". A file is replaced as a whole, or stays as
- * it was. Returns 0, or VMM_EX_IOERR after a message. */
-int stats_write(const json_t *stats, const char *path);
 
 #endif

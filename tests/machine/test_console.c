@@ -171,14 +171,17 @@ END_TEST
 
 START_TEST(the_terminal_survives_signals)
 {
-	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGSEGV, SIGABRT};
+	const int signals[] = {SIGTERM, SIGHUP, SIGSEGV, SIGQUIT, SIGUSR2, SIGXCPU, SIGRTMAX};
+	const char *socket = tmp_file("socket");
 	struct terminal t;
 
-	START(&t, path_guest(), "--", "workload=echo");
+	START(&t, "--control", socket, path_guest(), "--", "workload=echo");
 	terminal_wait_for(&t, "quit");
 	expect_raw(&t);
+	ck_assert_int_eq(access(socket, F_OK), 0);
 	ck_assert_int_eq(kill(t.pid, signals[_i]), 0);
 	ck_assert_int_eq(terminal_end(&t), 128 + signals[_i]);
+	ck_assert_int_lt(access(socket, F_OK), 0);
 }
 END_TEST
 
@@ -194,7 +197,7 @@ Suite *console_suite(void)
 	tcase_add_test(tc, typed_lines_come_back);
 	tcase_add_test(tc, ctrl_a_x_leaves);
 	tcase_add_test(tc, the_terminal_survives_a_timeout);
-	tcase_add_loop_test(tc, the_terminal_survives_signals, 0, 5);
+	tcase_add_loop_test(tc, the_terminal_survives_signals, 0, 7);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

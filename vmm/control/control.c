@@ -10,6 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 #include "control/request.h"
+#include "fatal.h"
 #include "say.h"
 
 #define BACKLOG 16
@@ -26,8 +27,7 @@ struct client {
 struct control {
 	struct sockaddr_un addr;
 	int fd;
-	dev_t dev; /* of the socket in the file system */
-	ino_t ino;
+	bool made; /* the socket in the file system, known to fatal.h */
 	struct client clients[CONTROL_MAX_CLIENTS];
 };
 
@@ -84,19 +84,19 @@ static int bind_private(int fd, const struct sockaddr_un *addr)
 static bool listen_at(struct control *control)
 {
 	const char *path = control->addr.sun_path;
-	struct stat st;
+	int err;
 
 	control->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (control->fd < 0 || bind_private(control->fd, &control->addr) < 0) {
 		say_errno("--control %s", path);
 		return false;
 	}
-	if (lstat(path, &st) == 0) {
-		control->dev = st.st_dev;
-		control->ino = st.st_ino;
-		if (listen(control->fd, BACKLOG) == 0)
-			return true;
-	}
+	err = fatal_file_made(FATAL_SOCKET, path);
+	control->made = !err;
+	if (err)
+		errno = -err;
+	else if (listen(control->fd, BACKLOG) == 0)
+		return true;
 	say_errno("--control %s", path);
 	return false;
 }
@@ -277,16 +277,13 @@ void control_serve(struct control *control, const struct control_target *target,
 
 void control_close(struct control *control)
 {
-	struct stat st;
-
 	if (!control)
 		return;
 	for (unsigned i = 0; i < CONTROL_MAX_CLIENTS; i++)
 		if (control->clients[i].fd >= 0)
 			hang_up(&control->clients[i]);
-	if (control->ino && lstat(control->addr.sun_path, &st) == 0 && st.st_dev == control->dev &&
-	    st.st_ino == control->ino)
-		unlink(control->addr.sun_path);
+	if (control->made)
+		fatal_file_remove(FATAL_SOCKET);
 	if (control->fd >= 0)
 		close(control->fd);
 	free(control);

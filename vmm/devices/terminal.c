@@ -25,24 +25,6 @@ void terminal_restore(void)
 		changed = 0;
 }
 
-static void on_crash(int signal)
-{
-	terminal_restore();
-	/* SA_RESETHAND: it comes again, blocked until we return, and then does what it should. */
-	raise(signal);
-}
-
-static void install_handlers(void)
-{
-	/* SIGSYS has its handler in sandbox_trap.c. */
-	static const int crashes[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGQUIT, SIGTRAP};
-	struct sigaction action = {.sa_handler = on_crash, .sa_flags = SA_RESETHAND};
-
-	for (size_t i = 0; i < sizeof(crashes) / sizeof(crashes[0]); i++)
-		sigaction(crashes[i], &action, NULL);
-	atexit(terminal_restore);
-}
-
 bool terminal_present(void)
 {
 	if (isatty(STDIN_FILENO))
@@ -64,7 +46,7 @@ static bool in_foreground(void)
 
 bool terminal_raw(void)
 {
-	static bool installed;
+	static bool installed; /* what exit() does */
 	struct termios raw;
 
 	if (!in_foreground())
@@ -74,7 +56,7 @@ bool terminal_raw(void)
 		return false;
 	}
 	if (!installed) {
-		install_handlers();
+		atexit(terminal_restore);
 		installed = true;
 	}
 	changed = 1;

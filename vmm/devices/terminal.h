@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The terminal in raw mode, restored however the program ends: by terminal_restore(), exit(), or a
- * crash (SIGSEGV, SIGABRT and the like; SIGQUIT). What a signal handler needs is in this file's own
+ * signal that ends the program (fatal.h). What a signal handler needs is in this file's own
  * variables; a process has one controlling terminal.
  */
 #ifndef VMM_DEVICES_TERMINAL_H

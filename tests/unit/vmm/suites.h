@@ -21,6 +21,7 @@ TCase *run_tests(void);
 TCase *flush_tests(void);
 TCase *tracking_tests(void);
 TCase *stats_tests(void);
+TCase *fatal_tests(void);
 TCase *guest_log_tests(void);
 TCase *control_tests(void);
 TCase *insn_tests(void);

@@ -186,6 +186,8 @@ static const struct {
 	{{"vmm", "--flush-proof", "me", "g"}, "guest, host"},
 	{{"vmm", "--timeout", "0", "g"}, "--timeout"},
 	{{"vmm", "--timeout", "1.5", "g"}, "1.5"},
+	{{"vmm", "-s", "", "g"}, "--stats"},
+	{{"vmm", ""}, "GUEST"},
 	{{"vmm", "-d", "", "g"}, "--disk"},
 	{{"vmm", "-d", ",ro", "g"}, "--disk"},
 	{{"vmm", "g", "more"}, "more"},

@@ -5,10 +5,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
+#include "fatal.h"
 #include "kvm/host.h"
-#include "stats.h"
+#include "stats_file.h"
 #include "status.h"
 #include "suites.h"
 
@@ -25,7 +29,7 @@ static void set_up(void)
 
 static const char *path(const char *name)
 {
-	static char full[64];
+	static char full[512];
 
 	snprintf(full, sizeof(full), "%s/%s", folder, name);
 	return full;
@@ -66,7 +70,7 @@ START_TEST(a_new_file)
 	struct stat st;
 
 	umask(022);
-	ck_assert_int_eq(stats_write(sample, path("stats.json")), 0);
+	ck_assert_int_eq(stats_file_write(sample, path("stats.json"), -1), 0);
 	expect_written(path("stats.json"));
 	ck_assert_int_eq(stat(path("stats.json"), &st), 0);
 	ck_assert_uint_eq(st.st_mode & 0777, 0644);
@@ -81,7 +85,7 @@ START_TEST(an_old_file_is_replaced)
 	char old[4] = "";
 
 	ck_assert_int_eq(write(fd, "old", 3), 3);
-	ck_assert_int_eq(stats_write(sample, path("stats.json")), 0);
+	ck_assert_int_eq(stats_file_write(sample, path("stats.json"), -1), 0);
 	expect_written(path("stats.json"));
 	ck_assert_int_eq(pread(fd, old, 3, 0), 3);
 	ck_assert_str_eq(old, "old");
@@ -92,22 +96,120 @@ END_TEST
 
 START_TEST(a_link_is_written_through)
 {
-	char target[64];
+	char target[512];
 
 	snprintf(target, sizeof(target), "%s", path("target"));
 	ck_assert_int_eq(symlink(target, path("stats.json")), 0);
-	ck_assert_int_eq(stats_write(sample, path("stats.json")), 0);
+	ck_assert_int_eq(stats_file_write(sample, path("stats.json"), -1), 0);
 	expect_written(target);
 }
 END_TEST
 
 START_TEST(where_it_cannot_be_written)
 {
-	ck_assert_int_eq(stats_write(sample, path("no/stats.json")), VMM_EX_IOERR);
+	ck_assert_int_eq(stats_file_write(sample, path("no/stats.json"), -1), VMM_EX_IOERR);
 	ck_assert_int_eq(mkdir(path("folder"), 0700), 0);
-	ck_assert_int_eq(stats_write(sample, path("folder")), VMM_EX_IOERR);
-	ck_assert_int_eq(stats_write(sample, "/dev/full"), VMM_EX_IOERR);
+	ck_assert_int_eq(stats_file_write(sample, path("folder"), -1), VMM_EX_IOERR);
+	ck_assert_int_eq(stats_file_write(sample, "/dev/full", -1), VMM_EX_IOERR);
 	ck_assert_uint_eq(nr_files(), 1);
+}
+END_TEST
+
+static void expect_refused(const char *target)
+{
+	ck_assert_msg(stats_file_check(target) == VMM_EX_IOERR, "%s is taken", target);
+}
+
+/* What a run would end with is told before it. */
+START_TEST(a_target_without_a_chance)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	char too_long[300];
+	int fd;
+
+	memset(too_long, 'x', sizeof(too_long) - 1);
+	too_long[sizeof(too_long) - 1] = '\0';
+	expect_refused(path("no/stats.json"));
+	expect_refused(folder);
+	expect_refused(path(too_long));
+	expect_refused("/dev/null/stats.json");
+	ck_assert_int_eq(symlink("no/target", path("stats.json")), 0);
+	expect_refused(path("stats.json"));
+	unlink(path("stats.json"));
+	ck_assert_int_eq(symlink("stats.json", path("stats.json")), 0);
+	expect_refused(path("stats.json"));
+	unlink(path("stats.json"));
+	fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	strcpy(addr.sun_path, path("stats.json"));
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	expect_refused(path("stats.json"));
+	close(fd);
+	ck_assert_uint_eq(nr_files(), 1);
+}
+END_TEST
+
+/* Neither there, nor by a link, a file that is not ours may be touched. */
+START_TEST(a_target_without_the_right)
+{
+	if (geteuid() != 0)
+		return;
+	ck_assert_int_eq(symlink("/etc/passwd", path("target")), 0);
+	ck_assert_int_eq(mkfifo(path("stats.json"), 0600), 0);
+	ck_assert_int_eq(chmod(folder, 0755), 0);
+	ck_assert_int_eq(seteuid(65534), 0);
+	expect_refused(path("new"));
+	expect_refused(path("target"));
+	expect_refused(path("stats.json"));
+	ck_assert_int_eq(seteuid(0), 0);
+	ck_assert_uint_eq(nr_files(), 2);
+}
+END_TEST
+
+START_TEST(a_trial_leaves_nothing)
+{
+	int fd = open(path("target"), O_CREAT | O_WRONLY, 0600);
+	struct stat st;
+
+	ck_assert_int_eq(write(fd, "old", 3), 3);
+	close(fd);
+	ck_assert_int_eq(stats_file_check("-"), 0);
+	ck_assert_int_eq(stats_file_check(path("stats.json")), 0);
+	ck_assert_int_eq(stats_file_check(path("target")), 0);
+	ck_assert_int_eq(stat(path("target"), &st), 0);
+	ck_assert_int_eq(st.st_size, 3);
+	ck_assert_uint_eq(nr_files(), 1);
+	unlink(path("target"));
+	ck_assert_int_eq(symlink("target", path("stats.json")), 0);
+	ck_assert_int_eq(stats_file_check(path("stats.json")), 0);
+	ck_assert_uint_eq(nr_files(), 1);
+}
+END_TEST
+
+START_TEST(a_fifo_that_nobody_reads)
+{
+	char text[4096] = "";
+	int fd;
+
+	ck_assert_int_eq(mkfifo(path("stats.json"), 0600), 0);
+	ck_assert_int_eq(stats_file_check(path("stats.json")), 0);
+	ck_assert_int_eq(stats_file_write(sample, path("stats.json"), 0), VMM_EX_IOERR);
+	ck_assert_int_eq(stats_file_write(sample, path("stats.json"), 50), VMM_EX_IOERR);
+	fd = open(path("stats.json"), O_RDONLY | O_NONBLOCK);
+	ck_assert_int_eq(stats_file_write(sample, path("stats.json"), 0), 0);
+	ck_assert_int_gt(read(fd, text, sizeof(text) - 1), 0);
+	ck_assert_ptr_nonnull(strstr(text, "answer"));
+	close(fd);
+}
+END_TEST
+
+START_TEST(beyond_the_limit_of_a_file)
+{
+	const struct rlimit none = {.rlim_cur = 0, .rlim_max = RLIM_INFINITY};
+
+	fatal_install();
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &none), 0);
+	ck_assert_int_eq(stats_file_write(sample, path("stats.json"), -1), VMM_EX_IOERR);
+	ck_assert_uint_eq(nr_files(), 0);
 }
 END_TEST
 
@@ -137,6 +239,11 @@ TCase *stats_tests(void)
 	tcase_add_test(tc, an_old_file_is_replaced);
 	tcase_add_test(tc, a_link_is_written_through);
 	tcase_add_test(tc, where_it_cannot_be_written);
+	tcase_add_test(tc, a_target_without_a_chance);
+	tcase_add_test(tc, a_target_without_the_right);
+	tcase_add_test(tc, a_trial_leaves_nothing);
+	tcase_add_test(tc, a_fifo_that_nobody_reads);
+	tcase_add_test(tc, beyond_the_limit_of_a_file);
 	tcase_add_test(tc, small_files_of_the_kernel);
 	return tc;
 }

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/* Signals that end the program: which there are, and what they leave behind. */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "events.h"
+#include "fatal.h"
+#include "sandbox/trap.h"
+#include "suites.h"
+
+static char path[] = "/tmp/unit-vmm-XXXXXX";
+
+static void set_up(void)
+{
+	int fd;
+
+	strcpy(path + strlen(path) - 6, "XXXXXX");
+	fd = mkstemp(path);
+	ck_assert_int_ge(fd, 0);
+	close(fd);
+}
+
+static void tear_down(void)
+{
+	unlink(path);
+}
+
+/* What a child process ended with that had made the file. */
+static int end_of_child(int signal)
+{
+	int status;
+	pid_t pid = fork();
+
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		(void)sigaction(signal, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
+		fatal_handle(signal);
+		if (fatal_file_made(FATAL_SOCKET, path))
+			_exit(2);
+		raise(signal);
+		_exit(1);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFSIGNALED(status));
+	return WTERMSIG(status);
+}
+
+START_TEST(nothing_is_left_behind)
+{
+	static const int signals[] = {SIGTERM, SIGQUIT, SIGUSR2};
+
+	ck_assert_int_eq(end_of_child(signals[_i]), signals[_i]);
+	ck_assert_int_lt(access(path, F_OK), 0);
+}
+END_TEST
+
+START_TEST(what_is_not_ours_stays)
+{
+	ck_assert_int_eq(fatal_file_made(FATAL_SOCKET, path), 0);
+	fatal_file_keep(FATAL_SOCKET);
+	fatal_file_remove(FATAL_SOCKET);
+	ck_assert_int_eq(access(path, F_OK), 0);
+	ck_assert_int_eq(fatal_file_made(FATAL_SOCKET, path), 0);
+	/* Another file by that name; the old one is kept, or its number might come again. */
+	ck_assert_int_ge(open(path, O_RDONLY), 0);
+	unlink(path);
+	close(open(path, O_CREAT | O_WRONLY, 0600));
+	fatal_file_remove(FATAL_SOCKET);
+	ck_assert_int_eq(access(path, F_OK), 0);
+}
+END_TEST
+
+/* Of all that there are, those alone have their default that don't end a process, or that nobody
+ * can change. */
+START_TEST(every_signal_is_seen_to)
+{
+	static const int harmless[] = {SIGKILL, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU,
+				       SIGCHLD, SIGURG,  SIGCONT, SIGWINCH};
+	sigset_t without;
+
+	sigemptyset(&without);
+	for (size_t i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++)
+		sigaddset(&without, harmless[i]);
+	/* Some are handled by the tests themselves. */
+	for (int i = 1; i < NSIG; i++)
+		if (!sigismember(&without, i))
+			signal(i, SIG_DFL);
+	fatal_install();
+	sandbox_trap_install(fatal_clean_up);
+	ck_assert_int_ge(events_block_signals(), 0);
+	for (int i = 1; i < NSIG; i++) {
+		struct sigaction action;
+
+		/* 32 and 33 are the C library's own. */
+		if (sigaction(i, NULL, &action) < 0 || sigismember(&without, i))
+			continue;
+		ck_assert_msg(action.sa_handler != SIG_DFL, "signal %d", i);
+	}
+}
+END_TEST
+
+TCase *fatal_tests(void)
+{
+	TCase *tc = tcase_create("fatal");
+
+	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_add_loop_test(tc, nothing_is_left_behind, 0, 3);
+	tcase_add_test(tc, what_is_not_ours_stays);
+	tcase_add_test(tc, every_signal_is_seen_to);
+	return tc;
+}

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT */
+#include "stats_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "fatal.h"
+#include "say.h"
+#include "status.h"
+
+#define JSON_FORMAT  (JSON_INDENT(2) | JSON_REAL_PRECISION(9))
+#define LAST_WAIT_MS 5000 /* a reader that is there gets that long, whatever --timeout */
+#define RETRY_MS     20   /* between two looks for a reader of a FIFO */
+
+/* Waits for room before each piece, which then fits: the descriptor itself may block, as it is
+ * shared with others. */
+static bool write_all(int fd, const char *text, size_t len, int wait_ms)
+{
+	while (len > 0) {
+		struct pollfd room = {.fd = fd, .events = POLLOUT};
+		int ready = TEMP_FAILURE_RETRY(poll(&room, 1, wait_ms));
+		ssize_t n;
+
+		if (ready == 0)
+			errno = ETIMEDOUT;
+		if (ready <= 0)
+			return false;
+		n = TEMP_FAILURE_RETRY(write(fd, text, len < PIPE_BUF ? len : PIPE_BUF));
+		if (n < 0 && errno != EAGAIN)
+			return false;
+		text += n > 0 ? n : 0;
+		len -= n > 0 ? (size_t)n : 0;
+	}
+	return true;
+}
+
+static bool dump(const json_t *stats, int fd, int wait_ms)
+{
+	char *text = json_dumps(stats, JSON_FORMAT);
+	bool ok;
+
+	if (!text) {
+		errno = ENOMEM;
+		return false;
+	}
+	if (wait_ms >= 0 && wait_ms < LAST_WAIT_MS)
+		wait_ms = LAST_WAIT_MS;
+	ok = write_all(fd, text, strlen(text), wait_ms) && write_all(fd, "\n", 1, wait_ms);
+	free(text);
+	return ok;
+}
+
+static int write_stdout(const json_t *stats, int wait_ms)
+{
+	if (dump(stats, STDOUT_FILENO, wait_ms))
+		return 0;
+	say_errno("statistics to standard output");
+	return VMM_EX_IOERR;
+}
+
+/* A file of its own beside `path`, its name in *name (to be freed, or NULL). A signal that ends the
+ * program removes it. */
+static int open_temporary(const char *path, char **name)
+{
+	sigset_t all, old;
+	int fd, err = 0;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &old);
+	do { /* each time anew, for mkstemp() changes it */
+		free(*name);
+		if (asprintf(name, "%s.XXXXXX", path) < 0) {
+			*name = NULL;
+			err = -ENOMEM;
+		}
+		fd = err ? -1 : mkstemp(*name);
+	} while (fd < 0 && !err && errno == EINTR);
+	if (!err)
+		err = fd < 0 ? -errno : fatal_file_made(FATAL_STATISTICS, *name);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (err && fd >= 0) {
+		close(fd);
+		unlink(*name);
+		fd = -1;
+	}
+	errno = -err;
+	return fd;
+}
+
+/* To a temporary file beside it, then renamed: nobody ever sees half of it. */
+static int write_file(const json_t *stats, const char *path)
+{
+	char *temporary = NULL;
+	int fd = open_temporary(path, &temporary);
+	bool ok = false;
+
+	if (fd >= 0) {
+		/* mkstemp() lets only the owner read; as open() would have made it: */
+		mode_t mask = umask(0);
+
+		umask(mask);
+		ok = fchmod(fd, 0666 & ~mask) == 0 && dump(stats, fd, -1);
+		ok = close(fd) == 0 && ok && rename(temporary, path) == 0;
+	}
+	if (ok)
+		fatal_file_keep(FATAL_STATISTICS);
+	else
+		say_errno("statistics to %s", path);
+	fatal_file_remove(FATAL_STATISTICS);
+	free(temporary);
+	return ok ? 0 : VMM_EX_IOERR;
+}
+
+/* Anything but a plain file is written to as it is: renaming would put a file in the place of a
+ * device, a pipe, or a link like /dev/stdout. */
+static bool is_special(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0 && !S_ISREG(st.st_mode);
+}
+
+/* A FIFO opens once somebody reads it, who may come late. */
+static int open_special(const char *path, int wait_ms)
+{
+	const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+	bool said = false;
+	int fd;
+
+	while ((fd = TEMP_FAILURE_RETRY(open(path, flags, 0666))) < 0 && errno == ENXIO) {
+		if (wait_ms == 0)
+			return -1;
+		if (!said)
+			say("statistics to %s: waiting for a reader", path);
+		said = true;
+		poll(NULL, 0, RETRY_MS);
+		if (wait_ms > 0)
+			wait_ms = wait_ms > RETRY_MS ? wait_ms - RETRY_MS : 0;
+		errno = ENXIO;
+	}
+	return fd;
+}
+
+static int write_special(const json_t *stats, const char *path, int wait_ms)
+{
+	int fd = open_special(path, wait_ms);
+	bool unread = fd < 0 && errno == ENXIO;
+	bool ok = fd >= 0 && dump(stats, fd, wait_ms);
+
+	if (fd >= 0)
+		ok = close(fd) == 0 && ok;
+	if (unread)
+		say("statistics to %s: nobody reads it, and the time limit has passed", path);
+	else if (!ok)
+		say_errno("statistics to %s", path);
+	return ok ? 0 : VMM_EX_IOERR;
+}
+
+int stats_file_write(const json_t *stats, const char *path, int wait_ms)
+{
+	if (!strcmp(path, "-"))
+		return write_stdout(stats, wait_ms);
+	return is_special(path) ? write_special(stats, path, wait_ms) : write_file(stats, path);
+}
+
+static int check_file(const char *path)
+{
+	char *temporary = NULL;
+	int fd = open_temporary(path, &temporary);
+	int err = fd < 0 ? -errno : 0;
+
+	if (fd >= 0)
+		close(fd);
+	fatal_file_remove(FATAL_STATISTICS);
+	free(temporary);
+	return err;
+}
+
+/* A link that leads nowhere yet: the file is made, and removed again. */
+static int check_target(const char *link)
+{
+	int fd = TEMP_FAILURE_RETRY(open(link, O_WRONLY | O_CREAT | O_CLOEXEC, 0666));
+	char *target;
+
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	target = realpath(link, NULL);
+	if (target)
+		unlink(target);
+	free(target);
+	return 0;
+}
+
+/* A pipe is not opened, since its reader would take closing it for the end. */
+static int check_special(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return errno == ENOENT ? check_target(path) : -errno;
+	if (S_ISDIR(st.st_mode))
+		return -EISDIR;
+	if (S_ISSOCK(st.st_mode))
+		return -EOPNOTSUPP;
+	return eaccess(path, W_OK) ? -errno : 0;
+}
+
+int stats_file_check(const char *path)
+{
+	int err;
+
+	if (!strcmp(path, "-"))
+		return 0;
+	err = is_special(path) ? check_special(path) : check_file(path);
+	if (!err)
+		return 0;
+	errno = -err;
+	say_errno("--stats %s", path);
+	return VMM_EX_IOERR;
+}
