@@ -300,6 +300,8 @@ static error_t parse_key(int key, char *arg, struct argp_state *state)
 		add_disk(opt, state, arg);
 		return 0;
 	case 'i':
+		if (!*arg)
+			argp_error(state, "--initrd needs a file");
 		opt->initrd = arg;
 		return 0;
 	case 'f':

@@ -31,11 +31,13 @@ static uint16_t port = COM1;
 static struct spinlock lock = SPINLOCK_INIT;
 static bool fifo_on;
 
-/* Input: the interrupt handler puts (tail), console_getc() takes (head), both on the boot CPU. */
+/* Input: the interrupt handler puts (tail), console_getc() takes (head), both on the boot CPU and
+ * with interrupts off. */
 static struct {
 	uint8_t bytes[RING_SIZE];
 	uint32_t head, tail;
 	bool on;
+	bool full; /* no more interrupts: the rest waits in the device */
 } ring;
 
 void console_set_port(uint16_t p)
@@ -87,16 +89,17 @@ void kprintf(const char *fmt, ...)
 	va_end(args);
 }
 
-/* Drains the device; what does not fit into the ring is lost, as on any serial line. */
+/* Takes from the device what there is room for. */
 static void receive(void *arg)
 {
 	(void)arg;
-	while (inb(port + UART_LSR) & LSR_DATA) {
-		uint8_t byte = inb(port + UART_DATA);
-
-		if (ring.tail - ring.head < RING_SIZE)
-			ring.bytes[ring.tail++ % RING_SIZE] = byte;
+	while (ring.tail - ring.head < RING_SIZE) {
+		if (!(inb(port + UART_LSR) & LSR_DATA))
+			return;
+		ring.bytes[ring.tail++ % RING_SIZE] = inb(port + UART_DATA);
 	}
+	ring.full = true;
+	outb(port + UART_IER, 0);
 }
 
 static void turn_input_on(void)
@@ -121,6 +124,10 @@ uint8_t console_getc(void)
 		irq_disable();
 	}
 	byte = ring.bytes[ring.head++ % RING_SIZE];
+	if (ring.full && ring.tail - ring.head <= RING_SIZE / 2) {
+		ring.full = false;
+		outb(port + UART_IER, IER_DATA); /* it interrupts at once if it has something */
+	}
 	irq_restore(flags);
 	return byte;
 }

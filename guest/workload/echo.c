@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Says every line of input again, until one is "quit". */
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -7,29 +8,36 @@
 #include "panic.h"
 #include "workload.h"
 
-#define LINE_MAX 256u
+#define PIECE_SIZE 256u
 
-/* One line without its end, which is CR or LF; what doesn't fit is dropped. */
-static void read_line(char *line)
+/* Up to the end of a line (CR or LF), which is not part of it, or as much as fits: then *more. */
+static void read_piece(char *piece, bool *more)
 {
 	size_t len = 0;
 
-	for (uint8_t c = console_getc(); c != '\r' && c != '\n'; c = console_getc())
-		if (len < LINE_MAX - 1)
-			line[len++] = (char)c;
-	line[len] = '\0';
+	*more = true;
+	while (*more && len < PIECE_SIZE - 1) {
+		uint8_t c = console_getc();
+
+		*more = c != '\r' && c != '\n';
+		if (*more)
+			piece[len++] = (char)c;
+	}
+	piece[len] = '\0';
 }
 
 static int run_echo(void)
 {
-	char line[LINE_MAX];
+	bool within = false, more;
+	char piece[PIECE_SIZE];
 
 	kprintf("echo: say something, or \"quit\"\n");
 	for (;;) {
-		read_line(line);
-		if (!strcmp(line, "quit"))
+		read_piece(piece, &more);
+		if (!within && !more && !strcmp(piece, "quit"))
 			return EXIT_OK;
-		kprintf("%s\n", line);
+		kprintf("%s%s", piece, more ? "" : "\n");
+		within = more;
 	}
 }
 

@@ -27,6 +27,29 @@ START_TEST(input_reaches_the_guest)
 }
 END_TEST
 
+/* More than the guest has room for waits outside of it, and none is lost: a line longer than all
+ * buffers, then many at once. */
+START_TEST(much_input_arrives_whole)
+{
+	const char *const args[] = {path_guest(), "--", "workload=echo", NULL};
+	char text[32768];
+	size_t len = 600;
+	struct run run;
+
+	memset(text, 'x', len);
+	text[len++] = '\n';
+	for (int i = 0; i < 400; i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len,
+					"line %d of what is pasted at once\n", i);
+	strcpy(text + len, "quit\n");
+	run_vmm(&run, text, args);
+	expect_status(&run, 0);
+	text[len] = '\0';
+	expect_contains(run.out, text);
+	run_free(&run);
+}
+END_TEST
+
 START_TEST(closed_standard_streams)
 {
 	static const char *const redirections[] = {"<&-", "</dev/null", "</dev/zero", "2>&-"};
@@ -192,6 +215,7 @@ Suite *console_suite(void)
 
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, input_reaches_the_guest);
+	tcase_add_test(tc, much_input_arrives_whole);
 	tcase_add_loop_test(tc, closed_standard_streams, 0, 4);
 	tcase_add_test(tc, output_into_a_closed_pipe);
 	tcase_add_test(tc, typed_lines_come_back);

@@ -28,7 +28,8 @@ void input_continued(struct input *input)
 
 bool input_wanted(const struct input *input)
 {
-	return !input->ended && input->nr == 0;
+	return !input->ended &&
+	       (input->terminal ? input->nr + INPUT_CHUNK <= INPUT_AHEAD : input->nr == 0);
 }
 
 size_t input_filter(struct input *input, uint8_t *bytes, size_t nr)
@@ -50,15 +51,29 @@ size_t input_filter(struct input *input, uint8_t *bytes, size_t nr)
 
 void input_room(struct input *input)
 {
-	size_t taken = uart_receive(input->uart, input->bytes, input->nr);
+	size_t taken = uart_receive(input->uart, input->bytes + input->from, input->nr);
 
+	input->from += taken;
 	input->nr -= taken;
-	memmove(input->bytes, input->bytes + taken, input->nr);
+	if (input->nr == 0)
+		input->from = 0;
+}
+
+/* Where the next chunk goes, behind what waits. */
+static uint8_t *make_room(struct input *input)
+{
+	if (input->from + input->nr + INPUT_CHUNK > INPUT_AHEAD) {
+		memmove(input->bytes, input->bytes + input->from, input->nr);
+		input->from = 0;
+	}
+	return input->bytes + input->from + input->nr;
 }
 
 enum input_result input_read(struct input *input)
 {
-	ssize_t n = read(STDIN_FILENO, input->bytes, sizeof(input->bytes));
+	uint8_t *chunk = make_room(input);
+	ssize_t n = read(STDIN_FILENO, chunk, INPUT_CHUNK);
+	size_t kept;
 
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return INPUT_GOES_ON;
@@ -68,14 +83,10 @@ enum input_result input_read(struct input *input)
 		input->ended = true;
 		return INPUT_GOES_ON;
 	}
-	input->nr = n;
-	if (input->terminal) {
-		input->nr = input_filter(input, input->bytes, n);
-		if (input->nr > INPUT_CHUNK) {
-			input->nr = 0;
-			return INPUT_QUIT;
-		}
-	}
+	kept = input->terminal ? input_filter(input, chunk, (size_t)n) : (size_t)n;
+	if (kept > INPUT_CHUNK)
+		return INPUT_QUIT;
+	input->nr += kept;
 	input_room(input);
 	return INPUT_GOES_ON;
 }

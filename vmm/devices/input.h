@@ -7,17 +7,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define INPUT_CHUNK 64u
+#define INPUT_CHUNK 4096u
+/* A terminal is read ahead so far, so that Ctrl-A x is seen although the guest reads nothing. */
+#define INPUT_AHEAD 65536u
 
 struct uart;
 
 struct input {
 	struct uart *uart;
-	bool terminal; /* standard input is a terminal: Ctrl-A is an escape */
-	bool ended;    /* end of file, an error, or a terminal in the background */
-	bool escaped;  /* the last character was Ctrl-A */
-	size_t nr;     /* bytes read for which the guest has no room yet */
-	uint8_t bytes[INPUT_CHUNK];
+	bool terminal;   /* standard input is a terminal: Ctrl-A is an escape */
+	bool ended;      /* end of file, an error, or a terminal in the background */
+	bool escaped;    /* the last character was Ctrl-A */
+	size_t from, nr; /* bytes read for which the guest has no room yet */
+	uint8_t bytes[INPUT_AHEAD];
 };
 
 enum input_result { INPUT_GOES_ON, INPUT_QUIT };

@@ -45,7 +45,10 @@ struct uart {
 	struct uart_config to;
 	int room_fd; /* eventfd */
 
-	pthread_mutex_t lock; /* guards all below */
+	/* Keeps bytes in their order on the way to the console, which may hold a vCPU up for long;
+	 * taken before `lock`, and never by the main thread. */
+	pthread_mutex_t output_lock;
+	pthread_mutex_t lock; /* guards all below; nobody waits for anything while he has it */
 	uint8_t ier, fcr, lcr, mcr, scr, dll, dlm;
 	bool tx_pending; /* "transmitter empty" has not been told yet */
 	bool line;       /* level of the interrupt line as KVM knows it */
@@ -81,11 +84,18 @@ static void push(struct uart *uart, uint8_t byte)
 		uart->queue[(uart->head + uart->nr++) % QUEUE_SIZE] = byte;
 }
 
+/* Input is kept from a guest until it raises RTS or asks for interrupts: it would be lost when the
+ * guest's driver empties the FIFO, as all do when they begin. */
+static bool is_listening(const struct uart *uart)
+{
+	return !(uart->mcr & MCR_LOOP) && (uart->mcr & MCR_RTS || uart->ier & IER_RX);
+}
+
 static void tell_room(struct uart *uart)
 {
 	uint64_t one = 1;
 
-	if (!uart->want_room)
+	if (!uart->want_room || !is_listening(uart) || uart->nr > QUEUE_SIZE / 2)
 		return;
 	uart->want_room = false;
 	if (TEMP_FAILURE_RETRY(write(uart->room_fd, &one, sizeof(one))) < 0)
@@ -100,8 +110,7 @@ static uint8_t pop(struct uart *uart)
 		return 0;
 	byte = uart->queue[uart->head];
 	uart->head = (uart->head + 1) % QUEUE_SIZE;
-	if (--uart->nr <= QUEUE_SIZE / 2)
-		tell_room(uart);
+	uart->nr--;
 	return byte;
 }
 
@@ -157,21 +166,22 @@ static uint64_t uart_read(void *dev, struct vcpu *vcpu, uint64_t off, unsigned l
 	for (unsigned i = 0; i < len; i++)
 		value |= (uint64_t)read_register(uart, off + i) << (8 * i);
 	update_line(uart);
+	tell_room(uart);
 	pthread_mutex_unlock(&uart->lock);
 	return value;
 }
 
-/* Sent at once: the line falls and rises again, for interrupt controllers see edges. */
-static void transmit(struct uart *uart, uint8_t byte)
+/* Sent at once: the line falls and rises again, for interrupt controllers see edges. Returns
+ * whether the byte goes out. */
+static bool transmit(struct uart *uart, uint8_t byte)
 {
 	uart->tx_pending = false;
 	update_line(uart);
 	uart->tx_pending = true;
-	if (uart->mcr & MCR_LOOP) {
-		push(uart, byte);
-		return;
-	}
-	console_put(uart->to.console, byte);
+	if (!(uart->mcr & MCR_LOOP))
+		return true;
+	push(uart, byte);
+	return false;
 }
 
 static void write_ier(struct uart *uart, uint8_t value)
@@ -181,16 +191,16 @@ static void write_ier(struct uart *uart, uint8_t value)
 	uart->ier = value & IER_MASK;
 }
 
-static void write_register(struct uart *uart, unsigned reg, uint8_t value)
+/* Returns whether `value` goes out to the console. */
+static bool write_register(struct uart *uart, unsigned reg, uint8_t value)
 {
 	bool dlab = uart->lcr & LCR_DLAB;
 
 	switch (reg) {
 	case REG_DATA:
-		if (dlab)
-			uart->dll = value;
-		else
-			transmit(uart, value);
+		if (!dlab)
+			return transmit(uart, value);
+		uart->dll = value;
 		break;
 	case REG_IER:
 		if (dlab)
@@ -200,10 +210,8 @@ static void write_register(struct uart *uart, unsigned reg, uint8_t value)
 		break;
 	case REG_IIR_FCR:
 		uart->fcr = value;
-		if (value & FCR_CLEAR_RX) {
+		if (value & FCR_CLEAR_RX)
 			uart->nr = 0;
-			tell_room(uart);
-		}
 		break;
 	case REG_LCR:
 		uart->lcr = value;
@@ -215,18 +223,26 @@ static void write_register(struct uart *uart, unsigned reg, uint8_t value)
 		uart->scr = value;
 		break;
 	}
+	return false;
 }
 
 static void uart_write(void *dev, struct vcpu *vcpu, uint64_t off, unsigned len, uint64_t value)
 {
 	struct uart *uart = dev;
+	bool out = false;
 
 	(void)vcpu;
+	pthread_mutex_lock(&uart->output_lock);
 	pthread_mutex_lock(&uart->lock);
 	for (unsigned i = 0; i < len; i++)
-		write_register(uart, off + i, value >> (8 * i));
+		out |= write_register(uart, off + i, value >> (8 * i));
 	update_line(uart);
+	tell_room(uart);
 	pthread_mutex_unlock(&uart->lock);
+	/* The data register is the first, so the byte is the lowest. */
+	if (out)
+		console_put(uart->to.console, (uint8_t)value);
+	pthread_mutex_unlock(&uart->output_lock);
 }
 
 static void uart_written(void *dev)
@@ -247,7 +263,7 @@ size_t uart_receive(struct uart *uart, const uint8_t *bytes, size_t nr)
 	size_t taken = 0;
 
 	pthread_mutex_lock(&uart->lock);
-	while (taken < nr && uart->nr < QUEUE_SIZE)
+	while (is_listening(uart) && taken < nr && uart->nr < QUEUE_SIZE)
 		push(uart, bytes[taken++]);
 	uart->want_room = taken < nr;
 	update_line(uart);
@@ -271,6 +287,7 @@ struct uart *uart_create(const struct uart_config *config)
 		return NULL;
 	}
 	uart->to = *config;
+	pthread_mutex_init(&uart->output_lock, NULL);
 	pthread_mutex_init(&uart->lock, NULL);
 	uart->room_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (uart->room_fd < 0) {
@@ -291,5 +308,6 @@ void uart_destroy(struct uart *uart)
 	if (uart->room_fd >= 0)
 		close(uart->room_fd);
 	pthread_mutex_destroy(&uart->lock);
+	pthread_mutex_destroy(&uart->output_lock);
 	free(uart);
 }

@@ -25,9 +25,10 @@ struct uart *uart_create(const struct uart_config *config);
 /* After the vCPUs have ended. `uart` may be NULL. */
 void uart_destroy(struct uart *uart);
 
-/* Input, on the main thread. uart_receive() takes as many bytes as there is room for and returns
+/* Input, on the main thread; it never waits. uart_receive() takes as many bytes as there is room
+ * for, and none before the guest listens (it raises RTS, or enables the receive interrupt). Returns
  * how many. If it took fewer than offered, the eventfd uart_room_fd() becomes readable when there
- * is room again. */
+ * is room. */
 size_t uart_receive(struct uart *uart, const uint8_t *bytes, size_t nr);
 int uart_room_fd(const struct uart *uart);
 

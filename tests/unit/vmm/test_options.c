@@ -187,6 +187,7 @@ static const struct {
 	{{"vmm", "--timeout", "0", "g"}, "--timeout"},
 	{{"vmm", "--timeout", "1.5", "g"}, "1.5"},
 	{{"vmm", "-s", "", "g"}, "--stats"},
+	{{"vmm", "-i", "", "g"}, "--initrd"},
 	{{"vmm", ""}, "GUEST"},
 	{{"vmm", "-d", "", "g"}, "--disk"},
 	{{"vmm", "-d", ",ro", "g"}, "--disk"},
