@@ -126,33 +126,34 @@ static void end_all(struct device *d)
 
 /* --- the transport's device ------------------------------------------------------------------- */
 
-static bool start(void *dev, const struct virtqueue_layout *layout, uint64_t features)
+static bool start(void *dev, unsigned queue, const struct virtqueue_layout *layout,
+		  uint64_t features)
 {
 	struct device *d = dev;
 
-	MUST(!d->running);
+	MUST(!d->running && queue == 0);
 	d->running = blk_core_start(&d->core, &d->mem, layout, features) == 0;
 	if (!d->running)
 		virtio_mmio_needs_reset(&d->mmio);
 	return d->running;
 }
 
-static void stop(void *dev)
+static void stop(void *dev, unsigned queue)
 {
 	struct device *d = dev;
 
-	MUST(d->running);
+	MUST(d->running && queue == 0);
 	end_all(d);
 	blk_core_publish(&d->core);
 	d->running = false;
 }
 
-static void serve(void *dev)
+static void serve(void *dev, unsigned queue)
 {
 	struct device *d = dev;
 	bool broken = d->core.broken;
 
-	MUST(d->running);
+	MUST(d->running && queue == 0);
 	while (blk_core_take(&d->core))
 		;
 	if (d->core.broken && !broken) {
@@ -312,6 +313,13 @@ static void make(struct device *d)
 				    .size = VIRTIO_MMIO_REGION_SIZE,
 				    .ops = &virtio_mmio_bus_ops,
 				    .dev = &d->mmio};
+	const struct virtio_mmio_device device = {
+		.id = 2,
+		.nr_queues = 1,
+		.features = 1ull << VIRTIO_RING_F_INDIRECT_DESC | 1ull << VIRTIO_BLK_F_FLUSH,
+		.config = &config,
+		.config_size = sizeof(config),
+	};
 	struct blk_io io = {.start = start_io, .ctx = d};
 	uint8_t how = take1(&d->program);
 
@@ -324,9 +332,7 @@ static void make(struct device *d)
 		.name = "disk", .sectors = SECTORS, .readonly = how & 1, .id = "disk0"};
 	MUST(blk_core_init(&d->core, &d->blk, &io) == 0);
 	d->core.told = true;
-	virtio_mmio_init(&d->mmio, &ops, d, 2,
-			 1ull << VIRTIO_RING_F_INDIRECT_DESC | 1ull << VIRTIO_BLK_F_FLUSH, &config,
-			 sizeof(config));
+	virtio_mmio_init(&d->mmio, &ops, d, &device);
 	MUST(bus_add(&d->bus, &region) == 0);
 }
 

@@ -14,21 +14,23 @@
 	 VIRTIO_CONFIG_S_DRIVER_OK | VIRTIO_CONFIG_S_FAILED)
 
 void virtio_mmio_init(struct virtio_mmio *mmio, const struct virtio_mmio_ops *ops, void *dev,
-		      uint32_t device_id, uint64_t features, const void *config, size_t config_size)
+		      const struct virtio_mmio_device *device)
 {
 	*mmio = (struct virtio_mmio){
 		.ops = ops,
 		.dev = dev,
-		.device_id = device_id,
-		.device_features = features | 1ull << VIRTIO_F_VERSION_1,
-		.config = config,
-		.config_size = config_size,
+		.device_id = device->id,
+		.nr_queues = device->nr_queues,
+		.device_features = device->features | 1ull << VIRTIO_F_VERSION_1,
 	};
+	memcpy(mmio->config, device->config, device->config_size);
+	pthread_mutex_init(&mmio->config_lock, NULL);
 	pthread_mutex_init(&mmio->lock, NULL);
 }
 
 void virtio_mmio_destroy(struct virtio_mmio *mmio)
 {
+	pthread_mutex_destroy(&mmio->config_lock);
 	pthread_mutex_destroy(&mmio->lock);
 }
 
@@ -49,36 +51,49 @@ void virtio_mmio_needs_reset(struct virtio_mmio *mmio)
 	interrupt(mmio, VIRTIO_MMIO_INT_CONFIG);
 }
 
-static void stop(struct virtio_mmio *mmio)
+void virtio_mmio_set_config(struct virtio_mmio *mmio, const void *config, size_t size)
 {
-	if (mmio->started)
-		mmio->ops->stop(mmio->dev);
-	mmio->started = false;
+	pthread_mutex_lock(&mmio->config_lock);
+	memcpy(mmio->config, config, size);
+	mmio->generation++;
+	pthread_mutex_unlock(&mmio->config_lock);
+	if (atomic_load(&mmio->status) & VIRTIO_CONFIG_S_DRIVER_OK)
+		interrupt(mmio, VIRTIO_MMIO_INT_CONFIG);
 }
 
-/* Starts the device once the driver is ready and its queue too. A queue that was found broken is
- * not started again before a reset. */
+static void stop(struct virtio_mmio *mmio, unsigned i)
+{
+	if (mmio->queue[i].started)
+		mmio->ops->stop(mmio->dev, i);
+	mmio->queue[i].started = false;
+}
+
+/* Starts what queues are ready once the driver is ready, too. After a queue was found broken none
+ * is started again before a reset. */
 static void start_if_ready(struct virtio_mmio *mmio)
 {
-	unsigned status = atomic_load(&mmio->status);
+	for (unsigned i = 0; i < mmio->nr_queues; i++) {
+		struct virtio_mmio_queue *queue = &mmio->queue[i];
+		unsigned status = atomic_load(&mmio->status);
 
-	if (mmio->started || !mmio->queue_ready || !(status & VIRTIO_CONFIG_S_DRIVER_OK) ||
-	    (status & VIRTIO_CONFIG_S_NEEDS_RESET))
-		return;
-	mmio->started = mmio->ops->start(mmio->dev, &mmio->queue, mmio->driver_features);
+		if (!queue->started && queue->ready && status & VIRTIO_CONFIG_S_DRIVER_OK &&
+		    !(status & VIRTIO_CONFIG_S_NEEDS_RESET))
+			queue->started = mmio->ops->start(mmio->dev, i, &queue->layout,
+							  mmio->driver_features);
+	}
 }
 
 /* The driver may forget about its memory as soon as the write is done: many don't wait for Status
  * to read as 0. So the write itself waits until what is in flight has ended. */
 static void reset(struct virtio_mmio *mmio)
 {
-	stop(mmio);
+	for (unsigned i = 0; i < mmio->nr_queues; i++)
+		stop(mmio, i);
 	mmio->driver_features = 0;
 	mmio->device_features_sel = 0;
 	mmio->driver_features_sel = 0;
 	mmio->queue_sel = 0;
-	mmio->queue = (struct virtqueue_layout){0};
-	mmio->queue_ready = false;
+	memset(mmio->queue, 0, sizeof(mmio->queue));
 	atomic_store(&mmio->interrupt_status, 0);
 	atomic_store(&mmio->status, 0);
 }
@@ -120,11 +135,11 @@ static void write_driver_features(struct virtio_mmio *mmio, uint32_t value)
 
 static void write_queue_ready(struct virtio_mmio *mmio, uint32_t value)
 {
-	mmio->queue_ready = value & 1;
-	if (mmio->queue_ready)
+	mmio->queue[mmio->queue_sel].ready = value & 1;
+	if (value & 1)
 		start_if_ready(mmio);
 	else
-		stop(mmio);
+		stop(mmio, mmio->queue_sel);
 }
 
 static void set_low(uint64_t *address, uint32_t value)
@@ -137,20 +152,20 @@ static void set_high(uint64_t *address, uint32_t value)
 	*address = (uint64_t)value << 32 | (*address & UINT32_MAX);
 }
 
-/* Registers of the queue that QueueSel names; there is only queue 0. While it is ready its place is
- * settled. */
+/* Registers of the queue that QueueSel names. While it is ready its place is settled. */
 static void write_queue(struct virtio_mmio *mmio, uint64_t off, uint32_t value)
 {
-	struct virtqueue_layout *queue = &mmio->queue;
+	struct virtqueue_layout *queue;
 
-	if (mmio->queue_sel != 0)
+	if (mmio->queue_sel >= mmio->nr_queues)
 		return;
 	if (off == VIRTIO_MMIO_QUEUE_READY) {
 		write_queue_ready(mmio, value);
 		return;
 	}
-	if (mmio->queue_ready)
+	if (mmio->queue[mmio->queue_sel].ready)
 		return;
+	queue = &mmio->queue[mmio->queue_sel].layout;
 	switch (off) {
 	case VIRTIO_MMIO_QUEUE_NUM:
 		queue->num = value;
@@ -194,8 +209,8 @@ static void write_locked(struct virtio_mmio *mmio, uint64_t off, uint32_t value)
 		mmio->queue_sel = value;
 		break;
 	case VIRTIO_MMIO_QUEUE_NOTIFY:
-		if (value == 0 && mmio->started)
-			mmio->ops->notify(mmio->dev);
+		if (value < mmio->nr_queues && mmio->queue[value].started)
+			mmio->ops->notify(mmio->dev, value);
 		break;
 	case VIRTIO_MMIO_STATUS:
 		write_status(mmio, value);
@@ -226,15 +241,17 @@ static void mmio_write(void *dev, struct vcpu *vcpu, uint64_t off, unsigned len,
 
 static uint32_t read_locked(const struct virtio_mmio *mmio, uint64_t off)
 {
+	bool selected = mmio->queue_sel < mmio->nr_queues;
+
 	switch (off) {
 	case VIRTIO_MMIO_DEVICE_FEATURES:
 		return mmio->device_features_sel > 1 ? 0
 						     : (uint32_t)(mmio->device_features >>
 								  mmio->device_features_sel * 32);
 	case VIRTIO_MMIO_QUEUE_NUM_MAX:
-		return mmio->queue_sel == 0 ? VIRTQUEUE_MAX_SIZE : 0;
+		return selected ? VIRTQUEUE_MAX_SIZE : 0;
 	case VIRTIO_MMIO_QUEUE_READY:
-		return mmio->queue_sel == 0 && mmio->queue_ready;
+		return selected && mmio->queue[mmio->queue_sel].ready;
 	default:
 		return 0;
 	}
@@ -258,7 +275,10 @@ static uint32_t read_register(struct virtio_mmio *mmio, uint64_t off)
 	case VIRTIO_MMIO_STATUS:
 		return atomic_load(&mmio->status);
 	case VIRTIO_MMIO_CONFIG_GENERATION:
-		return 0;
+		pthread_mutex_lock(&mmio->config_lock);
+		value = mmio->generation;
+		pthread_mutex_unlock(&mmio->config_lock);
+		return value;
 	case VIRTIO_MMIO_SHM_LEN_LOW:
 	case VIRTIO_MMIO_SHM_LEN_HIGH:
 	case VIRTIO_MMIO_SHM_BASE_LOW:
@@ -272,19 +292,26 @@ static uint32_t read_register(struct virtio_mmio *mmio, uint64_t off)
 	}
 }
 
+static uint64_t read_config(struct virtio_mmio *mmio, uint64_t at, unsigned len)
+{
+	uint64_t value = 0;
+
+	if (at + len > VIRTIO_MMIO_CONFIG_SIZE)
+		return 0;
+	pthread_mutex_lock(&mmio->config_lock);
+	memcpy(&value, mmio->config + at, len);
+	pthread_mutex_unlock(&mmio->config_lock);
+	return value;
+}
+
 static uint64_t mmio_read(void *dev, struct vcpu *vcpu, uint64_t off, unsigned len)
 {
 	struct virtio_mmio *mmio = dev;
-	uint64_t value = 0;
-	size_t at = off - VIRTIO_MMIO_CONFIG;
 
 	(void)vcpu;
-	if (off < VIRTIO_MMIO_CONFIG)
-		return len == 4 && off % 4 == 0 ? read_register(mmio, off) : 0;
-	if (at < mmio->config_size)
-		memcpy(&value, (const uint8_t *)mmio->config + at,
-		       mmio->config_size - at < len ? mmio->config_size - at : len);
-	return value;
+	if (off >= VIRTIO_MMIO_CONFIG)
+		return read_config(mmio, off - VIRTIO_MMIO_CONFIG, len);
+	return len == 4 && off % 4 == 0 ? read_register(mmio, off) : 0;
 }
 
 const struct bus_ops virtio_mmio_bus_ops = {.read = mmio_read, .write = mmio_write};

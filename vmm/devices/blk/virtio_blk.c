@@ -24,7 +24,6 @@ struct virtio_blk {
 	uint64_t mmio_base;
 	unsigned gsi;
 	int irq_fd; /* eventfd: each write is an edge on the interrupt pin */
-	struct virtio_blk_config config;
 	struct virtio_mmio mmio;
 	struct blk_image image;
 	struct blk_worker worker;
@@ -41,27 +40,31 @@ static void tell_broken(struct virtio_blk *blk, const char *why)
 
 /* What the transport asks for; vCPU threads. */
 
-static bool transport_start(void *dev, const struct virtqueue_layout *layout, uint64_t features)
+static bool transport_start(void *dev, unsigned queue, const struct virtqueue_layout *layout,
+			    uint64_t features)
 {
 	struct virtio_blk *blk = dev;
 
+	(void)queue;
 	if (!blk_worker_start(&blk->worker, blk->host.mem, layout, features))
 		return true;
 	tell_broken(blk, blk->worker.core.vq.fault);
 	return false;
 }
 
-static void transport_stop(void *dev)
+static void transport_stop(void *dev, unsigned queue)
 {
 	struct virtio_blk *blk = dev;
 
+	(void)queue;
 	blk_worker_stop(&blk->worker);
 }
 
-static void transport_notify(void *dev)
+static void transport_notify(void *dev, unsigned queue)
 {
 	struct virtio_blk *blk = dev;
 
+	(void)queue;
 	blk_worker_kick(&blk->worker);
 }
 
@@ -162,18 +165,22 @@ no_irqfd:
 
 static void init_transport(struct virtio_blk *blk, bool readonly)
 {
-	uint64_t features = 1ull << VIRTIO_BLK_F_FLUSH | 1ull << VIRTIO_BLK_F_SEG_MAX |
-			    1ull << VIRTIO_BLK_F_BLK_SIZE | 1ull << VIRTIO_RING_F_INDIRECT_DESC;
-
-	if (readonly)
-		features |= 1ull << VIRTIO_BLK_F_RO;
-	blk->config = (struct virtio_blk_config){
+	const struct virtio_blk_config config = {
 		.capacity = blk->image.sectors,
 		.seg_max = VIRTQUEUE_MAX_SEGS - 2, /* header and status have buffers too */
 		.blk_size = BLK_SECTOR,
 	};
-	virtio_mmio_init(&blk->mmio, &transport_ops, blk, VIRTIO_ID_BLOCK, features, &blk->config,
-			 sizeof(blk->config));
+	const struct virtio_mmio_device device = {
+		.id = VIRTIO_ID_BLOCK,
+		.nr_queues = 1,
+		.features = 1ull << VIRTIO_BLK_F_FLUSH | 1ull << VIRTIO_BLK_F_SEG_MAX |
+			    1ull << VIRTIO_BLK_F_BLK_SIZE | 1ull << VIRTIO_RING_F_INDIRECT_DESC |
+			    (readonly ? 1ull << VIRTIO_BLK_F_RO : 0),
+		.config = &config,
+		.config_size = sizeof(config),
+	};
+
+	virtio_mmio_init(&blk->mmio, &transport_ops, blk, &device);
 }
 
 static int start_worker(struct virtio_blk *blk, unsigned index, bool readonly)

@@ -21,25 +21,27 @@ static const struct virtqueue_layout layout = {
 	.num = 64, .desc = 0x123456789000, .avail = 0x2000, .used = 0xabc00003000};
 static const struct virtio_blk_config config = {.capacity = 0x1122334455667788, .blk_size = 512};
 
-static bool start(void *dev, const struct virtqueue_layout *queue, uint64_t features)
+static bool start(void *dev, unsigned queue, const struct virtqueue_layout *where,
+		  uint64_t features)
 {
+	ck_assert_uint_eq(queue, 0);
 	seen.starts++;
-	seen.layout = *queue;
+	seen.layout = *where;
 	seen.features = features;
 	if (seen.refuse)
 		virtio_mmio_needs_reset(dev);
 	return !seen.refuse;
 }
 
-static void stop(void *dev)
+static void stop(void *dev, unsigned queue)
 {
-	(void)dev;
+	(void)dev, (void)queue;
 	seen.stops++;
 }
 
-static void notify(void *dev)
+static void notify(void *dev, unsigned queue)
 {
-	(void)dev;
+	(void)dev, (void)queue;
 	seen.notifies++;
 }
 
@@ -62,10 +64,15 @@ static void setup(void)
 				    .size = VIRTIO_MMIO_REGION_SIZE,
 				    .ops = &virtio_mmio_bus_ops,
 				    .dev = &mmio};
+	const struct virtio_mmio_device device = {.id = VIRTIO_ID_BLOCK,
+						  .nr_queues = 1,
+						  .features = FEATURES,
+						  .config = &config,
+						  .config_size = sizeof(config)};
 
 	memset(&seen, 0, sizeof(seen));
 	bus = (struct bus){0};
-	virtio_mmio_init(&mmio, &ops, &mmio, VIRTIO_ID_BLOCK, FEATURES, &config, sizeof(config));
+	virtio_mmio_init(&mmio, &ops, &mmio, &device);
 	ck_assert_int_eq(bus_add(&bus, &region), 0);
 }
 
@@ -258,6 +265,24 @@ START_TEST(configuration_is_read_in_any_width)
 }
 END_TEST
 
+/* A driver that reads it in parts knows by the generation whether they belong together. */
+START_TEST(configuration_changes)
+{
+	const struct virtio_blk_config other = {.capacity = 7};
+
+	virtio_mmio_set_config(&mmio, &other, sizeof(other.capacity));
+	ck_assert_uint_eq(seen.edges, 0); /* no driver is there yet */
+	ck_assert_uint_eq(reg_read(&bus, VIRTIO_MMIO_CONFIG_GENERATION), 1);
+	ck_assert_uint_eq(reg_read(&bus, VIRTIO_MMIO_CONFIG), 7);
+	reg_bring_up(&bus, VERSION_1, &layout);
+	virtio_mmio_set_config(&mmio, &config, sizeof(config.capacity));
+	ck_assert_uint_eq(seen.edges, 1);
+	ck_assert_uint_eq(reg_read(&bus, VIRTIO_MMIO_INTERRUPT_STATUS), VIRTIO_MMIO_INT_CONFIG);
+	ck_assert_uint_eq(reg_read(&bus, VIRTIO_MMIO_CONFIG_GENERATION), 2);
+	ck_assert_uint_eq(reg_read(&bus, VIRTIO_MMIO_CONFIG), 0x55667788);
+}
+END_TEST
+
 /* Every width at every offset, read and written: nothing happens but by the 32-bit registers. */
 START_TEST(accesses_of_other_widths_do_nothing)
 {
@@ -301,6 +326,7 @@ TCase *mmio_tests(void)
 	tcase_add_test(tests, interrupts);
 	tcase_add_test(tests, a_queue_that_can_not_be_served);
 	tcase_add_test(tests, configuration_is_read_in_any_width);
+	tcase_add_test(tests, configuration_changes);
 	tcase_add_test(tests, accesses_of_other_widths_do_nothing);
 	return tests;
 }
