@@ -17,7 +17,7 @@
 #include "machine.h"
 #include "say.h"
 #include "status.h"
-#include "devices/uart.h"
+#include "devices/virtio_console.h"
 
 /* All whose default is to end a process and that tell of no fault of ours: the machine ends in
  * order. SIGUSR1 is the kick; SIGPIPE and SIGXFSZ are ignored, as write() says it, too. */
@@ -56,6 +56,7 @@ int events_block_signals(void)
 			sigdelset(&set, i);
 	}
 	sigaddset(&set, SIGCONT);
+	sigaddset(&set, SIGWINCH);
 	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (fd < 0)
 		return say_errno("signalfd");
@@ -82,13 +83,23 @@ static void say_ended_by(int signal)
 		say("ended by SIGRTMIN+%d", signal - SIGRTMIN);
 }
 
+static void pass_on_size(const struct machine *machine)
+{
+	struct terminal_size size;
+
+	if (machine->virtio_console && terminal_get_size(&size))
+		virtio_console_resize(machine->virtio_console, &size);
+}
+
 static void take_signal(struct machine *machine, struct input *input, int signal_fd)
 {
 	struct signalfd_siginfo info;
 
 	while (read(signal_fd, &info, sizeof(info)) == sizeof(info)) {
-		if (info.ssi_signo == SIGCONT) {
+		if (info.ssi_signo == SIGCONT)
 			input_continued(input);
+		if (info.ssi_signo == SIGCONT || info.ssi_signo == SIGWINCH) {
+			pass_on_size(machine);
 			continue;
 		}
 		stop_request(&machine->stop, 128 + (int)info.ssi_signo);
@@ -150,7 +161,7 @@ int events_serve(struct machine *machine, struct pin *pin, struct control *contr
 		[SIGNAL] = {.fd = signal_fd, .events = POLLIN},
 		[TIMEOUT] = {.fd = -1, .events = POLLIN},
 		[CONSOLE] = {.fd = console_timer_fd(machine->console), .events = POLLIN},
-		[ROOM] = {.fd = uart_room_fd(machine->uart), .events = POLLIN},
+		[ROOM] = {.fd = machine->input.room_fd, .events = POLLIN},
 		[INPUT] = {.events = POLLIN},
 	};
 	struct input input;
@@ -161,7 +172,7 @@ int events_serve(struct machine *machine, struct pin *pin, struct control *contr
 		if (fds[TIMEOUT].fd < 0)
 			return fds[TIMEOUT].fd;
 	}
-	input_init(&input, machine->uart);
+	input_init(&input, &machine->input);
 	while (!stop_requested(&machine->stop) && !err) {
 		/* poll, unlike epoll, takes regular files too. */
 		fds[INPUT].fd = input_wanted(&input) ? STDIN_FILENO : -1;

@@ -27,6 +27,7 @@
 #include "devices/uart.h"
 #include "devices/blk/image.h"
 #include "devices/blk/virtio_blk.h"
+#include "devices/virtio_console.h"
 #include "devices/virtio_host.h"
 
 static uint64_t now_ns(void)
@@ -180,7 +181,36 @@ static int create_uart(struct machine *machine)
 	};
 
 	machine->uart = uart_create(&com1);
-	return machine->uart ? 0 : -ENOMEM;
+	if (!machine->uart)
+		return -ENOMEM;
+	machine->input = uart_input(machine->uart);
+	return 0;
+}
+
+static struct virtio_host virtio_host(struct machine *machine)
+{
+	return (struct virtio_host){
+		.mem = &machine->vm.mem,
+		.mmio = &machine->io.mmio,
+		.vm_fd = machine->vm.fd,
+		.sandbox = machine->sandbox,
+		.stop = &machine->stop,
+	};
+}
+
+static int create_virtio_console(struct machine *machine)
+{
+	const struct virtio_host host = virtio_host(machine);
+	struct terminal_size size;
+
+	machine->virtio_console = virtio_console_create(&host, machine->console,
+							terminal_get_size(&size) ? &size : NULL,
+							VIRTIO_CONSOLE_GPA, VIRTIO_CONSOLE_GSI);
+	if (!machine->virtio_console)
+		return -ENOMEM;
+	if (linux_uses_hvc(machine->opt->bootargs))
+		machine->input = virtio_console_input(machine->virtio_console);
+	return 0;
 }
 
 /* What only one kind of guest has. */
@@ -189,8 +219,12 @@ static int create_guest_devices(struct machine *machine)
 	struct bus_region poweroff = {
 		.base = POWEROFF_PORT, .size = 4, .ops = &poweroff_ops, .dev = machine};
 
-	if (machine->is_linux)
-		return acpi_pm_create(&machine->io.pio, &machine->stop);
+	int err;
+
+	if (machine->is_linux) {
+		err = create_virtio_console(machine);
+		return err ? err : acpi_pm_create(&machine->io.pio, &machine->stop);
+	}
 	return bus_add(&machine->io.pio, &poweroff);
 }
 
@@ -218,13 +252,7 @@ static int disk_status(int err)
 
 static int create_disks(struct machine *machine)
 {
-	struct virtio_host host = {
-		.mem = &machine->vm.mem,
-		.mmio = &machine->io.mmio,
-		.vm_fd = machine->vm.fd,
-		.sandbox = machine->sandbox,
-		.stop = &machine->stop,
-	};
+	const struct virtio_host host = virtio_host(machine);
 
 	if (!blk_images_are_distinct(machine->opt->disk, machine->opt->nr_disks))
 		return VMM_EX_USAGE;
@@ -406,6 +434,7 @@ void machine_free(struct machine *machine)
 	for (unsigned i = 0; i < OPTIONS_MAX_DISKS; i++)
 		if (machine->blk[i])
 			virtio_blk_destroy(machine->blk[i]);
+	virtio_console_destroy(machine->virtio_console);
 	uart_destroy(machine->uart);
 	console_destroy(machine->console);
 	vm_free(&machine->vm);

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <jansson.h>
 #include "alias_abi.h"
+#include "devices/input.h"
 #include "devices/io_space.h"
 #include "machine_map.h"
 #include "options.h"
@@ -18,6 +19,7 @@ struct console;
 struct sandbox;
 struct virtio_blk;
 struct uart;
+struct virtio_console;
 
 /* From the first KVM_RUN to the first character on the console; `exits` is its last member to be
  * written (release), 0 while there was none. */
@@ -44,6 +46,8 @@ struct machine {
 	struct io_space io;
 	struct console *console;
 	struct uart *uart;
+	struct virtio_console *virtio_console; /* of a Linux, else NULL */
+	struct input_sink input;               /* goes to one of these two */
 	struct first_char first_char;
 	uint64_t end_ns; /* when the last vCPU had ended, 0 before */
 	struct virtio_blk *blk[OPTIONS_MAX_DISKS];

@@ -39,4 +39,8 @@
 #define VIRTIO_STRIDE 0x1000ull
 #define VIRTIO_GSI    5 /* of the first disk */
 
+/* A Linux's console: behind all disks there can be. */
+#define VIRTIO_CONSOLE_GPA 0xd0100000ull
+#define VIRTIO_CONSOLE_GSI 13
+
 #endif

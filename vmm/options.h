@@ -22,7 +22,7 @@
 /* What a Linux is given if nothing else is asked for. A kernel takes the last of what contradicts
  * itself, so arguments come after it. */
 #define OPTIONS_LINUX_MEM     (256ull << 20)
-#define OPTIONS_LINUX_CMDLINE "console=ttyS0 panic=-1 pci=off"
+#define OPTIONS_LINUX_CMDLINE "console=hvc0 panic=-1 pci=off"
 
 /* The guest's logs take at most this part of its memory: 1/OPTIONS_LOG_SHARE. */
 #define OPTIONS_LOG_SHARE 4

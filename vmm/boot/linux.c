@@ -7,8 +7,12 @@
 #include "boot/initrd.h"
 #include "boot/pvh.h"
 #include "machine_map.h"
+#include "options.h"
 #include "say.h"
 #include "status.h"
+
+_Static_assert(OPTIONS_MAX_DISKS < ACPI_MAX_VIRTIO, "disks and a console");
+_Static_assert(VIRTIO_GSI + OPTIONS_MAX_DISKS <= VIRTIO_CONSOLE_GSI, "each has a pin of its own");
 
 #define CMDLINE_GPA      0x20000ull
 #define BASE_MEMORY_END  0x9fc00ull
@@ -49,6 +53,15 @@ static struct map memory_map(const struct memory *mem)
 	return map;
 }
 
+static void add_virtio(struct acpi_config *acpi, uint64_t gpa, uint32_t gsi)
+{
+	unsigned i = acpi->nr_virtio++;
+
+	acpi->virtio[i].gpa = (uint32_t)gpa;
+	acpi->virtio[i].size = VIRTIO_STRIDE;
+	acpi->virtio[i].gsi = gsi;
+}
+
 static int write_acpi(const struct memory *mem, const struct linux_config *config)
 {
 	struct acpi_config acpi = {
@@ -60,14 +73,11 @@ static int write_acpi(const struct memory *mem, const struct linux_config *confi
 		.reset_value = ACPI_PM_RESET_VALUE,
 		.panic_port = PVPANIC_PORT,
 		.uart = {.port = UART_PORT, .nr_ports = UART_NR_PORTS, .gsi = UART_GSI},
-		.nr_virtio = config->nr_disks,
 	};
 
-	for (unsigned i = 0; i < acpi.nr_virtio; i++) {
-		acpi.virtio[i].gpa = (uint32_t)(VIRTIO_GPA + i * VIRTIO_STRIDE);
-		acpi.virtio[i].size = VIRTIO_STRIDE;
-		acpi.virtio[i].gsi = VIRTIO_GSI + i;
-	}
+	add_virtio(&acpi, VIRTIO_CONSOLE_GPA, VIRTIO_CONSOLE_GSI);
+	for (unsigned i = 0; i < config->nr_disks; i++)
+		add_virtio(&acpi, VIRTIO_GPA + i * VIRTIO_STRIDE, VIRTIO_GSI + i);
 	if (acpi_write(memory_ptr(mem, ACPI_GPA, ACPI_MAX_SIZE), ACPI_MAX_SIZE, ACPI_GPA, &acpi))
 		return 0;
 	say("the ACPI tables do not fit into %u KiB", ACPI_MAX_SIZE >> 10);
@@ -169,4 +179,20 @@ int linux_load(const struct memory *mem, const struct image *image,
 	else
 		write_pvh(mem, config->cmdline, &map, &initrd);
 	return 0;
+}
+
+/* Words are separated by blanks that are not within double quotes, as the kernel has it. */
+bool linux_uses_hvc(const char *cmdline)
+{
+	static const char console[] = "console=";
+	bool hvc = false, quoted = false, begins = true;
+
+	for (const char *at = cmdline; *at; at++) {
+		if (begins && !strncmp(at, console, sizeof(console) - 1))
+			hvc = !strncmp(at + sizeof(console) - 1, "hvc", 3);
+		if (*at == '"')
+			quoted = !quoted;
+		begins = *at == ' ' && !quoted;
+	}
+	return hvc;
 }

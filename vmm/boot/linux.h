@@ -6,6 +6,7 @@
 #ifndef VMM_BOOT_LINUX_H
 #define VMM_BOOT_LINUX_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include "boot/image.h"
 #include "kvm/memory.h"
@@ -28,5 +29,9 @@ struct linux_config {
  * message. */
 int linux_load(const struct memory *mem, const struct image *image,
 	       const struct linux_config *config);
+
+/* Is the console that this command line names last, which is the one that a Linux has its first
+ * process use, a virtio console? */
+bool linux_uses_hvc(const char *cmdline);
 
 #endif

@@ -115,18 +115,38 @@ static void flush(struct console *console)
 		write_some(console);
 }
 
-void console_put(struct console *console, uint8_t byte)
+/* Takes what there is room for; returns how much that was. Once the machine is stopping there may
+ * be no room: then the rest is dropped. */
+static size_t take(struct console *console, const uint8_t *bytes, size_t nr)
+{
+	size_t room;
+
+	if (console->nr == BUFFER_SIZE)
+		flush(console);
+	room = BUFFER_SIZE - console->nr;
+	if (console->closed || room == 0)
+		return nr;
+	if (nr > room)
+		nr = room;
+	memcpy(console->buffer + console->nr, bytes, nr);
+	console->nr += nr;
+	return nr;
+}
+
+void console_write(struct console *console, const uint8_t *bytes, size_t nr)
 {
 	pthread_mutex_lock(&console->lock);
 	if (!console->begun)
 		console->first_char(console->ctx);
 	console->begun = true;
-	if (console->nr == BUFFER_SIZE)
-		flush(console);
-	/* Still full only when the machine is stopping. */
-	if (!console->closed && console->nr < BUFFER_SIZE)
-		console->buffer[console->nr++] = byte;
+	for (size_t done = 0; done < nr;)
+		done += take(console, bytes + done, nr - done);
 	pthread_mutex_unlock(&console->lock);
+}
+
+void console_put(struct console *console, uint8_t byte)
+{
+	console_write(console, &byte, 1);
 }
 
 void console_end(struct console *console)

@@ -8,6 +8,7 @@
 #ifndef VMM_DEVICES_CONSOLE_H
 #define VMM_DEVICES_CONSOLE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct console;
@@ -20,8 +21,9 @@ struct console *console_create(int stop_fd, void (*first_char)(void *ctx), void 
 void console_drain(struct console *console);
 void console_destroy(struct console *console);
 
-/* console_put() adds one character; console_end() marks the end of one access of the guest. A
- * vCPU's thread. */
+/* console_write() adds characters, console_put() one; console_end() marks the end of one access of
+ * the guest. A vCPU's thread. */
+void console_write(struct console *console, const uint8_t *bytes, size_t nr);
 void console_put(struct console *console, uint8_t byte);
 void console_end(struct console *console);
 

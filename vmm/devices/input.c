@@ -6,13 +6,12 @@
 #include <unistd.h>
 #include "say.h"
 #include "devices/terminal.h"
-#include "devices/uart.h"
 
 #define CTRL_A 1
 
-void input_init(struct input *input, struct uart *uart)
+void input_init(struct input *input, const struct input_sink *sink)
 {
-	*input = (struct input){.uart = uart};
+	*input = (struct input){.sink = *sink};
 	input_continued(input);
 }
 
@@ -51,7 +50,7 @@ size_t input_filter(struct input *input, uint8_t *bytes, size_t nr)
 
 void input_room(struct input *input)
 {
-	size_t taken = uart_receive(input->uart, input->bytes + input->from, input->nr);
+	size_t taken = input->sink.receive(input->sink.dev, input->bytes + input->from, input->nr);
 
 	input->from += taken;
 	input->nr -= taken;

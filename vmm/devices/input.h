@@ -11,10 +11,18 @@
 /* A terminal is read ahead so far, so that Ctrl-A x is seen although the guest reads nothing. */
 #define INPUT_AHEAD 65536u
 
-struct uart;
+/* The console of the guest that gets the input. */
+struct input_sink {
+	/* Takes as many bytes as there is room for and returns how many. If it took fewer than
+	 * offered, the eventfd `room_fd` becomes readable when there is room again. It never waits.
+	 */
+	size_t (*receive)(void *dev, const uint8_t *bytes, size_t nr);
+	void *dev;
+	int room_fd;
+};
 
 struct input {
-	struct uart *uart;
+	struct input_sink sink;
 	bool terminal;   /* standard input is a terminal: Ctrl-A is an escape */
 	bool ended;      /* end of file, an error, or a terminal in the background */
 	bool escaped;    /* the last character was Ctrl-A */
@@ -24,7 +32,7 @@ struct input {
 
 enum input_result { INPUT_GOES_ON, INPUT_QUIT };
 
-void input_init(struct input *input, struct uart *uart);
+void input_init(struct input *input, const struct input_sink *sink);
 /* After SIGCONT: the process may be in the foreground now, or no longer. */
 void input_continued(struct input *input);
 /* Should standard input be polled? */

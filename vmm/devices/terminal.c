@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
 #include "say.h"
@@ -71,5 +72,19 @@ bool terminal_raw(void)
 	if (set_attributes(&raw))
 		return true;
 	say_errno("terminal: raw mode; nothing is read from it");
+	return false;
+}
+
+bool terminal_get_size(struct terminal_size *size)
+{
+	static const int fds[] = {STDOUT_FILENO, STDIN_FILENO};
+	struct winsize now;
+
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
+		if (ioctl(fds[i], TIOCGWINSZ, &now) < 0 || now.ws_col == 0 || now.ws_row == 0)
+			continue;
+		*size = (struct terminal_size){.columns = now.ws_col, .rows = now.ws_row};
+		return true;
+	}
 	return false;
 }

@@ -14,6 +14,13 @@ bool terminal_present(void);
 /* Puts the terminal into raw mode if this process is in its foreground. Returns whether it is in
  * raw mode now; prints a message if that failed. May be called again (after SIGCONT). */
 bool terminal_raw(void);
+struct terminal_size {
+	unsigned short columns, rows;
+};
+
+/* The size of standard output, or else of standard input. Returns false if neither is a terminal
+ * that has one. */
+bool terminal_get_size(struct terminal_size *size);
 /* Restores the terminal, if it was changed. Safe in signal handlers. */
 void terminal_restore(void);
 

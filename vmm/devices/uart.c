@@ -276,6 +276,16 @@ int uart_room_fd(const struct uart *uart)
 	return uart->room_fd;
 }
 
+static size_t receive(void *dev, const uint8_t *bytes, size_t nr)
+{
+	return uart_receive(dev, bytes, nr);
+}
+
+struct input_sink uart_input(struct uart *uart)
+{
+	return (struct input_sink){.receive = receive, .dev = uart, .room_fd = uart->room_fd};
+}
+
 struct uart *uart_create(const struct uart_config *config)
 {
 	struct uart *uart = calloc(1, sizeof(*uart));

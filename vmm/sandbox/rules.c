@@ -96,6 +96,7 @@ static const struct rule rules[] = {
 	{M, ALWAYS, CALL(getpgrp)},
 	{M, ALWAYS, IOCTL(TCGETS)},
 	{M, ALWAYS, IOCTL(TIOCGPGRP)},
+	{M, ALWAYS, IOCTL(TIOCGWINSZ)},
 	{M, ALWAYS, CALL(close)},
 	/* the end of a disk */
 	{M, ALWAYS, IOCTL(KVM_IOEVENTFD)},

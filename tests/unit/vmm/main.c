@@ -21,6 +21,7 @@ int main(void)
 	suite_add_tcase(suite, input_tests());
 	suite_add_tcase(suite, uart_tests());
 	suite_add_tcase(suite, console_tests());
+	suite_add_tcase(suite, virtio_console_tests());
 	suite_add_tcase(suite, pause_tests());
 	suite_add_tcase(suite, run_tests());
 	suite_add_tcase(suite, flush_tests());

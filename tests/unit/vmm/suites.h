@@ -16,6 +16,7 @@ TCase *cpuid_tests(void);
 TCase *input_tests(void);
 TCase *uart_tests(void);
 TCase *console_tests(void);
+TCase *virtio_console_tests(void);
 TCase *pause_tests(void);
 TCase *run_tests(void);
 TCase *flush_tests(void);

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # Unit tests of the VMM's core, plain and with sanitizers; a folder a room, as in vmm/.
 
-VMM_TEST_SRC := $(wildcard tests/unit/vmm/*.c tests/unit/vmm/*/*.c)
+VMM_TEST_SRC := $(wildcard tests/unit/vmm/*.c tests/unit/vmm/*/*.c) \
+		$(addprefix tests/unit/vmm/devices/blk/,driver.c registers.c)
 # fake_kvm.c answers the ioctls to KVM; test_flush.c has a vCPU flush just when its stamp is read.
 VMM_TEST_LD   = $(LDFLAGS) -pthread -Wl,--wrap=ioctl,--wrap=flush_stamp_get
 VMM_TEST_LIBS = $(shell pkg-config --libs check) $(VMM_DYN_LIBS)

@@ -334,6 +334,25 @@ START_TEST(too_little_memory)
 }
 END_TEST
 
+static const struct {
+	const char *cmdline;
+	bool hvc;
+} consoles[] = {
+	{"console=hvc0 panic=-1", true},
+	{"console=hvc0 console=ttyS0", false},
+	{"console=ttyS0,115200 console=hvc0", true},
+	{"", false},
+	{"console=hvc0 cmd=\"a console=ttyS0 b\"", true},
+	{"noconsole=hvc0", false},
+	{"x=\"a\" console=hvc1", true},
+};
+
+START_TEST(the_console_named_last)
+{
+	ck_assert_int_eq(linux_uses_hvc(consoles[_i].cmdline), consoles[_i].hvc);
+}
+END_TEST
+
 TCase *linux_tests(void)
 {
 	TCase *tc = tcase_create("linux");
@@ -348,5 +367,6 @@ TCase *linux_tests(void)
 	tcase_add_test(tc, an_initrd_lies_high);
 	tcase_add_loop_test(tc, initrds_that_do_not_do, 0, NR_OF(bad_initrds));
 	tcase_add_test(tc, too_little_memory);
+	tcase_add_loop_test(tc, the_console_named_last, 0, NR_OF(consoles));
 	return tc;
 }

@@ -34,9 +34,9 @@ void reg_write_features(const struct bus *bus, uint64_t features)
 	reg_write(bus, VIRTIO_MMIO_DRIVER_FEATURES, (uint32_t)(features >> 32));
 }
 
-void reg_write_layout(const struct bus *bus, const struct virtqueue_layout *layout)
+void reg_write_layout(const struct bus *bus, unsigned queue, const struct virtqueue_layout *layout)
 {
-	reg_write(bus, VIRTIO_MMIO_QUEUE_SEL, 0);
+	reg_write(bus, VIRTIO_MMIO_QUEUE_SEL, queue);
 	reg_write(bus, VIRTIO_MMIO_QUEUE_NUM, layout->num);
 	reg_write(bus, VIRTIO_MMIO_QUEUE_DESC_LOW, (uint32_t)layout->desc);
 	reg_write(bus, VIRTIO_MMIO_QUEUE_DESC_HIGH, (uint32_t)(layout->desc >> 32));
@@ -54,7 +54,7 @@ uint32_t reg_bring_up(const struct bus *bus, uint64_t features,
 	reg_write(bus, VIRTIO_MMIO_STATUS, ACK | DRIVER);
 	reg_write_features(bus, features);
 	reg_write(bus, VIRTIO_MMIO_STATUS, ACK | DRIVER | FEAT_OK);
-	reg_write_layout(bus, layout);
+	reg_write_layout(bus, 0, layout);
 	reg_write(bus, VIRTIO_MMIO_QUEUE_READY, 1);
 	reg_write(bus, VIRTIO_MMIO_STATUS, ACK | DRIVER | FEAT_OK | DRIVER_OK);
 	return reg_read(bus, VIRTIO_MMIO_STATUS);

@@ -22,7 +22,7 @@ uint32_t reg_read(const struct bus *bus, uint64_t off);
 void reg_write(const struct bus *bus, uint64_t off, uint32_t value);
 uint64_t reg_read_features(const struct bus *bus);
 void reg_write_features(const struct bus *bus, uint64_t features);
-void reg_write_layout(const struct bus *bus, const struct virtqueue_layout *layout);
+void reg_write_layout(const struct bus *bus, unsigned queue, const struct virtqueue_layout *layout);
 /* All the steps of 3.1.1, from reset to DRIVER_OK. Returns Status. */
 uint32_t reg_bring_up(const struct bus *bus, uint64_t features,
 		      const struct virtqueue_layout *layout);

@@ -137,7 +137,7 @@ START_TEST(features_are_settled_by_features_ok)
 	reg_write(&bus, VIRTIO_MMIO_DRIVER_FEATURES, UINT32_MAX);
 	reg_write(&bus, VIRTIO_MMIO_STATUS, ACK | DRIVER | FEAT_OK);
 	reg_write_features(&bus, UINT64_MAX);
-	reg_write_layout(&bus, &layout);
+	reg_write_layout(&bus, 0, &layout);
 	reg_write(&bus, VIRTIO_MMIO_QUEUE_READY, 1);
 	reg_write(&bus, VIRTIO_MMIO_STATUS, ACK | DRIVER | FEAT_OK | DRIVER_OK);
 	ck_assert(seen.features == VERSION_1);
@@ -184,7 +184,7 @@ START_TEST(the_queue_is_settled_while_ready)
 	static const struct virtqueue_layout other = {.num = 4, .desc = 0x7000};
 
 	reg_bring_up(&bus, VERSION_1, &layout);
-	reg_write_layout(&bus, &other);
+	reg_write_layout(&bus, 0, &other);
 	ck_assert_uint_eq(reg_read(&bus, VIRTIO_MMIO_QUEUE_READY), 1);
 	/* Taking it back stops the device; giving it again starts it with what is there then. */
 	reg_write(&bus, VIRTIO_MMIO_QUEUE_READY, 0);
