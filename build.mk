@@ -3,10 +3,11 @@
 # $(B)/obj/VARIANT/DIR/FILE.o, once, whoever links it. Flags that only some files of a variant need are
 # pattern-specific values of DEFINES, next to what needs them.
 #
-# CC, AR, CPPFLAGS, CFLAGS, LDFLAGS and WERROR belong to whoever builds; what the code cannot do without
+# CC, AR, LD, OBJCOPY, CPPFLAGS, CFLAGS, LDFLAGS and WERROR belong to whoever builds; what the code cannot do without
 # is kept apart from them.
 
 WERROR       ?=
+OBJCOPY      ?= objcopy
 WARNINGS     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
 # The folder's name is not told, so that what is built is the same in whatever folder.
 CSTD         := -std=gnu11 '-ffile-prefix-map=$(CURDIR)=.'
@@ -18,6 +19,9 @@ TSAN         := -fsanitize=thread -Wno-tsan
 # $(call obj,VARIANT,SOURCES): their objects, which also brings in what they depend on.
 obj = $(foreach o,$(patsubst %,$(B)/obj/$(1)/%.o,$(basename $(2))),$(eval DEPFILES += $(o:.o=.d))$(o))
 
+# The one line a step that a silent make says with SAY=1.
+say = $(if $(SAY),@echo '  $(1) $(subst $(B)/,,$@)')
+
 # $(call variant,NAME,COMPILER,FLAGS): objects depend on the flags they were compiled with.
 define variant
 VARIANT_$(1) = $(2) $(3)
@@ -26,9 +30,11 @@ $(B)/obj/$(1)/flags: FORCE
 	@printf '%s\n' '$$(subst ','\'',$$(VARIANT_$(1)))' | cmp -s - $$@ || \
 		printf '%s\n' '$$(subst ','\'',$$(VARIANT_$(1)))' >$$@
 $(B)/obj/$(1)/%.o: %.c $(B)/obj/$(1)/flags
+	$$(call say,CC)
 	@mkdir -p $$(@D)
 	$$(VARIANT_$(1)) $$(DEFINES) -MMD -MP -c -o $$@ $$<
 $(B)/obj/$(1)/%.o: %.S $(B)/obj/$(1)/flags
+	$$(call say,CC)
 	@mkdir -p $$(@D)
 	$$(VARIANT_$(1)) $$(DEFINES) -MMD -MP -c -o $$@ $$<
 endef

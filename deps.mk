@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# What the build and the tests need of the system, by the names of Debian 12 and Ubuntu 24.04.
+# What the build and the tests need of the system, by the names of Debian 12 and 13 and Ubuntu 24.04.
 # DEPS=skip leaves the system alone.
 
 BUILD_PACKAGES := gcc libc6-dev make pkg-config libelf-dev zlib1g-dev libzstd-dev libfdt-dev liburing-dev \
@@ -12,24 +12,13 @@ BENCH_PACKAGES := pkg-config check libsubunit-dev libjansson-dev libbsd-dev libr
 QEMU_PACKAGES  := qemu-system-x86 seabios busybox-static cpio xz-utils zstd
 PACKAGES       := $(BUILD_PACKAGES) $(TEST_PACKAGES) $(QEMU_PACKAGES)
 
-SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+# In the build of a package (SOURCE_DATE_EPOCH is set) nothing is installed or downloaded either.
+PACKAGE_BUILD := $(if $(SOURCE_DATE_EPOCH),yes)
 
 .PHONY: deps
 deps: ## Install the packages that are missing (says what it does)
-ifneq ($(DEPS),skip)
-	@command -v dpkg-query >/dev/null || { \
-		echo "not a Debian or Ubuntu: install the like of '$(PACKAGES)' and use DEPS=skip" >&2; exit 1; }; \
-	missing=$$(for p in $(PACKAGES); do \
-		dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
-	set -e; export DEBIAN_FRONTEND=noninteractive; \
-	if [ -n "$$missing" ]; then \
-		echo "$(SUDO) apt-get update; $(SUDO) apt-get install -y --no-install-recommends" $$missing; \
-		$(SUDO) apt-get update -qq; \
-		$(SUDO) apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
-	elif [ ! -e $(B)/kvm-machine/kernel.stamp ]; then \
-		echo "$(SUDO) apt-get update (the emulated machine's kernel is downloaded next)"; \
-		$(SUDO) apt-get update -qq; \
-	fi
+ifeq ($(filter skip,$(DEPS))$(PACKAGE_BUILD),)
+	@./deps.sh "$(KVM_MACHINE)/kernel.stamp" $(PACKAGES)
 endif
 
 .PHONY: lint-deps

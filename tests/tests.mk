@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# Every test there is. UNIT_TESTS run natively; the whole-machine tests on a real KVM, in two machines
-# at a time where it is emulated.
+# Every test there is. UNIT_TESTS need nothing but a processor; the whole-machine tests a real KVM, emulated
+# where there is none that will do.
 
 UNIT_TESTS     := tests/kvm-machine/test-fetch-kernel
 UNIT_TESTS_SAN :=
@@ -17,18 +17,31 @@ include tests/faults/faults.mk
 include tests/fuzz/fuzz.mk
 
 UNIT := $(UNIT_TESTS) $(UNIT_TESTS_SAN)
-WHOLE_MACHINE := tests/install tests/kvm-machine/test-with-kvm.sh tests/qemu-selftest \
-		 tests/compare/test-compare tests/faults/test-faults tests/soak/test-soak
 
-.PHONY: tests unit-tests whole-machine-tests
+# The longest first. Each line of tests/on-kvm is one machine: to start one takes seconds.
+WHOLE_MACHINE := 'tests/on-kvm strategies' 'tests/on-kvm hostile' 'tests/on-kvm --npt 0 hostile@strict strict' \
+		 tests/faults/test-faults tests/kvm-machine/test-with-kvm.sh \
+		 'tests/on-kvm pins log endings console disk' \
+		 'tests/on-kvm control transitions strict sandbox faults statistics' \
+		 tests/compare/test-compare 'tests/on-kvm --npt 0 sanitized@strict' 'tests/on-kvm sanitized' \
+		 tests/soak/test-soak tests/qemu-selftest
+# Of all rooms something, in seconds.
+QUICK         := $(filter-out tests/model/check $(B)/tests/unit-tracker,$(UNIT_TESTS)) \
+		 --on-kvm 'tests/on-kvm pins endings' 'tests/on-kvm --npt 0 strict'
+
+.PHONY: tests unit-tests whole-machine-tests quick-tests
 tests: $(UNIT) whole-machine-deps
-	@tests/run-all tests/on-kvm $(UNIT) $(WHOLE_MACHINE)
+	@echo 'tests: some 9 minutes on two processors where KVM is emulated'
+	@tests/run-all --on-kvm $(WHOLE_MACHINE) --native $(UNIT) tests/install
 
 unit-tests: $(UNIT) ## Unit tests, plain and with sanitizers (needs no KVM)
 	@tests/run-all $(UNIT)
 
 whole-machine-tests: whole-machine-deps ## Tests of the real vmm on a real KVM
-	@tests/run-all tests/on-kvm $(WHOLE_MACHINE)
+	@tests/run-all --on-kvm $(WHOLE_MACHINE)
+
+quick-tests: $(UNIT_TESTS) all $(B)/tests/whole-machine hostile
+	@tests/run-all $(QUICK)
 
 .PHONY: whole-machine-deps
-whole-machine-deps: all kvm-machine hostile $(addprefix $(B)/,tests/whole-machine tests/fault-walk vmm-compare vmm-san)
+whole-machine-deps: all hostile $(addprefix $(B)/,tests/whole-machine tests/fault-walk vmm-compare vmm-san)

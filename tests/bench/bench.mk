@@ -17,6 +17,6 @@ bench: bench-deps ## Compare the tracker with other reverse maps (writes build/b
 	@$(MAKE) -s --no-print-directory $(B)/tests/bench-tracker
 	@$(B)/tests/bench-tracker --json $(B)/bench-tracker.json
 
-$(B)/tests/bench-tracker: $(call obj,release,$(BENCH_SRC) tests/unit/tracker/world.c) $(B)/libaliastracker.a
+$(B)/tests/bench-tracker: $(call obj,release,$(BENCH_SRC) tests/unit/tracker/world.c $(TRACKER_SRC))
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(BENCH_LIBS)

@@ -32,7 +32,7 @@ $(B)/obj/broken/vmm/main.o: vmm/main.c $(B)/obj/release/flags
 	@mkdir -p $(@D)
 	$(VARIANT_release) -Wno-missing-prototypes -Dmain=vmm_main -MMD -MP -c -o $@ $<
 
-$(B)/tests/vmm-broken: $(call obj,release,$(BROKEN_SRC) $(VMM_CORE_SRC)) $(call obj,broken,vmm/main.c) $(B)/libaliastracker.a
+$(B)/tests/vmm-broken: $(call obj,release,$(BROKEN_SRC) $(VMM_CORE_SRC)) $(call obj,broken,vmm/main.c) $(call obj,release,$(TRACKER_SRC))
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) $(VMM_LINK) $(BROKEN_WRAPS:%=-Wl,--wrap=%) -o $@ $^ $(VMM_LIBS)
 

@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # test-with-kvm.sh [BUILD]: tests with-kvm and the emulated machine in the build folder (default
-# build). One line a check, and their count at the end; exit status 1 if any failed.
+# $VMM_BUILD or build). One line a check, and their count at the end; exit status 1 if any failed.
 set -u
 
-build=$(realpath "${1:-build}")
+build=$(realpath "${1:-${VMM_BUILD:-build}}")
 passed=0 failed=0
 
 # A build folder of our own, in which nobody else makes anything meanwhile. All temporary files of

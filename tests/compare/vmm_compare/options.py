@@ -44,7 +44,8 @@ def parser():
     p = argparse.ArgumentParser(
         prog="vmm-compare", description="Runs the strategies against each other and shows what "
         "each costs.", epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--build", default="build", help="where vmm and guest.elf are (default: build)")
+    p.add_argument("--build", default=os.environ.get("VMM_BUILD", "build"),
+                   help="where vmm and guest.elf are (default: $VMM_BUILD, or build)")
     p.add_argument("--out", help="where the results go (default: compare/ in the build folder)")
     p.add_argument("--strategies", type=words, help="those to compare; none is always run")
     p.add_argument("--workloads", type=words, help="(default: the main ones that there are)")

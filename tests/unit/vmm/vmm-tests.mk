@@ -12,7 +12,7 @@ UNIT_TESTS_SAN += $(B)/tests/unit-vmm-san
 
 $(foreach v,release san tsan,$(eval $(B)/obj/$(v)/tests/unit/vmm/%.o: DEFINES := -iquote tests/unit/vmm))
 
-$(B)/tests/unit-vmm: $(call obj,release,$(VMM_TEST_SRC) $(VMM_CORE_SRC)) $(B)/libaliastracker.a
+$(B)/tests/unit-vmm: $(call obj,release,$(VMM_TEST_SRC) $(VMM_CORE_SRC) $(TRACKER_SRC))
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(VMM_TEST_LD) -o $@ $^ $(VMM_TEST_LIBS)
 

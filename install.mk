@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: MIT
+# `make install` and `make uninstall`. with-kvm is not installed: it carries a build folder into its machine.
+# Paths may hold blanks.
+
+PKGCONFIGDIR ?= $(LIBDIR)/pkgconfig
+GUESTDIR     ?= $(PREFIX)/lib/vmm
+MAN_PAGE     := $(DESTDIR)$(MANDIR)/man1/vmm.1
+PC_FILE      := $(DESTDIR)$(PKGCONFIGDIR)/aliastracker.pc
+
+install: all ## Install program, guest, library and manual (PREFIX=, LIBDIR=, DESTDIR=)
+	install -d "$(DESTDIR)$(BINDIR)" "$(DESTDIR)$(GUESTDIR)" "$(DESTDIR)$(LIBDIR)" "$(DESTDIR)$(PKGCONFIGDIR)" \
+		"$(DESTDIR)$(INCLUDEDIR)" "$(DESTDIR)$(MANDIR)/man1"
+	install -m 755 "$(B)/vmm" "$(DESTDIR)$(BINDIR)"
+	install -m 644 "$(B)/guest.elf" "$(DESTDIR)$(GUESTDIR)"
+	install -m 644 "$(B)/libaliastracker.a" "$(B)/$(TRACKER_SO)" "$(DESTDIR)$(LIBDIR)"
+	ln -sf $(TRACKER_SO) "$(DESTDIR)$(LIBDIR)/$(TRACKER_SONAME)"
+	ln -sf $(TRACKER_SONAME) "$(DESTDIR)$(LIBDIR)/libaliastracker.so"
+	install -m 644 $(TRACKER_HEADERS) "$(DESTDIR)$(INCLUDEDIR)"
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
+		-e 's|@VERSION@|$(VERSION)|' $(TRACKER_PC) >"$(PC_FILE)"
+	chmod 644 "$(PC_FILE)"
+	sed -e 's|@VERSION@|$(VERSION)|' vmm/vmm.1 >"$(MAN_PAGE)"
+	chmod 644 "$(MAN_PAGE)"
+
+uninstall: ## Remove what `make install` with the same PREFIX=, LIBDIR=, DESTDIR= has installed
+	rm -f "$(DESTDIR)$(BINDIR)/vmm" "$(DESTDIR)$(GUESTDIR)/guest.elf" "$(PC_FILE)" "$(MAN_PAGE)"
+	cd "$(DESTDIR)$(LIBDIR)" && rm -f libaliastracker.a libaliastracker.so $(TRACKER_SONAME) $(TRACKER_SO)
+	cd "$(DESTDIR)$(INCLUDEDIR)" && rm -f $(notdir $(TRACKER_HEADERS))
+	[ ! -d "$(DESTDIR)$(GUESTDIR)" ] || rmdir --ignore-fail-on-non-empty "$(DESTDIR)$(GUESTDIR)"
