@@ -26,6 +26,7 @@ include alias-tracker/alias-tracker.mk
 include vmm/vmm.mk
 include guest/guest.mk
 include images/kvm-machine/kvm-machine.mk
+include images/linux/linux.mk
 include tests/tests.mk
 include deps.mk
 

@@ -9,7 +9,7 @@ FUZZ_PACKAGES  := clang libclang-rt-dev device-tree-compiler
 LINT_PACKAGES  := clang-format-14 cppcheck clang
 BENCH_PACKAGES := pkg-config check libsubunit-dev libjansson-dev libbsd-dev libroaring-dev libglib2.0-dev
 # For a machine without a usable /dev/kvm, and for the tests that boot the guest under QEMU.
-QEMU_PACKAGES  := qemu-system-x86 seabios busybox-static cpio xz-utils zstd
+QEMU_PACKAGES  := qemu-system-x86 seabios busybox-static cpio xz-utils zstd lz4
 PACKAGES       := $(BUILD_PACKAGES) $(TEST_PACKAGES) $(QEMU_PACKAGES)
 
 # In the build of a package (SOURCE_DATE_EPOCH is set) nothing is installed or downloaded either.

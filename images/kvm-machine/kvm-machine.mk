@@ -21,7 +21,7 @@ $(KVM_MACHINE_PROGRAMS):
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -static -o $@ $<
 
-$(KVM_MACHINE)/base.cpio: images/kvm-machine/make-base images/kvm-machine/init \
+$(KVM_MACHINE)/base.cpio: images/kvm-machine/make-base images/modules.sh images/kvm-machine/init \
 		$(KVM_MACHINE_PROGRAMS) $(KVM_MACHINE)/kernel.stamp
 	images/kvm-machine/make-base $(@D)
 

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: MIT
+# A Linux as guest: the kernel that the emulated machine has, with an initramfs of busybox. They lie
+# where with-kvm leaves them behind unless it is told to carry them.
+
+LINUX         := $(KVM_MACHINE)/linux
+LINUX_KERNEL  := $(KVM_MACHINE)/vmlinuz
+LINUX_ROOT    := $(LINUX)/initramfs
+LINUX_VMLINUX := $(LINUX)/vmlinux
+
+$(LINUX_ROOT): images/linux/make-initramfs images/modules.sh images/linux/init $(KVM_MACHINE)/kernel.stamp
+	@mkdir -p $(@D)
+	images/linux/make-initramfs $(KVM_MACHINE)/modules $@
+
+$(LINUX_VMLINUX): images/linux/unpack-kernel $(KVM_MACHINE)/kernel.stamp
+	@mkdir -p $(@D)
+	images/linux/unpack-kernel $(LINUX_KERNEL) $@
+
+.PHONY: linux linux-guest
+linux-guest: all kvm-machine $(LINUX_ROOT) $(LINUX_VMLINUX)
+
+linux: deps ## Boot an unmodified Linux under vmm: a shell, or CMD='commands'
+	@$(MAKE) -s --no-print-directory all kvm-machine $(LINUX_ROOT)
+	@images/linux/run $(B) $(LINUX_KERNEL) $(LINUX_ROOT)
