@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* From the entry to the workload. */
+/* The kernel's main function: initialises everything, and runs the workload. */
 #include <string.h>
 
 #include "apic.h"
@@ -39,7 +39,7 @@ static const struct workload *choose_workload(void)
 	arg_bad("workload", names);
 }
 
-/* The first line. Little has been done until here, and no device has been touched. */
+/* The first line of output. Little has been done before it, and no device has been touched. */
 static void print_banner(const struct workload *workload)
 {
 	unsigned cpus = smp_cpus_wanted();

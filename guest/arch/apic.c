@@ -12,7 +12,7 @@
 #define MSR_X2APIC       0x800u
 #define CPUID_1_ECX_X2   (1u << 21)
 
-/* Registers by their number as x2APIC MSR; in memory they are 16 bytes apart. */
+/* Registers, by their number as x2APIC MSR. In memory (xAPIC) they are 16 bytes apart. */
 enum apic_reg {
 	APIC_ID = 0x02,
 	APIC_TPR = 0x08,
@@ -87,7 +87,7 @@ static void send(uint32_t apic_id, uint32_t command)
 	uint64_t flags;
 
 	if (!xapic) {
-		/* The MSR write alone is not ordered behind earlier stores. */
+		/* A write to this MSR is not ordered after earlier stores. */
 		__asm__ volatile("mfence\n\tlfence" : : : "memory");
 		wrmsr(MSR_X2APIC + APIC_ICR, (uint64_t)apic_id << 32 | command);
 		return;
@@ -120,8 +120,8 @@ void apic_send_sipi(uint32_t apic_id, uint8_t page)
 	send(apic_id, ICR_SIPI | page);
 }
 
-/* The IOAPIC: a register's number into its first word, its value in the fifth. Only boot code
- * and register_irq() come here, on one CPU. */
+/* The IOAPIC: the register's number goes into its first word, the value is in the fifth. Only boot
+ * code and register_irq() call this, on one CPU. */
 static uint32_t ioapic_read(unsigned reg)
 {
 	ioapic[0] = reg;

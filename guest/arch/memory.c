@@ -14,7 +14,8 @@ BOOTARG(touch,
 
 extern const char image_start[], image_end[]; /* guest.ld */
 
-/* fn(arg, start, end) for each piece of memory in [from, to) that is not reserved, in order. */
+/* Calls fn(arg, start, end) for each range of memory in [from, to) that is not reserved, in
+ * ascending order. */
 static void for_each_free(uint64_t from, uint64_t to,
 			  void (*fn)(void *arg, uint64_t start, uint64_t end), void *arg)
 {
@@ -38,7 +39,7 @@ static void for_each_free(uint64_t from, uint64_t to,
 }
 
 struct search {
-	uint64_t size, found; /* 0: not yet */
+	uint64_t size, found; /* 0: none found yet */
 };
 
 static void find_room(void *arg, uint64_t start, uint64_t end)
@@ -49,7 +50,8 @@ static void find_room(void *arg, uint64_t start, uint64_t end)
 		s->found = start;
 }
 
-/* Free frames hold nothing. A read would not do: the host answers it with a page that all share. */
+/* Makes the host allocate the memory. Frames that are free may be overwritten; a load would not do,
+ * since the host answers it with its shared page of zeroes. */
 static void touch(uint64_t start, uint64_t end)
 {
 	for (uint64_t at = start; at < end; at += PAGE_SIZE)
@@ -76,11 +78,11 @@ void memory_init(void)
 		panic("no room below 4 GiB for %lu MiB that describe the frames", room.size >> 20);
 	platform_add_reserved(&platform, room.found, room.size);
 	pages = phys_to_virt(room.found);
-	/* Under our host memory starts as zeroes, and most of this is never touched. */
+	/* With vmm, memory is zero at the start, and most of this array is never touched. */
 	if (!platform.has_host)
 		memset(pages, 0, room.size);
 	frame_init(pages, nr_pages);
-	/* The tables are built from what the boot tables map already. */
+	/* Only what the boot tables map: the final tables are allocated from it. */
 	for_each_free(0, BOOT_MAPPED, add_free, NULL);
 	pgtable_init();
 	for_each_free(BOOT_MAPPED, UINT64_MAX, add_free, NULL);

@@ -7,7 +7,7 @@
 #include "cpu.h"
 #include "platform.h"
 
-#define QEMU_DEBUG_EXIT 0xf4 /* where the isa-debug-exit device is put, if it is there */
+#define QEMU_DEBUG_EXIT 0xf4 /* QEMU's isa-debug-exit device, if there is one */
 
 _Noreturn void machine_exit(unsigned status)
 {
@@ -21,7 +21,8 @@ _Noreturn void machine_exit(unsigned status)
 		outl(platform.poweroff_port, status);
 	else
 		outb(QEMU_DEBUG_EXIT, status);
-	/* Nobody listened: a triple fault ends any machine, and never looks like success. */
+	/* No device has ended the run. A triple fault ends any machine, and is never mistaken for
+	 * success. */
 	__asm__ volatile("lidt %0\n\tint3" : : "m"(no_idt));
 	for (;;)
 		__asm__ volatile("hlt");
@@ -29,7 +30,7 @@ _Noreturn void machine_exit(unsigned status)
 
 _Noreturn void panic(const char *fmt, ...)
 {
-	static uint32_t panicking; /* atomic: the CPU that was first speaks, others keep still */
+	static uint32_t panicking; /* atomic; only the first CPU that panics prints */
 	char text[KPRINTF_MAX] = "guest: panic: ";
 	const size_t start = sizeof("guest: panic: ") - 1;
 	va_list args;

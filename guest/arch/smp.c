@@ -18,11 +18,12 @@
 BOOTARG(busy, "how many CPUs do what all CPUs are to do, the others being halted; default all");
 BOOTARG(cpus, "use this many CPUs; without a device tree: there are so many, APIC ids from 0");
 
-#define CANARY         0xa11a5c0ffee4b100ul /* a zero byte stops strings */
-#define SIPI_RETRY_TSC 100000000ul          /* without an answer the SIPI is sent again */
-#define SIPI_GIVE_UP   100u                 /* times */
+#define CANARY         0xa11a5c0ffee4b100ul /* the zero byte stops string functions */
+#define SIPI_RETRY_TSC 100000000ul /* the SIPI is repeated after so many ticks without an answer   \
+				    */
+#define SIPI_GIVE_UP 100u          /* times */
 
-/* What a CPU needs besides the frames it allocates: 2^3 of them. */
+/* A CPU's data, besides what it allocates itself: 2^3 frames. */
 struct cpu_stacks {
 	uint8_t stack[STACK_SIZE];
 	uint8_t ist[NR_IST][IST_SIZE];
@@ -30,25 +31,26 @@ struct cpu_stacks {
 #define STACKS_ORDER 3
 _Static_assert(sizeof(struct cpu_stacks) <= PAGE_SIZE << STACKS_ORDER, "stacks");
 
-/* Work for one CPU: `fn` is NULL while it is idle. The caller fills in the rest, then stores fn
- * (release); the CPU stores NULL (release) when it is done. */
+/* What a CPU is to run; `fn` is NULL while it is idle. The caller writes the rest and then `fn`
+ * (release); the CPU stores NULL (release) when fn() has returned. */
 struct work {
 	__cacheline void (*fn)(void *arg);
 	void *arg;
 	unsigned from;
 };
 
-/* start.S begins here, with the boot CPU's, on this stack. */
+/* start.S uses the boot CPU's, percpu[0], and this stack. */
 struct percpu percpu[MAX_CPUS] = {[0] = {.self = &percpu[0], .canary = CANARY}};
 __attribute__((aligned(16))) uint8_t boot_stack[STACK_SIZE];
 static uint8_t boot_ist[NR_IST][IST_SIZE] __attribute__((aligned(16)));
 
-/* What the CPU that is being started finds; written by the boot CPU before the SIPI. */
+/* For the CPU that is being started; written by the boot CPU before the SIPI. */
 uint64_t ap_boot_cr3, ap_boot_stack;
 struct percpu *ap_boot_percpu;
 
 static struct work work[MAX_CPUS];
-/* Written by the CPU that comes up (release), while the boot CPU waits; constant afterwards. */
+/* Number of CPUs that run. Written by the CPU that starts (release) while the boot CPU waits for
+ * it; constant afterwards. */
 static unsigned online = 1;
 
 extern const char trampoline[], trampoline_end[]; /* start.S */
@@ -65,7 +67,7 @@ unsigned nr_cpus_online(void)
 	return __atomic_load_n(&online, __ATOMIC_ACQUIRE);
 }
 
-/* All but `self` and `canary`, which must be there before the first C function runs. */
+/* Sets all members but `self` and `canary`, which the first C function needs already. */
 static void attach(struct percpu *cpu, unsigned id)
 {
 	cpu->id = id;
@@ -112,7 +114,8 @@ static void run_work(struct work *w)
 	irq_disable();
 }
 
-/* Where start.S takes all CPUs but the first: kernel root, own stack, interrupts off. */
+/* Called by start.S on all CPUs but the first: with the kernel's root loaded, on the CPU's own
+ * stack, interrupts off. */
 _Noreturn void ap_main(void)
 {
 	struct percpu *cpu = this_cpu();
@@ -144,7 +147,7 @@ static void start_cpu(unsigned id)
 	attach(cpu, id);
 	cpu->root_pfn = kernel_root_pfn();
 	ap_boot_cr3 = kernel_root_pfn() << PAGE_SHIFT;
-	ap_boot_stack = (uint64_t)stacks->ist; /* the end of the stack, the start of the others */
+	ap_boot_stack = (uint64_t)stacks->ist; /* the stack ends where the IST stacks begin */
 	ap_boot_percpu = cpu;
 	apic_send_init(cpu->apic_id);
 	for (unsigned tries = 0; tries < SIPI_GIVE_UP; tries++) {
@@ -162,7 +165,7 @@ static void start_cpu(unsigned id)
 
 static void woken(void *arg)
 {
-	(void)arg; /* the halted loop that was meant looks for itself */
+	(void)arg; /* the interrupt itself ends the halt; the loop checks its condition */
 }
 
 unsigned smp_cpus_wanted(void)

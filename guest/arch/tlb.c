@@ -14,16 +14,16 @@
 #define INVPCID_ALL_GLOBAL  2ul
 
 /*
- * What a CPU asks of all others. It owns `start` and `end` and writes them before it sets its bit
- * in their masks (release; they acquire by taking the mask); each of the others counts `waiting`
- * down once (release) when it has flushed.
+ * A shootdown that a CPU asks for. It writes `start` and `end` before it sets its bit in the masks
+ * of the others (release; they acquire by taking the mask). Each of the others decrements `waiting`
+ * once (release) after it has flushed.
  */
 static struct {
 	__cacheline uint64_t start, end;
 	uint32_t waiting;
 } requests[MAX_CPUS];
 
-/* Which CPUs ask for a flush of this one: set by them, taken by it. */
+/* Which CPUs ask this one for a flush: they set bits, and it takes all of them. */
 static struct {
 	__cacheline uint64_t from;
 } asked[MAX_CPUS];
@@ -32,7 +32,7 @@ static struct {
 static bool have_invpcid, host_flushes;
 static struct alias_common_page *tlb_clock;
 
-/* Whoever changes the strategy writes it; either way is right at any time. */
+/* Written when the strategy changes. Both values are correct at any time. */
 static bool by_host;
 
 void flush_tlb_local_full(void)
@@ -65,8 +65,9 @@ static void flush_local(uint64_t start, uint64_t end)
 		invlpg(va);
 }
 
-/* Does what others asked of this CPU. From the IPI and from CPUs that wait themselves. */
-static void serve(void *arg)
+/* Flushes what other CPUs have asked this one for. Called by the IPI, and by CPUs that wait for a
+ * shootdown of their own. */
+static void shootdown_serve(void *arg)
 {
 	uint64_t from = __atomic_exchange_n(&asked[this_cpu()->id].from, 0, __ATOMIC_ACQUIRE);
 
@@ -80,7 +81,7 @@ static void serve(void *arg)
 	}
 }
 
-static void ask_others(uint64_t start, uint64_t end)
+static void shootdown_ask(uint64_t start, uint64_t end)
 {
 	unsigned me = this_cpu()->id, online = nr_cpus_online();
 
@@ -95,28 +96,28 @@ static void ask_others(uint64_t start, uint64_t end)
 	count_stat(shootdown_ipis, online - 1);
 }
 
-static void wait_for_others(void)
+static void shootdown_wait(void)
 {
 	struct spin_wait wait = spin_wait_begin();
 	uint64_t since = wait.last;
 
 	while (__atomic_load_n(&requests[this_cpu()->id].waiting, __ATOMIC_ACQUIRE)) {
-		serve(NULL);
+		shootdown_serve(NULL);
 		spin_wait_round(&wait);
 	}
 	count_stat(shootdown_wait, wait.last - since);
 	count_stat(shootdown_spin, wait.ticks);
 }
 
-static void shoot_by_ipi(uint64_t start, uint64_t end)
+static void shootdown_by_ipi(uint64_t start, uint64_t end)
 {
-	ask_others(start, end);
+	shootdown_ask(start, end);
 	flush_local(start, end);
-	wait_for_others();
+	shootdown_wait();
 }
 
-/* False: it did not. */
-static bool shot_by_host(void)
+/* Returns false if the host did not flush. */
+static bool shootdown_by_host(void)
 {
 	struct alias_vcpu_page *page = this_cpu()->vcpu_page;
 
@@ -140,8 +141,8 @@ void flush_tlb_kernel_range(uint64_t start, uint64_t end)
 		return;
 	if (nr_cpus_online() == 1)
 		flush_local(start, end);
-	else if (!shot_by_host())
-		shoot_by_ipi(start, end);
+	else if (!shootdown_by_host())
+		shootdown_by_ipi(start, end);
 	count_stat(flush_ticks, rdtsc() - since);
 }
 
@@ -176,5 +177,5 @@ void tlb_init(void)
 
 	tlb_clock = platform.has_host ? phys_to_virt(platform.shared_gpa) : &own_clock;
 	have_invpcid = cpuid(0).eax >= 7 && cpuid(7).ebx & CPUID_7_EBX_INVPCID;
-	register_ipi(VECTOR_FLUSH, serve, NULL);
+	register_ipi(VECTOR_FLUSH, shootdown_serve, NULL);
 }

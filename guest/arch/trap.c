@@ -31,14 +31,13 @@ struct tss {
 	uint16_t reserved3, io_map;
 } __attribute__((packed));
 
-/* What one CPU's segment registers need. */
+/* The tables that a CPU's segment registers refer to. */
 static struct cpu_tables {
 	uint64_t gdt[6];
 	struct tss tss;
 } __attribute__((aligned(64))) tables[MAX_CPUS];
 
-/* The following are common to all CPUs; handlers are registered before they can be called, so no
- * lock is needed. */
+/* Common to all CPUs. Handlers are registered before they can be called, so no lock is needed. */
 static struct idt_gate idt[NR_VECTORS];
 static struct {
 	trap_handler *handler;
@@ -82,7 +81,7 @@ bool register_irq(unsigned gsi, irq_handler *handler, void *arg)
 	return ioapic_route(gsi, next_gsi_vector++, cpu_by_id(0)->apic_id);
 }
 
-/* The registers first, so that the last line says what it was. */
+/* Prints the registers first, so that the reason is the last line. */
 static _Noreturn void panic_trap(const struct trap_frame *f)
 {
 	char text[KPRINTF_MAX];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The 16550. Each access to a port is an exit to the host, so there are few: no set-up but the
- * FIFO's, and up to 16 characters (the FIFO's size) for one look at the line status.
+ * The 16550. Each access to a port exits to the host, so there are few: only the FIFO is set up,
+ * and the line status is read once for up to 16 characters (the FIFO's size).
  */
 #include "console.h"
 
@@ -18,21 +18,21 @@ enum uart_reg { UART_DATA, UART_IER, UART_FCR, UART_LCR, UART_MCR, UART_LSR };
 #define IER_DATA    0x01u
 #define FCR_ENABLE  0x01u
 #define MCR_DTR_RTS 0x03u
-#define MCR_OUT2    0x08u /* on a PC: lets the interrupt out */
+#define MCR_OUT2    0x08u /* on a PC: enables the interrupt line */
 #define LSR_DATA    0x01u
 #define LSR_EMPTY   0x20u
 #define FIFO_SIZE   16u
 #define RING_SIZE   256u /* power of two */
 
-/* Written on the boot CPU before any other runs. */
+/* Written on the boot CPU before the others start. */
 static uint16_t port = COM1;
 
-/* Output: whoever holds the lock. */
+/* For output. */
 static struct spinlock lock = SPINLOCK_INIT;
 static bool fifo_on;
 
-/* Input: the interrupt handler puts (tail), console_getc() takes (head), both on the boot CPU and
- * with interrupts off. */
+/* Input: the interrupt handler writes at `tail`, console_getc() reads at `head`, both on the boot
+ * CPU and with interrupts off. */
 static struct {
 	uint8_t bytes[RING_SIZE];
 	uint32_t head, tail;
@@ -89,7 +89,7 @@ void kprintf(const char *fmt, ...)
 	va_end(args);
 }
 
-/* Takes from the device what there is room for. */
+/* Reads characters from the device as long as the ring has room. */
 static void receive(void *arg)
 {
 	(void)arg;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * virtio-blk over virtio-mmio (virtio 1.x, section 5.2 and 4.2): one split queue, whose descriptors
- * are a pool that all requests in flight share.
+ * virtio-blk over virtio-mmio (virtio 1.x, sections 5.2 and 4.2), with one split queue. All
+ * requests in flight share its descriptors.
  */
 #include "blk.h"
 
@@ -25,20 +25,20 @@
 #define MMIO_MAGIC   0x74726976u /* "virt" */
 #define MMIO_VERSION 2u
 #define QUEUE_SIZE   256u
-#define OVERHEAD     2u /* descriptors of a request besides its segments: header and status */
+#define OVERHEAD     2u /* descriptors of a request besides its segments: header, status */
 #define RESET_TRIES  1000000u
 
 #define WANTED                                                                                     \
 	(1ul << VIRTIO_F_VERSION_1 | 1ul << VIRTIO_BLK_F_RO | 1ul << VIRTIO_BLK_F_FLUSH |          \
 	 1ul << VIRTIO_BLK_F_SEG_MAX)
 
-/* What a request needs in memory besides its segments, by the number of its first descriptor. */
+/* The header and status byte of a request, indexed by its first descriptor. */
 struct envelope {
 	struct virtio_blk_outhdr header;
 	uint8_t status;
 };
 
-/* The rings and envelopes: shared with the device as virtio says. */
+/* The rings and envelopes, shared with the device as virtio specifies. */
 static struct {
 	_Alignas(4096) struct vring_desc desc[QUEUE_SIZE];
 	_Alignas(64) uint16_t avail_flags;
@@ -57,13 +57,13 @@ static struct {
 	bool have_irq;
 } disk;
 
-/* Under the lock, which the interrupt handler takes, too. */
+/* Guarded by the lock, which the interrupt handler takes, too. */
 static struct {
 	struct spinlock lock;
-	struct blk_request *owner[QUEUE_SIZE]; /* by first descriptor */
-	uint16_t first_free, nr_free;          /* descriptors, linked by `next` */
+	struct blk_request *owner[QUEUE_SIZE]; /* indexed by first descriptor */
+	uint16_t first_free, nr_free;          /* free descriptors, linked by `next` */
 	uint16_t seen_used;
-	bool broken; /* the device wants a reset: nothing works any more */
+	bool broken; /* the device needs a reset, so nothing works any more */
 } queue;
 
 static uint32_t reg_read(unsigned reg)
@@ -116,7 +116,8 @@ static bool valid(const struct blk_request *r)
 	return r->sector <= disk.capacity && bytes / BLK_SECTOR <= disk.capacity - r->sector;
 }
 
-/* Under the lock, with enough free ones: the next descriptor of a chain. */
+/* Takes a free descriptor as the next one of a chain. Under the lock, with enough free
+ * descriptors. */
 static uint16_t add_desc(uint64_t gpa, uint32_t len, uint16_t flags)
 {
 	uint16_t at = queue.first_free;
@@ -127,7 +128,8 @@ static uint16_t add_desc(uint64_t gpa, uint32_t len, uint16_t flags)
 	d->addr = gpa;
 	d->len = len;
 	d->flags = flags;
-	return at; /* `next` leads to the next free one, which is the next of the chain */
+	return at; /* `next` already links the next free descriptor, which will be the next of the
+		      chain */
 }
 
 static void fill_header(struct envelope *e, const struct blk_request *r)
@@ -158,12 +160,13 @@ static void enqueue(struct blk_request *r)
 	queue.owner[head] = r;
 	shared.avail[shared.avail_index % disk.queue_size] = head;
 	__atomic_store_n(&shared.avail_index, shared.avail_index + 1, __ATOMIC_SEQ_CST);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* the device's flags only after that */
+	__atomic_thread_fence(
+		__ATOMIC_SEQ_CST); /* read the device's flags only after the index is visible */
 	if (!(__atomic_load_n(&shared.used_flags, __ATOMIC_RELAXED) & VRING_USED_F_NO_NOTIFY))
 		reg_write(VIRTIO_MMIO_QUEUE_NOTIFY, 0);
 }
 
-/* The request is its waiter's again as soon as the result is stored. */
+/* The request belongs to its waiter again as soon as the result is stored. */
 static void complete(struct blk_request *r, enum blk_result result)
 {
 	unsigned cpu = r->cpu;
@@ -173,7 +176,7 @@ static void complete(struct blk_request *r, enum blk_result result)
 }
 
 /* Under the lock. */
-static void finish(uint16_t head)
+static void complete_head(uint16_t head)
 {
 	struct blk_request *r = queue.owner[head];
 	uint8_t status = __atomic_load_n(&shared.envelopes[head].status, __ATOMIC_RELAXED);
@@ -189,7 +192,7 @@ static void finish(uint16_t head)
 						    : BLK_ERROR);
 }
 
-/* Takes back all that the device is done with. */
+/* Completes all requests that the device is done with. */
 static void reap(void)
 {
 	uint64_t flags = spin_lock_irqsave(&queue.lock);
@@ -199,12 +202,12 @@ static void reap(void)
 
 		if (head >= disk.queue_size || !queue.owner[head])
 			panic("the disk returns request %u, which it was not given", head);
-		finish(head);
+		complete_head(head);
 	}
 	spin_unlock_irqrestore(&queue.lock, flags);
 }
 
-/* The device has given up: so do all who wait for it. */
+/* The device does not work any more: all requests in flight fail. */
 static void fail_all(void)
 {
 	uint64_t flags = spin_lock_irqsave(&queue.lock);
@@ -230,7 +233,7 @@ static void interrupt(void *arg)
 		fail_all();
 }
 
-/* False if there is no room now. */
+/* Returns false if there are not enough free descriptors now. */
 static bool try_submit(struct blk_request *r)
 {
 	uint64_t flags = spin_lock_irqsave(&queue.lock);
@@ -253,8 +256,7 @@ void blk_submit(struct blk_request *r)
 		return;
 	}
 	if (r->op == BLK_FLUSH && !(disk.features & 1ul << VIRTIO_BLK_F_FLUSH)) {
-		r->result =
-			BLK_OK; /* without the feature a write is durable when it is completed */
+		r->result = BLK_OK; /* without the feature, writes are durable when completed */
 		return;
 	}
 	while (!try_submit(r)) {
@@ -311,7 +313,7 @@ static void add_status(uint32_t bits)
 	reg_write(VIRTIO_MMIO_STATUS, reg_read(VIRTIO_MMIO_STATUS) | bits);
 }
 
-/* Agrees on what both know. False if the device won't have it. */
+/* Negotiates the features that both sides have. Returns false if the device refuses them. */
 static bool negotiate(void)
 {
 	for (unsigned half = 0; half < 2; half++) {
@@ -380,7 +382,7 @@ static void read_config(void)
 		disk.max_segs = seg_max;
 }
 
-/* Returns what kept it from working, or NULL. */
+/* Returns NULL, or what is wrong with the device. */
 static const char *start_device(unsigned gsi)
 {
 	reg_write(VIRTIO_MMIO_STATUS, 0);

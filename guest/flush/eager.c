@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* As Linux has done for Xen since 2.6.28: whatever is pinned, purge everything first. */
+/* As in Linux for Xen since 2.6.28: purges everything before each pin. */
 #include "flush.h"
 #include "vmap.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * As Linux does since 2.6.38: an unmap clears its PTEs at once, and leaves only the TLB flush for
- * later. No mapping is left that a guest would have to mend; a TLB that may still hold one is
- * flushed by the host, which reads from the clock in the shared page that it has to.
+ * As in Linux since 2.6.38: an unmap clears its PTEs at once, and only the TLB flush is lazy. So a
+ * pin never meets an alias that the guest would have to purge. If a TLB may still hold one, which
+ * the clock in the shared page tells, the host flushes it.
  */
 #include "flush.h"
 #include "vmap.h"

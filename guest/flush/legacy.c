@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* As before Linux 2.6.28: every unmap clears its PTEs and flushes them before it returns. */
+/* As in Linux before 2.6.28: each unmap clears its PTEs and flushes the TLBs before it returns. */
 #include "flush.h"
 #include "vmap.h"
 #include "vmap_purge.h"
 
-/* The addresses can be used again at once: there is nothing left to purge. */
+/* Frees the area at once, since its PTEs are flushed. */
 static void legacy_unmapped(struct vmap_space *space)
 {
 	vmap_purge_lazy(space, true);

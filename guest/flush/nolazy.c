@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * As later Linux for Xen, whose lazy limit was 0: an unmap is as lazy as ever, and purges at once
- * what is held lazily, its own and others'. The limit alone would leave the pages of vmap blocks
- * out, which is how Linux's NFS client still ran into aliases.
+ * As in later versions of Linux for Xen, with a lazy limit of 0: each unmap purges at once all that
+ * is lazy. It also purges vmap blocks, to which Linux's limit does not apply; that is how its NFS
+ * client still met aliases.
  */
 #include "flush.h"
 #include "vmap.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Nobody looks for aliases: unsafe, and what the others' cost is measured against. */
+/* Neither guest nor host acts on aliases: unsafe, the lower bound for the costs of the others. */
 #include "flush.h"
 
 FLUSH_STRATEGY(none, NONE, "none", "no check and no flush: unsafe");

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The vmap layer says of each frame if a PTE of its may map it, live or stale, and the guest looks
- * there itself before it pins: it purges if one of the frames is concerned. The bit is a count that
- * isn't 0, as a frame can be mapped several times. It goes down when a PTE is cleared, before that
- * is flushed: pins wait for purges that are in flight.
+ * The vmap layer keeps, for each frame, whether a live or stale PTE may map it. Before a pin the
+ * guest checks this bit itself, and purges if it is set for one of the frames. The bit is really a
+ * count, since a frame can be mapped several times. The count goes down when a PTE is cleared,
+ * which is before it is flushed; so pins wait for purges in flight.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,11 +15,11 @@
 #include "pin.h"
 #include "vmap.h"
 
-/* PTEs that may map each frame, below frames_end(): any CPU, atomically. A purge counts them down
- * when it has cleared them, and before it has flushed them. NULL at boot, when nothing is mapped.
- */
+/* Number of PTEs that may map each frame below frames_end(); written by any CPU, atomically. A
+ * purge decrements it after clearing the PTE and before flushing. NULL at boot, when nothing is
+ * mapped. */
 static uint32_t *counts;
-static unsigned counts_order; /* of the block of frames that holds them */
+static unsigned counts_order; /* order of the block of frames that holds them */
 
 static void page_bit_mapped(uint64_t pfn)
 {

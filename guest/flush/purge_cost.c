@@ -11,28 +11,31 @@
 
 BOOTARG(ahead, "trap, trap-range: 1 (default): purge before a pin where that is cheaper; 0: never");
 
-/* So many upcalls' worth may be lost before purges go ahead; for how many pins then, at first and
- * at most. After these only so few: each that meets an alias costs an upcall. */
+/* When upcalls have cost PATIENCE upcalls more than purges before the pins would have, everything
+ * is purged before the next HOLDS pins; each time that this proves right again, before twice as
+ * many, up to HOLDS_MAX. After these pins, AGAIN upcalls are enough to start again. */
 #define PATIENCE  4u
 #define AGAIN     1u
 #define HOLDS     64u
 #define HOLDS_MAX 4096u
-/* A sample counts for at most so many averages: a single one may have waited for a processor. */
+/* A sample counts as at most so many averages, since a CPU may have waited for its turn. */
 #define OUTLIER 4u
 
-/* Of all CPUs together: a purge is for all of them, whoever makes it, and what one has learned
- * holds for the others. Averages weigh the newest with an eighth. The lock is held for a few
- * instructions only, never over a purge or a pin. */
+/* For all CPUs together, since a purge is for all of them. Averages weigh the newest sample by one
+ * eighth. The lock is held for a few instructions only, never during a purge or a pin. */
 static struct account {
 	struct spinlock lock;
-	uint64_t upcall_ticks; /* of an upcall, on average; 0: there was none yet */
-	uint64_t flush_ticks;  /* of the flushes of a purge: what each further purge costs */
-	uint64_t page_ticks;   /* of a purge, for each PTE that it clears: to be paid anyway */
-	uint64_t lost;         /* by upcalls where purges ahead were cheaper */
-	unsigned ahead, holds; /* pins before which everything is purged: to come, of how many */
-	uint64_t upcall_spent; /* ticks of upcalls and their flushes since everything was purged */
-	uint64_t stale_before; /* pages, at the last pin */
-	bool saved;            /* the last pin: a purge ahead of it would have found something */
+	uint64_t upcall_ticks; /* average ticks of an upcall; 0: none so far */
+	uint64_t
+		flush_ticks; /* average ticks of a purge's flushes: what each further purge costs */
+	uint64_t page_ticks; /* average ticks of a purge for each PTE cleared: unavoidable */
+	uint64_t lost; /* ticks that upcalls cost more than purges before the pins would have */
+	unsigned ahead,
+		holds; /* pins before which to purge everything: still to come, and at the start */
+	uint64_t upcall_spent; /* ticks of upcalls and their flushes since the last purge of
+				  everything */
+	uint64_t stale_before; /* stale pages at the last pin */
+	bool saved;            /* a purge before the last pin would have found something */
 } account;
 
 static void average(uint64_t *of, uint64_t newest)
@@ -42,7 +45,7 @@ static void average(uint64_t *of, uint64_t newest)
 	*of = *of ? (7 * *of + newest) / 8 : newest;
 }
 
-/* PTEs that a purge would clear. */
+/* Number of PTEs that a purge would clear. */
 static uint64_t stale_pages(void)
 {
 	return __atomic_load_n(&kernel_vmap.stale_pages, __ATOMIC_RELAXED);
@@ -70,7 +73,7 @@ void purge_cost_upcall(uint64_t ticks)
 	spin_lock(&account.lock);
 	average(&account.upcall_ticks, ticks);
 	account.upcall_spent += ticks + account.flush_ticks;
-	/* A purge ahead would have been one, too: lost is only what the upcall took. */
+	/* A purge before the pin would have cost a purge, too; what is lost is the upcall only. */
 	account.lost += account.upcall_ticks;
 	account.saved = false;
 	spin_unlock(&account.lock);
@@ -95,8 +98,8 @@ static void begin_ahead(struct account *a)
 	a->lost = (PATIENCE - AGAIN) * a->upcall_ticks;
 }
 
-/* The pin before met no alias: it has saved the flush of a purge, if there was more to be purged
- * than at the one before that. Only then would one ahead of it have found anything. */
+/* The last pin met no alias. That saved the flush of a purge if there was more to purge than at the
+ * pin before it; else a purge would have found nothing. */
 static void note_saved(struct account *a, uint64_t stale)
 {
 	if (a->saved)
@@ -107,7 +110,7 @@ static void note_saved(struct account *a, uint64_t stale)
 	a->stale_before = stale;
 }
 
-/* Does a purge ahead of this pin pay, where so many pages are stale? */
+/* Does a purge before this pin pay, with so many stale pages? */
 static bool pays_ahead(struct account *a, uint64_t stale)
 {
 	if (!a->ahead && a->lost > PATIENCE * a->upcall_ticks && arg_u64("ahead", 1))

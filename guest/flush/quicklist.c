@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Each CPU keeps a list of frames that have no alias, and takes its page tables from there. A frame
- * that was a page table cannot have been vmapped, so tables that are freed go back to the list as
- * they are. When it is empty, it is filled with many frames at once, under one purge. Frames that
- * become something else than tables come from anywhere, and everything is purged before.
+ * Each CPU keeps a list of frames without aliases, and allocates page tables from it. A page table
+ * can't have been vmapped, so freed tables go back to the list. An empty list is filled with many
+ * frames under one purge. For transitions other than pins, frames come from anywhere, and
+ * everything is purged before.
  */
 #include <stddef.h>
 
@@ -20,7 +20,7 @@ BOOTARG(quicklist, "strategy quicklist: frames taken under one purge, 1..1024, d
 #define FILL_DEFAULT 32u
 #define FILL_MAX     1024u
 
-/* Each CPU's own; linked through the first word of the frames. */
+/* One for each CPU; linked through the first word of the frames. */
 static struct {
 	__cacheline uint64_t first; /* pfn, or NO_FRAME */
 } lists[MAX_CPUS];
@@ -49,8 +49,8 @@ static uint64_t fill_size(void)
 	return n;
 }
 
-/* With fewer frames when memory is short. */
-static void fill(uint64_t *first)
+/* Fills the list, with fewer frames if memory is short. */
+static void quicklist_fill(uint64_t *first)
 {
 	uint64_t pfn;
 
@@ -65,7 +65,7 @@ static uint64_t quicklist_take(void)
 	uint64_t *first = &lists[this_cpu()->id].first;
 
 	if (*first == NO_FRAME)
-		fill(first);
+		quicklist_fill(first);
 	return pop(first);
 }
 
@@ -86,7 +86,7 @@ static void quicklist_before_pin(const struct pin_req *reqs, unsigned n)
 
 static int quicklist_start(void)
 {
-	fill_size(); /* complains in time */
+	fill_size(); /* reports a bad value at the start */
 	return 0;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The host looks; purge everything when it has met a stale alias. Where so many pins meet one that
- * purging ahead of them is cheaper, do that for a while.
+ * The host checks at each pin, and an upcall purges everything if there is a stale alias. While so
+ * many pins meet one that purges before them are cheaper, does that instead.
  */
 #include "flush.h"
 #include "purge_cost.h"

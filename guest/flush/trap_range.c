@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The host looks, and says where; purge only what holds these addresses. That leaves aliases for
- * later upcalls to meet: when these, and the flush of each, have cost as much as clearing
- * everything does, everything is purged. Where a flush is for many CPUs that is soon.
+ * The host checks at each pin, and an upcall purges only the areas that the host named. The aliases
+ * that are left cost upcalls later. When these have cost as much as a purge of everything,
+ * everything is purged; with many CPUs, whose flushes are expensive, that is soon.
  */
 #include "flush.h"
 #include "purge_cost.h"
@@ -19,8 +19,8 @@ static uint64_t trap_range_on_alias(const struct alias_fault *fault, uint64_t ti
 	purge_cost_upcall(ticks);
 	if (fault->more || fault->nr > ALIAS_FAULT_VAS || purge_cost_all_pays())
 		return purge_cost_all();
-	/* An address where nothing is held lazily any more was purged by another CPU meanwhile; one
-	 * that is in use is a live alias. No wider purge would do anything about either. */
+	/* If nothing is held lazily at an address, another CPU has purged it meanwhile; if a live
+	 * mapping is there, no purge can help. */
 	return vm_purge_ranges(fault->va, fault->nr);
 }
 

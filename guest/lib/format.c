@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The formatted output of kprintf() and ksnprintf(). */
+/* Formats the output of kprintf() and ksnprintf(). */
 #include "console.h"
 
 #include <stdbool.h>
@@ -7,7 +7,7 @@
 
 struct out {
 	char *buffer;
-	size_t size, len; /* len counts what did not fit, too */
+	size_t size, len; /* `len` counts what did not fit, too */
 };
 
 /* One conversion: %[flags][width][.precision][length]letter. */
@@ -31,7 +31,7 @@ static void pad(struct out *o, char c, long n)
 		put(o, c);
 }
 
-/* prefix, zeroes and digits, in a field of the width that was asked for. */
+/* Writes prefix, zeroes and digits in a field of the given width. */
 static void put_field(struct out *o, const struct spec *s, const char *prefix, long zeroes,
 		      const char *text, size_t len)
 {

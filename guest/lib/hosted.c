@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What code that was compiled for user space (libfdt.a) may call besides <string.h>: the stack
- * protector's alarm, and the checked functions of _FORTIFY_SOURCE, where the C library compares
- * with the size of the object that the compiler knows.
+ * Functions that libfdt.a calls, since it was compiled for user space: the stack protector's
+ * handler, and the checked functions of _FORTIFY_SOURCE, which compare with the size of the object
+ * that the compiler knows.
  */
 #include <string.h>
 

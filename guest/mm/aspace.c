@@ -11,9 +11,10 @@
 #include "pgtable.h"
 #include "pin.h"
 
-#define USER_L4 256u /* entries of a root that are the user's */
+#define USER_L4 256u /* entries of a root for the user's half */
 
-/* The L1 entry for va in a tree that nobody uses or has pinned yet; NULL when memory is short. */
+/* Returns the L1 entry for `va` in a tree that is not in use or pinned yet; NULL if memory is
+ * short. */
 static pte_t *build_to(struct aspace *as, uint64_t va)
 {
 	pte_t *table = pfn_to_virt(as->root_pfn);
@@ -63,12 +64,12 @@ static bool build(struct aspace *as, const struct aspace_range *ranges, unsigned
 	return true;
 }
 
-/* What is done to each table of a tree, from the top or from the bottom. */
+/* What to do with each table of a tree, top down or bottom up. */
 struct visitor {
 	void (*table)(struct visitor *v, uint64_t pfn, unsigned level);
 	bool top_down;
-	struct pin_list *list; /* where pin_one() and unpin_one() put it */
-	unsigned freed_pages;  /* by free_one() */
+	struct pin_list *list; /* for pin_one() and unpin_one() */
+	unsigned freed_pages;  /* counted by free_one() */
 };
 
 static void visit(struct visitor *v, uint64_t pfn, unsigned level)
@@ -98,7 +99,8 @@ static void unpin_one(struct visitor *v, uint64_t pfn, unsigned level)
 	pin_list_add(v->list, pfn, level, PIN_OP_UNPIN);
 }
 
-/* After a batch of which some were refused: those that were not pinned are refused once more. */
+/* After a batch that was refused in part: unpins the tables, and ignores refusals for those that
+ * were never pinned. */
 static void unpin_quietly(struct visitor *v, uint64_t pfn, unsigned level)
 {
 	struct pin_req req = {.pfn = pfn, .op = PIN_OP_UNPIN};
@@ -183,8 +185,8 @@ int aspace_destroy(struct aspace *as)
 	struct pin_list list;
 	struct visitor unpin = {.table = unpin_one, .top_down = true, .list = &list};
 
-	/* Leaving has flushed this CPU's translations of it, and no other has ever had any: they
-	 * are gone before the host sees the entries go, so the clock need not tick. */
+	/* No clock is needed: leaving the address space has flushed its translations from this
+	 * CPU's TLB, and no other CPU has had any. */
 	BUG_ON(this_cpu()->root_pfn == as->root_pfn);
 	pin_list_init(&list);
 	visit(&unpin, as->root_pfn, 4);

@@ -8,30 +8,30 @@
 #include "percpu.h"
 #include "spinlock.h"
 
-#define LIST_FRAMES 64u /* most on a CPU's list */
-#define LIST_BATCH  16u /* moved at once between a list and the zone */
+#define LIST_FRAMES 64u /* maximum length of a CPU's list */
+#define LIST_BATCH  16u /* frames moved at once between a list and the zone */
 
 /* Set by frame_init(), constant afterwards. */
 static struct page *pages;
 static uint64_t nr_pages;
 
-/* Free blocks by order. Lists are linked by pfn, both ends by 0: frame 0 is never free. */
+/* Free blocks by order. The lists are linked by pfn and end with 0, since frame 0 is never free. */
 static struct {
 	struct spinlock lock;
-	uint32_t first[FRAME_ORDER_MAX + 1]; /* under the lock */
-	uint64_t free;                       /* frames on the lists; written under the lock */
+	uint32_t first[FRAME_ORDER_MAX + 1]; /* guarded by the lock */
+	uint64_t free;                       /* free frames of the zone; written under the lock */
 	uint64_t total;                      /* written at boot */
 } zone;
 
-/* Each CPU's own; its count is read by others for frames_free_count() only. A ring: the frame freed
- * longest ago is at `first`. */
+/* One for each CPU; others read `count` for frames_free_count() only. It is a ring, with the frame
+ * freed first at `first`. */
 static struct free_list {
 	__cacheline uint32_t count;
 	uint32_t first;
 	uint32_t pfns[LIST_FRAMES];
 } lists[MAX_CPUS];
 
-/* Which end of the lists is taken from; written while the other CPUs are idle. */
+/* Which end of the lists to take from; written while the other CPUs are idle. */
 static enum frame_order list_order;
 
 struct page *pfn_to_page(uint64_t pfn)
@@ -67,7 +67,7 @@ static void remove_block(uint64_t pfn)
 	page->state = PAGE_NONE;
 }
 
-/* Under the lock. Splits the smallest block that is large enough. */
+/* Takes a block: splits the smallest that is large enough. Under the lock. */
 static uint64_t take_block(unsigned order)
 {
 	unsigned have = order;
@@ -85,7 +85,7 @@ static uint64_t take_block(unsigned order)
 	return pfn;
 }
 
-/* Under the lock. Joins the block with its buddy for as long as that is free, too. */
+/* Frees a block: merges it with its buddy as long as that is free. Under the lock. */
 static void give_block(uint64_t pfn, unsigned order)
 {
 	zone.free += 1ul << order;
@@ -174,7 +174,7 @@ void free_frame(uint64_t pfn)
 	struct free_list *list = &lists[this_cpu()->id];
 
 	check_owned(pfn, 0)->state = PAGE_CACHED;
-	if (list->count == LIST_FRAMES) { /* the longest unused go back to the zone */
+	if (list->count == LIST_FRAMES) { /* those unused for longest go back to the zone */
 		spin_lock(&zone.lock);
 		for (unsigned i = 0; i < LIST_BATCH; i++)
 			give_block(take_oldest(list), 0);

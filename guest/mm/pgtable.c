@@ -14,13 +14,13 @@
 #define PTE_DEVICE      (PTE_KERNEL | PTE_PCD | PTE_PWT)
 #define FIRST_KERNEL_L4 256u
 
-/* From guest.ld: text, read-only data and data of the image; each begins a page. */
+/* From guest.ld: text, read-only data and data of the image, each page-aligned. */
 extern const char image_start[], image_rodata[], image_data[], image_end[];
 
 /* Written by pgtable_init(), constant afterwards. */
 static uint64_t kernel_root;
 
-/* Written while the other CPUs are idle; NULL: tables are taken as any other frame. */
+/* Written while the other CPUs are idle; NULL: tables come from alloc_frame(). */
 static const struct table_source *source;
 
 uint64_t kernel_root_pfn(void)
@@ -92,7 +92,7 @@ void free_table(uint64_t pfn)
 	strategy_read_unlock();
 }
 
-/* Fills an L1 table with what a 2 MiB leaf maps. */
+/* Fills an L1 table so that it maps what a 2 MiB leaf maps. */
 static void fill_from_leaf(uint64_t table_pfn, pte_t leaf)
 {
 	pte_t *table = pfn_to_virt(table_pfn);
@@ -101,8 +101,8 @@ static void fill_from_leaf(uint64_t table_pfn, pte_t leaf)
 		set_pte(&table[i], (leaf & ~PTE_PS) + i * PAGE_SIZE);
 }
 
-/* Puts a new table of `level` under an entry that was seen empty, or in the place of a 2 MiB leaf;
- * returns the entry as it is then, whoever changed it, or 0. */
+/* Links a new table of `level` in an entry that was empty, or in place of a 2 MiB leaf. Returns the
+ * entry's value then, which another CPU may have written, or 0 on failure. */
 static pte_t link_table(pte_t *entry, pte_t seen, unsigned level, uint64_t flags)
 {
 	uint64_t pfn = alloc_table();
@@ -126,7 +126,7 @@ static pte_t link_table(pte_t *entry, pte_t seen, unsigned level, uint64_t flags
 	return linked;
 }
 
-/* The entry for va in the table of `level`, 1..4, or NULL. */
+/* Returns the entry for `va` in the table of `level`, 1..4, or NULL. */
 static pte_t *walk_to(uint64_t root_pfn, uint64_t va, unsigned level, bool alloc)
 {
 	uint64_t flags = va >> 63 ? PTE_TABLE : PTE_TABLE | PTE_US;
@@ -155,7 +155,7 @@ pte_t *walk_kernel(uint64_t va, bool alloc)
 	return walk_to(kernel_root, va, 1, alloc);
 }
 
-/* The leaf maps the same as its table does, so no TLB need forget it. */
+/* No TLB flush is needed: the table maps what the leaf maps. */
 pte_t *walk_direct(uint64_t pfn)
 {
 	uint64_t va = DIRECT_BASE + (pfn << PAGE_SHIFT);
@@ -175,7 +175,8 @@ pte_t lookup_leaf(uint64_t root_pfn, uint64_t va, uint64_t *pfn)
 
 	for (unsigned level = 4; level > 0; level--) {
 		pte_t pte = get_pte(&table[pte_index(va, level)]);
-		uint64_t low = (1ul << 9 * (level - 1)) - 1; /* frames a leaf of this level spans */
+		uint64_t low = (1ul << 9 * (level - 1)) -
+			       1; /* frames that a leaf of this level spans, minus 1 */
 
 		if (!(pte & PTE_P))
 			return 0;
@@ -223,7 +224,7 @@ void for_each_kernel_table(void (*fn)(void *arg, uint64_t pfn, unsigned level), 
 	visit_tables(kernel_root, 4, FIRST_KERNEL_L4, fn, arg);
 }
 
-/* Boot: one leaf of `level` 1 or 2. */
+/* At boot: writes one leaf of `level` 1 or 2. */
 static void map_leaf(uint64_t va, uint64_t gpa, unsigned level, uint64_t flags)
 {
 	pte_t *entry = walk_to(kernel_root, va, level, true);

@@ -12,8 +12,8 @@
 #include "pte_updates.h"
 #include "tlb.h"
 
-/* As Linux fills it: WB, WC, UC-, UC, WB, WP, UC-, WT. Those that are in use at boot stay what they
- * were at reset, so no cache or TLB has to be emptied. */
+/* The same PAT as Linux's: WB, WC, UC-, UC, WB, WP, UC-, WT. The types in use at boot are as at
+ * reset, so no cache or TLB has to be flushed. */
 #define PAT 0x0407050600070106ul
 
 void pat_init_cpu(void)
@@ -26,7 +26,8 @@ static enum memory_type type_of(pte_t pte)
 	return (pte & PTE_PWT ? 1 : 0) | (pte & PTE_PCD ? 2 : 0) | (pte & PTE_PAT ? 4 : 0);
 }
 
-/* From here on there is an entry for each, which no lack of memory can keep from being written. */
+/* Splits leaves of the direct map, so that each frame has an entry of its own and no later step
+ * needs memory. */
 static bool split_leaves(const uint64_t *pfns, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++)
@@ -46,7 +47,7 @@ static void write_leaves(const uint64_t *pfns, unsigned n, enum memory_type type
 
 		pte_updates_add(&updates, pte, (get_pte(pte) & ~PTE_TYPE) | pte_of_type(type));
 	}
-	/* The host minds nothing about the direct map. */
+	/* The host has no rule about the direct map, so it refuses nothing. */
 	BUG_ON(pte_updates_finish(&updates));
 	strategy_read_unlock();
 }
@@ -64,7 +65,7 @@ static void flush_leaves(const uint64_t *pfns, unsigned n)
 	flush_tlb_kernel_range(first, last + PAGE_SIZE);
 }
 
-/* Lines that were cached by the old type, on whatever CPU. */
+/* Flushes lines that any CPU has cached with the old type. */
 static void flush_caches(const uint64_t *pfns, unsigned n)
 {
 	mfence();
@@ -74,7 +75,8 @@ static void flush_caches(const uint64_t *pfns, unsigned n)
 	mfence();
 }
 
-/* Until the host has agreed, the frames are in use by their old type: alias_abi.h has the order. */
+/* The order is that of alias_abi.h: until the host agrees, the frames are in use with their old
+ * type. */
 int set_memory_type(const uint64_t *pfns, unsigned n, enum memory_type type)
 {
 	struct pin_req to = {.op = PIN_OP_MEMTYPE, .type = (uint8_t)type}, back = to;

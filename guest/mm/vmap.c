@@ -27,13 +27,13 @@ struct vmap_space kernel_vmap;
 
 static struct slab area_slab = SLAB_INIT(struct vmap_area);
 
-/* Position of the highest bit that is set, from 1; 0 for 0. */
+/* Position of the highest bit set, from 1; 0 if n is 0. */
 static unsigned fls(unsigned n)
 {
 	return n ? 32 - (unsigned)__builtin_clz(n) : 0;
 }
 
-/* Linux's VMAP_BBMAP_BITS: blocks shrink where addresses are scarce. */
+/* As Linux's VMAP_BBMAP_BITS: blocks are smaller if addresses are scarce. */
 static unsigned block_pages(uint64_t space_pages, unsigned cpus)
 {
 	uint64_t share = space_pages / (1ull << fls(cpus - 1)) / 16;
@@ -123,7 +123,7 @@ struct vmap_area *vmap_area_alloc(struct vmap_space *space, unsigned nr_pages, u
 	return NULL;
 }
 
-/* `nr` pages are nobody's from now on: the strategy may wish to have them cleared at once. */
+/* Before `nr` pages become lazy: the strategy may clear them at once. */
 static void before_lazy(struct vmap_space *space, uint64_t start, unsigned nr)
 {
 	struct alias_guest_stats *stats = this_cpu()->stats;
@@ -144,14 +144,14 @@ static void before_lazy(struct vmap_space *space, uint64_t start, unsigned nr)
 		stats->lazy_pages_max = stale;
 }
 
-/* They are held lazily, or were purged in the meantime. */
+/* After they have become lazy; they may be purged by now. */
 static void after_lazy(struct vmap_space *space)
 {
 	if (space->ops->unmapped)
 		space->ops->unmapped(space);
 }
 
-/* Under the space's lock. Returns if too many pages are held lazily now. */
+/* Makes an area lazy. Returns true if too many pages are lazy then. Under the space's lock. */
 static bool make_lazy(struct vmap_space *space, struct vmap_area *area)
 {
 	BUG_ON(area->state == VMAP_LAZY);
@@ -186,7 +186,7 @@ void vmap_area_release(struct vmap_space *space, struct vmap_area *area)
 	slab_free(&area_slab, area);
 }
 
-/* Where it is mapped, for page_is_aliased(). */
+/* Notes where the frame is mapped, for page_is_aliased(). */
 static void note_mapping(uint64_t pfn, uint64_t addr)
 {
 	struct page *page = pfn_to_page(pfn);
@@ -195,8 +195,8 @@ static void note_mapping(uint64_t pfn, uint64_t addr)
 	page->vmapped_at = (uint32_t)((addr - VMALLOC_START) >> PAGE_SHIFT);
 }
 
-/* Writes the PTEs; tables that are missing are made and pinned on the way, so no lock is held.
- * Returns how many it has written: fewer than `count` if that failed. */
+/* Writes the PTEs. Missing tables are allocated and pinned, so no lock is held. Returns the number
+ * of PTEs written, less than `count` if that failed. */
 static unsigned map_pages(struct vmap_space *space, uint64_t addr, const uint64_t *pfns,
 			  unsigned count, uint64_t prot)
 {
@@ -253,8 +253,8 @@ void *vmap_aligned_in(struct vmap_space *space, const uint64_t *pfns, unsigned c
 	return map_area(space, pfns, count, align, prot);
 }
 
-/* The area that begins at addr becomes lazy. `count`: how many pages the caller believes it has, 0
- * if he doesn't say. */
+/* Makes the area that begins at `addr` lazy. `count` is the number of pages that the caller
+ * expects, or 0 if it does not know. */
 static void unmap_area(struct vmap_space *space, uint64_t addr, unsigned count)
 {
 	struct vmap_area *area;
@@ -279,8 +279,8 @@ void vunmap_in(struct vmap_space *space, void *addr)
 	unmap_area(space, (uint64_t)addr, 0);
 }
 
-/* The block that holds addr; panics if there is none. It can't go away before its pages have come
- * back. */
+/* Returns the block that holds `addr`; panics if there is none. The block can't be freed before its
+ * pages are unmapped. */
 static struct vmap_block *find_block(struct vmap_space *space, uint64_t addr)
 {
 	struct vmap_area *area;
@@ -293,7 +293,7 @@ static struct vmap_block *find_block(struct vmap_space *space, uint64_t addr)
 	return area->block;
 }
 
-/* `count` pages come back to the block, of which `mapped` have a PTE. */
+/* Unmaps `count` pages of a block, of which `mapped` have a PTE. */
 static void unmap_ram(struct vmap_space *space, uint64_t addr, unsigned count, unsigned mapped)
 {
 	struct vmap_block *block = find_block(space, addr);

@@ -29,21 +29,21 @@ static int compare_areas(const struct vmap_area *a, const struct vmap_area *b)
 	return (a->start > b->start) - (a->start < b->start);
 }
 
-/* The tree calls this wherever it gives a node other children; it does not carry the change up to
- * the root on its own, see update_path(). */
+/* Called by the tree whenever a node gets other children. It does not propagate the change to the
+ * root; update_path() does. */
 #undef RB_AUGMENT
 #define RB_AUGMENT(va) update_gap_max(va)
 
 RB_GENERATE_INTERNAL(vmap_rb, vmap_area, node, compare_areas, __attribute__((unused)) static)
 
-/* The tree changed in `va`, or below it: brings the maxima up to date from there to the root. */
+/* The tree has changed at or below `va`: updates the maxima from there to the root. */
 static void update_path(struct vmap_area *va)
 {
 	for (; va; va = RB_PARENT(va, node))
 		update_gap_max(va);
 }
 
-/* Only the gap of `va` changed, in a tree that is up to date otherwise. */
+/* Only the gap of `va` has changed. */
 static void update_gap(struct vmap_area *va)
 {
 	uint64_t before;
@@ -63,7 +63,7 @@ void vmap_tree_init(struct vmap_tree *tree, uint64_t lo, uint64_t hi)
 	RB_INSERT(vmap_rb, &tree->root, &tree->last);
 }
 
-/* Lowest address in the gap below `va` where the range fits, or 0. */
+/* Returns the lowest address in the gap below `va` where the range fits, or 0. */
 static uint64_t fit_below(const struct vmap_area *va, uint64_t size, uint64_t align)
 {
 	uint64_t low = va->start - va->gap;
@@ -79,8 +79,8 @@ static struct vmap_area *leftmost(struct vmap_area *va, uint64_t size)
 	return va;
 }
 
-/* The next area in order of address whose subtree or self has a gap of `size`; subtrees that have
- * none are left out. */
+/* Returns the next area, in order of address, that has a gap of `size`; skips subtrees without
+ * one. */
 static struct vmap_area *next_candidate(struct vmap_area *va, uint64_t size)
 {
 	struct vmap_area *from;

@@ -23,7 +23,7 @@ unsigned vmap_block_order(unsigned count)
 	return order;
 }
 
-/* 2^order bits from `bit` on, as they lie in its word. */
+/* The mask of 2^order bits from `bit` on, within its word. */
 static uint64_t region_mask(unsigned bit, unsigned order)
 {
 	uint64_t ones = order == 6 ? ~0ull : (1ull << (1u << order)) - 1;
@@ -31,7 +31,7 @@ static uint64_t region_mask(unsigned bit, unsigned order)
 	return ones << (bit % 64);
 }
 
-/* The lowest 2^order clear bits that start at a multiple of their number; -1 if there are none. */
+/* Returns the lowest 2^order clear bits, aligned to 2^order; -1 if there are none. */
 static int find_clear_region(const uint64_t *map, unsigned nr_bits, unsigned order)
 {
 	static const uint64_t starts[] = {
@@ -47,7 +47,7 @@ static int find_clear_region(const uint64_t *map, unsigned nr_bits, unsigned ord
 	for (unsigned word = 0; word < nr_bits / 64; word++) {
 		uint64_t clear = ~map[word];
 
-		/* Bit b stays set as long as b and its 2^i - 1 successors are. */
+		/* after step i, bit b is set if it and the 2^(i+1) - 1 bits after it were */
 		for (unsigned i = 0; i < order; i++)
 			clear &= clear >> (1u << i);
 		clear &= starts[order];
@@ -80,7 +80,7 @@ static uint64_t block_addr(const struct vmap_block *block, unsigned bit)
 	return block->area->start + bit * PAGE_SIZE;
 }
 
-/* Takes 2^order pages out of this block; 0 if it has no room for them. */
+/* Takes 2^order pages from this block; returns 0 if it has no room. */
 static uint64_t take_region(struct vmap_block *block, unsigned order)
 {
 	int bit = find_clear_region(block->used, block->nr_pages, order);
@@ -96,7 +96,7 @@ static uint64_t take_region(struct vmap_block *block, unsigned order)
 	return block_addr(block, (unsigned)bit);
 }
 
-/* From the blocks that this CPU has; 0 if none has room. */
+/* Takes pages from the blocks of this CPU; returns 0 if none has room. */
 static uint64_t take_from_queue(struct vmap_block_queue *queue, unsigned order)
 {
 	struct vmap_block *block;
@@ -110,7 +110,7 @@ static uint64_t take_from_queue(struct vmap_block_queue *queue, unsigned order)
 	return addr;
 }
 
-/* A block with nothing in it yet, seen by nobody else; NULL when out of memory or addresses. */
+/* Returns a new empty block, which no other CPU sees yet; NULL when out of memory or addresses. */
 static struct vmap_block *new_block(struct vmap_space *space)
 {
 	struct vmap_block *block = slab_alloc(&block_slab);
@@ -120,7 +120,7 @@ static struct vmap_block *new_block(struct vmap_space *space)
 		return NULL;
 	block->nr_pages = space->block_pages;
 	block->nr_free = space->block_pages;
-	/* From here on a purge may come by. */
+	/* from here on a purge may see the block */
 	area = vmap_area_alloc(space, space->block_pages, space->block_pages * PAGE_SIZE, block);
 	if (!area) {
 		slab_free(&block_slab, block);
@@ -129,8 +129,8 @@ static struct vmap_block *new_block(struct vmap_space *space)
 	return block;
 }
 
-/* If nothing of it is mapped: what was never handed out is taken for dirty, and it is done with.
- * Its CPU alone hands out more. */
+/* If nothing of the block is mapped, makes all of its unused pages dirty, so that it gets freed.
+ * Only its own CPU does this, and only that CPU uses its pages. */
 static bool retire(struct vmap_block *block)
 {
 	bool idle;
@@ -147,8 +147,8 @@ static bool retire(struct vmap_block *block)
 	return idle;
 }
 
-/* Blocks whose gaps are too small for what is asked for would pile up for ever, as in Linux until
- * 02b709df817c. */
+/* Frees blocks in which nothing is mapped and which have no room for what is asked for. Otherwise
+ * they would accumulate for ever, as in Linux until 02b709df817c. */
 static void retire_idle_blocks(struct vmap_space *space, struct vmap_block_queue *queue)
 {
 	struct vmap_block *next;
@@ -176,10 +176,10 @@ uint64_t vmap_block_alloc(struct vmap_space *space, unsigned order)
 	if (!block)
 		return 0;
 	LIST_INSERT_HEAD(&queue->free, block, free);
-	return take_region(block, order); /* it has more pages than any allocation */
+	return take_region(block, order); /* it has more pages than any request */
 }
 
-/* Under the block's lock. The first dirty page since the last purge makes the block known. */
+/* Puts the block on the list of pending ones if it is not there yet. Under the block's lock. */
 static void note_pending(struct vmap_space *space, struct vmap_block *block)
 {
 	if (block->waiting)
@@ -213,13 +213,12 @@ void vmap_block_free(struct vmap_space *space, struct vmap_block *block, uint64_
 	note_pending(space, block);
 	all_dirty = block->nr_dirty == block->nr_pages;
 	spin_unlock(&block->lock);
-	/* Wholly dirty: wholly used too, so it is on no queue any more, and nobody else can come
-	 * here for it. */
+	/* All pages are dirty, so the block has left its queue, and no other CPU can get here. */
 	if (all_dirty)
 		vmap_area_free_lazy(space, area);
 }
 
-/* Under the block's lock: takes what waits for a flush. */
+/* Takes the pages that wait for a purge. Under the block's lock. */
 static void take_pending(struct vmap_block *block, uint64_t *pending)
 {
 	for (unsigned i = 0; i < block->nr_pages / 64; i++) {
@@ -229,8 +228,8 @@ static void take_pending(struct vmap_block *block, uint64_t *pending)
 	block->waiting = false;
 }
 
-/* Under the block's lock. As Linux once did: from the first dirty page to the last, whenever
- * anybody asks. */
+/* As Linux once did: purges from the first dirty page to the last, at every purge. Under the
+ * block's lock. */
 static void flush_dirty_again(struct vmap_block *block, struct vmap_purge *purge)
 {
 	unsigned nr = block->nr_pages, first = next_bit(block->dirty, nr, 0, true), end = nr;
@@ -250,8 +249,8 @@ void vmap_block_purge(struct vmap_block *block, struct vmap_purge *purge)
 
 	if (bug == VMAP_BUG_FULL_BLOCKS && next_bit(block->used, nr, 0, false) == nr)
 		return;
-	/* Dirty space is not handed out again and nobody else purges, so the lock isn't needed for
-	 * longer than the copy. */
+	/* The lock is needed for the copy only: dirty pages are not used again, and there is only
+	 * one purge. */
 	spin_lock(&block->lock);
 	take_pending(block, pending);
 	if (bug == VMAP_BUG_REFLUSH)
@@ -265,13 +264,13 @@ void vmap_block_purge(struct vmap_block *block, struct vmap_purge *purge)
 	}
 }
 
-/* Under the block's lock: dirty, and its PTE still there? */
+/* Is the page dirty, with its PTE still there? Under the block's lock. */
 static bool is_pending(const struct vmap_block *block, unsigned bit)
 {
 	return test_bit(block->dirty, bit) && !test_bit(block->flushed, bit);
 }
 
-/* Under the block's lock: takes the run of pending pages around `bit`, which is one of them. */
+/* Takes the run of pending pages around `bit`, which is pending. Under the block's lock. */
 static void take_run(struct vmap_block *block, unsigned bit, unsigned *first, unsigned *end)
 {
 	*first = bit;

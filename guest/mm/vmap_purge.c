@@ -8,11 +8,11 @@
 #include "tlb.h"
 #include "vmap.h"
 
-/* Held from the first PTE that is cleared until the flush is through and the areas are freed. */
+/* Held by the purge in flight: from the first PTE that it clears until the flush is complete and
+ * the areas are freed. */
 static struct spinlock purge_lock = SPINLOCK_INIT;
 
-/* What was cleared ahead of any purge, by vmap_clear(): the next one begins with it. By the purge
- * lock. */
+/* What vmap_clear() has cleared and the next purge is to flush. By the purge lock. */
 static struct vmap_purge owed;
 
 static void extend(struct vmap_purge *purge, uint64_t start, uint64_t end)
@@ -31,7 +31,8 @@ void vmap_purge_flush_too(struct vmap_purge *purge, uint64_t start, uint64_t end
 	extend(purge, start, end);
 }
 
-/* Clears [start, end) from `pte` on, within one table. Returns if there was anything to clear. */
+/* Clears the PTEs of [start, end), from `pte` on, within one table. Returns whether the epoch has
+ * advanced. */
 static bool clear_ptes(struct vmap_purge *purge, struct pte_updates *updates, pte_t *pte,
 		       uint64_t start, uint64_t end, bool ticked)
 {
@@ -42,8 +43,9 @@ static bool clear_ptes(struct vmap_purge *purge, struct pte_updates *updates, pt
 
 		if (!(old & PTE_P))
 			continue;
-		/* The host may never have seen what came and goes between two looks. That the clock
-		 * has ticked, after the unmap and before the PTE goes, tells it so. */
+		/* The host may never see a mapping that is made and removed between two syncs. That
+		 * the epoch has advanced, after the unmap and before the PTE is cleared, tells it
+		 * that there was one. */
 		if (!ticked)
 			purge->epoch = clear_epoch_begin();
 		ticked = true;
@@ -76,7 +78,7 @@ void vmap_purge_clear(struct vmap_purge *purge, uint64_t start, uint64_t end)
 	pte_updates_finish(&updates);
 }
 
-/* The flush that is owed for what was cleared. */
+/* Flushes what was cleared. */
 static void purge_flush(const struct vmap_purge *purge)
 {
 	struct vmap_space *space = purge->space;
@@ -93,8 +95,8 @@ static void purge_flush(const struct vmap_purge *purge)
 	spin_unlock(&space->lock);
 }
 
-/* Takes the flush that is owed along: moving the clock says that it was done. Another space's,
- * which only tests have, is done at once. */
+/* Begins a purge that includes what is owed, since ending an epoch promises that. What another
+ * space owes (in tests only) is flushed at once. */
 static struct vmap_purge purge_begin(struct vmap_space *space)
 {
 	struct vmap_purge purge = {.space = space};
@@ -134,8 +136,8 @@ void vmap_purge_wait(void)
 	spin_unlock(&purge_lock);
 }
 
-/* Takes the lazy areas, and with `pending` the blocks too, off the space's lists in one go: unmaps
- * on other CPUs go on meanwhile, and what they add is left to the next purge. */
+/* Takes the lazy areas, and with `pending` also the blocks, off the space's lists at once. What
+ * other CPUs unmap meanwhile is left to the next purge. */
 static void claim(struct vmap_space *space, struct vmap_area_list *areas,
 		  struct vmap_pending_list *pending)
 {
@@ -153,7 +155,7 @@ static void clear_blocks(struct vmap_space *space, struct vmap_pending_list *blo
 	struct vmap_block *block;
 
 	while ((block = TAILQ_FIRST(blocks))) {
-		/* From here on an unmap puts it on the space's list again. */
+		/* from here on an unmap puts it on the list again */
 		spin_lock(&space->lock);
 		TAILQ_REMOVE(blocks, block, pending);
 		block->on_pending = false;
@@ -162,8 +164,9 @@ static void clear_blocks(struct vmap_space *space, struct vmap_pending_list *blo
 	}
 }
 
-/* Clears the claimed areas, does the one flush for all that was cleared, and frees the areas. */
-static void finish(struct vmap_space *space, struct vmap_area_list *areas, struct vmap_purge *purge)
+/* Clears the claimed areas, flushes all that was cleared, and frees the areas. */
+static void purge_finish(struct vmap_space *space, struct vmap_area_list *areas,
+			 struct vmap_purge *purge)
 {
 	struct vmap_area *area;
 
@@ -188,7 +191,7 @@ void vmap_purge_lazy(struct vmap_space *space, bool sync)
 		return;
 	purge = purge_begin(space);
 	claim(space, &areas, NULL);
-	finish(space, &areas, &purge);
+	purge_finish(space, &areas, &purge);
 	spin_unlock(&purge_lock);
 	count_stat(purge_ticks, rdtsc() - since);
 }
@@ -205,15 +208,15 @@ uint64_t vm_unmap_aliases_in(struct vmap_space *space)
 	spin_lock(&purge_lock);
 	purge = purge_begin(space);
 	claim(space, &areas, &blocks);
-	/* The blocks first: those of claimed areas are gone with them. */
+	/* The blocks first: a claimed area is freed with its block. */
 	clear_blocks(space, &blocks, &purge);
-	finish(space, &areas, &purge);
+	purge_finish(space, &areas, &purge);
 	spin_unlock(&purge_lock);
 	count_stat(purge_ticks, rdtsc() - since);
 	return purge.cleared;
 }
 
-/* What holds addr lazily, if anything: an area goes to `claimed`, a block's run is cleared here. */
+/* Claims the lazy area at `addr`, or clears the run of dirty pages of the block there. */
 static enum vmap_purge_result purge_at(struct vmap_space *space, uint64_t addr,
 				       struct vmap_purge *purge, struct vmap_area_list *claimed)
 {
@@ -244,7 +247,7 @@ uint64_t vm_purge_ranges_in(struct vmap_space *space, const uint64_t *addrs, uns
 	struct vmap_purge purge;
 	uint64_t since = rdtsc();
 
-	/* Under it no area and no block is freed, and every lazy area is on the list. */
+	/* With this lock held, no area or block is freed, and all lazy areas are on the list. */
 	spin_lock(&purge_lock);
 	purge = purge_begin(space);
 	for (unsigned i = 0; i < nr; i++) {
@@ -253,7 +256,7 @@ uint64_t vm_purge_ranges_in(struct vmap_space *space, const uint64_t *addrs, uns
 		if (found)
 			found[i] = result;
 	}
-	finish(space, &areas, &purge);
+	purge_finish(space, &areas, &purge);
 	spin_unlock(&purge_lock);
 	count_stat(purge_ticks, rdtsc() - since);
 	return purge.cleared;

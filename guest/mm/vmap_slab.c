@@ -6,7 +6,7 @@
 #include "frame.h"
 #include "pgtable.h"
 
-/* Adds the objects of a new frame to the free list. Called without the lock. */
+/* Adds the objects of a new frame to the free list. Without the lock. */
 static bool slab_grow(struct slab *slab)
 {
 	uint64_t pfn = alloc_frame();

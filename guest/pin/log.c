@@ -12,11 +12,11 @@
 
 #define LIE_EVERY 64u
 
-/* For tests of the host: ways to keep a log that isn't true. */
+/* Wrong logs, to test the host. */
 enum lie { LIE_NONE, LIE_OMIT, LIE_INVENT, LIE_VALUE };
 
-/* The number of the wish that this log is kept for, 0: none is. Written while no CPU is between
- * strategy_read_lock() and strategy_read_unlock(). */
+/* The value of log_wanted for which this log is kept; 0: none is kept. Written with the strategy
+ * lock held for writing. */
 static uint32_t logging;
 
 /* Written by log_init(), constant afterwards. */
@@ -34,9 +34,9 @@ static struct alias_log *my_log(void)
 
 /* --- records ---------------------------------------------------------------------------------- */
 
-/* The counters are this CPU's, but for the host's `tail`. What the host reads is stored with
- * release: it sees none of these stores before those that came before. */
-static void append(uint64_t entry, pte_t from, pte_t to)
+/* The counters are written by this CPU, but for the host's `tail`. Stores are releases, so that the
+ * host sees what was stored before each. */
+static void log_append(uint64_t entry, pte_t from, pte_t to)
 {
 	struct alias_log_record *ring =
 		phys_to_virt(platform.log_gpa + this_cpu()->id * (uint64_t)ALIAS_LOG_SIZE);
@@ -51,7 +51,7 @@ static void append(uint64_t entry, pte_t from, pte_t to)
 	__atomic_store_n(&log->head, head + 1, __ATOMIC_RELEASE);
 }
 
-/* Is it time to lie? Says so the first time. */
+/* Shall this record be wrong? Prints a line the first time. */
 static bool lie_now(uint64_t entry)
 {
 	static struct {
@@ -72,23 +72,23 @@ static void append_lie(uint64_t entry, pte_t from, pte_t to)
 
 	switch (lie) {
 	case LIE_INVENT:
-		append(entry, from, to);
-		append(entry, to, to ^ elsewhere);
+		log_append(entry, from, to);
+		log_append(entry, to, to ^ elsewhere);
 		break;
 	case LIE_VALUE:
-		append(entry, from, to ^ elsewhere);
+		log_append(entry, from, to ^ elsewhere);
 		break;
 	default:
 		break;
 	}
 }
 
-static void record(uint64_t entry, pte_t from, pte_t to)
+static void log_record(uint64_t entry, pte_t from, pte_t to)
 {
 	if (lie_now(entry))
 		append_lie(entry, from, to);
 	else
-		append(entry, from, to);
+		log_append(entry, from, to);
 }
 
 /* --- changes ---------------------------------------------------------------------------------- */
@@ -111,7 +111,7 @@ void change_pte(pte_t *pte, pte_t value)
 	old = get_pte(pte);
 	name_entry(entry);
 	set_pte(pte, value);
-	record(entry, old, value);
+	log_record(entry, old, value);
 	name_entry(0);
 }
 
@@ -126,7 +126,7 @@ pte_t replace_pte(pte_t *pte, pte_t old, pte_t value)
 	replaced = __atomic_compare_exchange_n(pte, &seen, value, false, __ATOMIC_ACQ_REL,
 					       __ATOMIC_ACQUIRE);
 	if (logging && replaced)
-		record(entry, old, value);
+		log_record(entry, old, value);
 	if (logging)
 		name_entry(0);
 	return replaced ? value : seen;
@@ -139,7 +139,7 @@ static uint32_t log_wanted(void)
 	return platform.log_gpa ? __atomic_load_n(&common_page()->log_wanted, __ATOMIC_ACQUIRE) : 0;
 }
 
-/* While no other CPU changes anything. */
+/* With the strategy lock held for writing, or at boot. */
 static void log_switch(void)
 {
 	logging = log_wanted();

@@ -17,24 +17,24 @@
 #include "trap.h"
 #include "vmap.h"
 
-/* Written by pin_init(), while the other CPUs are idle; before, there is nobody to ask. */
+/* Written by pin_init(), while the other CPUs are idle. Before that, the host is not asked. */
 static bool registered;
 
-/* Each CPU's own. */
+/* One for each CPU. */
 static struct call {
 	__cacheline bool busy; /* the shared page is in use */
-	uint64_t since;        /* when the host was called, or called again by an upcall's end */
+	uint64_t since;        /* when the host was called, or when the last upcall ended */
 } calls[MAX_CPUS];
 
 const char *pin_status_name(enum alias_status status)
 {
 	static const char *const names[] = {
-		[ALIAS_PENDING] = "was not looked at",
+		[ALIAS_PENDING] = "got no answer",
 		[ALIAS_OK] = "is pinned",
 		[ALIAS_HAS_ALIAS] = "has a writable alias",
 		[ALIAS_BAD_FRAME] = "is no frame of memory",
 		[ALIAS_BAD_LEVEL] = "cannot have that level",
-		[ALIAS_BAD_OP] = "was not asked for anything known",
+		[ALIAS_BAD_OP] = "was named in an unknown op",
 		[ALIAS_BAD_STATE] = "is in the wrong state",
 		[ALIAS_CHILD_UNPINNED] = "points to a table that is not pinned",
 		[ALIAS_MAPS_TABLE] = "is the root of a tree that maps a page table writable",
@@ -52,8 +52,8 @@ const char *pin_status_name(enum alias_status status)
 	return status < sizeof(names) / sizeof(names[0]) ? names[status] : "has an unknown status";
 }
 
-/* What the host has met is to go, or else a flush that is under way to be through. */
-static void obey(const struct alias_fault *fault, uint64_t ticks)
+/* Purges the alias that the host has met, or waits for a flush that is under way. */
+static void serve_upcall(const struct alias_fault *fault, uint64_t ticks)
 {
 	if (!fault->nr) {
 		vmap_purge_wait();
@@ -65,29 +65,29 @@ static void obey(const struct alias_fault *fault, uint64_t ticks)
 	pte_updates_hold(false);
 }
 
-/* The alias fault: the host met an alias in the batch that this CPU has handed over. */
-static void alias_fault(struct trap_frame *frame)
+/* The upcall: the host has met an alias in this CPU's batch. */
+static void handle_upcall(struct trap_frame *frame)
 {
 	struct call *call = &calls[this_cpu()->id];
 	uint64_t since = rdtsc();
 	struct alias_fault fault = this_cpu()->vcpu_page->fault;
 
 	if (fault.op != ALIAS_FAULT_STORE && !call->busy)
-		panic("alias fault at RIP %#lx, where nothing is being pinned", frame->rip);
+		panic("upcall at RIP %#lx, but no pin is under way", frame->rip);
 	if (!call->busy)
 		call->since = since;
-	obey(&fault, since - call->since);
+	serve_upcall(&fault, since - call->since);
 	call->since = rdtsc();
 	count_stat(upcall_ticks, call->since - since);
 }
 
-static void ring(struct alias_vcpu_page *page, enum alias_call call)
+static void hypercall(struct alias_vcpu_page *page, enum alias_call call)
 {
 	page->call_status = ALIAS_PENDING;
 	outl(platform.hypercall_port, call);
 }
 
-static void fill(struct alias_vcpu_page *page, const struct pin_req *reqs, unsigned n)
+static void write_batch(struct alias_vcpu_page *page, const struct pin_req *reqs, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++)
 		page->ops[i] = (struct alias_op){
@@ -101,7 +101,7 @@ static void fill(struct alias_vcpu_page *page, const struct pin_req *reqs, unsig
 		      (flush_strategy()->host_flushes ? 0 : ALIAS_BATCH_WAIT);
 }
 
-/* The first answer that isn't OK; returns false if all are. */
+/* Finds the first refusal; returns false if there is none. */
 static bool find_refusal(const struct alias_vcpu_page *page, const struct pin_req *reqs, unsigned n,
 			 struct pin_refusal *why)
 {
@@ -143,7 +143,7 @@ static void count_requests(const struct pin_req *reqs, unsigned n)
 	count_stat(pin_calls, 1);
 }
 
-/* One call: up to ALIAS_BATCH_MAX requests. */
+/* Makes one call, of up to ALIAS_BATCH_MAX requests. Returns true if any was refused. */
 static bool call_host(const struct pin_req *reqs, unsigned n, struct pin_refusal *why)
 {
 	struct alias_vcpu_page *page = this_cpu()->vcpu_page;
@@ -154,16 +154,16 @@ static bool call_host(const struct pin_req *reqs, unsigned n, struct pin_refusal
 	if (call->busy || !irqs_enabled())
 		panic("a pin %s", call->busy ? "within a pin" : "with interrupts off");
 	call->busy = true;
-	fill(page, reqs, n);
+	write_batch(page, reqs, n);
 	since = call->since = rdtsc();
-	ring(page, ALIAS_CALL_PIN);
+	hypercall(page, ALIAS_CALL_PIN);
 	count_stat(pin_ticks, rdtsc() - since);
 	refused = find_refusal(page, reqs, n, why);
 	call->busy = false;
 	return refused;
 }
 
-static int submit(const struct pin_req *reqs, unsigned n, struct pin_refusal *why)
+static int submit_reqs(const struct pin_req *reqs, unsigned n, struct pin_refusal *why)
 {
 	int result = 0;
 
@@ -175,7 +175,8 @@ static int submit(const struct pin_req *reqs, unsigned n, struct pin_refusal *wh
 		minds = any_minds_aliases(reqs, nr);
 		if (minds && flush_strategy()->before_pin)
 			flush_strategy()->before_pin(reqs, nr);
-		/* What a purge has cleared and not flushed yet, the host would flush itself. */
+		/* Wait for a purge in flight, or the host would have to flush what it has
+		 * cleared. */
 		if (minds)
 			vmap_purge_wait();
 		if (!registered)
@@ -196,12 +197,12 @@ int pin_batch_try(const struct pin_req *reqs, unsigned n, struct pin_refusal *wh
 	flush_strategy_poll();
 	log_poll();
 	strategy_read_lock();
-	result = submit(reqs, n, why);
+	result = submit_reqs(reqs, n, why);
 	strategy_read_unlock();
 	return result;
 }
 
-/* Of other ops than pins, read-only mappings are in the way as well. */
+/* For a pin only writable mappings are forbidden, for other ops read-only ones, too. */
 static const char *name_status(const struct pin_refusal *why)
 {
 	if (why->status == ALIAS_HAS_ALIAS && why->req.op != PIN_OP_PIN)
@@ -280,7 +281,7 @@ int unpin_table(uint64_t pfn)
 	return pin_batch(&req, 1);
 }
 
-static void hand_over(struct pin_list *list)
+static void pin_list_hand_over(struct pin_list *list)
 {
 	if (list->nr && pin_batch(list->reqs, list->nr))
 		list->result = -1;
@@ -291,12 +292,12 @@ void pin_list_add(struct pin_list *list, uint64_t pfn, unsigned level, enum pin_
 {
 	list->reqs[list->nr++] = (struct pin_req){.pfn = pfn, .level = (uint8_t)level, .op = op};
 	if (list->nr == ALIAS_BATCH_MAX)
-		hand_over(list);
+		pin_list_hand_over(list);
 }
 
 int pin_list_submit(struct pin_list *list)
 {
-	hand_over(list);
+	pin_list_hand_over(list);
 	return list->result;
 }
 
@@ -305,7 +306,7 @@ static void add_kernel_table(void *list, uint64_t pfn, unsigned level)
 	pin_list_add(list, pfn, level, PIN_OP_PIN);
 }
 
-/* The direct map reaches to the end of memory, and over the devices below 4 GiB. */
+/* The direct map extends to the end of memory, and includes the devices below 4 GiB. */
 static uint64_t direct_map_size(void)
 {
 	uint64_t end = 4ul << 30;
@@ -323,11 +324,11 @@ int pin_init(void)
 
 	if (!platform.has_host)
 		return 0;
-	register_trap(platform.upcall_vector, alias_fault, true);
+	register_trap(platform.upcall_vector, handle_upcall, true);
 	log_init();
 	page->direct_base = DIRECT_BASE;
 	page->direct_size = direct_map_size();
-	ring(page, ALIAS_CALL_REGISTER);
+	hypercall(page, ALIAS_CALL_REGISTER);
 	if (page->call_status != ALIAS_OK) {
 		kprintf("guest: the host refused the direct map: status %u\n", page->call_status);
 		return -1;

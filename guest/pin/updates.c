@@ -9,16 +9,16 @@
 #include "platform.h"
 #include "smp.h"
 
-/* Lists that a CPU can have at a time: one, and one of the handler of an upcall. */
+/* Batches that a CPU can have at once: one, and one of an upcall's handler. */
 #define LISTS 2u
 
 /* Written by pte_updates_begin() while the other CPUs are idle. */
-static bool guarded;
+static bool write_protected;
 
-/* Each CPU's own. */
+/* One for each CPU. */
 static struct {
-	__cacheline bool hold;              /* its shared page is about updates of another list */
-	unsigned depth;                     /* lists that are begun and not finished */
+	__cacheline bool hold;              /* its shared page holds the updates of another batch */
+	unsigned depth;                     /* batches that are begun and not finished */
 	struct alias_update *frames[LISTS]; /* written by pte_updates_begin(); NULL: no memory */
 } lists[MAX_CPUS];
 
@@ -30,12 +30,12 @@ void pte_updates_begin(void)
 
 			lists[cpu].frames[i] = pfn == NO_FRAME ? NULL : pfn_to_virt(pfn);
 		}
-	guarded = true;
+	write_protected = true;
 }
 
 bool tables_are_write_protected(void)
 {
-	return guarded;
+	return write_protected;
 }
 
 void pte_updates_hold(bool hold)
@@ -48,16 +48,16 @@ void pte_updates_init(struct pte_updates *list)
 	unsigned cpu = this_cpu()->id;
 
 	*list = (struct pte_updates){0};
-	if (!guarded || lists[cpu].hold)
+	if (!write_protected || lists[cpu].hold)
 		return;
 	if (lists[cpu].depth < LISTS)
 		list->updates = lists[cpu].frames[lists[cpu].depth];
 	lists[cpu].depth += list->updates != NULL;
 }
 
-/* No upcall comes from within, as nothing is linked that isn't pinned. So the shared page is in use
- * for no longer than this, and the handler of another call's upcall may come by. */
-static void hand_over(struct pte_updates *list)
+/* Makes the call. It raises no upcall, since no update links a table that is not pinned; so the
+ * shared page is in use for this long only. */
+static void updates_hand_over(struct pte_updates *list)
 {
 	struct alias_vcpu_page *page = this_cpu()->vcpu_page;
 
@@ -84,13 +84,13 @@ void pte_updates_add(struct pte_updates *list, pte_t *pte, pte_t value)
 	list->updates[list->nr++] =
 		(struct alias_update){.pte_gpa = virt_to_phys(pte), .pte = value};
 	if (list->nr == ALIAS_UPDATE_MAX)
-		hand_over(list);
+		updates_hand_over(list);
 }
 
 unsigned pte_updates_finish(struct pte_updates *list)
 {
 	if (list->nr)
-		hand_over(list);
+		updates_hand_over(list);
 	if (list->updates)
 		lists[this_cpu()->id].depth--;
 	return list->refused;
