@@ -8,6 +8,7 @@
 #include "boot/pvh.h"
 #include "machine_map.h"
 #include "options.h"
+#include "pte.h"
 #include "say.h"
 #include "status.h"
 
@@ -22,13 +23,10 @@ _Static_assert(VIRTIO_GSI + OPTIONS_MAX_DISKS <= VIRTIO_CONSOLE_GSI, "each has a
 #define FIRST_MIB        (1ull << 20)
 #define LOADER_UNDEFINED 0xff /* type_of_loader of one that has no number of its own */
 
-#define PTE_PRESENT  0x1ull
-#define PTE_WRITABLE 0x2ull
-#define PTE_LARGE    0x80ull
-#define PAGE         4096ull
-#define ENTRIES      512u
-#define LARGE_PAGE   (2ull << 20)
-#define NR_L2        4u /* GiB */
+#define PAGE       4096ull
+#define ENTRIES    512u
+#define LARGE_PAGE (2ull << 20)
+#define NR_L2      4u /* GiB */
 
 /* The map of memory that both protocols hand over; types have the same numbers in both. */
 struct map {
@@ -99,11 +97,11 @@ static void write_page_tables(const struct memory *mem)
 	uint64_t gpa = LINUX_PAGE_TABLES_GPA;
 	uint64_t *table = memory_ptr(mem, gpa, (2 + NR_L2) * PAGE);
 
-	table[0] = (gpa + PAGE) | PTE_PRESENT | PTE_WRITABLE;
+	table[0] = (gpa + PAGE) | PTE_P | PTE_RW;
 	for (uint64_t i = 0; i < NR_L2; i++)
-		table[ENTRIES + i] = (gpa + (2 + i) * PAGE) | PTE_PRESENT | PTE_WRITABLE;
+		table[ENTRIES + i] = (gpa + (2 + i) * PAGE) | PTE_P | PTE_RW;
 	for (uint64_t i = 0; i < NR_L2 * ENTRIES; i++)
-		table[2 * ENTRIES + i] = i * LARGE_PAGE | PTE_PRESENT | PTE_WRITABLE | PTE_LARGE;
+		table[2 * ENTRIES + i] = i * LARGE_PAGE | PTE_P | PTE_RW | PTE_PS;
 }
 
 /* Selectors 0x10 and 0x18, as the protocol has them. */

@@ -156,8 +156,6 @@ int kvm_create_vm(int kvm_fd)
 		err = say_errno("KVM_SET_IDENTITY_MAP_ADDR");
 	else if (ioctl(fd, KVM_SET_TSS_ADDR, TSS_GPA) < 0)
 		err = say_errno("KVM_SET_TSS_ADDR");
-	else if (ioctl(fd, KVM_CREATE_IRQCHIP, 0) < 0)
-		err = say_errno("KVM_CREATE_IRQCHIP");
 	else
 		return fd;
 	close(fd);

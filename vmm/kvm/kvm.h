@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Access to KVM: /dev/kvm, the capabilities that vmm needs, and a VM with its interrupt
- * controllers. */
+/* Access to KVM: /dev/kvm, the capabilities that vmm needs, and a bare VM. */
 #ifndef VMM_KVM_KVM_H
 #define VMM_KVM_KVM_H
 
@@ -22,8 +21,8 @@ int kvm_open_device(char *why, size_t size);
 bool kvm_check(int kvm_fd, unsigned cpus, char *why, size_t size);
 /* Opens and checks. Returns the descriptor, or a negative number after a message. */
 int kvm_open(unsigned cpus);
-/* Creates a VM with PIC, IOAPIC and local APICs in the kernel. Returns its descriptor, or a negated
- * errno after a message. */
+/* Creates a VM, without memory, vCPUs and interrupt controllers. Returns its descriptor, or a
+ * negated errno after a message. */
 int kvm_create_vm(int kvm_fd);
 
 #endif

@@ -13,6 +13,7 @@
 #define VMM_KVM_MEMORY_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -34,7 +35,7 @@ struct write_protect {
 	bool said;            /* that one could not be protected; under the lock */
 	/* A bit a frame, large and sparse: written under the lock, read by anyone (relaxed: who
 	 * acts on it can do so a moment too late anyway, and the protection itself decides). */
-	uint64_t *protected;
+	_Atomic uint64_t *protected;
 	void *spare; /* a page of nothing, whose slot comes and goes: zap_all() */
 };
 

@@ -7,14 +7,15 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include "alias_abi.h"
+#include "kvm/kvm.h"
+#include "pte.h"
 
-#define PROBE_VM_L3  0x3000u
-#define PROBE_VM_L2  0x4000u
-#define PROBE_VM_DS  0x10u
-#define PROBE_VM_TSS 0xfffbd000ul /* what Intel processors need, out of the way */
+#define PROBE_VM_L3 0x3000u
+#define PROBE_VM_L2 0x4000u
+#define PROBE_VM_DS 0x10u
 
-#define PTE_LINK 0x23 /* present, writable, accessed */
-#define PTE_LEAF 0xe3 /* and dirty, large */
+#define PTE_LINK  (PTE_P | PTE_RW | PTE_A)
+#define PTE_LARGE (PTE_LINK | PTE_D | PTE_PS)
 
 static void put(struct probe_vm *vm, uint64_t at, uint64_t value)
 {
@@ -26,7 +27,7 @@ static void fill(struct probe_vm *vm, const uint8_t *code, size_t size)
 	memcpy(vm->memory + PROBE_VM_CODE, code, size);
 	put(vm, PROBE_VM_L4, PROBE_VM_L3 | PTE_LINK);
 	put(vm, PROBE_VM_L3, PROBE_VM_L2 | PTE_LINK);
-	put(vm, PROBE_VM_L2, PTE_LEAF);
+	put(vm, PROBE_VM_L2, PTE_LARGE);
 	put(vm, PROBE_VM_GDT + PROBE_VM_CS, 0x00af9b000000ffffull);
 	put(vm, PROBE_VM_GDT + PROBE_VM_DS, 0x00cf93000000ffffull);
 }
@@ -64,30 +65,11 @@ static bool enter_long_mode(int vcpu_fd)
 	       ioctl(vcpu_fd, KVM_SET_REGS, &regs) == 0;
 }
 
-static int create_vm(int kvm_fd)
+static bool create_vcpu(struct probe_vm *vm, int kvm_fd)
 {
-	int fd;
+	int run_size = ioctl(kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
 
-	do /* a signal may interrupt it */
-		fd = ioctl(kvm_fd, KVM_CREATE_VM, 0);
-	while (fd < 0 && errno == EINTR);
-	return fd;
-}
-
-static bool make_vcpu(struct probe_vm *vm, int kvm_fd)
-{
-	int size = ioctl(kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
-	void *run;
-
-	vm->vcpu_fd = ioctl(vm->vm_fd, KVM_CREATE_VCPU, 0);
-	if (vm->vcpu_fd < 0 || size <= 0)
-		return false;
-	run = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, vm->vcpu_fd, 0);
-	if (run == MAP_FAILED)
-		return false;
-	vm->run = run;
-	vm->run_size = size;
-	return true;
+	return run_size > 0 && vcpu_create(&vm->vcpu, vm->vm_fd, (size_t)run_size) == 0;
 }
 
 bool probe_vm_begin(struct probe_vm *vm, int kvm_fd, const uint8_t *code, size_t size)
@@ -96,24 +78,20 @@ bool probe_vm_begin(struct probe_vm *vm, int kvm_fd, const uint8_t *code, size_t
 	void *memory = mmap(NULL, PROBE_VM_SIZE, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	*vm = (struct probe_vm){.vm_fd = -1, .vcpu_fd = -1};
+	*vm = (struct probe_vm){.vm_fd = -1, .vcpu = {.fd = -1}};
 	if (memory == MAP_FAILED)
 		return false;
 	vm->memory = memory;
 	fill(vm, code, size);
 	region.userspace_addr = (uintptr_t)memory;
-	vm->vm_fd = create_vm(kvm_fd);
-	return vm->vm_fd >= 0 && ioctl(vm->vm_fd, KVM_SET_TSS_ADDR, PROBE_VM_TSS) == 0 &&
-	       ioctl(vm->vm_fd, KVM_SET_USER_MEMORY_REGION, &region) == 0 &&
-	       make_vcpu(vm, kvm_fd) && enter_long_mode(vm->vcpu_fd);
+	vm->vm_fd = kvm_create_vm(kvm_fd);
+	return vm->vm_fd >= 0 && ioctl(vm->vm_fd, KVM_SET_USER_MEMORY_REGION, &region) == 0 &&
+	       create_vcpu(vm, kvm_fd) && enter_long_mode(vm->vcpu.fd);
 }
 
 void probe_vm_end(struct probe_vm *vm)
 {
-	if (vm->run)
-		munmap(vm->run, vm->run_size);
-	if (vm->vcpu_fd >= 0)
-		close(vm->vcpu_fd);
+	vcpu_destroy(&vm->vcpu);
 	if (vm->vm_fd >= 0)
 		close(vm->vm_fd);
 	if (vm->memory)
@@ -125,13 +103,13 @@ int probe_vm_run(const struct probe_vm *vm)
 	int ret;
 
 	do
-		ret = ioctl(vm->vcpu_fd, KVM_RUN, 0);
+		ret = ioctl(vm->vcpu.fd, KVM_RUN, 0);
 	while (ret < 0 && errno == EINTR);
 	return ret;
 }
 
 bool probe_vm_runs_to_out(const struct probe_vm *vm)
 {
-	return probe_vm_run(vm) == 0 && vm->run->exit_reason == KVM_EXIT_IO &&
-	       vm->run->io.port == PROBE_VM_PORT;
+	return probe_vm_run(vm) == 0 && vm->vcpu.run->exit_reason == KVM_EXIT_IO &&
+	       vm->vcpu.run->io.port == PROBE_VM_PORT;
 }

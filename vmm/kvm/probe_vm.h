@@ -7,10 +7,10 @@
 #ifndef VMM_KVM_PROBE_VM_H
 #define VMM_KVM_PROBE_VM_H
 
-#include <linux/kvm.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "kvm/vcpu.h"
 
 #define PROBE_VM_CODE  0x1000u
 #define PROBE_VM_L4    0x2000u /* page tables: L4, L3, L2, one page each */
@@ -23,9 +23,8 @@
 
 struct probe_vm {
 	uint8_t *memory;
-	int vm_fd, vcpu_fd;
-	struct kvm_run *run;
-	size_t run_size;
+	int vm_fd;
+	struct vcpu vcpu; /* no thread is its own */
 };
 
 /* Creates the VM, with `code` loaded. `kvm_fd` is /dev/kvm. Returns false if KVM refuses something.

@@ -11,7 +11,7 @@
 #define CURE "load it with %s=0, or use another --track"
 
 /* out PROBE_VM_PORT, al; mov [PROBE_VM_L4], rax */
-static const uint8_t trial_code[] = {0xe6, PROBE_VM_PORT, 0x48, 0x89, 0x04, 0x25,
+static const uint8_t probe_code[] = {0xe6, PROBE_VM_PORT, 0x48, 0x89, 0x04, 0x25,
 				     0x00, 0x20,          0x00, 0x00, 0xf4};
 
 static bool nested_by_parameter(char *why, size_t size)
@@ -28,21 +28,21 @@ static bool nested_by_parameter(char *why, size_t size)
 
 /* The guest, whose tables are read-only in the host, walks them and so comes to the `out`; its
  * store to one does not come through. */
-static bool tables_can_be_guarded(const struct probe_vm *vm)
+static bool tables_can_be_protected(const struct probe_vm *vm)
 {
 	if (mprotect(vm->memory + PROBE_VM_L4, PROBE_VM_GDT - PROBE_VM_L4, PROT_READ) ||
 	    !probe_vm_runs_to_out(vm))
 		return false;
 	if (probe_vm_run(vm))
 		return errno == EFAULT;
-	return vm->run->exit_reason == KVM_EXIT_MMIO && vm->run->mmio.is_write;
+	return vm->vcpu.run->exit_reason == KVM_EXIT_MMIO && vm->vcpu.run->mmio.is_write;
 }
 
 static bool try_it(int kvm_fd)
 {
 	struct probe_vm vm;
-	bool ok = probe_vm_begin(&vm, kvm_fd, trial_code, sizeof(trial_code)) &&
-		  tables_can_be_guarded(&vm);
+	bool ok = probe_vm_begin(&vm, kvm_fd, probe_code, sizeof(probe_code)) &&
+		  tables_can_be_protected(&vm);
 
 	probe_vm_end(&vm);
 	return ok;

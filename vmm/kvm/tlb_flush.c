@@ -52,7 +52,7 @@ bool tlb_flush_all(void *page)
 #define STAT_NAME_MAX 64u
 
 /* out PROBE_VM_PORT, al; hlt */
-static const uint8_t trial_code[] = {0xe6, PROBE_VM_PORT, 0xf4};
+static const uint8_t probe_code[] = {0xe6, PROBE_VM_PORT, 0xf4};
 
 static bool read_at(int fd, void *to, size_t size, uint64_t at)
 {
@@ -93,7 +93,7 @@ static bool flushes(const struct probe_vm *vm, int fd)
 bool tlb_flush_works(int kvm_fd)
 {
 	struct probe_vm vm;
-	bool ok = probe_vm_begin(&vm, kvm_fd, trial_code, sizeof(trial_code)) &&
+	bool ok = probe_vm_begin(&vm, kvm_fd, probe_code, sizeof(probe_code)) &&
 		  probe_vm_runs_to_out(&vm);
 	int fd = ok ? ioctl(vm.vm_fd, KVM_GET_STATS_FD, NULL) : -1;
 

@@ -7,16 +7,13 @@
 #include <sys/ioctl.h>
 #include "kvm/probe_vm.h"
 #include "kvm/vcpu.h"
+#include "say.h"
 
 static int vcpu_ioctl(struct vcpu *vcpu, unsigned long request, const char *name, void *arg)
 {
-	int err;
-
 	if (ioctl(vcpu->fd, request, arg) == 0)
 		return 0;
-	err = errno;
-	fprintf(stderr, "vmm: %s on vCPU %u: %s\n", name, vcpu->index, strerror(err));
-	return -err;
+	return say_errno("%s on vCPU %u", name, vcpu->index);
 }
 
 static int set_exception(struct vcpu *vcpu, struct kvm_vcpu_events *events)
@@ -34,8 +31,8 @@ int vcpu_raise(struct vcpu *vcpu, unsigned vector, int error_code)
 	if (ret)
 		return ret;
 	if (events.exception.injected) {
-		fprintf(stderr, "vmm: vCPU %u: exception %u comes on top of exception %u\n",
-			vcpu->index, vector, events.exception.nr);
+		say("vCPU %u: exception %u comes on top of exception %u", vcpu->index, vector,
+		    events.exception.nr);
 		return -EBUSY;
 	}
 	events.exception.injected = 1;
@@ -86,7 +83,7 @@ bool upcall_is_possible(struct vcpu *vcpu)
 #define HANDLER 0x1100u /* within the page of PROBE_VM_CODE */
 
 /* out PROBE_VM_PORT, al; hlt */
-static const uint8_t trial_code[] = {0xe6, PROBE_VM_PORT, 0xf4};
+static const uint8_t probe_code[] = {0xe6, PROBE_VM_PORT, 0xf4};
 static const uint8_t iretq[] = {0x48, 0xcf};
 
 static void set_handler(struct probe_vm *vm, unsigned vector)
@@ -100,19 +97,17 @@ static void set_handler(struct probe_vm *vm, unsigned vector)
 
 static bool comes_back(struct probe_vm *vm, unsigned vector)
 {
-	struct vcpu vcpu = {.fd = vm->vcpu_fd, .run = vm->run};
-
 	set_handler(vm, vector);
-	if (!probe_vm_runs_to_out(vm) || upcall_raise(&vcpu, vector))
+	if (!probe_vm_runs_to_out(vm) || upcall_raise(&vm->vcpu, vector))
 		return false;
-	vm->run->immediate_exit = 0;
+	vm->vcpu.run->immediate_exit = 0;
 	return probe_vm_runs_to_out(vm);
 }
 
 bool upcall_check(int kvm_fd, unsigned vector, char *why, size_t size)
 {
 	struct probe_vm vm;
-	bool ok = probe_vm_begin(&vm, kvm_fd, trial_code, sizeof(trial_code)) &&
+	bool ok = probe_vm_begin(&vm, kvm_fd, probe_code, sizeof(probe_code)) &&
 		  comes_back(&vm, vector);
 
 	probe_vm_end(&vm);

@@ -49,6 +49,8 @@ int vm_create(struct vm *vm, int kvm_fd)
 	vm->fd = kvm_create_vm(kvm_fd);
 	if (vm->fd < 0)
 		return vm->fd;
+	if (ioctl(vm->fd, KVM_CREATE_IRQCHIP, 0) < 0)
+		return say_errno("KVM_CREATE_IRQCHIP");
 	err = memory_attach(&vm->mem, vm->fd);
 	if (err)
 		return err;

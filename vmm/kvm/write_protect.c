@@ -19,16 +19,18 @@ static void *front(const struct memory *mem, uint64_t pfn)
 bool gfn_is_write_protected(const struct memory *mem, uint64_t pfn)
 {
 	return mem->wp && pfn < memory_end_pfn(mem) &&
-	       __atomic_load_n(&mem->wp->protected[pfn / 64], __ATOMIC_RELAXED) >> pfn % 64 & 1;
+	       atomic_load_explicit(&mem->wp->protected[pfn / 64], memory_order_relaxed) >>
+			       pfn % 64 &
+		       1;
 }
 
 /* The lock is held. */
 static void mark_protected(struct write_protect *wp, uint64_t pfn, bool protect)
 {
-	uint64_t bit = 1ull << pfn % 64, word = wp->protected[pfn / 64];
+	_Atomic uint64_t *word = &wp->protected[pfn / 64];
+	uint64_t bit = 1ull << pfn % 64, old = atomic_load_explicit(word, memory_order_relaxed);
 
-	__atomic_store_n(&wp->protected[pfn / 64], protect ? word | bit : word & ~bit,
-			 __ATOMIC_RELAXED);
+	atomic_store_explicit(word, protect ? old | bit : old & ~bit, memory_order_relaxed);
 }
 
 bool write_protect_gfn(const struct memory *mem, uint64_t pfn)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* --track strict: changes of write-protected tables, which the host makes for the guest. */
-#include <stdio.h>
 #include <string.h>
 #include "kvm/write_protect.h"
 #include "machine.h"
 #include "pin/internal.h"
 #include "pin/strict_pte.h"
 #include "pte.h"
+#include "say.h"
 #include "status.h"
 
 #define FRAMES_MAX 16 /* zapped one by one; with more everything is zapped at once */
@@ -20,11 +20,9 @@ static void report_refused(struct batch *batch, const struct at_violation *why,
 	if (verdict == AT_NO_MEMORY || verdict == AT_BAD_STATE)
 		return;
 	if (pin->count.violations++ < PIN_SAID_MAX)
-		fprintf(stderr,
-			"vmm: violation: %s: frame 0x%llx at va 0x%llx (L%u entry at gpa 0x%llx): "
-			"not done\n",
-			at_violation_name(why->kind), (unsigned long long)why->pfn,
-			(unsigned long long)why->va, why->level, (unsigned long long)why->pte_gpa);
+		say("violation: %s: frame 0x%llx at va 0x%llx (L%u entry at gpa 0x%llx): not done",
+		    at_violation_name(why->kind), (unsigned long long)why->pfn,
+		    (unsigned long long)why->va, why->level, (unsigned long long)why->pte_gpa);
 	if (pin->machine->opt->on_violation == VIOLATION_STOP)
 		stop_request(&pin->machine->stop, VMM_EX_VIOLATION);
 }

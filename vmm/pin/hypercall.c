@@ -14,18 +14,15 @@
 #include "status.h"
 #include "kvm/upcall.h"
 
-#define READ_ONCE(x)     __atomic_load_n(&(x), __ATOMIC_RELAXED)
-#define WRITE_ONCE(x, v) __atomic_store_n(&(x), (v), __ATOMIC_RELAXED)
-
 static struct alias_op read_entry(const struct batch *batch, unsigned index)
 {
 	const struct alias_op *shared = &batch->page->ops[index];
 
 	return (struct alias_op){
-		.pfn = READ_ONCE(shared->pfn),
-		.op = READ_ONCE(shared->op),
-		.level = READ_ONCE(shared->level),
-		.status = READ_ONCE(shared->status),
+		.pfn = __atomic_load_n(&shared->pfn, __ATOMIC_RELAXED),
+		.op = __atomic_load_n(&shared->op, __ATOMIC_RELAXED),
+		.level = __atomic_load_n(&shared->level, __ATOMIC_RELAXED),
+		.status = __atomic_load_n(&shared->status, __ATOMIC_RELAXED),
 	};
 }
 
@@ -75,20 +72,20 @@ static enum served serve_entry(struct batch *batch, unsigned index)
 	if (served == UPCALL)
 		return UPCALL;
 	count->status[status]++;
-	WRITE_ONCE(batch->page->ops[index].status, status);
+	__atomic_store_n(&batch->page->ops[index].status, status, __ATOMIC_RELAXED);
 	return SERVED;
 }
 
 static enum alias_status serve_batch(struct pin *pin, struct vcpu *vcpu,
 				     struct alias_vcpu_page *page)
 {
-	uint32_t flags = READ_ONCE(page->flags);
+	uint32_t flags = __atomic_load_n(&page->flags, __ATOMIC_RELAXED);
 	struct batch batch = {
 		.pin = pin,
 		.vcpu = vcpu,
 		.own = &pin->vcpus[vcpu->index],
 		.page = page,
-		.count = READ_ONCE(page->count),
+		.count = __atomic_load_n(&page->count, __ATOMIC_RELAXED),
 		.upcalls = flags & ALIAS_BATCH_UPCALL,
 		.waits = flags & ALIAS_BATCH_WAIT && !pin->strict &&
 			 pin->machine->opt->flush_proof == PROOF_GUEST,
@@ -117,8 +114,9 @@ static enum alias_status serve_batch(struct pin *pin, struct vcpu *vcpu,
 static enum alias_status serve_register(struct pin *pin, struct vcpu *vcpu,
 					struct alias_vcpu_page *page)
 {
-	uint64_t base = READ_ONCE(page->direct_base);
-	uint64_t size = READ_ONCE(page->direct_size);
+	uint64_t base = __atomic_load_n(&page->direct_base, __ATOMIC_RELAXED);
+	uint64_t size = __atomic_load_n(&page->direct_size, __ATOMIC_RELAXED);
+	uint32_t features;
 
 	if (pin->registered || !at_set_direct_map(pin->at, base, size))
 		return ALIAS_BAD_CALL;
@@ -128,8 +126,8 @@ static enum alias_status serve_register(struct pin *pin, struct vcpu *vcpu,
 		return ALIAS_BAD_CALL;
 	}
 	pin->registered = true;
-	WRITE_ONCE(page->features,
-		   (pin->strict ? ALIAS_WRITE_PROTECTED : 0) | (pin->flushes ? ALIAS_FLUSHES : 0));
+	features = (pin->strict ? ALIAS_WRITE_PROTECTED : 0) | (pin->flushes ? ALIAS_FLUSHES : 0);
+	__atomic_store_n(&page->features, features, __ATOMIC_RELAXED);
 	return ALIAS_OK;
 }
 
@@ -141,13 +139,13 @@ static enum alias_status serve_update_call(struct pin *pin, struct vcpu *vcpu,
 		.vcpu = vcpu,
 		.own = &pin->vcpus[vcpu->index],
 		.page = page,
-		.count = READ_ONCE(page->nr_updates),
-		.upcalls = READ_ONCE(page->flags) & ALIAS_BATCH_UPCALL,
+		.count = __atomic_load_n(&page->nr_updates, __ATOMIC_RELAXED),
+		.upcalls = __atomic_load_n(&page->flags, __ATOMIC_RELAXED) & ALIAS_BATCH_UPCALL,
 	};
 
 	if (!pin->registered || !pin->strict || batch.count == 0 || batch.count > ALIAS_UPDATE_MAX)
 		return ALIAS_BAD_CALL;
-	return serve_updates(&batch, READ_ONCE(page->updates_pfn));
+	return serve_updates(&batch, __atomic_load_n(&page->updates_pfn, __ATOMIC_RELAXED));
 }
 
 static enum alias_status serve_locked(struct pin *pin, struct vcpu *vcpu,
@@ -178,11 +176,12 @@ static void hypercall_write(void *dev, struct vcpu *vcpu, uint64_t off, unsigned
 	struct pin *pin = dev;
 	struct alias_vcpu_page *page = pin_vcpu_page(pin->machine, vcpu->index);
 	uint64_t call = off == 0 && len == 4 ? value : 0;
+	enum alias_status status;
 
 	vcpu->stats.hypercalls++;
-	WRITE_ONCE(page->call_status, call == ALIAS_CALL_FLUSH
-					      ? serve_flush(pin, vcpu)
-					      : serve_locked(pin, vcpu, page, call));
+	status = call == ALIAS_CALL_FLUSH ? serve_flush(pin, vcpu)
+					  : serve_locked(pin, vcpu, page, call);
+	__atomic_store_n(&page->call_status, status, __ATOMIC_RELAXED);
 }
 
 static uint64_t hypercall_read(void *dev, struct vcpu *vcpu, uint64_t off, unsigned len)

@@ -82,10 +82,9 @@ static void say_alias(uint64_t pfn, struct at_transition to, const struct at_ali
 	};
 	char name[NAME_MAX_LEN];
 
-	fprintf(stderr, "vmm: %s: %s at va 0x%llx (L%u entry at gpa 0x%llx): %s\n",
-		name_of(pfn, to, name), what[to.to], (unsigned long long)alias->va, alias->level,
-		(unsigned long long)alias->pte_gpa,
-		upcall ? "trap back into the guest" : "refused");
+	say("%s: %s at va 0x%llx (L%u entry at gpa 0x%llx): %s", name_of(pfn, to, name),
+	    what[to.to], (unsigned long long)alias->va, alias->level,
+	    (unsigned long long)alias->pte_gpa, upcall ? "trap back into the guest" : "refused");
 }
 
 static void tell_aliases(struct batch *batch, uint64_t pfn, struct at_transition to, uint32_t index,
@@ -179,7 +178,7 @@ static void end_retry(struct batch *batch, uint64_t pfn, struct at_transition to
 		return;
 	batch->pin->count.ops[to.to].upcalls_resolved++;
 	if (batch->pin->machine->opt->verbose)
-		fprintf(stderr, "vmm: %s: clean now: granted\n", name_of(pfn, to, name));
+		say("%s: clean now: granted", name_of(pfn, to, name));
 }
 
 static void count_answer(struct op_count *count, bool granted)

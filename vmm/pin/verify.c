@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include <stdio.h>
 #include "machine.h"
 #include "pin/internal.h"
+#include "say.h"
 #include "status.h"
 
 /* If the tracker went by the guest's log, an audit says whose mistake it was. */
@@ -53,18 +53,16 @@ void verify(struct pin *pin, uint64_t pfn, struct at_transition to, enum alias_s
 
 	pin->count.verified++;
 	if (granted_wrongly && pin->count.let_through++ < PIN_SAID_MAX) {
-		fprintf(stderr,
-			"vmm: verify: frame 0x%llx %s is at va 0x%llx (entry at gpa 0x%llx)\n",
-			(unsigned long long)pfn, became[to.to], (unsigned long long)found.va,
-			(unsigned long long)found.pte_gpa);
+		say("verify: frame 0x%llx %s is at va 0x%llx (entry at gpa 0x%llx)",
+		    (unsigned long long)pfn, became[to.to], (unsigned long long)found.va,
+		    (unsigned long long)found.pte_gpa);
 	}
 	if (!(granted_wrongly && pin->checks) && !refused_wrongly && !map_differs)
 		return;
 	if (was_lied_to(pin))
 		return;
 	pin->count.disagreed++;
-	fprintf(stderr,
-		"vmm: verify: tracker and full walk differ about frame 0x%llx (%zu found)\n",
-		(unsigned long long)pfn, nr);
+	say("verify: tracker and full walk differ about frame 0x%llx (%zu found)",
+	    (unsigned long long)pfn, nr);
 	stop_request(&pin->machine->stop, VMM_EX_SOFTWARE);
 }
