@@ -126,6 +126,7 @@ enum source {
 	STOP,
 	SIGNAL,
 	TIMEOUT,
+	SAID,
 	CONSOLE,
 	ROOM,
 	INPUT,
@@ -143,6 +144,8 @@ static void serve_once(struct machine *machine, struct input *input, const struc
 		stop_request(&machine->stop, VMM_EX_TIMEOUT);
 		say("ended: the time limit of %u s has passed", machine->opt->timeout);
 	}
+	if (fds[SAID].revents)
+		say_serve();
 	if (fds[CONSOLE].revents)
 		console_tick(machine->console);
 	if (fds[ROOM].revents && read(fds[ROOM].fd, &count, sizeof(count)) > 0)
@@ -176,6 +179,7 @@ int events_serve(struct machine *machine, struct pin *pin, struct control *contr
 	while (!stop_requested(&machine->stop) && !err) {
 		/* poll, unlike epoll, takes regular files too. */
 		fds[INPUT].fd = input_wanted(&input) ? STDIN_FILENO : -1;
+		say_poll(&fds[SAID]);
 		control_poll(control, &fds[CONTROL]);
 		if (poll(fds, NR_SOURCES, -1) < 0) {
 			if (errno != EINTR)

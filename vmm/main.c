@@ -55,7 +55,8 @@ static int finish(struct machine *machine, struct pin *pin, int status)
 	json_t *stats;
 	int failed;
 
-	console_drain(machine->console);
+	if (!console_drain(machine->console) && status <= (int)ALIAS_EXIT_MAX)
+		status = VMM_EX_IOERR;
 	if (pin && !pin_final_audit(pin) && status <= (int)ALIAS_EXIT_MAX)
 		status = VMM_EX_VIOLATION;
 	if (!machine_sync_disks(machine) && status <= (int)ALIAS_EXIT_MAX)
@@ -117,9 +118,11 @@ static int boot(struct options *opt)
 	signal_fd = events_block_signals();
 	if (signal_fd >= 0 && opt->control)
 		control = control_open(opt->control);
-	if (signal_fd >= 0 && !opt->control == !control) {
+	if (signal_fd >= 0 && !opt->control == !control && say_start() == 0) {
 		status = boot_machine(opt, &image, control, signal_fd);
+		say_stop();
 	} else {
+		control_close(control);
 		image_free(&image);
 		status = VMM_EX_OSERR;
 	}

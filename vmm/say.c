@@ -2,12 +2,99 @@
 #include "say.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
+#include "nonblocking.h"
 
 #define LINE_MAX_LENGTH 512
+#define QUEUE_SIZE      65536u
+#define LAST_WAIT_MS    5000 /* at the end: no longer than this for nothing */
+
+static struct {
+	pthread_mutex_t lock; /* guards all below; held for no wait */
+	bool started;
+	struct nonblocking out;
+	int ready_fd;     /* eventfd: readable when something is queued */
+	unsigned dropped; /* lines, since the last that was written */
+	size_t nr;
+	char bytes[QUEUE_SIZE];
+} queue = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* Writes what standard error takes now; returns how much. Where it fails there is nobody left to
+ * tell, and all counts as written. */
+static size_t write_now(const char *text, size_t len)
+{
+	size_t done = 0;
+
+	while (done < len) {
+		ssize_t n = nonblocking_write(&queue.out, text + done, len - done);
+
+		if (n < 0 && errno == EAGAIN)
+			return done;
+		if (n < 0 && errno != EINTR)
+			return len;
+		done += n > 0 ? (size_t)n : 0;
+	}
+	return done;
+}
+
+static void enqueue(const char *text, size_t len)
+{
+	uint64_t one = 1;
+
+	/* What comes after a gap waits for the line that tells of it. */
+	if (queue.dropped || len > QUEUE_SIZE - queue.nr) {
+		queue.dropped++;
+		return;
+	}
+	memcpy(queue.bytes + queue.nr, text, len);
+	queue.nr += len;
+	if (write(queue.ready_fd, &one, sizeof(one)) < 0)
+		return; /* it is readable already */
+}
+
+static void write_queued(void)
+{
+	size_t done = write_now(queue.bytes, queue.nr);
+
+	queue.nr -= done;
+	memmove(queue.bytes, queue.bytes + done, queue.nr);
+	if (queue.dropped && queue.nr == 0) {
+		char line[LINE_MAX_LENGTH];
+		int len = snprintf(line, sizeof(line),
+				   "vmm: %u lines are missing here: standard error took nothing\n",
+				   queue.dropped);
+
+		queue.dropped = 0;
+		done = write_now(line, (size_t)len);
+		enqueue(line + done, (size_t)len - done);
+	}
+}
+
+static void put_line(const char *line, size_t len)
+{
+	size_t done = 0;
+
+	if (!queue.started) {
+		if (write(STDERR_FILENO, line, len) < 0)
+			return; /* nobody is left to tell */
+		return;
+	}
+	pthread_mutex_lock(&queue.lock);
+	write_queued();
+	if (queue.nr == 0)
+		done = write_now(line, len);
+	if (done < len)
+		enqueue(line + done, len - done);
+	pthread_mutex_unlock(&queue.lock);
+}
 
 static void say_line(const char *fmt, va_list args, const char *suffix)
 {
@@ -24,9 +111,7 @@ static void say_line(const char *fmt, va_list args, const char *suffix)
 			len = (size_t)n < room - len ? len + (size_t)n : room - 1;
 	}
 	line[len++] = '\n';
-	/* Where standard error fails there is nobody left to tell. */
-	if (write(STDERR_FILENO, line, len) < 0)
-		return;
+	put_line(line, len);
 }
 
 void say(const char *fmt, ...)
@@ -51,4 +136,43 @@ int say_errno(const char *fmt, ...)
 	va_end(args);
 	errno = saved;
 	return -saved;
+}
+
+int say_start(void)
+{
+	queue.ready_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (queue.ready_fd < 0)
+		return say_errno("eventfd");
+	nonblocking_open(&queue.out, STDERR_FILENO);
+	queue.started = true;
+	return 0;
+}
+
+void say_poll(struct pollfd *fd)
+{
+	pthread_mutex_lock(&queue.lock);
+	*fd = queue.nr ? (struct pollfd){.fd = queue.out.fd, .events = POLLOUT}
+		       : (struct pollfd){.fd = queue.ready_fd, .events = POLLIN};
+	pthread_mutex_unlock(&queue.lock);
+}
+
+void say_serve(void)
+{
+	uint64_t count;
+
+	pthread_mutex_lock(&queue.lock);
+	/* It is not readable when the queue was found full of old lines. */
+	if (read(queue.ready_fd, &count, sizeof(count)) < 0)
+		count = 0;
+	write_queued();
+	pthread_mutex_unlock(&queue.lock);
+}
+
+void say_stop(void)
+{
+	while (queue.nr > 0 && nonblocking_wait(&queue.out, -1, LAST_WAIT_MS))
+		say_serve();
+	queue.started = false;
+	nonblocking_close(&queue.out);
+	close(queue.ready_fd);
 }

@@ -1,12 +1,29 @@
 /* SPDX-License-Identifier: MIT */
-/* Messages to the user, on standard error. */
+/*
+ * Messages to the user, on standard error. While a machine runs, no thread waits for standard
+ * error: it may hold a lock that the main thread takes. What a reader does not take at once is
+ * queued, up to 64 KiB, and written by the main thread; lines beyond that are dropped and counted.
+ * A process has one standard error, so the queue is in variables of say.c.
+ */
 #ifndef VMM_SAY_H
 #define VMM_SAY_H
 
-/* Prints one line: "vmm: ", the message, a newline. It is a single write, so lines of several
- * threads don't mix. Messages of more than 500 characters are cut. Keeps errno. */
+struct pollfd;
+
+/* Prints one line: "vmm: ", the message, a newline; lines of several threads don't mix. Messages of
+ * more than 500 characters are cut. Keeps errno. Any thread. */
 __attribute__((format(printf, 1, 2))) void say(const char *fmt, ...);
 /* The same, with ": " and strerror(errno) at the end. Returns the negated errno. */
 __attribute__((format(printf, 1, 2))) int say_errno(const char *fmt, ...);
+
+/* From here to say_stop() no message waits. Before threads are started. Returns 0, or a negated
+ * errno after a message. */
+int say_start(void);
+/* What the main thread polls for, and what it calls when that is ready. */
+void say_poll(struct pollfd *fd);
+void say_serve(void);
+/* Writes what is queued; waits as long as standard error has a reader. After the vCPUs have ended.
+ */
+void say_stop(void);
 
 #endif

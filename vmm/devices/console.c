@@ -2,16 +2,12 @@
 #include "devices/console.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
+#include "nonblocking.h"
 #include "say.h"
 
 #define BUFFER_SIZE  1024u
@@ -19,8 +15,7 @@
 #define LAST_WAIT_MS 5000     /* at the end: no longer than this for nothing */
 
 struct console {
-	int fd;      /* what we write to */
-	int own_fd;  /* the same file opened anew without blocking, or -1 */
+	struct nonblocking out;
 	int stop_fd; /* not ours */
 	int timer_fd;
 	void (*first_char)(void *ctx);
@@ -28,26 +23,12 @@ struct console {
 
 	pthread_mutex_t lock; /* guards all below */
 	bool closed;          /* nobody will read: everything is dropped */
+	bool lost;            /* and somebody wanted it */
 	bool begun;           /* there was a first character */
 	bool timer_set;
 	size_t nr;
 	uint8_t buffer[BUFFER_SIZE];
 };
-
-/* A pipe or terminal is shared with others, who expect it to block: only a new opening may be made
- * non-blocking. Where that is not possible, poll() before each write has to do. */
-static int reopen_nonblocking(int fd)
-{
-	char path[32];
-	struct stat st;
-
-	if ((fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY)
-		return -1;
-	if (fstat(fd, &st) < 0 || !(S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode)))
-		return -1;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-}
 
 struct console *console_create(int stop_fd, void (*first_char)(void *ctx), void *ctx)
 {
@@ -60,8 +41,7 @@ struct console *console_create(int stop_fd, void (*first_char)(void *ctx), void 
 	console->stop_fd = stop_fd;
 	console->first_char = first_char;
 	console->ctx = ctx;
-	console->own_fd = reopen_nonblocking(STDOUT_FILENO);
-	console->fd = console->own_fd >= 0 ? console->own_fd : STDOUT_FILENO;
+	nonblocking_open(&console->out, STDOUT_FILENO);
 	console->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	pthread_mutex_init(&console->lock, NULL);
 	if (console->timer_fd < 0) {
@@ -82,36 +62,23 @@ static void set_timer(struct console *console)
 /* One write of what the buffer holds, for which standard output is ready. */
 static void write_some(struct console *console)
 {
-	ssize_t n = write(console->fd, console->buffer, console->nr);
+	ssize_t n = nonblocking_write(&console->out, console->buffer, console->nr);
 
 	if (n >= 0) {
 		console->nr -= n;
 		memmove(console->buffer, console->buffer + n, console->nr);
 	} else if (errno != EINTR && errno != EAGAIN) {
+		/* A reader that went away, or never was, has chosen so. */
+		console->lost = errno != EPIPE && errno != EBADF;
 		say_errno("standard output, what the guest prints is dropped from here on");
 		console->closed = true;
 		console->nr = 0;
 	}
 }
 
-/* Waits up to `timeout` ms (-1: without end) until standard output takes something; false if it
- * did not, or `stop_fd` (-1: none) was first. */
-static bool wait_writable(const struct console *console, int stop_fd, int timeout)
-{
-	struct pollfd fds[] = {
-		{.fd = console->fd, .events = POLLOUT},
-		{.fd = stop_fd, .events = POLLIN},
-	};
-
-	while (poll(fds, 2, timeout) < 0)
-		if (errno != EINTR)
-			return false;
-	return fds[0].revents != 0;
-}
-
 static void flush(struct console *console)
 {
-	while (console->nr > 0 && wait_writable(console, console->stop_fd, -1))
+	while (console->nr > 0 && nonblocking_wait(&console->out, console->stop_fd, -1))
 		write_some(console);
 }
 
@@ -177,7 +144,7 @@ void console_tick(struct console *console)
 		set_timer(console);
 		return;
 	}
-	if (console->nr > 0 && wait_writable(console, -1, 0))
+	if (console->nr > 0 && nonblocking_wait(&console->out, -1, 0))
 		write_some(console);
 	console->timer_set = console->nr > 0;
 	if (console->timer_set)
@@ -185,22 +152,24 @@ void console_tick(struct console *console)
 	pthread_mutex_unlock(&console->lock);
 }
 
-void console_drain(struct console *console)
+bool console_drain(struct console *console)
 {
-	while (console->nr > 0 && wait_writable(console, -1, LAST_WAIT_MS))
+	while (console->nr > 0 && nonblocking_wait(&console->out, -1, LAST_WAIT_MS))
 		write_some(console);
-	if (console->nr > 0)
+	if (console->nr > 0) {
 		say("standard output takes nothing: the guest's last %zu characters are dropped",
 		    console->nr);
+		console->lost = true;
+	}
 	console->nr = 0;
+	return !console->lost;
 }
 
 void console_destroy(struct console *console)
 {
 	if (!console)
 		return;
-	if (console->own_fd >= 0)
-		close(console->own_fd);
+	nonblocking_close(&console->out);
 	if (console->timer_fd >= 0)
 		close(console->timer_fd);
 	pthread_mutex_destroy(&console->lock);

@@ -8,6 +8,7 @@
 #ifndef VMM_DEVICES_CONSOLE_H
 #define VMM_DEVICES_CONSOLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,8 +18,9 @@ struct console;
  * first_char() is called once, before the guest's first character. Returns NULL after a message. */
 struct console *console_create(int stop_fd, void (*first_char)(void *ctx), void *ctx);
 /* Writes what is left in the buffer; waits as long as standard output has a reader. After the vCPUs
- * have ended. */
-void console_drain(struct console *console);
+ * have ended. Returns whether all that the guest printed was written, false after a message; a
+ * reader that has gone is no failure. */
+bool console_drain(struct console *console);
 void console_destroy(struct console *console);
 
 /* console_write() adds characters, console_put() one; console_end() marks the end of one access of

@@ -64,13 +64,13 @@ static const struct rule rules[] = {
 	{W, NOT_STRICT, CALL(close)}, /* of userfaultfd: the end of write tracking */
 	{D, ALWAYS, CALL(io_uring_enter)},
 	{M | W, ALWAYS, CALL(read)},
-	{M | V | W, ALWAYS, CALL(poll)},
 	{M | V, ALWAYS, CALL(timerfd_settime)}, /* a line of the console without its end */
 
 	/* all threads: locks, eventfds, what is said on standard error, the way out */
 	{ALL, ALWAYS, CALL(futex)},
 	{ALL, ALWAYS, CALL(write)},
 	{ALL, ALWAYS, CALL(writev)},
+	{ALL, ALWAYS, CALL(poll)},
 	{ALL, ALWAYS, CALL(clock_gettime)},
 	{ALL, ALWAYS, CALL(restart_syscall)},
 	{ALL, ALWAYS, CALL(rt_sigreturn)},

@@ -28,6 +28,7 @@ int main(void)
 	suite_add_tcase(suite, tracking_tests());
 	suite_add_tcase(suite, stats_tests());
 	suite_add_tcase(suite, fatal_tests());
+	suite_add_tcase(suite, say_tests());
 	suite_add_tcase(suite, guest_log_tests());
 	suite_add_tcase(suite, control_tests());
 	suite_add_tcase(suite, insn_tests());

@@ -23,6 +23,7 @@ TCase *flush_tests(void);
 TCase *tracking_tests(void);
 TCase *stats_tests(void);
 TCase *fatal_tests(void);
+TCase *say_tests(void);
 TCase *guest_log_tests(void);
 TCase *control_tests(void);
 TCase *insn_tests(void);

@@ -159,6 +159,31 @@ START_TEST(the_reader_is_gone)
 	put("one\n");
 	put("two\n");
 	out = -1;
+	ck_assert(console_drain(console));
+}
+END_TEST
+
+/* What somebody wanted and did not get is an error; what nobody is there for is none. */
+START_TEST(output_that_is_lost)
+{
+	static const struct {
+		const char *path;
+		int flags;
+		bool whole;
+	} cases[] = {{"/dev/full", O_WRONLY, false},
+		     {"/dev/null", O_WRONLY, true},
+		     {"/dev/null", O_RDONLY, true}};
+	int fd = open(cases[_i].path, cases[_i].flags);
+	struct console *other;
+
+	dup2(fd, STDOUT_FILENO);
+	close(fd);
+	other = console_create(stop, first_char, NULL);
+	ck_assert_ptr_nonnull(other);
+	console_put(other, '\n');
+	console_end(other);
+	ck_assert_int_eq(console_drain(other), cases[_i].whole);
+	console_destroy(other);
 }
 END_TEST
 
@@ -174,5 +199,6 @@ TCase *console_tests(void)
 	tcase_add_test(tc, nobody_reads);
 	tcase_add_test(tc, slow_reader);
 	tcase_add_test(tc, the_reader_is_gone);
+	tcase_add_loop_test(tc, output_that_is_lost, 0, 3);
 	return tc;
 }

@@ -143,7 +143,7 @@ START_TEST(how_many)
 	} cases[] = {
 		{SANDBOX_MAIN, 31, &nothing}, {SANDBOX_MAIN, 43, &everything},
 		{SANDBOX_VCPU, 20, &nothing}, {SANDBOX_VCPU, 21, &strict},
-		{SANDBOX_DISK, 19, &nothing}, {SANDBOX_UFFD, 21, &nothing},
+		{SANDBOX_DISK, 20, &nothing}, {SANDBOX_UFFD, 21, &nothing},
 	};
 
 	for (size_t i = 0; i < NR_OF(cases); i++) {

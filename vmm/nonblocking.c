@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+#include "nonblocking.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A pipe or terminal is shared with others, who expect it to block: only a new opening may be made
+ * non-blocking. */
+static int reopen(int fd, const struct stat *st)
+{
+	char path[32];
+
+	if ((fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY)
+		return -1;
+	if (!S_ISFIFO(st->st_mode) && !S_ISCHR(st->st_mode))
+		return -1;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+}
+
+void nonblocking_open(struct nonblocking *out, int fd)
+{
+	struct stat st;
+	bool known = fstat(fd, &st) == 0;
+	int own = known ? reopen(fd, &st) : -1;
+
+	*out = (struct nonblocking){
+		.fd = own >= 0 ? own : fd,
+		.is_own = own >= 0,
+		.may_block = own < 0 && known && !S_ISREG(st.st_mode),
+	};
+}
+
+void nonblocking_close(struct nonblocking *out)
+{
+	if (out->is_own)
+		close(out->fd);
+	*out = (struct nonblocking){.fd = -1};
+}
+
+ssize_t nonblocking_write(const struct nonblocking *out, const void *bytes, size_t nr)
+{
+	if (out->may_block) {
+		struct pollfd fd = {.fd = out->fd, .events = POLLOUT};
+
+		if (poll(&fd, 1, 0) == 0) {
+			errno = EAGAIN;
+			return -1;
+		}
+		/* So much there is room for. */
+		nr = nr < PIPE_BUF ? nr : PIPE_BUF;
+	}
+	return write(out->fd, bytes, nr);
+}
+
+bool nonblocking_wait(const struct nonblocking *out, int stop_fd, int timeout)
+{
+	struct pollfd fds[] = {
+		{.fd = out->fd, .events = POLLOUT},
+		{.fd = stop_fd, .events = POLLIN},
+	};
+
+	while (poll(fds, 2, timeout) < 0)
+		if (errno != EINTR)
+			return false;
+	return fds[0].revents != 0;
+}
