@@ -5,6 +5,9 @@
 #include <fcntl.h>
 #include <gelf.h>
 #include <libelf.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -211,14 +214,60 @@ static int read_whole(struct image *image, int fd, const char *path)
 	return 0;
 }
 
+/* Where `make install` puts guests: ../lib/vmm from the folder of the program, wherever that is.
+ * False if it can't be told. */
+static bool installed_path(const char *name, char path[PATH_MAX])
+{
+	char self[PATH_MAX];
+	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	if (len < 0)
+		return false;
+	self[len] = '\0';
+	for (int up = 0; up < 2; up++) {
+		char *slash = strrchr(self, '/');
+
+		if (!slash)
+			return false;
+		*slash = '\0';
+	}
+	return snprintf(path, PATH_MAX, "%s/lib/vmm/%s", self, name) < PATH_MAX;
+}
+
+/* Opens `path`; a name without a slash that is not here, among the guests that are installed. */
+static int find_file(const char *path)
+{
+	const int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
+	int fd = TEMP_FAILURE_RETRY(open(path, flags));
+	char installed[PATH_MAX];
+
+	if (fd >= 0 || errno != ENOENT)
+		return fd;
+	if (!strchr(path, '/') && installed_path(path, installed))
+		return TEMP_FAILURE_RETRY(open(installed, flags));
+	errno = ENOENT;
+	return -1;
+}
+
+static void say_not_opened(const char *path)
+{
+	char installed[PATH_MAX];
+	bool searched = errno == ENOENT && !strchr(path, '/');
+
+	if (searched && installed_path(path, installed))
+		say("%s: there is no such file here, and no %s", path, installed);
+	else
+		say_errno("%s", path);
+}
+
 /* Returns the fd, or a negated status after saying why. */
 static int open_file(const char *path, struct stat *st)
 {
-	int fd = TEMP_FAILURE_RETRY(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+	int fd = find_file(path);
 	int status = VMM_EX_NOINPUT;
 
 	if (fd < 0 || fstat(fd, st) < 0) {
-		say_errno("%s", path);
+		say_not_opened(path);
 	} else if (!S_ISREG(st->st_mode)) {
 		say("%s: not a guest image, for it is no regular file", path);
 		status = VMM_EX_DATAERR;

@@ -38,8 +38,9 @@ struct image {
 	struct image_segment segment[IMAGE_MAX_SEGMENTS];
 };
 
-/* Reads and checks the file at `path`. Returns 0, or a status of status.h after a message; call
- * image_free() only after 0. */
+/* Reads and checks the file at `path`. A name without a slash that is not in the current folder is
+ * looked for in ../lib/vmm of the program's, where `make install` puts guest.elf. Returns 0, or a
+ * status of status.h after a message; call image_free() only after 0. */
 int image_open(struct image *image, const char *path);
 /* The check of image_open(): checks the image->size bytes at image->file, and fills the rest of
  * `image`. Returns NULL, or what is wrong (static string). */
