@@ -100,7 +100,8 @@ static const char argp_doc[] =
 	"Boots GUEST under KVM: an ELF image with a PVH entry that speaks to vmm, whose page tables "
 	"are checked for stale aliases, or a Linux kernel (vmlinuz, or vmlinux with a PVH entry). "
 	"GUEST ARGUMENTS become its command line; a Linux has \"" OPTIONS_LINUX_CMDLINE
-	"\" before them. vmm ctl asks a running one, by the socket of its --control.\v"
+	"\" before them. A GUEST without a slash that is not here is looked for where guest.elf is "
+	"installed. vmm ctl asks a running one, by the socket of its --control.\v"
 	"On a terminal, Ctrl-A x ends the guest and Ctrl-A Ctrl-A sends one Ctrl-A.\n\n"
 	"Exit status:\n"
 	"  0..63  the guest's own; of a Linux 0, when it powers off\n"
@@ -110,7 +111,7 @@ static const char argp_doc[] =
 	"  69     no usable KVM\n"
 	"  70     internal error, or an exit that can't be handled\n"
 	"  71     a system call failed\n"
-	"  74     the statistics, a disk, or what is printed could not be written\n"
+	"  74     output, the statistics or a disk could not be written\n"
 	"  75     --timeout passed\n"
 	"  80     triple fault, or shutdown without a status\n"
 	"  81     violation with --on-violation stop, or one that is half done (--track strict)\n"
