@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* The console: input from wherever it comes, and a terminal that is whole again on every path. */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pty.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <utmp.h>
@@ -84,6 +87,64 @@ START_TEST(output_into_a_closed_pipe)
 	ck_assert_int_eq(fscanf(file, "%d", &status), 1);
 	fclose(file);
 	ck_assert_int_eq(status, 5);
+}
+END_TEST
+
+/* Until the pipe, of one page, takes no more for a while. */
+static void wait_until_stuck(int pipe)
+{
+	int before = 0, now = 0;
+
+	for (int i = 0; i < 600 && (now == 0 || now != before); i++) {
+		before = now;
+		usleep(100000);
+		ck_assert_int_eq(ioctl(pipe, FIONREAD, &now), 0);
+	}
+	ck_assert_int_gt(now, 0);
+}
+
+static bool ends_by(pid_t pid, int signal)
+{
+	for (int i = 0; i < 300; i++) {
+		kill(pid, signal);
+		usleep(100000);
+		if (waitpid(pid, NULL, WNOHANG) == pid)
+			return true;
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	return false;
+}
+
+/* Neither standard output nor standard error is read, input waits, and vCPUs have much to say: the
+ * main thread ends it all the same. */
+START_TEST(stuck_output_does_not_keep_it)
+{
+	const char *workload = _i == 0 ? "workload=demo" : "workload=process";
+	const char *const argv[] = {path_vmm(),      "-v",        path_guest(), "--", workload,
+				    "iters=1000000", "alias=100", NULL};
+	int in[2], out[2];
+	pid_t pid;
+
+	ck_assert_int_eq(pipe(in), 0);
+	ck_assert_int_eq(pipe(out), 0);
+	fcntl(out[1], F_SETPIPE_SZ, 4096);
+	ck_assert_int_eq(write(in[1], "input\n", 6), 6);
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		dup2(in[0], 0);
+		dup2(out[1], _i == 0 ? 1 : 2);
+		dup2(open(tmp_file("other"), O_CREAT | O_WRONLY, 0600), _i == 0 ? 2 : 1);
+		execv(argv[0], (char **)argv);
+		_exit(127);
+	}
+	wait_until_stuck(out[0]);
+	ck_assert(ends_by(pid, SIGTERM));
+	for (int i = 0; i < 2; i++) {
+		close(in[i]);
+		close(out[i]);
+	}
 }
 END_TEST
 
@@ -218,6 +279,7 @@ Suite *console_suite(void)
 	tcase_add_test(tc, much_input_arrives_whole);
 	tcase_add_loop_test(tc, closed_standard_streams, 0, 4);
 	tcase_add_test(tc, output_into_a_closed_pipe);
+	tcase_add_loop_test(tc, stuck_output_does_not_keep_it, 0, 2);
 	tcase_add_test(tc, typed_lines_come_back);
 	tcase_add_test(tc, ctrl_a_x_leaves);
 	tcase_add_test(tc, the_terminal_survives_a_timeout);
