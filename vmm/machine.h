@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One guest: everything that belongs to it, nothing global. */
+/* One guest: everything that belongs to it. Nothing is global. */
 #ifndef VMM_MACHINE_H
 #define VMM_MACHINE_H
 
@@ -21,15 +21,15 @@ struct virtio_blk;
 struct uart;
 struct virtio_console;
 
-/* From the first KVM_RUN to the first character on the console; `exits` is its last member to be
- * written (release), 0 while there was none. */
+/* The time from the first KVM_RUN to the first character on the console. `exits` is written last
+ * (release); it is 0 until there was a character. */
 struct first_char {
 	uint64_t start_tsc, start_ns;
 	uint64_t tsc, ns;
-	_Atomic uint64_t exits; /* returns of KVM_RUN, all vCPUs together */
+	_Atomic uint64_t exits; /* returns of KVM_RUN, of all vCPUs together */
 };
 
-/* What statistics say of the host and this process: opened while files can be. */
+/* What statistics need of the host and this process; opened before the sandbox closes. */
 struct about {
 	json_t *host;            /* host_describe() */
 	int status_fd, smaps_fd; /* of /proc/self, or -1 */
@@ -37,40 +37,41 @@ struct about {
 
 struct machine {
 	const struct options *opt;
-	bool is_linux;           /* it has ACPI, and knows of no hypercall */
+	bool is_linux;           /* has ACPI tables, and no hypercall */
 	struct sandbox *sandbox; /* NULL: --no-sandbox */
 	struct about about;
 	int kvm_fd;
 	struct vm vm;
-	uint64_t log_gpa, log_size; /* ALIAS_LOG_SIZE for each vCPU; 0, 0: no room was made */
+	uint64_t log_gpa, log_size; /* ALIAS_LOG_SIZE for each vCPU; 0, 0 if there is no room */
 	struct io_space io;
 	struct console *console;
 	struct uart *uart;
-	struct virtio_console *virtio_console; /* of a Linux, else NULL */
-	struct input_sink input;               /* goes to one of these two */
+	struct virtio_console *virtio_console; /* for Linux, else NULL */
+	struct input_sink input;               /* that of the one or the other console */
 	struct first_char first_char;
-	uint64_t end_ns; /* when the last vCPU had ended, 0 before */
+	uint64_t end_ns; /* when the last vCPU ended; 0 before */
 	struct virtio_blk *blk[OPTIONS_MAX_DISKS];
 	struct stop stop;
 };
 
 struct image;
 
-/* Sets the machine up to where its vCPUs can be started, with the image loaded. Returns 0, or a
- * status of status.h after saying why. machine_free() after either. */
+/* Sets up the machine, with the image loaded, so that its vCPUs can be started. Returns 0, or a
+ * status of status.h after a message. Call machine_free() in both cases. */
 int machine_init(struct machine *machine, const struct options *opt, const struct image *image);
-/* Confines the calling thread, and has the vCPUs run. Returns 0, or a status of status.h after
- * saying why. */
+/* Confines the calling thread and starts the vCPUs. Returns 0, or a status of status.h after a
+ * message. */
 int machine_start(struct machine *machine);
-/* Waits for the vCPUs' threads. stop_request() came before. */
+/* Waits until the vCPUs' threads have ended; after stop_request(). */
 void machine_join(struct machine *machine);
-/* Has the disks keep what was written, after machine_join(). False after saying what was not. */
+/* Makes the disks durable; after machine_join(). Returns false after a message that names what may
+ * be lost. */
 bool machine_sync_disks(struct machine *machine);
 void machine_free(struct machine *machine);
 
-/* From machine_start() to the end of machine_join(), or until now. */
+/* Seconds from machine_start() to the end of machine_join(), or until now. */
 double machine_seconds(const struct machine *machine);
-/* What is left of --timeout in ms, 0 or more; -1 where there is none. After machine_start(). */
+/* Milliseconds left of --timeout, 0 or more; -1 without --timeout. After machine_start(). */
 int machine_time_left(const struct machine *machine);
 
 #endif

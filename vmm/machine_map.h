@@ -21,7 +21,7 @@
 #define UART_GSI      4
 #define UART_CLOCK    1843200
 
-/* A guest that knows its machine by ACPI. */
+/* For a guest that uses ACPI. */
 #define ACPI_PM_PORT          0x600
 #define ACPI_PM_NR_PORTS      3
 #define ACPI_PM_SLEEP_CONTROL 0
@@ -39,7 +39,7 @@
 #define VIRTIO_STRIDE 0x1000ull
 #define VIRTIO_GSI    5 /* of the first disk */
 
-/* A Linux's console: behind all disks there can be. */
+/* The virtio console, for Linux; above all disks. */
 #define VIRTIO_CONSOLE_GPA 0xd0100000ull
 #define VIRTIO_CONSOLE_GSI 13
 

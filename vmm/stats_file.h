@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* Where --stats has the figures written: a file, or "-" for standard output. */
+/* The output of --stats: a file, or "-" for standard output. */
 #ifndef VMM_STATS_FILE_H
 #define VMM_STATS_FILE_H
 
 #include <jansson.h>
 
-/* Tries, before a run, whether `path` could be written: what has no chance is not found out after
- * the guest's hours. Nothing is left of the trial. Returns 0, or VMM_EX_IOERR after saying why. */
+/* Checks before the run that `path` can be written, so that a hopeless path is not found out hours
+ * later. Leaves no file behind. Returns 0, or VMM_EX_IOERR after a message. */
 int stats_file_check(const char *path);
-/* Writes it, whole or not at all (a new file takes the place of an old one). What is no plain file
- * is written to as it is; where nobody reads, it waits for `wait_ms` (-1: without end). Main
- * thread. Returns 0, or VMM_EX_IOERR after saying why. */
+/* Writes the statistics. A plain file is replaced as a whole, or stays as it was; anything else is
+ * written to directly, waiting up to `wait_ms` for a reader (-1: for ever). Main thread. Returns 0,
+ * or VMM_EX_IOERR after a message. */
 int stats_file_write(const json_t *stats, const char *path, int wait_ms);
 
 #endif

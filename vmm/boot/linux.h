@@ -30,8 +30,8 @@ struct linux_config {
 int linux_load(const struct memory *mem, const struct image *image,
 	       const struct linux_config *config);
 
-/* Is the console that this command line names last, which is the one that a Linux has its first
- * process use, a virtio console? */
+/* Is the last console of this command line, which Linux gives to its first process, a virtio
+ * console? */
 bool linux_uses_hvc(const char *cmdline);
 
 #endif

@@ -8,7 +8,8 @@
 #include <stdint.h>
 
 #define INPUT_CHUNK 4096u
-/* A terminal is read ahead so far, so that Ctrl-A x is seen although the guest reads nothing. */
+/* A terminal is read this far ahead of the guest, so that Ctrl-A x works even if the guest reads
+ * nothing. */
 #define INPUT_AHEAD 65536u
 
 /* The console of the guest that gets the input. */

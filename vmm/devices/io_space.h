@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Accesses of the guest to what is no memory: to the device that is there, or to none. */
+/* The I/O ports and MMIO addresses of the guest: passes each access to its device, or counts it as
+ * unassigned. */
 #ifndef VMM_DEVICES_IO_SPACE_H
 #define VMM_DEVICES_IO_SPACE_H
 
@@ -14,7 +15,7 @@ struct io_space {
 	struct unassigned unassigned;
 };
 
-/* For struct vm. The context is a struct io_space. */
+/* For struct vm; the context is a struct io_space. */
 extern const struct io_ops io_space_ops;
 
 #endif

@@ -32,7 +32,7 @@ void uart_destroy(struct uart *uart);
  * is room. */
 size_t uart_receive(struct uart *uart, const uint8_t *bytes, size_t nr);
 int uart_room_fd(const struct uart *uart);
-/* The two as one. */
+/* Both as an input_sink. */
 struct input_sink uart_input(struct uart *uart);
 
 #endif

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A virtio 1.x console of one port on virtio-mmio: output goes to a console, input comes from it.
+ * A virtio 1.x console with one port, on virtio-mmio. Its output goes to a console, its input comes
+ * from input.h.
  *
- * What the guest prints is taken in the vCPU's thread that notified the queue, as with the UART:
- * the guest's driver spins until its buffer comes back, so another thread would only make it wait.
- * Where standard output takes nothing that vCPU waits, and so do others that come to this device;
- * the main thread, which brings input, shares no lock with them.
+ * The thread of the vCPU that notifies the queue writes the output itself, as with the UART: the
+ * guest's driver spins until its buffer is returned, so another thread would only make it wait
+ * longer. If standard output takes nothing, that vCPU waits, and so do others that access this
+ * device. The main thread, which brings input, shares no lock with them.
  */
 #ifndef VMM_DEVICES_VIRTIO_CONSOLE_H
 #define VMM_DEVICES_VIRTIO_CONSOLE_H
@@ -19,19 +20,20 @@ struct console;
 struct virtio_console;
 struct virtio_host;
 
-/* Puts its registers at `mmio_base` on the MMIO bus; `gsi` is an edge-triggered pin of the IOAPIC.
- * All that `host` names, and `console`, outlive it. `size` is that of the terminal, or NULL where
- * there is none. NULL after saying why. */
+/* Creates the console and adds its registers at `mmio_base` to the MMIO bus. `gsi` is an
+ * edge-triggered pin of the IOAPIC. `size` is the size of the terminal, or NULL if there is none.
+ * All that `host` names, and `console`, must outlive it. Returns NULL after a message. */
 struct virtio_console *virtio_console_create(const struct virtio_host *host,
 					     struct console *console,
 					     const struct terminal_size *size, uint64_t mmio_base,
 					     unsigned gsi);
-/* After the vCPUs have ended. NULL is allowed. */
+/* After the vCPUs have ended. `virtio` may be NULL. */
 void virtio_console_destroy(struct virtio_console *virtio);
 
-/* Input; by the main thread. */
+/* Its input, for the main thread. */
 struct input_sink virtio_console_input(struct virtio_console *virtio);
-/* The terminal has another size now. One that was created without goes on without. Main thread. */
+/* Tells the guest the terminal's new size. Does nothing if it was created without a size. Main
+ * thread. */
 void virtio_console_resize(struct virtio_console *virtio, const struct terminal_size *size);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A VM of KVM: memory, vCPUs, and what they share. What lies on its buses it does not know. */
+/* A VM: memory, vCPUs, and what they share. It does not know which devices there are. */
 #ifndef VMM_KVM_VM_H
 #define VMM_KVM_VM_H
 
@@ -13,46 +13,46 @@
 struct sandbox;
 struct stop;
 
-/* What is made of a vCPU's accesses to ports and to addresses that are no memory: by its own
+/* Handlers of a vCPU's accesses to I/O ports and to addresses outside of memory. Called on its own
  * thread, out of the guest. */
 struct io_ops {
 	void (*pio)(void *ctx, struct vcpu *vcpu, const struct exit_io *io);
 	void (*mmio)(void *ctx, struct vcpu *vcpu, const struct exit_io *io);
 };
 
-/* Where frames are write-protected: what is made of the exits that a store to one can come as; by
- * the vCPU's own thread, out of the guest. Each returns false, and has done nothing, if it is no
- * such exit. */
+/* Handlers of the exits that a store to a write-protected frame can cause. Called on the vCPU's own
+ * thread, out of the guest. Each returns false, without having done anything, if the exit has
+ * another cause. */
 struct store_ops {
-	bool (*stopped)(void *ctx, struct vcpu *vcpu); /* KVM_RUN has failed with EFAULT */
+	bool (*stopped)(void *ctx, struct vcpu *vcpu); /* KVM_RUN failed with EFAULT */
 	bool (*failed)(void *ctx, struct vcpu *vcpu);  /* KVM could not emulate an instruction */
-	/* A store that KVM has emulated went to no device. */
+	/* KVM has emulated a store to an address without a device. */
 	bool (*emulated)(void *ctx, struct vcpu *vcpu, const struct exit_io *io);
 };
 
 struct vm {
-	int fd; /* KVM_CREATE_VM; -1: none yet */
+	int fd; /* from KVM_CREATE_VM; -1 before */
 	struct memory mem;
 	unsigned nr_vcpus;
 	struct vcpu *vcpus;
 	struct vcpu_pause pause;
 	struct flush_clock flush_clock;
-	/* Set before a vCPU runs, and not owned: */
+	/* Set before a vCPU runs; not owned: */
 	struct stop *stop;
-	const struct sandbox *sandbox; /* of the vCPUs' threads; NULL: none */
+	const struct sandbox *sandbox; /* for the vCPUs' threads; NULL: none */
 	const struct io_ops *io_ops;
 	void *io;
 	const struct store_ops *store_ops; /* NULL: no frame is write-protected */
 	void *stores;
 };
 
-/* A VM without memory, with `nr` vCPUs that KVM knows nothing of. Returns 0, or -ENOMEM after
- * saying so. vm_free() after either. */
+/* Initialises a VM without memory, with `nr` vCPUs, none of which KVM knows yet. Returns 0, or
+ * -ENOMEM after a message. Call vm_free() in both cases. */
 int vm_init(struct vm *vm, unsigned nr, struct stop *stop);
-/* Has KVM make it, with its memory, interrupt controllers and vCPUs. `kvm_fd` is /dev/kvm. Returns
- * 0, or a negated errno after saying why. */
+/* Creates the VM in KVM, with its memory, interrupt controllers and vCPUs. `kvm_fd` is /dev/kvm.
+ * Returns 0, or a negated errno after a message. */
 int vm_create(struct vm *vm, int kvm_fd);
-/* The vCPUs have ended. */
+/* After the vCPUs have ended. */
 void vm_free(struct vm *vm);
 
 #endif

@@ -1,28 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Frames that neither guest nor device can write: page tables, where KVM runs its shadow MMU.
+ * Write protection of single frames (--track strict): neither the guest nor a device can write
+ * them. It needs KVM's shadow MMU.
  *
- * A write-protected frame is read-only in the mapping that KVM and the devices use, and nothing
- * else tells it from the frames around it: no memory slot changes when a protection does, other
- * vCPUs go on, and a request of a device that is under way is cut off at this frame alone (EFAULT).
- * From write_protect_gfn() on no processor can write it, whatever translation it had, as the kernel
- * takes the frame out of all shadow tables and TLBs before it returns (MMU notifier).
+ * A write-protected frame is read-only in the mapping that KVM and the devices use. No memory slot
+ * changes for it, and other vCPUs go on running. A device's transfer that reaches such a frame ends
+ * there (EFAULT). When write_protect_gfn() returns, no processor can write the frame with any
+ * translation: before that, the kernel removes the frame from all shadow page tables and TLBs (MMU
+ * notifier).
  *
- * What happens to a store of the guest, found out on Linux 6.1 with kvm_amd npt=0:
- *   - mostly KVM_RUN fails with EFAULT, with RIP *at* the instruction and nothing done;
- *   - where KVM itself shadows the frame as a table above L1 it emulates the instruction: a plain
- *     store then is a KVM_EXIT_MMIO with RIP past it, and one with a lock prefix is
+ * What happens to a store of the guest (seen on Linux 6.1, kvm_amd npt=0):
+ *   - Mostly KVM_RUN fails with EFAULT, with RIP *at* the instruction and nothing done.
+ *   - If KVM itself shadows the frame as a table above L1, it emulates the instruction. A plain
+ *     store then exits by KVM_EXIT_MMIO with RIP behind it, and one with a lock prefix by
  *     KVM_EXIT_INTERNAL_ERROR with RIP at it.
- * (A read-only *slot* gives KVM_EXIT_MMIO for all, but the host must then do the store, and KVM
- * never learns of it: its shadow tables keep the old entry even over INVLPG and CR3 loads of the
- * guest. Atomic operations come as plain stores that way, and each pin would cost the deletion and
- * creation of slots, 220k instructions with nothing running.)
+ * So the host does the store itself, and has KVM zap what the old entry mapped.
  *
- * So the host does the store here, and has KVM zap what the old entry meant. With NPT or EPT
- * none of this can work: there a walk by the processor is itself a write to the table.
+ * A read-only memory *slot* would give KVM_EXIT_MMIO for all stores. But KVM does not learn of the
+ * host's store then: its shadow page tables keep the old entry, even after INVLPG and CR3 loads of
+ * the guest. Atomic operations would arrive as plain stores, and each pin would delete and create
+ * slots, 220k instructions with nothing running.
  *
- * A processor's walk sets accessed and dirty bits; in a write-protected table it cannot, and the
- * guest would get a page fault. Whoever protects a table presets them (pin/strict_pte.h).
+ * With NPT or EPT none of this works: there a processor's page walk itself writes to the table.
+ *
+ * A page walk sets accessed and dirty bits. In a write-protected table it can't, and the guest
+ * would get a page fault; so the bits are set in advance (pin/strict_pte.h).
  */
 #ifndef VMM_KVM_WRITE_PROTECT_H
 #define VMM_KVM_WRITE_PROTECT_H
@@ -32,26 +34,26 @@
 #include <stdint.h>
 #include "kvm/memory.h"
 
-/* `mem` is mapped twice where nothing else is said. */
+/* Unless stated otherwise, `mem` is mapped twice. */
 
-/* False if it could not be made read-only, after saying why if it is the first: the host has a
- * limit of mappings (vm.max_map_count, two for a frame that lies alone). Not for a frame that is
- * write-protected. */
+/* Write-protects the frame, which must not be write-protected yet. Returns false on failure, the
+ * first time after a message: the host limits the number of mappings (vm.max_map_count), and a
+ * single frame needs two. */
 bool write_protect_gfn(const struct memory *mem, uint64_t pfn);
 void write_unprotect_gfn(const struct memory *mem, uint64_t pfn);
-/* Any thread; any `mem`; false for frames outside of memory. */
+/* Any thread, and any `mem`. False for frames outside of memory. */
 bool gfn_is_write_protected(const struct memory *mem, uint64_t pfn);
 
-/* A device's store to [to, to + len), which memory_ptr() has given, of any `mem`: bytes that lie in
- * a write-protected frame go nowhere. Otherwise as memory_put(). Where memory is mapped twice it
- * waits for a protection that is changing. */
+/* A device's store to [to, to + len), a range from memory_ptr(), in any `mem`. Bytes in
+ * write-protected frames are dropped; otherwise like memory_put(). If memory is mapped twice, it
+ * waits while a protection changes. */
 void memory_store(const struct memory *mem, void *to, const void *from, size_t len);
-/* The same by gpa; [gpa, gpa + len) is in memory. */
+/* The same, for [gpa, gpa + len), which must be in memory. */
 void memory_store_unprotected(const struct memory *mem, uint64_t gpa, const void *from, size_t len);
 
-/* From the return on no vCPU uses a translation of this frame, or any translation at all, that was
- * made before. The latter costs some 200k instructions and the misses that follow. False after
- * saying why: the guest must not go on. */
+/* When they return, no vCPU uses an older translation of this frame, or of anything. zap_all()
+ * costs some 200k instructions, and the misses that follow. Return false after a message: then the
+ * guest must not run on. */
 bool zap_gfn(const struct memory *mem, uint64_t pfn);
 bool zap_all(const struct memory *mem, int vm_fd);
 

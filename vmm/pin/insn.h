@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Instructions that store, as far as page tables are written by them: what one would do, from its
- * bytes and the registers, and what it leaves behind. Pure, so tested without KVM. 64-bit mode
- * only.
+ * Instructions that store, as far as guests write page tables with them: decodes one from its bytes
+ * and the registers, and computes its result. Pure functions, tested without KVM. 64-bit mode only.
  *
  * Known are mov, movnti, xchg, cmpxchg, xadd, add, or, and, sub, xor, inc, dec, not, neg, bts, btr,
- * btc, stos, movs (these two with rep, one round at a time) and the moves of 16 bytes from an SSE
- * register, in all their sizes and address forms (with the address size prefix the bit and string
- * instructions aren't). A lock prefix makes no difference, as whoever asks does one store at a
- * time. Of sgdt, sidt and fxsave the place is known. (No library of Debian that tells the operands
- * of an instruction can be linked statically, but for one of several MiB.)
+ * btc, stos, movs (with rep one iteration at a time), and the 16-byte moves from an SSE register,
+ * in all sizes and addressing modes (the bit and string instructions not with an address size
+ * prefix). A lock prefix makes no difference, since the caller does one store at a time. For sgdt,
+ * sidt and fxsave only the address is known. (None of Debian's libraries that decode operands can
+ * be linked statically, except one of several MiB.)
  */
 #ifndef VMM_PIN_INSN_H
 #define VMM_PIN_INSN_H
@@ -41,28 +40,27 @@ enum insn_op {
 	INSN_STOS,
 	INSN_MOVS,
 	INSN_MOV_XMM,
-	INSN_LARGE, /* sgdt, sidt, fxsave: is not executed here */
+	INSN_LARGE, /* sgdt, sidt, fxsave: not executed here */
 };
 
 struct insn {
 	enum insn_op op;
-	uint8_t len;   /* bytes of code */
+	uint8_t len;   /* bytes */
 	uint16_t size; /* bytes stored: 1, 2, 4, 8; 16 for INSN_MOV_XMM; 10 or 512 for INSN_LARGE */
-	uint8_t reg;   /* the register operand, if there is one */
-	bool high;     /* it is ah, ch, dh or bh */
+	uint8_t reg;   /* the register operand, if any */
+	bool high;     /* `reg` is ah, ch, dh or bh */
 	bool rep;      /* INSN_STOS, INSN_MOVS */
-	uint64_t va;   /* where it stores */
-	uint64_t
-		operand; /* its value, zero-extended; of INSN_MOVS the address that it loads from */
+	uint64_t va;   /* address of the store */
+	uint64_t operand; /* value of `reg`, zero-extended; for INSN_MOVS the address of the load */
 };
 
-/* What an address may be relative to, besides the general registers. */
+/* Segment bases that an address may be relative to. */
 struct insn_segments {
 	uint64_t fs, gs;
 };
 
-/* The instruction at regs->rip, of which `nr` bytes are in `code`. False if it is none of the
- * above, or not all there. */
+/* Decodes the instruction at regs->rip, of which `nr` bytes are in `code`. Returns false if it is
+ * not one of the above or not complete. */
 bool insn_decode(const uint8_t *code, size_t nr, const struct kvm_regs *regs,
 		 const struct insn_segments *segments, struct insn *out);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Shared by the files of pin/ alone. */
+/* For the files of pin/ only. */
 #ifndef VMM_PIN_INTERNAL_H
 #define VMM_PIN_INTERNAL_H
 
@@ -17,47 +17,48 @@ struct store_ops;
 struct vcpu;
 struct vm;
 
-#define PIN_SAID_MAX  10 /* of a kind said in full; the rest is counted */
-#define CLOCK_FLUSHED 1  /* what the clock of guarded tables always says is flushed */
+#define PIN_SAID_MAX  10 /* messages of one kind that are printed; the rest are counted */
+#define CLOCK_FLUSHED 1  /* what the clock of write-protected tables always gives as `flushed` */
 
-/* What entries of one kind came to. */
+/* Counters of one kind of transition. */
 struct op_count {
-	uint64_t requests; /* answered */
+	uint64_t requests; /* requests answered */
 	uint64_t granted, refused;
-	uint64_t aliases_met;      /* of them that met a mapping in the way at first sight */
-	uint64_t upcalls;          /* sent back into the guest for it */
-	uint64_t upcalls_resolved; /* of these granted at the repeat */
+	uint64_t aliases_met;      /* of these, with an alias before any upcall */
+	uint64_t upcalls;          /* upcalls for them */
+	uint64_t upcalls_resolved; /* of these, granted afterwards */
 };
 
-/* By enum at_to, and after these: */
+/* Indices of pin_count.ops: enum at_to, then: */
 #define NR_TRANSITIONS 3
 #define COUNT_DEFLATE  NR_TRANSITIONS
 
 struct pin_count {
-	uint64_t calls;       /* of the hypercall, repeats after an upcall included */
-	uint64_t ticks;       /* TSC ticks spent in them, waiting for the lock included */
-	uint64_t lock_ticks;  /* of them waiting for the lock */
-	uint64_t sync_ticks;  /* of them bringing the tracker up to date */
-	uint64_t track_ticks; /* of these arming, disarming and asking what was dirtied */
-	uint64_t flush_ticks; /* of them in host_flushes, their syncs included */
+	uint64_t calls;       /* hypercalls, including repeats after an upcall */
+	uint64_t ticks;       /* TSC ticks in them, including waiting for the lock */
+	uint64_t lock_ticks;  /* of these, waiting for the lock */
+	uint64_t sync_ticks;  /* of these, in syncs */
+	uint64_t track_ticks; /* of these, in write tracking: arming, disarming, reading what was
+				 dirtied */
+	uint64_t flush_ticks; /* of `ticks`, in host_flushes, including their syncs */
 	struct op_count ops[NR_TRANSITIONS + 1];
 	uint64_t unpins;                  /* entries answered */
-	uint64_t status[ALIAS_NR_STATUS]; /* of all entries answered, with this status */
-	uint64_t host_flushes;            /* times that vCPUs were flushed for want of evidence */
-	uint64_t waits;                   /* times that vCPUs were sent to wait for one instead */
-	uint64_t vcpus_flushed;           /* vCPUs that these asked to flush */
-	uint64_t vcpus_spared; /* and those whose stamp, or a flush to come, was enough */
-	uint64_t kicks;        /* vCPUs kicked out of the guest for them */
+	uint64_t status[ALIAS_NR_STATUS]; /* ops answered with this status */
+	uint64_t host_flushes;            /* times that the host flushed vCPUs */
+	uint64_t waits; /* times that a vCPU was sent to wait for the guest's own flush instead */
+	uint64_t vcpus_flushed; /* vCPUs that these flushed */
+	uint64_t vcpus_spared;  /* vCPUs that they did not need to flush */
+	uint64_t kicks;         /* vCPUs kicked for them */
 	uint64_t violations;
-	uint64_t verified;    /* transitions looked at by the oracle */
-	uint64_t let_through; /* of them granted although something is in the way */
-	uint64_t disagreed;   /* of them answered otherwise than the oracle would */
-	/* Of guarded tables. */
-	uint64_t stores;         /* of the guest, done for it one by one */
-	uint64_t stores_refused; /* and such, and updates, as were not done */
-	uint64_t update_calls;   /* ALIAS_CALL_UPDATE made, repeats after an upcall included */
-	uint64_t updates;        /* entries written by them */
-	uint64_t frames_forgotten, all_forgotten; /* flushes of one frame, of everything */
+	uint64_t verified;    /* transitions that the oracle checked */
+	uint64_t let_through; /* of these, granted in spite of an alias */
+	uint64_t disagreed;   /* of these, on which the oracle disagrees */
+	/* With write-protected tables: */
+	uint64_t stores;         /* stores done for the guest, one by one */
+	uint64_t stores_refused; /* stores and updates refused */
+	uint64_t update_calls;   /* ALIAS_CALL_UPDATE made, including repeats after an upcall */
+	uint64_t updates;        /* updates done */
+	uint64_t frames_forgotten, all_forgotten; /* zaps of one frame, and of everything */
 };
 
 /* What is remembered of a vCPU between its exits; its own thread's. */
@@ -75,140 +76,143 @@ struct pin_vcpu {
 
 struct pin {
 	struct machine *machine;
-	struct vm *vm;          /* of the machine */
-	struct pin_vcpu *vcpus; /* by index */
+	struct vm *vm;          /* &machine->vm */
+	struct pin_vcpu *vcpus; /* by vCPU index */
 	struct at_ops ops;
 	struct uffd_wp *uffd;     /* NULL: every table is compared */
-	struct guest_log log;     /* its rings are NULL where there is no room for any */
-	const char *why_no_watch; /* then */
-	bool strict;              /* pinned tables are write-protected: TRACK_STRICT */
-	bool looks;               /* false: every pin is granted unseen */
-	bool checks;              /* false: and with whatever alias is met */
+	struct guest_log log;     /* without rings if there is no room for a log */
+	const char *why_no_watch; /* if so, why */
+	bool strict;              /* TRACK_STRICT: pinned tables are write-protected */
+	bool looks;               /* false: every pin is granted without a check */
+	bool checks;              /* false: aliases are found, and granted */
 	bool flushes;             /* ALIAS_CALL_FLUSH is served */
 	uint64_t shared_pfn, shared_frames;
 
-	pthread_mutex_t lock; /* guards all below; taken before the world is paused */
+	pthread_mutex_t lock; /* guards all below; taken before vCPUs are paused */
 	struct alias_tracker *at;
 	bool registered;
-	enum track_mode source; /* now; what it means where nobody looks is nothing */
-	uint32_t log_wanted;    /* number of the wish for a log, the last if there is none now */
-	bool logged;            /* the guest keeps one, and the tracker goes by it */
+	enum track_mode source; /* the present one */
+	uint32_t log_wanted;    /* number of the log that is wanted, or was last */
+	bool logged;            /* the guest keeps a log, and the tracker uses it */
 	struct pin_count count;
-	bool counts_all; /* mappings of all kinds are counted: there was a transition but pins */
-	uint64_t violations_seen; /* of those that the tracker has counted */
-	uint64_t verify_draw;     /* random numbers that choose the calls to be verified */
-	/* Mappings that come and go between two looks at the tables are never seen, and any frame
-	 * may have had one. That some went shows by the guest's clock; where its word doesn't
-	 * count, some may have gone at any time. */
-	uint64_t looked_at; /* its `cleared` before the last look */
-	uint64_t unseen;    /* what went unseen did so by this `cleared`; 0: all is flushed */
-	uint64_t unseen_at; /* and by this time of the flush clock */
+	bool counts_all; /* at_count_all() was called: there was a transition other than a pin */
+	uint64_t violations_seen; /* violations of the tracker that are counted */
+	uint64_t verify_draw; /* state of the random numbers that choose which calls to verify */
+	/* A mapping that was made and removed between two syncs is unseen, and any frame may have
+	 * had one. The guest's clock tells that there was one; if the guest's word does not count,
+	 * there may always have been one. */
+	uint64_t looked_at; /* `cleared` before the last sync */
+	uint64_t unseen; /* unseen mappings went when `cleared` was this at most; 0: all are flushed
+			  */
+	uint64_t unseen_at; /* and at this time of the flush clock at most */
 };
 
-/* What a vCPU asks for: a call of the hypercall, or a store. What was read of it was read once. */
+/* A request of a vCPU: a hypercall or a store. Everything in it was read once. */
 struct batch {
 	struct pin *pin;
 	struct vcpu *vcpu;
-	struct pin_vcpu *own; /* of that vCPU */
+	struct pin_vcpu *own; /* that vCPU's */
 	struct alias_vcpu_page *page;
 	uint32_t count;
-	bool upcalls; /* the guest has a handler */
-	bool verify;  /* the oracle is to look at its pins */
-	bool waits;   /* which can wait for flushes, whose end the guest's clock tells */
-	bool paused;  /* the other vCPUs are */
+	bool upcalls; /* ALIAS_BATCH_UPCALL: the guest has a handler */
+	bool verify;  /* the oracle checks this call */
+	bool waits;   /* ALIAS_BATCH_WAIT counts: the handler can wait for the guest's flush */
+	bool paused;  /* the other vCPUs are paused */
 };
 
 enum served { SERVED, UPCALL };
 
 /* --- pages.c ---------------------------------------------------------------------------------- */
 
-/* The shared page of that vCPU; the guest may change it at any time. */
+/* The shared page of a vCPU; the guest may change it at any time. */
 struct alias_vcpu_page *pin_vcpu_page(const struct machine *machine, unsigned index);
-/* That of all; likewise. */
+/* The shared page of all vCPUs; likewise. */
 struct alias_common_page *common_page(const struct machine *machine);
 
 /* --- tracking/tracking.c ---------------------------------------------------------------------- */
 
-/* Fills ops, and starts write tracking where it is or may come to be of use. False after saying
- * why: no memory. */
+/* Fills pin->ops, and starts write tracking if it is used or may come to be. Returns false after a
+ * message: no memory. */
 bool open_tracking(struct pin *pin);
 void close_tracking(struct pin *pin);
-/* Tells the guest whether to keep a log, by the source. */
+/* Asks the guest to keep a log, or not, by pin->source. */
 void ask_for_log(struct pin *pin);
-/* Goes by the guest's log from when it says that it keeps one, and no longer. The lock is held. */
+/* Switches the tracker to the guest's log when the guest has begun to keep it, and back. The lock
+ * is held. */
 void follow_log(struct pin *pin);
-/* Not of TRACK_OFF. */
+/* Not for TRACK_OFF. */
 enum at_mode to_at_mode(enum track_mode source);
-/* How, or why not; static storage. */
+/* The name of the write tracking, or why there is none; static string. */
 const char *write_tracking(const struct pin *pin);
 
 /* --- sync.c: the lock is held ----------------------------------------------------------------- */
 
-/* Brings the tracker up to date, and says what is found on the way. */
+/* Syncs the tracker, and reports the violations found. */
 void sync_tables(struct pin *pin);
-/* The same, and checks what log there is. */
+/* Audits: the same, and checks the log. */
 void audit_tables(struct pin *pin);
-/* After a look that began when the guest's `cleared` was `before`: has something gone unseen? */
+/* After a sync that began when the guest's `cleared` was `before`: notes whether mappings may have
+ * come and gone unseen. */
 void note_unseen(struct pin *pin, uint64_t before);
-/* Says what the tracker has found against the rules, and ends the guest if so asked. */
+/* Reports the tracker's violations; ends the guest if --on-violation says so. */
 void report_violations(struct pin *pin);
 
 /* --- flush.c ---------------------------------------------------------------------------------- */
 
-/* Flushes those vCPUs that may hold what was found gone of what is in the way, or went unseen.
- * `self` calls from its exit handler; `paused`: it has paused the others. The lock is held. The
- * tables are looked at once more. */
+/* Flushes the vCPUs that may still hold an alias that was found gone or went unseen; syncs once
+ * more. `self` calls in its exit handler; with `paused` it has paused the others. The lock is
+ * held. */
 void host_flush(struct pin *pin, struct vcpu *self, bool paused, uint64_t pfn,
 		struct at_transition to);
-/* Finds out whether ALIAS_CALL_FLUSH is to be served. False after saying why: no memory. */
+/* Decides whether to offer ALIAS_CALL_FLUSH. Returns false after a message: no memory. */
 bool open_flushes(struct pin *pin);
-/* That call. Own thread, no lock. */
+/* Serves that call. Own thread, no lock. */
 enum alias_status serve_flush(struct pin *pin, struct vcpu *vcpu);
 
 /* --- verify.c: the lock is held --------------------------------------------------------------- */
 
-/* Is this call one of those that --verify is for? */
+/* Is this call to be verified? */
 bool verify_is_due(struct pin *pin);
-/* Does a full walk agree with this answer? vCPUs are paused. */
+/* Compares this answer with the oracle's. vCPUs are paused. */
 void verify(struct pin *pin, uint64_t pfn, struct at_transition to, enum alias_status status);
 
 /* --- strict.c: where pinned tables are write-protected; the lock is held ---------------------- */
 
-/* at_pin(), the frame being write-protected from before it is judged; no longer if it is refused.
- */
+/* at_pin(), with the frame write-protected before it is checked, and no longer if it is refused. */
 enum at_verdict write_protected_pin(struct batch *batch, uint64_t pfn, unsigned level);
-/* at_become() for what else a frame becomes. */
+/* at_become() for the other transitions. */
 enum at_verdict write_protected_become(struct batch *batch, uint64_t pfn, struct at_transition to);
 
 /* --- transition.c: the lock is held ----------------------------------------------------------- */
 
-/* An op that asks for this: its answer in *status, and counted, unless a stale alias is to be
- * purged first; then the guest has been told where, `index` being that of the op. */
+/* Serves an op that asks for this transition. Returns SERVED, with the answer in *status and
+ * counted; or UPCALL, if the guest is to purge an alias first, with `fault` written and its `op`
+ * set to `index`. */
 enum served serve_transition(struct batch *batch, uint64_t pfn, struct at_transition to,
 			     uint32_t index, enum alias_status *status);
-/* ALIAS_OP_DEFLATE: its answer, counted. */
+/* Serves ALIAS_OP_DEFLATE. Returns the answer, counted. */
 enum alias_status serve_deflate(struct batch *batch, uint64_t pfn);
-/* Raises the upcall with RIP at the `out` of the current exit. */
+/* Raises the upcall, with RIP at the `out` of the current exit. */
 void send_upcall(struct batch *batch);
 enum alias_status to_status(enum at_verdict verdict);
 
 /* --- change.c: write-protected tables; the lock is held --------------------------------------- */
 
-/* An entry that is to get a new value, and what became of that. */
+/* A change of one entry, and its result. */
 struct change {
 	uint64_t pte_gpa, old, pte;
-	uint8_t level; /* of the table */
+	uint8_t level; /* level of the table */
 	enum alias_status status;
 };
 
-/* All of them or none. UPCALL is for one alone, if at all. */
+/* Makes all of these changes or none. Returns UPCALL only for a single change. */
 enum served change_entries(struct batch *batch, struct change *changes, unsigned nr);
-/* Those that the frame lists; it may be any. */
+/* Serves the updates in this frame, which the guest chose. */
 enum alias_status serve_updates(struct batch *batch, uint64_t pfn);
 
 /* --- store.c ---------------------------------------------------------------------------------- */
 
-/* Where pinned tables are write-protected. Its context is the struct pin. */
+/* For struct vm, with write-protected tables; the context is the struct pin. */
 extern const struct store_ops pin_store_ops;
 
 #endif

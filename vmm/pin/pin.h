@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The hypercall: registration and pin requests of the guest, checked by the tracker, answered in
- * the shared page of the calling vCPU, with an upcall where a stale alias is met (alias_abi.h).
+ * The hypercall (alias_abi.h): the guest's registration, pins and other calls. The tracker checks
+ * them, and the answer goes into the shared page of the calling vCPU, with an upcall if there is a
+ * stale alias.
  *
- * Threads: vCPU threads call in through the hypercall port, the main thread for the control socket;
- * one mutex inside guards the tracker and everything else here.
+ * Threads: vCPUs call in through the hypercall port, the main thread for the control socket. One
+ * mutex guards the tracker and everything else.
  */
 #ifndef VMM_PIN_PIN_H
 #define VMM_PIN_PIN_H
@@ -17,33 +18,32 @@
 struct machine;
 struct pin;
 
-/* Sets up tracker and write tracking by the options of the machine, takes the exits of stores to
- * page tables where these are write-protected, and puts the hypercall on the port bus. Before vCPUs
- * run; the machine outlives it. NULL after saying why. */
+/* Sets up the tracker and write tracking as the machine's options say, handles stores to page
+ * tables if these are write-protected, and adds the hypercall to the port bus. Before vCPUs run;
+ * the machine must outlive it. Returns NULL after a message. */
 struct pin *pin_create(struct machine *machine);
-/* After the vCPUs have ended. NULL is allowed. */
+/* After the vCPUs have ended. `pin` may be NULL. */
 void pin_free(struct pin *pin);
 
-/* A last sync, after the vCPUs have ended: reports what the guest did against the rules since its
- * last pin. Returns false if --on-violation stop was asked for and something was found. */
+/* A last audit, after the vCPUs have ended, which reports the violations since the last pin.
+ * Returns false if there has been any violation and --on-violation stop was given. */
 bool pin_final_audit(struct pin *pin);
 
-/* Adds "pins", "transitions", "tracker" and "guest" (sum of the guest's own counters) to the
- * statistics.
- * While vCPUs run, the guest's are as of no single moment. */
+/* Adds "pins", "transitions", "tracker" and "guest" (the sum of the guest's own counters) to the
+ * statistics. While vCPUs run, the guest's counters are not all of the same moment. */
 void pin_stats(struct pin *pin, json_t *root);
 
-/* What can be asked for while the guest runs, by any thread but a vCPU's. Each adds to `answer` and
- * returns NULL, or else why not, in static storage. */
+/* Requests while the guest runs, from any thread but a vCPU's. Each adds its answer to `answer` and
+ * returns NULL, or returns why it was refused (static string). */
 
-/* Stores the wish where the guest looks for it: "wanted", "strategy" (which it still has). */
+/* Asks the guest for this strategy. Answer: "wanted", and "strategy", the guest's present one. */
 const char *pin_want_strategy(struct pin *pin, enum alias_strategy flush, json_t *answer);
-/* "source", "write_tracking". */
+/* Changes --track. Answer: "source", "write_tracking". */
 const char *pin_set_track_mode(struct pin *pin, enum track_mode source, json_t *answer);
-/* After a sync: "pfn", "pinned_level", "type", "given", "alias_count", "mapping_count", "aliases",
- * "mappings" (if all are counted), "more". */
+/* Syncs, and describes the frame. Answer: "pfn", "pinned_level", "type", "given", "alias_count",
+ * "mapping_count", "aliases", "mappings" (if all mappings are counted), "more". */
 const char *pin_describe_frame(struct pin *pin, uint64_t pfn, json_t *answer);
-/* The name of the strategy that the guest says it has; "unknown" if there is none. */
+/* The name of the strategy that the guest reports; "unknown" if there is no such strategy. */
 const char *pin_guest_strategy(const struct pin *pin);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Entries of write-protected page tables, which the host alone writes. */
+/* Entries of write-protected page tables, which only the host writes. */
 #ifndef VMM_PIN_STRICT_PTE_H
 #define VMM_PIN_STRICT_PTE_H
 
@@ -8,21 +8,21 @@
 
 struct memory;
 
-/* An entry, whole. `gpa` is in memory that is mapped twice, and a multiple of 8. */
+/* Read and write an entry atomically. `gpa` is a multiple of 8, in memory that is mapped twice. */
 uint64_t strict_read_pte(const struct memory *mem, uint64_t gpa);
 void strict_write_pte(const struct memory *mem, uint64_t gpa, uint64_t pte);
 
-/* The value that a present entry of a write-protected table gets instead of `pte`: accessed, and
- * dirty if it is a writable leaf. */
+/* Returns `pte` with the accessed bit set if it is present, and the dirty bit if it is a writable
+ * leaf: what is really written to a write-protected table of `level`. */
 uint64_t pte_preset_accessed(uint64_t pte, unsigned level);
 
-/* What has to be zapped when an entry of a table that some vCPU may use is changed. */
+/* What must be zapped when an entry changes in a table that a vCPU may use. */
 enum zap {
-	ZAP_NOTHING, /* it had no meaning, or has lost nothing of it */
-	ZAP_GFN,     /* what maps the one frame of the old entry, by whichever address */
+	ZAP_NOTHING, /* the entry was not present, or the change takes no right away */
+	ZAP_GFN,     /* all translations of the one frame that the old entry maps */
 	ZAP_ALL,     /* everything */
 };
-/* Pure; `mem` says what is memory. */
+/* A pure function; `mem` says which addresses are memory. */
 enum zap zap_scope(const struct memory *mem, unsigned level, uint64_t old, uint64_t pte);
 
 #endif
