@@ -333,7 +333,7 @@ static void say_story(const struct machine *machine, uint64_t entry)
 		say("flush %s, track %s, command line \"%s\"", flush_name(opt->flush),
 		    track_name(opt->track), opt->bootargs);
 	else
-		say("a Linux, command line \"%s\"", opt->bootargs);
+		say("Linux, command line \"%s\"", opt->bootargs);
 	if (!opt->sandbox)
 		say("no sandbox: any thread may make any system call");
 	else if (landlock_abi())

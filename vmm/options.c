@@ -62,51 +62,53 @@ static const struct argp_option argp_options[] = {
 	 "Give the guest FILE as a virtio block device, read-only with ,ro; may be repeated, up "
 	 "to " TO_STRING(OPTIONS_MAX_DISKS) " times",
 	 0},
-	{"initrd", 'i', "FILE", 0, "Give a Linux FILE to unpack as its first root file system", 0},
+	{"initrd", 'i', "FILE", 0,
+	 "The initrd of a Linux guest: the archive of its first root file system", 0},
 	{"flush", 'f', "STRATEGY", 0,
 	 "How the guest keeps stale aliases off page tables: none, legacy, eager, nolazy, "
 	 "eager-pte, quicklist, page-bit, trap (default), trap-range",
 	 0},
-	{"track", 't', "SOURCE", 0,
-	 "Whence the host learns of changed page tables: dirty (default), log, scan; strict has "
-	 "every store to them judged before it is done, and needs KVM's shadow MMU; with off it "
-	 "does not look and grants every pin unseen",
+	{"track", 't', "MODE", 0,
+	 "How the host learns which page tables have changed: dirty (default), log, scan; with "
+	 "strict it checks every store to a page table before it does it, which needs KVM's "
+	 "shadow MMU; with off it checks nothing and grants every pin",
 	 0},
 	{"audit", KEY_AUDIT, "N", 0,
-	 "With --track log: check at every Nth pin call if the guest's log is true (default 256)",
-	 0},
+	 "With --track log: audit the guest's log at every Nth pin call (default 256)", 0},
 	{"stats", 's', "FILE", 0, "Write statistics as JSON to FILE at exit; - is standard output",
 	 0},
 	{"on-violation", KEY_ON_VIOLATION, "ACTION", 0,
-	 "When a granted page table becomes writable by an alias: report (default), stop", 0},
+	 "What to do about a violation, as a new writable alias of a page table: report (default), stop",
+	 0},
 	{"flush-proof", KEY_FLUSH_PROOF, "WHOSE", 0,
-	 "Whose word counts that a TLB was flushed: guest (default), host", 0},
+	 "Whose TLB flushes count as evidence that an alias is gone: guest (default), host", 0},
 	{"timeout", KEY_TIMEOUT, "SEC", 0, "End the guest after SEC seconds", 0},
 	{"verify", KEY_VERIFY, "N", OPTION_ARG_OPTIONAL,
-	 "After every pin, or those of one call in N, walk all page tables as a second opinion "
+	 "Compare the answers of every call, or of one call in N, with a walk of all page tables "
 	 "(slow)",
 	 0},
 	{"control", KEY_CONTROL, "PATH", 0,
-	 "Take requests on a Unix socket at PATH, from this user alone (see vmm ctl)", 0},
+	 "Serve requests of this user on a Unix socket at PATH (see vmm ctl)", 0},
 	{"no-sandbox", KEY_NO_SANDBOX, NULL, 0,
 	 "Do not confine the threads to the system calls that they need: for debugging", 0},
-	{"verbose", 'v', NULL, 0, "Tell the host's side of the story on standard error", 0},
-	{"probe", KEY_PROBE, NULL, 0, "Print what KVM of this host offers, and end", 0},
+	{"verbose", 'v', NULL, 0, "Report on standard error what the host does", 0},
+	{"probe", KEY_PROBE, NULL, 0, "Print what this host's KVM offers, and exit", 0},
 	{"json", KEY_JSON, NULL, 0, "With --probe: print JSON", 0},
 	{NULL, 0, NULL, 0, NULL, 0},
 };
 
 static const char argp_doc[] =
-	"Boots GUEST under KVM: an ELF image with a PVH entry that speaks to vmm, whose page tables "
-	"are checked for stale aliases, or a Linux kernel (vmlinuz, or vmlinux with a PVH entry). "
-	"GUEST ARGUMENTS become its command line; a Linux has \"" OPTIONS_LINUX_CMDLINE
-	"\" before them. A GUEST without a slash that is not here is looked for where guest.elf is "
-	"installed. vmm ctl asks a running one, by the socket of its --control.\v"
+	"Boots GUEST under KVM: an ELF image with a PVH entry that uses vmm's interface, whose page "
+	"tables are checked for stale aliases, or a Linux kernel (vmlinuz, or vmlinux with a PVH "
+	"entry). GUEST ARGUMENTS become its command line; for Linux \"" OPTIONS_LINUX_CMDLINE
+	"\" comes before them. A GUEST without a slash that is not in the current folder is looked "
+	"for where guest.elf is installed. vmm ctl controls a running vmm by the socket of its "
+	"--control.\v"
 	"On a terminal, Ctrl-A x ends the guest and Ctrl-A Ctrl-A sends one Ctrl-A.\n\n"
 	"Exit status:\n"
-	"  0..63  the guest's own; of a Linux 0, when it powers off\n"
+	"  0..63  the guest's own status; 0 when Linux powers off\n"
 	"  64     wrong command line\n"
-	"  65     GUEST, or its initrd, is nothing that can be booted\n"
+	"  65     GUEST or its initrd can't be booted\n"
 	"  66     a file does not exist or can't be read\n"
 	"  69     no usable KVM\n"
 	"  70     internal error, or an exit that can't be handled\n"
@@ -114,11 +116,11 @@ static const char argp_doc[] =
 	"  74     output, the statistics or a disk could not be written\n"
 	"  75     --timeout passed\n"
 	"  80     triple fault, or shutdown without a status\n"
-	"  81     violation with --on-violation stop, or one that is half done (--track strict)\n"
+	"  81     violation with --on-violation stop, or a half-done store (--track strict)\n"
 	"  82     ended by Ctrl-A x\n"
-	"  83     stopped by the sandbox, at a system call that it forbids\n"
-	"  84     a Linux asked to be reset: it reboots, or has panicked\n"
-	"  85     a Linux said that it has panicked (pvpanic)\n"
+	"  83     stopped by the sandbox at a forbidden system call\n"
+	"  84     Linux asked for a reset: it reboots, or has panicked\n"
+	"  85     Linux reported a panic (pvpanic)\n"
 	"  128+N  ended by signal N, in order (SIGHUP, SIGINT, SIGTERM and others)";
 
 bool parse_uint(const char *text, uint64_t min, uint64_t max, uint64_t *out)
@@ -225,7 +227,7 @@ static void take_argument(struct input *input, struct argp_state *state, char *a
 
 	if (!input->opt->guest) {
 		if (!*arg)
-			argp_error(state, "GUEST is an empty name");
+			argp_error(state, "GUEST is empty");
 		input->opt->guest = arg;
 		return;
 	}
@@ -271,7 +273,8 @@ static void check_end(const struct input *input, struct argp_state *state)
 	if (opt->track == TRACK_OFF &&
 	    (opt->flush == ALIAS_FLUSH_EAGER_PTE || opt->flush == ALIAS_FLUSH_TRAP ||
 	     opt->flush == ALIAS_FLUSH_TRAP_RANGE))
-		argp_error(state, "--flush %s needs a host that looks, so not --track off",
+		argp_error(state,
+			   "--flush %s needs the host's checks, so it does not go with --track off",
 			   flush_names[opt->flush]);
 	if (opt->track == TRACK_LOG &&
 	    opt->cpus * (uint64_t)ALIAS_LOG_SIZE * OPTIONS_LOG_SHARE > opt->mem)
@@ -406,8 +409,7 @@ int options_for_linux(struct options *opt, uint32_t cmdline_max)
 	char *cmdline;
 
 	if (opt->own_option) {
-		say("--%s goes with guests that speak to vmm, and %s, a Linux kernel, does not",
-		    opt->own_option, opt->guest);
+		say("--%s is not for Linux, and %s is a Linux kernel", opt->own_option, opt->guest);
 		return VMM_EX_USAGE;
 	}
 	if (asprintf(&cmdline, OPTIONS_LINUX_CMDLINE "%s%s", *opt->arguments ? " " : "",

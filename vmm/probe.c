@@ -31,7 +31,7 @@ static const struct {
 	{KVM_CAP_MAX_VCPUS, "max_vcpus", "vCPUs, at most"},
 	{KVM_CAP_IRQCHIP, "irqchip", "interrupt controllers in the kernel"},
 	{KVM_CAP_IRQFD, "irqfd", "interrupts by eventfd"},
-	{KVM_CAP_IOEVENTFD, "ioeventfd", "doorbells by eventfd"},
+	{KVM_CAP_IOEVENTFD, "ioeventfd", "notifications by eventfd"},
 	{KVM_CAP_IMMEDIATE_EXIT, "immediate_exit", "kicks without a race"},
 	{KVM_CAP_SYNC_REGS, "sync_regs", "registers in the run page (bits)"},
 	{KVM_CAP_VCPU_EVENTS, "vcpu_events", "exceptions raised by the host"},
@@ -39,7 +39,7 @@ static const struct {
 	{KVM_CAP_READONLY_MEM, "readonly_mem", "read-only slots"},
 	{KVM_CAP_DIRTY_LOG_RING, "dirty_log_ring", "dirty ring (bytes at most)"},
 	{KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, "manual_dirty_log_protect2",
-	 "dirty log protected by hand (bits)"},
+	 "manual dirty log protection (bits)"},
 };
 
 static json_t *verdict(const char *why_not)
@@ -139,7 +139,7 @@ static json_t *probe_tlb_flush(void)
 	if (fd < 0)
 		why = text;
 	else if (tlb_flush_is_possible(&why) && !tlb_flush_works(fd))
-		why = "KVM does not do it, or does not tell";
+		why = "KVM does not do this, or its statistics do not show it";
 	object = verdict(why);
 	if (fd >= 0)
 		close(fd);
@@ -190,9 +190,10 @@ static json_t *probe_all(bool *kvm)
 	json_object_set_new(sources, "dirty",
 			    source(*kvm, uffd ? "quiet tables are write-protected by userfaultfd"
 					      : "every table is compared at each pin"));
-	json_object_set_new(sources, "log",
-			    source(*kvm, uffd ? "the guest keeps a log; audited as dirty is tracked"
-					      : "the guest keeps a log; an audit compares all"));
+	json_object_set_new(
+		sources, "log",
+		source(*kvm, uffd ? "the guest keeps a log; audits use userfaultfd"
+				  : "the guest keeps a log; an audit compares every table"));
 	json_object_set_new(sources, "scan", source(*kvm, "every table is compared at each pin"));
 	json_object_set_new(sources, "strict", *kvm ? probe_strict() : source(false, ""));
 	json_object_set_new(root, "sources", sources);
@@ -231,7 +232,7 @@ static void print_table(json_t *root)
 	print_verdict("io_uring (for disks)", json_object_get(root, "io_uring"));
 	print_verdict("TLBs flushed by the host", json_object_get(root, "tlb_flush"));
 	print_verdict("userfaultfd write-protect", json_object_get(root, "userfaultfd_wp"));
-	printf("\nWhat confines a run\n");
+	printf("\nWhat can confine vmm\n");
 	print_verdict("seccomp", json_object_get(root, "seccomp"));
 	print_verdict("Landlock", json_object_get(root, "landlock"));
 	if (caps)
@@ -240,7 +241,7 @@ static void print_table(json_t *root)
 		printf("  %-26s %-8lld %s\n", capabilities[i].name,
 		       json_integer_value(json_object_get(caps, capabilities[i].name)),
 		       capabilities[i].what);
-	printf("\nSources of change (--track)\n");
+	printf("\nHow page tables can be tracked (--track)\n");
 	for (void *at = json_object_iter(sources); at; at = json_object_iter_next(sources, at))
 		print_verdict(json_object_iter_key(at), json_object_iter_value(at));
 }

@@ -307,7 +307,7 @@ START_TEST(vmm_ctl)
 	run_free(&run);
 	ctl(&run, "strategy", "none");
 	expect_status(&run, 1);
-	expect_one_sentence(&run, "whole run");
+	expect_one_sentence(&run, "at the start");
 	run_free(&run);
 	ctl(&run, "frame", "1x");
 	expect_status(&run, 64);

@@ -45,13 +45,13 @@ bool bzimage_is(const struct image *image)
 static const char *check_kind(const struct setup_header *header, size_t length)
 {
 	if (header->version < VERSION_2_12)
-		return "a Linux kernel of a boot protocol before 2.12";
+		return "a Linux kernel with a boot protocol before 2.12";
 	if (length < HEADER_LEAST)
 		return "a Linux bzImage whose boot header is too short";
 	if (!(header->loadflags & LOADED_HIGH))
 		return "a Linux zImage: only a bzImage can be booted";
 	if (!(header->xloadflags & XLF_KERNEL_64))
-		return "a Linux bzImage of 32 bits: only those of 64 bits can be booted";
+		return "a 32-bit Linux bzImage: only 64-bit ones can be booted";
 	return NULL;
 }
 

@@ -74,7 +74,7 @@ static const char *take_abi(struct image *image, const GElf_Nhdr *note, const vo
 	if (note->n_descsz == sizeof(version))
 		memcpy(&version, desc, sizeof(version));
 	if (version != ALIAS_ABI_VERSION)
-		return "a guest of another version than this vmm";
+		return "a guest for another version of alias_abi.h than this vmm's";
 	image->kind = IMAGE_GUEST;
 	return NULL;
 }
@@ -269,7 +269,7 @@ static int open_file(const char *path, struct stat *st)
 	if (fd < 0 || fstat(fd, st) < 0) {
 		say_not_opened(path);
 	} else if (!S_ISREG(st->st_mode)) {
-		say("%s: not a guest image, for it is no regular file", path);
+		say("%s: not a guest image: it is not a regular file", path);
 		status = VMM_EX_DATAERR;
 	} else {
 		return fd;

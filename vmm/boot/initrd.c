@@ -78,8 +78,8 @@ static int load(struct initrd *initrd, const struct memory *mem, const struct im
 		return VMM_EX_NOINPUT;
 	}
 	if (!S_ISREG(st.st_mode) || st.st_size == 0) {
-		say("%s: not an initrd, for it is %s", path,
-		    S_ISREG(st.st_mode) ? "empty" : "no regular file");
+		say("%s: not an initrd: it is %s", path,
+		    S_ISREG(st.st_mode) ? "empty" : "not a regular file");
 		return VMM_EX_DATAERR;
 	}
 	initrd->size = (uint64_t)st.st_size;

@@ -59,8 +59,8 @@ static bool make_room(const struct sockaddr_un *addr)
 		return false;
 	}
 	if (!is_left_behind(addr, &st)) {
-		say("--control %s: it is there already, and is %s", addr->sun_path,
-		    S_ISSOCK(st.st_mode) ? "a socket in use" : "no socket");
+		say("--control %s: it exists already, and is %s", addr->sun_path,
+		    S_ISSOCK(st.st_mode) ? "a socket in use" : "not a socket");
 		return false;
 	}
 	if (unlink(addr->sun_path) == 0 || errno == ENOENT)

@@ -20,15 +20,15 @@
 #define REFUSED 1
 
 static const char doc[] =
-	"Asks a running vmm, by the socket of its --control, and prints the answer "
+	"Sends a request to a running vmm, by the socket of its --control, and prints the answer "
 	"as JSON.\v"
 	"REQUEST:\n"
 	"  statistics       as --stats writes them at the end\n"
-	"  strategy NAME    the guest is to follow another strategy\n"
-	"  source NAME      dirty or scan: how page tables are followed\n"
-	"  pause, resume    all vCPUs leave the guest; they go on\n"
-	"  frame PFN        what the frame is, and its mappings\n\n"
-	"Exit status: 0 done; 1 refused; 64 wrong command line; 69 no vmm there, "
+	"  strategy NAME    have the guest use another strategy\n"
+	"  source NAME      dirty, log or scan: change --track\n"
+	"  pause, resume    stop all vCPUs; let them go on\n"
+	"  frame PFN        the state of a frame, and its mappings\n\n"
+	"Exit status: 0 done; 1 refused; 64 wrong command line; 69 no vmm at PATH, "
 	"or it ended before it answered; 74 standard output failed";
 
 struct command {

@@ -118,7 +118,7 @@ static const char *perform(const struct control_target *target, const json_t *ob
 	    (request->argument && (!argument || json_typeof(argument) != request->type)))
 		return request->form;
 	if (request->of_pins && !target->pin)
-		return "the guest is a Linux, which pins no page tables: nothing is known of them";
+		return "the guest is Linux, which pins no page tables";
 	return request->perform(target, argument, answer);
 }
 

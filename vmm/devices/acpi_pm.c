@@ -27,7 +27,7 @@ static void reset(struct stop *stop, uint64_t value)
 {
 	if (value != ACPI_PM_RESET_VALUE || stop_requested(stop))
 		return;
-	say("the guest asks to be reset: it reboots, or has panicked");
+	say("the guest asks for a reset: it reboots, or has panicked");
 	stop_request(stop, VMM_EX_RESET);
 }
 
@@ -63,7 +63,7 @@ static void panic_write(void *dev, struct vcpu *vcpu, uint64_t off, unsigned len
 	(void)vcpu, (void)off, (void)len;
 	if (!(value & PVPANIC_PANICKED) || stop_requested(stop))
 		return;
-	say("the guest's kernel says that it has panicked");
+	say("the guest's kernel reports a panic");
 	stop_request(stop, VMM_EX_PANIC);
 }
 

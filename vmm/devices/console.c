@@ -70,7 +70,7 @@ static void write_some(struct console *console)
 	} else if (errno != EINTR && errno != EAGAIN) {
 		/* A reader that went away, or never was, has chosen so. */
 		console->lost = errno != EPIPE && errno != EBADF;
-		say_errno("standard output, what the guest prints is dropped from here on");
+		say_errno("standard output; the guest's output is dropped from now on");
 		console->closed = true;
 		console->nr = 0;
 	}

@@ -41,7 +41,7 @@ static bool in_foreground(void)
 	pid_t group = tcgetpgrp(STDIN_FILENO);
 
 	if (group < 0 && errno != ENOTTY)
-		say_errno("terminal: whose turn it is; nothing is read from it");
+		say_errno("terminal: its foreground process group; nothing is read from it");
 	return group == getpgrp();
 }
 

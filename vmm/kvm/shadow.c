@@ -55,8 +55,8 @@ bool shadow_check(int kvm_fd, char *why, size_t size)
 	if (try_it(kvm_fd))
 		return true;
 	snprintf(why, size,
-		 "--track strict needs KVM's shadow MMU, and on this host page tables that are "
-		 "read-only do not work: load kvm_amd with npt=0 or kvm_intel with ept=0, or use "
+		 "--track strict needs KVM's shadow MMU, and on this host read-only page tables "
+		 "do not work: load kvm_amd with npt=0 or kvm_intel with ept=0, or use "
 		 "another --track");
 	return false;
 }

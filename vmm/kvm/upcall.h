@@ -10,7 +10,7 @@ struct vcpu;
 
 /* Some KVMs move RIP past the `out` before they exit; then no exception can be raised at it. */
 #define UPCALL_BROKEN                                                                              \
-	"this host's KVM goes past an `out` before it exits for it, so no exception can be "       \
+	"this host's KVM moves RIP past an `out` before it exits, so no exception can be "         \
 	"raised there: use KVM on the processor's own virtualization (kvm_intel, kvm_amd)"
 
 /* Tries an upcall on a probe VM; `kvm_fd` is /dev/kvm. Returns false with a sentence in `why` if it

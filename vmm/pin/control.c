@@ -30,14 +30,14 @@ static bool needs_a_host_that_looks(enum alias_strategy flush)
 const char *pin_want_strategy(struct pin *pin, enum alias_strategy flush, json_t *answer)
 {
 	if (flush == ALIAS_FLUSH_NONE)
-		return "strategy none is for a whole run: vmm --flush none";
+		return "strategy none can only be chosen at the start: vmm --flush none";
 	if (pin->machine->opt->flush == ALIAS_FLUSH_NONE)
-		return "this guest was started with --flush none, where aliases are let pass";
+		return "this guest was started with --flush none, for the whole run";
 	if (pin->machine->opt->track == TRACK_OFF && needs_a_host_that_looks(flush))
-		return "this strategy needs a host that looks, and vmm was started with --track "
+		return "this strategy needs the host's checks, and vmm was started with --track "
 		       "off";
 	if (guest_strategy(pin) == ALIAS_FLUSH_NONE)
-		return "the guest has named no strategy of its own: it is not that far yet, or "
+		return "the guest has not reported its strategy: it has not begun yet, or it "
 		       "can't switch";
 	__atomic_store_n(&common_page(pin->machine)->wanted_strategy, flush, __ATOMIC_RELEASE);
 	json_object_set_new(answer, "wanted", json_string(flush_name(flush)));
@@ -57,11 +57,11 @@ static void change_source(struct pin *pin, enum track_mode source)
 const char *pin_set_track_mode(struct pin *pin, enum track_mode source, json_t *answer)
 {
 	if (source == TRACK_OFF)
-		return "source off is for a whole run: vmm --track off";
+		return "source off can only be chosen at the start: vmm --track off";
 	if (source == TRACK_STRICT || pin->strict)
-		return "source strict is for a whole run: vmm --track strict";
+		return "source strict can only be chosen at the start: vmm --track strict";
 	if (!pin->looks)
-		return "vmm was started not to look (--track off)";
+		return "vmm was started with --track off";
 	if (source == TRACK_LOG && !pin->log.ring)
 		return "the guest has no room for logs: there was too little memory for them";
 	pthread_mutex_lock(&pin->lock);
@@ -129,7 +129,7 @@ const char *pin_describe_frame(struct pin *pin, uint64_t pfn, json_t *answer)
 	bool more;
 
 	if (!pin->looks)
-		return "vmm was started not to look (--track off)";
+		return "vmm was started with --track off";
 	if (pfn > UINT64_MAX / ALIAS_PAGE_SIZE ||
 	    !memory_ptr(&pin->vm->mem, pfn * ALIAS_PAGE_SIZE, ALIAS_PAGE_SIZE))
 		return "the guest's memory has no such frame";

@@ -19,10 +19,11 @@ static const char *name_of(uint64_t pfn, struct at_transition to, char name[NAME
 		snprintf(name, NAME_MAX_LEN, "pin of frame 0x%llx as L%u", frame, to.arg);
 		break;
 	case AT_TO_MEMTYPE:
-		snprintf(name, NAME_MAX_LEN, "change of frame 0x%llx to type %u", frame, to.arg);
+		snprintf(name, NAME_MAX_LEN, "change of frame 0x%llx to memory type %u", frame,
+			 to.arg);
 		break;
 	default:
-		snprintf(name, NAME_MAX_LEN, "give-away of frame 0x%llx", frame);
+		snprintf(name, NAME_MAX_LEN, "balloon inflate of frame 0x%llx", frame);
 	}
 	return name;
 }
@@ -77,14 +78,14 @@ static void say_alias(uint64_t pfn, struct at_transition to, const struct at_ali
 {
 	static const char *const what[NR_TRANSITIONS] = {
 		[AT_TO_TABLE] = "writable alias",
-		[AT_TO_MEMTYPE] = "mapping of another type",
+		[AT_TO_MEMTYPE] = "mapping with another memory type",
 		[AT_TO_BALLOON] = "mapping",
 	};
 	char name[NAME_MAX_LEN];
 
 	say("%s: %s at va 0x%llx (L%u entry at gpa 0x%llx): %s", name_of(pfn, to, name),
 	    what[to.to], (unsigned long long)alias->va, alias->level,
-	    (unsigned long long)alias->pte_gpa, upcall ? "trap back into the guest" : "refused");
+	    (unsigned long long)alias->pte_gpa, upcall ? "upcall into the guest" : "refused");
 }
 
 static void tell_aliases(struct batch *batch, uint64_t pfn, struct at_transition to, uint32_t index,
@@ -162,7 +163,7 @@ static enum at_verdict give_up(struct pin *pin, uint64_t pfn)
 {
 	if (memory_give_up(&pin->vm->mem, pfn * ALIAS_PAGE_SIZE))
 		return AT_OK;
-	say_errno("madvise of frame 0x%llx, which the guest gives away", (unsigned long long)pfn);
+	say_errno("madvise of frame 0x%llx, for a balloon inflate", (unsigned long long)pfn);
 	at_deflate(pin->at, pfn);
 	return AT_NO_MEMORY;
 }

@@ -62,7 +62,7 @@ void verify(struct pin *pin, uint64_t pfn, struct at_transition to, enum alias_s
 	if (was_lied_to(pin))
 		return;
 	pin->count.disagreed++;
-	say("verify: tracker and full walk differ about frame 0x%llx (%zu found)",
+	say("verify: tracker and oracle differ about frame 0x%llx (%zu found)",
 	    (unsigned long long)pfn, nr);
 	stop_request(&pin->machine->stop, VMM_EX_SOFTWARE);
 }

@@ -81,7 +81,7 @@ struct sandbox *sandbox_create(const struct sandbox_needs *needs)
 	const char *why;
 
 	if (!sandbox_is_possible(&why)) {
-		say("%s: --no-sandbox runs without", why);
+		say("%s; --no-sandbox runs without a sandbox", why);
 		return NULL;
 	}
 	sandbox = calloc(1, sizeof(*sandbox));

@@ -210,7 +210,7 @@ bool open_tracking(struct pin *pin)
 		return true;
 	}
 	pin->ops.clock = opt->flush_proof == PROOF_GUEST ? guest_clock : no_guest_clock;
-	pin->why_no_watch = "not asked for by these options";
+	pin->why_no_watch = "not used with these options";
 	if (!open_log(pin))
 		return false;
 	if (!may_watch(pin))

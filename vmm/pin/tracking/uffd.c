@@ -176,7 +176,7 @@ static bool wait_for_event(struct uffd_wp *uffd, struct pollfd fds[2])
 	for (unsigned tries = 1; poll(fds, 2, -1) < 0; tries++) {
 		if (tries == TRIES_MAX) {
 			pthread_mutex_lock(&uffd->lock);
-			fail(uffd, "poll, to see who waits to write");
+			fail(uffd, "poll of the userfaultfd");
 			pthread_mutex_unlock(&uffd->lock);
 			return false;
 		}

@@ -130,7 +130,7 @@ static const struct {
 	{"a jump to before the end", FIELD(jump), 0x50eb, "header is too short"},
 	{"an old protocol", FIELD(version), 0x20b, "before 2.12"},
 	{"a zImage", FIELD(loadflags), 0, "zImage"},
-	{"32 bits", FIELD(xloadflags), XLF_CAN_BE_LOADED_ABOVE_4G, "32 bits"},
+	{"32 bits", FIELD(xloadflags), XLF_CAN_BE_LOADED_ABOVE_4G, "32-bit"},
 	{"setup larger than the file", FIELD(setup_sects), 255, "cut off"},
 	{"setup without its kernel", FIELD(setup_sects), 10, "cut off"},
 	{"four sectors by default", FIELD(setup_sects), 0, "cut off"},

@@ -115,10 +115,10 @@ START_TEST(what_is_no_request)
 		{"{\"do\":\"frame\",\"pfn\":1024}", "no such frame"},
 		{"{\"do\":\"frame\",\"pfn\":9223372036854775807}", "no such frame"},
 		{"{\"do\":\"frame\",\"pfn\":9223372036854775808}", "not JSON"},
-		{"{\"do\":\"source\",\"name\":\"off\"}", "whole run"},
+		{"{\"do\":\"source\",\"name\":\"off\"}", "at the start"},
 		{"{\"do\":\"source\",\"name\":\"strict\"}",
-		 "source strict is for a whole run: vmm --track strict"},
-		{"{\"do\":\"strategy\",\"name\":\"none\"}", "whole run"},
+		 "source strict can only be chosen at the start: vmm --track strict"},
+		{"{\"do\":\"strategy\",\"name\":\"none\"}", "at the start"},
 		{"{\"do\":\"strategy\",\"name\":\"lazy\"}", "no strategy of that name"},
 	};
 
@@ -132,7 +132,7 @@ START_TEST(a_wish_is_stored)
 {
 	struct alias_common_page *page = memory_ptr(&machine.vm.mem, SHARED_GPA, ALIAS_PAGE_SIZE);
 
-	expect_refusal("{\"do\":\"strategy\",\"name\":\"eager\"}", "not that far yet");
+	expect_refusal("{\"do\":\"strategy\",\"name\":\"eager\"}", "not begun yet");
 	ck_assert_uint_eq(page->wanted_strategy, 0);
 	page->strategy = ALIAS_FLUSH_TRAP;
 	expect_string("{\"do\":\"strategy\",\"name\":\"eager\"}", "strategy", "trap");
@@ -150,10 +150,10 @@ START_TEST(who_does_not_look)
 	start_machine(ALIAS_FLUSH_EAGER, TRACK_OFF);
 	page = memory_ptr(&machine.vm.mem, SHARED_GPA, ALIAS_PAGE_SIZE);
 	page->strategy = ALIAS_FLUSH_EAGER;
-	expect_refusal("{\"do\":\"strategy\",\"name\":\"trap\"}", "needs a host that looks");
+	expect_refusal("{\"do\":\"strategy\",\"name\":\"trap\"}", "needs the host's checks");
 	expect_string("{\"do\":\"strategy\",\"name\":\"nolazy\"}", "wanted", "nolazy");
-	expect_refusal("{\"do\":\"source\",\"name\":\"dirty\"}", "not to look");
-	expect_refusal("{\"do\":\"frame\",\"pfn\":1}", "not to look");
+	expect_refusal("{\"do\":\"source\",\"name\":\"dirty\"}", "was started with --track off");
+	expect_refusal("{\"do\":\"frame\",\"pfn\":1}", "was started with --track off");
 	end_machine();
 	start_machine(ALIAS_FLUSH_NONE, TRACK_SCAN);
 	expect_refusal("{\"do\":\"strategy\",\"name\":\"trap\"}", "--flush none");
