@@ -113,7 +113,8 @@ START_TEST(bad_command_lines)
 	run_program(&run, NULL, argv);
 	expect_status(&run, command_lines[_i].status);
 	expect_contains(run.err, command_lines[_i].says);
-	ck_assert_msg(!strncmp(run.err, "vmm: ", 5), "%s", run.err);
+	ck_assert_msg(!strncmp(run.err, "vmm: ", 5) || !strncmp(run.err, "vmm ctl: ", 9), "%s",
+		      run.err);
 	run_free(&run);
 }
 END_TEST

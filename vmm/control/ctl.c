@@ -35,15 +35,8 @@ struct command {
 	const char *path, *name, *argument; /* NULL: not given */
 };
 
-static _Noreturn void refuse(const char *why)
-{
-	say("ctl: %s; vmm ctl --help has the list", why);
-	exit(VMM_EX_USAGE);
-}
-
 static error_t parse_key(int key, char *arg, struct argp_state *state)
 {
-	static char name[] = "vmm ctl";
 	struct command *command = state->input;
 
 	switch (key) {
@@ -55,17 +48,14 @@ static error_t parse_key(int key, char *arg, struct argp_state *state)
 		else if (!command->argument)
 			command->argument = arg;
 		else
-			refuse("too many arguments");
-		return 0;
-	case ARGP_KEY_INIT:
-		/* What --help says; argv[0], which getopt's messages begin with, is "vmm". */
-		state->name = name;
+			argp_error(state, "too many arguments");
 		return 0;
 	case ARGP_KEY_END:
 		if (!command->name)
-			refuse("PATH of the socket and REQUEST are needed");
+			argp_error(state, "PATH of the socket and REQUEST are needed");
 		if (!*command->path || strlen(command->path) > OPTIONS_MAX_SOCKET)
-			refuse("the path of the socket is empty, or too long");
+			argp_error(state, "the path of a socket has 1 to %zu characters",
+				   OPTIONS_MAX_SOCKET);
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -170,7 +160,7 @@ int ctl_main(int argc, char **argv)
 	static const struct argp argp = {
 		.parser = parse_key, .args_doc = "PATH REQUEST [ARGUMENT]", .doc = doc};
 	struct command command = {0};
-	char name[] = "vmm";
+	char name[] = "vmm ctl"; /* what argp's and getopt's messages begin with */
 	json_t *request;
 	int status;
 
