@@ -2,48 +2,43 @@
 #include "stats.h"
 
 #include <malloc.h>
-#include <stddef.h>
+#include "json_object.h"
 #include "kvm/host.h"
 #include "machine.h"
 #include "pin/pin.h"
 #include "devices/blk/virtio_blk.h"
 
-static void set_int(json_t *object, const char *name, uint64_t value)
-{
-	json_object_set_new(object, name, json_integer((json_int_t)value));
-}
+static const struct field option_fields[] = {
+	FIELD_OF(FIELD_TEXT, "guest", options, guest),
+	FIELD_OF(FIELD_TEXT, "bootargs", options, bootargs),
+	FIELD(options, cpus),
+	FIELD(options, mem),
+	FIELD_OF(FIELD_TEXT, "initrd", options, initrd),
+	FIELD(options, audit),
+	FIELD(options, timeout),
+	FIELD(options, verify),
+	FIELD_OF(FIELD_BOOL, "sandbox", options, sandbox),
+};
 
-static void set_string(json_t *object, const char *name, const char *value)
-{
-	/* What a person typed need not be UTF-8. */
-	json_t *string = json_string(value);
-
-	json_object_set_new(object, name, string ? string : json_string("(not UTF-8)"));
-}
+static const struct field disk_fields[] = {
+	FIELD_OF(FIELD_TEXT, "file", disk_option, path),
+	FIELD_OF(FIELD_BOOL, "readonly", disk_option, readonly),
+};
 
 static json_t *describe_options(const struct options *opt)
 {
 	json_t *object = json_object(), *disks = json_array();
 
-	set_string(object, "guest", opt->guest);
-	set_string(object, "bootargs", opt->bootargs);
-	set_int(object, "cpus", opt->cpus);
-	set_int(object, "mem", opt->mem);
-	if (opt->initrd)
-		set_string(object, "initrd", opt->initrd);
-	set_string(object, "flush", flush_name(opt->flush));
-	set_string(object, "track", track_name(opt->track));
-	set_int(object, "audit", opt->audit);
-	set_string(object, "on_violation", opt->on_violation == VIOLATION_STOP ? "stop" : "report");
-	set_string(object, "flush_proof", opt->flush_proof == PROOF_HOST ? "host" : "guest");
-	set_int(object, "timeout", opt->timeout);
-	set_int(object, "verify", opt->verify);
-	json_object_set_new(object, "sandbox", json_boolean(opt->sandbox));
+	ADD_FIELDS(object, option_fields, opt);
+	object_add_text(object, "flush", flush_name(opt->flush));
+	object_add_text(object, "track", track_name(opt->track));
+	object_add_text(object, "on_violation",
+			opt->on_violation == VIOLATION_STOP ? "stop" : "report");
+	object_add_text(object, "flush_proof", opt->flush_proof == PROOF_HOST ? "host" : "guest");
 	for (unsigned i = 0; i < opt->nr_disks; i++) {
 		json_t *disk = json_object();
 
-		set_string(disk, "file", opt->disk[i].path);
-		json_object_set_new(disk, "readonly", json_boolean(opt->disk[i].readonly));
+		ADD_FIELDS(disk, disk_fields, &opt->disk[i]);
 		json_array_append_new(disks, disk);
 	}
 	json_object_set_new(object, "disks", disks);
@@ -51,49 +46,32 @@ static json_t *describe_options(const struct options *opt)
 }
 
 /* What is told of each vCPU, and in sum. */
-static const struct {
-	const char *name;
-	size_t offset; /* into struct vcpu_stats */
-} vcpu_figures[] = {
-	{"pio", offsetof(struct vcpu_stats, exits_pio)},
-	{"mmio", offsetof(struct vcpu_stats, exits_mmio)},
-	{"interrupted", offsetof(struct vcpu_stats, exits_intr)},
-	{"other", offsetof(struct vcpu_stats, exits_other)},
-	{"hypercalls", offsetof(struct vcpu_stats, hypercalls)},
-	{"flush_calls", offsetof(struct vcpu_stats, flush_calls)},
-	{"upcalls", offsetof(struct vcpu_stats, upcalls)},
-	{"kicked", offsetof(struct vcpu_stats, kicked)},
-	{"tlb_flushes", offsetof(struct vcpu_stats, tlb_flushes)},
+static const struct field vcpu_fields[] = {
+	FIELD(vcpu, runs),
+	FIELD_AS("pio", vcpu, stats.exits_pio),
+	FIELD_AS("mmio", vcpu, stats.exits_mmio),
+	FIELD_AS("interrupted", vcpu, stats.exits_intr),
+	FIELD_AS("other", vcpu, stats.exits_other),
+	FIELD_AS("hypercalls", vcpu, stats.hypercalls),
+	FIELD_AS("flush_calls", vcpu, stats.flush_calls),
+	FIELD_AS("upcalls", vcpu, stats.upcalls),
+	FIELD_AS("kicked", vcpu, stats.kicked),
+	FIELD_AS("tlb_flushes", vcpu, stats.tlb_flushes),
 };
-
-/* The figures of `nr` vCPUs together. */
-static json_t *describe_vcpus(const struct vcpu *vcpus, unsigned nr)
-{
-	json_t *object = json_object();
-	uint64_t runs = 0;
-
-	for (unsigned i = 0; i < nr; i++)
-		runs += atomic_load(&vcpus[i].runs);
-	set_int(object, "runs", runs);
-	for (size_t f = 0; f < sizeof(vcpu_figures) / sizeof(vcpu_figures[0]); f++) {
-		uint64_t sum = 0;
-
-		for (unsigned i = 0; i < nr; i++)
-			sum += *(const uint64_t *)((const char *)&vcpus[i].stats +
-						   vcpu_figures[f].offset);
-		set_int(object, vcpu_figures[f].name, sum);
-	}
-	return object;
-}
 
 static void add_vcpus(json_t *root, const struct machine *machine)
 {
-	json_t *exits = describe_vcpus(machine->vm.vcpus, machine->vm.nr_vcpus);
-	json_t *vcpus = json_array();
+	const struct vm *vm = &machine->vm;
+	json_t *exits = json_object(), *vcpus = json_array();
 
-	for (unsigned i = 0; i < machine->vm.nr_vcpus; i++)
-		json_array_append_new(vcpus, describe_vcpus(&machine->vm.vcpus[i], 1));
-	set_int(exits, "unassigned", machine->io.unassigned.accesses);
+	ADD_SUMS(exits, vcpu_fields, vm->vcpus, sizeof(struct vcpu), vm->nr_vcpus);
+	for (unsigned i = 0; i < vm->nr_vcpus; i++) {
+		json_t *vcpu = json_object();
+
+		ADD_FIELDS(vcpu, vcpu_fields, &vm->vcpus[i]);
+		json_array_append_new(vcpus, vcpu);
+	}
+	object_add_number(exits, "unassigned", machine->io.unassigned.accesses);
 	json_object_set_new(root, "exits", exits);
 	json_object_set_new(root, "vcpus", vcpus);
 }
@@ -122,10 +100,10 @@ static void add_memory(json_t *root, const struct machine *machine)
 
 	if (now > peak)
 		peak = now;
-	set_int(memory, "peak_rss_bytes", peak);
-	set_int(memory, "guest_resident_bytes", guest);
-	set_int(memory, "vmm_beyond_guest_bytes", peak > guest ? peak - guest : 0);
-	set_int(memory, "heap_bytes", heap.uordblks + heap.hblkhd);
+	object_add_number(memory, "peak_rss_bytes", peak);
+	object_add_number(memory, "guest_resident_bytes", guest);
+	object_add_number(memory, "vmm_beyond_guest_bytes", peak > guest ? peak - guest : 0);
+	object_add_number(memory, "heap_bytes", heap.uordblks + heap.hblkhd);
 	json_object_set_new(root, "memory", memory);
 }
 
@@ -148,7 +126,7 @@ json_t *stats_collect(struct machine *machine, struct pin *pin, int status)
 
 	if (!root)
 		return NULL;
-	set_string(root, "version", options_version());
+	object_add_text(root, "version", options_version());
 	json_object_set_new(root, "status", status < 0 ? json_null() : json_integer(status));
 	json_object_set_new(root, "wall_seconds", json_real(machine_seconds(machine)));
 	add_first_char(root, machine);

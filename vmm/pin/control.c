@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What the control socket asks of pins and tracker. */
-#include <inttypes.h>
-#include <stdio.h>
+#include "json_object.h"
 #include "machine.h"
 #include "pin/pin.h"
 #include "pin/internal.h"
@@ -40,8 +39,8 @@ const char *pin_want_strategy(struct pin *pin, enum alias_strategy flush, json_t
 		return "the guest has not reported its strategy: it has not begun yet, or it "
 		       "can't switch";
 	__atomic_store_n(&common_page(pin->machine)->wanted_strategy, flush, __ATOMIC_RELEASE);
-	json_object_set_new(answer, "wanted", json_string(flush_name(flush)));
-	json_object_set_new(answer, "strategy", json_string(pin_guest_strategy(pin)));
+	object_add_text(answer, "wanted", flush_name(flush));
+	object_add_text(answer, "strategy", pin_guest_strategy(pin));
 	return NULL;
 }
 
@@ -68,32 +67,19 @@ const char *pin_set_track_mode(struct pin *pin, enum track_mode source, json_t *
 	if (source != pin->source)
 		change_source(pin, source);
 	pthread_mutex_unlock(&pin->lock);
-	json_object_set_new(answer, "source", json_string(track_name(source)));
-	json_object_set_new(answer, "write_tracking", json_string(write_tracking(pin)));
+	object_add_text(answer, "source", track_name(source));
+	object_add_text(answer, "write_tracking", write_tracking(pin));
 	return NULL;
 }
 
-/* JSON's integers are signed: addresses are strings. */
-static json_t *hex(uint64_t value)
-{
-	char text[24];
-
-	snprintf(text, sizeof(text), "0x%" PRIx64, value);
-	return json_string(text);
-}
-
-static json_t *describe_alias(const struct at_alias *alias)
-{
-	json_t *object = json_object();
-
-	json_object_set_new(object, "va", hex(alias->va));
-	json_object_set_new(object, "entry_gpa", hex(alias->pte_gpa));
-	json_object_set_new(object, "entry", hex(alias->pte));
-	json_object_set_new(object, "level", json_integer(alias->level));
-	json_object_set_new(object, "user", json_boolean(alias->user));
-	json_object_set_new(object, "exec", json_boolean(alias->exec));
-	return object;
-}
+static const struct field alias_fields[] = {
+	FIELD_OF(FIELD_HEX, "va", at_alias, va),
+	FIELD_OF(FIELD_HEX, "entry_gpa", at_alias, pte_gpa),
+	FIELD_OF(FIELD_HEX, "entry", at_alias, pte),
+	FIELD(at_alias, level),
+	FIELD_OF(FIELD_BOOL, "user", at_alias, user),
+	FIELD_OF(FIELD_BOOL, "exec", at_alias, exec),
+};
 
 /* Adds up to ALIASES_MAX of them. Returns if there are more. */
 static bool add_aliases(json_t *answer, const char *name, struct pin *pin, uint64_t pfn,
@@ -103,8 +89,12 @@ static bool add_aliases(json_t *answer, const char *name, struct pin *pin, uint6
 	size_t nr = at_in_the_way(pin->at, pfn, to, found, ALIASES_MAX + 1);
 	json_t *aliases = json_array();
 
-	for (size_t i = 0; i < nr && i < ALIASES_MAX; i++)
-		json_array_append_new(aliases, describe_alias(&found[i]));
+	for (size_t i = 0; i < nr && i < ALIASES_MAX; i++) {
+		json_t *alias = json_object();
+
+		ADD_FIELDS(alias, alias_fields, &found[i]);
+		json_array_append_new(aliases, alias);
+	}
 	json_object_set_new(answer, name, aliases);
 	return nr > ALIASES_MAX;
 }
@@ -112,16 +102,16 @@ static bool add_aliases(json_t *answer, const char *name, struct pin *pin, uint6
 static void add_state(json_t *answer, const struct pin *pin, uint64_t pfn)
 {
 	const struct alias_tracker *at = pin->at;
-	uint64_t mappings = at_mapping_count(at, pfn);
 
-	json_object_set_new(answer, "pfn", json_integer((json_int_t)pfn));
-	json_object_set_new(answer, "pinned_level", json_integer(at_pinned_level(at, pfn)));
-	json_object_set_new(answer, "type", json_integer(at_memtype(at, pfn)));
+	object_add_number(answer, "pfn", pfn);
+	object_add_number(answer, "pinned_level", at_pinned_level(at, pfn));
+	object_add_number(answer, "type", at_memtype(at, pfn));
 	json_object_set_new(answer, "given", json_boolean(at_is_ballooned(at, pfn)));
-	json_object_set_new(answer, "alias_count",
-			    json_integer((json_int_t)at_alias_count(at, pfn)));
-	json_object_set_new(answer, "mapping_count",
-			    pin->counts_all ? json_integer((json_int_t)mappings) : json_null());
+	object_add_number(answer, "alias_count", at_alias_count(at, pfn));
+	if (pin->counts_all)
+		object_add_number(answer, "mapping_count", at_mapping_count(at, pfn));
+	else
+		json_object_set_new(answer, "mapping_count", json_null());
 }
 
 const char *pin_describe_frame(struct pin *pin, uint64_t pfn, json_t *answer)

@@ -1,21 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "pin/pin.h"
 
+#include "json_object.h"
 #include "machine.h"
 #include "pin/internal.h"
-
-/* name of a member, and where it is */
-struct field {
-	const char *name;
-	size_t offset;
-};
-
-#define FIELD(type, member)                                                                        \
-	{                                                                                          \
-#member, offsetof(struct type, member)                                             \
-	}
-#define NR_OF(array)                 (sizeof(array) / sizeof((array)[0]))
-#define ADD_FIELDS(to, fields, from) add_fields(to, fields, NR_OF(fields), from)
 
 static const struct field count_fields[] = {
 	FIELD(pin_count, calls),          FIELD(pin_count, ticks),
@@ -105,38 +93,21 @@ static const char *const status_names[ALIAS_NR_STATUS] = {
 	[ALIAS_NO_MEMORY] = "no_memory",
 };
 
-static uint64_t member(const void *from, size_t offset)
-{
-	return *(const uint64_t *)((const char *)from + offset);
-}
-
-static void add_fields(json_t *to, const struct field *fields, size_t nr, const void *from)
-{
-	for (size_t i = 0; i < nr; i++)
-		json_object_set_new(to, fields[i].name,
-				    json_integer((json_int_t)member(from, fields[i].offset)));
-}
-
 static json_t *guest_sum(const struct pin *pin)
 {
 	const struct machine *machine = pin->machine;
 	json_t *guest = json_object();
 	uint64_t lazy_max = 0;
 
-	for (size_t f = 0; f < NR_OF(guest_fields); f++) {
-		uint64_t sum = 0;
-
-		for (unsigned i = 0; i < machine->vm.nr_vcpus; i++)
-			sum += member(&pin_vcpu_page(machine, i)->stats, guest_fields[f].offset);
-		json_object_set_new(guest, guest_fields[f].name, json_integer((json_int_t)sum));
-	}
+	ADD_SUMS(guest, guest_fields, &pin_vcpu_page(machine, 0)->stats, ALIAS_PAGE_SIZE,
+		 machine->vm.nr_vcpus);
 	for (unsigned i = 0; i < machine->vm.nr_vcpus; i++) {
 		uint64_t lazy = pin_vcpu_page(machine, i)->stats.lazy_pages_max;
 
 		lazy_max = lazy > lazy_max ? lazy : lazy_max;
 	}
-	json_object_set_new(guest, "lazy_pages_max", json_integer((json_int_t)lazy_max));
-	json_object_set_new(guest, "strategy", json_string(pin_guest_strategy(pin)));
+	object_add_number(guest, "lazy_pages_max", lazy_max);
+	object_add_text(guest, "strategy", pin_guest_strategy(pin));
 	return guest;
 }
 
@@ -151,11 +122,10 @@ static void add_totals(json_t *pins, const struct pin_count *count)
 		sum.upcalls_resolved += count->ops[i].upcalls_resolved;
 	}
 	sum.requests = count->ops[AT_TO_TABLE].requests;
-	json_object_set_new(pins, "pins", json_integer((json_int_t)sum.requests));
-	json_object_set_new(pins, "aliases_met", json_integer((json_int_t)sum.aliases_met));
-	json_object_set_new(pins, "upcalls", json_integer((json_int_t)sum.upcalls));
-	json_object_set_new(pins, "upcalls_resolved",
-			    json_integer((json_int_t)sum.upcalls_resolved));
+	object_add_number(pins, "pins", sum.requests);
+	object_add_number(pins, "aliases_met", sum.aliases_met);
+	object_add_number(pins, "upcalls", sum.upcalls);
+	object_add_number(pins, "upcalls_resolved", sum.upcalls_resolved);
 }
 
 static json_t *transitions(const struct pin_count *count)
@@ -165,8 +135,9 @@ static json_t *transitions(const struct pin_count *count)
 	for (unsigned i = 0; i <= COUNT_DEFLATE; i++) {
 		json_t *op = json_object();
 
-		add_fields(op, op_fields, i == COUNT_DEFLATE ? NR_TAKE_FIELDS : NR_OF(op_fields),
-			   &count->ops[i]);
+		object_add_fields(op, op_fields,
+				  i == COUNT_DEFLATE ? NR_TAKE_FIELDS : NR_OF(op_fields),
+				  &count->ops[i]);
 		json_object_set_new(object, op_names[i], op);
 	}
 	return object;
@@ -182,15 +153,13 @@ void pin_stats(struct pin *pin, json_t *root)
 	add_totals(pins, &pin->count);
 	json_object_set_new(root, "transitions", transitions(&pin->count));
 	for (unsigned i = ALIAS_OK; i < ALIAS_NR_STATUS; i++)
-		json_object_set_new(statuses, status_names[i],
-				    json_integer((json_int_t)pin->count.status[i]));
+		object_add_number(statuses, status_names[i], pin->count.status[i]);
 	json_object_set_new(pins, "status", statuses);
 	at_get_stats(pin->at, &at);
 	ADD_FIELDS(tracker, tracker_fields, &at);
-	json_object_set_new(tracker, "write_tracking", json_string(write_tracking(pin)));
+	object_add_text(tracker, "write_tracking", write_tracking(pin));
 	json_object_set_new(tracker, "logging", json_boolean(pin->logged));
-	json_object_set_new(tracker, "source",
-			    json_string(track_name(pin->looks ? pin->source : TRACK_OFF)));
+	object_add_text(tracker, "source", track_name(pin->looks ? pin->source : TRACK_OFF));
 	pthread_mutex_unlock(&pin->lock);
 	json_object_set_new(root, "pins", pins);
 	json_object_set_new(root, "tracker", tracker);

@@ -14,6 +14,7 @@
 #include "devices/bus.h"
 #include "devices/virtio_host.h"
 #include "devices/virtio_mmio.h"
+#include "json_object.h"
 #include "say.h"
 #include "status.h"
 #include "stop.h"
@@ -262,25 +263,18 @@ int virtio_blk_sync(struct virtio_blk *blk)
 	return blk_image_sync(&blk->image, blk->path);
 }
 
+static const struct field blk_fields[] = {
+	FIELD(blk_stats, requests),   FIELD(blk_stats, reads),
+	FIELD(blk_stats, writes),     FIELD(blk_stats, flushes),
+	FIELD(blk_stats, bytes_read), FIELD(blk_stats, bytes_written),
+	FIELD(blk_stats, io_errors),  FIELD(blk_stats, unsupported),
+	FIELD(blk_stats, continued),  FIELD(blk_stats, batches),
+	FIELD(blk_stats, syncs),      FIELD(blk_stats, interrupts),
+	FIELD(blk_stats, broken),     FIELD(blk_stats, max_in_flight),
+};
+
 void virtio_blk_stats(struct virtio_blk *blk, json_t *object)
 {
-	struct blk_stats *stats = &blk->worker.core.stats;
-	const struct {
-		const char *name;
-		atomic_ullong *value;
-	} figures[] = {
-		{"requests", &stats->requests},     {"reads", &stats->reads},
-		{"writes", &stats->writes},         {"flushes", &stats->flushes},
-		{"bytes_read", &stats->bytes_read}, {"bytes_written", &stats->bytes_written},
-		{"io_errors", &stats->io_errors},   {"unsupported", &stats->unsupported},
-		{"continued", &stats->continued},   {"batches", &stats->batches},
-		{"syncs", &stats->syncs},           {"interrupts", &stats->interrupts},
-		{"broken", &stats->broken},         {"max_in_flight", &stats->max_in_flight},
-	};
-
-	json_object_set_new(object, "file", json_string(blk->path));
-	for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++)
-		json_object_set_new(object, figures[i].name,
-				    json_integer((json_int_t)atomic_load_explicit(
-					    figures[i].value, memory_order_relaxed)));
+	object_add_text(object, "file", blk->path);
+	ADD_FIELDS(object, blk_fields, &blk->worker.core.stats);
 }
