@@ -22,12 +22,12 @@ static bool will_flush(const struct vcpu *vcpu)
 }
 
 /* The vCPUs, by their bits, that may hold what was found gone at that time. */
-static uint64_t vcpus_due(const struct machine *machine, uint64_t at)
+static uint64_t vcpus_due(const struct vm *vm, uint64_t at)
 {
 	uint64_t due = 0;
 
-	for (unsigned i = 0; at && i < machine->vm.nr_vcpus; i++) {
-		const struct vcpu *vcpu = &machine->vm.vcpus[i];
+	for (unsigned i = 0; at && i < vm->nr_vcpus; i++) {
+		const struct vcpu *vcpu = &vm->vcpus[i];
 
 		if (!will_flush(vcpu) && flush_is_due(flush_stamp_get(&vcpu->flushed), at))
 			due |= 1ull << i;
@@ -46,11 +46,11 @@ static void flushed_since(struct pin *pin, uint64_t since)
 /* What all vCPUs have been flushed after, or will be before they go on, is over. */
 static void heed_stamps(struct pin *pin)
 {
-	const struct machine *machine = pin->machine;
-	uint64_t since = flush_clock_now(&machine->vm.flush_clock) + 1;
+	const struct vm *vm = pin->vm;
+	uint64_t since = flush_clock_now(&vm->flush_clock) + 1;
 
-	for (unsigned i = 0; i < machine->vm.nr_vcpus; i++) {
-		const struct vcpu *vcpu = &machine->vm.vcpus[i];
+	for (unsigned i = 0; i < vm->nr_vcpus; i++) {
+		const struct vcpu *vcpu = &vm->vcpus[i];
 		uint64_t stamp = flush_stamp_get(&vcpu->flushed);
 
 		if (!will_flush(vcpu) && stamp < since)
@@ -62,54 +62,59 @@ static void heed_stamps(struct pin *pin)
 /* While they are kept out of the guest. */
 static void ask_for_flush(struct pin *pin, uint64_t who)
 {
-	struct machine *machine = pin->machine;
+	struct vm *vm = pin->vm;
 	unsigned nr = (unsigned)__builtin_popcountll(who);
 
-	for (unsigned i = 0; i < machine->vm.nr_vcpus; i++)
+	for (unsigned i = 0; i < vm->nr_vcpus; i++)
 		if (who >> i & 1)
-			atomic_fetch_or(&machine->vm.vcpus[i].todo, VCPU_FLUSH_TLB);
+			atomic_fetch_or(&vm->vcpus[i].todo, VCPU_FLUSH_TLB);
 	pin->count.host_flushes += nr > 0;
 	pin->count.vcpus_flushed += nr;
-	pin->count.vcpus_spared += machine->vm.nr_vcpus - nr;
+	pin->count.vcpus_spared += vm->nr_vcpus - nr;
+}
+
+/* Keeps these vCPUs out of the guest, besides those that are already. If some are, all others are,
+ * too: then nothing more can go. Returns who is out now. */
+static uint64_t keep_out(struct pin *pin, struct vcpu *self, uint64_t out, uint64_t due)
+{
+	if (out == ALL_VCPUS)
+		return out;
+	if (out) {
+		resume_vcpus(pin->vm);
+		due = ALL_VCPUS;
+	}
+	pin->count.kicks += pause_vcpus(pin->vm, self, due);
+	return due;
 }
 
 /* The sync is repeated while those that are due are kept out, as mappings may have come and gone
- * since the last. Those that are not due run on; if something went that concerns them, too, all are
- * kept out the second time, and then nothing more can go. A vCPU that was not due, as it would
+ * since the last, until it finds nothing that concerns others. A vCPU that was not due, as it would
  * flush, may have begun with that since, and has no stamp for it yet: what was found out about `at`
  * holds all the same. */
 void host_flush(struct pin *pin, struct vcpu *self, bool paused, uint64_t pfn,
 		struct at_transition to)
 {
-	struct machine *machine = pin->machine;
-	uint64_t start = __rdtsc(), at, due, out;
+	uint64_t start = __rdtsc(), at, due, out = paused ? ALL_VCPUS : 0;
 
 	heed_stamps(pin);
 	at = gone_at(pin, pfn, to);
-	due = vcpus_due(machine, at);
+	due = vcpus_due(pin->vm, at);
 	if (!due) {
-		pin->count.vcpus_spared += machine->vm.nr_vcpus;
+		pin->count.vcpus_spared += pin->vm->nr_vcpus;
 		flushed_since(pin, at + 1);
 		return;
 	}
-	out = paused ? ALL_VCPUS : due;
-	if (!paused)
-		pin->count.kicks += pause_vcpus(&machine->vm, self, out);
-	sync_tables(pin);
-	at = gone_at(pin, pfn, to);
-	due = vcpus_due(machine, at);
-	if (due & ~out) {
-		resume_vcpus(&machine->vm);
-		pin->count.kicks += pause_vcpus(&machine->vm, self, ALL_VCPUS);
+	do {
+		out = keep_out(pin, self, out, due);
 		sync_tables(pin);
 		at = gone_at(pin, pfn, to);
-		due = vcpus_due(machine, at);
-	}
+		due = vcpus_due(pin->vm, at);
+	} while (due & ~out);
 	ask_for_flush(pin, due);
 	heed_stamps(pin);
 	flushed_since(pin, at + 1);
 	if (!paused)
-		resume_vcpus(&machine->vm);
+		resume_vcpus(pin->vm);
 	pin->count.flush_ticks += __rdtsc() - start;
 }
 

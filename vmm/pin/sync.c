@@ -6,19 +6,40 @@
 #include "say.h"
 #include "status.h"
 
+/* What a look says of mappings that came and went since the last, and so were never seen. */
+enum unseen {
+	UNSEEN_FLUSHED,  /* whatever went is out of all TLBs */
+	UNSEEN_AS_KNOWN, /* nothing more went */
+	UNSEEN_MORE,     /* something went, or may have, where the guest's word doesn't count */
+};
+
+static enum unseen judge_unseen(const struct pin *pin, const struct at_clock *clock)
+{
+	bool guest_tells = pin->machine->opt->flush_proof == PROOF_GUEST;
+	bool more = !guest_tells || clock->cleared != pin->looked_at;
+
+	if (clock->flushed >= (more ? clock->cleared : pin->unseen))
+		return UNSEEN_FLUSHED;
+	return more ? UNSEEN_MORE : UNSEEN_AS_KNOWN;
+}
+
 void note_unseen(struct pin *pin, uint64_t before)
 {
 	struct at_clock clock = pin->ops.clock(pin);
-	bool guest_tells = pin->machine->opt->flush_proof == PROOF_GUEST;
 
 	if (pin->strict)
 		return; /* every store is seen */
-	if (!guest_tells || clock.cleared != pin->looked_at) {
+	switch (judge_unseen(pin, &clock)) {
+	case UNSEEN_FLUSHED:
+		pin->unseen = 0;
+		break;
+	case UNSEEN_AS_KNOWN:
+		break;
+	case UNSEEN_MORE:
 		pin->unseen = clock.cleared;
 		pin->unseen_at = clock.now;
+		break;
 	}
-	if (clock.flushed >= pin->unseen)
-		pin->unseen = 0;
 	pin->looked_at = before;
 }
 
