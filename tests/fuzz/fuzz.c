@@ -33,7 +33,7 @@ void fuzz_fail(const char *fmt, ...)
 	abort();
 }
 
-/* What the worlds and drivers of the unit tests need of Check: a failure is a finding. */
+/* What the fakes and drivers of the unit tests need of Check: a failure is a finding. */
 void _ck_assert_failed(const char *file, int line, const char *expr, const char *msg, ...)
 {
 	va_list args;

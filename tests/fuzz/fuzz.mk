@@ -26,8 +26,8 @@ FUZZ_WITH_request   := $(FUZZ_MACHINE)
 FUZZ_WITH_strict    := $(FUZZ_MACHINE)
 FUZZ_WITH_control   := $(FUZZ_MACHINE)
 FUZZ_WITH_sync      := tests/unit/tracker/world.c tests/unit/tracker/fault.c
-FUZZ_WITH_fdt       := tests/unit/platform/world.c $(addprefix guest/lib/,format.c stdlib.c)
-FUZZ_WITH_bootargs  := tests/unit/platform/world.c guest/lib/format.c
+FUZZ_WITH_fdt       := tests/unit/platform/fake_platform.c $(addprefix guest/lib/,format.c stdlib.c)
+FUZZ_WITH_bootargs  := tests/unit/platform/fake_platform.c guest/lib/format.c
 FUZZ_LD_request     := -Wl,--wrap=ioctl
 FUZZ_LD_strict      := -Wl,--wrap=ioctl
 FUZZ_LD_control     := -Wl,--wrap=ioctl

@@ -4,7 +4,7 @@
 #include "../../guest/lib/bootargs.c"
 
 #include "fuzz.h"
-#include "world.h"
+#include "fake_platform.h"
 
 BOOTARG(alpha, "a word");
 BOOTARG(beta, "a number");
@@ -32,6 +32,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!ENDS(bootargs_init(line)))
 		look_them_up();
 	else
-		MUST(world.status == EXIT_BAD_ARGS);
+		MUST(fake.status == EXIT_BAD_ARGS);
 	return 0;
 }

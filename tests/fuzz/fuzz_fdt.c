@@ -6,7 +6,7 @@
 #include "fuzz.h"
 #include "pgtable.h"
 #include "platform.h"
-#include "world.h"
+#include "fake_platform.h"
 
 static void check_ranges(const struct phys_range *ranges, unsigned nr)
 {

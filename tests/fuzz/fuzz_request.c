@@ -169,8 +169,8 @@ static void ring(struct guest *g, unsigned vcpu, uint64_t off, unsigned len, uin
 	unsigned raised = g->fm.raised;
 	bool judge;
 
-	MUST(bus_write(&g->fm.machine.io.pio, &g->fm.vcpus[vcpu % MACHINE_VCPUS], HYPERCALL_PORT + off,
-		       len, value));
+	MUST(bus_write(&g->fm.machine.io.pio, &g->fm.vcpus[vcpu % MACHINE_VCPUS],
+		       HYPERCALL_PORT + off, len, value));
 	judge = !may_be_wrong(g);
 	check_answers(&before, page);
 	look_at_pins(g, judge);

@@ -31,11 +31,11 @@ const char *source_or(const char *usual);
 /* Is this the source of tests that ask for none in particular? */
 bool source_is(const char *track);
 
-/* In a test: the rest of it is not for the source strict. */
+/* In a test: it is not for the source strict, and counts as skipped then. */
 #define NOT_IF_STRICT(why)                                                                         \
 	do {                                                                                       \
 		if (source_is("strict")) {                                                         \
-			printf("skipped: %s: %s\n", __func__, why);                                \
+			printf("skip %s: %s\n", __func__, why);                                    \
 			return;                                                                    \
 		}                                                                                  \
 	} while (0)

@@ -28,7 +28,7 @@ static bool works_here(void)
 #define NEED_SHADOW_MMU()                                                                          \
 	do {                                                                                       \
 		if (!works_here()) {                                                               \
-			printf("skipped: %s needs kvm_amd npt=0 or kvm_intel ept=0\n", __func__);  \
+			printf("skip %s: it needs kvm_amd npt=0 or kvm_intel ept=0\n", __func__);  \
 			return;                                                                    \
 		}                                                                                  \
 	} while (0)
@@ -38,7 +38,7 @@ START_TEST(refused_where_it_cannot_work)
 	struct run run;
 
 	if (works_here()) {
-		printf("skipped: nothing to refuse on a shadow MMU\n");
+		printf("skip %s: nothing to refuse on a shadow MMU\n", __func__);
 		return;
 	}
 	RUN(&run, "-t", "strict", path_guest());

@@ -124,7 +124,7 @@ byte lost;            /* vCPUs that have lost some since the host last asked */
 #define IN       2
 byte where[VCPUS] = IN;
 byte want;    /* those that are out with nothing left to do there */
-byte paused;  /* world.h */
+byte paused;  /* pause.h */
 byte todo;    /* VCPU_FLUSH_TLB */
 byte now = 1; /* flush_clock.h */
 byte stamp[VCPUS];

@@ -7,7 +7,7 @@
 
 #include "frame.h"
 #include "panic.h"
-#include "world.h"
+#include "fake_mmu.h"
 
 enum { NR_PFNS = 1 << 14, MAX_BLOCKS = 600 };
 
@@ -79,7 +79,7 @@ START_TEST(random_operations)
 	for (unsigned step = 0; step < 200000; step++) {
 		bool filling = step / 5000 % 2 == 0;
 
-		world.cpu = (unsigned)test_below(&rng, WORLD_CPUS);
+		fake_mmu.cpu = (unsigned)test_below(&rng, FAKE_CPUS);
 		if (nr_blocks < MAX_BLOCKS && test_below(&rng, 100) < (filling ? 65u : 35u))
 			take((unsigned)test_below(&rng, test_below(&rng, 2) ? 1 : 9));
 		else if (nr_blocks)

@@ -10,7 +10,7 @@
 #include "pin.h"
 #include "set_memory.h"
 #include "tlb.h"
-#include "world.h"
+#include "fake_mmu.h"
 
 enum { NR = 8, FIRST = 100 };
 
@@ -32,7 +32,7 @@ static pte_t leaf_of(uint64_t pfn, enum memory_type type)
 
 static void set_up(void)
 {
-	world_reset();
+	fake_reset();
 	for (unsigned i = 0; i < NR; i++)
 		leaves[i] = leaf_of(FIRST + i, MEMORY_WB);
 	unsplit = ~0u;

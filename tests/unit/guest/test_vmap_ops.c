@@ -6,7 +6,7 @@
 
 #include "alias_abi.h"
 #include "vmap.h"
-#include "world.h"
+#include "fake_mmu.h"
 
 enum { NR = 4 };
 
@@ -15,8 +15,8 @@ static const uint64_t pfns[64] = {1, 2, 3, 4};
 
 static void reset(const struct vmap_ops *ops, enum vmap_bug bug)
 {
-	world_reset();
-	vmap_space_init(&space, world_va(0), world_va(WORLD_PAGES), WORLD_CPUS, 1000000);
+	fake_reset();
+	vmap_space_init(&space, fake_va(0), fake_va(FAKE_PAGES), FAKE_CPUS, 1000000);
 	if (ops)
 		space.ops = ops;
 	space.bug = bug;
@@ -34,7 +34,7 @@ static unsigned come_and_go(bool ram)
 			 : vmap_in(&space, pfns, NR, PTE_KERNEL);
 
 	ck_assert_ptr_nonnull(addr);
-	world_fill_tlb();
+	fake_fill_tlb();
 	if (ram)
 		vm_unmap_ram_in(&space, addr, NR);
 	else
@@ -50,19 +50,19 @@ START_TEST(cleared_at_once_and_flushed_later)
 	reset(&ops, VMAP_BUG_NONE);
 	page = come_and_go(_i);
 	for (unsigned i = 0; i < NR; i++)
-		ck_assert(!world_pte(page + i) && world_tlb(page + i));
-	ck_assert_uint_eq(world.flushes, 0);
-	ck_assert_uint_lt(world.flushed, world.cleared);
+		ck_assert(!fake_pte(page + i) && fake_tlb(page + i));
+	ck_assert_uint_eq(fake_mmu.flushes, 0);
+	ck_assert_uint_lt(fake_mmu.flushed, fake_mmu.cleared);
 	ck_assert_uint_eq(space.stale_pages, NR);
 	/* The addresses are not used again before the flush. */
 	ck_assert_uint_ne(come_and_go(_i), page);
 	vm_unmap_aliases_in(&space);
 	for (unsigned i = 0; i < NR; i++)
-		ck_assert(!world_tlb(page + i));
-	ck_assert_uint_eq(world.flushes, 1);
-	ck_assert_uint_eq(world.flushed, world.cleared);
+		ck_assert(!fake_tlb(page + i));
+	ck_assert_uint_eq(fake_mmu.flushes, 1);
+	ck_assert_uint_eq(fake_mmu.flushed, fake_mmu.cleared);
 	ck_assert_uint_eq(space.stale_pages, 0);
-	ck_assert_uint_eq(WORLD_STAT(lazy_pages_max), 2 * NR);
+	ck_assert_uint_eq(FAKE_STAT(lazy_pages_max), 2 * NR);
 }
 END_TEST
 
@@ -74,9 +74,9 @@ START_TEST(each_clear_ticks)
 
 	reset(&ops, VMAP_BUG_NONE);
 	come_and_go(_i);
-	cleared = world.cleared;
+	cleared = fake_mmu.cleared;
 	come_and_go(_i);
-	ck_assert_uint_gt(world.cleared, cleared);
+	ck_assert_uint_gt(fake_mmu.cleared, cleared);
 }
 END_TEST
 
@@ -88,17 +88,17 @@ START_TEST(cleared_and_flushed_at_once)
 	reset(&ops, VMAP_BUG_NONE);
 	page = come_and_go(_i);
 	for (unsigned i = 0; i < NR; i++)
-		ck_assert(!world_pte(page + i) && !world_tlb(page + i));
+		ck_assert(!fake_pte(page + i) && !fake_tlb(page + i));
 	come_and_go(_i);
-	ck_assert_uint_eq(world.flushes, 2);
-	ck_assert_uint_eq(world.flushed, world.cleared);
-	ck_assert_uint_eq(WORLD_STAT(lazy_pages_max), 0);
+	ck_assert_uint_eq(fake_mmu.flushes, 2);
+	ck_assert_uint_eq(fake_mmu.flushed, fake_mmu.cleared);
+	ck_assert_uint_eq(FAKE_STAT(lazy_pages_max), 0);
 	ck_assert_uint_eq(vm_unmap_aliases_in(&space), 0);
-	ck_assert_uint_eq(world.flushes, 2);
+	ck_assert_uint_eq(fake_mmu.flushes, 2);
 }
 END_TEST
 
-static unsigned counts[WORLD_PFNS];
+static unsigned counts[FAKE_PFNS];
 
 static void count_mapped(uint64_t pfn)
 {
@@ -151,11 +151,11 @@ START_TEST(purged_after_each_unmap)
 	come_and_go(_i);
 	come_and_go(!_i);
 	ck_assert_uint_eq(unmapped, 2);
-	ck_assert_uint_eq(world.flushes, 2);
+	ck_assert_uint_eq(fake_mmu.flushes, 2);
 	ck_assert_uint_eq(space.stale_pages, 0);
 	/* A mapping that fails half way leaves nothing behind either. */
-	world.tables_max = world.tables;
-	for (unsigned n = 0; unmapped == 2 && n < WORLD_PAGES; n++)
+	fake_mmu.tables_max = fake_mmu.tables;
+	for (unsigned n = 0; unmapped == 2 && n < FAKE_PAGES; n++)
 		vmap_in(&space, pfns, 64, PTE_KERNEL);
 	ck_assert_uint_eq(unmapped, 3);
 	ck_assert_uint_eq(space.stale_pages, 0);
@@ -191,8 +191,8 @@ START_TEST(bug_reflush)
 	ck_assert_uint_eq(vm_unmap_aliases_in(&space), NR);
 	for (unsigned i = 0; i < 3; i++)
 		ck_assert_uint_eq(vm_unmap_aliases_in(&space), 0);
-	ck_assert_uint_eq(world.flushes, 4);
-	ck_assert_uint_eq(WORLD_STAT(purges), 4);
+	ck_assert_uint_eq(fake_mmu.flushes, 4);
+	ck_assert_uint_eq(FAKE_STAT(purges), 4);
 	ck_assert_uint_eq(space.stale_pages, 0);
 }
 END_TEST

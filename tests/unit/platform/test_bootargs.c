@@ -6,7 +6,7 @@
 
 #include "bootargs.h"
 #include "panic.h"
-#include "world.h"
+#include "fake_platform.h"
 
 BOOTARG(alpha, "a word");
 BOOTARG(beta, "a number");
@@ -15,9 +15,9 @@ BOOTARG(beta, "a number");
 static void check_refused(const char *words, const char *says)
 {
 	ck_assert_msg(ENDS(bootargs_init(words)), "'%s' was taken", words);
-	ck_assert_uint_eq(world.status, EXIT_BAD_ARGS);
-	ck_assert_msg(strstr(world.console, says), "%s", world.console);
-	ck_assert_ptr_eq(strchr(world.console, '\n'), world.console + strlen(world.console) - 1);
+	ck_assert_uint_eq(fake.status, EXIT_BAD_ARGS);
+	ck_assert_msg(strstr(fake.console, says), "%s", fake.console);
+	ck_assert_ptr_eq(strchr(fake.console, '\n'), fake.console + strlen(fake.console) - 1);
 }
 
 START_TEST(well_formed)
@@ -34,15 +34,15 @@ START_TEST(nothing_given)
 	ck_assert_ptr_null(arg_str("alpha"));
 	ck_assert_uint_eq(arg_u64("beta", 7), 7);
 	ck_assert(ENDS(arg_str("gamma"))); /* nobody declared it */
-	ck_assert_uint_eq(world.status, EXIT_PANIC);
+	ck_assert_uint_eq(fake.status, EXIT_PANIC);
 }
 END_TEST
 
 START_TEST(unknown_key)
 {
 	check_refused("alpha=1 gamma=2", "unknown boot argument 'gamma'; there are:");
-	ck_assert_ptr_nonnull(strstr(world.console, " alpha="));
-	ck_assert_ptr_nonnull(strstr(world.console, " beta="));
+	ck_assert_ptr_nonnull(strstr(fake.console, " alpha="));
+	ck_assert_ptr_nonnull(strstr(fake.console, " beta="));
 }
 END_TEST
 
@@ -95,7 +95,7 @@ START_TEST(number)
 		return;
 	}
 	ck_assert_msg(ENDS(arg_u64("beta", 7)), "'%s' was taken", numbers[_i].text);
-	ck_assert_uint_eq(world.status, EXIT_BAD_ARGS);
+	ck_assert_uint_eq(fake.status, EXIT_BAD_ARGS);
 }
 END_TEST
 

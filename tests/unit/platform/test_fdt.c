@@ -10,7 +10,7 @@
 #include "panic.h"
 #include "pgtable.h"
 #include "platform.h"
-#include "world.h"
+#include "fake_platform.h"
 
 enum { TREE_SIZE = 4096, NR_CPUS = 3 };
 
@@ -128,7 +128,7 @@ static bool refuses(const void *fdt)
 	memset(&platform, 0, sizeof(platform));
 	refused = ENDS(fdt_parse(fdt, TREE_SIZE, &platform));
 	if (refused)
-		ck_assert_uint_eq(world.status, EXIT_PANIC);
+		ck_assert_uint_eq(fake.status, EXIT_PANIC);
 	return refused;
 }
 
@@ -137,7 +137,7 @@ START_TEST(a_whole_tree)
 	static uint8_t fdt[TREE_SIZE];
 
 	make_tree(fdt);
-	ck_assert_msg(!refuses(fdt), "%s", world.console);
+	ck_assert_msg(!refuses(fdt), "%s", fake.console);
 	ck_assert_uint_eq(platform.nr_memory, 2);
 	ck_assert_uint_eq(platform.memory[0].end, 3ul << 30);
 	ck_assert_uint_eq(platform.memory[1].start, 4ul << 30);
@@ -233,7 +233,7 @@ START_TEST(shared_pages_for_too_few_cpus)
 	make_tree(fdt);
 	set_reg(fdt, fdt_path_offset(fdt, "/hypervisor"), 0x40000, NR_CPUS * ALIAS_PAGE_SIZE);
 	ck_assert(refuses(fdt));
-	ck_assert_ptr_nonnull(strstr(world.console, "shared pages"));
+	ck_assert_ptr_nonnull(strstr(fake.console, "shared pages"));
 }
 END_TEST
 
@@ -326,7 +326,7 @@ START_TEST(no_start_info)
 {
 	memset(guest_memory, 0, sizeof(guest_memory));
 	ck_assert(ENDS(platform_init(0x6000)));
-	ck_assert_ptr_nonnull(strstr(world.console, "not started by PVH"));
+	ck_assert_ptr_nonnull(strstr(fake.console, "not started by PVH"));
 	ck_assert(ENDS(platform_init(0)));
 	ck_assert(ENDS(platform_init(BOOT_MAPPED)));
 }

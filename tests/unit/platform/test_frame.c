@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "frame.h"
-#include "world.h"
+#include "fake_platform.h"
 
 /* Memory with a hole, and ends that are no powers of two. */
 enum { FRAMES = 5000, FIRST = 3, HOLE = 1000, HOLE_END = 1300, LAST = 4999, MAX_BLOCKS = 600 };
@@ -71,7 +71,7 @@ START_TEST(random_operations)
 	ck_assert_uint_eq(total, HOLE - FIRST + LAST - HOLE_END);
 	large = count_blocks(10);
 	for (unsigned step = 0; step < 50000; step++) {
-		world.cpu = test_below(&rng, 3);
+		fake.cpu = test_below(&rng, 3);
 		if (nr < MAX_BLOCKS && test_below(&rng, 100) < (step / 5000 % 2 ? 40 : 60)) {
 			struct block b = {.order = test_below(&rng, 4) ? 0 : test_below(&rng, 7)};
 
@@ -128,9 +128,9 @@ START_TEST(last_freed_is_first_taken)
 	b = alloc_frame();
 	free_frame(a);
 	free_frame(b);
-	world.cpu = 1;
+	fake.cpu = 1;
 	ck_assert_uint_ne(alloc_frame(), b); /* another CPU has its own */
-	world.cpu = 0;
+	fake.cpu = 0;
 	ck_assert_uint_eq(alloc_frame(), b);
 	ck_assert_uint_eq(alloc_frame(), a);
 }
@@ -160,14 +160,14 @@ START_TEST(what_cannot_be_freed)
 	single = alloc_frame();
 	block = alloc_frames(3);
 	ck_assert(ENDS(free_frames(block, 2)));
-	ck_assert_ptr_nonnull(strstr(world.console, "has order 3"));
+	ck_assert_ptr_nonnull(strstr(fake.console, "has order 3"));
 	ck_assert(ENDS(free_frame(HOLE)));
-	ck_assert_ptr_nonnull(strstr(world.console, "never allocated"));
+	ck_assert_ptr_nonnull(strstr(fake.console, "never allocated"));
 	ck_assert(ENDS(free_frame(FRAMES)));
-	ck_assert_ptr_nonnull(strstr(world.console, "beyond the end"));
+	ck_assert_ptr_nonnull(strstr(fake.console, "beyond the end"));
 	free_frame(single);
 	ck_assert(ENDS(free_frame(single)));
-	ck_assert_ptr_nonnull(strstr(world.console, "freed twice"));
+	ck_assert_ptr_nonnull(strstr(fake.console, "freed twice"));
 }
 END_TEST
 
@@ -179,9 +179,9 @@ START_TEST(double_free_of_a_block)
 	block = alloc_frames(3);
 	free_frames(block, 3);
 	ck_assert(ENDS(free_frames(block, 3)));
-	ck_assert_msg(strstr(world.console, "freed twice") ||
-			      strstr(world.console, "never allocated"),
-		      "%s", world.console);
+	ck_assert_msg(strstr(fake.console, "freed twice") ||
+			      strstr(fake.console, "never allocated"),
+		      "%s", fake.console);
 }
 END_TEST
 

@@ -7,11 +7,11 @@
 #ifndef SHIM_PGTABLE_H
 #define SHIM_PGTABLE_H
 
-extern uint8_t *world_memory;
+extern uint8_t *fake_memory;
 
 static inline void *pfn_to_virt(uint64_t pfn)
 {
-	return world_memory + (pfn << PAGE_SHIFT);
+	return fake_memory + (pfn << PAGE_SHIFT);
 }
 
 #endif

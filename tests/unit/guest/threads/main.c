@@ -53,7 +53,7 @@ struct cpu {
 	} lost[NR_LOST];
 };
 
-uint8_t *world_memory;
+uint8_t *fake_memory;
 
 static struct cpu cpus[NR_CPUS];
 static _Thread_local struct cpu *me = &cpus[0];
@@ -219,7 +219,7 @@ static void start_memory(void)
 {
 	static struct page pages[NR_PFNS];
 
-	world_memory = aligned_alloc(PAGE_SIZE, FIRST_MAPPED * PAGE_SIZE);
+	fake_memory = aligned_alloc(PAGE_SIZE, FIRST_MAPPED * PAGE_SIZE);
 	frame_init(pages, NR_PFNS);
 	frame_add(1, FIRST_MAPPED);
 }
@@ -246,6 +246,6 @@ int main(void)
 		panic("the space is not as it should be in the end");
 	printf("ok vmap_with_threads_as_cpus: %u CPUs, %u steps each, %lu purges\n", NR_CPUS,
 	       NR_STEPS, __atomic_load_n(&flushed, __ATOMIC_SEQ_CST));
-	free(world_memory);
+	free(fake_memory);
 	return 0;
 }

@@ -252,7 +252,7 @@ static void *pauser(void *arg)
 		before = sum(self->index);
 		sched_yield();
 		if (sum(self->index) != before)
-			return "a vCPU ran while another had paused the world";
+			return "a vCPU ran while another had paused all";
 		resume_vcpus(&machine.vm);
 	}
 	return NULL;
@@ -332,7 +332,7 @@ END_TEST
 
 TCase *pause_tests(void)
 {
-	TCase *tc = tcase_create("world");
+	TCase *tc = tcase_create("pause");
 
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_set_timeout(tc, 120);

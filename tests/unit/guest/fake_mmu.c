@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "world.h"
+#include "fake_mmu.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,69 +14,69 @@
 #include "smp.h"
 #include "tlb.h"
 
-struct world world;
+struct fake_mmu fake_mmu;
 
-static struct alias_guest_stats stats[WORLD_CPUS];
-static struct percpu cpus[WORLD_CPUS];
-static pte_t *tables[WORLD_PAGES / PTRS];
-static pte_t tlb[WORLD_PAGES];
+static struct alias_guest_stats stats[FAKE_CPUS];
+static struct percpu cpus[FAKE_CPUS];
+static pte_t *tables[FAKE_PAGES / PTRS];
+static pte_t tlb[FAKE_PAGES];
 
-uint8_t *world_memory;
+uint8_t *fake_memory;
 
 /* Once; what the slabs took is theirs for good. */
 static void start_memory(void)
 {
-	static struct page pages[WORLD_PFNS];
+	static struct page pages[FAKE_PFNS];
 
-	if (world_memory)
+	if (fake_memory)
 		return;
-	world_memory = aligned_alloc(PAGE_SIZE, WORLD_PFNS * PAGE_SIZE);
-	frame_init(pages, WORLD_PFNS);
-	frame_add(1, WORLD_PFNS);
+	fake_memory = aligned_alloc(PAGE_SIZE, FAKE_PFNS * PAGE_SIZE);
+	frame_init(pages, FAKE_PFNS);
+	frame_add(1, FAKE_PFNS);
 }
 
-void world_reset(void)
+void fake_reset(void)
 {
 	start_memory();
-	world = (struct world){.tables_max = ~0u};
+	fake_mmu = (struct fake_mmu){.tables_max = ~0u};
 	memset(stats, 0, sizeof(stats));
 	memset(tlb, 0, sizeof(tlb));
-	for (unsigned i = 0; i < WORLD_PAGES / PTRS; i++) {
+	for (unsigned i = 0; i < FAKE_PAGES / PTRS; i++) {
 		free(tables[i]);
 		tables[i] = NULL;
 	}
 }
 
-pte_t world_pte(unsigned page)
+pte_t fake_pte(unsigned page)
 {
 	return tables[page / PTRS] ? tables[page / PTRS][page % PTRS] : 0;
 }
 
-pte_t world_tlb(unsigned page)
+pte_t fake_tlb(unsigned page)
 {
 	return tlb[page];
 }
 
-void world_fill_tlb(void)
+void fake_fill_tlb(void)
 {
-	for (unsigned page = 0; page < WORLD_PAGES; page++)
-		if (world_pte(page) & PTE_P)
-			tlb[page] = world_pte(page);
+	for (unsigned page = 0; page < FAKE_PAGES; page++)
+		if (fake_pte(page) & PTE_P)
+			tlb[page] = fake_pte(page);
 }
 
-uint64_t world_stat(size_t offset)
+uint64_t fake_stat(size_t offset)
 {
 	uint64_t sum = 0;
 
-	for (unsigned cpu = 0; cpu < WORLD_CPUS; cpu++)
+	for (unsigned cpu = 0; cpu < FAKE_CPUS; cpu++)
 		sum += *(uint64_t *)((char *)&stats[cpu] + offset);
 	return sum;
 }
 
 struct percpu *this_cpu(void)
 {
-	cpus[world.cpu] = (struct percpu){.id = world.cpu, .stats = &stats[world.cpu]};
-	return &cpus[world.cpu];
+	cpus[fake_mmu.cpu] = (struct percpu){.id = fake_mmu.cpu, .stats = &stats[fake_mmu.cpu]};
+	return &cpus[fake_mmu.cpu];
 }
 
 pte_t *walk_kernel(uint64_t va, bool alloc)
@@ -84,11 +84,11 @@ pte_t *walk_kernel(uint64_t va, bool alloc)
 	uint64_t page = (va - VMALLOC_START) / PAGE_SIZE;
 	pte_t **table = &tables[page / PTRS];
 
-	if (page >= WORLD_PAGES)
+	if (page >= FAKE_PAGES)
 		panic("walk_kernel: %#lx is outside of the space", va);
-	if (!*table && alloc && world.tables < world.tables_max) {
+	if (!*table && alloc && fake_mmu.tables < fake_mmu.tables_max) {
 		*table = calloc(PTRS, sizeof(pte_t));
-		world.tables++;
+		fake_mmu.tables++;
 	}
 	return *table ? &(*table)[page % PTRS] : NULL;
 }
@@ -100,25 +100,25 @@ void change_pte(pte_t *pte, pte_t value)
 
 uint64_t clear_epoch_begin(void)
 {
-	return ++world.cleared;
+	return ++fake_mmu.cleared;
 }
 
 void flush_tlb_clear_epoch(uint64_t s, uint64_t start, uint64_t end)
 {
 	for (uint64_t va = start; va < end; va += PAGE_SIZE)
 		tlb[(va - VMALLOC_START) / PAGE_SIZE] = 0;
-	world.flushes++;
+	fake_mmu.flushes++;
 	/* The promise that goes with the clock: nothing that was cleared is still cached. */
-	for (unsigned page = 0; page < WORLD_PAGES; page++)
-		if (tlb[page] && tlb[page] != world_pte(page))
+	for (unsigned page = 0; page < FAKE_PAGES; page++)
+		if (tlb[page] && tlb[page] != fake_pte(page))
 			panic("clock %lu: page %u was cleared and not flushed", s, page);
-	if (s > world.flushed)
-		world.flushed = s;
+	if (s > fake_mmu.flushed)
+		fake_mmu.flushed = s;
 }
 
 unsigned nr_cpus_online(void)
 {
-	return WORLD_CPUS;
+	return FAKE_CPUS;
 }
 
 uint64_t arg_u64(const char *key, uint64_t otherwise)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "world.h"
+#include "fake_platform.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,14 +10,14 @@
 #include "percpu.h"
 #include "spinlock.h"
 
-struct world world;
-uint8_t guest_memory[WORLD_MEMORY];
+struct fake_platform fake;
+uint8_t guest_memory[FAKE_MEMORY];
 
 struct percpu *this_cpu(void)
 {
 	static struct percpu cpu;
 
-	cpu.id = world.cpu;
+	cpu.id = fake.cpu;
 	return &cpu;
 }
 
@@ -31,19 +31,19 @@ void kprintf(const char *fmt, ...)
 	va_list args;
 
 	va_start(args, fmt);
-	vsnprintf(world.console, sizeof(world.console), fmt, args);
+	vsnprintf(fake.console, sizeof(fake.console), fmt, args);
 	va_end(args);
 }
 
 _Noreturn void machine_exit(unsigned status)
 {
-	if (!world.catching) {
-		printf("unexpected end with status %u: %s\n", status, world.console);
+	if (!fake.catching) {
+		printf("unexpected end with status %u: %s\n", status, fake.console);
 		fflush(stdout);
 		abort();
 	}
-	world.status = status;
-	longjmp(world.end, 1);
+	fake.status = status;
+	longjmp(fake.end, 1);
 }
 
 _Noreturn void panic(const char *fmt, ...)
@@ -51,7 +51,7 @@ _Noreturn void panic(const char *fmt, ...)
 	va_list args;
 
 	va_start(args, fmt);
-	vsnprintf(world.console, sizeof(world.console), fmt, args);
+	vsnprintf(fake.console, sizeof(fake.console), fmt, args);
 	va_end(args);
 	machine_exit(EXIT_PANIC);
 }
