@@ -19,8 +19,9 @@
 #include "status.h"
 #include "devices/virtio_console.h"
 
-/* All whose default is to end a process and that tell of no fault of ours: the machine ends in
- * order. SIGUSR1 is the kick; SIGPIPE and SIGXFSZ are ignored, as write() says it, too. */
+/* All signals that by default end a process and do not report a fault of ours; they end the machine
+ * in an orderly way. SIGUSR1 is the kick; SIGPIPE and SIGXFSZ are ignored, since write() reports
+ * the same. */
 static void ending_signals(sigset_t *set)
 {
 	static const int ending[] = {SIGHUP,  SIGINT,    SIGTERM, SIGUSR2, SIGALRM, SIGVTALRM,
@@ -50,8 +51,9 @@ int events_block_signals(void)
 	for (int i = 1; i < NSIG; i++) {
 		if (!sigismember(&set, i))
 			continue;
-		fatal_handle(i); /* for when they are unblocked */
-		/* What our parent had us ignore (nohup) stays ignored: a signalfd would see it. */
+		fatal_handle(i); /* for after events_unblock_signals() */
+		/* A signal that was ignored at the start (nohup) stays ignored: a signalfd would
+		 * see it. */
 		if (sigaction(i, NULL, &old) < 0 || old.sa_handler == SIG_IGN)
 			sigdelset(&set, i);
 	}
@@ -177,7 +179,7 @@ int events_serve(struct machine *machine, struct pin *pin, struct control *contr
 	}
 	input_init(&input, &machine->input);
 	while (!stop_requested(&machine->stop) && !err) {
-		/* poll, unlike epoll, takes regular files too. */
+		/* poll() works for regular files, too; epoll does not. */
 		fds[INPUT].fd = input_wanted(&input) ? STDIN_FILENO : -1;
 		say_poll(&fds[SAID]);
 		control_poll(control, &fds[CONTROL]);

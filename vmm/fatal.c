@@ -10,7 +10,7 @@
 #include <unistd.h>
 #include "devices/terminal.h"
 
-/* Main thread alone; `made` is written last, and read by its signal handlers. */
+/* Used by the main thread alone; `made` is written last and read by its signal handlers. */
 static struct {
 	char path[PATH_MAX];
 	dev_t dev;
@@ -62,7 +62,7 @@ void fatal_clean_up(void)
 static void on_fatal(int signal)
 {
 	fatal_clean_up();
-	/* SA_RESETHAND: it comes again, blocked until we return, and then does what it should. */
+	/* SA_RESETHAND: it is delivered again after we return, and ends the process. */
 	raise(signal);
 }
 

@@ -55,7 +55,7 @@ double machine_seconds(const struct machine *machine)
 	return (double)(end_ns - machine->first_char.start_ns) / 1e9;
 }
 
-/* The guest writes to the console for the first time. A vCPU's thread, once. */
+/* The guest's first character. A vCPU's thread, once. */
 static void note_first_char(void *ctx)
 {
 	struct machine *machine = ctx;
@@ -96,7 +96,7 @@ static uint64_t shared_size(const struct machine *machine)
 	return (1 + (uint64_t)machine->vm.nr_vcpus) * ALIAS_PAGE_SIZE;
 }
 
-/* The guest's logs take the end of the first slot, where one may be asked for. */
+/* The guest's logs are at the end of the first slot, if a log may be wanted. */
 static void place_logs(struct machine *machine)
 {
 	const struct options *opt = machine->opt;
@@ -213,7 +213,7 @@ static int create_virtio_console(struct machine *machine)
 	return 0;
 }
 
-/* What only one kind of guest has. */
+/* Devices for one kind of guest only. */
 static int create_guest_devices(struct machine *machine)
 {
 	struct bus_region poweroff = {
@@ -228,7 +228,7 @@ static int create_guest_devices(struct machine *machine)
 	return bus_add(&machine->io.pio, &poweroff);
 }
 
-/* What is wrong with the file itself is the user's to mend. */
+/* Errors that are due to the file itself: the user can fix them. */
 static int disk_status(int err)
 {
 	switch (-err) {
@@ -279,7 +279,7 @@ static void set_up(struct machine *machine, const struct options *opt)
 	unassigned_init(&machine->io.unassigned, opt->verbose);
 }
 
-/* What needs no KVM, so that its errors are told wherever the program runs. */
+/* All that needs no KVM comes first, so that its errors are reported on hosts without KVM, too. */
 static int create_host_side(struct machine *machine)
 {
 	if (stop_init(&machine->stop))
@@ -342,7 +342,8 @@ static void say_story(const struct machine *machine, uint64_t entry)
 		say("sandbox: seccomp on each thread; this kernel has no Landlock");
 }
 
-/* /dev/kvm, with what the options need of it. Returns a status after saying what it lacks. */
+/* Opens /dev/kvm and checks that it has what the options need. Returns 0, or a status after a
+ * message. */
 static int open_kvm(struct machine *machine)
 {
 	char why[256];

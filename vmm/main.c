@@ -23,8 +23,8 @@
 #include "status.h"
 #include "devices/terminal.h"
 
-/* A descriptor 0, 1 or 2 that our parent closed must not become a device of the guest: what is
- * opened here fails when it is read or written, as a closed one would. */
+/* Opens descriptors 0, 1 and 2 if they are closed, so that none becomes a file of the guest's.
+ * Reading or writing the new one fails as with a closed one. */
 static void fill_standard_fds(void)
 {
 	for (int fd = 0; fd <= 2; fd++)
@@ -32,7 +32,7 @@ static void fill_standard_fds(void)
 			open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
 }
 
-/* From the first vCPU's start to the machine's end; returns the machine's status. */
+/* Runs the machine until its end. Returns its status. */
 static int run(struct machine *machine, struct pin *pin, struct control *control, int signal_fd)
 {
 	int status = machine_start(machine);
@@ -47,8 +47,8 @@ static int run(struct machine *machine, struct pin *pin, struct control *control
 	return atomic_load(&machine->stop.status);
 }
 
-/* What is left to do when the vCPUs have ended; returns the program's status. A guest that ended
- * by itself does not hide that the host found something wrong. */
+/* Work after the vCPUs have ended. Returns the program's status: a guest that ended by itself does
+ * not hide an error that the host found. */
 static int finish(struct machine *machine, struct pin *pin, int status)
 {
 	const struct options *opt = machine->opt;
@@ -114,7 +114,7 @@ static int boot(struct options *opt)
 		return status;
 	}
 	sandbox_trap_install(fatal_clean_up);
-	/* Both before any thread is started: they all inherit it. */
+	/* Both before any thread starts, since threads inherit them. */
 	signal_fd = events_block_signals();
 	if (signal_fd >= 0 && opt->control)
 		control = control_open(opt->control);
@@ -131,8 +131,8 @@ static int boot(struct options *opt)
 	return status;
 }
 
-/* At exit. What was printed (help, the version, a probe, an answer) and did not arrive is an error,
- * although nobody looked at what printf() returned. */
+/* At exit: output (help, version, probe, answer) that could not be written is an error, although
+ * the result of printf() was not checked. */
 static void check_stdout(void)
 {
 	if (fflush(stdout) == 0 && !ferror(stdout))
@@ -143,7 +143,7 @@ static void check_stdout(void)
 
 int main(int argc, char **argv)
 {
-	char name[] = "vmm"; /* what argp's and getopt's messages begin with */
+	char name[] = "vmm"; /* the name in argp's and getopt's messages */
 	struct options opt;
 	int status;
 
@@ -154,7 +154,7 @@ int main(int argc, char **argv)
 		argv[0] = name;
 	if (argc > 1 && !strcmp(argv[1], "ctl"))
 		return ctl_main(argc - 1, argv + 1);
-	/* One arena for all threads: more would cost memory, and nothing here allocates often. */
+	/* One malloc arena for all threads: more would cost memory, and allocations are rare. */
 	mallopt(M_ARENA_MAX, 1);
 	options_parse(&opt, argc, argv);
 	status = opt.probe ? probe_print(opt.json) : boot(&opt);

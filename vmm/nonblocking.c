@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A pipe or terminal is shared with others, who expect it to block: only a new opening may be made
- * non-blocking. */
+/* A pipe or terminal is shared with other processes, which expect it to block; so it is opened anew
+ * for non-blocking writes. */
 static int reopen(int fd, const struct stat *st)
 {
 	char path[32];
@@ -52,7 +52,7 @@ ssize_t nonblocking_write(const struct nonblocking *out, const void *bytes, size
 			errno = EAGAIN;
 			return -1;
 		}
-		/* So much there is room for. */
+		/* There is room for so much. */
 		nr = nr < PIPE_BUF ? nr : PIPE_BUF;
 	}
 	return write(out->fd, bytes, nr);

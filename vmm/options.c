@@ -116,7 +116,7 @@ static const char argp_doc[] =
 	"  74     output, the statistics or a disk could not be written\n"
 	"  75     --timeout passed\n"
 	"  80     triple fault, or shutdown without a status\n"
-	"  81     violation with --on-violation stop, or a half-done store (--track strict)\n"
+	"  81     violation with --on-violation stop, or a half-done store (strict)\n"
 	"  82     ended by Ctrl-A x\n"
 	"  83     stopped by the sandbox at a forbidden system call\n"
 	"  84     Linux asked for a reset: it reboots, or has panicked\n"
@@ -160,7 +160,8 @@ bool parse_size(const char *text, uint64_t *out)
 	return true;
 }
 
-/* The index of `text` in a list that ends with NULL; else argp_error() with all the names. */
+/* Returns the index of `text` in a list that ends with NULL; else calls argp_error() with all
+ * names. */
 static unsigned choose(struct argp_state *state, const char *option, const char *text,
 		       const char *const *names)
 {
@@ -220,7 +221,7 @@ struct input {
 	unsigned nr_arguments;
 };
 
-/* argp hands over first what is no option; the guest's arguments are what lies behind "--". */
+/* argp passes non-options first; the guest's arguments are those after "--". */
 static void take_argument(struct input *input, struct argp_state *state, char *arg)
 {
 	bool quoted = state->quoted && state->next > state->quoted;

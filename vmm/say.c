@@ -15,20 +15,20 @@
 
 #define LINE_MAX_LENGTH 512
 #define QUEUE_SIZE      65536u
-#define LAST_WAIT_MS    5000 /* at the end: no longer than this for nothing */
+#define LAST_WAIT_MS    5000 /* at the end: how long to wait while nothing is taken */
 
 static struct {
-	pthread_mutex_t lock; /* guards all below; held for no wait */
+	pthread_mutex_t lock; /* guards all below; never held while waiting */
 	bool started;
 	struct nonblocking out;
 	int ready_fd;     /* eventfd: readable when something is queued */
-	unsigned dropped; /* lines, since the last that was written */
+	unsigned dropped; /* number of lines lost since the last line written */
 	size_t nr;
 	char bytes[QUEUE_SIZE];
 } queue = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-/* Writes what standard error takes now; returns how much. Where it fails there is nobody left to
- * tell, and all counts as written. */
+/* Writes as much as standard error takes now; returns how much. If it fails, no message can be
+ * given, and everything counts as written. */
 static size_t write_now(const char *text, size_t len)
 {
 	size_t done = 0;
@@ -49,7 +49,7 @@ static void enqueue(const char *text, size_t len)
 {
 	uint64_t one = 1;
 
-	/* What comes after a gap waits for the line that tells of it. */
+	/* After a loss, lines wait until the line that reports the loss is written. */
 	if (queue.dropped || len > QUEUE_SIZE - queue.nr) {
 		queue.dropped++;
 		return;
@@ -161,7 +161,7 @@ void say_serve(void)
 	uint64_t count;
 
 	pthread_mutex_lock(&queue.lock);
-	/* It is not readable when the queue was found full of old lines. */
+	/* Not readable if the queue was full of older lines. */
 	if (read(queue.ready_fd, &count, sizeof(count)) < 0)
 		count = 0;
 	write_queued();

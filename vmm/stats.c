@@ -45,7 +45,7 @@ static json_t *describe_options(const struct options *opt)
 	return object;
 }
 
-/* What is told of each vCPU, and in sum. */
+/* The counters that are printed for each vCPU, and as a sum. */
 static const struct field vcpu_fields[] = {
 	FIELD(vcpu, runs),
 	FIELD_AS("pio", vcpu, stats.exits_pio),
@@ -89,7 +89,8 @@ static void add_first_char(json_t *root, const struct machine *machine)
 			    exits ? json_real((double)first->ns / 1e9) : json_null());
 }
 
-/* VmHWM may lag behind by some pages a thread; the kernel walks the tables for smaps_rollup. */
+/* VmHWM may lag behind by a few pages for each thread; for smaps_rollup the kernel walks the page
+ * tables. */
 static void add_memory(json_t *root, const struct machine *machine)
 {
 	uint64_t guest = memory_resident(&machine->vm.mem);

@@ -17,11 +17,11 @@
 #include "status.h"
 
 #define JSON_FORMAT  (JSON_INDENT(2) | JSON_REAL_PRECISION(9))
-#define LAST_WAIT_MS 5000 /* a reader that is there gets that long, whatever --timeout */
-#define RETRY_MS     20   /* between two looks for a reader of a FIFO */
+#define LAST_WAIT_MS 5000 /* a reader gets at least this long, whatever --timeout */
+#define RETRY_MS     20   /* between two attempts to open a FIFO */
 
-/* Waits for room before each piece, which then fits: the descriptor itself may block, as it is
- * shared with others. */
+/* Waits for room before each piece, which then fits: the descriptor may be blocking, since other
+ * processes share it. */
 static bool write_all(int fd, const char *text, size_t len, int wait_ms)
 {
 	while (len > 0) {
@@ -66,8 +66,8 @@ static int write_stdout(const json_t *stats, int wait_ms)
 	return VMM_EX_IOERR;
 }
 
-/* A file of its own beside `path`, its name in *name (to be freed, or NULL). A signal that ends the
- * program removes it. */
+/* Creates a temporary file beside `path`; *name (to be freed, or NULL) is its name. A signal that
+ * ends the program removes it. */
 static int open_temporary(const char *path, char **name)
 {
 	sigset_t all, old;
@@ -75,7 +75,7 @@ static int open_temporary(const char *path, char **name)
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &old);
-	do { /* each time anew, for mkstemp() changes it */
+	do { /* the template each time, since mkstemp() changes it */
 		free(*name);
 		if (asprintf(name, "%s.XXXXXX", path) < 0) {
 			*name = NULL;
@@ -95,7 +95,7 @@ static int open_temporary(const char *path, char **name)
 	return fd;
 }
 
-/* To a temporary file beside it, then renamed: nobody ever sees half of it. */
+/* Writes a temporary file beside it and renames that, so that no reader sees half of it. */
 static int write_file(const json_t *stats, const char *path)
 {
 	char *temporary = NULL;
@@ -103,7 +103,7 @@ static int write_file(const json_t *stats, const char *path)
 	bool ok = false;
 
 	if (fd >= 0) {
-		/* mkstemp() lets only the owner read; as open() would have made it: */
+		/* mkstemp() lets only the owner read it; use the mode that open() would have: */
 		mode_t mask = umask(0);
 
 		umask(mask);
@@ -119,8 +119,8 @@ static int write_file(const json_t *stats, const char *path)
 	return ok ? 0 : VMM_EX_IOERR;
 }
 
-/* Anything but a plain file is written to as it is: renaming would put a file in the place of a
- * device, a pipe, or a link like /dev/stdout. */
+/* Anything but a plain file is written to directly: a rename would replace the device, pipe or link
+ * (/dev/stdout) by a file. */
 static bool is_special(const char *path)
 {
 	struct stat st;
@@ -128,7 +128,7 @@ static bool is_special(const char *path)
 	return lstat(path, &st) == 0 && !S_ISREG(st.st_mode);
 }
 
-/* A FIFO opens once somebody reads it, who may come late. */
+/* Opening a FIFO succeeds once there is a reader, which may come late. */
 static int open_special(const char *path, int wait_ms)
 {
 	const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
@@ -184,7 +184,7 @@ static int check_file(const char *path)
 	return err;
 }
 
-/* A link that leads nowhere yet: the file is made, and removed again. */
+/* A link to a missing file: creates that file, and removes it again. */
 static int check_target(const char *link)
 {
 	int fd = TEMP_FAILURE_RETRY(open(link, O_WRONLY | O_CREAT | O_CLOEXEC, 0666));
@@ -200,7 +200,7 @@ static int check_target(const char *link)
 	return 0;
 }
 
-/* A pipe is not opened, since its reader would take closing it for the end. */
+/* A pipe is not opened here: closing it would look like the end to its reader. */
 static int check_special(const char *path)
 {
 	struct stat st;

@@ -121,7 +121,7 @@ static struct header header(const char *signature, uint8_t revision)
 	return header;
 }
 
-/* Tables are written one after the other; each begins where this says. */
+/* The address of the next table: tables are written one after the other. */
 static size_t next_table(struct aml *all)
 {
 	static const uint8_t zeroes[TABLE_ALIGN];
@@ -130,7 +130,7 @@ static size_t next_table(struct aml *all)
 	return all->nr;
 }
 
-/* What lies behind `from` is a table, whole now. */
+/* Completes the table that begins at `from`: length and checksum. */
 static void end_table(struct aml *all, size_t from)
 {
 	struct header *table = (struct header *)(all->bytes + from);
@@ -159,7 +159,8 @@ static void put_panic(struct aml *aml, const struct acpi_config *config)
 {
 	size_t device = aml_device(aml, "PEVT"), resources;
 
-	aml_name_string(aml, "_HID", "QEMU0001"); /* by this name Linux knows a pvpanic device */
+	aml_name_string(aml, "_HID",
+			"QEMU0001"); /* the name by which Linux knows a pvpanic device */
 	resources = aml_begin_resources(aml);
 	aml_io_ports(aml, config->panic_port, 1);
 	aml_end_resources(aml, resources);
@@ -171,7 +172,7 @@ static void put_virtio(struct aml *aml, const struct acpi_config *config, unsign
 	const char name[4] = {'V', 'R', (char)('0' + index / 10), (char)('0' + index % 10)};
 	size_t device = aml_device(aml, name), resources;
 
-	aml_name_string(aml, "_HID", "LNRO0005"); /* by this name Linux knows virtio-mmio */
+	aml_name_string(aml, "_HID", "LNRO0005"); /* the name by which Linux knows virtio-mmio */
 	aml_name_integer(aml, "_UID", index);
 	resources = aml_begin_resources(aml);
 	aml_memory(aml, config->virtio[index].gpa, config->virtio[index].size);

@@ -49,7 +49,8 @@ static size_t begin(struct aml *aml)
 	return begun;
 }
 
-/* The length counts itself. The first byte says how many follow, and has the lowest four bits. */
+/* The length includes its own bytes. The first byte has the number of bytes that follow, and the
+ * lowest four bits. */
 void aml_end(struct aml *aml, size_t begun)
 {
 	size_t length = aml->nr - begun;
@@ -128,8 +129,8 @@ void aml_name_package(struct aml *aml, const char name[4], const uint8_t *values
 	aml_end(aml, begun);
 }
 
-/* A buffer is told its size twice: as a package, and as an integer. The latter is put here as a
- * double word, filled in at the end. */
+/* A buffer has its size twice: as a package length, and as an integer. The latter is a double word
+ * here, filled in at the end. */
 size_t aml_begin_resources(struct aml *aml)
 {
 	size_t begun;

@@ -7,17 +7,17 @@
 #define SECTOR        512u
 #define HEADER_AT     offsetof(struct boot_params, hdr)
 #define HEADER_MAX    sizeof(struct setup_header)
-#define DEFAULT_SECTS 4u /* what setup_sects 0 stands for */
+#define DEFAULT_SECTS 4u /* the meaning of setup_sects 0 */
 #define BOOT_FLAG     0xaa55u
 #define MAGIC         0x53726448u  /* "HdrS" */
 #define VERSION_2_12  0x20cu       /* the first with xloadflags */
 #define ENTRY_64      0x200u       /* from the start of the segment */
-#define MEMORY_END    (1ull << 32) /* the tables that it is entered with map so much */
+#define MEMORY_END    (1ull << 32) /* the page tables at its entry map so much */
 #define JUMP_OPCODE   0xebu
 #define HEADER_LEAST                                                                               \
 	(offsetof(struct setup_header, init_size) + sizeof(((struct setup_header *)0)->init_size))
 
-/* How long the header is, by the distance of the jump over it; it lies within the file. */
+/* The length of the header, from the distance of the jump over it; limited by the file. */
 static size_t header_length(const struct image *image)
 {
 	const uint8_t *jump =

@@ -6,8 +6,8 @@
 #include "alias_abi.h"
 #include "machine_map.h"
 
-/* In each writer below the first error sticks: libfdt's sequential calls then go on failing, and
- * what the last one returns is looked at. `err` collects them. */
+/* After a first error all later calls of libfdt's sequential functions fail, too, so the result of
+ * the last is enough. `err` collects the results. */
 
 enum phandles { PHANDLE_IOAPIC = 1 };
 

@@ -20,7 +20,7 @@
 #define NOTE_PHYS32_ENTRY 18 /* XEN_ELFNOTE_PHYS32_ENTRY, Xen's public/elfnote.h */
 #define NOTE_NAME         "Xen"
 
-/* What a Linux takes, where its image doesn't say: a bzImage's header has the same. */
+/* For Linux images that do not say; a bzImage's header says the same. */
 #define LINUX_CMDLINE_MAX 2047u
 #define LINUX_INITRD_MAX  0x7fffffffull
 
@@ -79,7 +79,8 @@ static const char *take_abi(struct image *image, const GElf_Nhdr *note, const vo
 	return NULL;
 }
 
-/* Notes are walked to their very end: a rest that is no note means a file cut short or corrupt. */
+/* Notes are read to the very end: a remainder that is not a note means a truncated or corrupt
+ * file. */
 static const char *read_notes(struct image *image, Elf *elf, const GElf_Phdr *phdr, bool *found)
 {
 	const char *wrong = NULL;
@@ -207,15 +208,15 @@ static int read_whole(struct image *image, int fd, const char *path)
 			return VMM_EX_NOINPUT;
 		}
 		if (n == 0)
-			break; /* it shrank: judged as what it is now */
+			break; /* the file has shrunk: it is checked as it is now */
 		done += n;
 	}
 	image->size = done;
 	return 0;
 }
 
-/* Where `make install` puts guests: ../lib/vmm from the folder of the program, wherever that is.
- * False if it can't be told. */
+/* The path where `make install` puts guests: ../lib/vmm from the folder of the program. Returns
+ * false if that folder is unknown. */
 static bool installed_path(const char *name, char path[PATH_MAX])
 {
 	char self[PATH_MAX];
@@ -234,7 +235,8 @@ static bool installed_path(const char *name, char path[PATH_MAX])
 	return snprintf(path, PATH_MAX, "%s/lib/vmm/%s", self, name) < PATH_MAX;
 }
 
-/* Opens `path`; a name without a slash that is not here, among the guests that are installed. */
+/* Opens `path`. A name without a slash that does not exist here is looked for among the installed
+ * guests. */
 static int find_file(const char *path)
 {
 	const int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
@@ -260,7 +262,7 @@ static void say_not_opened(const char *path)
 		say_errno("%s", path);
 }
 
-/* Returns the fd, or a negated status after saying why. */
+/* Returns the descriptor, or a negated status after a message. */
 static int open_file(const char *path, struct stat *st)
 {
 	int fd = find_file(path);

@@ -42,7 +42,7 @@ static int place(struct initrd *initrd, const struct memory *mem, const struct i
 	return VMM_EX_DATAERR;
 }
 
-/* Into guest memory at once. */
+/* Reads the file directly into guest memory. */
 static int read_whole(const struct initrd *initrd, const struct memory *mem, int fd,
 		      const char *path)
 {

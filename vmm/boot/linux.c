@@ -17,18 +17,18 @@ _Static_assert(VIRTIO_GSI + OPTIONS_MAX_DISKS <= VIRTIO_CONSOLE_GSI, "each has a
 
 #define CMDLINE_GPA      0x20000ull
 #define BASE_MEMORY_END  0x9fc00ull
-#define ACPI_GPA         0xe0000u /* where a kernel that isn't told looks for the RSDP */
+#define ACPI_GPA         0xe0000u /* where Linux looks for the RSDP if it is not told */
 #define ACPI_MAX_SIZE    0xff00u
 #define BIOS_RESET_GPA   0xffff0ull
 #define FIRST_MIB        (1ull << 20)
-#define LOADER_UNDEFINED 0xff /* type_of_loader of one that has no number of its own */
+#define LOADER_UNDEFINED 0xff /* type_of_loader for loaders without a number of their own */
 
 #define PAGE       4096ull
 #define ENTRIES    512u
 #define LARGE_PAGE (2ull << 20)
 #define NR_L2      4u /* GiB */
 
-/* The map of memory that both protocols hand over; types have the same numbers in both. */
+/* The memory map for both protocols; the types have the same numbers in both. */
 struct map {
 	unsigned nr;
 	struct pvh_memmap range[4];
@@ -82,7 +82,8 @@ static int write_acpi(const struct memory *mem, const struct linux_config *confi
 	return VMM_EX_SOFTWARE;
 }
 
-/* Where a BIOS would be entered by a reset: mov al, VALUE; mov dx, PORT; out dx, al; hlt. */
+/* Code at the address that a reset of a BIOS jumps to: mov al, VALUE; mov dx, PORT; out dx, al;
+ * hlt. */
 static void write_bios_reset(const struct memory *mem)
 {
 	const uint16_t port = ACPI_PM_PORT + ACPI_PM_RESET;
@@ -179,7 +180,7 @@ int linux_load(const struct memory *mem, const struct image *image,
 	return 0;
 }
 
-/* Words are separated by blanks that are not within double quotes, as the kernel has it. */
+/* Words are separated by blanks outside of double quotes, as in the kernel. */
 bool linux_uses_hvc(const char *cmdline)
 {
 	static const char console[] = "console=";

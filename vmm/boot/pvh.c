@@ -5,7 +5,7 @@
 #include "alias_abi.h"
 #include "machine_map.h"
 
-/* All of it, in the two pages at START_INFO_GPA. */
+/* The data of the protocol, in the two pages at START_INFO_GPA. */
 struct boot_pages {
 	struct pvh_start_info info;
 	struct pvh_module module;
@@ -39,7 +39,7 @@ void pvh_write(const struct memory *mem, const struct pvh_config *config)
 	memcpy(boot->map, config->map, config->nr_map * sizeof(config->map[0]));
 }
 
-/* Of a guest of ours. */
+/* For an IMAGE_GUEST. */
 struct guest_map {
 	unsigned nr;
 	struct pvh_memmap range[PVH_MAX_RANGES];

@@ -17,23 +17,23 @@
 
 struct client {
 	int fd;        /* -1: free */
-	bool skipping; /* the rest of a line that was too long */
+	bool skipping; /* in a line that is too long, whose rest is skipped */
 	char *in;      /* CONTROL_MAX_LINE bytes */
 	size_t nr_in;
-	char *out; /* an answer on its way, NULL: none, and the next request is waited for */
+	char *out; /* an answer being sent; the next request waits until it is NULL */
 	size_t nr_out, sent;
 };
 
 struct control {
 	struct sockaddr_un addr;
 	int fd;
-	bool made; /* the socket in the file system, known to fatal.h */
+	bool made; /* the socket exists in the file system, and fatal.h knows it */
 	struct client clients[CONTROL_MAX_CLIENTS];
 };
 
 /* --- the socket ------------------------------------------------------------------------------- */
 
-/* Nobody listens any more at a socket of this user: what a killed program leaves. */
+/* Is this a socket of this user at which no process listens, as a killed program leaves it? */
 static bool is_left_behind(const struct sockaddr_un *addr, const struct stat *st)
 {
 	int fd, err;
@@ -69,7 +69,7 @@ static bool make_room(const struct sockaddr_un *addr)
 	return false;
 }
 
-/* Only its owner may connect, from the moment that it is there. */
+/* Binds the socket so that from the start only its owner may connect. */
 static int bind_private(int fd, const struct sockaddr_un *addr)
 {
 	mode_t mask = umask(0177);
@@ -147,7 +147,7 @@ static void send_more(struct client *client)
 	client->out = NULL;
 }
 
-/* Takes over the answer; hangs up when there is no memory for it. */
+/* Sends the answer, which it takes over; closes the connection when out of memory. */
 static void answer(struct client *client, json_t *object)
 {
 	char *text = object ? json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
@@ -167,7 +167,7 @@ static void answer(struct client *client, json_t *object)
 	send_more(client);
 }
 
-/* Serves the lines that are there whole, until an answer cannot be sent at once. */
+/* Serves complete lines, until an answer can't be sent at once. */
 static void serve_lines(struct client *client, const struct control_target *target)
 {
 	char *end;
@@ -185,7 +185,7 @@ static void serve_lines(struct client *client, const struct control_target *targ
 	}
 	if (client->fd < 0 || client->nr_in < CONTROL_MAX_LINE || client->out)
 		return;
-	/* Full, and there is no end of the line in it. */
+	/* The buffer is full and has no newline. */
 	client->nr_in = 0;
 	if (client->skipping)
 		return;

@@ -62,7 +62,7 @@ static error_t parse_key(int key, char *arg, struct argp_state *state)
 	}
 }
 
-/* Decimal, or hexadecimal as the host writes frames. */
+/* Parses a pfn: decimal, or hexadecimal as vmm prints frames. */
 static bool parse_pfn(const char *text, json_int_t *pfn)
 {
 	char *end;
@@ -74,7 +74,7 @@ static bool parse_pfn(const char *text, json_int_t *pfn)
 	return !errno && !*end;
 }
 
-/* NULL where the words make no request. */
+/* Returns NULL if the words make no request. */
 static json_t *make_request(const struct command *command)
 {
 	const char *name = command->name, *argument = command->argument;
@@ -103,7 +103,7 @@ static int connect_to(const char *path)
 	return -1;
 }
 
-/* The answer, or NULL where there was none. Takes over the descriptor. */
+/* Returns the answer, or NULL if there was none. Takes over the descriptor. */
 static json_t *ask(int fd, const json_t *request)
 {
 	FILE *stream = fdopen(fd, "r+");
@@ -115,7 +115,7 @@ static json_t *ask(int fd, const json_t *request)
 		close(fd);
 		return NULL;
 	}
-	/* Where it could not be sent, the reason may be there to be read. */
+	/* Even if the request could not be sent, there may be an answer that says why. */
 	if (json_dumpf(request, stream, JSON_COMPACT) == 0 && fputc('\n', stream) != EOF)
 		fflush(stream);
 	if (getline(&line, &size, stream) > 0)
@@ -125,7 +125,7 @@ static json_t *ask(int fd, const json_t *request)
 	return answer;
 }
 
-/* Whether it arrived is seen at exit, in main.c. */
+/* check_stdout() in main.c checks at exit whether it was written. */
 static int print(const json_t *answer)
 {
 	json_dumpf(answer, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));

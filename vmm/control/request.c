@@ -13,7 +13,8 @@ json_t *control_refusal(const char *why)
 	return json_pack("{s:s}", "error", why);
 }
 
-/* Each of these fills `answer`, or returns why not. `argument` has the type that the table says. */
+/* Each of these fills `answer` and returns NULL, or returns why not. `argument` has the type given
+ * in the table. */
 
 static const char *do_statistics(const struct control_target *target, const json_t *argument,
 				 json_t *answer)
@@ -76,12 +77,12 @@ static const char *do_frame(const struct control_target *target, const json_t *a
 
 static const struct request {
 	const char *name;
-	const char *argument; /* the one member beside "do", NULL if there is none */
-	json_type type;       /* of it */
+	const char *argument; /* name of the member beside "do"; NULL if there is none */
+	json_type type;       /* type of that member */
 	const char *(*perform)(const struct control_target *target, const json_t *argument,
 			       json_t *answer);
-	bool of_pins;     /* goes with a guest that pins its page tables alone */
-	const char *form; /* said to whoever gets it wrong */
+	bool of_pins;     /* only for guests that pin their page tables */
+	const char *form; /* the message if the request has another form */
 } requests[] = {
 	{"statistics", NULL, JSON_NULL, do_statistics, false, "statistics has no further members"},
 	{"strategy", "name", JSON_STRING, do_strategy, true,

@@ -12,7 +12,8 @@
 #define SLEEP_TYPE_MASK  7u
 #define SLEEP_ENABLE     (1u << 5)
 
-/* pvpanic (QEMU's docs/specs/pvpanic): what a guest may say, and by a read what we listen to. */
+/* pvpanic (QEMU's docs/specs/pvpanic): the events that a guest may write; a read says which of them
+ * are supported. */
 #define PVPANIC_PANICKED 1u
 
 static void power_off(struct stop *stop, uint64_t value)

@@ -11,19 +11,19 @@
 #include "say.h"
 
 #define BUFFER_SIZE  1024u
-#define PARTIAL_NS   10000000 /* a line without its end is shown after 10 ms */
-#define LAST_WAIT_MS 5000     /* at the end: no longer than this for nothing */
+#define PARTIAL_NS   10000000 /* an unfinished line is shown after 10 ms */
+#define LAST_WAIT_MS 5000     /* at the end: how long to wait while nothing is taken */
 
 struct console {
 	struct nonblocking out;
-	int stop_fd; /* not ours */
+	int stop_fd; /* not owned */
 	int timer_fd;
 	void (*first_char)(void *ctx);
 	void *ctx;
 
 	pthread_mutex_t lock; /* guards all below */
-	bool closed;          /* nobody will read: everything is dropped */
-	bool lost;            /* and somebody wanted it */
+	bool closed;          /* there will be no reader: everything is dropped */
+	bool lost;            /* and the loss is an error */
 	bool begun;           /* there was a first character */
 	bool timer_set;
 	size_t nr;
@@ -59,7 +59,7 @@ static void set_timer(struct console *console)
 	timerfd_settime(console->timer_fd, 0, &soon, NULL);
 }
 
-/* One write of what the buffer holds, for which standard output is ready. */
+/* One write from the buffer; standard output is ready for it. */
 static void write_some(struct console *console)
 {
 	ssize_t n = nonblocking_write(&console->out, console->buffer, console->nr);
@@ -68,7 +68,7 @@ static void write_some(struct console *console)
 		console->nr -= n;
 		memmove(console->buffer, console->buffer + n, console->nr);
 	} else if (errno != EINTR && errno != EAGAIN) {
-		/* A reader that went away, or never was, has chosen so. */
+		/* A reader that has gone, or that never was, is no error. */
 		console->lost = errno != EPIPE && errno != EBADF;
 		say_errno("standard output; the guest's output is dropped from now on");
 		console->closed = true;
@@ -82,8 +82,8 @@ static void flush(struct console *console)
 		write_some(console);
 }
 
-/* Takes what there is room for; returns how much that was. Once the machine is stopping there may
- * be no room: then the rest is dropped. */
+/* Copies into the buffer what there is room for; returns how much. If the machine is stopping and
+ * there is no room, drops the rest. */
 static size_t take(struct console *console, const uint8_t *bytes, size_t nr)
 {
 	size_t room;
@@ -139,7 +139,7 @@ void console_tick(struct console *console)
 
 	if (read(console->timer_fd, &expired, sizeof(expired)) < 0)
 		return;
-	/* A vCPU that has the lock may be waiting for standard output: come again. */
+	/* A vCPU that holds the lock may be waiting for standard output: try again later. */
 	if (pthread_mutex_trylock(&console->lock)) {
 		set_timer(console);
 		return;

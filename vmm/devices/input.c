@@ -20,7 +20,7 @@ void input_continued(struct input *input)
 	bool terminal = terminal_present();
 
 	input->terminal = terminal && terminal_raw();
-	/* Reading a terminal from the background would stop the whole process. */
+	/* Reading from a terminal in the background would stop the whole process. */
 	if (terminal)
 		input->ended = !input->terminal;
 }
@@ -41,7 +41,7 @@ size_t input_filter(struct input *input, uint8_t *bytes, size_t nr)
 		input->escaped = !escaped && bytes[i] == CTRL_A;
 		if (escaped && bytes[i] == 'x')
 			return INPUT_CHUNK + 1;
-		/* Ctrl-A and anything else is nothing, Ctrl-A twice is one. */
+		/* Ctrl-A with another character is dropped, Ctrl-A twice is one Ctrl-A. */
 		if (escaped ? bytes[i] == CTRL_A : !input->escaped)
 			bytes[kept++] = bytes[i];
 	}
@@ -58,7 +58,7 @@ void input_room(struct input *input)
 		input->from = 0;
 }
 
-/* Where the next chunk goes, behind what waits. */
+/* Returns the place for the next chunk, behind what waits. */
 static uint8_t *make_room(struct input *input)
 {
 	if (input->from + input->nr + INPUT_CHUNK > INPUT_AHEAD) {

@@ -3,7 +3,7 @@
 
 #include "kvm/vm.h"
 
-/* False: no device is there, for one access at least. */
+/* Returns false if there was no device for at least one access. */
 static bool access_bus(struct vcpu *vcpu, const struct bus *bus, const struct exit_io *io)
 {
 	bool found = true;

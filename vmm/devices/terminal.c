@@ -11,7 +11,7 @@
 #include "say.h"
 
 static struct termios original;
-/* Set after `original` is whole; read by signal handlers on any thread. */
+/* Set when `original` is complete; read by signal handlers on any thread. */
 static volatile sig_atomic_t changed;
 
 static bool set_attributes(const struct termios *attributes)
@@ -19,7 +19,7 @@ static bool set_attributes(const struct termios *attributes)
 	return TEMP_FAILURE_RETRY(tcsetattr(STDIN_FILENO, TCSANOW, attributes)) == 0;
 }
 
-/* Where that fails, the next call tries again; the last is exit()'s. */
+/* If this fails, the next call tries again; the last call is from exit(). */
 void terminal_restore(void)
 {
 	if (changed && set_attributes(&original))
@@ -35,7 +35,7 @@ bool terminal_present(void)
 	return false;
 }
 
-/* Says why not, unless it is only that somebody else is in the foreground. */
+/* Is this process in the foreground? Prints a message if that can't be determined. */
 static bool in_foreground(void)
 {
 	pid_t group = tcgetpgrp(STDIN_FILENO);
@@ -47,7 +47,7 @@ static bool in_foreground(void)
 
 bool terminal_raw(void)
 {
-	static bool installed; /* what exit() does */
+	static bool installed; /* exit() calls terminal_restore() */
 	struct termios raw;
 
 	if (!in_foreground())
@@ -62,7 +62,8 @@ bool terminal_raw(void)
 	}
 	changed = 1;
 	raw = original;
-	/* Output processing stays, so that a bare newline of ours or of the guest begins a line. */
+	/* Output processing stays on, so that a newline of the guest's or of vmm's begins a
+	 * line. */
 	raw.c_iflag &=
 		~(tcflag_t)(IGNBRK | BRKINT | PARMRK | ISTRIP | INLCR | IGNCR | ICRNL | IXON);
 	raw.c_lflag &= ~(tcflag_t)(ECHO | ECHONL | ICANON | ISIG | IEXTEN);

@@ -39,20 +39,20 @@ enum { REG_DATA, REG_IER, REG_IIR_FCR, REG_LCR, REG_MCR, REG_LSR, REG_MSR, REG_S
 #define MSR_RI       0x40
 #define MSR_DCD      0x80
 
-#define QUEUE_SIZE 256u /* larger than the chip's 16, so that a paste costs few wake-ups */
+#define QUEUE_SIZE 256u /* larger than the chip's 16, so that pasting needs few wake-ups */
 
 struct uart {
 	struct uart_config to;
 	int room_fd; /* eventfd */
 
-	/* Keeps bytes in their order on the way to the console, which may hold a vCPU up for long;
-	 * taken before `lock`, and never by the main thread. */
+	/* Keeps output in order. Held while the console may make a vCPU wait for long; taken before
+	 * `lock`, and never by the main thread. */
 	pthread_mutex_t output_lock;
-	pthread_mutex_t lock; /* guards all below; nobody waits for anything while he has it */
+	pthread_mutex_t lock; /* guards all below; never held while waiting */
 	uint8_t ier, fcr, lcr, mcr, scr, dll, dlm;
-	bool tx_pending; /* "transmitter empty" has not been told yet */
+	bool tx_pending; /* the interrupt "transmitter empty" is pending */
 	bool line;       /* level of the interrupt line as KVM knows it */
-	bool want_room;  /* tell room_fd when there is room */
+	bool want_room;  /* signal room_fd when there is room */
 	uint8_t queue[QUEUE_SIZE];
 	unsigned head, nr;
 };
@@ -66,7 +66,7 @@ static uint8_t interrupt_cause(const struct uart *uart)
 	return IIR_NONE;
 }
 
-/* KVM hears of changes only, so a guest that polls costs no system call here. */
+/* KVM is told of changes only, so a guest that polls costs no system call here. */
 static void update_line(struct uart *uart)
 {
 	bool level = interrupt_cause(uart) != IIR_NONE;
@@ -84,8 +84,8 @@ static void push(struct uart *uart, uint8_t byte)
 		uart->queue[(uart->head + uart->nr++) % QUEUE_SIZE] = byte;
 }
 
-/* Input is kept from a guest until it raises RTS or asks for interrupts: it would be lost when the
- * guest's driver empties the FIFO, as all do when they begin. */
+/* The guest gets no input until it raises RTS or enables the interrupt: drivers empty the FIFO when
+ * they start, which would lose it. */
 static bool is_listening(const struct uart *uart)
 {
 	return !(uart->mcr & MCR_LOOP) && (uart->mcr & MCR_RTS || uart->ier & IER_RX);
@@ -171,8 +171,8 @@ static uint64_t uart_read(void *dev, struct vcpu *vcpu, uint64_t off, unsigned l
 	return value;
 }
 
-/* Sent at once: the line falls and rises again, for interrupt controllers see edges. Returns
- * whether the byte goes out. */
+/* The byte is sent at once. The line falls and rises again, since interrupt controllers see edges.
+ * Returns whether the byte goes to the console. */
 static bool transmit(struct uart *uart, uint8_t byte)
 {
 	uart->tx_pending = false;
@@ -191,7 +191,7 @@ static void write_ier(struct uart *uart, uint8_t value)
 	uart->ier = value & IER_MASK;
 }
 
-/* Returns whether `value` goes out to the console. */
+/* Returns whether `value` goes to the console. */
 static bool write_register(struct uart *uart, unsigned reg, uint8_t value)
 {
 	bool dlab = uart->lcr & LCR_DLAB;

@@ -23,7 +23,7 @@
 
 enum queues { RECEIVE, TRANSMIT, NR_QUEUES };
 
-/* Output is written in pieces of this size, and between them it is seen that the run has ended. */
+/* Output is written in pieces of this size; between them the end of the run is noticed. */
 #define PIECE 4096u
 
 struct virtio_console {
@@ -33,14 +33,14 @@ struct virtio_console {
 	int irq_fd; /* eventfd: each write is an edge on the interrupt pin */
 	int room_fd;
 	struct virtio_mmio mmio;
-	atomic_bool told_broken; /* said once: a guest could repeat it as often as it likes */
+	atomic_bool told_broken; /* reported once, since a guest could repeat it at will */
 
 	struct virtqueue transmit; /* under the transport's lock */
 
-	/* Taken under the transport's lock, never the other way round. Guards all below. */
+	/* Taken after the transport's lock, never before it. Guards all below. */
 	pthread_mutex_t lock;
 	struct virtqueue receive;
-	bool receiving; /* `receive` is started */
+	bool receiving; /* the receive queue is started */
 	bool want_room; /* tell room_fd when there is room */
 };
 
@@ -79,7 +79,7 @@ static void serve_output(struct virtio_console *virtio)
 			print(virtio, chain.iov[i].iov_base, chain.iov[i].iov_len);
 		console_end(virtio->console);
 		virtqueue_push(&virtio->transmit, chain.head, 0);
-		/* Each by itself: the driver waits for it. */
+		/* Publish each by itself, since the driver waits for it. */
 		if (virtqueue_publish(&virtio->transmit))
 			virtio_mmio_used(&virtio->mmio);
 	}
@@ -116,7 +116,7 @@ static int deliver(struct virtio_console *virtio, const uint8_t *bytes, size_t n
 
 		if (ret <= 0)
 			return ret;
-		if (chain.nr_in == 0) { /* else a guest could keep us here for ever */
+		if (chain.nr_in == 0) { /* else a guest could keep this loop running for ever */
 			strcpy(virtio->receive.fault, "a buffer for input can't be written to");
 			return -EINVAL;
 		}
@@ -306,7 +306,7 @@ struct virtio_console *virtio_console_create(const struct virtio_host *host,
 	return NULL;
 }
 
-/* KVM lets go of the interrupt's descriptor by itself when that is closed. */
+/* KVM drops the irqfd by itself when it is closed. */
 void virtio_console_destroy(struct virtio_console *virtio)
 {
 	if (!virtio)

@@ -8,7 +8,7 @@
 #define MAGIC     0x74726976u /* "virt" */
 #define VENDOR_ID 0x50415254u /* "TRAP" */
 
-/* Bits of Status that a driver may set; what it clears stays set until a reset. */
+/* The bits of Status that a driver may set. They are cleared by a reset only. */
 #define DRIVER_STATUS                                                                              \
 	(VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER | VIRTIO_CONFIG_S_FEATURES_OK |      \
 	 VIRTIO_CONFIG_S_DRIVER_OK | VIRTIO_CONFIG_S_FAILED)
@@ -68,8 +68,8 @@ static void stop(struct virtio_mmio *mmio, unsigned i)
 	mmio->queue[i].started = false;
 }
 
-/* Starts what queues are ready once the driver is ready, too. After a queue was found broken none
- * is started again before a reset. */
+/* Starts the ready queues once the driver is ready, too. After a queue has broken a rule, none is
+ * started before a reset. */
 static void start_if_ready(struct virtio_mmio *mmio)
 {
 	for (unsigned i = 0; i < mmio->nr_queues; i++) {
@@ -83,8 +83,8 @@ static void start_if_ready(struct virtio_mmio *mmio)
 	}
 }
 
-/* The driver may forget about its memory as soon as the write is done: many don't wait for Status
- * to read as 0. So the write itself waits until what is in flight has ended. */
+/* Many drivers reuse the queue's memory right after this write, without waiting for Status to read
+ * 0. So the write itself waits until nothing is in flight. */
 static void reset(struct virtio_mmio *mmio)
 {
 	for (unsigned i = 0; i < mmio->nr_queues; i++)
@@ -152,7 +152,7 @@ static void set_high(uint64_t *address, uint32_t value)
 	*address = (uint64_t)value << 32 | (*address & UINT32_MAX);
 }
 
-/* Registers of the queue that QueueSel names. While it is ready its place is settled. */
+/* Registers of the queue that QueueSel selects. While it is ready its addresses are fixed. */
 static void write_queue(struct virtio_mmio *mmio, uint64_t off, uint32_t value)
 {
 	struct virtqueue_layout *queue;
@@ -221,8 +221,7 @@ static void write_locked(struct virtio_mmio *mmio, uint64_t off, uint32_t value)
 	}
 }
 
-/* Registers are 32 bits wide and accessed as such (4.2.2.2); nothing in the configuration can be
- * written. */
+/* Registers are 32 bits wide and accessed as such (4.2.2.2); the configuration is read-only. */
 static void mmio_write(void *dev, struct vcpu *vcpu, uint64_t off, unsigned len, uint64_t value)
 {
 	struct virtio_mmio *mmio = dev;

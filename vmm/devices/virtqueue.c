@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include "kvm/write_protect.h"
 
-/* A walk over one chain: the table it is in now, and what it has gathered. */
+/* The state of a walk over one chain: the present table, and the buffers found so far. */
 struct walk {
 	const struct vring_desc *table;
 	uint32_t table_len;
@@ -26,7 +26,7 @@ __attribute__((format(printf, 2, 3))) static int broken(struct virtqueue *vq, co
 	return -EINVAL;
 }
 
-/* Rings are accessed by atomic operations of their fields' size, so their place must be aligned. */
+/* Rings are accessed by atomic operations of their fields' size, so they must be aligned. */
 static void *ring_part(const struct memory *mem, uint64_t gpa, uint64_t len, unsigned align)
 {
 	if (gpa % align)
@@ -44,7 +44,7 @@ int virtqueue_init(struct virtqueue *vq, const struct memory *mem,
 		return broken(vq, "its size is %u, not a power of 2 up to %u", num,
 			      VIRTQUEUE_MAX_SIZE);
 	vq->num = (uint16_t)num;
-	/* The event fields behind avail and used belong to the rings with or without EVENT_IDX. */
+	/* The event fields after avail and used belong to the rings, with or without EVENT_IDX. */
 	vq->desc = ring_part(mem, layout->desc, num * sizeof(struct vring_desc), 16);
 	if (!vq->desc)
 		return broken(vq,
@@ -112,8 +112,8 @@ static int enter_indirect(struct virtqueue *vq, struct walk *walk, uint16_t head
 	return 0;
 }
 
-/* Ends, as every round either adds one of a limited number of buffers or enters the one indirect
- * table that is allowed. */
+/* The loop ends: each round adds one of a limited number of buffers, or enters the only indirect
+ * table allowed. */
 static int walk_chain(struct virtqueue *vq, struct virtqueue_chain *chain)
 {
 	struct walk walk = {
@@ -147,7 +147,7 @@ static int walk_chain(struct virtqueue *vq, struct virtqueue_chain *chain)
 
 int virtqueue_pop(struct virtqueue *vq, struct virtqueue_chain *chain)
 {
-	/* Acquire: entries and descriptors are read after the index that vouches for them. */
+	/* Acquire: entries and descriptors are read after the index that covers them. */
 	uint16_t idx = __atomic_load_n(&vq->avail->idx, __ATOMIC_ACQUIRE);
 	uint16_t pending = (uint16_t)(idx - vq->next_avail);
 	uint16_t head;
@@ -188,11 +188,12 @@ bool virtqueue_publish(struct virtqueue *vq)
 	if (vq->published == vq->next_used)
 		return false;
 	vq->published = vq->next_used;
-	/* Release: data, status bytes and elements are there before the index that vouches for
+	/* Release: data, status bytes and elements are written before the index that covers
 	 * them. */
 	memory_store(vq->mem, &vq->used->idx, &vq->published, sizeof(vq->published));
-	/* A driver that wants interrupts again clears the flag, then looks at used.idx; here idx is
-	 * written, then the flag read. With a full barrier on both sides one sees the other. */
+	/* A driver that enables interrupts clears the flag and then reads used.idx; here idx is
+	 * written and then the flag read. With a full barrier on both sides, at least one sees the
+	 * other's store. */
 	atomic_thread_fence(memory_order_seq_cst);
 	return !(__atomic_load_n(&vq->avail->flags, __ATOMIC_RELAXED) & VRING_AVAIL_F_NO_INTERRUPT);
 }

@@ -37,7 +37,7 @@ struct kvm_cpuid2 *cpuid_supported(int kvm_fd)
 	return NULL;
 }
 
-/* Bits that hold numbers below n. */
+/* The number of bits needed for numbers below n. */
 static uint32_t bits_for(uint32_t n)
 {
 	return n > 1 ? 32 - (uint32_t)__builtin_clz(n - 1) : 0;
@@ -92,7 +92,7 @@ void cpuid_patch(struct kvm_cpuid2 *cpuid, uint32_t index, uint32_t nr, bool tsc
 			if (entry->eax & 0x1f)
 				entry->eax = (entry->eax & 0x03ffffff) | (nr - 1) << 26;
 			break;
-		case 0x7: /* page tables have four levels, for what reads them from outside */
+		case 0x7: /* four-level page tables only (no LA57), as the tracker expects */
 			if (entry->index == 0)
 				entry->ecx &= ~LEAF7_ECX_LA57;
 			break;

@@ -31,7 +31,7 @@ static void dump_special(const struct kvm_sregs *s)
 	    s->ss.selector, s->tr.selector, s->gdt.base, s->gdt.limit, s->idt.base, s->idt.limit);
 }
 
-/* What stands at RIP, as far as it can be read without crossing into another page. */
+/* The code at RIP, up to the end of its page. */
 static void dump_code(const struct vcpu *vcpu, uint64_t va)
 {
 	struct kvm_translation translation = {.linear_address = va};
@@ -61,7 +61,7 @@ void vcpu_dump(const struct vcpu *vcpu)
 		say_errno("KVM_GET_REGS");
 		return;
 	}
-	/* SVM leaves nothing of a vCPU that shut down, so KVM resets it. */
+	/* With SVM the state of a vCPU is lost at a shutdown, so KVM resets it. */
 	say("registers of vCPU %u%s:", vcpu->index,
 	    sregs.cs.base + regs.rip == RESET_VECTOR
 		    ? ", after the reset that this processor makes of a shutdown"

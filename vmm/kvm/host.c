@@ -9,7 +9,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-/* Small files of /proc and /sys, without a stdio buffer. Leaves "" if it can't be read. */
+/* Reads a small file of /proc or /sys without a stdio buffer. `text` is "" on failure. */
 static void read_fd(int fd, char *text, size_t size)
 {
 	size_t len = 0;

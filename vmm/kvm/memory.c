@@ -13,8 +13,8 @@
 
 #define LARGE_PAGE (2ull << 20)
 
-/* `size` bytes at a multiple of 2 MiB, as gpas begin at one: only then can KVM use large pages.
- * Anonymous memory for fd -1. */
+/* Maps `size` bytes at a multiple of 2 MiB, as the gpas are: only then can KVM use large pages.
+ * Anonymous memory if fd is -1. */
 static void *reserve_aligned(uint64_t size, int fd)
 {
 	int flags = MAP_NORESERVE | (fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED);
@@ -34,7 +34,7 @@ static void *reserve_aligned(uint64_t size, int fd)
 	if (before)
 		munmap(room, before);
 	munmap(hva + size, LARGE_PAGE - before);
-	/* Of no use in a core file, and large. */
+	/* Too large for a core file, and of no use there. */
 	madvise(hva, size, MADV_DONTDUMP);
 	return hva;
 }
@@ -216,8 +216,8 @@ uint64_t memory_end_pfn(const struct memory *mem)
 	return (last->gpa + last->size) / ALIAS_PAGE_SIZE;
 }
 
-/* A file's pages stay when one who maps them lets go, so a hole is made in the file: it goes from
- * all mappings. */
+/* A file keeps its pages when they are unmapped, so a hole is punched into the file, which removes
+ * them from all mappings. */
 bool memory_give_up(const struct memory *mem, uint64_t gpa)
 {
 	uint8_t *hva = memory_ptr(mem, gpa, ALIAS_PAGE_SIZE);

@@ -48,13 +48,13 @@ void vcpu_left_guest(struct vcpu_pause *pause, struct vcpu *vcpu)
 	if (!closed(pause, vcpu))
 		return;
 	vcpu->stats.kicked++;
-	/* The lock also keeps this thread from ending while the pauser is about to kick it. */
+	/* The lock also keeps this thread from ending while another one is about to kick it. */
 	pthread_mutex_lock(&pause->lock);
 	pthread_cond_broadcast(&pause->changed);
 	pthread_mutex_unlock(&pause->lock);
 }
 
-/* Of these vCPUs, those that are in the guest. */
+/* Those of these vCPUs that are in the guest. */
 static uint64_t in_guest(const struct vm *vm, uint64_t who)
 {
 	uint64_t found = 0;
@@ -65,8 +65,8 @@ static uint64_t in_guest(const struct vm *vm, uint64_t who)
 	return found;
 }
 
-/* Kicks them, and waits until they are out. The lock is held, the pause is closed to them. Returns
- * how many were kicked. */
+/* Kicks these vCPUs and waits until they are out of the guest, which they can't enter any more. The
+ * lock is held. Returns how many were kicked. */
 static unsigned fetch(struct vm *vm, uint64_t who)
 {
 	uint64_t inside = in_guest(vm, who);
@@ -88,7 +88,7 @@ unsigned pause_vcpus(struct vm *vm, struct vcpu *self, uint64_t who)
 	pthread_mutex_lock(&pause->lock);
 	while (atomic_load(&pause->paused))
 		pthread_cond_wait(&pause->changed, &pause->lock);
-	/* A pauser is out of the guest: its own bit says that there is one. */
+	/* A pausing vCPU is out of the guest, so its own bit says that there is a pause. */
 	atomic_store(&pause->paused, who | me);
 	kicked = fetch(vm, who & ~me);
 	pthread_mutex_unlock(&pause->lock);

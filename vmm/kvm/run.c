@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The thread of a vCPU: into the guest, out again, and what is to be done then. */
+/* The thread of a vCPU: enters the guest, and handles its exits. */
 #include "kvm/vcpu.h"
 
 #include <errno.h>
@@ -89,7 +89,7 @@ static void handle_error(struct vcpu *vcpu, int error)
 {
 	const struct vm *vm = vcpu->vm;
 
-	/* EAGAIN: a vCPU that waited for INIT or SIPI got it. */
+	/* EAGAIN: a vCPU that waited for INIT or SIPI got it */
 	if (error == EINTR || error == EAGAIN) {
 		vcpu->stats.exits_intr++;
 		return;
@@ -105,7 +105,7 @@ static void handle_error(struct vcpu *vcpu, int error)
 
 static void do_todo(struct vcpu *vcpu)
 {
-	/* Set only while vCPUs are paused, and this vCPU is in the guest by the book. */
+	/* Set only while vCPUs are paused; this vCPU then counts as in the guest. */
 	if (atomic_load(&vcpu->todo) == 0)
 		return;
 	if (atomic_exchange(&vcpu->todo, 0) & VCPU_FLUSH_TLB && !vcpu_flush_tlb(vcpu))
@@ -117,7 +117,8 @@ static void run_once(struct vcpu *vcpu)
 	struct vm *vm = vcpu->vm;
 	int error;
 
-	/* First: a kick after this is not lost, and one before it left its reason to be seen. */
+	/* Comes first: a later kick is not lost, and an earlier one has set its reason, which is
+	 * read below. */
 	__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
 	vcpu_enter_guest(&vm->pause, vcpu);
 	do_todo(vcpu);
@@ -168,8 +169,8 @@ int vcpu_start(struct vcpu *vcpu)
 	return 0;
 }
 
-/* One kick is enough for KVM_RUN; a system call elsewhere may be entered right after the signal, so
- * it is repeated. */
+/* One kick is enough for KVM_RUN. Another system call may begin right after the signal, so it is
+ * repeated. */
 void vcpu_join(struct vcpu *vcpu)
 {
 	struct timespec until;

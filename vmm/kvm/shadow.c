@@ -26,8 +26,8 @@ static bool nested_by_parameter(char *why, size_t size)
 	return true;
 }
 
-/* The guest, whose tables are read-only in the host, walks them and so comes to the `out`; its
- * store to one does not come through. */
+/* The guest, with read-only page tables, must walk them and reach the `out`; its store to one must
+ * fail. */
 static bool tables_can_be_protected(const struct probe_vm *vm)
 {
 	if (mprotect(vm->memory + PROBE_VM_L4, PROBE_VM_GDT - PROBE_VM_L4, PROT_READ) ||

@@ -5,7 +5,7 @@
 #include <limits.h>
 #include <semaphore.h>
 
-/* Of the thread that starts another; gone once it was told how that went. */
+/* Owned by the starting thread, until the new one has reported. */
 struct start {
 	const struct thread_job *job;
 	int err;

@@ -59,7 +59,8 @@ static bool read_at(int fd, void *to, size_t size, uint64_t at)
 	return pread(fd, to, size, (off_t)at) == (ssize_t)size;
 }
 
-/* Where the figure lies in what `fd` says; 0: nowhere. A description is followed by its name. */
+/* Returns the offset of the counter in the statistics of `fd`; 0: none. Each description is
+ * followed by its name. */
 static uint64_t find_stat(int fd)
 {
 	struct kvm_stats_header header;
@@ -80,7 +81,7 @@ static uint64_t find_stat(int fd)
 	return 0;
 }
 
-/* The page that the vCPU has come from is known to KVM. */
+/* Does it flush? KVM maps the page that the vCPU has just run from. */
 static bool flushes(const struct probe_vm *vm, int fd)
 {
 	uint64_t at = find_stat(fd), before, after;

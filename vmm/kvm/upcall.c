@@ -58,9 +58,8 @@ int upcall_raise(struct vcpu *vcpu, unsigned vector)
 	struct kvm_regs at_out;
 	int ret;
 
-	/* At the exit RIP still points at the `out`; completing it moves RIP on. Setting the
-	 * registers back afterwards, instead of cancelling the `out`, leaves KVM nothing half done.
-	 */
+	/* At the exit RIP points at the `out`, and completing the exit moves it on. Setting RIP
+	 * back after that, instead of cancelling the `out`, leaves nothing half done in KVM. */
 	ret = vcpu_ioctl(vcpu, KVM_GET_REGS, "KVM_GET_REGS", &at_out);
 	if (!ret)
 		ret = vcpu_complete_io(vcpu);

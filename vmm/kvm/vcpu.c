@@ -109,8 +109,9 @@ int vcpu_set_mtrrs(struct vcpu *vcpu)
 	return 0;
 }
 
-/* The flag catches the thread on its way in, the signal fetches it out. It clears the flag before
- * it looks whether there is a reason to stay out, and a reason is always set before a kick. */
+/* immediate_exit stops a thread that is about to enter KVM_RUN, the signal one that is in it. The
+ * thread clears the flag before it checks for a reason to stay out, and the reason is always set
+ * before the kick. */
 void vcpu_kick(struct vcpu *vcpu)
 {
 	__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_SEQ_CST);

@@ -8,7 +8,7 @@
 #include "alias_abi.h"
 #include "say.h"
 
-/* Of the spare page: in the hole for devices, below the identity map. */
+/* gpa of the spare page: in the hole for devices, below the identity map. */
 #define SPARE_GPA 0xfeffb000ull
 
 static void *front(const struct memory *mem, uint64_t pfn)
@@ -53,7 +53,7 @@ bool write_protect_gfn(const struct memory *mem, uint64_t pfn)
 	return ok;
 }
 
-/* Making it writable can fail only by having to split a mapping, which it is the end of. */
+/* Making a frame writable fails only if that must split a mapping; here it ends one. */
 void write_unprotect_gfn(const struct memory *mem, uint64_t pfn)
 {
 	struct write_protect *wp = mem->wp;
@@ -65,7 +65,7 @@ void write_unprotect_gfn(const struct memory *mem, uint64_t pfn)
 	pthread_mutex_unlock(&wp->lock);
 }
 
-/* A frame's protection does not change while a part of it is stored. */
+/* The lock keeps the protection of a frame from changing during a store. */
 void memory_store_unprotected(const struct memory *mem, uint64_t gpa, const void *from, size_t len)
 {
 	const uint8_t *bytes = from;
@@ -93,7 +93,7 @@ void memory_store(const struct memory *mem, void *to, const void *from, size_t l
 		memory_put(to, from, len);
 }
 
-/* The memory is a file's: it stays as it is, and only what maps this page goes. */
+/* The memory is a file's, so its content stays; only mappings of this page go. */
 bool zap_gfn(const struct memory *mem, uint64_t pfn)
 {
 	if (madvise(front(mem, pfn), ALIAS_PAGE_SIZE, MADV_DONTNEED) == 0)
@@ -102,7 +102,7 @@ bool zap_gfn(const struct memory *mem, uint64_t pfn)
 	return false;
 }
 
-/* KVM drops all shadow tables when a slot goes. */
+/* KVM drops all shadow page tables when a slot is deleted. */
 bool zap_all(const struct memory *mem, int vm_fd)
 {
 	struct kvm_userspace_memory_region region = {

@@ -14,10 +14,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Since version 3, which headers may be too old for. */
+/* From version 3 on; the headers may be older. */
 #define ACCESS_TRUNCATE (1ull << 14)
 
-/* All that a version knows. */
+/* All access rights of a Landlock version. */
 static uint64_t all_accesses(int abi)
 {
 	static const unsigned nr_bits[] = {0, 13, 14, 15, 15, 16};
@@ -48,11 +48,11 @@ static int allow(int ruleset, const char *path, uint64_t access)
 	};
 	int ret;
 
-	/* Where it is not to be had nobody will open it then either. */
+	/* A path that can't be opened now can't be opened later, either. */
 	if (beneath.parent_fd < 0)
 		return errno == ENOENT || errno == ENOTDIR || errno == EACCES ? 0 : -1;
 	ret = (int)syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0);
-	/* Pipes and the like (/dev/stdout may be one) are beyond it. */
+	/* Landlock does not apply to pipes and the like (/dev/stdout may be one). */
 	if (ret < 0 && errno == EBADFD)
 		ret = 0;
 	close(beneath.parent_fd);
@@ -68,7 +68,7 @@ static int allow_in_folder(int ruleset, const char *path, uint64_t access)
 	return ret;
 }
 
-/* What a link leads to is not there: it will be made. */
+/* The target of the link does not exist, and will be created. */
 static int allow_target(int ruleset, const char *link)
 {
 	const char *slash = strrchr(link, '/');

@@ -32,10 +32,10 @@ struct rule {
 };
 
 #define CALL(name) SCMP_SYS(name), 0, {}, false
-/* The kernel looks at the lower half of the request alone. */
+/* The kernel uses only the lower half of the request. */
 #define IOCTL(request)                                                                             \
 	SCMP_SYS(ioctl), 1, {SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, (request))}, false
-/* Memory that can't be executed, nor a file. */
+/* Anonymous memory that is not executable. */
 #define MMAP                                                                                       \
 	SCMP_SYS(mmap), 2,                                                                         \
 		{SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),                                        \
@@ -44,8 +44,8 @@ struct rule {
 #define MPROTECT SCMP_SYS(mprotect), 1, {SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)}, false
 #define TGKILL   SCMP_SYS(tgkill), 0, {}, true
 
-/* Nothing here makes a program, a process, a socket or a device; files are opened by the main
- * thread alone, and only to write statistics. */
+/* No rule allows to start a program or a process, or to create a socket or a device. Only the main
+ * thread may open files, and only to write statistics. */
 static const struct rule rules[] = {
 	/* the work itself */
 	{V, ALWAYS, IOCTL(KVM_RUN)},
@@ -57,16 +57,17 @@ static const struct rule rules[] = {
 	{V, ALWAYS, IOCTL(KVM_SET_VCPU_EVENTS)},
 	{V, ALWAYS, IOCTL(KVM_TRANSLATE)},
 	{V, STRICT, IOCTL(KVM_GET_FPU)},
-	{V, STRICT, IOCTL(KVM_SET_USER_MEMORY_REGION)}, /* all translations are flushed */
-	{V, STRICT, MPROTECT},                          /* of a guarded frame */
+	{V, STRICT, IOCTL(KVM_SET_USER_MEMORY_REGION)}, /* zap_all() */
+	{V, STRICT, MPROTECT},                          /* write protection of a frame */
 	{M | V, ALWAYS, IOCTL(KVM_IRQ_LINE)},
 	{M | V | W, NOT_STRICT, IOCTL(UFFDIO_WRITEPROTECT)},
-	{W, NOT_STRICT, CALL(close)}, /* of userfaultfd: the end of write tracking */
+	{W, NOT_STRICT, CALL(close)}, /* closes the userfaultfd when write tracking ends */
 	{D, ALWAYS, CALL(io_uring_enter)},
 	{M | W, ALWAYS, CALL(read)},
-	{M | V, ALWAYS, CALL(timerfd_settime)}, /* a line of the console without its end */
+	{M | V, ALWAYS,
+	 CALL(timerfd_settime)}, /* the timer for an unfinished line of the console */
 
-	/* all threads: locks, eventfds, what is said on standard error, the way out */
+	/* all threads: locks, eventfds, messages on standard error, the exit */
 	{ALL, ALWAYS, CALL(futex)},
 	{ALL, ALWAYS, CALL(write)},
 	{ALL, ALWAYS, CALL(writev)},
@@ -78,7 +79,7 @@ static const struct rule rules[] = {
 	{ALL, ALWAYS, CALL(getpid)},
 	{ALL, ALWAYS, CALL(gettid)},
 	{ALL, ALWAYS, TGKILL},
-	{ALL, ALWAYS, IOCTL(TCSETS)}, /* the terminal, as it was */
+	{ALL, ALWAYS, IOCTL(TCSETS)}, /* restores the terminal */
 	{ALL, ALWAYS, CALL(exit)},
 	{ALL, ALWAYS, CALL(exit_group)},
 
@@ -123,7 +124,7 @@ static const struct rule rules[] = {
 	{M, CONTROL, CALL(unlink)},
 };
 
-/* Asked first: what the thread waits in. */
+/* The call that the filter checks first: the one in which the thread waits. */
 static const int most_often[SANDBOX_NR_THREADS] = {
 	[SANDBOX_MAIN] = SCMP_SYS(poll),
 	[SANDBOX_VCPU] = SCMP_SYS(ioctl),
@@ -165,20 +166,20 @@ static int add_rules(scmp_filter_ctx ctx, enum sandbox_thread thread,
 	for (size_t i = 0; !err && i < sizeof(rules) / sizeof(rules[0]); i++)
 		if (rules[i].threads >> thread & 1 && is_needed(rules[i].need, needs))
 			err = add_rule(ctx, &rules[i], pid);
-	/* No call at all: what one becomes that a debugger has skipped. */
+	/* -1 is no call: a debugger sets it to skip one. */
 	if (!err)
 		err = seccomp_attr_set(ctx, SCMP_FLTATR_API_TSKIP, 1);
 	if (!err)
 		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, -1, 0);
 	if (!err)
 		err = seccomp_syscall_priority(ctx, most_often[thread], UINT8_MAX);
-	/* Calls by the ways of 32-bit programs. */
+	/* System calls through the 32-bit entry points. */
 	if (!err)
 		err = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_TRAP);
 	return err;
 }
 
-/* The library writes its program to a file. */
+/* libseccomp can only write the program to a file. */
 static int take_program(scmp_filter_ctx ctx, struct sock_fprog *program)
 {
 	int fd = memfd_create("seccomp", MFD_CLOEXEC);

@@ -15,7 +15,7 @@
 
 struct sandbox {
 	struct sock_fprog filters[SANDBOX_NR_THREADS];
-	/* Rulesets of Landlock, or -1: that of the main thread, and of all the others. */
+	/* Landlock rulesets, or -1: for the main thread, and for all others. */
 	int files_of_main, no_files;
 };
 
@@ -25,7 +25,7 @@ bool sandbox_is_possible(const char **why_not)
 
 	if (syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0)
 		return true;
-	/* A container's own filter may answer ENOSYS, too, as if there were no such call. */
+	/* The filter of a container may also answer ENOSYS, as if the call did not exist. */
 	if (errno == EPERM || errno == EACCES)
 		*why_not = "seccomp(2) is forbidden here, as by the filter of a container";
 	else if (errno == ENOSYS)
@@ -49,7 +49,7 @@ static int compile(struct sandbox *sandbox, const struct sandbox_needs *needs)
 	return 0;
 }
 
-/* Where the kernel has no Landlock the filters have to do. */
+/* Without Landlock in the kernel, only the filters apply. */
 static int prepare_landlock(struct sandbox *sandbox, const struct sandbox_needs *needs)
 {
 	int abi = landlock_abi();

@@ -19,8 +19,8 @@
 /* si_code, by asm-generic/siginfo.h; the C library has it from 2.38 on. */
 #define BY_SECCOMP 1
 
-/* By number; written once, before there are threads. The library's own look-up allocates, which a
- * signal handler must not. */
+/* By number; written once, before other threads exist. The library's look-up allocates memory,
+ * which a signal handler must not do. */
 static const char *calls[NR_CALLS];
 static _Thread_local const char *thread_name = "main";
 static void (*restore)(void);
@@ -80,9 +80,9 @@ static void on_sigsys(int signal, siginfo_t *info, void *context)
 	struct pollfd err = {.fd = STDERR_FILENO, .events = POLLOUT};
 	struct line line = {.len = 0};
 
-	if (info->si_code != BY_SECCOMP) { /* somebody sent it */
+	if (info->si_code != BY_SECCOMP) { /* sent by a process */
 		restore();
-		(void)raise(signal); /* SA_RESETHAND: ends the process when we return */
+		(void)raise(signal); /* SA_RESETHAND: this ends the process when we return */
 		return;
 	}
 	put(&line, "vmm: the sandbox has stopped a thread (");
@@ -91,7 +91,7 @@ static void on_sigsys(int signal, siginfo_t *info, void *context)
 	put_call(&line, info, context);
 	put(&line, "\n");
 	restore();
-	/* A reader that takes nothing must not keep the process from ending. */
+	/* A reader of standard error that takes nothing must not keep the process from ending. */
 	if (poll(&err, 1, LAST_WAIT_MS) == 1 && write(STDERR_FILENO, line.text, line.len) < 0)
 		_exit(VMM_EX_SANDBOX);
 	_exit(VMM_EX_SANDBOX);

@@ -62,8 +62,8 @@ static void answer(struct blk_core *core, struct blk_request *request, uint8_t s
 {
 	uint32_t len = request->in_written;
 
-	/* What the driver may look at are the first `len` bytes of its buffers. The status comes
-	 * last, so it counts only when all before it was written. */
+	/* The driver may read the first `len` bytes of its buffers. The status is the last one, so
+	 * it counts only if everything before it was written. */
 	if (len == request->in_bytes)
 		len++;
 	memory_store(core->vq.mem, request->status, &status, sizeof(status));
@@ -121,7 +121,7 @@ static void sync_failed(struct blk_core *core, int error)
 	tell_error(core, &core->sync_op, error);
 }
 
-/* One flush for all that wait, unless one is under way. */
+/* Starts one flush for all that wait, unless one is running. */
 static void start_sync(struct blk_core *core)
 {
 	if (!STAILQ_EMPTY(&core->syncing) || STAILQ_EMPTY(&core->waiting))
@@ -154,11 +154,11 @@ static void dispatch(struct blk_core *core, struct blk_request *request, int act
 	}
 }
 
-/* A request from the queue. Returns false if there is none. */
+/* Takes one request from the queue. Returns false if there is none. */
 static bool take_one(struct blk_core *core)
 {
-	/* There is a free one: the queue hands out each of its heads once until it is pushed, and
-	 * there is one more than heads. */
+	/* There is a free element: the queue gives each head once until it is pushed, and there is
+	 * one element more than heads. */
 	struct blk_request *request = &core->requests[core->free[core->nr_free - 1]];
 	int ret = virtqueue_pop(&core->vq, &request->chain);
 	int action;
@@ -208,7 +208,7 @@ static void io_done(struct blk_core *core, struct blk_request *request, int64_t 
 		start_io(core, request);
 		return;
 	}
-	/* Nothing done and no error: the image has become shorter than it was. */
+	/* No bytes and no error: the image has become shorter. */
 	if (result <= 0) {
 		tell_error(core, op, result ? (int)-result : EIO);
 		answer(core, request, VIRTIO_BLK_S_IOERR);

@@ -12,7 +12,7 @@
 
 static int open_file(const struct disk_option *disk)
 {
-	/* O_NONBLOCK: a FIFO must not make us wait for its other end. */
+	/* O_NONBLOCK: opening a FIFO must not wait for its other end. */
 	int flags = (disk->readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
 	int fd = TEMP_FAILURE_RETRY(open(disk->path, flags));
 
@@ -62,12 +62,12 @@ static int lock(int fd, const struct disk_option *disk)
 	return ret;
 }
 
-/* The same file by whatever name, or the same device by whatever node. */
+/* The same file under any name, or the same device by any node. */
 static bool is_same(const char *a, const char *b)
 {
 	struct stat one, other;
 
-	/* What cannot be looked at cannot be opened either, and is told then. */
+	/* If stat() fails, opening will fail, too, with a message. */
 	if (stat(a, &one) || stat(b, &other))
 		return false;
 	if (S_ISBLK(one.st_mode) && S_ISBLK(other.st_mode))
@@ -102,7 +102,7 @@ int blk_image_open(struct blk_image *image, const struct disk_option *disk)
 	ret = image_size(fd, disk->path, &bytes);
 	if (!ret)
 		ret = lock(fd, disk);
-	/* With O_NONBLOCK io_uring would answer EAGAIN where it should wait. */
+	/* With O_NONBLOCK, io_uring would return EAGAIN instead of waiting. */
 	if (!ret && fcntl(fd, F_SETFL, 0))
 		ret = say_errno("fcntl F_SETFL %s", disk->path);
 	if (ret) {

@@ -22,7 +22,7 @@ static uint64_t span_bytes(const struct span *span)
 	return bytes;
 }
 
-/* `bytes` are at most those of the span. */
+/* Drops the first `bytes`, at most all of the span. */
 static void drop_front(struct span *span, uint64_t bytes)
 {
 	while (bytes > 0 && bytes >= span->iov->iov_len) {
@@ -36,8 +36,8 @@ static void drop_front(struct span *span, uint64_t bytes)
 	}
 }
 
-/* How a driver cuts header, data and status into buffers is its own affair (2.7.4), so the header
- * is gathered from as many as it lies in. */
+/* A driver may split header, data and status into buffers as it likes (2.7.4), so the header may
+ * lie in several. */
 static bool take_header(struct span *out, struct virtio_blk_outhdr *header)
 {
 	uint8_t *to = (uint8_t *)header;

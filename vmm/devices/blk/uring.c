@@ -24,7 +24,8 @@ static const char *cure(int error)
 	}
 }
 
-/* liburing has functions for these two, which the shared library of 2.3 forgets to export. */
+/* liburing has functions for these two, but the shared library of version 2.3 does not export
+ * them. */
 static int ring_register(const struct blk_uring *uring, unsigned what, void *arg, unsigned nr)
 {
 	if (syscall(SYS_io_uring_register, uring->ring.ring_fd, what, arg, nr) < 0)
@@ -32,9 +33,9 @@ static int ring_register(const struct blk_uring *uring, unsigned what, void *arg
 	return 0;
 }
 
-/* What is asked for by a ring passes no filter of system calls: so the ring itself, before it takes
- * anything, is bound to what is done here. (Not to its files too: a ring lets go of files that it
- * has registered some time after the process has ended, and of the image's lock with them.) */
+/* Requests to a ring pass no seccomp filter, so the ring itself is restricted before it is enabled.
+ * (Not to certain files: a ring releases registered files some time after the process has ended,
+ * and with them the lock of the image.) */
 static int confine(const struct blk_uring *uring)
 {
 	struct io_uring_restriction limits[] = {
@@ -54,7 +55,8 @@ int blk_uring_init(struct blk_uring *uring, int image_fd, int kick_fd)
 	int ret;
 
 	*uring = (struct blk_uring){.image_fd = image_fd, .kick_fd = kick_fd};
-	/* Twice as many completions have room: more than requests, flush and kick together. */
+	/* There is room for twice as many completions: more than requests, flush and kick
+	 * together. */
 	ret = io_uring_queue_init(VIRTQUEUE_MAX_SIZE, &uring->ring, IORING_SETUP_R_DISABLED);
 	if (!ret) {
 		ret = confine(uring);
@@ -71,7 +73,7 @@ void blk_uring_free(struct blk_uring *uring)
 	io_uring_queue_exit(&uring->ring);
 }
 
-/* NULL only if the kernel takes nothing any more; *error says why. */
+/* Returns NULL only if the kernel accepts nothing any more; *error says why. */
 static struct io_uring_sqe *get_sqe(struct blk_uring *uring, int *error)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&uring->ring);

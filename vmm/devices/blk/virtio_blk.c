@@ -28,7 +28,7 @@ struct virtio_blk {
 	struct virtio_mmio mmio;
 	struct blk_image image;
 	struct blk_worker worker;
-	atomic_bool told_broken; /* said once: a guest could repeat it as often as it likes */
+	atomic_bool told_broken; /* reported once, since a guest could repeat it at will */
 };
 
 static void tell_broken(struct virtio_blk *blk, const char *why)
@@ -39,7 +39,7 @@ static void tell_broken(struct virtio_blk *blk, const char *why)
 	virtio_mmio_needs_reset(&blk->mmio);
 }
 
-/* What the transport asks for; vCPU threads. */
+/* Called by the transport, on vCPU threads. */
 
 static bool transport_start(void *dev, unsigned queue, const struct virtqueue_layout *layout,
 			    uint64_t features)
@@ -83,7 +83,7 @@ static const struct virtio_mmio_ops transport_ops = {
 	.raise = transport_raise,
 };
 
-/* What the worker has to tell; its thread. */
+/* Called by the worker, on its thread. */
 
 static void worker_used(void *ctx)
 {
@@ -137,7 +137,7 @@ static int set_ioeventfd(const struct virtio_blk *blk, uint32_t flags)
 	return 0;
 }
 
-/* Puts the device before the guest. */
+/* Connects the device with the guest: registers, ioeventfd, irqfd. */
 static int connect_guest(struct virtio_blk *blk)
 {
 	struct bus_region region = {
@@ -223,7 +223,7 @@ int virtio_blk_create(const struct virtio_host *host, unsigned index,
 	init_transport(blk, disk->readonly);
 	ret = start_worker(blk, index, disk->readonly);
 	if (ret) {
-		ret = -EIO; /* whatever it was: the file has no part in it */
+		ret = -EIO; /* not the file's fault */
 		goto close_irq;
 	}
 	ret = connect_guest(blk);

@@ -8,16 +8,16 @@
 #include "say.h"
 #include "kvm/thread.h"
 
-/* Address space only; what is touched of it is some 10 KiB. */
+/* Address space; some 10 KiB of it are touched. */
 #define STACK_SIZE (64u << 10)
 
 void blk_worker_kick(struct blk_worker *worker)
 {
-	/* Fails otherwise only when the counter is full: then a kick is pending anyway. */
+	/* Fails only if the counter is full, and then a kick is pending anyway. */
 	(void)TEMP_FAILURE_RETRY(eventfd_write(worker->kick_fd, 1));
 }
 
-/* The kick also makes the worker look at the queue it was given: there may be requests on it. */
+/* The kick makes the worker look at its new queue, too: there may be requests on it. */
 static void set_state(struct blk_worker *worker, enum blk_worker_state want)
 {
 	pthread_mutex_lock(&worker->lock);
@@ -29,7 +29,7 @@ static void set_state(struct blk_worker *worker, enum blk_worker_state want)
 	pthread_mutex_unlock(&worker->lock);
 }
 
-/* Does what the worker was told, as soon as nothing is in flight. Returns false at the end. */
+/* Carries out what the worker was told, once nothing is in flight. Returns false at the end. */
 static bool settle(struct blk_worker *worker)
 {
 	bool end;
@@ -47,7 +47,7 @@ static bool settle(struct blk_worker *worker)
 	return !end;
 }
 
-/* After io_uring has failed: nobody must wait for ever for a worker that can't work. */
+/* After io_uring has failed: still obeys, so that no thread waits for it for ever. */
 static void obey_only(struct blk_worker *worker)
 {
 	pthread_mutex_lock(&worker->lock);
@@ -60,7 +60,7 @@ static void obey_only(struct blk_worker *worker)
 	pthread_mutex_unlock(&worker->lock);
 }
 
-/* Tells the guest what there is to tell. */
+/* Publishes answers, and reports a broken queue. */
 static void tell(struct blk_worker *worker)
 {
 	struct blk_core *core = &worker->core;
@@ -73,8 +73,8 @@ static void tell(struct blk_worker *worker)
 	}
 }
 
-/* The order of steps matters: what has ended is published before a stop is granted, and nothing is
- * taken off the queue after a stop was asked for. */
+/* The order matters: answers are published before a stop is confirmed, and no request is taken
+ * after a stop was asked for. */
 static void *worker_thread(void *arg)
 {
 	struct blk_worker *worker = arg;
