@@ -26,7 +26,8 @@
  *
  * A pin, step by step.
  *
- *   1. The guest writes `ops`, `count` and `flags` in its page, and makes ALIAS_CALL_PIN.
+ *   1. The guest writes `ops`, `count` and `flags` in its page, ALIAS_PENDING to `call_status`, and
+ *      makes ALIAS_CALL_PIN.
  *   2. The host serves the ops in order, and gives each a status other than ALIAS_PENDING.
  *   3. If an op meets an alias and the batch has ALIAS_BATCH_UPCALL, the host instead fills `fault`
  *      and raises the *upcall*: the exception `upcall-vector`, without error code, with RIP still
@@ -36,6 +37,11 @@
  *      that met the alias.
  *   5. Each op gets one such upcall at most. If an alias is left after it, or if the batch does not
  *      have ALIAS_BATCH_UPCALL, the status is ALIAS_HAS_ALIAS and `fault` says where the alias is.
+ *
+ * The second try of an op is the same `out`, with the same op, while `call_status` is not
+ * ALIAS_PENDING. A call for which the guest has written ALIAS_PENDING there is a new one, and its
+ * ops have upcalls of their own, whatever became of the handler of an earlier one; so are calls that
+ * a handler makes.
  *
  * So the code that pins does not see that an alias had to be purged.
  *

@@ -2,8 +2,8 @@
 /*
  * The handler of an upcall pins the same frame again, from within.
  *
- * Every source: that was its chance: refused there, without another upcall, and when the first
- * call is repeated it is served anew, with one of its own.
+ * Every source: that call is another one, with a chance of its own, and refused when it has had
+ * it; when the first call is repeated it is refused, too, as it had its own.
  */
 #include "hostile.h"
 
@@ -16,7 +16,7 @@ static void again(void)
 		return;
 	nested = true;
 	check(pin_up(spare[0], 1) == ALIAS_HAS_ALIAS);
-	check(nr_upcalls == 1);
+	check(nr_upcalls == 2);
 	put(0, ALIAS_OP_PIN, pfn_of(spare[0]), 1);
 }
 

@@ -228,6 +228,7 @@ const struct hostile hostiles[] = {
 	 EVERYWHERE("one-at-a-time", .status = TIMEOUT, .says = "2 s", .prints = "")},
 	{.guest = "handler_returns", REFUSED("trust-handler")},
 	{.guest = "handler_pins", REFUSED("no-retry-mark")},
+	{.guest = "handler_leaves", REFUSED("no-retry-mark")},
 	{.guest = "handler_faults",
 	 .must = {.status = SHUTDOWN, .says = "triple fault"},
 	 EVERYWHERE("all-is-well", .status = HELD, .says = "triple fault")},

@@ -86,6 +86,7 @@ static enum alias_status serve_batch(struct pin *pin, struct vcpu *vcpu,
 		.own = &pin->vcpus[vcpu->index],
 		.page = page,
 		.count = __atomic_load_n(&page->count, __ATOMIC_RELAXED),
+		.is_new = __atomic_load_n(&page->call_status, __ATOMIC_RELAXED) == ALIAS_PENDING,
 		.upcalls = flags & ALIAS_BATCH_UPCALL,
 		.waits = flags & ALIAS_BATCH_WAIT && !pin->strict &&
 			 pin->machine->opt->flush_proof == PROOF_GUEST,
@@ -140,6 +141,7 @@ static enum alias_status serve_update_call(struct pin *pin, struct vcpu *vcpu,
 		.own = &pin->vcpus[vcpu->index],
 		.page = page,
 		.count = __atomic_load_n(&page->nr_updates, __ATOMIC_RELAXED),
+		.is_new = __atomic_load_n(&page->call_status, __ATOMIC_RELAXED) == ALIAS_PENDING,
 		.upcalls = __atomic_load_n(&page->flags, __ATOMIC_RELAXED) & ALIAS_BATCH_UPCALL,
 	};
 

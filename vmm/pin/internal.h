@@ -17,6 +17,7 @@ struct store_ops;
 struct vcpu;
 struct vm;
 
+#define RETRIES_MAX   4u /* upcalls of one vCPU within the handlers of upcalls */
 #define PIN_SAID_MAX  10 /* messages of one kind that are printed; the rest are counted */
 #define CLOCK_FLUSHED 1  /* what the clock of write-protected tables always gives as `flushed` */
 
@@ -63,11 +64,15 @@ struct pin_count {
 
 /* What is remembered of a vCPU between its exits; its own thread's. */
 struct pin_vcpu {
-	/* Between an upcall and the repeated call. */
+	/* Ops that had an upcall and have not come again; the youngest last. */
 	struct pin_retry {
-		bool pending; /* an upcall was made and the `out` has not come again */
-		uint64_t pfn; /* for this frame */
-	} retry, wait;        /* to purge; to wait for a flush */
+		uint64_t rip; /* of the `out`, or of the store */
+		uint64_t pfn;
+		struct at_transition to;
+		uint32_t index;      /* in the batch, or ALIAS_FAULT_STORE */
+		bool purged, waited; /* which upcalls it had */
+	} retries[RETRIES_MAX];
+	unsigned nr_retries;
 	/* Times in a row that a store was stopped and nothing was found to be wrong; `exits` of the
 	 * vCPU had been handled by the last. */
 	unsigned stops;
@@ -114,6 +119,7 @@ struct batch {
 	struct pin_vcpu *own; /* that vCPU's */
 	struct alias_vcpu_page *page;
 	uint32_t count;
+	bool is_new;  /* begun by the guest just now: not the second try after an upcall */
 	bool upcalls; /* ALIAS_BATCH_UPCALL: the guest has a handler */
 	bool verify;  /* the oracle checks this call */
 	bool waits;   /* ALIAS_BATCH_WAIT counts: the handler can wait for the guest's flush */
@@ -182,6 +188,16 @@ void verify(struct pin *pin, uint64_t pfn, struct at_transition to, enum alias_s
 enum at_verdict write_protected_pin(struct batch *batch, uint64_t pfn, unsigned level);
 /* at_become() for the other transitions. */
 enum at_verdict write_protected_become(struct batch *batch, uint64_t pfn, struct at_transition to);
+
+/* --- retry.c ---------------------------------------------------------------------------------- */
+
+/* Returns the record of the upcalls that this op has had, NULL if it had none. Sets op->rip.
+ * Forgets the records of handlers that ran since then. */
+struct pin_retry *retry_find(const struct batch *batch, struct pin_retry *op);
+/* Makes a record of an op that gets its first upcall. */
+struct pin_retry *retry_add(const struct batch *batch, const struct pin_retry *op);
+/* The op is answered: forgets its record. */
+void retry_end(const struct batch *batch, const struct pin_retry *retry);
 
 /* --- transition.c: the lock is held ----------------------------------------------------------- */
 

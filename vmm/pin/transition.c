@@ -132,19 +132,20 @@ static bool lacks_flush(const struct pin *pin, enum at_verdict verdict)
 }
 
 /* True: the guest is about to flush, and is to wait for that, and to ask again. */
-static bool may_wait(struct batch *batch, uint64_t pfn, uint32_t index)
+static bool may_wait(struct batch *batch, const struct pin_retry *op, struct pin_retry *retry)
 {
-	struct pin_retry *wait = &batch->own->wait;
 	struct pin *pin = batch->pin;
 	struct at_clock clock;
 
-	if (!batch->waits || (wait->pending && wait->pfn == pfn))
+	if (!batch->waits || (retry && retry->waited))
 		return false;
 	clock = pin->ops.clock(pin);
 	if (clock.flushed >= clock.cleared)
 		return false;
-	*wait = (struct pin_retry){.pending = true, .pfn = pfn};
-	batch->page->fault = (struct alias_fault){.pfn = pfn, .op = index};
+	if (!retry)
+		retry = retry_add(batch, op);
+	retry->waited = true;
+	batch->page->fault = (struct alias_fault){.pfn = op->pfn, .op = op->index};
 	pin->count.waits++;
 	return true;
 }
@@ -168,15 +169,10 @@ static enum at_verdict give_up(struct pin *pin, uint64_t pfn)
 	return AT_NO_MEMORY;
 }
 
-/* Ends what an upcall has begun, if it was for this. */
-static void end_retry(struct batch *batch, uint64_t pfn, struct at_transition to,
-		      enum at_verdict verdict)
+static void count_resolved(struct batch *batch, uint64_t pfn, struct at_transition to)
 {
 	char name[NAME_MAX_LEN];
 
-	batch->own->retry.pending = false;
-	if (verdict != AT_OK)
-		return;
 	batch->pin->count.ops[to.to].upcalls_resolved++;
 	if (batch->pin->machine->opt->verbose)
 		say("%s: clean now: granted", name_of(pfn, to, name));
@@ -190,20 +186,21 @@ static void count_answer(struct op_count *count, bool granted)
 }
 
 /* True: the guest is to purge, and to ask again. */
-static bool wants_upcall(struct batch *batch, uint64_t pfn, struct at_transition to, uint32_t index,
-			 bool retried)
+static bool wants_upcall(struct batch *batch, const struct pin_retry *op, struct pin_retry *retry)
 {
-	struct op_count *count = &batch->pin->count.ops[to.to];
-	bool upcall = batch->upcalls && !retried;
+	struct op_count *count = &batch->pin->count.ops[op->to.to];
+	bool purged = retry && retry->purged;
+	bool upcall = batch->upcalls && !purged;
 
-	count->aliases_met += !retried;
+	count->aliases_met += !purged;
 	count->upcalls += upcall;
-	tell_aliases(batch, pfn, to, index, upcall);
-	if (upcall) {
-		batch->own->retry.pending = true;
-		batch->own->retry.pfn = pfn;
-	}
-	return upcall;
+	tell_aliases(batch, op->pfn, op->to, op->index, upcall);
+	if (!upcall)
+		return false;
+	if (!retry)
+		retry = retry_add(batch, op);
+	retry->purged = true;
+	return true;
 }
 
 /* After all that the host can do by itself. */
@@ -223,23 +220,24 @@ enum served serve_transition(struct batch *batch, uint64_t pfn, struct at_transi
 			     uint32_t index, enum alias_status *status)
 {
 	struct pin *pin = batch->pin;
-	struct pin_vcpu *own = batch->own;
-	bool retried = own->retry.pending && own->retry.pfn == pfn;
+	struct pin_retry op = {.pfn = pfn, .to = to, .index = index};
+	struct pin_retry *retry = retry_find(batch, &op);
 	enum at_verdict verdict = AT_BAD_FRAME;
 
 	if (!is_shared(pin, pfn)) {
 		verdict = judge(batch, pfn, to);
-		if (lacks_flush(pin, verdict) && may_wait(batch, pfn, index))
+		if (lacks_flush(pin, verdict) && may_wait(batch, &op, retry))
 			return UPCALL;
 		verdict = decide(batch, pfn, to, verdict);
 	}
-	if (verdict == AT_ALIAS && wants_upcall(batch, pfn, to, index, retried))
+	if (verdict == AT_ALIAS && wants_upcall(batch, &op, retry))
 		return UPCALL;
 	if (verdict == AT_OK && to.to == AT_TO_BALLOON)
 		verdict = give_up(pin, pfn);
-	if (retried)
-		end_retry(batch, pfn, to, verdict);
-	own->wait.pending = false;
+	if (retry && retry->purged && verdict == AT_OK)
+		count_resolved(batch, pfn, to);
+	if (retry)
+		retry_end(batch, retry);
 	*status = to_status(verdict);
 	count_answer(&pin->count.ops[to.to], verdict == AT_OK);
 	if (batch->verify && !is_shared(pin, pfn))

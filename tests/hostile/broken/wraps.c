@@ -191,7 +191,7 @@ WRAP(int, upcall_raise, struct vcpu *vcpu, unsigned vector)
 	int ret = __real_upcall_raise(vcpu, vector);
 
 	if (broken(NO_RETRY_MARK))
-		the_pin->vcpus[vcpu->index].retry.pending = false;
+		the_pin->vcpus[vcpu->index].nr_retries = 0;
 	__atomic_store_n(&upcalled, vcpu, __ATOMIC_SEQ_CST);
 	return ret;
 }

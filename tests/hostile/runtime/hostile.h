@@ -395,9 +395,10 @@ static inline void step_go(void)
 
 /* --- entry ------------------------------------------------------------------------------------ */
 
-/* The guest's own; NULL: an upcall that comes all the same ends it. */
-static void (*upcall)(void);
-static __attribute__((unused)) unsigned nr_upcalls;
+/* The guest's own; NULL: an upcall that comes all the same ends it. (Volatile, as no compiler sees
+ * how a call comes by here.) */
+static void (*volatile upcall)(void);
+static __attribute__((unused)) volatile unsigned nr_upcalls;
 
 void hostile_upcall(void);
 _Noreturn void hostile_start(void);

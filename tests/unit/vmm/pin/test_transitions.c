@@ -62,6 +62,8 @@ static int play_kvm(int fd, unsigned long request, void *arg)
 		*(struct kvm_regs *)arg = (struct kvm_regs){.rip = rip};
 		return 0;
 	case KVM_SET_REGS:
+		rip = ((const struct kvm_regs *)arg)->rip;
+		return 0;
 	case KVM_GET_SREGS:
 	case KVM_SET_SREGS:
 	case KVM_SET_USER_MEMORY_REGION:
@@ -76,11 +78,17 @@ static uint64_t *frame(uint64_t pfn)
 	return memory_ptr(&machine.vm.mem, pfn * PAGE, PAGE);
 }
 
+/* After an upcall: the same `out` comes again. */
+static void ring_again(enum alias_call call)
+{
+	ck_assert(bus_write(&machine.io.pio, &vcpu, HYPERCALL_PORT, 4, call));
+	ck_assert_uint_eq(page->call_status, ALIAS_OK);
+}
+
 static void ring(enum alias_call call)
 {
 	page->call_status = ALIAS_PENDING;
-	ck_assert(bus_write(&machine.io.pio, &vcpu, HYPERCALL_PORT, 4, call));
-	ck_assert_uint_eq(page->call_status, ALIAS_OK);
+	ring_again(call);
 }
 
 /* The answer to one request; ALIAS_PENDING: an upcall was made. */
@@ -291,7 +299,7 @@ START_TEST(a_stale_alias_traps)
 	ck_assert_uint_eq(page->fault.va[0], MAPPED_AT);
 	ck_assert_uint_eq(frame(DATA)[0], 0x1234);
 	map(0);
-	ring(ALIAS_CALL_PIN);
+	ring_again(ALIAS_CALL_PIN);
 	ck_assert_uint_eq(page->ops[0].status, ALIAS_OK);
 	ck_assert_uint_eq(count->aliases_met, 1);
 	ck_assert_uint_eq(count->upcalls, 1);
@@ -319,7 +327,7 @@ START_TEST(a_flush_under_way_is_waited_for)
 	ck_assert_uint_eq(page->fault.pfn, DATA);
 	ck_assert_uint_eq(page->fault.nr, 0);
 	common_page(&machine)->flushed = common_page(&machine)->cleared;
-	ring(ALIAS_CALL_PIN);
+	ring_again(ALIAS_CALL_PIN);
 	ck_assert_uint_eq(page->ops[0].status, ALIAS_OK);
 	ck_assert_uint_eq(pin->count.waits, 1);
 	ck_assert_uint_eq(pin->count.host_flushes, 0);
@@ -330,10 +338,68 @@ END_TEST
 START_TEST(a_flush_that_does_not_come_is_waited_for_once)
 {
 	ck_assert_uint_eq(ask_during_flush(), ALIAS_PENDING);
-	ring(ALIAS_CALL_PIN);
+	ring_again(ALIAS_CALL_PIN);
 	ck_assert_uint_eq(page->ops[0].status, ALIAS_OK);
 	ck_assert_uint_eq(pin->count.waits, 1);
 	ck_assert_uint_eq(pin->count.host_flushes, 1);
+	tear_down();
+}
+END_TEST
+
+static enum alias_status ask_for_pin(void)
+{
+	return ask_with(DATA, ALIAS_OP_PIN, 1, ALIAS_BATCH_UPCALL);
+}
+
+/* Whatever became of the handlers before: what was asked and never came again is no second try. */
+START_TEST(a_new_call_has_its_own_upcall)
+{
+	set_up_source(sources[_i]);
+	map(W(DATA));
+	for (unsigned i = 0; i < 3 * RETRIES_MAX; i++) {
+		ck_assert_uint_eq(ask_for_pin(), ALIAS_PENDING);
+		ck_assert_uint_eq(raised, i + 1);
+		rip += i % 2;
+	}
+	rip += 100; /* not even if the guest says nothing */
+	page->call_status = ALIAS_OK;
+	ring_again(ALIAS_CALL_PIN);
+	ck_assert_uint_eq(page->ops[0].status, ALIAS_PENDING);
+	ring_again(ALIAS_CALL_PIN);
+	ck_assert_uint_eq(page->ops[0].status, ALIAS_HAS_ALIAS);
+	ck_assert_uint_eq(pin->count.ops[AT_TO_TABLE].refused, 1);
+	tear_down();
+}
+END_TEST
+
+/* The handler asks for the same, and has an upcall and a refusal of its own. */
+START_TEST(a_call_in_a_handler_has_its_own_upcall)
+{
+	set_up_source(sources[_i]);
+	map(W(DATA));
+	ck_assert_uint_eq(ask_for_pin(), ALIAS_PENDING);
+	ck_assert_uint_eq(ask_for_pin(), ALIAS_PENDING);
+	ring_again(ALIAS_CALL_PIN);
+	ck_assert_uint_eq(page->ops[0].status, ALIAS_HAS_ALIAS);
+	page->ops[0].status = ALIAS_PENDING;
+	ring_again(ALIAS_CALL_PIN);
+	ck_assert_uint_eq(page->ops[0].status, ALIAS_HAS_ALIAS);
+	ck_assert_uint_eq(raised, 2);
+	ck_assert_uint_eq(pin->vcpus[0].nr_retries, 0);
+	tear_down();
+}
+END_TEST
+
+/* Another op on the same frame, in the place of the one that had the upcall. */
+START_TEST(another_op_has_its_own_upcall)
+{
+	set_up_source(sources[_i]);
+	map(W(DATA));
+	ck_assert_uint_eq(ask_for_pin(), ALIAS_PENDING);
+	page->ops[0].op = ALIAS_OP_INFLATE;
+	ring_again(ALIAS_CALL_PIN);
+	ck_assert_uint_eq(page->ops[0].status, ALIAS_PENDING);
+	ck_assert_uint_eq(raised, 2);
 	tear_down();
 }
 END_TEST
@@ -349,7 +415,7 @@ START_TEST(a_live_alias_refuses)
 	frame(DATA)[0] = 0x1234;
 	map(ops[_i % NR_OPS].in_the_way);
 	ask_with(DATA, op, arg, ALIAS_BATCH_UPCALL);
-	ring(ALIAS_CALL_PIN);
+	ring_again(ALIAS_CALL_PIN);
 	ck_assert_uint_eq(page->ops[0].status, ALIAS_HAS_ALIAS);
 	ck_assert_uint_eq(raised, 1);
 	ck_assert_uint_eq(page->fault.va[0], MAPPED_AT);
@@ -567,6 +633,9 @@ TCase *transition_tests(void)
 	tcase_add_loop_test(tc, a_stale_alias_traps, 0, 2 * NR_OPS);
 	tcase_add_test(tc, a_flush_under_way_is_waited_for);
 	tcase_add_test(tc, a_flush_that_does_not_come_is_waited_for_once);
+	tcase_add_loop_test(tc, a_new_call_has_its_own_upcall, 0, 2);
+	tcase_add_loop_test(tc, a_call_in_a_handler_has_its_own_upcall, 0, 2);
+	tcase_add_loop_test(tc, another_op_has_its_own_upcall, 0, 2);
 	tcase_add_loop_test(tc, a_live_alias_refuses, 0, 2 * NR_OPS);
 	tcase_add_loop_test(tc, a_later_mapping_is_a_violation, 0, 2 * NR_OPS);
 	tcase_add_test(tc, a_table_that_comes_back);

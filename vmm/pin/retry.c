@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which upcalls an op has had: one to purge and one to wait at most. The second try of an op comes
+ * by the handler's IRETQ: the same instruction, the same op, and a call that isn't a new one. If
+ * the handler makes calls that meet an alias, theirs are above in the stack. A handler that never
+ * comes back leaves its entry there; it is the first to go when there is no room, and nothing that
+ * the guest asks for later is taken for it.
+ */
+#include <errno.h>
+#include <linux/kvm.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include "machine.h"
+#include "pin/insn.h"
+#include "pin/internal.h"
+#include "stop.h"
+
+static uint64_t rip_of(const struct vcpu *vcpu)
+{
+	struct kvm_regs regs;
+
+	if (ioctl(vcpu->fd, KVM_GET_REGS, &regs) == 0)
+		return regs.rip;
+	stop_on_error(vcpu->vm->stop, "KVM_GET_REGS");
+	return 0;
+}
+
+/* A store that KVM has emulated is known by the RIP behind it, one that was stopped by its own. */
+static bool is_same_place(const struct pin_retry *a, const struct pin_retry *b)
+{
+	if (a->index != ALIAS_FAULT_STORE)
+		return a->rip == b->rip;
+	return a->rip - b->rip + INSN_MAX_LEN <= 2 * INSN_MAX_LEN;
+}
+
+static bool is_same(const struct pin_retry *a, const struct pin_retry *b)
+{
+	return a->pfn == b->pfn && a->to.to == b->to.to && a->to.arg == b->to.arg &&
+	       a->index == b->index && is_same_place(a, b);
+}
+
+struct pin_retry *retry_find(const struct batch *batch, struct pin_retry *op)
+{
+	struct pin_vcpu *own = batch->own;
+
+	if (own->nr_retries == 0 || batch->is_new)
+		return NULL;
+	op->rip = rip_of(batch->vcpu);
+	for (unsigned i = own->nr_retries; i-- > 0;) {
+		if (!is_same(&own->retries[i], op))
+			continue;
+		own->nr_retries = i + 1; /* the handlers above have ended, or never will */
+		return &own->retries[i];
+	}
+	return NULL;
+}
+
+struct pin_retry *retry_add(const struct batch *batch, const struct pin_retry *op)
+{
+	struct pin_vcpu *own = batch->own;
+	struct pin_retry *retry;
+
+	if (own->nr_retries == RETRIES_MAX)
+		memmove(own->retries, own->retries + 1, --own->nr_retries * sizeof(*retry));
+	retry = &own->retries[own->nr_retries++];
+	*retry = *op;
+	retry->rip = rip_of(batch->vcpu);
+	return retry;
+}
+
+void retry_end(const struct batch *batch, const struct pin_retry *retry)
+{
+	batch->own->nr_retries = (unsigned)(retry - batch->own->retries);
+}
