@@ -42,7 +42,7 @@ static const struct {
 	 "manual dirty log protection (bits)"},
 };
 
-static json_t *verdict(const char *why_not)
+static json_t *usable_or_not(const char *why_not)
 {
 	json_t *object = json_object();
 
@@ -74,7 +74,7 @@ static bool probe_kvm(json_t *root)
 	if (fd >= 0 && kvm_check(fd, 1, why, sizeof(why)) &&
 	    upcall_check(fd, UPCALL_VECTOR, why, sizeof(why)))
 		why[0] = '\0';
-	kvm = verdict(*why ? why : NULL);
+	kvm = usable_or_not(*why ? why : NULL);
 	if (fd >= 0) {
 		json_object_set_new(kvm, "api_version",
 				    json_integer(ioctl(fd, KVM_GET_API_VERSION, 0)));
@@ -103,15 +103,17 @@ static json_t *probe_io_uring(void)
 		io_uring_queue_exit(&ring);
 	switch (err) {
 	case 0:
-		return verdict(NULL);
+		return usable_or_not(NULL);
 	case -EPERM:
-		return verdict("forbidden here, by sysctl kernel.io_uring_disabled or the filter "
-			       "of a container; disks can't be used");
+		return usable_or_not(
+			"forbidden here, by sysctl kernel.io_uring_disabled or the filter "
+			"of a container; disks can't be used");
 	case -ENOSYS:
-		return verdict("this kernel has no io_uring, or the filter of a container hides "
-			       "it; disks can't be used");
+		return usable_or_not(
+			"this kernel has no io_uring, or the filter of a container hides "
+			"it; disks can't be used");
 	default:
-		return verdict(strerror(-err));
+		return usable_or_not(strerror(-err));
 	}
 }
 
@@ -120,7 +122,7 @@ static json_t *probe_strict(void)
 	char why[256] = "";
 	int fd = kvm_open_device(why, sizeof(why));
 	bool ok = fd >= 0 && shadow_check(fd, why, sizeof(why));
-	json_t *object = verdict(ok ? NULL : why);
+	json_t *object = usable_or_not(ok ? NULL : why);
 
 	if (fd >= 0)
 		close(fd);
@@ -140,7 +142,7 @@ static json_t *probe_tlb_flush(void)
 		why = text;
 	else if (tlb_flush_is_possible(&why) && !tlb_flush_works(fd))
 		why = "KVM does not do this, or its statistics do not show it";
-	object = verdict(why);
+	object = usable_or_not(why);
 	if (fd >= 0)
 		close(fd);
 	return object;
@@ -150,24 +152,25 @@ static json_t *probe_seccomp(void)
 {
 	const char *why = NULL;
 
-	return verdict(sandbox_is_possible(&why) ? NULL : why);
+	return usable_or_not(sandbox_is_possible(&why) ? NULL : why);
 }
 
 static json_t *probe_landlock(void)
 {
 	int abi = landlock_abi();
-	json_t *object = verdict(abi ? NULL
-				     : "this kernel has none, its parameter lsm= leaves it out, or "
-				       "a container hides it; a run does without");
+	json_t *object =
+		usable_or_not(abi ? NULL
+				  : "this kernel has none, its parameter lsm= leaves it out, or "
+				    "a container hides it; a run does without");
 
 	if (abi)
 		json_object_set_new(object, "how", json_sprintf("version %d", abi));
 	return object;
 }
 
-static json_t *source(bool kvm, const char *how)
+static json_t *probe_source(bool kvm, const char *how)
 {
-	json_t *object = verdict(kvm ? NULL : "no usable KVM");
+	json_t *object = usable_or_not(kvm ? NULL : "no usable KVM");
 
 	json_object_set_new(object, "how", json_string(how));
 	return object;
@@ -183,19 +186,21 @@ static json_t *probe_all(bool *kvm)
 	json_object_set_new(root, "host", host_describe());
 	*kvm = probe_kvm(root);
 	json_object_set_new(root, "tlb_flush", probe_tlb_flush());
-	json_object_set_new(root, "userfaultfd_wp", verdict(uffd ? NULL : why));
+	json_object_set_new(root, "userfaultfd_wp", usable_or_not(uffd ? NULL : why));
 	json_object_set_new(root, "io_uring", probe_io_uring());
 	json_object_set_new(root, "seccomp", probe_seccomp());
 	json_object_set_new(root, "landlock", probe_landlock());
-	json_object_set_new(sources, "dirty",
-			    source(*kvm, uffd ? "quiet tables are write-protected by userfaultfd"
-					      : "every table is compared at each pin"));
+	json_object_set_new(
+		sources, "dirty",
+		probe_source(*kvm, uffd ? "quiet tables are write-protected by userfaultfd"
+					: "every table is compared at each pin"));
 	json_object_set_new(
 		sources, "log",
-		source(*kvm, uffd ? "the guest keeps a log; audits use userfaultfd"
-				  : "the guest keeps a log; an audit compares every table"));
-	json_object_set_new(sources, "scan", source(*kvm, "every table is compared at each pin"));
-	json_object_set_new(sources, "strict", *kvm ? probe_strict() : source(false, ""));
+		probe_source(*kvm, uffd ? "the guest keeps a log; audits use userfaultfd"
+					: "the guest keeps a log; an audit compares every table"));
+	json_object_set_new(sources, "scan",
+			    probe_source(*kvm, "every table is compared at each pin"));
+	json_object_set_new(sources, "strict", *kvm ? probe_strict() : probe_source(false, ""));
 	json_object_set_new(root, "sources", sources);
 	return root;
 }

@@ -42,7 +42,7 @@ static bool write_all(int fd, const char *text, size_t len, int wait_ms)
 	return true;
 }
 
-static bool dump(const json_t *stats, int fd, int wait_ms)
+static bool dump_stats(const json_t *stats, int fd, int wait_ms)
 {
 	char *text = json_dumps(stats, JSON_FORMAT);
 	bool ok;
@@ -60,7 +60,7 @@ static bool dump(const json_t *stats, int fd, int wait_ms)
 
 static int write_stdout(const json_t *stats, int wait_ms)
 {
-	if (dump(stats, STDOUT_FILENO, wait_ms))
+	if (dump_stats(stats, STDOUT_FILENO, wait_ms))
 		return 0;
 	say_errno("statistics to standard output");
 	return VMM_EX_IOERR;
@@ -107,7 +107,7 @@ static int write_file(const json_t *stats, const char *path)
 		mode_t mask = umask(0);
 
 		umask(mask);
-		ok = fchmod(fd, 0666 & ~mask) == 0 && dump(stats, fd, -1);
+		ok = fchmod(fd, 0666 & ~mask) == 0 && dump_stats(stats, fd, -1);
 		ok = close(fd) == 0 && ok && rename(temporary, path) == 0;
 	}
 	if (ok)
@@ -153,7 +153,7 @@ static int write_special(const json_t *stats, const char *path, int wait_ms)
 {
 	int fd = open_special(path, wait_ms);
 	bool unread = fd < 0 && errno == ENXIO;
-	bool ok = fd >= 0 && dump(stats, fd, wait_ms);
+	bool ok = fd >= 0 && dump_stats(stats, fd, wait_ms);
 
 	if (fd >= 0)
 		ok = close(fd) == 0 && ok;

@@ -29,7 +29,7 @@ static int reg_property(void *fdt, uint64_t base, uint64_t size)
 	return fdt_property(fdt, "reg", &reg, sizeof(reg));
 }
 
-static int cells(void *fdt, uint32_t address, uint32_t size)
+static int set_cells(void *fdt, uint32_t address, uint32_t size)
 {
 	int err = fdt_property_u32(fdt, "#address-cells", address);
 
@@ -70,7 +70,7 @@ static int write_reserved(void *fdt, const struct fdt_config *config)
 	unsigned nr = sizeof(areas) / sizeof(areas[0]) - !config->log_size;
 	int err = fdt_begin_node(fdt, "reserved-memory");
 
-	err |= cells(fdt, 2, 2);
+	err |= set_cells(fdt, 2, 2);
 	err |= fdt_property(fdt, "ranges", NULL, 0);
 	for (unsigned i = 0; i < nr; i++) {
 		err |= begin_unit(fdt, areas[i].name, areas[i].base);
@@ -84,7 +84,7 @@ static int write_cpus(void *fdt, unsigned nr)
 {
 	int err = fdt_begin_node(fdt, "cpus");
 
-	err |= cells(fdt, 1, 0);
+	err |= set_cells(fdt, 1, 0);
 	for (unsigned i = 0; i < nr; i++) {
 		err |= begin_unit(fdt, "cpu", i);
 		err |= fdt_property_string(fdt, "device_type", "cpu");
@@ -124,7 +124,7 @@ static int write_soc(void *fdt, unsigned nr_disks)
 	int err = fdt_begin_node(fdt, "soc");
 
 	err |= fdt_property_string(fdt, "compatible", "simple-bus");
-	err |= cells(fdt, 2, 2);
+	err |= set_cells(fdt, 2, 2);
 	err |= fdt_property(fdt, "ranges", NULL, 0);
 	err |= fdt_property_u32(fdt, "interrupt-parent", PHANDLE_IOAPIC);
 	err |= write_ioapic(fdt);
@@ -140,7 +140,7 @@ static int write_isa(void *fdt)
 	int err = fdt_begin_node(fdt, "isa");
 
 	err |= fdt_property_string(fdt, "compatible", "isa");
-	err |= cells(fdt, 2, 1);
+	err |= set_cells(fdt, 2, 1);
 	err |= fdt_property_u32(fdt, "interrupt-parent", PHANDLE_IOAPIC);
 	err |= begin_unit(fdt, "serial", UART_PORT);
 	err |= fdt_property_string(fdt, "compatible", "ns16550a");
@@ -181,7 +181,7 @@ static int write_root(void *fdt, const struct fdt_config *config)
 {
 	int err = fdt_begin_node(fdt, "");
 
-	err |= cells(fdt, 2, 2);
+	err |= set_cells(fdt, 2, 2);
 	err |= fdt_property_string(fdt, "compatible", "aliastrap,machine");
 	err |= fdt_property_string(fdt, "model", "vmm");
 	err |= write_chosen(fdt, config->bootargs);

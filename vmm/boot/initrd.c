@@ -24,8 +24,8 @@ static uint64_t kernel_end(const struct image *image)
 	return end;
 }
 
-static int place(struct initrd *initrd, const struct memory *mem, const struct image *image,
-		 const char *path)
+static int place_initrd(struct initrd *initrd, const struct memory *mem, const struct image *image,
+			const char *path)
 {
 	uint64_t bottom = kernel_end(image), top = mem->slot[0].size;
 
@@ -67,8 +67,8 @@ static int read_whole(const struct initrd *initrd, const struct memory *mem, int
 	return 0;
 }
 
-static int load(struct initrd *initrd, const struct memory *mem, const struct image *image, int fd,
-		const char *path)
+static int load_file(struct initrd *initrd, const struct memory *mem, const struct image *image,
+		     int fd, const char *path)
 {
 	struct stat st;
 	int status;
@@ -83,7 +83,7 @@ static int load(struct initrd *initrd, const struct memory *mem, const struct im
 		return VMM_EX_DATAERR;
 	}
 	initrd->size = (uint64_t)st.st_size;
-	status = place(initrd, mem, image, path);
+	status = place_initrd(initrd, mem, image, path);
 	return status ? status : read_whole(initrd, mem, fd, path);
 }
 
@@ -97,7 +97,7 @@ int initrd_load(struct initrd *initrd, const struct memory *mem, const struct im
 		say_errno("%s", path);
 		return VMM_EX_NOINPUT;
 	}
-	status = load(initrd, mem, image, fd, path);
+	status = load_file(initrd, mem, image, fd, path);
 	close(fd);
 	return status;
 }

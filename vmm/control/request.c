@@ -93,7 +93,7 @@ static const struct request {
 	{"frame", "pfn", JSON_INTEGER, do_frame, true, "frame has one member, pfn: a whole number"},
 };
 
-static const struct request *find(const char *name)
+static const struct request *find_request(const char *name)
 {
 	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++)
 		if (!strcmp(requests[i].name, name))
@@ -101,8 +101,8 @@ static const struct request *find(const char *name)
 	return NULL;
 }
 
-static const char *perform(const struct control_target *target, const json_t *object,
-			   json_t *answer)
+static const char *perform_request(const struct control_target *target, const json_t *object,
+				   json_t *answer)
 {
 	const char *name = json_string_value(json_object_get(object, "do"));
 	const struct request *request;
@@ -110,7 +110,7 @@ static const char *perform(const struct control_target *target, const json_t *ob
 
 	if (!json_is_object(object) || !name)
 		return "a request is an object with a member do: a string";
-	request = find(name);
+	request = find_request(name);
 	if (!request)
 		return "there is no such request: statistics, strategy, source, pause, resume, "
 		       "frame";
@@ -127,7 +127,8 @@ json_t *control_request(const struct control_target *target, const char *line, s
 {
 	json_t *object = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
 	json_t *answer = json_object();
-	const char *why = object ? perform(target, object, answer) : "this line is not JSON";
+	const char *why =
+		object ? perform_request(target, object, answer) : "this line is not JSON";
 
 	json_decref(object);
 	if (!why)

@@ -24,7 +24,7 @@ static void power_off(struct stop *stop, uint64_t value)
 		stop_request(stop, 0);
 }
 
-static void reset(struct stop *stop, uint64_t value)
+static void request_reset(struct stop *stop, uint64_t value)
 {
 	if (value != ACPI_PM_RESET_VALUE || stop_requested(stop))
 		return;
@@ -46,7 +46,7 @@ static void pm_write(void *dev, struct vcpu *vcpu, uint64_t off, unsigned len, u
 	if (off == ACPI_PM_SLEEP_CONTROL)
 		power_off(dev, value);
 	else if (off == ACPI_PM_RESET)
-		reset(dev, value);
+		request_reset(dev, value);
 }
 
 static const struct bus_ops pm_ops = {.read = pm_read, .write = pm_write};

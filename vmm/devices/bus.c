@@ -25,7 +25,7 @@ int bus_add(struct bus *bus, const struct bus_region *region)
 	return 0;
 }
 
-static const struct bus_region *find(const struct bus *bus, uint64_t addr, unsigned len)
+static const struct bus_region *find_region(const struct bus *bus, uint64_t addr, unsigned len)
 {
 	if (len == 0 || len > 8 || (len & (len - 1)))
 		return NULL;
@@ -41,7 +41,7 @@ static const struct bus_region *find(const struct bus *bus, uint64_t addr, unsig
 
 bool bus_read(const struct bus *bus, struct vcpu *vcpu, uint64_t addr, unsigned len, uint64_t *out)
 {
-	const struct bus_region *region = find(bus, addr, len);
+	const struct bus_region *region = find_region(bus, addr, len);
 
 	*out = UINT64_MAX;
 	if (!region)
@@ -53,7 +53,7 @@ bool bus_read(const struct bus *bus, struct vcpu *vcpu, uint64_t addr, unsigned 
 bool bus_write(const struct bus *bus, struct vcpu *vcpu, uint64_t addr, unsigned len,
 	       uint64_t value)
 {
-	const struct bus_region *region = find(bus, addr, len);
+	const struct bus_region *region = find_region(bus, addr, len);
 
 	if (!region)
 		return false;
@@ -63,7 +63,7 @@ bool bus_write(const struct bus *bus, struct vcpu *vcpu, uint64_t addr, unsigned
 
 void bus_written(const struct bus *bus, uint64_t addr)
 {
-	const struct bus_region *region = find(bus, addr, 1);
+	const struct bus_region *region = find_region(bus, addr, 1);
 
 	if (region && region->ops->written)
 		region->ops->written(region->dev);

@@ -76,7 +76,7 @@ static void write_some(struct console *console)
 	}
 }
 
-static void flush(struct console *console)
+static void write_buffer(struct console *console)
 {
 	while (console->nr > 0 && nonblocking_wait(&console->out, console->stop_fd, -1))
 		write_some(console);
@@ -84,12 +84,12 @@ static void flush(struct console *console)
 
 /* Copies into the buffer what there is room for; returns how much. If the machine is stopping and
  * there is no room, drops the rest. */
-static size_t take(struct console *console, const uint8_t *bytes, size_t nr)
+static size_t take_bytes(struct console *console, const uint8_t *bytes, size_t nr)
 {
 	size_t room;
 
 	if (console->nr == BUFFER_SIZE)
-		flush(console);
+		write_buffer(console);
 	room = BUFFER_SIZE - console->nr;
 	if (console->closed || room == 0)
 		return nr;
@@ -107,7 +107,7 @@ void console_write(struct console *console, const uint8_t *bytes, size_t nr)
 		console->first_char(console->ctx);
 	console->begun = true;
 	for (size_t done = 0; done < nr;)
-		done += take(console, bytes + done, nr - done);
+		done += take_bytes(console, bytes + done, nr - done);
 	pthread_mutex_unlock(&console->lock);
 }
 
@@ -120,7 +120,7 @@ void console_end(struct console *console)
 {
 	pthread_mutex_lock(&console->lock);
 	if (memchr(console->buffer, '\n', console->nr)) {
-		flush(console);
+		write_buffer(console);
 	} else if (console->nr > 0 && !console->timer_set) {
 		console->timer_set = true;
 		set_timer(console);

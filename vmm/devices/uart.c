@@ -78,7 +78,7 @@ static void update_line(struct uart *uart)
 		stop_on_error(uart->to.stop, "KVM_IRQ_LINE of the console");
 }
 
-static void push(struct uart *uart, uint8_t byte)
+static void push_byte(struct uart *uart, uint8_t byte)
 {
 	if (uart->nr < QUEUE_SIZE)
 		uart->queue[(uart->head + uart->nr++) % QUEUE_SIZE] = byte;
@@ -102,7 +102,7 @@ static void tell_room(struct uart *uart)
 		say_errno("eventfd of the console");
 }
 
-static uint8_t pop(struct uart *uart)
+static uint8_t pop_byte(struct uart *uart)
 {
 	uint8_t byte;
 
@@ -138,7 +138,7 @@ static uint8_t read_register(struct uart *uart, unsigned reg)
 
 	switch (reg) {
 	case REG_DATA:
-		return dlab ? uart->dll : pop(uart);
+		return dlab ? uart->dll : pop_byte(uart);
 	case REG_IER:
 		return dlab ? uart->dlm : uart->ier;
 	case REG_IIR_FCR:
@@ -173,14 +173,14 @@ static uint64_t uart_read(void *dev, struct vcpu *vcpu, uint64_t off, unsigned l
 
 /* The byte is sent at once. The line falls and rises again, since interrupt controllers see edges.
  * Returns whether the byte goes to the console. */
-static bool transmit(struct uart *uart, uint8_t byte)
+static bool transmit_byte(struct uart *uart, uint8_t byte)
 {
 	uart->tx_pending = false;
 	update_line(uart);
 	uart->tx_pending = true;
 	if (!(uart->mcr & MCR_LOOP))
 		return true;
-	push(uart, byte);
+	push_byte(uart, byte);
 	return false;
 }
 
@@ -199,7 +199,7 @@ static bool write_register(struct uart *uart, unsigned reg, uint8_t value)
 	switch (reg) {
 	case REG_DATA:
 		if (!dlab)
-			return transmit(uart, value);
+			return transmit_byte(uart, value);
 		uart->dll = value;
 		break;
 	case REG_IER:
@@ -264,7 +264,7 @@ size_t uart_receive(struct uart *uart, const uint8_t *bytes, size_t nr)
 
 	pthread_mutex_lock(&uart->lock);
 	while (is_listening(uart) && taken < nr && uart->nr < QUEUE_SIZE)
-		push(uart, bytes[taken++]);
+		push_byte(uart, bytes[taken++]);
 	uart->want_room = taken < nr;
 	update_line(uart);
 	pthread_mutex_unlock(&uart->lock);
@@ -276,14 +276,14 @@ int uart_room_fd(const struct uart *uart)
 	return uart->room_fd;
 }
 
-static size_t receive(void *dev, const uint8_t *bytes, size_t nr)
+static size_t receive_input(void *dev, const uint8_t *bytes, size_t nr)
 {
 	return uart_receive(dev, bytes, nr);
 }
 
 struct input_sink uart_input(struct uart *uart)
 {
-	return (struct input_sink){.receive = receive, .dev = uart, .room_fd = uart->room_fd};
+	return (struct input_sink){.receive = receive_input, .dev = uart, .room_fd = uart->room_fd};
 }
 
 struct uart *uart_create(const struct uart_config *config)

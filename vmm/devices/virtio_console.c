@@ -55,7 +55,7 @@ static void tell_broken(struct virtio_console *virtio, const struct virtqueue *q
 /* --- output: vCPU threads, under the transport's lock ------------------------------------------
  */
 
-static void print(struct virtio_console *virtio, const uint8_t *bytes, size_t nr)
+static void print_buffer(struct virtio_console *virtio, const uint8_t *bytes, size_t nr)
 {
 	while (nr > 0 && !stop_requested(virtio->host.stop)) {
 		size_t piece = nr < PIECE ? nr : PIECE;
@@ -76,7 +76,7 @@ static void serve_output(struct virtio_console *virtio)
 		if (ret <= 0)
 			break;
 		for (unsigned i = 0; i < chain.nr_out; i++)
-			print(virtio, chain.iov[i].iov_base, chain.iov[i].iov_len);
+			print_buffer(virtio, chain.iov[i].iov_base, chain.iov[i].iov_len);
 		console_end(virtio->console);
 		virtqueue_push(&virtio->transmit, chain.head, 0);
 		/* Publish each by itself, since the driver waits for it. */
@@ -91,8 +91,8 @@ static void serve_output(struct virtio_console *virtio)
  */
 
 /* Fills a chain's buffers; returns how many bytes went there. */
-static size_t fill(const struct virtio_console *virtio, const struct virtqueue_chain *chain,
-		   const uint8_t *bytes, size_t nr)
+static size_t fill_buffer(const struct virtio_console *virtio, const struct virtqueue_chain *chain,
+			  const uint8_t *bytes, size_t nr)
 {
 	size_t done = 0;
 
@@ -107,7 +107,8 @@ static size_t fill(const struct virtio_console *virtio, const struct virtqueue_c
 }
 
 /* The lock is held. Returns 0, or -EINVAL with the queue's fault filled. */
-static int deliver(struct virtio_console *virtio, const uint8_t *bytes, size_t nr, size_t *taken)
+static int deliver_input(struct virtio_console *virtio, const uint8_t *bytes, size_t nr,
+			 size_t *taken)
 {
 	while (*taken < nr) {
 		struct virtqueue_chain chain;
@@ -120,20 +121,20 @@ static int deliver(struct virtio_console *virtio, const uint8_t *bytes, size_t n
 			strcpy(virtio->receive.fault, "a buffer for input can't be written to");
 			return -EINVAL;
 		}
-		part = fill(virtio, &chain, bytes + *taken, nr - *taken);
+		part = fill_buffer(virtio, &chain, bytes + *taken, nr - *taken);
 		virtqueue_push(&virtio->receive, chain.head, (uint32_t)part);
 		*taken += part;
 	}
 	return 0;
 }
 
-static size_t receive(void *dev, const uint8_t *bytes, size_t nr)
+static size_t receive_input(void *dev, const uint8_t *bytes, size_t nr)
 {
 	struct virtio_console *virtio = dev;
 	size_t taken = 0;
 
 	pthread_mutex_lock(&virtio->lock);
-	if (virtio->receiving && deliver(virtio, bytes, nr, &taken)) {
+	if (virtio->receiving && deliver_input(virtio, bytes, nr, &taken)) {
 		virtio->receiving = false;
 		tell_broken(virtio, &virtio->receive);
 	} else if (virtio->receiving && virtqueue_publish(&virtio->receive)) {
@@ -156,14 +157,15 @@ static void tell_room(struct virtio_console *virtio)
 
 struct input_sink virtio_console_input(struct virtio_console *virtio)
 {
-	return (struct input_sink){.receive = receive, .dev = virtio, .room_fd = virtio->room_fd};
+	return (struct input_sink){
+		.receive = receive_input, .dev = virtio, .room_fd = virtio->room_fd};
 }
 
 /* --- what the transport asks for: vCPU threads -------------------------------------------------
  */
 
-static bool start(void *dev, unsigned queue, const struct virtqueue_layout *layout,
-		  uint64_t features)
+static bool console_start(void *dev, unsigned queue, const struct virtqueue_layout *layout,
+			  uint64_t features)
 {
 	struct virtio_console *virtio = dev;
 	struct virtqueue *vq = queue == RECEIVE ? &virtio->receive : &virtio->transmit;
@@ -182,7 +184,7 @@ static bool start(void *dev, unsigned queue, const struct virtqueue_layout *layo
 	return !err;
 }
 
-static void stop(void *dev, unsigned queue)
+static void console_stop(void *dev, unsigned queue)
 {
 	struct virtio_console *virtio = dev;
 
@@ -193,7 +195,7 @@ static void stop(void *dev, unsigned queue)
 	pthread_mutex_unlock(&virtio->lock);
 }
 
-static void notify(void *dev, unsigned queue)
+static void console_notify(void *dev, unsigned queue)
 {
 	struct virtio_console *virtio = dev;
 
@@ -215,9 +217,9 @@ static void raise_irq(void *dev)
 }
 
 static const struct virtio_mmio_ops transport_ops = {
-	.start = start,
-	.stop = stop,
-	.notify = notify,
+	.start = console_start,
+	.stop = console_stop,
+	.notify = console_notify,
 	.raise = raise_irq,
 };
 

@@ -34,7 +34,7 @@ void virtio_mmio_destroy(struct virtio_mmio *mmio)
 	pthread_mutex_destroy(&mmio->lock);
 }
 
-static void interrupt(struct virtio_mmio *mmio, uint32_t bit)
+static void raise_interrupt(struct virtio_mmio *mmio, uint32_t bit)
 {
 	atomic_fetch_or(&mmio->interrupt_status, bit);
 	mmio->ops->raise(mmio->dev);
@@ -42,13 +42,13 @@ static void interrupt(struct virtio_mmio *mmio, uint32_t bit)
 
 void virtio_mmio_used(struct virtio_mmio *mmio)
 {
-	interrupt(mmio, VIRTIO_MMIO_INT_VRING);
+	raise_interrupt(mmio, VIRTIO_MMIO_INT_VRING);
 }
 
 void virtio_mmio_needs_reset(struct virtio_mmio *mmio)
 {
 	atomic_fetch_or(&mmio->status, VIRTIO_CONFIG_S_NEEDS_RESET);
-	interrupt(mmio, VIRTIO_MMIO_INT_CONFIG);
+	raise_interrupt(mmio, VIRTIO_MMIO_INT_CONFIG);
 }
 
 void virtio_mmio_set_config(struct virtio_mmio *mmio, const void *config, size_t size)
@@ -58,10 +58,10 @@ void virtio_mmio_set_config(struct virtio_mmio *mmio, const void *config, size_t
 	mmio->generation++;
 	pthread_mutex_unlock(&mmio->config_lock);
 	if (atomic_load(&mmio->status) & VIRTIO_CONFIG_S_DRIVER_OK)
-		interrupt(mmio, VIRTIO_MMIO_INT_CONFIG);
+		raise_interrupt(mmio, VIRTIO_MMIO_INT_CONFIG);
 }
 
-static void stop(struct virtio_mmio *mmio, unsigned i)
+static void stop_device(struct virtio_mmio *mmio, unsigned i)
 {
 	if (mmio->queue[i].started)
 		mmio->ops->stop(mmio->dev, i);
@@ -85,10 +85,10 @@ static void start_if_ready(struct virtio_mmio *mmio)
 
 /* Many drivers reuse the queue's memory right after this write, without waiting for Status to read
  * 0. So the write itself waits until nothing is in flight. */
-static void reset(struct virtio_mmio *mmio)
+static void reset_device(struct virtio_mmio *mmio)
 {
 	for (unsigned i = 0; i < mmio->nr_queues; i++)
-		stop(mmio, i);
+		stop_device(mmio, i);
 	mmio->driver_features = 0;
 	mmio->device_features_sel = 0;
 	mmio->driver_features_sel = 0;
@@ -109,7 +109,7 @@ static void write_status(struct virtio_mmio *mmio, uint32_t value)
 	unsigned old = atomic_load(&mmio->status);
 
 	if (value == 0) {
-		reset(mmio);
+		reset_device(mmio);
 		return;
 	}
 	value &= DRIVER_STATUS;
@@ -139,7 +139,7 @@ static void write_queue_ready(struct virtio_mmio *mmio, uint32_t value)
 	if (value & 1)
 		start_if_ready(mmio);
 	else
-		stop(mmio, mmio->queue_sel);
+		stop_device(mmio, mmio->queue_sel);
 }
 
 static void set_low(uint64_t *address, uint32_t value)

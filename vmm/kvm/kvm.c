@@ -32,7 +32,7 @@ static const struct needed {
 };
 
 /* 'Y' or '1', 'N' or '0'; 0 if there is no such parameter. */
-static char parameter(const struct kvm_second_stage *stage)
+static char read_parameter(const struct kvm_second_stage *stage)
 {
 	char path[96], value = 0;
 	int fd;
@@ -53,7 +53,7 @@ bool kvm_second_stage(struct kvm_second_stage *stage)
 	static const struct kvm_second_stage stages[] = {{"kvm_amd", "npt"}, {"kvm_intel", "ept"}};
 
 	for (size_t i = 0; i < sizeof(stages) / sizeof(stages[0]); i++) {
-		char value = parameter(&stages[i]);
+		char value = read_parameter(&stages[i]);
 
 		*stage = stages[i];
 		if (value == 'Y' || value == '1')
@@ -134,7 +134,7 @@ int kvm_open(unsigned cpus)
 	return -ENOTSUP;
 }
 
-static int create(int kvm_fd)
+static int create_vm(int kvm_fd)
 {
 	int fd;
 
@@ -147,7 +147,7 @@ static int create(int kvm_fd)
 int kvm_create_vm(int kvm_fd)
 {
 	uint64_t identity_map = IDENTITY_MAP_GPA;
-	int fd = create(kvm_fd);
+	int fd = create_vm(kvm_fd);
 	int err;
 
 	if (fd < 0)

@@ -65,7 +65,7 @@ static int add_slot(struct memory *mem, uint64_t gpa, uint64_t size, bool twice)
 	return 0;
 }
 
-static int init(struct memory *mem, uint64_t bytes, bool twice)
+static int map_memory(struct memory *mem, uint64_t bytes, bool twice)
 {
 	uint64_t low = bytes < MEMORY_LOW_END ? bytes : MEMORY_LOW_END;
 	int err;
@@ -81,12 +81,12 @@ static int init(struct memory *mem, uint64_t bytes, bool twice)
 
 int memory_init(struct memory *mem, uint64_t bytes)
 {
-	return init(mem, bytes, false);
+	return map_memory(mem, bytes, false);
 }
 
 int memory_init_twice(struct memory *mem, uint64_t bytes)
 {
-	int err = init(mem, bytes, true);
+	int err = map_memory(mem, bytes, true);
 	struct write_protect *wp = err ? NULL : calloc(1, sizeof(*wp));
 
 	if (err)

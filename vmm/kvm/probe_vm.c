@@ -17,19 +17,19 @@
 #define PTE_LINK  (PTE_P | PTE_RW | PTE_A)
 #define PTE_LARGE (PTE_LINK | PTE_D | PTE_PS)
 
-static void put(struct probe_vm *vm, uint64_t at, uint64_t value)
+static void write_u64(struct probe_vm *vm, uint64_t at, uint64_t value)
 {
 	memcpy(vm->memory + at, &value, sizeof(value));
 }
 
-static void fill(struct probe_vm *vm, const uint8_t *code, size_t size)
+static void write_memory(struct probe_vm *vm, const uint8_t *code, size_t size)
 {
 	memcpy(vm->memory + PROBE_VM_CODE, code, size);
-	put(vm, PROBE_VM_L4, PROBE_VM_L3 | PTE_LINK);
-	put(vm, PROBE_VM_L3, PROBE_VM_L2 | PTE_LINK);
-	put(vm, PROBE_VM_L2, PTE_LARGE);
-	put(vm, PROBE_VM_GDT + PROBE_VM_CS, 0x00af9b000000ffffull);
-	put(vm, PROBE_VM_GDT + PROBE_VM_DS, 0x00cf93000000ffffull);
+	write_u64(vm, PROBE_VM_L4, PROBE_VM_L3 | PTE_LINK);
+	write_u64(vm, PROBE_VM_L3, PROBE_VM_L2 | PTE_LINK);
+	write_u64(vm, PROBE_VM_L2, PTE_LARGE);
+	write_u64(vm, PROBE_VM_GDT + PROBE_VM_CS, 0x00af9b000000ffffull);
+	write_u64(vm, PROBE_VM_GDT + PROBE_VM_DS, 0x00cf93000000ffffull);
 }
 
 static bool enter_long_mode(int vcpu_fd)
@@ -82,7 +82,7 @@ bool probe_vm_begin(struct probe_vm *vm, int kvm_fd, const uint8_t *code, size_t
 	if (memory == MAP_FAILED)
 		return false;
 	vm->memory = memory;
-	fill(vm, code, size);
+	write_memory(vm, code, size);
 	region.userspace_addr = (uintptr_t)memory;
 	vm->vm_fd = kvm_create_vm(kvm_fd);
 	return vm->vm_fd >= 0 && ioctl(vm->vm_fd, KVM_SET_USER_MEMORY_REGION, &region) == 0 &&

@@ -12,7 +12,7 @@ struct start {
 	sem_t done;
 };
 
-static void *confined(void *arg)
+static void *run_confined(void *arg)
 {
 	struct start *start = arg;
 	struct thread_job job = *start->job;
@@ -23,7 +23,7 @@ static void *confined(void *arg)
 	return err ? NULL : job.run(job.arg);
 }
 
-static int create(pthread_t *thread, struct start *start)
+static int create_thread(pthread_t *thread, struct start *start)
 {
 	pthread_attr_t attr;
 	int err = pthread_attr_init(&attr);
@@ -32,7 +32,7 @@ static int create(pthread_t *thread, struct start *start)
 		return -err;
 	err = pthread_attr_setstacksize(&attr, PTHREAD_STACK_MIN + start->job->stack);
 	if (!err)
-		err = pthread_create(thread, &attr, confined, start);
+		err = pthread_create(thread, &attr, run_confined, start);
 	pthread_attr_destroy(&attr);
 	return -err;
 }
@@ -43,7 +43,7 @@ int thread_start(pthread_t *thread, const struct thread_job *job)
 	int err;
 
 	sem_init(&start.done, 0, 0);
-	err = create(thread, &start);
+	err = create_thread(thread, &start);
 	if (!err) {
 		while (sem_wait(&start.done) < 0 && errno == EINTR)
 			;

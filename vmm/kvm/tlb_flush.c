@@ -82,7 +82,7 @@ static uint64_t find_stat(int fd)
 }
 
 /* Does it flush? KVM maps the page that the vCPU has just run from. */
-static bool flushes(const struct probe_vm *vm, int fd)
+static bool flushes_once(const struct probe_vm *vm, int fd)
 {
 	uint64_t at = find_stat(fd), before, after;
 
@@ -98,7 +98,7 @@ bool tlb_flush_works(int kvm_fd)
 		  probe_vm_runs_to_out(&vm);
 	int fd = ok ? ioctl(vm.vm_fd, KVM_GET_STATS_FD, NULL) : -1;
 
-	ok = fd >= 0 && flushes(&vm, fd);
+	ok = fd >= 0 && flushes_once(&vm, fd);
 	if (fd >= 0)
 		close(fd);
 	probe_vm_end(&vm);

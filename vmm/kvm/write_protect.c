@@ -11,7 +11,7 @@
 /* gpa of the spare page: in the hole for devices, below the identity map. */
 #define SPARE_GPA 0xfeffb000ull
 
-static void *front(const struct memory *mem, uint64_t pfn)
+static void *guest_mapping(const struct memory *mem, uint64_t pfn)
 {
 	return memory_ptr(mem, pfn * ALIAS_PAGE_SIZE, ALIAS_PAGE_SIZE);
 }
@@ -36,7 +36,7 @@ static void mark_protected(struct write_protect *wp, uint64_t pfn, bool protect)
 bool write_protect_gfn(const struct memory *mem, uint64_t pfn)
 {
 	struct write_protect *wp = mem->wp;
-	void *hva = front(mem, pfn);
+	void *hva = guest_mapping(mem, pfn);
 	bool ok;
 
 	if (!hva)
@@ -60,7 +60,7 @@ void write_unprotect_gfn(const struct memory *mem, uint64_t pfn)
 
 	pthread_mutex_lock(&wp->lock);
 	mark_protected(wp, pfn, false);
-	if (mprotect(front(mem, pfn), ALIAS_PAGE_SIZE, PROT_READ | PROT_WRITE))
+	if (mprotect(guest_mapping(mem, pfn), ALIAS_PAGE_SIZE, PROT_READ | PROT_WRITE))
 		say_errno("mprotect of a frame that is no page table any more");
 	pthread_mutex_unlock(&wp->lock);
 }
@@ -96,7 +96,7 @@ void memory_store(const struct memory *mem, void *to, const void *from, size_t l
 /* The memory is a file's, so its content stays; only mappings of this page go. */
 bool zap_gfn(const struct memory *mem, uint64_t pfn)
 {
-	if (madvise(front(mem, pfn), ALIAS_PAGE_SIZE, MADV_DONTNEED) == 0)
+	if (madvise(guest_mapping(mem, pfn), ALIAS_PAGE_SIZE, MADV_DONTNEED) == 0)
 		return true;
 	say_errno("madvise to flush a translation");
 	return false;

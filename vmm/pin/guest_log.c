@@ -4,7 +4,7 @@
 #define STUCK_MS 1000u /* a change that takes longer, while its vCPU runs, is none */
 #define STEP_MS  100u  /* what counts at most between two looks: this process may have slept */
 
-static uint64_t load(const uint64_t *from)
+static uint64_t load_u64(const uint64_t *from)
 {
 	return __atomic_load_n(from, __ATOMIC_ACQUIRE);
 }
@@ -21,9 +21,9 @@ void guest_log_start(struct guest_log *log)
 	for (unsigned i = 0; i < log->nr; i++) {
 		struct log_ring *ring = &log->ring[i];
 
-		ring->lost = load(&ring->log->lost);
+		ring->lost = load_u64(&ring->log->lost);
 		ring->known_tail = ring->tail;
-		take_up_to(ring, load(&ring->log->head));
+		take_up_to(ring, load_u64(&ring->log->head));
 		ring->end = ring->tail;
 		ring->finished = 0;
 		ring->fault = LOG_SOUND;
@@ -39,15 +39,15 @@ void guest_log_called(struct guest_log *log, unsigned vcpu)
 {
 	struct log_ring *ring = &log->ring[vcpu];
 
-	ring->finished = load(&ring->log->changing);
+	ring->finished = load_u64(&ring->log->changing);
 }
 
 /* --- a look ----------------------------------------------------------------------------------- */
 
 /* More than the ring has room for can't be there; then none of them is believed. */
-static bool bound(struct log_ring *ring)
+static bool bound_head(struct log_ring *ring)
 {
-	ring->end = load(&ring->log->head);
+	ring->end = load_u64(&ring->log->head);
 	if (ring->end - ring->tail <= ALIAS_LOG_RECORDS)
 		return true;
 	take_up_to(ring, ring->end);
@@ -58,11 +58,11 @@ static bool bound(struct log_ring *ring)
  * is read after the count: it was where it is now, or less far, when the guest found no room. */
 static bool has_lost(struct log_ring *ring)
 {
-	uint64_t lost = load(&ring->log->lost);
+	uint64_t lost = load_u64(&ring->log->lost);
 	bool more = lost != ring->lost;
 
 	ring->lost = lost;
-	if (more && load(&ring->log->head) - ring->known_tail < ALIAS_LOG_RECORDS) {
+	if (more && load_u64(&ring->log->head) - ring->known_tail < ALIAS_LOG_RECORDS) {
 		ring->fault = LOG_FALSE_LOSS;
 		more = false;
 	}
@@ -73,7 +73,7 @@ static void begin_ring(struct log_ring *ring, uint64_t changing, struct at_log_l
 {
 	uint64_t tail = ring->tail;
 
-	if (!bound(ring)) {
+	if (!bound_head(ring)) {
 		ring->fault = LOG_OVERRUN;
 		look->lost = true;
 		tail = ring->tail;
@@ -93,7 +93,7 @@ void guest_log_begin(struct guest_log *log, struct at_log_look *look)
 	log->next = 0;
 	/* Of what a vCPU had done by now all can be seen: its calls are ordered with this. */
 	for (unsigned i = 0; i < log->nr; i++) {
-		changing[i] = load(&log->ring[i].log->changing);
+		changing[i] = load_u64(&log->ring[i].log->changing);
 		if (changing[i])
 			look->changing[look->nr_changing++] = changing[i];
 	}
@@ -136,7 +136,7 @@ size_t guest_log_next(struct guest_log *log, struct at_record *records, size_t m
 static bool is_at_it(struct guest_log *log, struct log_ring *ring, uint64_t changing)
 {
 	struct log_stall *stall = &ring->stall;
-	uint64_t head = load(&ring->log->head), now, step;
+	uint64_t head = load_u64(&ring->log->head), now, step;
 
 	if (changing == ring->finished)
 		return false;
@@ -155,13 +155,13 @@ static bool is_at_it(struct guest_log *log, struct log_ring *ring, uint64_t chan
 /* Records of one ring that were not taken. */
 static bool add_untaken(const struct log_ring *ring, uint64_t *entries, size_t *nr)
 {
-	uint64_t head = load(&ring->log->head);
+	uint64_t head = load_u64(&ring->log->head);
 
 	if (head - ring->end > AT_PENDING_MAX - *nr)
 		return false;
 	for (uint64_t i = ring->end; i != head; i++)
 		entries[(*nr)++] = read_record(ring, i).pte_gpa;
-	return load(&ring->log->lost) == ring->lost;
+	return load_u64(&ring->log->lost) == ring->lost;
 }
 
 bool guest_log_pending(struct guest_log *log, uint64_t *entries, size_t *nr)
@@ -172,7 +172,7 @@ bool guest_log_pending(struct guest_log *log, uint64_t *entries, size_t *nr)
 	/* The entries of page tables that were read before are read before these. */
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	for (unsigned i = 0; i < log->nr; i++) {
-		uint64_t changing = load(&log->ring[i].log->changing);
+		uint64_t changing = load_u64(&log->ring[i].log->changing);
 
 		if (changing && is_at_it(log, &log->ring[i], changing))
 			entries[(*nr)++] = changing;

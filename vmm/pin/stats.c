@@ -128,7 +128,7 @@ static void add_totals(json_t *pins, const struct pin_count *count)
 	object_add_number(pins, "upcalls_resolved", sum.upcalls_resolved);
 }
 
-static json_t *transitions(const struct pin_count *count)
+static json_t *describe_transitions(const struct pin_count *count)
 {
 	json_t *object = json_object();
 
@@ -151,7 +151,7 @@ void pin_stats(struct pin *pin, json_t *root)
 	pthread_mutex_lock(&pin->lock);
 	ADD_FIELDS(pins, count_fields, &pin->count);
 	add_totals(pins, &pin->count);
-	json_object_set_new(root, "transitions", transitions(&pin->count));
+	json_object_set_new(root, "transitions", describe_transitions(&pin->count));
 	for (unsigned i = ALIAS_OK; i < ALIAS_NR_STATUS; i++)
 		object_add_number(statuses, status_names[i], pin->count.status[i]);
 	json_object_set_new(pins, "status", statuses);

@@ -40,7 +40,7 @@ int landlock_create(int abi)
 	return (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
 }
 
-static int allow(int ruleset, const char *path, uint64_t access)
+static int allow_path(int ruleset, const char *path, uint64_t access)
 {
 	struct landlock_path_beneath_attr beneath = {
 		.allowed_access = access,
@@ -62,7 +62,7 @@ static int allow(int ruleset, const char *path, uint64_t access)
 static int allow_in_folder(int ruleset, const char *path, uint64_t access)
 {
 	char *copy = strdup(path);
-	int ret = copy ? allow(ruleset, dirname(copy), access) : -1;
+	int ret = copy ? allow_path(ruleset, dirname(copy), access) : -1;
 
 	free(copy);
 	return ret;
@@ -95,8 +95,8 @@ int landlock_allow_write(int ruleset, int abi, const char *path)
 	if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
 		if (stat(path, &st) < 0 && errno == ENOENT)
 			return allow_target(ruleset, path);
-		return allow(ruleset, path,
-			     LANDLOCK_ACCESS_FS_WRITE_FILE | (abi < 3 ? 0 : ACCESS_TRUNCATE));
+		return allow_path(ruleset, path,
+				  LANDLOCK_ACCESS_FS_WRITE_FILE | (abi < 3 ? 0 : ACCESS_TRUNCATE));
 	}
 	return allow_in_folder(ruleset, path,
 			       LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_READ_FILE |

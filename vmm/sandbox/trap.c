@@ -30,7 +30,7 @@ struct line {
 	size_t len;
 };
 
-static void put(struct line *line, const char *text)
+static void append(struct line *line, const char *text)
 {
 	size_t len = strlen(text);
 
@@ -40,7 +40,7 @@ static void put(struct line *line, const char *text)
 	line->len += len;
 }
 
-static void put_hex(struct line *line, uint64_t value)
+static void append_hex(struct line *line, uint64_t value)
 {
 	char text[19];
 	char *digit = text + sizeof(text) - 1;
@@ -51,28 +51,28 @@ static void put_hex(struct line *line, uint64_t value)
 	while (value /= 16);
 	*--digit = 'x';
 	*--digit = '0';
-	put(line, digit);
+	append(line, digit);
 }
 
-static void put_call(struct line *line, const siginfo_t *info, const ucontext_t *context)
+static void append_call(struct line *line, const siginfo_t *info, const ucontext_t *context)
 {
 	const greg_t *regs = context->uc_mcontext.gregs;
 	unsigned nr = (unsigned)info->si_syscall;
 
 	if (info->si_arch == AUDIT_ARCH_X86_64 && nr < NR_CALLS && calls[nr]) {
-		put(line, calls[nr]);
+		append(line, calls[nr]);
 	} else {
-		put(line, info->si_arch == AUDIT_ARCH_X86_64 ? "" : "32-bit ");
-		put(line, "number ");
-		put_hex(line, nr);
+		append(line, info->si_arch == AUDIT_ARCH_X86_64 ? "" : "32-bit ");
+		append(line, "number ");
+		append_hex(line, nr);
 	}
-	put(line, "(");
-	put_hex(line, (uint64_t)regs[REG_RDI]);
-	put(line, ", ");
-	put_hex(line, (uint64_t)regs[REG_RSI]);
-	put(line, ", ");
-	put_hex(line, (uint64_t)regs[REG_RDX]);
-	put(line, ")");
+	append(line, "(");
+	append_hex(line, (uint64_t)regs[REG_RDI]);
+	append(line, ", ");
+	append_hex(line, (uint64_t)regs[REG_RSI]);
+	append(line, ", ");
+	append_hex(line, (uint64_t)regs[REG_RDX]);
+	append(line, ")");
 }
 
 static void on_sigsys(int signal, siginfo_t *info, void *context)
@@ -85,11 +85,11 @@ static void on_sigsys(int signal, siginfo_t *info, void *context)
 		(void)raise(signal); /* SA_RESETHAND: this ends the process when we return */
 		return;
 	}
-	put(&line, "vmm: the sandbox has stopped a thread (");
-	put(&line, thread_name);
-	put(&line, ") at a system call that it has no business with: ");
-	put_call(&line, info, context);
-	put(&line, "\n");
+	append(&line, "vmm: the sandbox has stopped a thread (");
+	append(&line, thread_name);
+	append(&line, ") at a system call that it has no business with: ");
+	append_call(&line, info, context);
+	append(&line, "\n");
 	restore();
 	/* A reader of standard error that takes nothing must not keep the process from ending. */
 	if (poll(&err, 1, LAST_WAIT_MS) == 1 && write(STDERR_FILENO, line.text, line.len) < 0)

@@ -9,7 +9,7 @@
 #include "kvm/write_protect.h"
 #include "say.h"
 
-static void count(atomic_ullong *counter, uint64_t n)
+static void add_count(atomic_ullong *counter, uint64_t n)
 {
 	atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
 }
@@ -41,7 +41,7 @@ void blk_core_free(struct blk_core *core)
 static void set_broken(struct blk_core *core)
 {
 	core->broken = true;
-	count(&core->stats.broken, 1);
+	add_count(&core->stats.broken, 1);
 }
 
 int blk_core_start(struct blk_core *core, const struct memory *mem,
@@ -58,7 +58,7 @@ int blk_core_start(struct blk_core *core, const struct memory *mem,
 	return ret;
 }
 
-static void answer(struct blk_core *core, struct blk_request *request, uint8_t status)
+static void answer_request(struct blk_core *core, struct blk_request *request, uint8_t status)
 {
 	uint32_t len = request->in_written;
 
@@ -69,9 +69,9 @@ static void answer(struct blk_core *core, struct blk_request *request, uint8_t s
 	memory_store(core->vq.mem, request->status, &status, sizeof(status));
 	virtqueue_push(&core->vq, request->chain.head, len);
 	if (status == VIRTIO_BLK_S_IOERR)
-		count(&core->stats.io_errors, 1);
+		add_count(&core->stats.io_errors, 1);
 	else if (status == VIRTIO_BLK_S_UNSUPP)
-		count(&core->stats.unsupported, 1);
+		add_count(&core->stats.unsupported, 1);
 	core->free[core->nr_free++] = (uint16_t)(request - core->requests);
 	core->in_flight--;
 }
@@ -99,7 +99,7 @@ static void start_io(struct blk_core *core, struct blk_request *request)
 
 	if (ret) {
 		tell_error(core, &request->op, -ret);
-		answer(core, request, VIRTIO_BLK_S_IOERR);
+		answer_request(core, request, VIRTIO_BLK_S_IOERR);
 	}
 }
 
@@ -110,8 +110,8 @@ static void answer_syncing(struct blk_core *core, uint8_t status)
 	while ((request = STAILQ_FIRST(&core->syncing))) {
 		STAILQ_REMOVE_HEAD(&core->syncing, link);
 		if (status == VIRTIO_BLK_S_OK)
-			count(&core->stats.flushes, 1);
-		answer(core, request, status);
+			add_count(&core->stats.flushes, 1);
+		answer_request(core, request, status);
 	}
 }
 
@@ -130,7 +130,7 @@ static void start_sync(struct blk_core *core)
 	if (!core->flush_failed) {
 		int ret = core->io.start(core->io.ctx, &core->sync_op);
 
-		count(&core->stats.syncs, 1);
+		add_count(&core->stats.syncs, 1);
 		if (!ret)
 			return;
 		sync_failed(core, -ret);
@@ -138,7 +138,7 @@ static void start_sync(struct blk_core *core)
 	answer_syncing(core, VIRTIO_BLK_S_IOERR);
 }
 
-static void dispatch(struct blk_core *core, struct blk_request *request, int action)
+static void dispatch_request(struct blk_core *core, struct blk_request *request, int action)
 {
 	switch (action) {
 	case BLK_DO_IO:
@@ -149,7 +149,7 @@ static void dispatch(struct blk_core *core, struct blk_request *request, int act
 		STAILQ_INSERT_TAIL(&core->waiting, request, link);
 		break;
 	default:
-		answer(core, request, request->answer);
+		answer_request(core, request, request->answer);
 		break;
 	}
 }
@@ -169,7 +169,7 @@ static bool take_one(struct blk_core *core)
 		return false;
 	core->nr_free--;
 	core->in_flight++;
-	count(&core->stats.requests, 1);
+	add_count(&core->stats.requests, 1);
 	if (core->in_flight >
 	    atomic_load_explicit(&core->stats.max_in_flight, memory_order_relaxed))
 		atomic_store_explicit(&core->stats.max_in_flight, core->in_flight,
@@ -184,7 +184,7 @@ static bool take_one(struct blk_core *core)
 		core->in_flight--;
 		return false;
 	}
-	dispatch(core, request, action);
+	dispatch_request(core, request, action);
 	return true;
 }
 
@@ -195,7 +195,7 @@ bool blk_core_take(struct blk_core *core)
 	while (!core->broken && taken < core->vq.num && take_one(core))
 		taken++;
 	if (taken)
-		count(&core->stats.batches, 1);
+		add_count(&core->stats.batches, 1);
 	start_sync(core);
 	return taken > 0 && taken == core->vq.num;
 }
@@ -211,19 +211,19 @@ static void io_done(struct blk_core *core, struct blk_request *request, int64_t 
 	/* No bytes and no error: the image has become shorter. */
 	if (result <= 0) {
 		tell_error(core, op, result ? (int)-result : EIO);
-		answer(core, request, VIRTIO_BLK_S_IOERR);
+		answer_request(core, request, VIRTIO_BLK_S_IOERR);
 		return;
 	}
-	count(op->kind == BLK_READ ? &core->stats.bytes_read : &core->stats.bytes_written,
-	      (uint64_t)result);
+	add_count(op->kind == BLK_READ ? &core->stats.bytes_read : &core->stats.bytes_written,
+		  (uint64_t)result);
 	blk_request_advance(request, (uint32_t)result);
 	if (request->left) {
-		count(&core->stats.continued, 1);
+		add_count(&core->stats.continued, 1);
 		start_io(core, request);
 		return;
 	}
-	count(op->kind == BLK_READ ? &core->stats.reads : &core->stats.writes, 1);
-	answer(core, request, VIRTIO_BLK_S_OK);
+	add_count(op->kind == BLK_READ ? &core->stats.reads : &core->stats.writes, 1);
+	answer_request(core, request, VIRTIO_BLK_S_OK);
 }
 
 static void sync_done(struct blk_core *core, int64_t result)
@@ -254,6 +254,6 @@ bool blk_core_publish(struct blk_core *core)
 	bool wanted = virtqueue_publish(&core->vq);
 
 	if (wanted)
-		count(&core->stats.interrupts, 1);
+		add_count(&core->stats.interrupts, 1);
 	return wanted;
 }

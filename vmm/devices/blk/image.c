@@ -48,7 +48,7 @@ static int image_size(int fd, const char *path, uint64_t *bytes)
 	return -EINVAL;
 }
 
-static int lock(int fd, const struct disk_option *disk)
+static int lock_image(int fd, const struct disk_option *disk)
 {
 	int ret;
 
@@ -101,7 +101,7 @@ int blk_image_open(struct blk_image *image, const struct disk_option *disk)
 		return fd;
 	ret = image_size(fd, disk->path, &bytes);
 	if (!ret)
-		ret = lock(fd, disk);
+		ret = lock_image(fd, disk);
 	/* With O_NONBLOCK, io_uring would return EAGAIN instead of waiting. */
 	if (!ret && fcntl(fd, F_SETFL, 0))
 		ret = say_errno("fcntl F_SETFL %s", disk->path);

@@ -70,7 +70,7 @@ static uint8_t *take_status(struct span *in)
 	return (uint8_t *)last->iov_base + last->iov_len;
 }
 
-static int answer(struct blk_request *request, uint8_t status)
+static int answer_now(struct blk_request *request, uint8_t status)
 {
 	request->answer = status;
 	return BLK_DO_ANSWER;
@@ -83,11 +83,11 @@ static int decode_io(struct blk_request *request, const struct blk_disk *disk,
 	uint64_t sectors = bytes / BLK_SECTOR;
 
 	if (sectors == 0 || bytes % BLK_SECTOR)
-		return answer(request, VIRTIO_BLK_S_IOERR);
+		return answer_now(request, VIRTIO_BLK_S_IOERR);
 	if (sector >= disk->sectors || sectors > disk->sectors - sector)
-		return answer(request, VIRTIO_BLK_S_IOERR);
+		return answer_now(request, VIRTIO_BLK_S_IOERR);
 	if (kind == BLK_WRITE && disk->readonly)
-		return answer(request, VIRTIO_BLK_S_IOERR);
+		return answer_now(request, VIRTIO_BLK_S_IOERR);
 	request->op = (struct blk_op){
 		.kind = kind,
 		.iov = data->iov,
@@ -108,7 +108,7 @@ static int decode_id(struct blk_request *request, const struct blk_disk *disk,
 		memory_store(mem, in->iov[i].iov_base, disk->id + request->in_written, len);
 		request->in_written += len;
 	}
-	return answer(request, VIRTIO_BLK_S_OK);
+	return answer_now(request, VIRTIO_BLK_S_OK);
 }
 
 int blk_request_decode(struct blk_request *request, const struct blk_disk *disk,
@@ -128,22 +128,22 @@ int blk_request_decode(struct blk_request *request, const struct blk_disk *disk,
 	switch (header.type) {
 	case VIRTIO_BLK_T_IN:
 		if (out.nr)
-			return answer(request, VIRTIO_BLK_S_IOERR);
+			return answer_now(request, VIRTIO_BLK_S_IOERR);
 		return decode_io(request, disk, BLK_READ, header.sector, &in);
 	case VIRTIO_BLK_T_OUT:
 		if (in.nr)
-			return answer(request, VIRTIO_BLK_S_IOERR);
+			return answer_now(request, VIRTIO_BLK_S_IOERR);
 		return decode_io(request, disk, BLK_WRITE, header.sector, &out);
 	case VIRTIO_BLK_T_FLUSH:
 		if (in.nr || out.nr)
-			return answer(request, VIRTIO_BLK_S_IOERR);
+			return answer_now(request, VIRTIO_BLK_S_IOERR);
 		return BLK_DO_FLUSH;
 	case VIRTIO_BLK_T_GET_ID:
 		if (out.nr)
-			return answer(request, VIRTIO_BLK_S_IOERR);
+			return answer_now(request, VIRTIO_BLK_S_IOERR);
 		return decode_id(request, disk, mem, &in);
 	default:
-		return answer(request, VIRTIO_BLK_S_UNSUPP);
+		return answer_now(request, VIRTIO_BLK_S_UNSUPP);
 	}
 }
 

@@ -7,7 +7,7 @@
 #include <unistd.h>
 #include "say.h"
 
-static const char *cure(int error)
+static const char *name_cure(int error)
 {
 	switch (error) {
 	case ENOSYS:
@@ -36,7 +36,7 @@ static int ring_register(const struct blk_uring *uring, unsigned what, void *arg
 /* Requests to a ring pass no seccomp filter, so the ring itself is restricted before it is enabled.
  * (Not to certain files: a ring releases registered files some time after the process has ended,
  * and with them the lock of the image.) */
-static int confine(const struct blk_uring *uring)
+static int restrict_ring(const struct blk_uring *uring)
 {
 	struct io_uring_restriction limits[] = {
 		{.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_READV},
@@ -59,12 +59,12 @@ int blk_uring_init(struct blk_uring *uring, int image_fd, int kick_fd)
 	 * together. */
 	ret = io_uring_queue_init(VIRTQUEUE_MAX_SIZE, &uring->ring, IORING_SETUP_R_DISABLED);
 	if (!ret) {
-		ret = confine(uring);
+		ret = restrict_ring(uring);
 		if (ret)
 			io_uring_queue_exit(&uring->ring);
 	}
 	if (ret)
-		say("disks need io_uring: %s%s", strerror(-ret), cure(-ret));
+		say("disks need io_uring: %s%s", strerror(-ret), name_cure(-ret));
 	return ret;
 }
 

@@ -30,7 +30,7 @@ static void set_state(struct blk_worker *worker, enum blk_worker_state want)
 }
 
 /* Carries out what the worker was told, once nothing is in flight. Returns false at the end. */
-static bool settle(struct blk_worker *worker)
+static bool settle_state(struct blk_worker *worker)
 {
 	bool end;
 
@@ -61,7 +61,7 @@ static void obey_only(struct blk_worker *worker)
 }
 
 /* Publishes answers, and reports a broken queue. */
-static void tell(struct blk_worker *worker)
+static void tell_guest(struct blk_worker *worker)
 {
 	struct blk_core *core = &worker->core;
 
@@ -90,12 +90,12 @@ static void *worker_thread(void *arg)
 			return NULL;
 		}
 		if (worker->serving)
-			tell(worker);
-		if (!settle(worker))
+			tell_guest(worker);
+		if (!settle_state(worker))
 			return NULL;
 		more = worker->taking && kicked && blk_core_take(&worker->core);
 		if (worker->taking && kicked)
-			tell(worker);
+			tell_guest(worker);
 	}
 }
 

@@ -105,7 +105,7 @@ static bool test_and_clear_armed(struct uffd_wp *uffd, uint64_t pfn)
 	return was;
 }
 
-static void note(struct uffd_wp *uffd, uint64_t pfn)
+static void note_dirtied(struct uffd_wp *uffd, uint64_t pfn)
 {
 	size_t nr = atomic_load_explicit(&uffd->nr_noted, memory_order_relaxed);
 
@@ -122,13 +122,13 @@ static bool end_thread(const struct uffd_wp *uffd)
 
 /* From now on anything may be written unseen, so all that was armed counts as written. Then the
  * thread lets through whoever waits, by closing the userfaultfd. The lock is held. */
-static void fail(struct uffd_wp *uffd, const char *what)
+static void give_up_tracking(struct uffd_wp *uffd, const char *what)
 {
 	stop_on_error(&uffd->machine->stop, what);
 	uffd->failed = true;
 	for (uint64_t pfn = 0; uffd->nr_armed > 0; pfn++)
 		if (test_and_clear_armed(uffd, pfn))
-			note(uffd, pfn);
+			note_dirtied(uffd, pfn);
 	end_thread(uffd);
 }
 
@@ -140,7 +140,7 @@ static void lift_protection(struct uffd_wp *uffd, uint64_t hva)
 
 	while (!uffd->failed && !set_protection(uffd, hva, false))
 		if (++tries == TRIES_MAX)
-			fail(uffd, "UFFDIO_WRITEPROTECT, to let a write through");
+			give_up_tracking(uffd, "UFFDIO_WRITEPROTECT, to let a write through");
 		else
 			poll(NULL, 0, RETRY_MS);
 }
@@ -157,7 +157,7 @@ static void note_write(struct uffd_wp *uffd, uint64_t hva)
 
 	pthread_mutex_lock(&uffd->lock);
 	if (pfn != UINT64_MAX && test_and_clear_armed(uffd, pfn))
-		note(uffd, pfn);
+		note_dirtied(uffd, pfn);
 	lift_protection(uffd, hva);
 	pthread_mutex_unlock(&uffd->lock);
 }
@@ -176,7 +176,7 @@ static bool wait_for_event(struct uffd_wp *uffd, struct pollfd fds[2])
 	for (unsigned tries = 1; poll(fds, 2, -1) < 0; tries++) {
 		if (tries == TRIES_MAX) {
 			pthread_mutex_lock(&uffd->lock);
-			fail(uffd, "poll of the userfaultfd");
+			give_up_tracking(uffd, "poll of the userfaultfd");
 			pthread_mutex_unlock(&uffd->lock);
 			return false;
 		}
@@ -251,7 +251,7 @@ static bool start_thread(struct uffd_wp *uffd)
 	return thread_start(&uffd->thread, &job) == 0;
 }
 
-static void release(struct uffd_wp *uffd)
+static void free_uffd(struct uffd_wp *uffd)
 {
 	if (uffd->fd >= 0)
 		close(uffd->fd);
@@ -290,7 +290,7 @@ struct uffd_wp *uffd_wp_start(struct machine *machine, const char **why)
 	}
 	return uffd;
 fail:
-	release(uffd);
+	free_uffd(uffd);
 	return NULL;
 }
 
@@ -300,10 +300,10 @@ void uffd_wp_stop(struct uffd_wp *uffd)
 		return;
 	if (end_thread(uffd))
 		pthread_join(uffd->thread, NULL);
-	release(uffd);
+	free_uffd(uffd);
 }
 
-static bool reserve(struct uffd_wp *uffd)
+static bool reserve_note(struct uffd_wp *uffd)
 {
 	size_t need = uffd->nr_armed + 1 + atomic_load(&uffd->nr_noted);
 	uint64_t *noted;
@@ -327,7 +327,7 @@ bool uffd_wp_arm(struct uffd_wp *uffd, uint64_t pfn)
 	if (!hva || madvise(hva, ALIAS_PAGE_SIZE, MADV_POPULATE_WRITE))
 		return false;
 	pthread_mutex_lock(&uffd->lock);
-	ok = !uffd->failed && reserve(uffd) && set_protection(uffd, (uintptr_t)hva, true);
+	ok = !uffd->failed && reserve_note(uffd) && set_protection(uffd, (uintptr_t)hva, true);
 	if (ok) {
 		uffd->nr_armed += !(uffd->armed[pfn / 64] & 1ull << (pfn % 64));
 		uffd->armed[pfn / 64] |= 1ull << (pfn % 64);
