@@ -41,9 +41,8 @@ const char *pin_status_name(enum alias_status status)
 		[ALIAS_BAD_TABLE] = "is the root of a tree that can't be walked",
 		[ALIAS_BAD_CALL] = "was part of a malformed call",
 		[ALIAS_BAD_MEMTYPE] = "cannot have that type",
-		[ALIAS_IS_BALLOONED] = "was given away",
-		[ALIAS_MAPS_BALLOONED] =
-			"is the root of a tree that maps a frame that was given away",
+		[ALIAS_IS_BALLOONED] = "is in the balloon",
+		[ALIAS_MAPS_BALLOONED] = "is the root of a tree that maps a frame in the balloon",
 		[ALIAS_MEMTYPE_CONFLICT] =
 			"is the root of a tree that maps a frame by a wrong type",
 		[ALIAS_NO_MEMORY] = "needs memory that the host does not have",

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the host answers. */
+/* The host's answers to pins. */
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -19,7 +19,7 @@
 			SKIP(r, "there is no host that tracks aliases");                           \
 	} while (0)
 
-/* A strategy that takes tables from a cache relies on nobody mapping them; these tests do. */
+/* A strategy that caches page tables relies on their not being mapped; these tests map them. */
 #define NEED_MAPPED_TABLES(r)                                                                      \
 	do {                                                                                       \
 		if (flush_strategy()->take_table)                                                  \
@@ -76,7 +76,7 @@ static void pin_needs_pinned_children(struct selftest_result *r)
 }
 SELFTEST(pin_needs_pinned_children, pin_needs_pinned_children);
 
-/* A batch of which one entry is refused: the others are done. */
+/* A batch with one op that is refused: the others are done. */
 static void pin_batch_goes_on(struct selftest_result *r)
 {
 	struct pin_req reqs[3];
@@ -96,7 +96,7 @@ static void pin_batch_goes_on(struct selftest_result *r)
 }
 SELFTEST(pin_batch_goes_on, pin_batch_goes_on);
 
-/* A table that is unmapped lazily, then pinned: the strategy sees to it, the pin is granted. */
+/* A pin of a frame that is unmapped lazily: the strategy purges, and the pin is granted. */
 static void pin_of_a_stale_alias(struct selftest_result *r)
 {
 	struct alias_guest_stats *stats = this_cpu()->stats;
@@ -145,7 +145,7 @@ static void pin_of_a_stale_block_page(struct selftest_result *r)
 }
 SELFTEST(pin_of_a_stale_block_page, pin_of_a_stale_block_page);
 
-/* More aliases than a fault has room for. */
+/* More aliases than fit into alias_fault. */
 static void pin_of_many_stale_aliases(struct selftest_result *r)
 {
 	uint64_t pfn = alloc_table();

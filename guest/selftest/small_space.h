@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A vmap space so small that it can be filled, within the kernel's own. */
+/* A small vmap space within the kernel's own, so that tests can fill it. */
 #ifndef SELFTEST_SMALL_SPACE_H
 #define SELFTEST_SMALL_SPACE_H
 
@@ -10,12 +10,11 @@
 #define SMALL_PFNS  128u
 
 /*
- * Empty, with this lazy limit; NULL when out of memory. There is one, which begins anew for each
- * test. Stale aliases in it are nobody's business but the test's: no strategy knows of this space,
- * so purge it before freeing frames that were mapped in it.
+ * Returns the space, empty, with this lazy limit; NULL when out of memory. There is only one. No
+ * strategy knows it, so purge it before you free frames that were mapped in it.
  */
 struct vmap_space *small_space(uint64_t lazy_max);
-/* SMALL_PFNS frames to be mapped there; they are kept. */
+/* SMALL_PFNS frames to map there; they are never freed. */
 const uint64_t *small_pfns(void);
 
 #endif

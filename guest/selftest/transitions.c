@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the host answers where frames become other things than page tables. */
+/* The host's answers to the transitions other than pins. */
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -63,7 +63,7 @@ static void transition_states(struct selftest_result *r)
 }
 SELFTEST(transition_states, transition_states);
 
-/* The direct map has the type, and back; the frames hold what they held. */
+/* The direct map gets the new type, and the old one again; the frames keep their content. */
 static void memory_types_change(struct selftest_result *r)
 {
 	static const enum memory_type types[] = {MEMORY_UC, MEMORY_WT, MEMORY_WC, MEMORY_WB};
@@ -89,8 +89,7 @@ static void memory_types_change(struct selftest_result *r)
 }
 SELFTEST(memory_types_change, memory_types_change);
 
-/* Stale aliases are seen to by the strategy, on the way there and on the way back; a read-only one
- * counts as any other. */
+/* The strategy purges stale aliases, on the way there and back; read-only ones, too. */
 static void stale_aliases_of_types(struct selftest_result *r)
 {
 	struct alias_guest_stats *stats = this_cpu()->stats;
@@ -107,7 +106,8 @@ static void stale_aliases_of_types(struct selftest_result *r)
 	addr = vmap(&pfn, 1, PTE_KERNEL | pte_of_type(MEMORY_UC));
 	EXPECT(r, addr);
 	vunmap(addr);
-	EXPECT(r, !set_memory_type(&pfn, 1, MEMORY_UC)); /* the right type is in nobody's way */
+	EXPECT(r,
+	       !set_memory_type(&pfn, 1, MEMORY_UC)); /* a mapping with the right type is allowed */
 	EXPECT(r, stats->upcalls == upcalls + traps);
 	EXPECT(r, !set_memory_type(&pfn, 1, MEMORY_WB));
 	EXPECT(r, stats->upcalls == upcalls + 2 * traps);
@@ -145,7 +145,7 @@ static void live_alias_of_a_type(struct selftest_result *r)
 }
 SELFTEST(live_alias_of_a_type, live_alias_of_a_type);
 
-/* Given away with a stale alias that can only read; it comes back with nothing in it. */
+/* Inflated with a stale read-only alias; deflated, it holds zeroes. */
 static void frames_go_and_come(struct selftest_result *r)
 {
 	struct alias_guest_stats *stats = this_cpu()->stats;
@@ -184,7 +184,7 @@ static void live_alias_of_a_balloon(struct selftest_result *r)
 	EXPECT(r, mapped);
 	mapped[0] = 0x5ca1ab1e;
 	EXPECT(r, balloon_inflate(pfns, 2) == -1);
-	EXPECT(r, mapped[0] == 0x5ca1ab1e); /* what is refused stays as it is */
+	EXPECT(r, mapped[0] == 0x5ca1ab1e); /* a refused frame keeps its content */
 	vunmap((void *)mapped);
 	EXPECT(r, ask(pfns[0], 0, PIN_OP_DEFLATE) == ALIAS_BAD_STATE);
 	vm_unmap_aliases();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the host answers to updates of page tables, where it guards them. */
+/* The host's answers to updates of page tables, if it write-protects them. */
 #include <stdbool.h>
 
 #include "flush.h"
@@ -12,10 +12,10 @@
 #include "selftest.h"
 #include "vmap.h"
 
-#define NEED_GUARD(r)                                                                              \
+#define NEED_WRITE_PROTECTION(r)                                                                   \
 	do {                                                                                       \
 		if (!tables_are_write_protected())                                                 \
-			SKIP(r, "the host does not guard page tables");                            \
+			SKIP(r, "the host does not write-protect page tables");                    \
 	} while (0)
 
 static struct alias_update list[ALIAS_UPDATE_MAX] __attribute__((aligned(PAGE_SIZE)));
@@ -58,7 +58,7 @@ static void updates_are_checked(struct selftest_result *r)
 	uint64_t table = alloc_table(), loose = alloc_table();
 	uint64_t gpa = table << PAGE_SHIFT, root_entry = (kernel_root_pfn() << PAGE_SHIFT) + 5 * 8;
 
-	NEED_GUARD(r);
+	NEED_WRITE_PROTECTION(r);
 	EXPECT(r, !pin_table(table, 1));
 	EXPECT(r, call(0) == ALIAS_BAD_CALL);
 	EXPECT(r, call(ALIAS_UPDATE_MAX + 1) == ALIAS_BAD_CALL);
@@ -82,13 +82,13 @@ static void updates_are_checked(struct selftest_result *r)
 }
 SELFTEST(updates_are_checked, updates_are_checked);
 
-/* Those before and after one that is refused are done, and what was answered is left alone. */
+/* Updates before and after a refused one are done, and those with an answer are skipped. */
 static void updates_go_on(struct selftest_result *r)
 {
 	uint64_t table = alloc_table(), gpa = table << PAGE_SHIFT;
 	pte_t *entries = pfn_to_virt(table);
 
-	NEED_GUARD(r);
+	NEED_WRITE_PROTECTION(r);
 	EXPECT(r, !pin_table(table, 1));
 	for (unsigned i = 0; i < ALIAS_UPDATE_MAX; i++)
 		put(i, gpa + i * sizeof(pte_t), 0x100 + i * 2);
@@ -115,7 +115,7 @@ static void updates_pin(struct selftest_result *r)
 	uint64_t root_entry = (kernel_root_pfn() << PAGE_SHIFT) + 5 * 8;
 	void *alias;
 
-	NEED_GUARD(r);
+	NEED_WRITE_PROTECTION(r);
 	if (!flush_strategy()->on_alias)
 		SKIP(r, "the strategy has no upcall");
 	alias = vmap(&table, 1, PTE_KERNEL);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A balloon on each CPU: frames that were in use are given away to the host, some while they still
- * have a forgotten mapping, and come back. With swing= so much memory is filled, given away and
- * taken back in one go in the end, for those who watch what the host makes of it.
+ * A balloon on each CPU: frames that were in use are inflated, some with a stale alias, and
+ * deflated. With swing= that much memory is filled, inflated and deflated at once at the end, to
+ * watch the host's memory.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,19 +23,19 @@ BOOTARG(swing, "workload balloon: MiB that go and come in one go in the end, def
 BOOTARG(wait, "workload balloon: 1: wait for a character after each step of swing=");
 
 #define DEFAULT_ITERS 50u
-#define NR_FRAMES     64u /* away at once from a CPU, at most */
-#define STEP          16u /* that go or come in one step, at most */
+#define NR_FRAMES     64u /* maximum in the balloon of a CPU at once */
+#define STEP          16u /* maximum inflated or deflated in one step */
 #define BLOCK_ORDER   8u  /* 1 MiB */
 #define BLOCK_FRAMES  (1u << BLOCK_ORDER)
 #define SWING_MAX     1024u
-#define STREAMS       3000ul /* pat's random numbers have lower ones */
+#define STREAMS       3000ul /* random streams of pat have lower numbers */
 
 /* Each CPU's own. */
 static struct cpu_state {
 	__cacheline struct share share;
 	bool begun;
 	unsigned nr;
-	uint64_t pfns[NR_FRAMES]; /* those that are away */
+	uint64_t pfns[NR_FRAMES]; /* frames in the balloon */
 } states[MAX_CPUS];
 
 static void fill(uint64_t pfn)
@@ -68,12 +68,12 @@ static bool inflate(struct worker *w, struct cpu_state *s, unsigned n)
 			leave_alias(pfns[i], PTE_KERNEL);
 	}
 	if (balloon_inflate(pfns, n))
-		return worker_fail(w, "a frame could not be given away", pfns[0]);
+		return worker_fail(w, "a frame could not be inflated", pfns[0]);
 	s->nr += n;
 	return true;
 }
 
-/* The last that went. */
+/* Deflates the last `n` frames. */
 static bool deflate(struct worker *w, struct cpu_state *s, unsigned n)
 {
 	uint64_t *pfns = s->pfns + s->nr - n;
@@ -118,7 +118,7 @@ static void wait_for_key(uint64_t mib, uint64_t first, const char *what)
 		console_getc();
 }
 
-/* Does this to each of the blocks; false as soon as it fails. */
+/* Calls this for each block; returns false at the first failure. */
 static bool with_blocks(const uint64_t *blocks, uint64_t nr,
 			int (*fn)(const uint64_t *pfns, unsigned n))
 {
@@ -163,7 +163,7 @@ static bool swing(uint64_t mib)
 	wait_for_key(mib, blocks[0], "are in use");
 	if (!with_blocks(blocks, mib, balloon_inflate))
 		return false;
-	wait_for_key(mib, blocks[0], "are given away");
+	wait_for_key(mib, blocks[0], "are in the balloon");
 	if (!with_blocks(blocks, mib, balloon_deflate))
 		return false;
 	wait_for_key(mib, blocks[0], "are back");
@@ -181,4 +181,4 @@ static int run_balloon(void)
 	return status;
 }
 
-WORKLOAD(balloon, "frames are given away to the host and come back, on all CPUs", run_balloon);
+WORKLOAD(balloon, "frames go to the host and come back, on all CPUs", run_balloon);

@@ -49,13 +49,13 @@ void print_totals(const char *title)
 	if (t.retyped)
 		print_row("changes of memory type", t.retyped, "of a frame each");
 	if (t.given || t.taken_back) {
-		print_row("frames given away", t.given, "");
-		print_row("frames taken back", t.taken_back, "");
+		print_row("balloon inflates", t.given, "");
+		print_row("balloon deflates", t.taken_back, "");
 	}
 	print_row("calls to the host", t.pin_calls, "");
 	print_row("tables recycled", t.tables_recycled, "from frames that were vmapped before");
 	print_row("of them still mapped", t.tables_aliased, "when they were taken");
-	print_row("upcalls", t.upcalls, "alias faults: the host met an alias");
+	print_row("upcalls", t.upcalls, "the host met an alias");
 	print_row("vm_unmap_aliases", t.unmap_aliases, "");
 	print_row("purges", t.purges, "that had something to flush");
 	print_row("PTEs purged", t.purged_pages, "");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What workloads share. */
+/* Helpers for workloads. */
 #ifndef WORKLOAD_COMMON_H
 #define WORKLOAD_COMMON_H
 
@@ -7,14 +7,14 @@
 #include <stdint.h>
 #include <alias_abi.h>
 
-/* The sum of what all CPUs have counted; exact while the others are idle. */
+/* The sum of all CPUs' counters; exact while the other CPUs are idle. */
 struct alias_guest_stats total_stats(void);
-/* A table of them. */
+/* Prints a table of them. */
 void print_totals(const char *title);
 
-/* Takes `n` frames; on failure frees what it got and returns false. */
+/* Allocates `n` frames. On failure allocates none and returns false. */
 bool take_frames(uint64_t *pfns, unsigned n);
-/* Frees them, the last first: the first is the next to be taken again. */
+/* Frees them, the last one first, so that the first is the next to be allocated. */
 void give_frames(const uint64_t *pfns, unsigned n);
 
 #endif

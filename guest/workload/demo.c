@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The story, step by step, for somebody who has never heard it: a lazy unmap, the frames recycled
- * as page tables, the pin, the stale alias, the purge. The other CPUs are idle, so every run with
- * the same strategy is the same. What is said is checked, too.
+ * The life of a stale alias, step by step, for a reader who has never heard of it: a lazy unmap,
+ * the frames recycled as page tables, the pin, the stale alias, the purge. The other CPUs are idle,
+ * so all runs with the same strategy print the same. What is printed is checked, too.
  */
 #include <stdbool.h>
 
@@ -21,29 +21,29 @@
 #include "vmap.h"
 #include "workload.h"
 
-#define NR_PAGES 4u /* of the buffer: as many as the address space has tables */
+#define NR_PAGES 4u /* of the buffer; as many as the address space has tables */
 #define NR_CLEAN 3u
 #define USER_VA  0x400000ul
 #define MARK     0x5ca1ab1eul
 
-/* Who sees to it that no page table has a stale alias, and when. */
+/* What keeps stale aliases off page tables, and when. */
 enum tale {
-	NOBODY,
-	EVERY_UNMAP, /* by a flush */
-	EVERY_PTE,   /* every unmap, by clearing the PTEs; the host flushes where it must */
+	UNCHECKED,
+	EVERY_UNMAP, /* with a flush */
+	EVERY_PTE,   /* every unmap clears its PTEs; the host flushes when it must */
 	EVERY_PIN,
-	KNOWN_PIN, /* the pin of a frame that is known to have been mapped */
-	CACHE,     /* of frames without alias, where tables are taken from */
+	KNOWN_PIN, /* a purge before the pin of a frame that is known to have been mapped */
+	CACHE,     /* page tables come from a cache of frames without alias */
 	HOST,
 };
 
-/* What the steps hand on to each other. */
+/* State from one step to the next. */
 struct story {
 	enum tale tale;
-	bool checked; /* the host looks for aliases when a table is pinned */
+	bool checked; /* the host checks for aliases at each pin */
 	uint64_t pfns[NR_PAGES];
-	uint64_t clean[NR_CLEAN]; /* tables that never were anything else */
-	uint64_t buffer;          /* where pfns are, or were, mapped */
+	uint64_t clean[NR_CLEAN]; /* frames that have never been anything but tables */
+	uint64_t buffer;          /* the address where pfns are, or were, mapped */
 	struct aspace as;
 	unsigned step;
 };
@@ -59,7 +59,7 @@ static void title(struct story *s, const char *what)
 	kprintf("\n%u. %s\n", ++s->step, what);
 }
 
-/* What was counted since. */
+/* What was counted since `before`. */
 static struct alias_guest_stats since(const struct alias_guest_stats *before)
 {
 	struct alias_guest_stats now = total_stats();
@@ -122,7 +122,7 @@ static bool tell_unmap(struct story *s)
 	bool at_once = s->tale == EVERY_UNMAP || s->tale == EVERY_PTE;
 
 	title(s, at_once ? "The buffer is unmapped, at once."
-			 : "The buffer is unmapped: lazily, as flushing TLBs is dear.");
+			 : "The buffer is unmapped: lazily, since flushing TLBs is expensive.");
 	vunmap((void *)s->buffer);
 	d = since(&before);
 	kprintf("   vunmap(%#lx): TLB flushes %lu, IPIs %lu\n", s->buffer, d.local_flushes,
@@ -137,14 +137,14 @@ static bool tell_unmap(struct story *s)
 			!lookup_leaf(kernel_root_pfn(), last, NULL)) ||
 		       fail("the page table entry is there");
 	}
-	kprintf("   Nobody owns that address any more, but the processor goes on honouring it:\n"
-		"   a stale alias. It will be purged some day, together with many others.\n");
+	kprintf("   The address is free, but the processor still translates it: a stale alias.\n"
+		"   A later purge will clear it, together with many others.\n");
 	return lookup_leaf(kernel_root_pfn(), last, NULL) & PTE_P ||
 	       fail("the page table entry is gone");
 }
 
-/* Makes the address space; its four tables are the four frames of the buffer, as the frame freed
- * last is the first to be taken again. */
+/* Creates the address space. Its four tables are the four frames of the buffer, since the frame
+ * freed last is the first to be allocated again. */
 static bool recycle(struct story *s)
 {
 	const struct aspace_range range = {.va = USER_VA, .nr_pages = 2};
@@ -162,10 +162,10 @@ static bool tell_trapped(const struct story *s, const struct alias_guest_stats *
 	uint64_t last = s->buffer + (NR_PAGES - 1) * PAGE_SIZE;
 
 	if (d->upcalls != 1 || d->purges != 1)
-		return fail("one alias fault and one purge were expected");
+		return fail("one upcall and one purge were expected");
 	if (fault->pfn != s->pfns[NR_PAGES - 1] || fault->nr != 1 || fault->va[0] != last)
 		return fail("the host found the alias elsewhere");
-	kprintf("   The host looked, found a stale alias of frame %#lx at %#lx, and trapped back.\n",
+	kprintf("   The host found a stale alias of frame %#lx at %#lx, and raised an upcall.\n",
 		fault->pfn, fault->va[0]);
 	print_purge(d);
 	kprintf("   The same pin once more: granted. The code that pins has noticed nothing.\n");
@@ -175,7 +175,7 @@ static bool tell_trapped(const struct story *s, const struct alias_guest_stats *
 static bool tell_flushed(const struct story *s, const struct alias_guest_stats *d)
 {
 	if (d->upcalls || d->unmap_aliases != d->pin_calls + !platform.has_host || d->purges != 1)
-		return fail("one purge before each pin, and no alias fault, were expected");
+		return fail("one purge before each pin, and no upcall, were expected");
 	kprintf("   %s\n",
 		s->tale == EVERY_PIN
 			? "The guest knows of no alias, so it flushes to be safe, before each pin."
@@ -188,13 +188,14 @@ static bool tell_flushed(const struct story *s, const struct alias_guest_stats *
 static bool tell_unpurged(const struct story *s, const struct alias_guest_stats *d)
 {
 	if (d->upcalls || d->purges)
-		return fail("somebody purged");
+		return fail("no purge was expected");
 	if (s->tale == CACHE)
 		kprintf("   Not these frames: tables come from a list of frames without alias.\n"
 			"   They were pinned as one batch.\n");
-	kprintf("   %s\n", s->tale == NOBODY
-				   ? "The pin went through unchecked: nobody looked for aliases."
-				   : "There was no alias: granted.");
+	kprintf("   %s\n",
+		s->tale == UNCHECKED
+			? "The pin was granted: neither guest nor host checked for aliases."
+			: "There was no alias: granted.");
 	return true;
 }
 
@@ -237,7 +238,7 @@ static bool tell_run(struct story *s)
 	return true;
 }
 
-/* Whoever still has the address of the buffer has a page table in his hands. */
+/* The stale address of the buffer gives access to a page table. */
 static bool tell_danger(struct story *s)
 {
 	volatile pte_t *stale = (volatile pte_t *)(s->buffer + (NR_PAGES - 1) * PAGE_SIZE);
@@ -247,14 +248,14 @@ static bool tell_danger(struct story *s)
 	uint64_t before, after, repaired;
 	pte_t entry;
 
-	title(s, "The danger: somebody writes to the buffer once more, by mistake.");
+	title(s, "The danger: a bug writes to the buffer once more.");
 	aspace_enter(&s->as);
 	user[0] = MARK;
 	user[PAGE_SIZE / sizeof(*user)] = ~MARK;
 	before = user[0];
-	entry = stale[0]; /* entry 0 of the L1 table: that of USER_VA */
+	entry = stale[0]; /* entry 0 of the L1 table, which maps USER_VA */
 	stale[0] = make_pte(second, PTE_USER);
-	invlpg(USER_VA); /* sooner or later the processor looks again */
+	invlpg(USER_VA); /* sooner or later the processor walks the table again */
 	after = user[0];
 	stale[0] = entry;
 	invlpg(USER_VA);
@@ -264,13 +265,13 @@ static bool tell_danger(struct story *s)
 		return fail("the stale alias doesn't reach the page table");
 	kprintf("   one store to %p, unmapped in step 2, and user address %#lx,\n"
 		"   which was frame %#lx and read %#lx, is frame %#lx and reads %#lx:\n"
-		"   a page table has changed under the processor's feet. (It is repaired now.)\n",
+		"   a page table in use has changed. (It is repaired now.)\n",
 		(void *)stale, USER_VA, first, before, second, after);
 	vm_unmap_aliases();
 	return true;
 }
 
-/* Something else is lazy, and a table is pinned that never had an alias. */
+/* Pins a table that has never had an alias, while other pages are lazy. */
 static bool tell_clean(struct story *s)
 {
 	struct alias_guest_stats before = total_stats(), d;
@@ -287,19 +288,19 @@ static bool tell_clean(struct story *s)
 			return fail("a clean frame was refused");
 	}
 	d = since(&before);
-	kprintf("   %u pins: %lu alias faults, %lu purges, %lu TLB flushes, %lu IPIs\n", NR_CLEAN,
+	kprintf("   %u pins: %lu upcalls, %lu purges, %lu TLB flushes, %lu IPIs\n", NR_CLEAN,
 		d.upcalls, d.purges, d.local_flushes, d.shootdown_ipis);
 	if (s->tale == EVERY_PIN || s->tale == EVERY_UNMAP) {
-		kprintf("   A flush at every %s, for nothing: that is what trapping avoids.\n",
+		kprintf("   A flush at every %s, for nothing: upcalls avoid that.\n",
 			s->tale == EVERY_PIN ? "pin" : "unmap");
 		return d.purges == NR_CLEAN || fail("as many purges were expected");
 	}
-	kprintf("   %s\n", s->checked ? "The host looked and found nothing: nobody had to flush."
-				      : "The host did not look, and nobody had to flush.");
+	kprintf("   %s\n", s->checked ? "The host checked and found no alias: no flush was needed."
+				      : "The host did not check, and no flush was made.");
 	return (!d.purges && !d.upcalls) || fail("there was nothing to purge");
 }
 
-/* The guest's own bug: no purge helps, so the host must say no. */
+/* The guest's own bug: no purge helps, so the host must refuse. */
 static bool tell_live(struct story *s)
 {
 	uint64_t pfn = alloc_table();
@@ -313,9 +314,9 @@ static bool tell_live(struct story *s)
 		return fail("no memory");
 	refused = pin_batch_try(&req, 1, &why);
 	kprintf("   frame %#lx, mapped at %p: %s\n", pfn, alias,
-		refused ? "refused" : "pinned, since nobody looked");
+		refused ? "refused" : "pinned, since the host did not check");
 	if (!s->checked)
-		return !refused || fail("a pin was refused that nobody checks");
+		return !refused || fail("a pin was refused although the host does not check");
 	if (!refused || why.status != ALIAS_HAS_ALIAS || why.fault.va[0] != (uint64_t)alias)
 		return fail("a refusal with that address was expected");
 	kprintf("   The host says why: it %s at %#lx, and no purge has made it go away.\n",
@@ -326,7 +327,7 @@ static bool tell_live(struct story *s)
 static bool tell(struct story *s)
 {
 	return tell_map(s) && tell_unmap(s) && tell_pin(s) && tell_run(s) &&
-	       (s->tale != NOBODY || tell_danger(s)) && tell_clean(s) && tell_live(s) &&
+	       (s->tale != UNCHECKED || tell_danger(s)) && tell_clean(s) && tell_live(s) &&
 	       (!aspace_destroy(&s->as) || fail("the address space stays"));
 }
 
@@ -345,7 +346,7 @@ static enum tale tale_of(const struct flush_ops *ops)
 	case ALIAS_FLUSH_QUICKLIST:
 		return CACHE;
 	default:
-		return ops->on_alias && platform.has_host ? HOST : NOBODY;
+		return ops->on_alias && platform.has_host ? HOST : UNCHECKED;
 	}
 }
 
@@ -360,7 +361,7 @@ static int run_demo(void)
 	kprintf("demo: how a frame with a forgotten mapping becomes a page table.\n"
 		"demo: %u CPU%s; strategy %s: %s%s.\n",
 		nr_cpus_online(), nr_cpus_online() == 1 ? "" : "s", flush_strategy()->name,
-		flush_strategy()->help, platform.has_host ? "" : "; there is no host to look");
+		flush_strategy()->help, platform.has_host ? "" : "; no host checks");
 	good = tell(&s);
 	kprintf("\n");
 	print_totals("demo");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A live address space grows, one table at a time: the case that a batch does not make cheaper.
- * Before each table a small buffer comes and goes, so that something is always held lazily.
+ * A live address space grows by one table at a time, which batches can't make cheaper. Before each
+ * table a small buffer is mapped and unmapped, so that something is always lazy.
  */
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A frame is to be a page table while a buffer is still mapped there: the guest's own bug, which no
- * purge can mend. The host must refuse, and say where. */
+/* Pins a frame that a buffer still maps: the guest's own bug, which no purge can fix. The host must
+ * refuse, and say where the mapping is. */
 #include <stdbool.h>
 
 #include "console.h"

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The story that made Linux give up lazy PTEs: NFS readdir mapped its pages by vm_map_ram(), and
- * these pages, freed, became page tables while the mapping was still there (Linux 64141da58724).
+ * The case for which Linux gave up lazy PTEs: NFS readdir mapped its pages by vm_map_ram(), and
+ * these pages were freed and became page tables while the mapping was still there (Linux
+ * 64141da58724).
  *
- * The whole disk is read, once or more often, a chunk at a time and shared among all CPUs, into
- * fresh frames that are mapped by vm_map_ram() and checksummed through that mapping. They are
- * unmapped, freed, and become the tables of a short-lived address space.
+ * The whole disk is read, once or more often, in chunks that all CPUs share, into new frames that
+ * are mapped by vm_map_ram() and checksummed through that mapping. They are unmapped, freed, and
+ * become the page tables of a short-lived address space.
  */
 #include <stdbool.h>
 

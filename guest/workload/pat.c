@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What drivers of graphics do: frames become uncached, write-combining or write-through memory, are
- * mapped and used as that, become another type, and in the end ordinary memory. Some still have a
- * forgotten mapping of the type before. The frames are one block, each CPU having its part, and the
- * leaves that map it directly are split before: how many tables that takes depends on nothing else.
- * All data is checked through a second mapping, and so is the type of both.
+ * As graphics drivers do: frames become uncached, write-combining or write-through memory, are
+ * mapped and used as that, change the type again, and in the end become ordinary memory. Some still
+ * have a stale mapping with the previous type. The frames are one block, of which each CPU has a
+ * part; the leaves that map it in the direct map are split in advance, so that the number of tables
+ * depends on nothing else. All data is checked through a second mapping, and so is the type of
+ * both.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -62,7 +63,7 @@ static bool has_type(struct worker *w, const void *addr, enum memory_type type)
 	       worker_fail(w, "a mapping has another type than it should", (uint64_t)addr);
 }
 
-/* What they hold outlives the change. */
+/* Changes the type; the content must stay. */
 static bool change(struct worker *w, struct cpu_state *s, unsigned first, unsigned n,
 		   enum memory_type to)
 {
@@ -85,7 +86,7 @@ static bool change(struct worker *w, struct cpu_state *s, unsigned first, unsign
 	return true;
 }
 
-/* And so leaves a stale mapping of each. */
+/* Uses the frames with their type; leaves a stale mapping of each. */
 static bool use(struct worker *w, const struct cpu_state *s, unsigned first, unsigned n)
 {
 	uint64_t *mapped = vmap(s->pfns + first, n, prot_of(s->type[first]));

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What an ordinary kernel does all day, on every CPU: buffers are mapped, filled and unmapped, and
- * processes come, grow and go. The frames of the ones become the page tables of the others, with or
- * without a stale alias, as it falls out. All data is checked through a second mapping.
+ * An ordinary kernel's work, on every CPU: buffers are mapped, filled and unmapped; processes
+ * start, grow and end. The frames of buffers become page tables of processes, with or without a
+ * stale alias, by chance. All data is checked through a second mapping.
  */
 #include <stdbool.h>
 #include <stddef.h>

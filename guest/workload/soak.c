@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * As many pins as one wants, on all CPUs, under strategies that change all the time. Most are made
- * by storms: a buffer comes and goes, its frames become page tables while they still have a stale
- * alias, and are pinned and unpinned as full batches, again and again. Between storms there are
- * steps of `switch`, and now and then a page table that is pinned is mapped writable: the host must
- * report each of these, and nothing else.
+ * Many pins on all CPUs, while strategies change. Most come from storms: a buffer is mapped and
+ * unmapped, and its frames become page tables while they still have a stale alias, pinned and
+ * unpinned in full batches, again and again. Between storms there are steps of `switch`. Now and
+ * then a pinned page table is mapped writable: the host must report each of these, and nothing
+ * else.
  */
 #include <stdbool.h>
 #include <stddef.h>

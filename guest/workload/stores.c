@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Page tables written by every kind of store: each is done to a pinned table and to ordinary
- * memory, and must leave the same in both, in registers and flags. Where tables are guarded the
- * host does the former for us, and refuses what breaks a rule. The boot CPU alone, but for what is
- * atomic.
+ * Writes page tables with every kind of store. Each is done to a pinned table and to ordinary
+ * memory, and must leave the same in both, in registers and in flags. If tables are
+ * write-protected, the host does the store to the table, and refuses it if it breaks a rule. The
+ * boot CPU alone, except for the atomic ones.
  */
 #include <stdbool.h>
 #include <string.h>
@@ -23,9 +23,9 @@
 
 #define VECTOR_GP  13u
 #define CR4_OSFXSR (1ul << 9)
-#define FREE_L4    5u /* of the kernel's root: user space, which the kernel has none of */
+#define FREE_L4    5u /* of the kernel's root: in the user's half, which the kernel does not use */
 
-/* Where a store that is refused goes on; 0: none is expected. */
+/* Where to go on after a refused store; 0: none is expected. */
 static uint64_t resume_at;
 static unsigned refused;
 
@@ -140,7 +140,7 @@ static bool all_same(uint64_t table)
 
 #define ROUNDS 40u
 
-/* Adds to an entry again and again, by way of all that is atomic. */
+/* Adds to an entry again and again, with each atomic instruction. */
 static void add_many(void *arg)
 {
 	uint64_t *entry = arg;
@@ -155,8 +155,7 @@ static void add_many(void *arg)
 	}
 }
 
-/* All CPUs at once, and nothing is lost. The entry, which is 0 before and after, stays not present.
- */
+/* All CPUs at once: no addition is lost. The entry is 0 before and after, and never present. */
 static bool add_up(uint64_t *entry)
 {
 	uint64_t sum;
@@ -211,7 +210,7 @@ static bool half_is_refused(pte_t *entries, uint64_t table)
 	return true;
 }
 
-/* A pinned table does not become writable, whoever tries it how. */
+/* A pinned table can't be made writable in any way. */
 static bool rules_hold(uint64_t table, uint64_t loose)
 {
 	uint64_t data = alloc_frame();

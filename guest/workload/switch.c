@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The strategy is changed, again and again and by every CPU, while all of them go on as in `mixed`.
- * Every other time it is wished for, as the host would do it: the next pin call sees to that.
- * Strategy none stays out of it: the host would have to look away, and to look back.
+ * Every CPU changes the strategy again and again, while all of them run `mixed`. Every other time
+ * it only leaves a wish, as the host does, for the next pin call. Not with strategy none, which
+ * can't be switched to or from.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,7 +24,7 @@ static const char *const names[ALIAS_NR_FLUSH] = {
 	[ALIAS_FLUSH_TRAP] = "trap",           [ALIAS_FLUSH_TRAP_RANGE] = "trap-range",
 };
 
-/* How often each was found to be the strategy after a step, by any CPU: atomic. */
+/* How often each strategy was in use after a step, on any CPU; atomic. */
 static uint64_t counts[ALIAS_NR_FLUSH];
 
 static void wish(unsigned strategy)

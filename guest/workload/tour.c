@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * All that the host offers, once around: address spaces on all CPUs, with alias faults, the whole
- * disk written and read if there is one, and a key of the console that ends it. For tests in which
+ * Uses everything that the host offers once: address spaces on all CPUs, with upcalls; the whole
+ * disk written and read, if there is one; and a key on the console ends it. For tests in which
  * something of the host fails.
  */
 #include <stddef.h>

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A guest gone astray: it maps a frame in a way that was out of the question when the host granted
- * what the frame has become. */
+/* A buggy guest: after the host has granted a transition, it maps the frame in a forbidden way. */
 #include <string.h>
 
 #include <balloon.h>
@@ -35,13 +34,13 @@ static int make_given(uint64_t pfn)
 static const struct kind {
 	const char *name;
 	int (*make)(uint64_t pfn);
-	const char *is;  /* after make() */
-	const char *how; /* it must not be mapped */
+	const char *is;  /* state after make() */
+	const char *how; /* forbidden mapping */
 	uint64_t prot;
 } kinds[] = {
 	{"table", make_table, "pinned", "writable", PTE_KERNEL},
 	{"type", make_uncached, "uncached", "write-back", PTE_KERNEL},
-	{"given", make_given, "given away", "read-only", PTE_KERNEL & ~(PTE_RW | PTE_D)},
+	{"given", make_given, "in the balloon", "read-only", PTE_KERNEL & ~(PTE_RW | PTE_D)},
 };
 
 #define NR_KINDS (sizeof(kinds) / sizeof(kinds[0]))
@@ -74,7 +73,7 @@ static int run_violate(void)
 		return EXIT_CHECK_FAILED;
 	kprintf("violate: frame 0x%lx is %s, and now mapped %s at %p\n", table, kind->is, kind->how,
 		alias);
-	/* The host looks at the tables again at the next pin, whichever that is. */
+	/* The host syncs at the next pin, of any frame. */
 	return pin_table(next, 1) ? EXIT_CHECK_FAILED : EXIT_OK;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A file system's buffers: 16 to 64 pages, mapped by vm_map_ram(), some for long, some just to be
- * looked at; read from the disk if there is one. Short-lived processes take the frames of those
- * that are gone. What a buffer holds is summed up when it is read and when it goes.
+ * A file system's buffers: 16 to 64 pages, mapped by vm_map_ram(), some for long, some for a short
+ * look; read from the disk if there is one. Short-lived processes reuse the frames of freed
+ * buffers. The content of a buffer is summed up when it is read and before it is freed.
  */
 #include <stdbool.h>
 #include <stddef.h>

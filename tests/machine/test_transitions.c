@@ -285,7 +285,7 @@ START_TEST(memory_goes_and_comes)
 	wait_for(&vmm, "16 MiB are in use");
 	used = resident(&vmm);
 	press_key(&vmm);
-	frame = wait_for(&vmm, "16 MiB are given away");
+	frame = wait_for(&vmm, "16 MiB are in the balloon");
 	given = resident(&vmm);
 	expect_swing(frame, SWING_FRAMES, 0);
 	press_key(&vmm);
