@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* What the control socket asks of pins and tracker. */
+/* Requests of the control socket about pins and the tracker. */
 #include "json_object.h"
 #include "machine.h"
 #include "pin/pin.h"
 #include "pin/internal.h"
 
-#define ALIASES_MAX 64 /* of a frame listed one by one */
+#define ALIASES_MAX 64 /* maximum number of mappings listed for a frame */
 
-/* A guest that knows nothing of it leaves it 0, which is "none". */
+/* A guest that does not report its strategy leaves it 0, which is "none". */
 static uint32_t guest_strategy(const struct pin *pin)
 {
 	return __atomic_load_n(&common_page(pin->machine)->strategy, __ATOMIC_RELAXED);
@@ -44,10 +44,10 @@ const char *pin_want_strategy(struct pin *pin, enum alias_strategy flush, json_t
 	return NULL;
 }
 
-/* What was logged is audited before the guest may learn that its log is not wanted any more. */
+/* The log is audited before the guest can learn that it is no longer wanted. */
 static void change_source(struct pin *pin, enum track_mode source)
 {
-	at_set_mode(pin->at, to_at_mode(source)); /* refuses only trackers that don't look */
+	at_set_mode(pin->at, to_at_mode(source)); /* refuses only in AT_BLIND */
 	pin->source = source;
 	pin->logged = false;
 	ask_for_log(pin);
@@ -81,7 +81,7 @@ static const struct field alias_fields[] = {
 	FIELD_OF(FIELD_BOOL, "exec", at_alias, exec),
 };
 
-/* Adds up to ALIASES_MAX of them. Returns if there are more. */
+/* Adds up to ALIASES_MAX mappings. Returns whether there are more. */
 static bool add_aliases(json_t *answer, const char *name, struct pin *pin, uint64_t pfn,
 			struct at_transition to)
 {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* TLBs that may still hold what is gone from the tables: which, and what the host does about it. */
+/* TLBs that may still hold mappings which are gone from the page tables: which vCPUs', and the
+ * host's flushes. */
 #include <x86intrin.h>
 #include "machine.h"
 #include "pin/internal.h"
 #include "say.h"
 #include "kvm/tlb_flush.h"
 
-/* When the youngest of what is in the way and TLBs may hold was found gone; 0: they hold nothing.
- */
+/* Returns when the last alias that a TLB may still hold was found gone; 0: no TLB holds any. */
 static uint64_t gone_at(const struct pin *pin, uint64_t pfn, struct at_transition to)
 {
 	uint64_t at = at_gone_at(pin->at, pfn, to);
@@ -15,13 +15,13 @@ static uint64_t gone_at(const struct pin *pin, uint64_t pfn, struct at_transitio
 	return pin->unseen && pin->unseen_at > at ? pin->unseen_at : at;
 }
 
-/* It flushes before it runs anything of the guest again. */
+/* Will this vCPU flush before it runs guest code again? */
 static bool will_flush(const struct vcpu *vcpu)
 {
 	return atomic_load(&vcpu->todo) & VCPU_FLUSH_TLB;
 }
 
-/* The vCPUs, by their bits, that may hold what was found gone at that time. */
+/* Returns the vCPUs, as bits, that may hold a mapping found gone at that time. */
 static uint64_t vcpus_due(const struct vm *vm, uint64_t at)
 {
 	uint64_t due = 0;
@@ -35,7 +35,7 @@ static uint64_t vcpus_due(const struct vm *vm, uint64_t at)
 	return due;
 }
 
-/* What was found gone before that time is out of all TLBs, or will be before they are used. */
+/* Mappings found gone before that time are out of all TLBs, or will be before the TLBs are used. */
 static void flushed_since(struct pin *pin, uint64_t since)
 {
 	at_flushed(pin->at, since);
@@ -43,7 +43,8 @@ static void flushed_since(struct pin *pin, uint64_t since)
 		pin->unseen = 0;
 }
 
-/* What all vCPUs have been flushed after, or will be before they go on, is over. */
+/* Notes what the stamps of all vCPUs say: mappings older than the oldest stamp are flushed, or will
+ * be before a vCPU runs on. */
 static void heed_stamps(struct pin *pin)
 {
 	const struct vm *vm = pin->vm;
@@ -59,7 +60,7 @@ static void heed_stamps(struct pin *pin)
 	flushed_since(pin, since);
 }
 
-/* While they are kept out of the guest. */
+/* Asks these vCPUs to flush; they are paused. */
 static void ask_for_flush(struct pin *pin, uint64_t who)
 {
 	struct vm *vm = pin->vm;
@@ -73,8 +74,8 @@ static void ask_for_flush(struct pin *pin, uint64_t who)
 	pin->count.vcpus_spared += vm->nr_vcpus - nr;
 }
 
-/* Keeps these vCPUs out of the guest, besides those that are already. If some are, all others are,
- * too: then nothing more can go. Returns who is out now. */
+/* Pauses these vCPUs, in addition to those that are paused. If any are paused already, pauses all
+ * others, too: then no more mappings can go. Returns the paused vCPUs. */
 static uint64_t keep_out(struct pin *pin, struct vcpu *self, uint64_t out, uint64_t due)
 {
 	if (out == ALL_VCPUS)
@@ -87,9 +88,9 @@ static uint64_t keep_out(struct pin *pin, struct vcpu *self, uint64_t out, uint6
 	return due;
 }
 
-/* The sync is repeated while those that are due are kept out, as mappings may have come and gone
- * since the last, until it finds nothing that concerns others. A vCPU that was not due, as it would
- * flush, may have begun with that since, and has no stamp for it yet: what was found out about `at`
+/* Pause the vCPUs that are due, and sync again, since mappings may have come and gone since the
+ * last sync; repeat until the sync finds nothing that concerns other vCPUs. A vCPU that was not due
+ * because it would flush may be flushing by now, without a stamp yet; what was found about `at`
  * holds all the same. */
 void host_flush(struct pin *pin, struct vcpu *self, bool paused, uint64_t pfn,
 		struct at_transition to)

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "pin/guest_log.h"
 
-#define STUCK_MS 1000u /* a change that takes longer, while its vCPU runs, is none */
-#define STEP_MS  100u  /* what counts at most between two looks: this process may have slept */
+#define STUCK_MS 1000u /* an entry named for longer, while its vCPU runs, is not being changed */
+#define STEP_MS  100u /* maximum time counted between two syncs, since this process may have slept \
+		       */
 
 static uint64_t load_u64(const uint64_t *from)
 {
 	return __atomic_load_n(from, __ATOMIC_ACQUIRE);
 }
 
-/* Everything written so far is taken. Release: the guest writes over it after that. */
+/* All records so far are read. Release: the guest overwrites them after it has seen this. */
 static void take_up_to(struct log_ring *ring, uint64_t tail)
 {
 	ring->tail = tail;
@@ -44,7 +45,7 @@ void guest_log_called(struct guest_log *log, unsigned vcpu)
 
 /* --- a look ----------------------------------------------------------------------------------- */
 
-/* More than the ring has room for can't be there; then none of them is believed. */
+/* More records than the ring has room for can't be there; then none is believed. */
 static bool bound_head(struct log_ring *ring)
 {
 	ring->end = load_u64(&ring->log->head);
@@ -54,8 +55,8 @@ static bool bound_head(struct log_ring *ring)
 	return false;
 }
 
-/* Has the guest counted a loss since the last look, and may its ring have been full then? The head
- * is read after the count: it was where it is now, or less far, when the guest found no room. */
+/* Has the guest counted a loss since the last sync, and may its ring have been full then? The head
+ * is read after the count, so at the loss it was where it is now or before that. */
 static bool has_lost(struct log_ring *ring)
 {
 	uint64_t lost = load_u64(&ring->log->lost);
@@ -80,7 +81,7 @@ static void begin_ring(struct log_ring *ring, uint64_t changing, struct at_log_l
 	}
 	look->lost |= has_lost(ring);
 	look->audit |= ring->fault == LOG_FALSE_LOSS;
-	/* What it begins to change from now on it does knowing this tail. */
+	/* the vCPU knows this tail when it begins its next change */
 	if (!changing || changing == ring->finished)
 		ring->known_tail = tail;
 }
@@ -91,7 +92,7 @@ void guest_log_begin(struct guest_log *log, struct at_log_look *look)
 
 	*look = (struct at_log_look){.lost = false};
 	log->next = 0;
-	/* Of what a vCPU had done by now all can be seen: its calls are ordered with this. */
+	/* all that a vCPU had done by its last call is visible: its calls are ordered with this */
 	for (unsigned i = 0; i < log->nr; i++) {
 		changing[i] = load_u64(&log->ring[i].log->changing);
 		if (changing[i])
@@ -131,8 +132,8 @@ size_t guest_log_next(struct guest_log *log, struct at_record *records, size_t m
 
 /* --- what is pending -------------------------------------------------------------------------- */
 
-/* Is the vCPU at this change? Not if it has made a call since, nor if it has come no further for
- * longer than any change takes. */
+/* Is the vCPU changing this entry? Not if it has made a call since, nor if it has made no progress
+ * for longer than any change takes. */
 static bool is_at_it(struct guest_log *log, struct log_ring *ring, uint64_t changing)
 {
 	struct log_stall *stall = &ring->stall;
@@ -152,7 +153,7 @@ static bool is_at_it(struct guest_log *log, struct log_ring *ring, uint64_t chan
 	return true;
 }
 
-/* Records of one ring that were not taken. */
+/* Adds the entries of the records of one ring that are not read yet. */
 static bool add_untaken(const struct log_ring *ring, uint64_t *entries, size_t *nr)
 {
 	uint64_t head = load_u64(&ring->log->head);
@@ -169,7 +170,7 @@ bool guest_log_pending(struct guest_log *log, uint64_t *entries, size_t *nr)
 	bool ok = true;
 
 	*nr = 0;
-	/* The entries of page tables that were read before are read before these. */
+	/* the page table entries read before are read before these */
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	for (unsigned i = 0; i < log->nr; i++) {
 		uint64_t changing = load_u64(&log->ring[i].log->changing);

@@ -65,9 +65,9 @@ bool insn_decode(const uint8_t *code, size_t nr, const struct kvm_regs *regs,
 		 const struct insn_segments *segments, struct insn *out);
 
 /*
- * Does the instruction, but for the store itself: `old` is what lies at its address, registers,
- * flags and RIP become what they are after it. Returns whether it stores; then *value is what (of
- * INSN_MOV_XMM it is not looked at). For INSN_MOVS `old` is what was loaded.
+ * Executes the instruction, but for the store itself: registers, flags and RIP become what they are
+ * after it. `old` is the content of memory at its address (for INSN_MOVS at the address of the
+ * load). Returns whether it stores; then *value is the value (not set for INSN_MOV_XMM).
  */
 bool insn_execute(const struct insn *insn, uint64_t old, struct kvm_regs *regs, uint64_t *value);
 

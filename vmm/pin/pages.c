@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What guest and host talk through. */
+/* The pages that guest and host share. */
 #include "machine.h"
 #include "pin/internal.h"
 

@@ -24,7 +24,7 @@ static const struct field op_fields[] = {
 	FIELD(op_count, aliases_met), FIELD(op_count, upcalls), FIELD(op_count, upcalls_resolved),
 };
 
-/* Where no mapping can be in the way. */
+/* For deflate, which meets no alias. */
 #define NR_TAKE_FIELDS 3
 
 static const char *const op_names[NR_TRANSITIONS + 1] = {
@@ -111,7 +111,7 @@ static json_t *guest_sum(const struct pin *pin)
 	return guest;
 }
 
-/* Of pins alone, and of all that can meet an alias together. */
+/* The totals of pins, and of all transitions together. */
 static void add_totals(json_t *pins, const struct pin_count *count)
 {
 	struct op_count sum = {0};

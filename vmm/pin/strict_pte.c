@@ -31,8 +31,8 @@ uint64_t pte_preset_accessed(uint64_t pte, unsigned level)
 	return pte | PTE_A | (leaf && pte & PTE_RW ? PTE_D : 0);
 }
 
-/* A right that is gained needs nothing: the fault that KVM takes for the lack of it walks anew. But
- * above L1 rights are part of what names the shadow table below, so there any change counts. */
+/* A gained right needs no zap: KVM takes a fault for lack of it, and walks again. But above L1 the
+ * rights are part of the shadow table's role, so any change of them needs one. */
 enum zap zap_scope(const struct memory *mem, unsigned level, uint64_t old, uint64_t pte)
 {
 	uint64_t ignored = PTE_SOFT | PTE_A | PTE_D;

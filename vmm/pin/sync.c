@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* Bringing the tracker up to date, and what is found on the way. */
+/* Syncs and audits, and the report of what they find. */
 #include <x86intrin.h>
 #include "machine.h"
 #include "pin/internal.h"
 #include "say.h"
 #include "status.h"
 
-/* What a look says of mappings that came and went since the last, and so were never seen. */
+/* What a sync learns about mappings that were made and removed since the last one. */
 enum unseen {
-	UNSEEN_FLUSHED,  /* whatever went is out of all TLBs */
-	UNSEEN_AS_KNOWN, /* nothing more went */
-	UNSEEN_MORE,     /* something went, or may have, where the guest's word doesn't count */
+	UNSEEN_FLUSHED,  /* all of them are out of all TLBs */
+	UNSEEN_AS_KNOWN, /* there were no more */
+	UNSEEN_MORE,     /* there were some, or may have been, if the guest's word does not count */
 };
 
 static enum unseen judge_unseen(const struct pin *pin, const struct at_clock *clock)
@@ -28,7 +28,7 @@ void note_unseen(struct pin *pin, uint64_t before)
 	struct at_clock clock = pin->ops.clock(pin);
 
 	if (pin->strict)
-		return; /* every store is seen */
+		return; /* with strict every store is seen */
 	switch (judge_unseen(pin, &clock)) {
 	case UNSEEN_FLUSHED:
 		pin->unseen = 0;
@@ -43,7 +43,7 @@ void note_unseen(struct pin *pin, uint64_t before)
 	pin->looked_at = before;
 }
 
-/* The tracker keeps only so many for the report, but has counted all. */
+/* The tracker keeps a limited number for the report, but counts all. */
 static uint64_t new_violations(struct pin *pin)
 {
 	uint64_t before = pin->violations_seen;
@@ -62,7 +62,7 @@ static void say_log_fault(unsigned vcpu, enum log_fault fault)
 		say("violation: the log of vCPU %u: %s", vcpu, log_fault_name(fault));
 }
 
-/* What shows in the log itself, whatever the entries are. */
+/* Reports faults of the log itself, whatever the entries are. */
 static void report_log_faults(struct pin *pin)
 {
 	enum log_fault fault;

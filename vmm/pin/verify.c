@@ -4,7 +4,7 @@
 #include "say.h"
 #include "status.h"
 
-/* If the tracker went by the guest's log, an audit says whose mistake it was. */
+/* If the tracker uses the guest's log, an audit tells whether the log was wrong. */
 static bool was_lied_to(struct pin *pin)
 {
 	struct at_stats before, after;
@@ -17,8 +17,9 @@ static bool was_lied_to(struct pin *pin)
 	return after.log_lies > before.log_lies;
 }
 
-/* Drawn, not counted: a guest that pins and unpins by turns would else have all the same looked at.
- * The numbers are Knuth's, and the same in every run. */
+/* Chosen at random, not by counting: a guest that alternates pins and unpins would otherwise
+ * have the same kind checked each time. The generator is Knuth's; the numbers are the same in
+ * every run. */
 bool verify_is_due(struct pin *pin)
 {
 	unsigned every = pin->machine->opt->verify;
@@ -35,8 +36,8 @@ static bool map_says(struct pin *pin, uint64_t pfn, struct at_transition to)
 				    : at_in_the_way(pin->at, pfn, to, &found, 1) > 0;
 }
 
-/* Granted means that no mapping is in the way; refused for an alias means that one is. The reverse
- * map must say the same, even where other reasons decided, if it could be kept at all. */
+/* A grant says that there is no alias, a refusal for an alias that there is one. The reverse map
+ * must say the same, even if other reasons decided, provided there was memory to keep it. */
 void verify(struct pin *pin, uint64_t pfn, struct at_transition to, enum alias_status status)
 {
 	static const char *const became[NR_TRANSITIONS] = {

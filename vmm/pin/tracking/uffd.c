@@ -30,14 +30,15 @@ struct uffd_wp {
 	pthread_t thread;
 
 	pthread_mutex_t lock; /* guards all below */
-	int fd;               /* but for what the thread reads; it closes it in the end: -1 */
-	bool failed;          /* nothing is armed any more */
-	uint64_t *armed;      /* a bit for each frame; large and sparse, so mostly not resident */
+	int fd;          /* except for the thread's own reads; -1 when the thread has closed it */
+	bool failed;     /* write tracking has ended: nothing can be armed */
+	uint64_t *armed; /* one bit for each frame; large and sparse, so mostly not resident */
 	size_t nr_armed;
 	uint64_t *noted; /* frames written since they were armed, each once */
-	size_t capacity; /* of noted, >= nr_armed + nr_noted: the thread never allocates */
-	/* Written under the lock, with release, before the write it stands for is let through; read
-	 * without it (acquire) to learn cheaply that there is nothing. */
+	size_t capacity; /* of `noted`, >= nr_armed + nr_noted, so that the thread never allocates
+			  */
+	/* Written under the lock (release), before the write that it stands for goes on; read
+	 * without the lock (acquire), so that the usual case costs little. */
 	atomic_size_t nr_noted;
 };
 
@@ -120,8 +121,8 @@ static bool end_thread(const struct uffd_wp *uffd)
 	return TEMP_FAILURE_RETRY(write(uffd->stop_fd, &one, sizeof(one))) == sizeof(one);
 }
 
-/* From now on anything may be written unseen, so all that was armed counts as written. Then the
- * thread lets through whoever waits, by closing the userfaultfd. The lock is held. */
+/* Ends write tracking: all armed frames count as written, since later writes would be missed. Then
+ * the thread lets all waiting writes go on, by closing the userfaultfd. The lock is held. */
 static void give_up_tracking(struct uffd_wp *uffd, const char *what)
 {
 	stop_on_error(&uffd->machine->stop, what);
@@ -132,7 +133,7 @@ static void give_up_tracking(struct uffd_wp *uffd, const char *what)
 	end_thread(uffd);
 }
 
-/* Whoever writes to the page waits for this, so it is given up with all else alone. The lock is
+/* Lifts the protection, for which a writer waits; if that fails, write tracking ends. The lock is
  * held. */
 static void lift_protection(struct uffd_wp *uffd, uint64_t hva)
 {
@@ -145,12 +146,10 @@ static void lift_protection(struct uffd_wp *uffd, uint64_t hva)
 			poll(NULL, 0, RETRY_MS);
 }
 
-/* The order is the point: note the frame, then let the write through. A second vCPU may have
- * waited for the same frame: then it is noted already. All under the lock: once the note has been
- * taken the frame may be armed again, and then its protection must not be lifted any more. (Without
- * the lock only MADV_POPULATE_WRITE in uffd_wp_arm(), which waits for that, would stand against
- * it.)
- */
+/* Notes the frame, and then lets the write go on. If a second vCPU waited for the same frame, it is
+ * noted already. Both under the lock: after the note is taken the frame may be armed again, and
+ * then its protection must stay. (Without the lock, only MADV_POPULATE_WRITE in uffd_wp_arm() would
+ * prevent that.) */
 static void note_write(struct uffd_wp *uffd, uint64_t hva)
 {
 	uint64_t pfn = hva_to_pfn(uffd->mem, hva);
@@ -170,7 +169,7 @@ void uffd_wp_mark_dirtied(struct uffd_wp *uffd, uint64_t pfn)
 		note_write(uffd, (uintptr_t)hva);
 }
 
-/* For want of memory at worst, which passes. */
+/* may fail for want of memory, which passes */
 static bool wait_for_event(struct uffd_wp *uffd, struct pollfd fds[2])
 {
 	for (unsigned tries = 1; poll(fds, 2, -1) < 0; tries++) {
@@ -218,7 +217,8 @@ static bool register_range(const struct uffd_wp *uffd, uint8_t *start, uint8_t *
 	return start == end || ioctl(uffd->fd, UFFDIO_REGISTER, &reg) == 0;
 }
 
-/* All but the shared pages, which are no page tables, and which not every kernel can do it for. */
+/* Registers all memory but the shared pages, which are never page tables, and for which some
+ * kernels can't do it. */
 static bool register_memory(const struct uffd_wp *uffd)
 {
 	const struct memory *mem = uffd->mem;
@@ -323,7 +323,7 @@ bool uffd_wp_arm(struct uffd_wp *uffd, uint64_t pfn)
 	void *hva = memory_ptr(uffd->mem, pfn * ALIAS_PAGE_SIZE, ALIAS_PAGE_SIZE);
 	bool ok;
 
-	/* Only a page that is there can be protected. */
+	/* Only a page that exists can be protected. */
 	if (!hva || madvise(hva, ALIAS_PAGE_SIZE, MADV_POPULATE_WRITE))
 		return false;
 	pthread_mutex_lock(&uffd->lock);
