@@ -23,6 +23,7 @@
 #include "sandbox/sandbox.h"
 #include "say.h"
 #include "kvm/shadow.h"
+#include "kvm/upcall.h"
 #include "status.h"
 #include "devices/uart.h"
 #include "devices/blk/image.h"
@@ -166,6 +167,10 @@ static int enter_image(struct machine *machine, const struct image *image)
 		err = vcpu_set_mtrrs(&machine->vm.vcpus[i]);
 	if (err)
 		return err;
+	if (image->kind == IMAGE_GUEST)
+		machine->upcalls_broken = upcall_is_ruled_out(
+			&machine->vm.vcpus[0],
+			memory_ptr(&machine->vm.mem, SHARED_GPA, ALIAS_PAGE_SIZE), SHARED_GPA);
 	if (image->kind == IMAGE_BZIMAGE)
 		return vcpu_set_entry_64(&machine->vm.vcpus[0], &entry_64);
 	return vcpu_set_entry(&machine->vm.vcpus[0], (uint32_t)image->entry, START_INFO_GPA);

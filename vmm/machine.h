@@ -37,6 +37,7 @@ struct about {
 
 struct machine {
 	const struct options *opt;
+	bool upcalls_broken;     /* this host's KVM goes past an `out` before it exits for it */
 	bool is_linux;           /* has ACPI tables, and no hypercall */
 	struct sandbox *sandbox; /* NULL: --no-sandbox */
 	struct about about;

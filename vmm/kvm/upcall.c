@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 #include "kvm/probe_vm.h"
 #include "kvm/vcpu.h"
 #include "say.h"
@@ -53,28 +54,21 @@ int vcpu_unraise(struct vcpu *vcpu)
 	return set_exception(vcpu, &events);
 }
 
-int upcall_raise(struct vcpu *vcpu, unsigned vector)
+/* At the exit RIP still points at the `out`; completing it moves RIP on. */
+bool upcall_complete_out(struct vcpu *vcpu, struct kvm_regs *at_out)
 {
-	struct kvm_regs at_out;
-	int ret;
+	struct kvm_regs past;
 
-	/* At the exit RIP points at the `out`, and completing the exit moves it on. Setting RIP
-	 * back after that, instead of cancelling the `out`, leaves nothing half done in KVM. */
-	ret = vcpu_ioctl(vcpu, KVM_GET_REGS, "KVM_GET_REGS", &at_out);
-	if (!ret)
-		ret = vcpu_complete_io(vcpu);
-	if (!ret)
-		ret = vcpu_ioctl(vcpu, KVM_SET_REGS, "KVM_SET_REGS", &at_out);
-	return ret ? ret : vcpu_raise(vcpu, vector, NO_ERROR_CODE);
+	return !vcpu_ioctl(vcpu, KVM_GET_REGS, "KVM_GET_REGS", at_out) && !vcpu_complete_io(vcpu) &&
+	       !vcpu_ioctl(vcpu, KVM_GET_REGS, "KVM_GET_REGS", &past) && past.rip != at_out->rip;
 }
 
-bool upcall_is_possible(struct vcpu *vcpu)
+/* Setting the registers back, instead of cancelling the `out`, leaves KVM nothing half done. */
+int upcall_raise(struct vcpu *vcpu, struct kvm_regs *at_out, unsigned vector)
 {
-	struct kvm_regs at_out, past;
+	int ret = vcpu_ioctl(vcpu, KVM_SET_REGS, "KVM_SET_REGS", at_out);
 
-	return !vcpu_ioctl(vcpu, KVM_GET_REGS, "KVM_GET_REGS", &at_out) &&
-	       !vcpu_complete_io(vcpu) && !vcpu_ioctl(vcpu, KVM_GET_REGS, "KVM_GET_REGS", &past) &&
-	       past.rip != at_out.rip;
+	return ret ? ret : vcpu_raise(vcpu, vector, NO_ERROR_CODE);
 }
 
 /* --- does it work here? ----------------------------------------------------------------------- */
@@ -96,8 +90,11 @@ static void set_handler(struct probe_vm *vm, unsigned vector)
 
 static bool comes_back(struct probe_vm *vm, unsigned vector)
 {
+	struct kvm_regs at_out;
+
 	set_handler(vm, vector);
-	if (!probe_vm_runs_to_out(vm) || upcall_raise(&vm->vcpu, vector))
+	if (!probe_vm_runs_to_out(vm) || !upcall_complete_out(&vm->vcpu, &at_out) ||
+	    upcall_raise(&vm->vcpu, &at_out, vector))
 		return false;
 	vm->vcpu.run->immediate_exit = 0;
 	return probe_vm_runs_to_out(vm);
@@ -113,4 +110,18 @@ bool upcall_check(int kvm_fd, unsigned vector, char *why, size_t size)
 	if (!ok)
 		snprintf(why, size, UPCALL_BROKEN);
 	return ok;
+}
+
+bool upcall_is_ruled_out(struct vcpu *vcpu, void *page, uint32_t gpa)
+{
+	struct kvm_regs at_out;
+	bool past = false;
+
+	memcpy(page, probe_code, sizeof(probe_code));
+	if (vcpu_set_entry(vcpu, gpa, 0) == 0 &&
+	    TEMP_FAILURE_RETRY(ioctl(vcpu->fd, KVM_RUN, 0)) == 0 &&
+	    vcpu->run->exit_reason == KVM_EXIT_IO)
+		past = !upcall_complete_out(vcpu, &at_out);
+	memset(page, 0, sizeof(probe_code));
+	return past;
 }

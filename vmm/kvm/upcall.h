@@ -5,7 +5,9 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
+struct kvm_regs;
 struct vcpu;
 
 /* Some KVMs move RIP past the `out` before they exit; then no exception can be raised at it. */
@@ -16,15 +18,19 @@ struct vcpu;
 /* Tries an upcall on a probe VM; `kvm_fd` is /dev/kvm. Returns false with a sentence in `why` if it
  * does not work. */
 bool upcall_check(int kvm_fd, unsigned vector, char *why, size_t size);
-/* Is RIP of this vCPU still at the `out` for which it has exited? Completes that exit. Own
- * thread. */
-bool upcall_is_possible(struct vcpu *vcpu);
+/* Tries much quicker, before every run, on a vCPU of the guest that has not run yet: returns true
+ * if RIP was past an `out` at the exit for it (false, too, if it could not be tried). `page` is
+ * guest memory at `gpa`, of zeroes before and after. The vCPU's entry is to be set afterwards. */
+bool upcall_is_ruled_out(struct vcpu *vcpu, void *page, uint32_t gpa);
 
-/* Raises exception `vector`, without error code, with RIP at the I/O instruction of the current
- * exit, so that the handler's IRETQ executes it again. The vCPU's own thread, in its exit handler.
- * Returns 0, a negated errno after a message that names the ioctl, or -EBUSY if another exception
- * is pending. */
-int upcall_raise(struct vcpu *vcpu, unsigned vector);
+/* Completes the I/O instruction of the current exit. Returns true if that was an `out` with RIP at
+ * it, and its registers; false if it was a string instruction, which KVM has done by then (or,
+ * after a message, if an ioctl has failed). Own thread, in its exit handler. */
+bool upcall_complete_out(struct vcpu *vcpu, struct kvm_regs *at_out);
+/* Raises exception `vector`, without error code, with RIP at that `out` again, so that the
+ * handler's IRETQ executes it once more. Returns 0, a negated errno after a message that names the
+ * ioctl, or -EBUSY if another exception is pending. */
+int upcall_raise(struct vcpu *vcpu, struct kvm_regs *at_out, unsigned vector);
 
 /* Raises an exception at the current RIP; no exit may be incomplete. Own thread. Returns as
  * above. */

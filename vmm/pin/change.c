@@ -228,7 +228,5 @@ enum alias_status serve_updates(struct batch *batch, uint64_t pfn)
 	}
 	flush_stale(batch->pin, &stale);
 	memcpy(batch->page->update_status, status, done);
-	if (served == UPCALL)
-		send_upcall(batch);
-	return ALIAS_OK;
+	return served == UPCALL ? send_upcall(batch) : ALIAS_OK;
 }

@@ -107,9 +107,7 @@ static enum alias_status serve_batch(struct pin *pin, struct vcpu *vcpu,
 	report_violations(pin);
 	if (batch.paused)
 		resume_vcpus(pin->vm);
-	if (served == UPCALL)
-		send_upcall(&batch);
-	return ALIAS_OK;
+	return served == UPCALL ? send_upcall(&batch) : ALIAS_OK;
 }
 
 static enum alias_status serve_register(struct pin *pin, struct vcpu *vcpu,
@@ -117,15 +115,17 @@ static enum alias_status serve_register(struct pin *pin, struct vcpu *vcpu,
 {
 	uint64_t base = __atomic_load_n(&page->direct_base, __ATOMIC_RELAXED);
 	uint64_t size = __atomic_load_n(&page->direct_size, __ATOMIC_RELAXED);
+	struct kvm_regs at_out;
 	uint32_t features;
 
-	if (pin->registered || !at_set_direct_map(pin->at, base, size))
-		return ALIAS_BAD_CALL;
-	if (!upcall_is_possible(vcpu)) {
+	if (pin->machine->upcalls_broken) {
 		say("%s", UPCALL_BROKEN);
 		stop_request(&pin->machine->stop, VMM_EX_NOKVM);
 		return ALIAS_BAD_CALL;
 	}
+	if (pin->registered || !upcall_complete_out(vcpu, &at_out) ||
+	    !at_set_direct_map(pin->at, base, size))
+		return ALIAS_BAD_CALL;
 	pin->registered = true;
 	features = (pin->strict ? ALIAS_WRITE_PROTECTED : 0) | (pin->flushes ? ALIAS_FLUSHES : 0);
 	__atomic_store_n(&page->features, features, __ATOMIC_RELAXED);
@@ -180,6 +180,8 @@ static void hypercall_write(void *dev, struct vcpu *vcpu, uint64_t off, unsigned
 	uint64_t call = off == 0 && len == 4 ? value : 0;
 	enum alias_status status;
 
+	if (vcpu->run->io.count > 1)
+		call = 0; /* REP OUTS */
 	vcpu->stats.hypercalls++;
 	status = call == ALIAS_CALL_FLUSH ? serve_flush(pin, vcpu)
 					  : serve_locked(pin, vcpu, page, call);

@@ -208,8 +208,9 @@ enum served serve_transition(struct batch *batch, uint64_t pfn, struct at_transi
 			     uint32_t index, enum alias_status *status);
 /* Serves ALIAS_OP_DEFLATE. Returns the answer, counted. */
 enum alias_status serve_deflate(struct batch *batch, uint64_t pfn);
-/* Raises the upcall, with RIP at the `out` of the current exit. */
-void send_upcall(struct batch *batch);
+/* Raises the upcall, with RIP at the `out` of the current exit. Returns ALIAS_BAD_CALL, and raises
+ * nothing, if that is no `out` but a string instruction: the answer to the call. */
+enum alias_status send_upcall(struct batch *batch);
 enum alias_status to_status(enum at_verdict verdict);
 
 /* --- change.c: write-protected tables; the lock is held --------------------------------------- */

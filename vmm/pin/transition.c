@@ -64,11 +64,18 @@ enum alias_status to_status(enum at_verdict verdict)
 	return ALIAS_BAD_CALL;
 }
 
-void send_upcall(struct batch *batch)
+enum alias_status send_upcall(struct batch *batch)
 {
+	struct kvm_regs at_out;
+
+	if (!upcall_complete_out(batch->vcpu, &at_out)) {
+		retry_end(batch, &batch->own->retries[batch->own->nr_retries - 1]);
+		return ALIAS_BAD_CALL;
+	}
 	batch->vcpu->stats.upcalls++;
-	if (upcall_raise(batch->vcpu, UPCALL_VECTOR))
+	if (upcall_raise(batch->vcpu, &at_out, UPCALL_VECTOR))
 		stop_request(&batch->pin->machine->stop, VMM_EX_OSERR);
+	return ALIAS_OK;
 }
 
 /* --- mappings that are in the way ------------------------------------------------------------- */

@@ -43,6 +43,7 @@ enum breaks {
 	OWN_CHANGES,    /* what the host itself writes is held against the log */
 	NO_LOG_END,     /* a look takes records as long as there are more to come */
 	ANY_ACCESS,     /* one of any size, anywhere at the hypercall, is a call */
+	OUTS_IS_OUT,    /* a string instruction is an `out` like any other */
 	ANY_CODE,       /* of its code only the low byte counts */
 	ANY_COUNT,      /* a batch that is too long is served as far as there is room for one */
 	ANY_FLAGS,      /* flags that mean nothing are overlooked */

@@ -39,6 +39,7 @@ static const char *const break_names[NR_BREAKS] = {
 	[OWN_CHANGES] = "own-changes",
 	[NO_LOG_END] = "no-log-end",
 	[ANY_ACCESS] = "any-access",
+	[OUTS_IS_OUT] = "outs-is-out",
 	[ANY_CODE] = "any-code",
 	[ANY_COUNT] = "any-count",
 	[ANY_FLAGS] = "any-flags",

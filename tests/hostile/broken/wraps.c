@@ -186,9 +186,14 @@ WRAP(bool, table_is_linked, const struct table *table)
 	return !broken(NO_LINKED) && __real_table_is_linked(table);
 }
 
-WRAP(int, upcall_raise, struct vcpu *vcpu, unsigned vector)
+WRAP(bool, upcall_complete_out, struct vcpu *vcpu, struct kvm_regs *at_out)
 {
-	int ret = __real_upcall_raise(vcpu, vector);
+	return __real_upcall_complete_out(vcpu, at_out) || broken(OUTS_IS_OUT);
+}
+
+WRAP(int, upcall_raise, struct vcpu *vcpu, struct kvm_regs *at_out, unsigned vector)
+{
+	int ret = __real_upcall_raise(vcpu, at_out, vector);
 
 	if (broken(NO_RETRY_MARK))
 		the_pin->vcpus[vcpu->index].nr_retries = 0;

@@ -33,15 +33,17 @@ static bool possible(uint64_t at_exit, uint64_t past)
 {
 	struct kvm_run page = {0};
 	struct vcpu vcpu = {.fd = -1, .run = &page};
+	struct kvm_regs at_out;
 	bool result;
 
 	rip_at_exit = at_exit;
 	rip_past = past;
 	completed = false;
 	fake_kvm = vcpu_at_out;
-	result = upcall_is_possible(&vcpu);
+	result = upcall_complete_out(&vcpu, &at_out);
 	fake_kvm = NULL;
 	ck_assert(completed);
+	ck_assert_uint_eq(at_out.rip, at_exit);
 	ck_assert(page.immediate_exit);
 	return result;
 }

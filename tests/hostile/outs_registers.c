@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The guest registers by a string instruction.
+ *
+ * Every source: that is no call, and no word about the host's KVM; the guest registers by `out`
+ * afterwards.
+ */
+#define NO_TREE
+#include "hostile.h"
+#include "outs.h"
+
+static void hostile_main(void)
+{
+	static const uint32_t twice[] = {ALIAS_CALL_REGISTER, ALIAS_CALL_REGISTER};
+	struct alias_vcpu_page *page = page_of(0);
+
+	page->direct_base = DIRECT;
+	page->direct_size = DIRECT_SIZE;
+	check(call_by_outs(twice, 1) == ALIAS_BAD_CALL);
+	check(call_by_outs(twice, 2) == ALIAS_BAD_CALL);
+	check(register_direct(DIRECT, DIRECT_SIZE) == ALIAS_OK);
+}
