@@ -40,8 +40,8 @@
  *
  * The second try of an op is the same `out`, with the same op, while `call_status` is not
  * ALIAS_PENDING. A call for which the guest has written ALIAS_PENDING there is a new one, and its
- * ops have upcalls of their own, whatever became of the handler of an earlier one; so are calls that
- * a handler makes.
+ * ops have upcalls of their own, whatever happened to the handler of an earlier call. Calls that a
+ * handler makes are new ones, too.
  *
  * So the code that pins does not see that an alias had to be purged.
  *

@@ -20,8 +20,8 @@ struct pte_updates {
 /* Begins a batch; pte_updates_finish() ends it on the same CPU. The upcall's handler may begin and
  * end its own in between. */
 void pte_updates_init(struct pte_updates *updates);
-/* Changes an entry of a pinned table of the kernel's to `value`, now or in pte_updates_finish().
- * Until then the entry must not be changed otherwise. */
+/* Changes an entry of a pinned table of the kernel's to `value`: at the latest in
+ * pte_updates_finish(). Until then the entry must not be changed otherwise. */
 void pte_updates_add(struct pte_updates *updates, pte_t *pte, pte_t value);
 /* Makes all changes. Returns how many of the batch the host refused. */
 unsigned pte_updates_finish(struct pte_updates *updates);
