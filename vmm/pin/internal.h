@@ -201,6 +201,25 @@ void retry_end(const struct batch *batch, const struct pin_retry *retry);
 
 /* --- transition.c: the lock is held ----------------------------------------------------------- */
 
+/* What is known of a transition that was asked for, as far as it decides what comes next. */
+struct transition_facts {
+	enum at_verdict verdict;
+	bool final;     /* the verdict stays, whatever is done */
+	bool unflushed; /* a TLB may hold a mapping that is in the way and gone from the tables */
+	bool can_wait;  /* the guest can be sent to wait for a flush of its own */
+	bool can_purge; /* the guest can be sent to purge what is in the way */
+};
+
+enum transition_step {
+	STEP_WAIT,   /* upcall: the guest waits for its flush, and asks again */
+	STEP_FLUSH,  /* the host flushes */
+	STEP_BECOME, /* the frame becomes it, if it may: that verdict is final */
+	STEP_PURGE,  /* upcall: the guest purges, and asks again */
+	STEP_ANSWER, /* granted or refused, by the verdict */
+};
+
+/* Pure. */
+enum transition_step transition_next(const struct transition_facts *facts);
 /* Serves an op that asks for this transition. Returns SERVED, with the answer in *status and
  * counted; or UPCALL, if the guest is to purge an alias first, with `fault` written and its `op`
  * set to `index`. */

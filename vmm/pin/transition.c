@@ -113,7 +113,8 @@ static void tell_aliases(struct batch *batch, uint64_t pfn, struct at_transition
 
 /* --- the verdict ------------------------------------------------------------------------------ */
 
-/* By what is known now. Where tables are guarded, or whatever is met is granted, it is final. */
+/* By what is known now. Where tables are write-protected, or aliases are let pass, the frame has
+ * become it with that, or never will. */
 static enum at_verdict judge(struct batch *batch, uint64_t pfn, struct at_transition to)
 {
 	struct pin *pin = batch->pin;
@@ -138,8 +139,8 @@ static bool lacks_flush(const struct pin *pin, enum at_verdict verdict)
 	return pin->checks && (verdict == AT_STALE_TLB || (verdict == AT_OK && pin->unseen));
 }
 
-/* True: the guest is about to flush, and is to wait for that, and to ask again. */
-static bool may_wait(struct batch *batch, const struct pin_retry *op, struct pin_retry *retry)
+/* Is the guest about to flush, and has not waited for that already? */
+static bool can_wait(const struct batch *batch, const struct pin_retry *retry)
 {
 	struct pin *pin = batch->pin;
 	struct at_clock clock;
@@ -147,14 +148,7 @@ static bool may_wait(struct batch *batch, const struct pin_retry *op, struct pin
 	if (!batch->waits || (retry && retry->waited))
 		return false;
 	clock = pin->ops.clock(pin);
-	if (clock.flushed >= clock.cleared)
-		return false;
-	if (!retry)
-		retry = retry_add(batch, op);
-	retry->waited = true;
-	batch->page->fault = (struct alias_fault){.pfn = op->pfn, .op = op->index};
-	pin->count.waits++;
-	return true;
+	return clock.flushed < clock.cleared;
 }
 
 /* What guest and host talk through is nobody's page table, and not to be given away. */
@@ -192,64 +186,108 @@ static void count_answer(struct op_count *count, bool granted)
 	count->refused += !granted;
 }
 
-/* True: the guest is to purge, and to ask again. */
-static bool wants_upcall(struct batch *batch, const struct pin_retry *op, struct pin_retry *retry)
+static struct transition_facts find_facts(struct batch *batch, const struct pin_retry *op,
+					  const struct pin_retry *retry)
+{
+	const struct pin *pin = batch->pin;
+	struct transition_facts facts = {
+		.verdict = AT_BAD_FRAME,
+		.final = true,
+		.can_purge = batch->upcalls && !(retry && retry->purged),
+	};
+
+	if (is_shared(pin, op->pfn))
+		return facts;
+	facts.verdict = judge(batch, op->pfn, op->to);
+	facts.final = pin->strict || !pin->checks;
+	facts.unflushed = lacks_flush(pin, facts.verdict);
+	facts.can_wait = facts.unflushed && can_wait(batch, retry);
+	return facts;
+}
+
+enum transition_step transition_next(const struct transition_facts *facts)
+{
+	if (!facts->final && facts->unflushed)
+		return facts->can_wait ? STEP_WAIT : STEP_FLUSH;
+	if (!facts->final)
+		return STEP_BECOME;
+	return facts->verdict == AT_ALIAS && facts->can_purge ? STEP_PURGE : STEP_ANSWER;
+}
+
+/* --- what is done ----------------------------------------------------------------------------- */
+
+static void send_to_wait(struct batch *batch, const struct pin_retry *op, struct pin_retry *retry)
+{
+	if (!retry)
+		retry = retry_add(batch, op);
+	retry->waited = true;
+	batch->page->fault = (struct alias_fault){.pfn = op->pfn, .op = op->index};
+	batch->pin->count.waits++;
+}
+
+static void send_to_purge(struct batch *batch, const struct pin_retry *op, struct pin_retry *retry)
 {
 	struct op_count *count = &batch->pin->count.ops[op->to.to];
-	bool purged = retry && retry->purged;
-	bool upcall = batch->upcalls && !purged;
 
-	count->aliases_met += !purged;
-	count->upcalls += upcall;
-	tell_aliases(batch, op->pfn, op->to, op->index, upcall);
-	if (!upcall)
-		return false;
 	if (!retry)
 		retry = retry_add(batch, op);
 	retry->purged = true;
-	return true;
+	count->aliases_met++;
+	count->upcalls++;
+	tell_aliases(batch, op->pfn, op->to, op->index, true);
 }
 
-/* After all that the host can do by itself. */
-static enum at_verdict decide(struct batch *batch, uint64_t pfn, struct at_transition to,
-			      enum at_verdict verdict)
+static enum alias_status answer_op(struct batch *batch, const struct pin_retry *op,
+				   const struct pin_retry *retry, enum at_verdict verdict)
 {
 	struct pin *pin = batch->pin;
+	struct op_count *count = &pin->count.ops[op->to.to];
+	bool purged = retry && retry->purged;
 
-	if (pin->strict || !pin->checks)
-		return verdict;
-	if (lacks_flush(pin, verdict))
-		host_flush(pin, batch->vcpu, batch->paused, pfn, to);
-	return at_become(pin->at, pfn, to);
+	if (verdict == AT_ALIAS) {
+		count->aliases_met += !purged;
+		tell_aliases(batch, op->pfn, op->to, op->index, false);
+	}
+	if (verdict == AT_OK && op->to.to == AT_TO_BALLOON)
+		verdict = give_up(pin, op->pfn);
+	if (purged && verdict == AT_OK)
+		count_resolved(batch, op->pfn, op->to);
+	if (retry)
+		retry_end(batch, retry);
+	count_answer(count, verdict == AT_OK);
+	if (batch->verify && !is_shared(pin, op->pfn))
+		verify(pin, op->pfn, op->to, to_status(verdict));
+	return to_status(verdict);
 }
 
 enum served serve_transition(struct batch *batch, uint64_t pfn, struct at_transition to,
 			     uint32_t index, enum alias_status *status)
 {
-	struct pin *pin = batch->pin;
 	struct pin_retry op = {.pfn = pfn, .to = to, .index = index};
 	struct pin_retry *retry = retry_find(batch, &op);
-	enum at_verdict verdict = AT_BAD_FRAME;
+	struct transition_facts facts = find_facts(batch, &op, retry);
 
-	if (!is_shared(pin, pfn)) {
-		verdict = judge(batch, pfn, to);
-		if (lacks_flush(pin, verdict) && may_wait(batch, &op, retry))
+	for (;;) {
+		switch (transition_next(&facts)) {
+		case STEP_WAIT:
+			send_to_wait(batch, &op, retry);
 			return UPCALL;
-		verdict = decide(batch, pfn, to, verdict);
+		case STEP_FLUSH:
+			host_flush(batch->pin, batch->vcpu, batch->paused, pfn, to);
+			facts.unflushed = false;
+			break;
+		case STEP_BECOME:
+			facts.verdict = at_become(batch->pin->at, pfn, to);
+			facts.final = true;
+			break;
+		case STEP_PURGE:
+			send_to_purge(batch, &op, retry);
+			return UPCALL;
+		case STEP_ANSWER:
+			*status = answer_op(batch, &op, retry, facts.verdict);
+			return SERVED;
+		}
 	}
-	if (verdict == AT_ALIAS && wants_upcall(batch, &op, retry))
-		return UPCALL;
-	if (verdict == AT_OK && to.to == AT_TO_BALLOON)
-		verdict = give_up(pin, pfn);
-	if (retry && retry->purged && verdict == AT_OK)
-		count_resolved(batch, pfn, to);
-	if (retry)
-		retry_end(batch, retry);
-	*status = to_status(verdict);
-	count_answer(&pin->count.ops[to.to], verdict == AT_OK);
-	if (batch->verify && !is_shared(pin, pfn))
-		verify(pin, pfn, to, *status);
-	return SERVED;
 }
 
 /* --- and back --------------------------------------------------------------------------------- */

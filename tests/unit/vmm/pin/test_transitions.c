@@ -624,10 +624,38 @@ START_TEST(a_table_that_comes_back)
 }
 END_TEST
 
+static const struct {
+	struct transition_facts facts;
+	enum transition_step next;
+} decisions[] = {
+	/* clean, or not known to be */
+	{{.verdict = AT_OK}, STEP_BECOME},
+	{{.verdict = AT_OK, .final = true}, STEP_ANSWER},
+	{{.verdict = AT_BAD_LEVEL}, STEP_BECOME},
+	{{.verdict = AT_BAD_LEVEL, .final = true, .can_purge = true}, STEP_ANSWER},
+	/* TLBs: the guest's own flush before the host's, and neither where it changes nothing */
+	{{.verdict = AT_STALE_TLB, .unflushed = true, .can_wait = true}, STEP_WAIT},
+	{{.verdict = AT_STALE_TLB, .unflushed = true, .can_purge = true}, STEP_FLUSH},
+	{{.verdict = AT_OK, .unflushed = true}, STEP_FLUSH},
+	{{.verdict = AT_STALE_TLB, .final = true, .unflushed = true, .can_wait = true},
+	 STEP_ANSWER},
+	/* an alias: never an upcall before the verdict is final */
+	{{.verdict = AT_ALIAS, .can_purge = true}, STEP_BECOME},
+	{{.verdict = AT_ALIAS, .final = true, .can_purge = true}, STEP_PURGE},
+	{{.verdict = AT_ALIAS, .final = true}, STEP_ANSWER},
+};
+
+START_TEST(decides)
+{
+	ck_assert_int_eq(transition_next(&decisions[_i].facts), decisions[_i].next);
+}
+END_TEST
+
 TCase *transition_tests(void)
 {
 	/* These have the source that they are asked to have. */
 	TCase *tc = tcase_create("transitions");
+	int nr = sizeof(decisions) / sizeof(decisions[0]);
 
 	tcase_add_loop_test(tc, what_is_given_away_is_released, 0, 2);
 	tcase_add_loop_test(tc, a_stale_alias_traps, 0, 2 * NR_OPS);
@@ -639,6 +667,7 @@ TCase *transition_tests(void)
 	tcase_add_loop_test(tc, a_live_alias_refuses, 0, 2 * NR_OPS);
 	tcase_add_loop_test(tc, a_later_mapping_is_a_violation, 0, 2 * NR_OPS);
 	tcase_add_test(tc, a_table_that_comes_back);
+	tcase_add_loop_test(tc, decides, 0, nr);
 	return tc;
 }
 
