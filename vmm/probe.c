@@ -168,7 +168,7 @@ static json_t *probe_landlock(void)
 	return object;
 }
 
-static json_t *probe_source(bool kvm, const char *how)
+static json_t *probe_mode(bool kvm, const char *how)
 {
 	json_t *object = usable_or_not(kvm ? NULL : "no usable KVM");
 
@@ -178,7 +178,7 @@ static json_t *probe_source(bool kvm, const char *how)
 
 static json_t *probe_all(bool *kvm)
 {
-	json_t *root = json_object(), *sources = json_object();
+	json_t *root = json_object(), *modes = json_object();
 	const char *why = NULL;
 	bool uffd = probe_userfaultfd(&why);
 
@@ -191,17 +191,17 @@ static json_t *probe_all(bool *kvm)
 	json_object_set_new(root, "seccomp", probe_seccomp());
 	json_object_set_new(root, "landlock", probe_landlock());
 	json_object_set_new(
-		sources, "dirty",
-		probe_source(*kvm, uffd ? "quiet tables are write-protected by userfaultfd"
+		modes, "dirty",
+		probe_mode(*kvm, uffd ? "quiet tables are write-protected by userfaultfd"
 					: "every table is compared at each pin"));
 	json_object_set_new(
-		sources, "log",
-		probe_source(*kvm, uffd ? "the guest keeps a log; audits use userfaultfd"
+		modes, "log",
+		probe_mode(*kvm, uffd ? "the guest keeps a log; audits use userfaultfd"
 					: "the guest keeps a log; an audit compares every table"));
-	json_object_set_new(sources, "scan",
-			    probe_source(*kvm, "every table is compared at each pin"));
-	json_object_set_new(sources, "strict", *kvm ? probe_strict() : probe_source(false, ""));
-	json_object_set_new(root, "sources", sources);
+	json_object_set_new(modes, "scan",
+			    probe_mode(*kvm, "every table is compared at each pin"));
+	json_object_set_new(modes, "strict", *kvm ? probe_strict() : probe_mode(false, ""));
+	json_object_set_new(root, "track", modes);
 	return root;
 }
 
@@ -229,7 +229,7 @@ static void print_host(json_t *host)
 static void print_table(json_t *root)
 {
 	json_t *caps = json_object_get(root, "capabilities");
-	json_t *sources = json_object_get(root, "sources");
+	json_t *modes = json_object_get(root, "track");
 
 	print_host(json_object_get(root, "host"));
 	printf("\nWhat a guest needs\n");
@@ -247,7 +247,7 @@ static void print_table(json_t *root)
 		       json_integer_value(json_object_get(caps, capabilities[i].name)),
 		       capabilities[i].what);
 	printf("\nHow page tables can be tracked (--track)\n");
-	for (void *at = json_object_iter(sources); at; at = json_object_iter_next(sources, at))
+	for (void *at = json_object_iter(modes); at; at = json_object_iter_next(modes, at))
 		print_verdict(json_object_iter_key(at), json_object_iter_value(at));
 }
 

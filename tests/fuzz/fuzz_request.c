@@ -292,11 +292,12 @@ static void step(struct guest *g)
 
 static void start(struct guest *g)
 {
-	static const enum track_mode sources[] = {TRACK_DIRTY, TRACK_LOG, TRACK_SCAN, TRACK_OFF};
+	static const enum track_mode track_modes[] = {TRACK_DIRTY, TRACK_LOG, TRACK_SCAN,
+						      TRACK_OFF};
 	uint8_t how = take1(&g->program);
 
 	g->fm.opt = (struct options){
-		.track = sources[how & 3],
+		.track = track_modes[how & 3],
 		.flush = how >> 2 & 3 ? ALIAS_FLUSH_TRAP : ALIAS_FLUSH_NONE,
 		.flush_proof = how & 16 ? PROOF_HOST : PROOF_GUEST,
 		.verify = how & 32,

@@ -199,8 +199,8 @@ const struct hostile hostiles[] = {
 	 UNGUARDED,
 	 STRICT_REFUSED("no-bounds")},
 	{.guest = "updates_flush",
-	 .on_strict = &(struct outcome){.stats = {{"pins.all_forgotten", 1},
-						  {"pins.frames_forgotten", 8},
+	 .on_strict = &(struct outcome){.stats = {{"pins.all_zapped", 1},
+						  {"pins.frames_zapped", 8},
 						  {"pins.update_calls", 6}}},
 	 UNGUARDED,
 	 STRICT_REFUSED("never-flush")},
@@ -208,7 +208,7 @@ const struct hostile hostiles[] = {
 	 UNGUARDED,
 	 .on_strict = &held,
 	 .strict_off = BREAK("always-flush"),
-	 .strict_then = {.stats = {{"pins.all_forgotten", 6}, {"pins.update_calls", 6}}}},
+	 .strict_then = {.stats = {{"pins.all_zapped", 6}, {"pins.update_calls", 6}}}},
 
 	/* races */
 	{.guest = "between",

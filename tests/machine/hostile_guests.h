@@ -24,7 +24,7 @@ struct hostile {
 	const char *with[HOSTILE_OPTIONS]; /* of vmm, and of vmm-broken, beside -t SOURCE */
 	const char *word;                  /* of the guest's command line; NULL: none */
 	const char *disk;                  /* 512 bytes of it come 8 at a time from here on */
-	struct outcome must;               /* under every source that none of these is for */
+	struct outcome must; /* under every mode of tracking that none of these is for */
 	const struct outcome *on_log, *on_strict;
 	/* These switch the defence off that the guest is there for, and then: */
 	const char *off[HOSTILE_OPTIONS], *strict_off[HOSTILE_OPTIONS];

@@ -136,22 +136,22 @@ void run_program(struct run *run, const char *input, const char *const argv[])
 	run->err = slurp(tmp_file("stderr"));
 }
 
-const char *source_or(const char *usual)
+const char *track_or(const char *usual)
 {
 	const char *track = getenv("VMM_TRACK");
 
 	return track ? track : usual;
 }
 
-bool source_is(const char *track)
+bool track_is(const char *track)
 {
-	return !strcmp(source_or("dirty"), track);
+	return !strcmp(track_or("dirty"), track);
 }
 
 void run_vmm(struct run *run, const char *input, const char *const args[])
 {
 	const char *argv[MAX_ARGS] = {path_vmm(), "--stats", tmp_file("stats.json"), "--timeout",
-				      "100",      "--track", source_or("dirty")};
+				      "100",      "--track", track_or("dirty")};
 	size_t n = 7;
 
 	for (size_t i = 0; args[i]; i++) {

@@ -25,22 +25,22 @@ const char *path_tmp(void);
 /* "TMP/NAME"; never freed. */
 const char *tmp_file(const char *name);
 
-/* The source (vmm --track) that all tests use if the environment's VMM_TRACK names one: then that,
- * else `usual`. So every suite can be run with every source. */
-const char *source_or(const char *usual);
-/* Is this the source of tests that ask for none in particular? */
-bool source_is(const char *track);
+/* The mode of tracking (vmm --track) that all tests use if the environment's VMM_TRACK names one:
+ * then that, else `usual`. So every suite can be run with every mode of tracking. */
+const char *track_or(const char *usual);
+/* Is this the mode of tests that ask for none in particular? */
+bool track_is(const char *track);
 
-/* In a test: it is not for the source strict, and counts as skipped then. */
+/* In a test: it is not for --track strict, and counts as skipped then. */
 #define NOT_IF_STRICT(why)                                                                         \
 	do {                                                                                       \
-		if (source_is("strict")) {                                                         \
+		if (track_is("strict")) {                                                          \
 			printf("skip %s: %s\n", __func__, why);                                    \
 			return;                                                                    \
 		}                                                                                  \
 	} while (0)
 
-/* Runs `vmm --stats FILE --timeout 100 --track SOURCE ARGS...`; `input` is its standard input
+/* Runs `vmm --stats FILE --timeout 100 --track MODE ARGS...`; `input` is its standard input
  * (NULL: /dev/null). The arguments end with NULL. Fails the test if the program cannot be started.
  */
 void run_vmm(struct run *run, const char *input, const char *const args[]);

@@ -165,7 +165,7 @@ static bool guest_logs(void)
 	return logs;
 }
 
-START_TEST(sources_are_switched)
+START_TEST(track_modes_are_switched)
 {
 	static const char *const begin[] = {"dirty", "scan", "log"};
 	static const char *const names[] = {"log", "scan", "log", "dirty", "log", "dirty"};
@@ -176,7 +176,7 @@ START_TEST(sources_are_switched)
 	for (size_t i = 0; i < 6; i++) {
 		char request[64];
 
-		snprintf(request, sizeof(request), "{\"do\":\"source\",\"name\":\"%s\"}", names[i]);
+		snprintf(request, sizeof(request), "{\"do\":\"track\",\"name\":\"%s\"}", names[i]);
 		expect_done(request);
 		while (guest_logs() != !strcmp(names[i], "log"))
 			usleep(10000);
@@ -186,7 +186,7 @@ START_TEST(sources_are_switched)
 	ck_assert_int_gt(stat_of(&run, "pins.upcalls"), 0);
 	ck_assert_int_gt(stat_of(&run, "tracker.records"), 0);
 	ck_assert_str_eq(
-		json_string_value(json_object_get(json_object_get(run.stats, "tracker"), "source")),
+		json_string_value(json_object_get(json_object_get(run.stats, "tracker"), "track")),
 		"dirty");
 	run_free(&run);
 }
@@ -297,9 +297,9 @@ START_TEST(vmm_ctl)
 	ck_assert(json_is_object(json_object_get(answer, "pins")));
 	json_decref(answer);
 	run_free(&run);
-	ctl(&run, "source", "scan");
+	ctl(&run, "track", "scan");
 	expect_status(&run, 0);
-	expect_contains(run.out, "\"source\": \"scan\"");
+	expect_contains(run.out, "\"track\": \"scan\"");
 	run_free(&run);
 	ctl(&run, "frame", "0x200");
 	expect_status(&run, 0);
@@ -376,7 +376,7 @@ Suite *control_suite(void)
 	TCase *tc = tcase_create("control");
 
 	tcase_set_timeout(tc, 240);
-	tcase_add_loop_test(tc, sources_are_switched, 0, 3);
+	tcase_add_loop_test(tc, track_modes_are_switched, 0, 3);
 	tcase_add_test(tc, strategies_are_switched);
 	tcase_add_test(tc, paused_and_resumed);
 	tcase_add_test(tc, frames_are_shown);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Hostile guests (tests/hostile/, one property each): what must happen under every source, and what
- * happens with the defence switched off that the guest is there for. The guest says by its exit
- * status whether it was treated as it must be (runtime/hostile.h); the host ends by itself with 81
- * when the observer of vmm-broken sees a vCPU run with a stale entry of a page table.
+ * Hostile guests (tests/hostile/, one property each): what must happen under every mode of
+ * tracking, and what happens with the defence switched off that the guest is there for. The guest
+ * says by its exit status whether it was treated as it must be (runtime/hostile.h); the host ends
+ * by itself with 81 when the observer of vmm-broken sees a vCPU run with a stale entry of a page
+ * table.
  *
  * With VMM_TRACK=SOURCE only that source is tried: so they are run on strict, where it works.
  */
@@ -19,11 +20,11 @@
 #define MAX_ARGS   32
 #define TIME_LIMIT "20"
 
-static const char *const sources[] = {"dirty", "scan", "log"};
+static const char *const track_modes[] = {"dirty", "scan", "log"};
 
 static bool is_strict(void)
 {
-	return source_is("strict");
+	return track_is("strict");
 }
 
 static const char *make_disk(const char *what)
@@ -149,9 +150,9 @@ static void run_as_it_must(const struct hostile *hostile, const char *source)
 
 START_TEST(what_must_happen)
 {
-	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++)
-		if (!strcmp(source_or(sources[i]), sources[i]))
-			run_as_it_must(&hostiles[_i], sources[i]);
+	for (size_t i = 0; i < sizeof(track_modes) / sizeof(track_modes[0]); i++)
+		if (!strcmp(track_or(track_modes[i]), track_modes[i]))
+			run_as_it_must(&hostiles[_i], track_modes[i]);
 }
 END_TEST
 

@@ -1,26 +1,26 @@
 /* SPDX-License-Identifier: MIT */
-/* Strategies and sources: verdicts against the full walk, and the exact counts they promise. */
+/* Strategies and track_modes: verdicts against the full walk, and the exact counts they promise. */
 #include <stdio.h>
 #include <string.h>
 #include "run.h"
 #include "suites.h"
 
 static const char *const strategies[] = {"none", "eager", "trap", "trap-range"};
-static const char *const sources[] = {"dirty", "scan", "log"};
+static const char *const track_modes[] = {"dirty", "scan", "log"};
 static const char *const cpus[] = {"1", "4"};
 
 #define NR_OF(array) ((int)(sizeof(array) / sizeof((array)[0])))
-#define NR_MATRIX    (NR_OF(strategies) * NR_OF(sources) * NR_OF(cpus))
+#define NR_MATRIX    (NR_OF(strategies) * NR_OF(track_modes) * NR_OF(cpus))
 
 /* Every strategy x source x 1 and 4 vCPUs; after every pin the oracle looks. */
 START_TEST(matrix)
 {
 	const char *flush = strategies[_i % NR_OF(strategies)];
-	const char *track = sources[_i / NR_OF(strategies) % NR_OF(sources)];
-	const char *nr = cpus[_i / NR_OF(strategies) / NR_OF(sources)];
+	const char *track = track_modes[_i / NR_OF(strategies) % NR_OF(track_modes)];
+	const char *nr = cpus[_i / NR_OF(strategies) / NR_OF(track_modes)];
 	struct run run;
 
-	RUN(&run, "-c", nr, "-m", "128M", "-f", flush, "-t", source_or(track), "--verify",
+	RUN(&run, "-c", nr, "-m", "128M", "-f", flush, "-t", track_or(track), "--verify",
 	    path_guest(), "--", "workload=process", "iters=12", "seed=7");
 	expect_status(&run, 0);
 	ck_assert_int_eq(stat_of(&run, "pins.disagreed"), 0);

@@ -10,7 +10,7 @@ static const char *const strategies[] = {
 	"none",      "legacy",   "eager", "nolazy",     "eager-pte",
 	"quicklist", "page-bit", "trap",  "trap-range",
 };
-static const char *const sources[] = {"dirty", "scan", "log"};
+static const char *const track_modes[] = {"dirty", "scan", "log"};
 static const char *const cpus[] = {"1", "4"};
 static const char *const loads[][2] = {
 	{"workload=process", "iters=4"},
@@ -19,7 +19,7 @@ static const char *const loads[][2] = {
 };
 
 #define NR_OF(array) ((int)(sizeof(array) / sizeof((array)[0])))
-#define NR_MATRIX    (NR_OF(strategies) * NR_OF(sources) * NR_OF(cpus) * NR_OF(loads))
+#define NR_MATRIX    (NR_OF(strategies) * NR_OF(track_modes) * NR_OF(cpus) * NR_OF(loads))
 
 #define NONE 0
 #define TRAP 7 /* the first of those that trap */
@@ -55,12 +55,12 @@ START_TEST(matrix)
 {
 	int i = _i;
 	int s = i % NR_OF(strategies);
-	const char *track = sources[(i /= NR_OF(strategies)) % NR_OF(sources)];
-	const char *nr = cpus[(i /= NR_OF(sources)) % NR_OF(cpus)];
+	const char *track = track_modes[(i /= NR_OF(strategies)) % NR_OF(track_modes)];
+	const char *nr = cpus[(i /= NR_OF(track_modes)) % NR_OF(cpus)];
 	const char *const *load = loads[i / NR_OF(cpus)];
 	struct run run;
 
-	RUN(&run, "-c", nr, "-m", "128M", "-f", strategies[s], "-t", source_or(track), "--verify",
+	RUN(&run, "-c", nr, "-m", "128M", "-f", strategies[s], "-t", track_or(track), "--verify",
 	    "-d", make_disk(), path_guest(), "--", load[0], load[1], "seed=3");
 	expect_right(&run, strategies[s]);
 	if (s == NONE)
@@ -158,7 +158,7 @@ START_TEST(shootdowns)
 	expect_right(&run, asked[_i].flush);
 	all = stat_of(&run, "guest.shootdowns");
 	ck_assert_int_gt(all, 0);
-	if (asked[_i].by_host && !source_is("strict") && host_can_flush()) {
+	if (asked[_i].by_host && !track_is("strict") && host_can_flush()) {
 		ck_assert_int_eq(stat_of(&run, "guest.host_shootdowns"), all);
 		ck_assert_int_eq(stat_of(&run, "exits.flush_calls"), all);
 		ck_assert_int_eq(stat_of(&run, "guest.shootdown_ipis"), 0);
@@ -213,7 +213,7 @@ START_TEST(eager_pte_leaves_tlbs_to_the_host)
 	ck_assert_int_eq(stat_of(&run, "guest.unmap_aliases"), AT_THE_END);
 	ck_assert_int_eq(stat_of(&run, "guest.tables_aliased"), 0);
 	ck_assert_int_gt(stat_of(&run, "guest.tables_recycled"), 0);
-	if (!source_is("strict")) /* where guarding a frame has flushed it */
+	if (!track_is("strict")) /* where guarding a frame has flushed it */
 		ck_assert_int_gt(stat_of(&run, "pins.host_flushes"), 0);
 	RUN(&clean, "-c", cpus[_i], "-f", "eager-pte", path_guest(), "--", "workload=cleanpin");
 	expect_status(&clean, 0);
@@ -230,8 +230,8 @@ START_TEST(eager_pte_hides_nothing_from_the_host)
 	struct run run;
 
 	NOT_IF_STRICT("guarding a frame has flushed it");
-	RUN(&run, "-m", "128M", "-t", source_or(sources[_i]), "-f", "eager-pte", path_guest(), "--",
-	    "workload=grow", "iters=40", "alias=100");
+	RUN(&run, "-m", "128M", "-t", track_or(track_modes[_i]), "-f", "eager-pte", path_guest(),
+	    "--", "workload=grow", "iters=40", "alias=100");
 	expect_status(&run, 0);
 	ck_assert_int_ge(stat_of(&run, "pins.host_flushes"), 40);
 	ck_assert_int_le(stat_of(&run, "pins.host_flushes"), stat_of(&run, "guest.pin_calls"));
@@ -381,8 +381,8 @@ START_TEST(changing_loses_nothing)
 {
 	struct run run;
 
-	RUN(&run, "-c", cpus[_i % 2], "-t", source_or(sources[_i / 2 % NR_OF(sources)]), "-m",
-	    "128M", "--verify", path_guest(), "--", "workload=switch",
+	RUN(&run, "-c", cpus[_i % 2], "-t", track_or(track_modes[_i / 2 % NR_OF(track_modes)]),
+	    "-m", "128M", "--verify", path_guest(), "--", "workload=switch",
 	    _i % 2 ? "iters=25" : "iters=100", "seed=5");
 	expect_right(&run, "trap");
 	for (int s = 1; s < NR_OF(strategies); s++) {
@@ -465,7 +465,7 @@ Suite *strategies_suite(void)
 	tcase_add_test(each, legacy_shoots_down_at_every_unmap);
 	tcase_add_loop_test(each, nolazy_purges_at_every_unmap, 0, 2);
 	tcase_add_loop_test(each, eager_pte_leaves_tlbs_to_the_host, 0, 2);
-	tcase_add_loop_test(each, eager_pte_hides_nothing_from_the_host, 0, NR_OF(sources));
+	tcase_add_loop_test(each, eager_pte_hides_nothing_from_the_host, 0, NR_OF(track_modes));
 	tcase_add_test(each, eager_pte_flushes_at_the_limit);
 	tcase_add_loop_test(each, quicklist_purges_once_for_many_tables, 0, 6);
 	tcase_add_loop_test(each, page_bit_purges_where_trap_would, 0, 4);

@@ -162,9 +162,9 @@ START_TEST(transitions_work)
 		    i ? "eager-pte" : "trap-range", "--verify", path_guest(), "--", loads[_i],
 		    "iters=6", "ahead=0");
 		expect_status(&run, 0);
-		ck_assert_int_gt(
-			stat_of(&run, _i ? "transitions.give.granted" : "transitions.type.granted"),
-			10);
+		ck_assert_int_gt(stat_of(&run, _i ? "transitions.inflate.granted"
+						  : "transitions.memtype.granted"),
+				 10);
 		ck_assert_int_eq(stat_of(&run, "pins.upcalls") > 0, !i);
 		ck_assert_int_eq(stat_of(&run, "pins.disagreed"), 0);
 		ck_assert_int_eq(stat_of(&run, "pins.let_through"), 0);

@@ -19,14 +19,14 @@ extern char **environ;
 
 static const char *const strategies[] = {"none",      "legacy",   "eager", "nolazy",    "eager-pte",
 					 "quicklist", "page-bit", "trap",  "trap-range"};
-static const char *const sources[] = {"dirty", "scan", "log"};
+static const char *const track_modes[] = {"dirty", "scan", "log"};
 static const struct {
 	const char *name, *arg;
 	const char *transition; /* of the statistics */
 	const char *guest;      /* the guest's own count of them */
 } loads[] = {
-	{"pat", "workload=pat", "type", "guest.retyped"},
-	{"balloon", "workload=balloon", "give", "guest.given"},
+	{"pat", "workload=pat", "memtype", "guest.retyped"},
+	{"balloon", "workload=balloon", "inflate", "guest.given"},
 };
 
 static int64_t count(const struct run *run, const char *transition, const char *what)
@@ -46,10 +46,10 @@ static void expect_granted(const struct run *run, int load, bool checked)
 	ck_assert_int_gt(count(run, transition, "requests"), 30);
 	ck_assert_int_eq(count(run, transition, "granted"), count(run, transition, "requests"));
 	ck_assert_int_eq(count(run, transition, "requests"), stat_of(run, loads[load].guest));
-	ck_assert_int_eq(count(run, "take", "granted"), count(run, "give", "granted"));
-	ck_assert_int_eq(count(run, "take", "granted"), stat_of(run, "guest.taken_back"));
-	ck_assert_int_eq(stat_of(run, "tracker.given"), 0);
-	ck_assert_int_eq(stat_of(run, "tracker.typed"), 0);
+	ck_assert_int_eq(count(run, "deflate", "granted"), count(run, "inflate", "granted"));
+	ck_assert_int_eq(count(run, "deflate", "granted"), stat_of(run, "guest.taken_back"));
+	ck_assert_int_eq(stat_of(run, "tracker.ballooned"), 0);
+	ck_assert_int_eq(stat_of(run, "tracker.memtyped"), 0);
 	ck_assert_int_eq(stat_of(run, "pins.disagreed"), 0);
 	ck_assert_int_eq(stat_of(run, "pins.verified"),
 			 count(run, transition, "requests") + stat_of(run, "pins.pins"));
@@ -70,8 +70,8 @@ START_TEST(every_strategy)
 	struct run run;
 
 	RUN(&run, "-c", strategy % 2 ? "1" : "4", "-m", "128M", "-f", flush, "-t",
-	    source_or(sources[(strategy + load) % NR_OF(sources)]), "--verify", path_guest(), "--",
-	    loads[load].arg, strategy % 2 ? "iters=24" : "iters=8", "seed=7", "ahead=0");
+	    track_or(track_modes[(strategy + load) % NR_OF(track_modes)]), "--verify", path_guest(),
+	    "--", loads[load].arg, strategy % 2 ? "iters=24" : "iters=8", "seed=7", "ahead=0");
 	expect_granted(&run, load, strcmp(flush, "none"));
 	ck_assert_int_eq(stat_of(&run, "pins.upcalls"), stat_of(&run, "guest.upcalls"));
 	ck_assert_int_eq(count(&run, transition, "upcalls"),
@@ -150,7 +150,7 @@ START_TEST(later_mappings_are_violations)
 	ck_assert_int_eq(stat_of(&run, "pins.violations"), 1);
 	said = strstr(run.out, "violate: frame ");
 	/* What is prevented the guest may not live to tell. */
-	if (!source_is("strict")) {
+	if (!track_is("strict")) {
 		ck_assert_ptr_nonnull(said);
 		ck_assert_int_eq(sscanf(said, "violate: frame %lx", &frame), 1);
 		said = strstr(said, " at 0x");
@@ -257,15 +257,15 @@ static void expect_swing(const char *frame, int64_t given, int64_t taken)
 	struct run run;
 
 	ask(&run, "frame", frame);
-	ck_assert(json_is_boolean(json_object_get(run.stats, "given")));
-	ck_assert_int_eq(json_is_true(json_object_get(run.stats, "given")), given > taken);
+	ck_assert(json_is_boolean(json_object_get(run.stats, "ballooned")));
+	ck_assert_int_eq(json_is_true(json_object_get(run.stats, "ballooned")), given > taken);
 	ck_assert_int_eq(stat_of(&run, "mapping_count"), 0);
 	run_free(&run);
 
 	ask(&run, "statistics", NULL);
-	ck_assert_int_eq(stat_of(&run, "tracker.given"), given - taken);
-	ck_assert_int_eq(count(&run, "give", "granted"), given);
-	ck_assert_int_eq(count(&run, "take", "granted"), taken);
+	ck_assert_int_eq(stat_of(&run, "tracker.ballooned"), given - taken);
+	ck_assert_int_eq(count(&run, "inflate", "granted"), given);
+	ck_assert_int_eq(count(&run, "deflate", "granted"), taken);
 	ck_assert_int_eq(stat_of(&run, "guest.given"), given);
 	run_free(&run);
 }
@@ -274,7 +274,7 @@ static void expect_swing(const char *frame, int64_t given, int64_t taken)
 START_TEST(memory_goes_and_comes)
 {
 	const char *const argv[] = {path_vmm(),         "-m",         "128M",   "-t",
-				    source_or("dirty"), "--timeout",  "100",    "--control",
+				    track_or("dirty"),  "--timeout",  "100",    "--control",
 				    tmp_file("socket"), path_guest(), "--",     "workload=balloon",
 				    "iters=0",          "swing=16",   "wait=1", NULL};
 	long used, given, back, all = SWING_MIB << 10, slack = 1 << 10;

@@ -25,7 +25,7 @@ static const char doc[] =
 	"REQUEST:\n"
 	"  statistics       as --stats writes them at the end\n"
 	"  strategy NAME    have the guest use another strategy\n"
-	"  source NAME      dirty, log or scan: change --track\n"
+	"  track NAME       dirty, log or scan: change --track\n"
 	"  pause, resume    stop all vCPUs; let them go on\n"
 	"  frame PFN        the state of a frame, and its mappings\n\n"
 	"Exit status: 0 done; 1 refused; 64 wrong command line; 69 no vmm at PATH, "
@@ -82,7 +82,7 @@ static json_t *make_request(const struct command *command)
 
 	if (!strcmp(name, "statistics") || !strcmp(name, "pause") || !strcmp(name, "resume"))
 		return argument ? NULL : json_pack("{s:s}", "do", name);
-	if (!strcmp(name, "strategy") || !strcmp(name, "source"))
+	if (!strcmp(name, "strategy") || !strcmp(name, "track"))
 		return argument ? json_pack("{s:s, s:s}", "do", name, "name", argument) : NULL;
 	if (!strcmp(name, "frame") && argument && parse_pfn(argument, &pfn))
 		return json_pack("{s:s, s:I}", "do", name, "pfn", pfn);

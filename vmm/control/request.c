@@ -37,14 +37,14 @@ static const char *do_strategy(const struct control_target *target, const json_t
 	return pin_want_strategy(target->pin, flush, answer);
 }
 
-static const char *do_source(const struct control_target *target, const json_t *argument,
-			     json_t *answer)
+static const char *do_track(const struct control_target *target, const json_t *argument,
+			    json_t *answer)
 {
-	enum track_mode source;
+	enum track_mode track;
 
-	if (!track_by_name(json_string_value(argument), &source))
-		return "a source is dirty, log or scan";
-	return pin_set_track_mode(target->pin, source, answer);
+	if (!track_by_name(json_string_value(argument), &track))
+		return "track is one of dirty, log, scan";
+	return pin_set_track_mode(target->pin, track, answer);
 }
 
 static const char *do_pause(const struct control_target *target, const json_t *argument,
@@ -87,7 +87,7 @@ static const struct request {
 	{"statistics", NULL, JSON_NULL, do_statistics, false, "statistics has no further members"},
 	{"strategy", "name", JSON_STRING, do_strategy, true,
 	 "strategy has one member, name: a string"},
-	{"source", "name", JSON_STRING, do_source, true, "source has one member, name: a string"},
+	{"track", "name", JSON_STRING, do_track, true, "track has one member, name: a string"},
 	{"pause", NULL, JSON_NULL, do_pause, false, "pause has no further members"},
 	{"resume", NULL, JSON_NULL, do_resume, false, "resume has no further members"},
 	{"frame", "pfn", JSON_INTEGER, do_frame, true, "frame has one member, pfn: a whole number"},
@@ -112,7 +112,7 @@ static const char *perform_request(const struct control_target *target, const js
 		return "a request is an object with a member do: a string";
 	request = find_request(name);
 	if (!request)
-		return "there is no such request: statistics, strategy, source, pause, resume, "
+		return "there is no such request: statistics, strategy, track, pause, resume, "
 		       "frame";
 	argument = request->argument ? json_object_get(object, request->argument) : NULL;
 	if (json_object_size(object) != (request->argument ? 2u : 1u) ||

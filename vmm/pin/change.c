@@ -99,11 +99,11 @@ static void flush_stale(struct pin *pin, const struct stale *stale)
 
 	if (stale->all) {
 		ok = zap_all(&pin->vm->mem, pin->vm->fd);
-		pin->count.all_forgotten++;
+		pin->count.all_zapped++;
 	}
 	for (unsigned i = 0; !stale->all && i < stale->nr; i++) {
 		ok &= zap_gfn(&pin->vm->mem, stale->frames[i]);
-		pin->count.frames_forgotten++;
+		pin->count.frames_zapped++;
 	}
 	if (!ok)
 		stop_request(&pin->machine->stop, VMM_EX_OSERR);

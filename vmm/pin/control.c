@@ -45,29 +45,29 @@ const char *pin_want_strategy(struct pin *pin, enum alias_strategy flush, json_t
 }
 
 /* The log is audited before the guest can learn that it is no longer wanted. */
-static void change_source(struct pin *pin, enum track_mode source)
+static void change_track_mode(struct pin *pin, enum track_mode track)
 {
-	at_set_mode(pin->at, to_at_mode(source)); /* refuses only in AT_BLIND */
-	pin->source = source;
+	at_set_mode(pin->at, to_at_mode(track)); /* refuses only in AT_BLIND */
+	pin->track = track;
 	pin->logged = false;
 	ask_for_log(pin);
 }
 
-const char *pin_set_track_mode(struct pin *pin, enum track_mode source, json_t *answer)
+const char *pin_set_track_mode(struct pin *pin, enum track_mode track, json_t *answer)
 {
-	if (source == TRACK_OFF)
-		return "source off can only be chosen at the start: vmm --track off";
-	if (source == TRACK_STRICT || pin->strict)
-		return "source strict can only be chosen at the start: vmm --track strict";
+	if (track == TRACK_OFF)
+		return "track off can only be chosen at the start: vmm --track off";
+	if (track == TRACK_STRICT || pin->strict)
+		return "track strict can only be chosen at the start: vmm --track strict";
 	if (!pin->looks)
 		return "vmm was started with --track off";
-	if (source == TRACK_LOG && !pin->log.ring)
+	if (track == TRACK_LOG && !pin->log.ring)
 		return "the guest has no room for logs: there was too little memory for them";
 	pthread_mutex_lock(&pin->lock);
-	if (source != pin->source)
-		change_source(pin, source);
+	if (track != pin->track)
+		change_track_mode(pin, track);
 	pthread_mutex_unlock(&pin->lock);
-	object_add_text(answer, "source", track_name(source));
+	object_add_text(answer, "track", track_name(track));
 	object_add_text(answer, "write_tracking", write_tracking(pin));
 	return NULL;
 }
@@ -105,8 +105,8 @@ static void add_state(json_t *answer, const struct pin *pin, uint64_t pfn)
 
 	object_add_number(answer, "pfn", pfn);
 	object_add_number(answer, "pinned_level", at_pinned_level(at, pfn));
-	object_add_number(answer, "type", at_memtype(at, pfn));
-	json_object_set_new(answer, "given", json_boolean(at_is_ballooned(at, pfn)));
+	object_add_number(answer, "memtype", at_memtype(at, pfn));
+	json_object_set_new(answer, "ballooned", json_boolean(at_is_ballooned(at, pfn)));
 	object_add_number(answer, "alias_count", at_alias_count(at, pfn));
 	if (pin->counts_all)
 		object_add_number(answer, "mapping_count", at_mapping_count(at, pfn));

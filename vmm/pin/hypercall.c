@@ -206,7 +206,7 @@ static void configure(struct pin *pin, struct machine *machine)
 	pin->strict = opt->track == TRACK_STRICT;
 	pin->looks = opt->track != TRACK_OFF;
 	pin->checks = pin->looks && opt->flush != ALIAS_FLUSH_NONE;
-	pin->source = opt->track;
+	pin->track = opt->track;
 	pin->shared_pfn = SHARED_GPA / ALIAS_PAGE_SIZE;
 	pin->shared_frames = machine->vm.nr_vcpus + 1;
 }
@@ -216,7 +216,7 @@ static bool create_tracker(struct pin *pin)
 	struct at_config config = {
 		.frames = memory_end_pfn(&pin->vm->mem),
 		.audit_syncs = pin->machine->opt->audit,
-		.mode = pin->looks ? to_at_mode(pin->source) : AT_BLIND,
+		.mode = pin->looks ? to_at_mode(pin->track) : AT_BLIND,
 		.grant_aliased = !pin->checks,
 		.shared_pfn = pin->shared_pfn,
 		.shared_frames = pin->shared_frames,

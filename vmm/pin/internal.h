@@ -59,7 +59,7 @@ struct pin_count {
 	uint64_t stores_refused; /* stores and updates refused */
 	uint64_t update_calls;   /* ALIAS_CALL_UPDATE made, including repeats after an upcall */
 	uint64_t updates;        /* updates done */
-	uint64_t frames_forgotten, all_forgotten; /* zaps of one frame, and of everything */
+	uint64_t frames_zapped, all_zapped; /* zaps of one frame, and of everything */
 };
 
 /* What is remembered of a vCPU between its exits; its own thread's. */
@@ -96,9 +96,9 @@ struct pin {
 	pthread_mutex_t lock; /* guards all below; taken before vCPUs are paused */
 	struct alias_tracker *at;
 	bool registered;
-	enum track_mode source; /* the present one */
-	uint32_t log_wanted;    /* number of the log that is wanted, or was last */
-	bool logged;            /* the guest keeps a log, and the tracker uses it */
+	enum track_mode track; /* the present one */
+	uint32_t log_wanted;   /* number of the log that is wanted, or was last */
+	bool logged;           /* the guest keeps a log, and the tracker uses it */
 	struct pin_count count;
 	bool counts_all; /* at_count_all() was called: there was a transition other than a pin */
 	uint64_t violations_seen; /* violations of the tracker that are counted */
@@ -141,13 +141,13 @@ struct alias_common_page *common_page(const struct machine *machine);
  * message: no memory. */
 bool open_tracking(struct pin *pin);
 void close_tracking(struct pin *pin);
-/* Asks the guest to keep a log, or not, by pin->source. */
+/* Asks the guest to keep a log, or not, by pin->track. */
 void ask_for_log(struct pin *pin);
 /* Switches the tracker to the guest's log when the guest has begun to keep it, and back. The lock
  * is held. */
 void follow_log(struct pin *pin);
 /* Not for TRACK_OFF. */
-enum at_mode to_at_mode(enum track_mode source);
+enum at_mode to_at_mode(enum track_mode track);
 /* The name of the write tracking, or why there is none; static string. */
 const char *write_tracking(const struct pin *pin);
 

@@ -38,10 +38,10 @@ void pin_stats(struct pin *pin, json_t *root);
 
 /* Asks the guest for this strategy. Answer: "wanted", and "strategy", the guest's present one. */
 const char *pin_want_strategy(struct pin *pin, enum alias_strategy flush, json_t *answer);
-/* Changes --track. Answer: "source", "write_tracking". */
-const char *pin_set_track_mode(struct pin *pin, enum track_mode source, json_t *answer);
-/* Syncs, and describes the frame. Answer: "pfn", "pinned_level", "type", "given", "alias_count",
- * "mapping_count", "aliases", "mappings" (if all mappings are counted), "more". */
+/* Changes --track. Answer: "track", "write_tracking". */
+const char *pin_set_track_mode(struct pin *pin, enum track_mode track, json_t *answer);
+/* Syncs, and describes the frame. Answer: "pfn", "pinned_level", "memtype", "ballooned",
+ * "alias_count", "mapping_count", "aliases", "mappings" (if all mappings are counted), "more". */
 const char *pin_describe_frame(struct pin *pin, uint64_t pfn, json_t *answer);
 /* The name of the strategy that the guest reports; "unknown" if there is no such strategy. */
 const char *pin_guest_strategy(const struct pin *pin);

@@ -15,8 +15,8 @@ static const struct field count_fields[] = {
 	FIELD(pin_count, verified),       FIELD(pin_count, let_through),
 	FIELD(pin_count, disagreed),      FIELD(pin_count, stores),
 	FIELD(pin_count, stores_refused), FIELD(pin_count, update_calls),
-	FIELD(pin_count, updates),        FIELD(pin_count, frames_forgotten),
-	FIELD(pin_count, all_forgotten),  FIELD(pin_count, waits),
+	FIELD(pin_count, updates),        FIELD(pin_count, frames_zapped),
+	FIELD(pin_count, all_zapped),     FIELD(pin_count, waits),
 };
 
 static const struct field op_fields[] = {
@@ -25,21 +25,21 @@ static const struct field op_fields[] = {
 };
 
 /* For deflate, which meets no alias. */
-#define NR_TAKE_FIELDS 3
+#define NR_DEFLATE_FIELDS 3
 
 static const char *const op_names[NR_TRANSITIONS + 1] = {
 	[AT_TO_TABLE] = "pin",
-	[AT_TO_MEMTYPE] = "type",
-	[AT_TO_BALLOON] = "give",
-	[COUNT_DEFLATE] = "take",
+	[AT_TO_MEMTYPE] = "memtype",
+	[AT_TO_BALLOON] = "inflate",
+	[COUNT_DEFLATE] = "deflate",
 };
 
 static const struct field tracker_fields[] = {
 	FIELD(at_stats, frames),
 	FIELD(at_stats, pinned),
 	FIELD(at_stats, roots),
-	FIELD(at_stats, given),
-	FIELD(at_stats, typed),
+	FIELD_AS("ballooned", at_stats, given),
+	FIELD_AS("memtyped", at_stats, typed),
 	FIELD(at_stats, tables),
 	FIELD(at_stats, hot),
 	FIELD(at_stats, syncs),
@@ -51,7 +51,7 @@ static const struct field tracker_fields[] = {
 	FIELD(at_stats, records),
 	FIELD(at_stats, stray_records),
 	FIELD(at_stats, log_losses),
-	FIELD(at_stats, log_lies),
+	FIELD_AS("log_mismatches", at_stats, log_lies),
 	FIELD(at_stats, audits),
 	FIELD(at_stats, memory_bytes),
 };
@@ -86,10 +86,10 @@ static const char *const status_names[ALIAS_NR_STATUS] = {
 	[ALIAS_MAPS_TABLE] = "maps_table",
 	[ALIAS_BAD_TABLE] = "bad_table",
 	[ALIAS_BAD_CALL] = "bad_call",
-	[ALIAS_BAD_MEMTYPE] = "bad_type",
-	[ALIAS_IS_BALLOONED] = "is_given",
-	[ALIAS_MAPS_BALLOONED] = "maps_given",
-	[ALIAS_MEMTYPE_CONFLICT] = "maps_typed",
+	[ALIAS_BAD_MEMTYPE] = "bad_memtype",
+	[ALIAS_IS_BALLOONED] = "is_ballooned",
+	[ALIAS_MAPS_BALLOONED] = "maps_ballooned",
+	[ALIAS_MEMTYPE_CONFLICT] = "memtype_conflict",
 	[ALIAS_NO_MEMORY] = "no_memory",
 };
 
@@ -136,7 +136,7 @@ static json_t *describe_transitions(const struct pin_count *count)
 		json_t *op = json_object();
 
 		object_add_fields(op, op_fields,
-				  i == COUNT_DEFLATE ? NR_TAKE_FIELDS : NR_OF(op_fields),
+				  i == COUNT_DEFLATE ? NR_DEFLATE_FIELDS : NR_OF(op_fields),
 				  &count->ops[i]);
 		json_object_set_new(object, op_names[i], op);
 	}
@@ -159,7 +159,7 @@ void pin_stats(struct pin *pin, json_t *root)
 	ADD_FIELDS(tracker, tracker_fields, &at);
 	object_add_text(tracker, "write_tracking", write_tracking(pin));
 	json_object_set_new(tracker, "logging", json_boolean(pin->logged));
-	object_add_text(tracker, "source", track_name(pin->looks ? pin->source : TRACK_OFF));
+	object_add_text(tracker, "track", track_name(pin->looks ? pin->track : TRACK_OFF));
 	pthread_mutex_unlock(&pin->lock);
 	json_object_set_new(root, "pins", pins);
 	json_object_set_new(root, "tracker", tracker);

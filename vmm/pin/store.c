@@ -459,7 +459,7 @@ static void store_released(const struct batch *batch, const struct piece *pieces
 					 pieces[i].len);
 	if (!zap_all(&pin->vm->mem, pin->vm->fd))
 		stop_request(&pin->machine->stop, VMM_EX_OSERR);
-	pin->count.all_forgotten++;
+	pin->count.all_zapped++;
 }
 
 /* Parts that follow the first may go to no memory at all. */

@@ -85,6 +85,6 @@ enum at_verdict write_protected_become(struct batch *batch, uint64_t pfn, struct
 		pin->count.ops[to.to].aliases_met++;
 	if (verdict != AT_STALE_TLB)
 		return at_become(pin->at, pfn, to);
-	pin->count.frames_forgotten++;
+	pin->count.frames_zapped++;
 	return zap_gfn(&pin->vm->mem, pfn) ? become_unheld(batch, pfn, to) : AT_NO_MEMORY;
 }

@@ -5,7 +5,7 @@
 #include "status.h"
 
 /* If the tracker uses the guest's log, an audit tells whether the log was wrong. */
-static bool was_lied_to(struct pin *pin)
+static bool log_was_wrong(struct pin *pin)
 {
 	struct at_stats before, after;
 
@@ -60,7 +60,7 @@ void verify(struct pin *pin, uint64_t pfn, struct at_transition to, enum alias_s
 	}
 	if (!(granted_wrongly && pin->checks) && !refused_wrongly && !map_differs)
 		return;
-	if (was_lied_to(pin))
+	if (log_was_wrong(pin))
 		return;
 	pin->count.disagreed++;
 	say("verify: tracker and oracle differ about frame 0x%llx (%zu found)",

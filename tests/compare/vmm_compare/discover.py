@@ -68,7 +68,7 @@ def ask(stage):
     """Asks vmm here, and the guest in a machine."""
     vmm = str(stage.path / "vmm")
     probe, workloads, bootargs = ask_machine(stage)
-    usable = [name for name, source in probe["sources"].items() if source["usable"]]
+    usable = [name for name, source in probe["track"].items() if source["usable"]]
     sources = [name for name in choices(vmm, "-t") if name in usable or name in SHADOW]
     strategies = choices(vmm, "-f")
     unseen = [name for name in strategies if works_unseen(vmm, name)]

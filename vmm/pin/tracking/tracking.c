@@ -135,7 +135,7 @@ static bool open_log(struct pin *pin)
 void ask_for_log(struct pin *pin)
 {
 	struct alias_common_page *page = common_page(pin->machine);
-	bool wanted = pin->looks && pin->source == TRACK_LOG;
+	bool wanted = pin->looks && pin->track == TRACK_LOG;
 
 	if (wanted && ++pin->log_wanted == 0)
 		pin->log_wanted = 1;
@@ -145,7 +145,7 @@ void ask_for_log(struct pin *pin)
 void follow_log(struct pin *pin)
 {
 	const struct alias_common_page *page = common_page(pin->machine);
-	bool logged = pin->source == TRACK_LOG &&
+	bool logged = pin->track == TRACK_LOG &&
 		      __atomic_load_n(&page->logging, __ATOMIC_ACQUIRE) == pin->log_wanted;
 
 	if (logged == pin->logged)
@@ -155,7 +155,7 @@ void follow_log(struct pin *pin)
 		guest_log_start(&pin->log);
 	else
 		guest_log_stopped(&pin->log); /* the host would have changed the mode by itself */
-	at_set_mode(pin->at, logged ? AT_LOGGED : to_at_mode(pin->source));
+	at_set_mode(pin->at, logged ? AT_LOGGED : to_at_mode(pin->track));
 }
 
 /* --- write-protected tables
@@ -190,7 +190,7 @@ static void track_protected(struct pin *pin)
 	pin->ops.dirtied = none_dirtied;
 }
 
-/* --- the source ------------------------------------------------------------------------------- */
+/* --- opening and closing --------------------------------------------------------------------- */
 
 static bool may_watch(const struct pin *pin)
 {
@@ -233,9 +233,9 @@ void close_tracking(struct pin *pin)
 	free(pin->log.ring);
 }
 
-enum at_mode to_at_mode(enum track_mode source)
+enum at_mode to_at_mode(enum track_mode track)
 {
-	return source == TRACK_SCAN ? AT_SCAN : AT_CHANGES;
+	return track == TRACK_SCAN ? AT_SCAN : AT_CHANGES;
 }
 
 const char *write_tracking(const struct pin *pin)

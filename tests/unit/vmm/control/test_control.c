@@ -108,16 +108,16 @@ START_TEST(what_is_no_request)
 		{"{\"do\":\"strategy\"}", "name: a string"},
 		{"{\"do\":\"strategy\",\"name\":7}", "name: a string"},
 		{"{\"do\":\"strategy\",\"name\":\"trap\",\"x\":1}", "name: a string"},
-		{"{\"do\":\"source\",\"nam\":\"scan\"}", "name: a string"},
+		{"{\"do\":\"track\",\"nam\":\"scan\"}", "name: a string"},
 		{"{\"do\":\"frame\",\"pfn\":\"1\"}", "a whole number"},
 		{"{\"do\":\"frame\",\"pfn\":1.5}", "a whole number"},
 		{"{\"do\":\"frame\",\"pfn\":-1}", "no such frame"},
 		{"{\"do\":\"frame\",\"pfn\":1024}", "no such frame"},
 		{"{\"do\":\"frame\",\"pfn\":9223372036854775807}", "no such frame"},
 		{"{\"do\":\"frame\",\"pfn\":9223372036854775808}", "not JSON"},
-		{"{\"do\":\"source\",\"name\":\"off\"}", "at the start"},
-		{"{\"do\":\"source\",\"name\":\"strict\"}",
-		 "source strict can only be chosen at the start: vmm --track strict"},
+		{"{\"do\":\"track\",\"name\":\"off\"}", "at the start"},
+		{"{\"do\":\"track\",\"name\":\"strict\"}",
+		 "track strict can only be chosen at the start: vmm --track strict"},
 		{"{\"do\":\"strategy\",\"name\":\"none\"}", "at the start"},
 		{"{\"do\":\"strategy\",\"name\":\"lazy\"}", "no strategy of that name"},
 	};
@@ -152,7 +152,7 @@ START_TEST(who_does_not_look)
 	page->strategy = ALIAS_FLUSH_EAGER;
 	expect_refusal("{\"do\":\"strategy\",\"name\":\"trap\"}", "needs the host's checks");
 	expect_string("{\"do\":\"strategy\",\"name\":\"nolazy\"}", "wanted", "nolazy");
-	expect_refusal("{\"do\":\"source\",\"name\":\"dirty\"}", "was started with --track off");
+	expect_refusal("{\"do\":\"track\",\"name\":\"dirty\"}", "was started with --track off");
 	expect_refusal("{\"do\":\"frame\",\"pfn\":1}", "was started with --track off");
 	end_machine();
 	start_machine(ALIAS_FLUSH_NONE, TRACK_SCAN);
@@ -164,8 +164,8 @@ START_TEST(what_is_done)
 {
 	json_t *answer;
 
-	expect_string("{\"do\":\"source\",\"name\":\"dirty\"}", "source", "dirty");
-	expect_string("{\"do\":\"source\",\"name\":\"scan\"}", "source", "scan");
+	expect_string("{\"do\":\"track\",\"name\":\"dirty\"}", "track", "dirty");
+	expect_string("{\"do\":\"track\",\"name\":\"scan\"}", "track", "scan");
 	answer = ask("{\"do\":\"pause\"}");
 	ck_assert(json_is_true(json_object_get(answer, "paused")));
 	ck_assert(machine.vm.pause.held);

@@ -217,7 +217,7 @@ static void end_machine(void)
 /* What the control socket has the main thread do meanwhile. */
 static void ask_for_something(unsigned turn)
 {
-	static const enum track_mode sources[] = {TRACK_SCAN, TRACK_DIRTY};
+	static const enum track_mode track_modes[] = {TRACK_SCAN, TRACK_DIRTY};
 	json_t *answer = json_object();
 
 	switch (turn % 4) {
@@ -225,7 +225,7 @@ static void ask_for_something(unsigned turn)
 		ck_assert_ptr_null(pin_describe_frame(pin, ROOT(turn % NR) + 3, answer));
 		break;
 	case 1:
-		ck_assert_ptr_null(pin_set_track_mode(pin, sources[turn / 4 % 2], answer));
+		ck_assert_ptr_null(pin_set_track_mode(pin, track_modes[turn / 4 % 2], answer));
 		break;
 	case 2:
 		pin_stats(pin, answer);

@@ -62,7 +62,7 @@ static void set_up(void)
 	atomic_store(&stuck, false);
 	uffd = uffd_wp_start(&machine, &why);
 	if (!uffd)
-		printf("skip source: %s\n", why);
+		printf("skip tracking: %s\n", why);
 	fake_kvm = play_uffd;
 }
 
@@ -154,7 +154,7 @@ END_TEST
 
 TCase *tracking_tests(void)
 {
-	TCase *tc = tcase_create("source");
+	TCase *tc = tcase_create("tracking");
 
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, written_once);

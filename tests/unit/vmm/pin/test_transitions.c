@@ -31,7 +31,7 @@
 #define MAPPED_AT 0x5000ull  /* by entry 5 of L1 */
 
 /* Tables that are looked at, and such as are guarded. */
-static const enum track_mode sources[] = {TRACK_SCAN, TRACK_STRICT};
+static const enum track_mode track_modes[] = {TRACK_SCAN, TRACK_STRICT};
 
 static struct options opt;
 static struct machine machine;
@@ -137,7 +137,7 @@ static void map(uint64_t pte)
 	common->flushed = common->cleared;
 }
 
-static void set_up_source(enum track_mode track)
+static void set_up_track(enum track_mode track)
 {
 	opt = (struct options){.flush = ALIAS_FLUSH_TRAP,
 			       .track = track,
@@ -169,7 +169,7 @@ static void set_up_source(enum track_mode track)
 
 static void set_up(void)
 {
-	set_up_source(TRACK_SCAN);
+	set_up_track(TRACK_SCAN);
 }
 
 /* Nothing that a test does makes tracker and oracle differ. */
@@ -250,7 +250,7 @@ START_TEST(what_is_given_away_is_released)
 {
 	uint64_t guest, process, all = MANY * PAGE;
 
-	set_up_source(sources[_i]);
+	set_up_track(track_modes[_i]);
 	for (unsigned i = 0; i < MANY; i++)
 		memset(frame(DATA + i), 0x5a, PAGE);
 	guest = memory_resident(&machine.vm.mem);
@@ -287,7 +287,7 @@ START_TEST(a_stale_alias_traps)
 	enum alias_opcode op = ops[_i % NR_OPS].op;
 	const struct op_count *count;
 
-	set_up_source(sources[_i / NR_OPS]);
+	set_up_track(track_modes[_i / NR_OPS]);
 	count = count_of((enum at_to)(_i % NR_OPS));
 	frame(DATA)[0] = 0x1234;
 	map(ops[_i % NR_OPS].in_the_way);
@@ -312,7 +312,7 @@ END_TEST
 /* A frame whose alias is gone, while the flush that covers it is on its way. */
 static enum alias_status ask_during_flush(void)
 {
-	set_up_source(TRACK_SCAN);
+	set_up_track(TRACK_SCAN);
 	map(W(DATA));
 	ask(DATA, ALIAS_OP_PIN, 1);
 	common_page(&machine)->cleared++;
@@ -354,7 +354,7 @@ static enum alias_status ask_for_pin(void)
 /* Whatever became of the handlers before: what was asked and never came again is no second try. */
 START_TEST(a_new_call_has_its_own_upcall)
 {
-	set_up_source(sources[_i]);
+	set_up_track(track_modes[_i]);
 	map(W(DATA));
 	for (unsigned i = 0; i < 3 * RETRIES_MAX; i++) {
 		ck_assert_uint_eq(ask_for_pin(), ALIAS_PENDING);
@@ -375,7 +375,7 @@ END_TEST
 /* The handler asks for the same, and has an upcall and a refusal of its own. */
 START_TEST(a_call_in_a_handler_has_its_own_upcall)
 {
-	set_up_source(sources[_i]);
+	set_up_track(track_modes[_i]);
 	map(W(DATA));
 	ck_assert_uint_eq(ask_for_pin(), ALIAS_PENDING);
 	ck_assert_uint_eq(ask_for_pin(), ALIAS_PENDING);
@@ -393,7 +393,7 @@ END_TEST
 /* Another op on the same frame, in the place of the one that had the upcall. */
 START_TEST(another_op_has_its_own_upcall)
 {
-	set_up_source(sources[_i]);
+	set_up_track(track_modes[_i]);
 	map(W(DATA));
 	ck_assert_uint_eq(ask_for_pin(), ALIAS_PENDING);
 	page->ops[0].op = ALIAS_OP_INFLATE;
@@ -410,7 +410,7 @@ START_TEST(a_live_alias_refuses)
 	unsigned arg = ops[_i % NR_OPS].arg;
 	const struct op_count *count;
 
-	set_up_source(sources[_i / NR_OPS]);
+	set_up_track(track_modes[_i / NR_OPS]);
 	count = count_of((enum at_to)(_i % NR_OPS));
 	frame(DATA)[0] = 0x1234;
 	map(ops[_i % NR_OPS].in_the_way);
@@ -433,9 +433,9 @@ END_TEST
 /* What is mapped after the grant as it must not be is reported, or prevented. */
 START_TEST(a_later_mapping_is_a_violation)
 {
-	bool strict = sources[_i / NR_OPS] == TRACK_STRICT;
+	bool strict = track_modes[_i / NR_OPS] == TRACK_STRICT;
 
-	set_up_source(sources[_i / NR_OPS]);
+	set_up_track(track_modes[_i / NR_OPS]);
 	ck_assert_uint_eq(ask(DATA, ops[_i % NR_OPS].op, ops[_i % NR_OPS].arg), ALIAS_OK);
 	if (ops[_i % NR_OPS].not_in_the_way) {
 		map(ops[_i % NR_OPS].not_in_the_way);
@@ -519,15 +519,15 @@ START_TEST(statistics_tell_them_apart)
 	pin_stats(pin, root);
 	transitions = json_object_get(root, "transitions");
 	ck_assert_int_eq(number(transitions, "pin", "granted"), 4);
-	ck_assert_int_eq(number(transitions, "type", "granted"), 1);
-	ck_assert_int_eq(number(transitions, "give", "requests"), 3);
-	ck_assert_int_eq(number(transitions, "give", "refused"), 1);
-	ck_assert_int_eq(number(transitions, "give", "aliases_met"), 1);
-	ck_assert_int_eq(number(transitions, "take", "granted"), 1);
+	ck_assert_int_eq(number(transitions, "memtype", "granted"), 1);
+	ck_assert_int_eq(number(transitions, "inflate", "requests"), 3);
+	ck_assert_int_eq(number(transitions, "inflate", "refused"), 1);
+	ck_assert_int_eq(number(transitions, "inflate", "aliases_met"), 1);
+	ck_assert_int_eq(number(transitions, "deflate", "granted"), 1);
 	ck_assert_int_eq(number(root, "pins", "pins"), 4);
 	ck_assert_int_eq(number(root, "pins", "aliases_met"), 1);
-	ck_assert_int_eq(number(root, "tracker", "given"), 1);
-	ck_assert_int_eq(number(root, "tracker", "typed"), 1);
+	ck_assert_int_eq(number(root, "tracker", "ballooned"), 1);
+	ck_assert_int_eq(number(root, "tracker", "memtyped"), 1);
 	ck_assert_int_eq(number(root, "guest", "given"), 3);
 	json_decref(root);
 }
@@ -547,9 +547,9 @@ START_TEST(frames_are_described)
 	ck_assert_int_eq(json_integer_value(json_object_get(after, "alias_count")), 0);
 	ck_assert_uint_eq(json_array_size(json_object_get(after, "aliases")), 0);
 	ck_assert_uint_eq(json_array_size(json_object_get(after, "mappings")), 1);
-	ck_assert(json_is_false(json_object_get(after, "given")));
+	ck_assert(json_is_false(json_object_get(after, "ballooned")));
 	ck_assert_ptr_null(pin_describe_frame(pin, DATA + 1, given));
-	ck_assert(json_is_true(json_object_get(given, "given")));
+	ck_assert(json_is_true(json_object_get(given, "ballooned")));
 	json_decref(before);
 	json_decref(after);
 	json_decref(given);
@@ -604,7 +604,7 @@ START_TEST(a_table_that_comes_back)
 	uint64_t *table;
 	struct at_stats stats;
 
-	set_up_source(TRACK_DIRTY);
+	set_up_track(TRACK_DIRTY);
 	table = frame(DATA);
 	ck_assert_uint_eq(ask(DATA, ALIAS_OP_INFLATE, 0), ALIAS_OK);
 	table[0] = W(DATA + 8);
@@ -653,7 +653,7 @@ END_TEST
 
 TCase *transition_tests(void)
 {
-	/* These have the source that they are asked to have. */
+	/* These have the mode of tracking that they are asked to have. */
 	TCase *tc = tcase_create("transitions");
 	int nr = sizeof(decisions) / sizeof(decisions[0]);
 
