@@ -118,7 +118,7 @@ static void make_change(const struct pin *pin, struct stale *stale, const struct
 }
 
 /* Takes back what the tracker has agreed to. */
-static void unjudge(struct alias_tracker *at, const struct change *changes, unsigned nr)
+static void take_back(struct alias_tracker *at, const struct change *changes, unsigned nr)
 {
 	struct at_violation why;
 
@@ -127,7 +127,7 @@ static void unjudge(struct alias_tracker *at, const struct change *changes, unsi
 }
 
 /* Reads the old value and presets the new. */
-static void prepare(const struct pin *pin, struct change *change)
+static void prepare_change(const struct pin *pin, struct change *change)
 {
 	change->level = (uint8_t)at_pinned_level(pin->at, change->pte_gpa / ALIAS_PAGE_SIZE);
 	change->old = strict_read_pte(&pin->vm->mem, change->pte_gpa);
@@ -140,13 +140,13 @@ enum served change_entries(struct batch *batch, struct change *changes, unsigned
 	struct stale stale = {0};
 
 	for (unsigned i = 0; i < nr; i++) {
-		prepare(pin, &changes[i]);
+		prepare_change(pin, &changes[i]);
 		if (judge_change(batch, &changes[i], nr == 1) == UPCALL)
 			return UPCALL;
 		if (changes[i].status == ALIAS_OK)
 			continue;
 		changes[0].status = changes[i].status;
-		unjudge(pin->at, changes, i);
+		take_back(pin->at, changes, i);
 		return SERVED;
 	}
 	for (unsigned i = 0; i < nr; i++)
@@ -175,7 +175,7 @@ static enum served serve_update(struct batch *batch, const struct alias_update *
 	*status = ALIAS_BAD_STATE;
 	if (!gfn_is_write_protected(&pin->vm->mem, update->pte_gpa / ALIAS_PAGE_SIZE))
 		return SERVED;
-	prepare(pin, &change);
+	prepare_change(pin, &change);
 	if (judge_change(batch, &change, true) == UPCALL)
 		return UPCALL;
 	*status = change.status;

@@ -14,7 +14,7 @@
 #include "status.h"
 #include "kvm/upcall.h"
 
-static struct alias_op read_entry(const struct batch *batch, unsigned index)
+static struct alias_op read_op(const struct batch *batch, unsigned index)
 {
 	const struct alias_op *shared = &batch->page->ops[index];
 
@@ -37,36 +37,35 @@ static enum alias_status serve_unpin(struct batch *batch, uint64_t pfn)
 	return status;
 }
 
-static enum served serve_entry(struct batch *batch, unsigned index)
+static enum served serve_op(struct batch *batch, unsigned index)
 {
-	struct alias_op entry = read_entry(batch, index);
+	struct alias_op op = read_op(batch, index);
 	struct pin_count *count = &batch->pin->count;
 	enum alias_status status = ALIAS_BAD_OP;
 	enum served served = SERVED;
 
-	if (entry.status != ALIAS_PENDING)
+	if (op.status != ALIAS_PENDING)
 		return SERVED;
-	switch (entry.op) {
+	switch (op.op) {
 	case ALIAS_OP_PIN:
-		served = serve_transition(batch, entry.pfn,
-					  (struct at_transition){AT_TO_TABLE, entry.level}, index,
+		served = serve_transition(batch, op.pfn,
+					  (struct at_transition){AT_TO_TABLE, op.level}, index,
 					  &status);
 		break;
 	case ALIAS_OP_MEMTYPE:
-		served = serve_transition(batch, entry.pfn,
-					  (struct at_transition){AT_TO_MEMTYPE, entry.type}, index,
+		served = serve_transition(batch, op.pfn,
+					  (struct at_transition){AT_TO_MEMTYPE, op.type}, index,
 					  &status);
 		break;
 	case ALIAS_OP_INFLATE:
-		served = serve_transition(batch, entry.pfn,
-					  (struct at_transition){.to = AT_TO_BALLOON}, index,
-					  &status);
+		served = serve_transition(
+			batch, op.pfn, (struct at_transition){.to = AT_TO_BALLOON}, index, &status);
 		break;
 	case ALIAS_OP_DEFLATE:
-		status = serve_deflate(batch, entry.pfn);
+		status = serve_deflate(batch, op.pfn);
 		break;
 	case ALIAS_OP_UNPIN:
-		status = serve_unpin(batch, entry.pfn);
+		status = serve_unpin(batch, op.pfn);
 		break;
 	}
 	if (served == UPCALL)
@@ -103,7 +102,7 @@ static enum alias_status serve_batch(struct pin *pin, struct vcpu *vcpu,
 	if (pin->looks)
 		sync_tables(pin);
 	for (uint32_t i = 0; i < batch.count && served == SERVED; i++)
-		served = serve_entry(&batch, i);
+		served = serve_op(&batch, i);
 	report_violations(pin);
 	if (batch.paused)
 		resume_vcpus(pin->vm);

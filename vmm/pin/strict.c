@@ -18,7 +18,7 @@ static bool lacks_presets(const struct pin *pin, uint64_t pfn, unsigned level)
 	return false;
 }
 
-static void preset(const struct pin *pin, uint64_t pfn, unsigned level)
+static void preset_table(const struct pin *pin, uint64_t pfn, unsigned level)
 {
 	for (unsigned i = 0; i < PT_ENTRIES; i++) {
 		uint64_t gpa = pfn * ALIAS_PAGE_SIZE + i * sizeof(uint64_t);
@@ -31,7 +31,7 @@ static void preset(const struct pin *pin, uint64_t pfn, unsigned level)
 
 /* The frame has been taken out of all TLBs: that is the evidence. (Of large mappings the tracker
  * keeps it for the whole; then all are flushed.) */
-static enum at_verdict become_unheld(struct batch *batch, uint64_t pfn, struct at_transition to)
+static enum at_verdict become_flushed(struct batch *batch, uint64_t pfn, struct at_transition to)
 {
 	struct alias_tracker *at = batch->pin->at;
 	enum at_verdict verdict;
@@ -63,9 +63,9 @@ enum at_verdict write_protected_pin(struct batch *batch, uint64_t pfn, unsigned 
 	batch->paused |= pause;
 	verdict = AT_NO_MEMORY;
 	if (write_protect_gfn(&pin->vm->mem, pfn)) {
-		verdict = become_unheld(batch, pfn, (struct at_transition){AT_TO_TABLE, level});
+		verdict = become_flushed(batch, pfn, (struct at_transition){AT_TO_TABLE, level});
 		if (verdict == AT_OK)
-			preset(pin, pfn, level);
+			preset_table(pin, pfn, level);
 		else
 			write_unprotect_gfn(&pin->vm->mem, pfn);
 	}
@@ -86,5 +86,5 @@ enum at_verdict write_protected_become(struct batch *batch, uint64_t pfn, struct
 	if (verdict != AT_STALE_TLB)
 		return at_become(pin->at, pfn, to);
 	pin->count.frames_zapped++;
-	return zap_gfn(&pin->vm->mem, pfn) ? become_unheld(batch, pfn, to) : AT_NO_MEMORY;
+	return zap_gfn(&pin->vm->mem, pfn) ? become_flushed(batch, pfn, to) : AT_NO_MEMORY;
 }

@@ -115,7 +115,7 @@ static void tell_aliases(struct batch *batch, uint64_t pfn, struct at_transition
 
 /* By what is known now. Where tables are write-protected, or aliases are let pass, the frame has
  * become it with that, or never will. */
-static enum at_verdict judge(struct batch *batch, uint64_t pfn, struct at_transition to)
+static enum at_verdict judge_transition(struct batch *batch, uint64_t pfn, struct at_transition to)
 {
 	struct pin *pin = batch->pin;
 	enum at_verdict verdict;
@@ -161,7 +161,7 @@ static bool is_shared(const struct pin *pin, uint64_t pfn)
 }
 
 /* Once granted, the frame's memory goes; if it can't, the frame does not. */
-static enum at_verdict give_up(struct pin *pin, uint64_t pfn)
+static enum at_verdict give_up_frame(struct pin *pin, uint64_t pfn)
 {
 	if (memory_give_up(&pin->vm->mem, pfn * ALIAS_PAGE_SIZE))
 		return AT_OK;
@@ -198,7 +198,7 @@ static struct transition_facts find_facts(struct batch *batch, const struct pin_
 
 	if (is_shared(pin, op->pfn))
 		return facts;
-	facts.verdict = judge(batch, op->pfn, op->to);
+	facts.verdict = judge_transition(batch, op->pfn, op->to);
 	facts.final = pin->strict || !pin->checks;
 	facts.unflushed = lacks_flush(pin, facts.verdict);
 	facts.can_wait = facts.unflushed && can_wait(batch, retry);
@@ -249,7 +249,7 @@ static enum alias_status answer_op(struct batch *batch, const struct pin_retry *
 		tell_aliases(batch, op->pfn, op->to, op->index, false);
 	}
 	if (verdict == AT_OK && op->to.to == AT_TO_BALLOON)
-		verdict = give_up(pin, op->pfn);
+		verdict = give_up_frame(pin, op->pfn);
 	if (purged && verdict == AT_OK)
 		count_resolved(batch, op->pfn, op->to);
 	if (retry)
@@ -292,7 +292,7 @@ enum served serve_transition(struct batch *batch, uint64_t pfn, struct at_transi
 
 /* --- and back --------------------------------------------------------------------------------- */
 
-static bool renew(struct pin *pin, uint64_t pfn)
+static bool renew_frame(struct pin *pin, uint64_t pfn)
 {
 	if (pin->uffd)
 		uffd_wp_mark_dirtied(pin->uffd, pfn);
@@ -306,7 +306,7 @@ enum alias_status serve_deflate(struct batch *batch, uint64_t pfn)
 
 	/* While it is still away: what it holds until then is nobody's. (But a guest gone astray
 	 * may have it walked as a table.) */
-	if (at_is_ballooned(pin->at, pfn) && !renew(pin, pfn))
+	if (at_is_ballooned(pin->at, pfn) && !renew_frame(pin, pfn))
 		verdict = AT_NO_MEMORY;
 	else
 		verdict = at_deflate(pin->at, pfn);

@@ -9,7 +9,7 @@
 #include "pin/internal.h"
 #include "say.h"
 
-static const uint64_t *table(void *ctx, uint64_t pfn)
+static const uint64_t *read_table(void *ctx, uint64_t pfn)
 {
 	struct pin *pin = ctx;
 
@@ -50,7 +50,7 @@ static struct at_clock write_protected_clock(void *ctx)
 	};
 }
 
-static bool arm(void *ctx, uint64_t pfn)
+static bool arm_table(void *ctx, uint64_t pfn)
 {
 	struct pin *pin = ctx;
 	uint64_t start = __rdtsc();
@@ -60,7 +60,7 @@ static bool arm(void *ctx, uint64_t pfn)
 	return ok;
 }
 
-static void disarm(void *ctx, uint64_t pfn)
+static void disarm_table(void *ctx, uint64_t pfn)
 {
 	struct pin *pin = ctx;
 	uint64_t start = __rdtsc();
@@ -69,7 +69,7 @@ static void disarm(void *ctx, uint64_t pfn)
 	pin->count.track_ticks += __rdtsc() - start;
 }
 
-static size_t dirtied(void *ctx, uint64_t *pfns, size_t max)
+static size_t take_dirtied(void *ctx, uint64_t *pfns, size_t max)
 {
 	struct pin *pin = ctx;
 	uint64_t start = __rdtsc();
@@ -204,7 +204,7 @@ bool open_tracking(struct pin *pin)
 {
 	const struct options *opt = pin->machine->opt;
 
-	pin->ops.table = table;
+	pin->ops.table = read_table;
 	if (pin->strict) {
 		track_protected(pin);
 		return true;
@@ -217,9 +217,9 @@ bool open_tracking(struct pin *pin)
 		return true;
 	pin->uffd = uffd_wp_start(pin->machine, &pin->why_no_watch);
 	if (pin->uffd) {
-		pin->ops.arm = arm;
-		pin->ops.disarm = disarm;
-		pin->ops.dirtied = dirtied;
+		pin->ops.arm = arm_table;
+		pin->ops.disarm = disarm_table;
+		pin->ops.dirtied = take_dirtied;
 	} else if (opt->verbose && opt->track != TRACK_SCAN) {
 		say("every table is compared at each %s: %s",
 		    opt->track == TRACK_LOG ? "audit" : "pin", pin->why_no_watch);
