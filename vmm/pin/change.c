@@ -9,7 +9,8 @@
 #include "say.h"
 #include "status.h"
 
-#define FRAMES_MAX 16 /* zapped one by one; with more everything is zapped at once */
+#define FRAMES_MAX                                                                                 \
+	16 /* up to so many frames are zapped one by one; for more, everything is zapped */
 
 static void report_refused(struct batch *batch, const struct at_violation *why,
 			   enum at_verdict verdict)
@@ -27,7 +28,7 @@ static void report_refused(struct batch *batch, const struct at_violation *why,
 		stop_request(&pin->machine->stop, VMM_EX_VIOLATION);
 }
 
-/* The store would link this table, which isn't pinned: that asks for its pin. */
+/* The store would link this table, which isn't pinned: serves its pin. */
 static enum served pin_child(struct batch *batch, const struct at_violation *why,
 			     enum alias_status *status)
 {
@@ -51,7 +52,7 @@ static enum served pin_child(struct batch *batch, const struct at_violation *why
 	return served;
 }
 
-/* Makes the tracker agree to one change; `may_pin`: to the pin, too, that this may need. */
+/* Has the tracker judge one change; with `may_pin`, also serves the pin that it needs. */
 static enum served judge_change(struct batch *batch, struct change *change, bool may_pin)
 {
 	struct alias_tracker *at = batch->pin->at;
@@ -73,7 +74,7 @@ static enum served judge_change(struct batch *batch, struct change *change, bool
 	return SERVED;
 }
 
-/* What is to be flushed for the changes that were made. */
+/* What must be zapped after the changes. */
 struct stale {
 	bool all;
 	unsigned nr;
@@ -117,7 +118,7 @@ static void make_change(const struct pin *pin, struct stale *stale, const struct
 	note_stale(pin, stale, change);
 }
 
-/* Takes back what the tracker has agreed to. */
+/* Reverts in the tracker what it has agreed to. */
 static void take_back(struct alias_tracker *at, const struct change *changes, unsigned nr)
 {
 	struct at_violation why;
@@ -126,7 +127,7 @@ static void take_back(struct alias_tracker *at, const struct change *changes, un
 		at_store(at, changes[nr].pte_gpa, changes[nr].old, &why);
 }
 
-/* Reads the old value and presets the new. */
+/* Reads the old value, and presets bits in the new. */
 static void prepare_change(const struct pin *pin, struct change *change)
 {
 	change->level = (uint8_t)at_pinned_level(pin->at, change->pte_gpa / ALIAS_PAGE_SIZE);
@@ -186,7 +187,7 @@ static enum served serve_update(struct batch *batch, const struct alias_update *
 	return SERVED;
 }
 
-/* Copies what the call lists. False if that lies in no memory. */
+/* Copies the updates of the call. Returns false if they are not in memory. */
 static bool read_updates(const struct batch *batch, uint64_t pfn, struct alias_update *updates,
 			 uint8_t *status)
 {
@@ -199,12 +200,11 @@ static bool read_updates(const struct batch *batch, uint64_t pfn, struct alias_u
 		return false;
 	memcpy(updates, list, batch->count * sizeof(*updates));
 	memcpy(status, batch->page->update_status, batch->count);
-	__asm__ volatile("" : : : "memory"); /* what was read is not read again */
+	__asm__ volatile("" : : : "memory"); /* the copy must not be read from guest memory again */
 	return true;
 }
 
-/* The answer to none is given before what it makes stale is flushed: the guest, on other vCPUs,
- * must not take it for done. */
+/* No answer is given before the zaps: other vCPUs of the guest must not take an update for done. */
 enum alias_status serve_updates(struct batch *batch, uint64_t pfn)
 {
 	struct alias_update updates[ALIAS_UPDATE_MAX];

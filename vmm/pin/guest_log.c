@@ -2,8 +2,9 @@
 #include "pin/guest_log.h"
 
 #define STUCK_MS 1000u /* an entry named for longer, while its vCPU runs, is not being changed */
-#define STEP_MS  100u /* maximum time counted between two syncs, since this process may have slept \
-		       */
+#define STEP_MS                                                                                    \
+	100u /* maximum time counted between two syncs, since this process may have slept          \
+	      */
 
 static uint64_t load_u64(const uint64_t *from)
 {

@@ -195,7 +195,7 @@ static uint64_t hypercall_read(void *dev, struct vcpu *vcpu, uint64_t off, unsig
 
 static const struct bus_ops hypercall_ops = {.read = hypercall_read, .write = hypercall_write};
 
-/* What of it follows from the options alone. */
+/* Sets what follows from the options alone. */
 static void configure(struct pin *pin, struct machine *machine)
 {
 	const struct options *opt = machine->opt;
@@ -219,7 +219,7 @@ static bool create_tracker(struct pin *pin)
 		.grant_aliased = !pin->checks,
 		.shared_pfn = pin->shared_pfn,
 		.shared_frames = pin->shared_frames,
-		.quiet_syncs = pin->strict ? 1 : 0, /* arming costs nothing then */
+		.quiet_syncs = pin->strict ? 1 : 0, /* arming is free with write-protected tables */
 		.ops = &pin->ops,
 		.ctx = pin,
 	};
@@ -233,7 +233,7 @@ static bool create_tracker(struct pin *pin)
 	return pin->at != NULL;
 }
 
-/* From here on vCPUs come to it. */
+/* Adds the hypercall to the bus: from now on vCPUs call it. */
 static int connect_vcpus(struct pin *pin)
 {
 	struct machine *machine = pin->machine;
@@ -292,7 +292,7 @@ bool pin_final_audit(struct pin *pin)
 
 	for (unsigned i = 0; pin->logged && i < vm->nr_vcpus; i++)
 		if (vm->vcpus[i].run->exit_reason == KVM_EXIT_IO)
-			guest_log_called(&pin->log, i); /* its last instruction, as a call is */
+			guest_log_called(&pin->log, i); /* its last instruction counts as a call */
 	if (pin->registered && pin->looks)
 		audit_tables(pin);
 	return pin->count.violations == 0 || pin->machine->opt->on_violation != VIOLATION_STOP;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which upcalls an op has had: one to purge and one to wait at most. The second try of an op comes
- * by the handler's IRETQ: the same instruction, the same op, and a call that isn't a new one. If
- * the handler makes calls that meet an alias, theirs are above in the stack. A handler that never
- * comes back leaves its entry there; it is the first to go when there is no room, and nothing that
- * the guest asks for later is taken for it.
+ * Keeps which upcalls an op has had: one to purge and one to wait, at most. The second try of an op
+ * is made by the handler's IRETQ: it is the same instruction and the same op, and its call is not a
+ * new one. Calls of the handler that meet an alias are above it in the stack. A handler that never
+ * returns leaves its entry there; that entry is the first to be dropped when there is no room, and
+ * no later request of the guest is taken for its second try.
  */
 #include <errno.h>
 #include <linux/kvm.h>
@@ -25,7 +25,7 @@ static uint64_t rip_of(const struct vcpu *vcpu)
 	return 0;
 }
 
-/* A store that KVM has emulated is known by the RIP behind it, one that was stopped by its own. */
+/* After a store that KVM has emulated, RIP is behind it; after one that was stopped, at it. */
 static bool is_same_place(const struct pin_retry *a, const struct pin_retry *b)
 {
 	if (a->index != ALIAS_FAULT_STORE)
@@ -49,7 +49,7 @@ struct pin_retry *retry_find(const struct batch *batch, struct pin_retry *op)
 	for (unsigned i = own->nr_retries; i-- > 0;) {
 		if (!is_same(&own->retries[i], op))
 			continue;
-		own->nr_retries = i + 1; /* the handlers above have ended, or never will */
+		own->nr_retries = i + 1; /* the handlers above have returned, or never will */
 		return &own->retries[i];
 	}
 	return NULL;

@@ -29,8 +29,8 @@ static void preset_table(const struct pin *pin, uint64_t pfn, unsigned level)
 	}
 }
 
-/* The frame has been taken out of all TLBs: that is the evidence. (Of large mappings the tracker
- * keeps it for the whole; then all are flushed.) */
+/* at_become(), with the evidence that the frame is out of all TLBs, since it was write-protected.
+ * (For large mappings the tracker keeps the evidence for the whole; then everything is zapped.) */
 static enum at_verdict become_flushed(struct batch *batch, uint64_t pfn, struct at_transition to)
 {
 	struct alias_tracker *at = batch->pin->at;
@@ -55,8 +55,7 @@ enum at_verdict write_protected_pin(struct batch *batch, uint64_t pfn, unsigned 
 		pin->count.ops[AT_TO_TABLE].aliases_met++;
 	else if (verdict != AT_OK && verdict != AT_STALE_TLB)
 		return verdict;
-	/* A table in use that lacks bits which a walk sets must not be walked before it has them.
-	 */
+	/* A table in use must not be walked before it has the bits that a walk would set. */
 	pause = !batch->paused && lacks_presets(pin, pfn, level);
 	if (pause)
 		pause_all_vcpus(pin->vm, batch->vcpu);

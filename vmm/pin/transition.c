@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A frame is to become something else: verdict, upcall or answer, and what the host does for it. */
+/* Serves transitions: verdict, upcall or answer, and what the host does for them. */
 #include <stdio.h>
 #include "kvm/upcall.h"
 #include "machine.h"
@@ -78,7 +78,7 @@ enum alias_status send_upcall(struct batch *batch)
 	return ALIAS_OK;
 }
 
-/* --- mappings that are in the way ------------------------------------------------------------- */
+/* --- aliases ---------------------------------------------------------------------------------- */
 
 static void say_alias(uint64_t pfn, struct at_transition to, const struct at_alias *alias,
 		      bool upcall)
@@ -113,15 +113,16 @@ static void tell_aliases(struct batch *batch, uint64_t pfn, struct at_transition
 
 /* --- the verdict ------------------------------------------------------------------------------ */
 
-/* By what is known now. Where tables are write-protected, or aliases are let pass, the frame has
- * become it with that, or never will. */
+/* The verdict by what is known now. It is final if tables are write-protected, or if every pin is
+ * granted. */
 static enum at_verdict judge_transition(struct batch *batch, uint64_t pfn, struct at_transition to)
 {
 	struct pin *pin = batch->pin;
 	enum at_verdict verdict;
 
 	if (to.to != AT_TO_TABLE)
-		pin->counts_all = at_count_all(pin->at); /* else the verdict is AT_NO_MEMORY */
+		pin->counts_all =
+			at_count_all(pin->at); /* if this fails, the verdict is AT_NO_MEMORY */
 	if (pin->strict)
 		return to.to == AT_TO_TABLE ? write_protected_pin(batch, pfn, to.arg)
 					    : write_protected_become(batch, pfn, to);
@@ -133,7 +134,8 @@ static enum at_verdict judge_transition(struct batch *batch, uint64_t pfn, struc
 	return verdict;
 }
 
-/* May a TLB hold what is gone from the tables? What went unseen may have been a mapping of it. */
+/* May a TLB hold an alias that is gone from the tables? Any mapping that went unseen may have been
+ * one. */
 static bool lacks_flush(const struct pin *pin, enum at_verdict verdict)
 {
 	return pin->checks && (verdict == AT_STALE_TLB || (verdict == AT_OK && pin->unseen));
@@ -151,7 +153,7 @@ static bool can_wait(const struct batch *batch, const struct pin_retry *retry)
 	return clock.flushed < clock.cleared;
 }
 
-/* What guest and host talk through is nobody's page table, and not to be given away. */
+/* A shared page, or one of the logs? These can't make a transition. */
 static bool is_shared(const struct pin *pin, uint64_t pfn)
 {
 	const struct machine *machine = pin->machine;
@@ -160,7 +162,8 @@ static bool is_shared(const struct pin *pin, uint64_t pfn)
 	       pfn - machine->log_gpa / ALIAS_PAGE_SIZE < machine->log_size / ALIAS_PAGE_SIZE;
 }
 
-/* Once granted, the frame's memory goes; if it can't, the frame does not. */
+/* Gives the memory of the granted frame to the host's kernel. If that fails, the transition
+ * fails. */
 static enum at_verdict give_up_frame(struct pin *pin, uint64_t pfn)
 {
 	if (memory_give_up(&pin->vm->mem, pfn * ALIAS_PAGE_SIZE))
@@ -290,7 +293,7 @@ enum served serve_transition(struct batch *batch, uint64_t pfn, struct at_transi
 	}
 }
 
-/* --- and back --------------------------------------------------------------------------------- */
+/* --- deflate ---------------------------------------------------------------------------------- */
 
 static bool renew_frame(struct pin *pin, uint64_t pfn)
 {
@@ -304,8 +307,8 @@ enum alias_status serve_deflate(struct batch *batch, uint64_t pfn)
 	struct pin *pin = batch->pin;
 	enum at_verdict verdict;
 
-	/* While it is still away: what it holds until then is nobody's. (But a guest gone astray
-	 * may have it walked as a table.) */
+	/* Before the deflate, so that the guest's writes until then don't count. (But a buggy guest
+	 * may use the frame as a table.) */
 	if (at_is_ballooned(pin->at, pfn) && !renew_frame(pin, pfn))
 		verdict = AT_NO_MEMORY;
 	else

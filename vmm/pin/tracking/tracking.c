@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Through what the tracker sees the guest, and how it learns what has changed. */
+/* The tracker's access to the guest: its tables, clock, write tracking and log. */
 #include <stdlib.h>
 #include <time.h>
 #include <x86intrin.h>
@@ -16,7 +16,7 @@ static const uint64_t *read_table(void *ctx, uint64_t pfn)
 	return memory_ptr(&pin->vm->mem, pfn * ALIAS_PAGE_SIZE, ALIAS_PAGE_SIZE);
 }
 
-/* The guest's word about its TLBs (alias_abi.h says in which order it is given). */
+/* The guest's clock; alias_abi.h says in which order it is written. */
 static struct at_clock guest_clock(void *ctx)
 {
 	struct pin *pin = ctx;
@@ -29,7 +29,7 @@ static struct at_clock guest_clock(void *ctx)
 	return clock;
 }
 
-/* Where its word doesn't count. */
+/* A clock without the guest's word: no evidence of any flush. */
 static struct at_clock no_guest_clock(void *ctx)
 {
 	struct pin *pin = ctx;
@@ -37,8 +37,8 @@ static struct at_clock no_guest_clock(void *ctx)
 	return (struct at_clock){.cleared = 1, .now = flush_clock_now(&pin->vm->flush_clock)};
 }
 
-/* Nothing that goes from the tables is known to be flushed, but for a frame that is being
- * write-protected: at_gone_by(CLOCK_FLUSHED) says that of it. */
+/* The clock with write-protected tables: no evidence of any flush, except for a frame that is
+ * write-protected, for which at_gone_by(CLOCK_FLUSHED) gives it. */
 static struct at_clock write_protected_clock(void *ctx)
 {
 	struct pin *pin = ctx;
@@ -154,15 +154,14 @@ void follow_log(struct pin *pin)
 	if (logged)
 		guest_log_start(&pin->log);
 	else
-		guest_log_stopped(&pin->log); /* the host would have changed the mode by itself */
+		guest_log_stopped(&pin->log); /* the host had not asked for it */
 	at_set_mode(pin->at, logged ? AT_LOGGED : to_at_mode(pin->track));
 }
 
 /* --- write-protected tables
  * -------------------------------------------------------------------------- */
 
-/* A write-protected table does not change but by the host, which tells the tracker of it
- * (at_store). */
+/* A write-protected table is changed only by the host, which tells the tracker (at_store()). */
 static bool arm_protected(void *ctx, uint64_t pfn)
 {
 	struct pin *pin = ctx;
@@ -199,7 +198,8 @@ static bool may_watch(const struct pin *pin)
 	return pin->looks && (opt->track == TRACK_DIRTY || opt->track == TRACK_LOG || opt->control);
 }
 
-/* Without userfaultfd every table is compared at every sync: right, and slower with many tables. */
+/* Without userfaultfd every table is compared at every sync, which is correct, and slower with many
+ * tables. */
 bool open_tracking(struct pin *pin)
 {
 	const struct options *opt = pin->machine->opt;
