@@ -20,7 +20,7 @@ const char *pin_guest_strategy(const struct pin *pin)
 	return strategy < ALIAS_NR_FLUSH ? flush_name(strategy) : "unknown";
 }
 
-static bool needs_a_host_that_looks(enum alias_strategy flush)
+static bool needs_host_checks(enum alias_strategy flush)
 {
 	return flush == ALIAS_FLUSH_EAGER_PTE || flush == ALIAS_FLUSH_TRAP ||
 	       flush == ALIAS_FLUSH_TRAP_RANGE;
@@ -32,7 +32,7 @@ const char *pin_want_strategy(struct pin *pin, enum alias_strategy flush, json_t
 		return "strategy none can only be chosen at the start: vmm --flush none";
 	if (pin->machine->opt->flush == ALIAS_FLUSH_NONE)
 		return "this guest was started with --flush none, for the whole run";
-	if (pin->machine->opt->track == TRACK_OFF && needs_a_host_that_looks(flush))
+	if (pin->machine->opt->track == TRACK_OFF && needs_host_checks(flush))
 		return "this strategy needs the host's checks, and vmm was started with --track "
 		       "off";
 	if (guest_strategy(pin) == ALIAS_FLUSH_NONE)
@@ -59,7 +59,7 @@ const char *pin_set_track_mode(struct pin *pin, enum track_mode track, json_t *a
 		return "track off can only be chosen at the start: vmm --track off";
 	if (track == TRACK_STRICT || pin->strict)
 		return "track strict can only be chosen at the start: vmm --track strict";
-	if (!pin->looks)
+	if (!pin->tracks)
 		return "vmm was started with --track off";
 	if (track == TRACK_LOG && !pin->log.ring)
 		return "the guest has no room for logs: there was too little memory for them";
@@ -118,7 +118,7 @@ const char *pin_describe_frame(struct pin *pin, uint64_t pfn, json_t *answer)
 {
 	bool more;
 
-	if (!pin->looks)
+	if (!pin->tracks)
 		return "vmm was started with --track off";
 	if (pfn > UINT64_MAX / ALIAS_PAGE_SIZE ||
 	    !memory_ptr(&pin->vm->mem, pfn * ALIAS_PAGE_SIZE, ALIAS_PAGE_SIZE))

@@ -99,7 +99,7 @@ static enum alias_status serve_batch(struct pin *pin, struct vcpu *vcpu,
 	batch.paused = batch.verify;
 	if (batch.paused)
 		pause_all_vcpus(pin->vm, vcpu);
-	if (pin->looks)
+	if (pin->tracks)
 		sync_tables(pin);
 	for (uint32_t i = 0; i < batch.count && served == SERVED; i++)
 		served = serve_op(&batch, i);
@@ -203,8 +203,8 @@ static void configure(struct pin *pin, struct machine *machine)
 	pin->machine = machine;
 	pin->vm = &machine->vm;
 	pin->strict = opt->track == TRACK_STRICT;
-	pin->looks = opt->track != TRACK_OFF;
-	pin->checks = pin->looks && opt->flush != ALIAS_FLUSH_NONE;
+	pin->tracks = opt->track != TRACK_OFF;
+	pin->checks = pin->tracks && opt->flush != ALIAS_FLUSH_NONE;
 	pin->track = opt->track;
 	pin->shared_pfn = SHARED_GPA / ALIAS_PAGE_SIZE;
 	pin->shared_frames = machine->vm.nr_vcpus + 1;
@@ -215,7 +215,7 @@ static bool create_tracker(struct pin *pin)
 	struct at_config config = {
 		.frames = memory_end_pfn(&pin->vm->mem),
 		.audit_syncs = pin->machine->opt->audit,
-		.mode = pin->looks ? to_at_mode(pin->track) : AT_BLIND,
+		.mode = pin->tracks ? to_at_mode(pin->track) : AT_BLIND,
 		.grant_aliased = !pin->checks,
 		.shared_pfn = pin->shared_pfn,
 		.shared_frames = pin->shared_frames,
@@ -293,7 +293,7 @@ bool pin_final_audit(struct pin *pin)
 	for (unsigned i = 0; pin->logged && i < vm->nr_vcpus; i++)
 		if (vm->vcpus[i].run->exit_reason == KVM_EXIT_IO)
 			guest_log_called(&pin->log, i); /* its last instruction counts as a call */
-	if (pin->registered && pin->looks)
+	if (pin->registered && pin->tracks)
 		audit_tables(pin);
 	return pin->count.violations == 0 || pin->machine->opt->on_violation != VIOLATION_STOP;
 }

@@ -88,7 +88,7 @@ struct pin {
 	struct guest_log log;     /* without rings if there is no room for a log */
 	const char *why_no_watch; /* if so, why */
 	bool strict;              /* TRACK_STRICT: pinned tables are write-protected */
-	bool looks;               /* false: every pin is granted without a check */
+	bool tracks;              /* false: every pin is granted without a check */
 	bool checks;              /* false: aliases are found, and granted */
 	bool flushes;             /* ALIAS_CALL_FLUSH is served */
 	uint64_t shared_pfn, shared_frames;
@@ -106,7 +106,7 @@ struct pin {
 	/* A mapping that was made and removed between two syncs is unseen, and any frame may have
 	 * had one. The guest's clock tells that there was one; if the guest's word does not count,
 	 * there may always have been one. */
-	uint64_t looked_at; /* `cleared` before the last sync */
+	uint64_t synced_at; /* `cleared` before the last sync */
 	uint64_t unseen; /* unseen mappings went when `cleared` was this at most; 0: all are flushed
 			  */
 	uint64_t unseen_at; /* and at this time of the flush clock at most */

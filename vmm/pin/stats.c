@@ -159,7 +159,7 @@ void pin_stats(struct pin *pin, json_t *root)
 	ADD_FIELDS(tracker, tracker_fields, &at);
 	object_add_text(tracker, "write_tracking", write_tracking(pin));
 	json_object_set_new(tracker, "logging", json_boolean(pin->logged));
-	object_add_text(tracker, "track", track_name(pin->looks ? pin->track : TRACK_OFF));
+	object_add_text(tracker, "track", track_name(pin->tracks ? pin->track : TRACK_OFF));
 	pthread_mutex_unlock(&pin->lock);
 	json_object_set_new(root, "pins", pins);
 	json_object_set_new(root, "tracker", tracker);

@@ -16,7 +16,7 @@ enum unseen {
 static enum unseen judge_unseen(const struct pin *pin, const struct at_clock *clock)
 {
 	bool guest_tells = pin->machine->opt->flush_proof == PROOF_GUEST;
-	bool more = !guest_tells || clock->cleared != pin->looked_at;
+	bool more = !guest_tells || clock->cleared != pin->synced_at;
 
 	if (clock->flushed >= (more ? clock->cleared : pin->unseen))
 		return UNSEEN_FLUSHED;
@@ -40,7 +40,7 @@ void note_unseen(struct pin *pin, uint64_t before)
 		pin->unseen_at = clock.now;
 		break;
 	}
-	pin->looked_at = before;
+	pin->synced_at = before;
 }
 
 /* The tracker keeps a limited number for the report, but counts all. */

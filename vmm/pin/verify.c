@@ -49,8 +49,8 @@ void verify(struct pin *pin, uint64_t pfn, struct at_transition to, enum alias_s
 	size_t nr = at_oracle_of(pin->at, pfn, to, &found, 1);
 	bool granted_wrongly = nr > 0 && status == ALIAS_OK;
 	bool refused_wrongly = nr == 0 && status == ALIAS_HAS_ALIAS;
-	bool map_differs = pin->looks && status != ALIAS_NO_MEMORY && status != ALIAS_BAD_MEMTYPE &&
-			   map_says(pin, pfn, to) != (nr > 0);
+	bool map_differs = pin->tracks && status != ALIAS_NO_MEMORY &&
+			   status != ALIAS_BAD_MEMTYPE && map_says(pin, pfn, to) != (nr > 0);
 
 	pin->count.verified++;
 	if (granted_wrongly && pin->count.let_through++ < PIN_SAID_MAX) {

@@ -135,7 +135,7 @@ static bool open_log(struct pin *pin)
 void ask_for_log(struct pin *pin)
 {
 	struct alias_common_page *page = common_page(pin->machine);
-	bool wanted = pin->looks && pin->track == TRACK_LOG;
+	bool wanted = pin->tracks && pin->track == TRACK_LOG;
 
 	if (wanted && ++pin->log_wanted == 0)
 		pin->log_wanted = 1;
@@ -195,7 +195,7 @@ static bool may_watch(const struct pin *pin)
 {
 	const struct options *opt = pin->machine->opt;
 
-	return pin->looks && (opt->track == TRACK_DIRTY || opt->track == TRACK_LOG || opt->control);
+	return pin->tracks && (opt->track == TRACK_DIRTY || opt->track == TRACK_LOG || opt->control);
 }
 
 /* Without userfaultfd every table is compared at every sync, which is correct, and slower with many
