@@ -3,11 +3,12 @@
 # the replay of the corpora is part of `make check` and takes the compiler of everything else.
 # FUZZ_COUNT_NAME are the sources whose edges count as coverage of the target: what it is there for.
 
-FUZZ_TARGETS := elf request strict virtqueue sync control options insn fdt bootargs
+FUZZ_TARGETS := elf bzimage request strict virtqueue sync control options insn fdt bootargs
 
 FUZZ_PIN            := $(wildcard vmm/pin/*.c vmm/pin/tracking/*.c) vmm/kvm/upcall.c vmm/kvm/pause.c
 FUZZ_NOT_PIN        := $(addprefix vmm/pin/,insn.c write_protect.c) vmm/pin/tracking/uffd.c
 FUZZ_COUNT_elf      := vmm/boot/image.c
+FUZZ_COUNT_bzimage  := $(addprefix vmm/boot/,bzimage.c linux.c)
 FUZZ_COUNT_request  := $(filter-out $(FUZZ_NOT_PIN) $(addprefix vmm/pin/,strict.c store.c stats.c),$(FUZZ_PIN)) \
 		       vmm/kvm/memory.c vmm/devices/bus.c
 FUZZ_COUNT_strict   := $(filter-out vmm/pin/tracking/uffd.c $(addprefix vmm/pin/,control.c stats.c guest_log.c),$(FUZZ_PIN)) \
