@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * JSON objects of what structures hold: a table has the names of members and where they lie.
- * Whatever there is no memory for is left out.
+ * Fills JSON objects from structures: a table lists the names of members and where they are in the
+ * structure. When out of memory, members are left out.
  */
 #ifndef VMM_JSON_OBJECT_H
 #define VMM_JSON_OBJECT_H
@@ -11,15 +11,15 @@
 #include <jansson.h>
 
 enum field_kind {
-	FIELD_NUMBER, /* without sign, of any size */
-	FIELD_HEX,    /* the same, as a string */
+	FIELD_NUMBER, /* unsigned, of any size */
+	FIELD_HEX,    /* unsigned, as a string */
 	FIELD_BOOL,
 	FIELD_TEXT, /* const char *; NULL is left out */
 };
 
 struct field {
 	const char *name;
-	size_t offset, size; /* of the member in its structure */
+	size_t offset, size; /* of the member in the structure */
 	enum field_kind kind;
 };
 
@@ -27,25 +27,25 @@ struct field {
 	{                                                                                          \
 		name, offsetof(struct type, member), sizeof(((struct type *)0)->member), kind      \
 	}
-/* A number by the name that the member has. */
+/* A number; its JSON name is the member's name. */
 #define FIELD(type, member)          FIELD_OF(FIELD_NUMBER, #member, type, member)
 #define FIELD_AS(name, type, member) FIELD_OF(FIELD_NUMBER, name, type, member)
 #define NR_OF(array)                 (sizeof(array) / sizeof((array)[0]))
-/* All of a table. */
+/* For all members of a table. */
 #define ADD_FIELDS(object, table, from) object_add_fields(object, table, NR_OF(table), from)
 #define ADD_SUMS(object, table, first, stride, count)                                              \
 	object_add_sums(object, table, NR_OF(table), first, stride, count)
 
-/* What the structure at `from` holds by now; each member is read once, relaxed. */
+/* Adds the values in the structure at `from`; each member is read once, relaxed. */
 void object_add_fields(json_t *object, const struct field *fields, size_t nr, const void *from);
-/* Numbers, each the sum over `count` structures that lie `stride` bytes apart. */
+/* Adds numbers, each the sum over `count` structures that are `stride` bytes apart. */
 void object_add_sums(json_t *object, const struct field *fields, size_t nr, const void *first,
 		     size_t stride, unsigned count);
 
 void object_add_number(json_t *object, const char *name, uint64_t value);
-/* What a person typed need not be UTF-8; then it is "(not UTF-8)". */
+/* Adds a text. A user's text need not be UTF-8; it then becomes "(not UTF-8)". */
 void object_add_text(json_t *object, const char *name, const char *text);
-/* As "0x1f": JSON's numbers are signed, and many readers take them for doubles. */
+/* Adds a number as "0x1f": JSON's integers are signed, and many readers use doubles. */
 void object_add_hex(json_t *object, const char *name, uint64_t value);
 
 #endif

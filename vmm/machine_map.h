@@ -6,9 +6,8 @@
 
 #define HYPERCALL_PORT 0xa11a
 #define POWEROFF_PORT  0xa11e
-#define UPCALL_VECTOR                                                                              \
-	20 /* #VE: an exception without error code that KVM never raises by itself                 \
-	    */
+/* #VE: an exception without error code that KVM never raises itself. */
+#define UPCALL_VECTOR 20
 
 #define START_INFO_GPA  0x6000ull
 #define START_INFO_SIZE 0x2000ull

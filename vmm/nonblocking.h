@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Writing to standard output or error without waiting for whoever reads there. */
+/* Writes to standard output and error without waiting for their reader. */
 #ifndef VMM_NONBLOCKING_H
 #define VMM_NONBLOCKING_H
 
@@ -8,20 +8,20 @@
 #include <sys/types.h>
 
 struct nonblocking {
-	int fd;         /* what to write to, and to poll */
-	bool is_own;    /* the same pipe or terminal opened anew, which never waits */
-	bool may_block; /* it could not be: write after poll() alone */
+	int fd;         /* the descriptor to write to and poll */
+	bool is_own;    /* the pipe or terminal was opened anew, and never blocks */
+	bool may_block; /* it could not be opened anew: write only after poll() */
 };
 
-/* Never fails: where a pipe or terminal can't be opened anew, poll() before each write has to do.
- * Opens a file, so before the sandbox. */
+/* Opens a descriptor for `fd`. Never fails: if a pipe or terminal can't be opened anew, poll()
+ * comes before each write. Before the sandbox, since it opens a file. */
 void nonblocking_open(struct nonblocking *out, int fd);
 void nonblocking_close(struct nonblocking *out);
 
-/* As write(), -1 with EAGAIN where it would wait. */
+/* Like write(); -1 with EAGAIN if it would block. */
 ssize_t nonblocking_write(const struct nonblocking *out, const void *bytes, size_t nr);
-/* Waits up to `timeout` ms (-1: without end) until it takes something; false if it did not, or
- * `stop_fd` (-1: none) became readable first. */
+/* Waits up to `timeout` ms (-1: for ever) until the descriptor takes data. Returns false if it did
+ * not, or if `stop_fd` (-1: none) became readable before. */
 bool nonblocking_wait(const struct nonblocking *out, int stop_fd, int timeout);
 
 #endif

@@ -19,8 +19,8 @@
 #define OPTIONS_MAX_MEM      (512ull << 30)
 #define OPTIONS_MAX_MEM_NAME "512G"
 
-/* What a Linux is given if nothing else is asked for. A kernel takes the last of what contradicts
- * itself, so arguments come after it. */
+/* Defaults for Linux. Linux uses the last of contradicting arguments, so the user's come after
+ * these. */
 #define OPTIONS_LINUX_MEM     (256ull << 20)
 #define OPTIONS_LINUX_CMDLINE "console=hvc0 panic=-1 pci=off"
 

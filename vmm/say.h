@@ -16,14 +16,14 @@ __attribute__((format(printf, 1, 2))) void say(const char *fmt, ...);
 /* The same, with ": " and strerror(errno) at the end. Returns the negated errno. */
 __attribute__((format(printf, 1, 2))) int say_errno(const char *fmt, ...);
 
-/* From here to say_stop() no message waits. Before threads are started. Returns 0, or a negated
- * errno after a message. */
+/* From now on until say_stop(), no message waits for standard error. Before other threads exist.
+ * Returns 0, or a negated errno after a message. */
 int say_start(void);
-/* What the main thread polls for, and what it calls when that is ready. */
+/* For the main thread: what to poll, and what to call when it is ready. */
 void say_poll(struct pollfd *fd);
 void say_serve(void);
-/* Writes what is queued; waits as long as standard error has a reader. After the vCPUs have ended.
- */
+/* Writes the queued messages; waits as long as standard error has a reader. After the vCPUs have
+ * ended. */
 void say_stop(void);
 
 #endif

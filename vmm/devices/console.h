@@ -18,8 +18,8 @@ struct console;
  * first_char() is called once, before the guest's first character. Returns NULL after a message. */
 struct console *console_create(int stop_fd, void (*first_char)(void *ctx), void *ctx);
 /* Writes what is left in the buffer; waits as long as standard output has a reader. After the vCPUs
- * have ended. Returns whether all that the guest printed was written, false after a message; a
- * reader that has gone is no failure. */
+ * have ended. Returns true if all output of the guest was written, or its reader has gone; false
+ * after a message. */
 bool console_drain(struct console *console);
 void console_destroy(struct console *console);
 

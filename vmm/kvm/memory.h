@@ -31,10 +31,12 @@ struct memory_slot {
 
 /* Which frames are write-protected. */
 struct write_protect {
-	pthread_mutex_t lock; /* held while a frame changes sides and while a device stores */
-	bool said;            /* that one could not be protected; under the lock */
-	/* A bit a frame, large and sparse: written under the lock, read by anyone (relaxed: who
-	 * acts on it can do so a moment too late anyway, and the protection itself decides). */
+	pthread_mutex_t
+		lock; /* held while the protection of a frame changes, and while a device stores */
+	bool said;    /* a message about a failed protection was printed; by the lock */
+	/* One bit for each frame; large and sparse. Written under the lock, read by any thread
+	 * (relaxed: the reader may be a moment late in any case, and the mapping's protection
+	 * decides). */
 	_Atomic uint64_t *protected;
 	void *spare; /* a page of nothing, whose slot comes and goes: zap_all() */
 };

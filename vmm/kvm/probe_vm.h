@@ -24,7 +24,7 @@
 struct probe_vm {
 	uint8_t *memory;
 	int vm_fd;
-	struct vcpu vcpu; /* no thread is its own */
+	struct vcpu vcpu; /* without a thread */
 };
 
 /* Creates the VM, with `code` loaded. `kvm_fd` is /dev/kvm. Returns false if KVM refuses something.

@@ -44,8 +44,8 @@ struct vcpu {
 	atomic_bool in_guest; /* in KVM_RUN or about to enter; see pause.h */
 	atomic_uint todo;     /* enum vcpu_todo bits; set by any thread while paused, taken by the
 				 vCPU's thread */
-	/* Returns of KVM_RUN. Written by the own thread alone; the others look at it while it runs.
-	 */
+	/* Number of returns of KVM_RUN. Written by the vCPU's thread only; others may read it at
+	 * any time. */
 	_Atomic uint64_t runs;
 	struct vcpu_stats stats;
 	struct flush_stamp flushed; /* when the host last flushed its TLB */

@@ -62,19 +62,19 @@ struct pin_count {
 	uint64_t frames_zapped, all_zapped; /* zaps of one frame, and of everything */
 };
 
-/* What is remembered of a vCPU between its exits; its own thread's. */
+/* State of a vCPU between its exits; used by its own thread. */
 struct pin_vcpu {
-	/* Ops that had an upcall and have not come again; the youngest last. */
+	/* Ops that had an upcall and were not tried again yet; the newest last. */
 	struct pin_retry {
-		uint64_t rip; /* of the `out`, or of the store */
+		uint64_t rip; /* RIP of the `out` or of the store */
 		uint64_t pfn;
 		struct at_transition to;
-		uint32_t index;      /* in the batch, or ALIAS_FAULT_STORE */
-		bool purged, waited; /* which upcalls it had */
+		uint32_t index;      /* index in the batch, or ALIAS_FAULT_STORE */
+		bool purged, waited; /* which upcalls the op had */
 	} retries[RETRIES_MAX];
 	unsigned nr_retries;
-	/* Times in a row that a store was stopped and nothing was found to be wrong; `exits` of the
-	 * vCPU had been handled by the last. */
+	/* Number of times in a row that a store was stopped for no known reason; `exits` is the
+	 * number of exits that the vCPU had handled at the last of them. */
 	unsigned stops;
 	uint64_t exits;
 };
@@ -119,7 +119,7 @@ struct batch {
 	struct pin_vcpu *own; /* that vCPU's */
 	struct alias_vcpu_page *page;
 	uint32_t count;
-	bool is_new;  /* begun by the guest just now: not the second try after an upcall */
+	bool is_new;  /* a new call, not the second try after an upcall */
 	bool upcalls; /* ALIAS_BATCH_UPCALL: the guest has a handler */
 	bool verify;  /* the oracle checks this call */
 	bool waits;   /* ALIAS_BATCH_WAIT counts: the handler can wait for the guest's flush */
@@ -201,13 +201,13 @@ void retry_end(const struct batch *batch, const struct pin_retry *retry);
 
 /* --- transition.c: the lock is held ----------------------------------------------------------- */
 
-/* What is known of a transition that was asked for, as far as it decides what comes next. */
+/* The facts that decide the next step of a transition. */
 struct transition_facts {
 	enum at_verdict verdict;
 	bool final;     /* the verdict stays, whatever is done */
-	bool unflushed; /* a TLB may hold a mapping that is in the way and gone from the tables */
+	bool unflushed; /* a TLB may hold an alias that is gone from the tables */
 	bool can_wait;  /* the guest can be sent to wait for a flush of its own */
-	bool can_purge; /* the guest can be sent to purge what is in the way */
+	bool can_purge; /* the guest can be sent to purge the alias */
 };
 
 enum transition_step {
