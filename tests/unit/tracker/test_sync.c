@@ -51,9 +51,8 @@ START_TEST(quiet_tables_go_cold)
 	for (unsigned i = 1; i < QUIET; i++)
 		ck_assert_uint_eq(compared(), 4);
 	ck_assert_uint_eq(w.nr_armed, 0);
-	ck_assert_uint_eq(compared(), 8); /* once more after arming */
+	ck_assert_uint_gt(compared(), 4); /* and after arming once more */
 	ck_assert_uint_eq(w.nr_armed, 4);
-	ck_assert_uint_eq(world_stats(&w).arms, 4);
 	ck_assert_uint_eq(world_stats(&w).hot, 0);
 	ck_assert_uint_eq(world_stats(&w).tables, 4);
 	uint64_t calls = w.table_calls;
@@ -64,10 +63,21 @@ START_TEST(quiet_tables_go_cold)
 	world_set(&w, l1, 7, W(DATA + 7));
 	ck_assert_uint_eq(compared(), 1);
 	ck_assert(at_has_alias(w.at, DATA + 7));
-	ck_assert_uint_eq(world_stats(&w).wakes, 1);
 	ck_assert_uint_eq(world_stats(&w).hot, 1);
 }
 END_TEST
+
+/* How many syncs it takes until no table is hot any more. */
+static unsigned syncs_until_cold(void)
+{
+	unsigned nr = 0;
+
+	while (world_stats(&w).hot && nr < 1u << 16) {
+		world_sync(&w);
+		nr++;
+	}
+	return nr;
+}
 
 START_TEST(default_is_32)
 {
@@ -87,7 +97,7 @@ START_TEST(busy_tables_stay_hot)
 		world_sync(&w);
 		ck_assert(at_has_alias(w.at, DATA + i + 1));
 	}
-	ck_assert_uint_eq(world_stats(&w).arms, 3); /* the others */
+	ck_assert_uint_eq(w.nr_armed, 3); /* the others */
 	ck_assert_uint_eq(world_stats(&w).hot, 1);
 	ck_assert_uint_eq(world_stats(&w).tables_changed, 10 * QUIET);
 	ck_assert_uint_eq(world_stats(&w).entries_changed, 10 * QUIET);
@@ -96,50 +106,40 @@ START_TEST(busy_tables_stay_hot)
 }
 END_TEST
 
-/* Changes every QUIET + 1 syncs: the patience never grows. */
-START_TEST(real_changes_keep_the_patience)
+/* Changes again and again: it is armed no later each time. */
+START_TEST(real_changes_do_not_back_off)
 {
 	sync_n(QUIET);
 	for (unsigned i = 0; i < 10; i++) {
 		world_set(&w, l1, i, W(DATA + i + 1));
 		world_sync(&w);
 		ck_assert_uint_eq(world_stats(&w).hot, 1);
-		sync_n(QUIET);
-		ck_assert_uint_eq(world_stats(&w).hot, 0);
+		ck_assert_uint_le(syncs_until_cold(), QUIET);
 	}
-	ck_assert_uint_eq(world_stats(&w).arms, 4 + 10);
 }
 END_TEST
 
-/* Walks by the processor wake a table that nobody changes: it is armed ever more rarely. */
-START_TEST(spurious_wakes_back_off)
+/* Walks by the processor dirty a table that nobody changes: it is armed ever more rarely. */
+START_TEST(spurious_writes_back_off)
 {
-	unsigned patience = QUIET;
+	unsigned last = QUIET, now;
 
 	sync_n(QUIET);
-	for (unsigned round = 0; round < 8; round++) {
-		world_walk(&w, l1);
+	for (unsigned round = 0; round < 9; round++) {
+		if (round < 8)
+			world_walk(&w, l1);
+		else /* accessed and dirty bits are walks, too */
+			world_set(&w, l1, 0, world_get(&w, l1, 0) | E_A | E_D);
 		world_sync(&w);
-		patience *= 2;
 		ck_assert_uint_eq(world_stats(&w).hot, 1);
-		sync_n(patience - 2);
-		ck_assert_uint_eq(world_stats(&w).hot, 1);
-		sync_n(1);
-		ck_assert_uint_eq(world_stats(&w).hot, 0);
+		now = syncs_until_cold();
+		ck_assert_uint_gt(now, last);
+		last = now;
 	}
-	ck_assert_uint_eq(world_stats(&w).wakes, 8);
-	/* Accessed and dirty bits are walks, too. */
-	world_set(&w, l1, 0, world_get(&w, l1, 0) | E_A | E_D);
-	world_sync(&w);
-	patience *= 2;
-	sync_n(patience - 2);
-	ck_assert_uint_eq(world_stats(&w).hot, 1);
-	sync_n(1);
-	ck_assert_uint_eq(world_stats(&w).hot, 0);
 	/* A change resets it. */
 	world_set(&w, l1, 3, W(DATA + 3));
-	sync_n(1 + QUIET);
-	ck_assert_uint_eq(world_stats(&w).hot, 0);
+	world_sync(&w);
+	ck_assert_uint_le(syncs_until_cold(), QUIET);
 }
 END_TEST
 
@@ -365,8 +365,8 @@ Suite *sync_suite(void)
 	tcase_add_test(tcase, quiet_tables_go_cold);
 	tcase_add_test(tcase, default_is_32);
 	tcase_add_test(tcase, busy_tables_stay_hot);
-	tcase_add_test(tcase, real_changes_keep_the_patience);
-	tcase_add_test(tcase, spurious_wakes_back_off);
+	tcase_add_test(tcase, real_changes_do_not_back_off);
+	tcase_add_test(tcase, spurious_writes_back_off);
 	tcase_add_test(tcase, patience_has_a_limit);
 	tcase_add_test(tcase, written_before_it_is_armed);
 	tcase_add_test(tcase, arming_fails);

@@ -14,6 +14,7 @@
 #include "machine.h"
 #include "pin/pin.h"
 #include "pin/internal.h"
+#include "pin_figure.h"
 #include "pin/tracking/uffd.h"
 #include "suites.h"
 
@@ -175,17 +176,20 @@ static void set_up(void)
 /* Nothing that a test does makes tracker and oracle differ. */
 static void tear_down(void)
 {
-	ck_assert_uint_eq(pin->count.disagreed, 0);
-	ck_assert_uint_eq(pin->count.let_through, 0);
+	ck_assert_int_eq(pin_figure(pin, "pins.disagreed"), 0);
+	ck_assert_int_eq(pin_figure(pin, "pins.let_through"), 0);
 	pin_free(pin);
 	memory_free(&machine.vm.mem);
 	vcpu_pause_destroy(&machine.vm.pause);
 	close(machine.stop.fd);
 }
 
-static const struct op_count *count_of(enum at_to to)
+static int64_t of_transition(const char *name, const char *figure)
 {
-	return &pin->count.ops[to];
+	char path[64];
+
+	snprintf(path, sizeof(path), "transitions.%s.%s", name, figure);
+	return pin_figure(pin, path);
 }
 
 static uint64_t process_resident(void)
@@ -234,14 +238,14 @@ START_TEST(requests_are_checked)
 	for (unsigned i = 0; i < sizeof(asked) / sizeof(asked[0]); i++)
 		ck_assert_msg(ask(asked[i].pfn, asked[i].op, asked[i].arg) == asked[i].status,
 			      "request %u: %u", i, page->ops[0].status);
-	ck_assert_uint_eq(count_of(AT_TO_MEMTYPE)->requests, 9);
-	ck_assert_uint_eq(count_of(AT_TO_MEMTYPE)->granted, 3);
-	ck_assert_uint_eq(count_of(AT_TO_BALLOON)->requests, 6);
-	ck_assert_uint_eq(count_of(AT_TO_BALLOON)->refused, 5);
-	ck_assert_uint_eq(pin->count.ops[COUNT_DEFLATE].granted, 1);
-	ck_assert_uint_eq(pin->count.ops[COUNT_DEFLATE].refused, 2);
-	ck_assert_uint_eq(count_of(AT_TO_TABLE)->requests, 4 + 3);
-	ck_assert_uint_eq(pin->count.violations, 0);
+	ck_assert_int_eq(of_transition("memtype", "requests"), 9);
+	ck_assert_int_eq(of_transition("memtype", "granted"), 3);
+	ck_assert_int_eq(of_transition("inflate", "requests"), 6);
+	ck_assert_int_eq(of_transition("inflate", "refused"), 5);
+	ck_assert_int_eq(of_transition("deflate", "granted"), 1);
+	ck_assert_int_eq(of_transition("deflate", "refused"), 2);
+	ck_assert_int_eq(of_transition("pin", "requests"), 4 + 3);
+	ck_assert_int_eq(pin_figure(pin, "pins.violations"), 0);
 }
 END_TEST
 
@@ -269,14 +273,15 @@ START_TEST(what_is_given_away_is_released)
 END_TEST
 
 static const struct {
+	const char *name; /* in the statistics */
 	enum alias_opcode op;
 	unsigned arg;
 	uint64_t in_the_way, not_in_the_way; /* entries; 0: all are */
 	enum alias_status forbidden;         /* what a store of such an entry is answered */
 } ops[] = {
-	{ALIAS_OP_PIN, 1, W(DATA), R(DATA), ALIAS_MAPS_TABLE},
-	{ALIAS_OP_MEMTYPE, 1, R(DATA), W(DATA) | PTE_PWT, ALIAS_MEMTYPE_CONFLICT},
-	{ALIAS_OP_INFLATE, 0, R(DATA), 0, ALIAS_MAPS_BALLOONED},
+	{"pin", ALIAS_OP_PIN, 1, W(DATA), R(DATA), ALIAS_MAPS_TABLE},
+	{"memtype", ALIAS_OP_MEMTYPE, 1, R(DATA), W(DATA) | PTE_PWT, ALIAS_MEMTYPE_CONFLICT},
+	{"inflate", ALIAS_OP_INFLATE, 0, R(DATA), 0, ALIAS_MAPS_BALLOONED},
 };
 
 #define NR_OPS ((int)(sizeof(ops) / sizeof(ops[0])))
@@ -285,10 +290,10 @@ static const struct {
 START_TEST(a_stale_alias_traps)
 {
 	enum alias_opcode op = ops[_i % NR_OPS].op;
-	const struct op_count *count;
+	const char *name;
 
 	set_up_track(track_modes[_i / NR_OPS]);
-	count = count_of((enum at_to)(_i % NR_OPS));
+	name = ops[_i % NR_OPS].name;
 	frame(DATA)[0] = 0x1234;
 	map(ops[_i % NR_OPS].in_the_way);
 	ck_assert_uint_eq(ask_with(DATA, op, ops[_i % NR_OPS].arg, ALIAS_BATCH_UPCALL),
@@ -301,9 +306,9 @@ START_TEST(a_stale_alias_traps)
 	map(0);
 	ring_again(ALIAS_CALL_PIN);
 	ck_assert_uint_eq(page->ops[0].status, ALIAS_OK);
-	ck_assert_uint_eq(count->aliases_met, 1);
-	ck_assert_uint_eq(count->upcalls, 1);
-	ck_assert_uint_eq(count->upcalls_resolved, 1);
+	ck_assert_int_eq(of_transition(name, "aliases_met"), 1);
+	ck_assert_int_eq(of_transition(name, "upcalls"), 1);
+	ck_assert_int_eq(of_transition(name, "upcalls_resolved"), 1);
 	ck_assert_uint_eq(frame(DATA)[0], op == ALIAS_OP_INFLATE ? 0 : 0x1234);
 	tear_down();
 }
@@ -329,8 +334,8 @@ START_TEST(a_flush_under_way_is_waited_for)
 	common_page(&machine)->flushed = common_page(&machine)->cleared;
 	ring_again(ALIAS_CALL_PIN);
 	ck_assert_uint_eq(page->ops[0].status, ALIAS_OK);
-	ck_assert_uint_eq(pin->count.waits, 1);
-	ck_assert_uint_eq(pin->count.host_flushes, 0);
+	ck_assert_int_eq(pin_figure(pin, "pins.waits"), 1);
+	ck_assert_int_eq(pin_figure(pin, "pins.host_flushes"), 0);
 	tear_down();
 }
 END_TEST
@@ -340,8 +345,8 @@ START_TEST(a_flush_that_does_not_come_is_waited_for_once)
 	ck_assert_uint_eq(ask_during_flush(), ALIAS_PENDING);
 	ring_again(ALIAS_CALL_PIN);
 	ck_assert_uint_eq(page->ops[0].status, ALIAS_OK);
-	ck_assert_uint_eq(pin->count.waits, 1);
-	ck_assert_uint_eq(pin->count.host_flushes, 1);
+	ck_assert_int_eq(pin_figure(pin, "pins.waits"), 1);
+	ck_assert_int_eq(pin_figure(pin, "pins.host_flushes"), 1);
 	tear_down();
 }
 END_TEST
@@ -367,7 +372,7 @@ START_TEST(a_new_call_has_its_own_upcall)
 	ck_assert_uint_eq(page->ops[0].status, ALIAS_PENDING);
 	ring_again(ALIAS_CALL_PIN);
 	ck_assert_uint_eq(page->ops[0].status, ALIAS_HAS_ALIAS);
-	ck_assert_uint_eq(pin->count.ops[AT_TO_TABLE].refused, 1);
+	ck_assert_int_eq(of_transition("pin", "refused"), 1);
 	tear_down();
 }
 END_TEST
@@ -408,10 +413,10 @@ START_TEST(a_live_alias_refuses)
 {
 	enum alias_opcode op = ops[_i % NR_OPS].op;
 	unsigned arg = ops[_i % NR_OPS].arg;
-	const struct op_count *count;
+	const char *name;
 
 	set_up_track(track_modes[_i / NR_OPS]);
-	count = count_of((enum at_to)(_i % NR_OPS));
+	name = ops[_i % NR_OPS].name;
 	frame(DATA)[0] = 0x1234;
 	map(ops[_i % NR_OPS].in_the_way);
 	ask_with(DATA, op, arg, ALIAS_BATCH_UPCALL);
@@ -419,8 +424,8 @@ START_TEST(a_live_alias_refuses)
 	ck_assert_uint_eq(page->ops[0].status, ALIAS_HAS_ALIAS);
 	ck_assert_uint_eq(raised, 1);
 	ck_assert_uint_eq(page->fault.va[0], MAPPED_AT);
-	ck_assert_uint_eq(count->refused, 1);
-	ck_assert_uint_eq(count->upcalls_resolved, 0);
+	ck_assert_int_eq(of_transition(name, "refused"), 1);
+	ck_assert_int_eq(of_transition(name, "upcalls_resolved"), 0);
 	ck_assert_uint_eq(frame(DATA)[0], 0x1234);
 	if (ops[_i % NR_OPS].not_in_the_way) {
 		map(ops[_i % NR_OPS].not_in_the_way);
@@ -440,12 +445,12 @@ START_TEST(a_later_mapping_is_a_violation)
 	if (ops[_i % NR_OPS].not_in_the_way) {
 		map(ops[_i % NR_OPS].not_in_the_way);
 		ask(DATA + 1, ALIAS_OP_DEFLATE, 0); /* some call: the host looks */
-		ck_assert_uint_eq(pin->count.violations, 0);
+		ck_assert_int_eq(pin_figure(pin, "pins.violations"), 0);
 	}
 	map(ops[_i % NR_OPS].in_the_way);
 	ask(DATA + 1, ALIAS_OP_DEFLATE, 0);
-	ck_assert_uint_eq(pin->count.violations, 1);
-	ck_assert_uint_eq(pin->count.stores_refused, strict);
+	ck_assert_int_eq(pin_figure(pin, "pins.violations"), 1);
+	ck_assert_int_eq(pin_figure(pin, "pins.stores_refused"), strict);
 	if (strict)
 		ck_assert_uint_eq(page->update_status[0], ops[_i % NR_OPS].forbidden);
 	tear_down();
@@ -460,7 +465,7 @@ START_TEST(what_cannot_be_released)
 	ck_assert_int_eq(syscall(SYS_mlock, frame(DATA), PAGE), 0);
 	ck_assert_uint_eq(ask(DATA, ALIAS_OP_INFLATE, 0), ALIAS_NO_MEMORY);
 	ck_assert_uint_eq(frame(DATA)[0], 0x1234);
-	ck_assert_uint_eq(count_of(AT_TO_BALLOON)->refused, 1);
+	ck_assert_int_eq(of_transition("inflate", "refused"), 1);
 	syscall(SYS_munlock, frame(DATA), PAGE);
 	ck_assert_uint_eq(ask(DATA, ALIAS_OP_MEMTYPE, 1), ALIAS_OK);
 }
@@ -488,11 +493,11 @@ START_TEST(the_first_transition_has_no_evidence)
 	common->cleared++;
 	frame(L1)[5] = 0;
 	ck_assert_uint_eq(ask(DATA, ALIAS_OP_INFLATE, 0), ALIAS_OK);
-	ck_assert_uint_eq(pin->count.host_flushes, 1);
+	ck_assert_int_eq(pin_figure(pin, "pins.host_flushes"), 1);
 	ck_assert_uint_eq(atomic_load(&vcpu.todo), VCPU_FLUSH_TLB);
 	/* It will flush before it runs, and so it has for all that follow. */
 	ck_assert_uint_eq(ask(DATA + 1, ALIAS_OP_INFLATE, 0), ALIAS_OK);
-	ck_assert_uint_eq(pin->count.host_flushes, 1);
+	ck_assert_int_eq(pin_figure(pin, "pins.host_flushes"), 1);
 }
 END_TEST
 
@@ -602,7 +607,6 @@ END_TEST
 START_TEST(a_table_that_comes_back)
 {
 	uint64_t *table;
-	struct at_stats stats;
 
 	set_up_track(TRACK_DIRTY);
 	table = frame(DATA);
@@ -610,12 +614,11 @@ START_TEST(a_table_that_comes_back)
 	table[0] = W(DATA + 8);
 	frame(L1 - 1)[1] = W(DATA);
 	ck_assert_uint_eq(ask(DATA + 8, ALIAS_OP_PIN, 1), ALIAS_HAS_ALIAS);
-	ck_assert_uint_eq(pin->count.violations, 1);
+	ck_assert_int_eq(pin_figure(pin, "pins.violations"), 1);
 	for (unsigned i = 0; i < 100; i++)
 		ask(DATA, ALIAS_OP_UNPIN,
 		    0); /* the host looks until it is quiet enough to be armed */
-	at_get_stats(pin->at, &stats);
-	ck_assert(!pin->uffd || stats.arms > 0);
+	ck_assert(!pin->uffd || pin_figure(pin, "tracker.arms") > 0);
 	ck_assert_uint_eq(ask(DATA, ALIAS_OP_DEFLATE, 0), ALIAS_OK);
 	ck_assert_uint_eq(ask(DATA + 8, ALIAS_OP_PIN, 1), ALIAS_OK);
 	table[1] = W(DATA + 9);
