@@ -124,7 +124,9 @@ enum alias_strategy {
 	ALIAS_NR_FLUSH,
 };
 
-/* Calls: the codes written to the hypercall port. */
+/* Calls: the codes written to the hypercall port, each by an `out` of its own. A string instruction
+ * (OUTS) is none: where that shows (it makes several calls, registers, or needs an upcall) the
+ * answer is ALIAS_BAD_CALL. */
 enum alias_call {
 	/* Registers the guest. `direct_base` and `direct_size` of the caller's page say where the
 	 * direct map is. Made once, before the first pin. The host answers in `call_status` and
