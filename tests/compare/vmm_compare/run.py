@@ -93,12 +93,8 @@ class Runner:
 
     def load(self, group):
         """What was kept of the group, if it is whole and still true; else None."""
-        try:
-            result = json.loads(self._path(group).read_text())
-        except (OSError, ValueError):
-            return None
-        good = result["key"] == self._key(group) and all(c["status"] == 0 for c in result["cells"])
-        return result["cells"] if good else None
+        cells = self.load_any(group)
+        return cells if cells and all(cell["status"] == 0 for cell in cells) else None
 
     def _run_group(self, group, progress):
         for _ in range(TRIES):
@@ -158,6 +154,7 @@ class Runner:
         """As load(), with cells that failed."""
         try:
             result = json.loads(self._path(group).read_text())
-        except (OSError, ValueError):
-            return None
-        return result["cells"] if result["key"] == self._key(group) else None
+            cells = result["cells"] if result["key"] == self._key(group) else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None  # none, not whole, or not ours
+        return cells
