@@ -7,6 +7,10 @@
 #include <stdint.h>
 #include <jansson.h>
 
+/* The oldest kernel that has all that a run needs, beside what its configuration leaves out:
+ * MADV_POPULATE_WRITE is the youngest of it. */
+#define HOST_LINUX_FLOOR "Linux 5.14"
+
 /* Returns {"kernel", "cpus", "kvm": {"kvm_amd.npt": "1", ...}}, with the readable parameters of
  * KVM's modules as the kernel prints them, or NULL when out of memory. */
 json_t *host_describe(void);

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+#include "kvm/host.h"
+#include "kvm/memory.h"
 #include "say.h"
 
 /* Four pages that Intel processors need for real mode; in the hole for devices, below the BIOS. */
@@ -107,8 +109,14 @@ bool kvm_check(int kvm_fd, unsigned cpus, char *why, size_t size)
 	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
 		if (ioctl(kvm_fd, KVM_CHECK_EXTENSION, needed[i].cap) > 0)
 			continue;
-		snprintf(why, size, "this kernel's KVM lacks %s: use Linux 5.4 or newer",
+		snprintf(why, size, "this kernel's KVM lacks %s: use " HOST_LINUX_FLOOR " or newer",
 			 needed[i].name);
+		return false;
+	}
+	if (!memory_can_populate()) {
+		snprintf(why, size,
+			 "this kernel has no MADV_POPULATE_WRITE: use " HOST_LINUX_FLOOR
+			 " or newer");
 		return false;
 	}
 	max = ioctl(kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPUS);

@@ -227,6 +227,19 @@ bool memory_give_up(const struct memory *mem, uint64_t gpa)
 	return madvise(hva, ALIAS_PAGE_SIZE, MADV_DONTNEED) == 0;
 }
 
+bool memory_can_populate(void)
+{
+	void *page = mmap(NULL, ALIAS_PAGE_SIZE, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	bool lacks;
+
+	if (page == MAP_FAILED)
+		return true;
+	lacks = madvise(page, ALIAS_PAGE_SIZE, MADV_POPULATE_WRITE) && errno == EINVAL;
+	munmap(page, ALIAS_PAGE_SIZE);
+	return !lacks;
+}
+
 bool memory_renew(const struct memory *mem, uint64_t gpa)
 {
 	uint8_t *hva = memory_ptr(mem, gpa, ALIAS_PAGE_SIZE);

@@ -80,6 +80,8 @@ uint64_t memory_end_pfn(const struct memory *mem);
  * had mapped it as part of a large page, the kernel may keep the memory until it splits that page;
  * it no longer counts as resident.) Returns false with errno on failure. */
 bool memory_give_up(const struct memory *mem, uint64_t gpa);
+/* Has this kernel MADV_POPULATE_WRITE, which memory_renew() and write tracking use? */
+bool memory_can_populate(void);
 /* Fills the page with zeroes and makes it resident. Returns false with errno on failure. */
 bool memory_renew(const struct memory *mem, uint64_t gpa);
 /* Returns how many bytes of guest memory are resident in the host now. */

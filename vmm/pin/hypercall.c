@@ -4,7 +4,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/auxv.h>
+#include <sys/random.h>
 #include <x86intrin.h>
 #include "alias_tracker.h"
 #include "kvm/write_protect.h"
@@ -223,10 +223,13 @@ static bool create_tracker(struct pin *pin)
 		.ops = &pin->ops,
 		.ctx = pin,
 	};
-	const void *random = (const void *)getauxval(AT_RANDOM);
 
-	if (random)
-		memcpy(&config.seed, random, sizeof(config.seed));
+	/* Does not wait for the kernel to have gathered entropy, of which an emulated machine has
+	 * little. (AT_RANDOM would be at hand, but it is the stack protector's, too.) */
+	if (getrandom(&config.seed, sizeof(config.seed), GRND_INSECURE) != sizeof(config.seed)) {
+		say_errno("getrandom");
+		return false;
+	}
 	pin->at = at_new(&config);
 	if (!pin->at)
 		say_errno("cannot set up the alias tracker");

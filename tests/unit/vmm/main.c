@@ -34,6 +34,7 @@ int main(void)
 	suite_add_tcase(suite, insn_tests());
 	suite_add_tcase(suite, write_protect_tests());
 	suite_add_tcase(suite, strict_pte_tests());
+	suite_add_tcase(suite, kvm_tests());
 	suite_add_tcase(suite, upcall_tests());
 	suite_add_tcase(suite, transition_tests());
 	suite_add_tcase(suite, transition_request_tests());

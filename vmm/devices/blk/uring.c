@@ -5,15 +5,16 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include "kvm/host.h"
 #include "say.h"
 
 static const char *name_cure(int error)
 {
 	switch (error) {
 	case ENOSYS:
-		return "; this kernel has no io_uring: use Linux 5.10 or later with CONFIG_IO_URING";
+		return "; this kernel has no io_uring: it needs CONFIG_IO_URING";
 	case EINVAL:
-		return "; this kernel can't confine a ring: use Linux 5.10 or later";
+		return "; this kernel can't confine a ring: use " HOST_LINUX_FLOOR " or newer";
 	case EPERM:
 		return "; set sysctl kernel.io_uring_disabled=0, and in a container allow "
 		       "io_uring_setup, io_uring_enter and io_uring_register";

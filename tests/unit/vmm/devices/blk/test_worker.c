@@ -17,6 +17,7 @@
 #include <linux/seccomp.h>
 #include "devices/blk/worker.h"
 #include "driver.h"
+#include "kvm/host.h"
 #include "suites.h"
 
 #define FEATURES (1ull << VIRTIO_BLK_F_FLUSH | 1ull << VIRTIO_RING_F_INDIRECT_DESC)
@@ -361,7 +362,7 @@ static const struct {
 	{EPERM, "kernel.io_uring_disabled=0"},
 	{ENOSYS, "CONFIG_IO_URING"},
 	{ENOMEM, "ulimit -l"},
-	{EINVAL, "Linux 5.10"},
+	{EINVAL, HOST_LINUX_FLOOR},
 };
 
 START_TEST(an_io_uring_that_is_not_to_be_had)
