@@ -193,13 +193,12 @@ static json_t *probe_all(bool *kvm)
 	json_object_set_new(
 		modes, "dirty",
 		probe_mode(*kvm, uffd ? "quiet tables are write-protected by userfaultfd"
-					: "every table is compared at each pin"));
+				      : "every table is compared at each pin"));
 	json_object_set_new(
 		modes, "log",
 		probe_mode(*kvm, uffd ? "the guest keeps a log; audits use userfaultfd"
-					: "the guest keeps a log; an audit compares every table"));
-	json_object_set_new(modes, "scan",
-			    probe_mode(*kvm, "every table is compared at each pin"));
+				      : "the guest keeps a log; an audit compares every table"));
+	json_object_set_new(modes, "scan", probe_mode(*kvm, "every table is compared at each pin"));
 	json_object_set_new(modes, "strict", *kvm ? probe_strict() : probe_mode(false, ""));
 	json_object_set_new(root, "track", modes);
 	return root;

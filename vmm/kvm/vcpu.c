@@ -2,6 +2,7 @@
 #include "kvm/vcpu.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -96,17 +97,18 @@ int vcpu_set_entry_64(struct vcpu *vcpu, const struct vcpu_entry_64 *entry)
 
 int vcpu_set_mtrrs(struct vcpu *vcpu)
 {
-	const struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entry;
-	} msrs = {
-		.head.nmsrs = 1,
-		.entry = {.index = MSR_MTRR_DEF_TYPE, .data = MTRR_ENABLE | MTRR_TYPE_WRITE_BACK},
-	};
+	struct kvm_msrs *msrs = calloc(1, sizeof(*msrs) + sizeof(msrs->entries[0]));
+	int err = 0;
 
-	if (ioctl(vcpu->fd, KVM_SET_MSRS, &msrs) != 1)
-		return say_errno("KVM_SET_MSRS of the MTRRs");
-	return 0;
+	if (!msrs)
+		return say_errno("memory for MSRs");
+	msrs->nmsrs = 1;
+	msrs->entries[0].index = MSR_MTRR_DEF_TYPE;
+	msrs->entries[0].data = MTRR_ENABLE | MTRR_TYPE_WRITE_BACK;
+	if (ioctl(vcpu->fd, KVM_SET_MSRS, msrs) != 1)
+		err = say_errno("KVM_SET_MSRS of the MTRRs");
+	free(msrs);
+	return err;
 }
 
 /* immediate_exit stops a thread that is about to enter KVM_RUN, the signal one that is in it. The

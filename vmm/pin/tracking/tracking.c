@@ -195,7 +195,8 @@ static bool may_watch(const struct pin *pin)
 {
 	const struct options *opt = pin->machine->opt;
 
-	return pin->tracks && (opt->track == TRACK_DIRTY || opt->track == TRACK_LOG || opt->control);
+	return pin->tracks &&
+	       (opt->track == TRACK_DIRTY || opt->track == TRACK_LOG || opt->control);
 }
 
 /* Without userfaultfd every table is compared at every sync, which is correct, and slower with many
