@@ -4,6 +4,7 @@
 #include <asm/termbits.h>
 #include <asm/ioctls.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/kvm.h>
 #include <linux/userfaultfd.h>
 #include <seccomp.h>
@@ -11,7 +12,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define M   (1u << SANDBOX_MAIN)
@@ -179,28 +180,33 @@ static int add_rules(scmp_filter_ctx ctx, enum sandbox_thread thread,
 	return err;
 }
 
-/* libseccomp can only write the program to a file. */
+/* Reads what lies in a pipe. */
+static int read_program(int fd, struct sock_fprog *program)
+{
+	int size;
+
+	if (ioctl(fd, FIONREAD, &size) < 0)
+		return -errno;
+	program->filter = malloc((size_t)size);
+	if (!program->filter)
+		return -ENOMEM;
+	program->len = (unsigned short)((size_t)size / sizeof(*program->filter));
+	return TEMP_FAILURE_RETRY(read(fd, program->filter, (size_t)size)) == size ? 0 : -EIO;
+}
+
+/* The library writes its program to a descriptor: a pipe, since `ulimit -f` holds for files in
+ * memory, too. What a pipe has no room for must not keep us here. */
 static int take_program(scmp_filter_ctx ctx, struct sock_fprog *program)
 {
-	int fd = memfd_create("seccomp", MFD_CLOEXEC);
-	struct stat st;
-	int err;
+	int fds[2], err;
 
-	if (fd < 0)
+	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
 		return -errno;
-	err = seccomp_export_bpf(ctx, fd);
-	if (!err && fstat(fd, &st) < 0)
-		err = -errno;
-	if (!err) {
-		program->len = (unsigned short)((size_t)st.st_size / sizeof(*program->filter));
-		program->filter = malloc((size_t)st.st_size);
-		if (!program->filter)
-			err = -ENOMEM;
-		else if (TEMP_FAILURE_RETRY(pread(fd, program->filter, (size_t)st.st_size, 0)) !=
-			 st.st_size)
-			err = -EIO;
-	}
-	close(fd);
+	err = seccomp_export_bpf(ctx, fds[1]);
+	if (!err)
+		err = read_program(fds[0], program);
+	close(fds[0]);
+	close(fds[1]);
 	return err;
 }
 

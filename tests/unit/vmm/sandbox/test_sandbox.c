@@ -8,9 +8,11 @@
 #include <linux/seccomp.h>
 #include <linux/userfaultfd.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -380,6 +382,18 @@ static void expect_told(int error, const char *says)
 	ck_assert_int_eq(WEXITSTATUS(status), 0);
 }
 
+/* `ulimit -f` is about the user's files. */
+START_TEST(filters_under_a_limit_of_files)
+{
+	const struct rlimit none = {.rlim_cur = 0, .rlim_max = RLIM_INFINITY};
+
+	signal(SIGXFSZ, SIG_IGN);
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &none), 0);
+	compile(&everything);
+	ck_assert(ALLOWS(SANDBOX_MAIN, SYS_write));
+}
+END_TEST
+
 START_TEST(filters_that_are_forbidden)
 {
 	expect_told(EPERM, "is forbidden here");
@@ -401,6 +415,7 @@ TCase *sandbox_tests(void)
 	tcase_add_test(tc, signals_stay_inside);
 	tcase_add_test(tc, by_the_options);
 	tcase_add_test(tc, entering_the_guest_is_decided_early);
+	tcase_add_test(tc, filters_under_a_limit_of_files);
 	tcase_add_test(tc, filters_that_are_forbidden);
 #ifndef __SANITIZE_ADDRESS__
 	tcase_add_loop_test(tc, a_stopped_call_is_named, 0, 4);
