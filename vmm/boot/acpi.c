@@ -97,7 +97,7 @@ _Static_assert(sizeof(struct fadt) == 276, "ACPI 6.4, 5.2.9");
 _Static_assert(sizeof(struct madt) == 44, "ACPI 6.4, 5.2.12");
 
 /* The sum of all bytes of a table is 0. */
-static uint8_t checksum(const void *bytes, size_t nr)
+static uint8_t table_checksum(const void *bytes, size_t nr)
 {
 	uint8_t sum = 0;
 
@@ -106,7 +106,7 @@ static uint8_t checksum(const void *bytes, size_t nr)
 	return (uint8_t)-sum;
 }
 
-static struct header header(const char *signature, uint8_t revision)
+static struct header table_header(const char *signature, uint8_t revision)
 {
 	struct header header = {
 		.revision = revision,
@@ -139,7 +139,7 @@ static void end_table(struct aml *all, size_t from)
 		return;
 	table->length = (uint32_t)(all->nr - from);
 	table->checksum = 0;
-	table->checksum = checksum(table, table->length);
+	table->checksum = table_checksum(table, table->length);
 }
 
 static void put_uart(struct aml *aml, const struct acpi_config *config)
@@ -184,7 +184,7 @@ static void put_virtio(struct aml *aml, const struct acpi_config *config, unsign
 static size_t put_dsdt(struct aml *all, const struct acpi_config *config)
 {
 	static const uint8_t s5[] = {ACPI_SLEEP_TYPE_S5, 0, 0, 0};
-	const struct header dsdt = header("DSDT", 2);
+	const struct header dsdt = table_header("DSDT", 2);
 	size_t from = next_table(all), scope;
 
 	aml_bytes(all, &dsdt, sizeof(dsdt));
@@ -208,7 +208,7 @@ static struct address io_port(uint16_t port)
 static size_t put_fadt(struct aml *all, const struct acpi_config *config, uint64_t dsdt_gpa)
 {
 	const struct fadt fadt = {
-		.header = header("FACP", 6),
+		.header = table_header("FACP", 6),
 		.boot_flags = BOOT_NO_VGA | BOOT_NO_MSI | BOOT_NO_ASPM | BOOT_NO_CMOS_RTC,
 		.flags = FLAG_WBINVD | FLAG_RESET_REGISTER | FLAG_HARDWARE_REDUCED,
 		.reset = io_port(config->reset),
@@ -228,7 +228,8 @@ static size_t put_fadt(struct aml *all, const struct acpi_config *config, uint64
 
 static size_t put_madt(struct aml *all, const struct acpi_config *config)
 {
-	const struct madt madt = {.header = header("APIC", 5), .local_apic_gpa = LOCAL_APIC_GPA};
+	const struct madt madt = {.header = table_header("APIC", 5),
+				  .local_apic_gpa = LOCAL_APIC_GPA};
 	const struct madt_ioapic ioapic = {
 		.type = 1, .length = sizeof(ioapic), .gpa = config->ioapic_gpa};
 	size_t from = next_table(all);
@@ -252,7 +253,7 @@ static size_t put_madt(struct aml *all, const struct acpi_config *config)
 static size_t put_xsdt(struct aml *all, uint64_t fadt_gpa, uint64_t madt_gpa)
 {
 	const struct xsdt xsdt = {
-		.header = header("XSDT", 1), .fadt_gpa = fadt_gpa, .madt_gpa = madt_gpa};
+		.header = table_header("XSDT", 1), .fadt_gpa = fadt_gpa, .madt_gpa = madt_gpa};
 	size_t from = next_table(all);
 
 	aml_bytes(all, &xsdt, sizeof(xsdt));
@@ -277,8 +278,8 @@ size_t acpi_write(void *buffer, size_t size, uint32_t gpa, const struct acpi_con
 	rsdp.xsdt_gpa = gpa + put_xsdt(&all, gpa + fadt, gpa + madt);
 	if (all.full)
 		return 0;
-	rsdp.checksum = checksum(&rsdp, offsetof(struct rsdp, length));
-	rsdp.extended_checksum = checksum(&rsdp, sizeof(rsdp));
+	rsdp.checksum = table_checksum(&rsdp, offsetof(struct rsdp, length));
+	rsdp.extended_checksum = table_checksum(&rsdp, sizeof(rsdp));
 	memcpy(buffer, &rsdp, sizeof(rsdp));
 	return all.nr;
 }

@@ -104,7 +104,7 @@ static int connect_to(const char *path)
 }
 
 /* Returns the answer, or NULL if there was none. Takes over the descriptor. */
-static json_t *ask(int fd, const json_t *request)
+static json_t *exchange_lines(int fd, const json_t *request)
 {
 	FILE *stream = fdopen(fd, "r+");
 	json_t *answer = NULL;
@@ -126,14 +126,14 @@ static json_t *ask(int fd, const json_t *request)
 }
 
 /* check_stdout() in main.c checks at exit whether it was written. */
-static int print(const json_t *answer)
+static int print_answer(const json_t *answer)
 {
 	json_dumpf(answer, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
 	putchar('\n');
 	return 0;
 }
 
-static int converse(const char *path, const json_t *request)
+static int ask_vmm(const char *path, const json_t *request)
 {
 	int fd = connect_to(path), status;
 	const char *why;
@@ -141,7 +141,7 @@ static int converse(const char *path, const json_t *request)
 
 	if (fd < 0)
 		return VMM_EX_NOKVM;
-	answer = ask(fd, request);
+	answer = exchange_lines(fd, request);
 	if (!json_is_object(answer)) {
 		json_decref(answer);
 		say("%s: the connection ended without an answer", path);
@@ -150,7 +150,7 @@ static int converse(const char *path, const json_t *request)
 	why = json_string_value(json_object_get(answer, "error"));
 	if (why)
 		say("refused: %s", why);
-	status = why ? REFUSED : print(answer);
+	status = why ? REFUSED : print_answer(answer);
 	json_decref(answer);
 	return status;
 }
@@ -175,7 +175,7 @@ int ctl_main(int argc, char **argv)
 		return VMM_EX_USAGE;
 	}
 	signal(SIGPIPE, SIG_IGN);
-	status = converse(command.path, request);
+	status = ask_vmm(command.path, request);
 	json_decref(request);
 	return status;
 }
