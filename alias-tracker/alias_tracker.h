@@ -3,11 +3,11 @@
  * libaliastracker: does this guest frame still have another mapping?
  *
  * A tracker follows the page tables (x86-64, four levels) that are reachable from the pinned roots
- * of one guest and keeps, per guest frame, one bit: "a writable leaf outside the direct map maps
- * it". Frames with more than one such leaf keep their count aside, so the bit is exact. Pinning a
- * frame as a page table is refused while the bit is set, or while a TLB may still hold what the bit
- * stood for. Asked to (at_count_all()), it keeps a second bit a frame, "a leaf outside the direct
- * map maps it, writable or not", which answers for what else can become of a frame.
+ * of one guest and keeps, per guest frame, the number of writable leaves outside the direct map
+ * that map it. Pinning a frame as a page table is refused while the bit is set, or while a TLB may
+ * still hold what the bit stood for. Asked to (at_count_all()), it keeps a second bit a frame, "a
+ * leaf outside the direct map maps it, writable or not", which answers for what else can become of
+ * a frame.
  *
  * The library knows no KVM and no ABI. It sees memory through one callback, so it runs on a live
  * guest, on a core file and in a unit test alike. It trusts nothing that it reads: every entry is
@@ -28,14 +28,12 @@
  * change is logged as at_ops says, a sync sees all that one of AT_CHANGES would see. If some are
  * not, it may miss them until the next audit, which reports them.
  *
- * Memory: a bit a frame, but for runs of 64 frames none of which has a writable alias; the same
- * once more where frames have two, three or four (and for each 2 MiB and each 1 GiB, for large
- * leaves); 24 bytes for each 16 MiB. Twice that after at_count_all(). For each table followed a
- * node, and 64 bytes for each line of it that isn't all zero (all 4 KiB if most aren't). A hash
- * entry for each frame that is pinned, given away or has a type, for each that has more than four
- * aliases, and for each that may still be in a TLB (4096 at most; with more, all frames are suspect
- * until there is evidence of a flush of all). So a guest can make the tracker hold 4 KiB a frame at
- * the very worst, by linking all its memory as tables.
+ * Memory: two bits a frame for the number of writable leaves, in regions of 2 MiB that exist only
+ * where something is; four bytes a frame in runs of 64 frames of which one has more than two; eight
+ * in runs of 32 of which one is a table, given away or of a type. The two former twice after
+ * at_count_all(), and once more for each 2 MiB and 1 GiB where large leaves map them. For each
+ * table followed 4 KiB and a node. A hash entry for each frame that may still be in a TLB (4096 at
+ * most; with more, all frames are suspect until there is evidence of a flush of all).
  */
 #ifndef ALIAS_TRACKER_H
 #define ALIAS_TRACKER_H
@@ -159,6 +157,10 @@ struct at_config {
 	/* Mixed into the hashes, so that a guest cannot choose frames that collide: a random
 	 * number. 0 makes runs repeatable. */
 	uint64_t seed;
+	/* Where this is true, a running at_sync() leaves off as soon as it has done with a table,
+	 * as if it had run out of memory; so do at_pin() of a root, at_unpin() and at_count_all().
+	 * May be set at any time by any thread (atomically). NULL: nothing does that. */
+	const bool *stop;
 };
 
 /* Returns NULL (errno set) when out of memory or when the configuration makes no sense. */

@@ -1,42 +1,33 @@
 /* SPDX-License-Identifier: MIT */
 #include "internal.h"
 
-/* Nobody can foretell the answer for a page: no branch on it. Large leaves are few, if any. */
-static inline bool any_of(const struct count *counts, uint64_t pfn)
+static uint64_t number_of(const struct alias_tracker *at, enum count_kind kind, uint64_t pfn)
 {
-	bool any = count_any(&counts[0], pfn);
+	uint64_t nr = 0;
 
-	if (counts[1].end | counts[2].end) {
-		any |= count_any(&counts[1], pfn >> 9);
-		any |= count_any(&counts[2], pfn >> 18);
-	}
-	return any;
-}
-
-static uint64_t number_of(const struct count *counts, uint64_t pfn)
-{
-	return count_of(&counts[0], pfn) + count_of(&counts[1], pfn >> 9) +
-	       count_of(&counts[2], pfn >> 18);
+	for (unsigned level = 1; level <= 3; level++)
+		nr += leaf_count(&at->frames, kind, level, pfn);
+	return nr;
 }
 
 bool at_has_alias(const struct alias_tracker *at, uint64_t pfn)
 {
-	return any_of(at->aliases, pfn);
+	return frame_is_mapped(&at->frames, COUNT_WRITABLE, pfn);
 }
 
 uint64_t at_alias_count(const struct alias_tracker *at, uint64_t pfn)
 {
-	return pfn < at->config.frames ? number_of(at->aliases, pfn) : 0;
+	return number_of(at, COUNT_WRITABLE, pfn);
 }
 
 bool at_is_mapped(const struct alias_tracker *at, uint64_t pfn)
 {
-	return any_of(at->mapped, pfn);
+	return at->counts_all && frame_is_mapped(&at->frames, COUNT_MAPPED, pfn);
 }
 
 uint64_t at_mapping_count(const struct alias_tracker *at, uint64_t pfn)
 {
-	return pfn < at->config.frames ? number_of(at->mapped, pfn) : 0;
+	return number_of(at, COUNT_MAPPED, pfn);
 }
 
 struct search {
@@ -67,43 +58,53 @@ static struct pattern pattern_of(uint64_t pfn, unsigned level, bool writable)
 
 /* Most tables don't map the frame: no branch in here, and nothing but what vectors can do, so that
  * the compiler makes some of it. (d - 1) & ~d has its highest bit set for d = 0 only. */
-static bool any_match(const struct entries *entries, struct pattern pattern)
+static bool group_matches(const uint64_t *entry, struct pattern pattern)
 {
-	const uint64_t *stored = entries->lines.items;
-	unsigned nr = pack_nr(&entries->lines) * LINE_ENTRIES;
 	uint64_t matches = 0;
 
-	for (unsigned i = 0; i < nr; i++) {
-		uint64_t difference = (stored[i] & pattern.mask) ^ pattern.want;
+	for (unsigned i = 0; i < GROUP_ENTRIES; i++) {
+		uint64_t difference = (entry[i] & pattern.mask) ^ pattern.want;
 
 		matches |= (difference - 1) & ~difference;
 	}
 	return matches >> 63;
 }
 
-/* Is this alias in the counts that say when a search is over? */
-static bool is_counted(const struct search *s, const struct node *node, uint64_t pte)
+static bool any_match(const struct copy *copy, struct pattern pattern)
 {
-	return s->to.to != AT_TO_TABLE || leaf_is_writable(node, pte);
+	for (unsigned group = 0; group < GROUPS; group++)
+		if (copy->present[group] &&
+		    group_matches(&copy->entry[group * GROUP_ENTRIES], pattern))
+			return true;
+	return false;
+}
+
+/* Is this alias in the counts that say when a search is over? */
+static bool is_counted(const struct search *s, const struct role *role, unsigned index,
+		       uint64_t pte)
+{
+	unsigned wanted = s->to.to == AT_TO_TABLE ? LEAF_WRITABLE : LEAF_MAPPED;
+
+	return leaf_counts_as(s->at, role->view, role->level, index, pte) & wanted;
 }
 
 /* Is it one of those that are looked for? */
-static bool is_wanted(const struct search *s, const struct node *node, uint64_t pte)
+static bool is_wanted(const struct search *s, const struct role *role, uint64_t pte)
 {
-	return s->to.to != AT_TO_MEMTYPE || pte_type(pte, node->level) != s->to.arg;
+	return s->to.to != AT_TO_MEMTYPE || pte_type(pte, role->level) != s->to.arg;
 }
 
-static void tell(const struct search *s, struct node *node, unsigned index)
+static void tell(const struct search *s, struct role *role, unsigned index)
 {
-	uint64_t pte = entries_get(&node->table->entries, index);
-	uint64_t page = s->pfn - pte_pfn(pte, node->level, PTE_LEAF);
-	struct path path = node_path(s->at, node, index);
+	uint64_t pte = copy_get(&role->table->copy, index);
+	uint64_t page = s->pfn - pte_pfn(pte, role->level, PTE_LEAF);
+	struct path path = role_path(s->at, role, index);
 
 	s->out[s->nr] = (struct at_alias){
 		.va = path.va + (page << PAGE_SHIFT),
-		.pte_gpa = (node->table->pfn << PAGE_SHIFT) + index * sizeof(pte),
+		.pte_gpa = (role->table->pfn << PAGE_SHIFT) + index * sizeof(pte),
 		.pte = pte,
-		.level = node->level,
+		.level = role->level,
 		.user = path.user,
 		.exec = path.exec,
 	};
@@ -114,22 +115,21 @@ static bool is_over(const struct search *s)
 	return s->nr == s->max || !s->left;
 }
 
-static void search_node(struct search *s, struct node *node, struct pattern pattern)
+static void search_role(struct search *s, struct role *role, struct pattern pattern)
 {
-	FOREACH_PRESENT (i, &node->table->entries) {
-		uint64_t pte = entries_get(&node->table->entries, i);
+	FOREACH_PRESENT (i, &role->table->copy) {
+		uint64_t pte = copy_get(&role->table->copy, i);
 
 		if (is_over(s))
 			return;
 		if ((pte & pattern.mask) != pattern.want ||
-		    pte_kind(pte, node->level) != PTE_LEAF || !is_counted(s, node, pte) ||
-		    !leaf_is_alias(s->at, node, i, pte))
+		    pte_kind(pte, role->level) != PTE_LEAF || !is_counted(s, role, i, pte))
 			continue;
 		s->left--;
-		if (!is_wanted(s, node, pte))
+		if (!is_wanted(s, role, pte))
 			continue;
 		if (s->out)
-			tell(s, node, i);
+			tell(s, role, i);
 		s->nr++;
 	}
 }
@@ -137,13 +137,10 @@ static void search_node(struct search *s, struct node *node, struct pattern patt
 static void search_table(struct search *s, const struct table *table, unsigned level)
 {
 	struct pattern pattern = pattern_of(s->pfn, level, s->to.to == AT_TO_TABLE);
-	struct node *node;
+	struct role *role = table->role[level - 1];
 
-	if (LIST_EMPTY(&table->nodes[level - 1]) || !any_match(&table->entries, pattern))
-		return;
-	LIST_FOREACH (node, &table->nodes[level - 1], of_table)
-		if (node->leaves && (node->write_links || s->to.to != AT_TO_TABLE))
-			search_node(s, node, pattern);
+	if (role && any_match(&table->copy, pattern))
+		search_role(s, role, pattern);
 }
 
 static size_t search(struct search *s)

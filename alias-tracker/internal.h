@@ -3,16 +3,20 @@
  * What the files of the tracker share.
  *
  * The tables that can be reached from the roots form a graph. A *table* is a frame and the last
- * known copy of its 512 entries. A *node* is one role in which a table is reached: its level, and
- * inside the direct map also where, since there a leaf is exempt by its virtual address. One table
- * may have several nodes (a hostile guest can have the same frame walked as L3 and as L1), all with
- * the same copy. As levels strictly decrease along an edge, the graph has no cycles, whatever loops
- * the guest builds, and reference counts are exact.
+ * known copy of its 512 entries. A *role* of a table is a level at which it is walked; it has four
+ * at most (a hostile guest can have the same frame walked as L3 and as L1), all with the same copy.
+ * As levels strictly decrease along a link, the graph has no cycles, whatever loops the guest
+ * builds.
  *
- * At any time between two steps the graph means exactly what the copies say. An entry is updated
- * by adding its new meaning, then dropping the old one; adding can fail for want of memory and then
- * takes back what it did, dropping cannot. So a sync that fails leaves a graph that is whole and
- * merely old, and the next one finds the same differences again.
+ * A role has sums over the links that lead to it, and a *view*: what its entries count as, given
+ * those links. An entry that changes moves only the sums of the role that it links to. A role whose
+ * links have changed is queued, and roles_update() brings the views of queued roles up to date,
+ * level by level from the top, so that each is looked at once, when all above it are done.
+ *
+ * Counts mean exactly what the copies and the views say, at any time between two steps. Each step
+ * first does what needs memory (it takes that back if there is none), then what can't fail. So a
+ * step that fails leaves a graph that is whole and merely old: the entry keeps its old copy, the
+ * role stays queued, and the next sync tries again.
  */
 #ifndef INTERNAL_H
 #define INTERNAL_H
@@ -20,53 +24,10 @@
 #include <sys/queue.h>
 
 #include "alias_tracker.h"
-#include "entries.h"
+#include "copy.h"
+#include "frames.h"
 #include "map.h"
-#include "pack.h"
 #include "pte.h"
-
-/* 2^35 frames are 128 TiB, all that a direct map in one half of the address space can hold, and
- * what lets the name of a node fit into 64 bits. */
-#define FRAMES_MAX (1ull << 35)
-
-/* --- count.c: how many of something there is per unit of 4 KiB, 2 MiB or 1 GiB ---------------- */
-
-#define COUNT_BLOCK (64u * PACK_ITEMS) /* units of a block */
-#define COUNT_DEPTH 4u
-
-/* Of 4096 units: which have any; and, unless NULL, which of them have more than that, and so on. */
-struct count_block {
-	struct pack any; /* a bit a unit */
-	struct count_block *more;
-};
-
-struct count {
-	uint64_t units;
-	uint64_t end; /* units from this one on never had any */
-	struct count_block *blocks;
-	struct map spill; /* unit -> how many more, where there are more than COUNT_DEPTH */
-	size_t bytes;     /* of the blocks */
-};
-
-bool count_init(struct count *count, uint64_t units, uint64_t seed);
-void count_free(struct count *count);
-/* Units beyond the last are ignored: nothing is ever in them. */
-bool count_add(struct count *count, uint64_t unit);  /* false: out of memory, unchanged */
-bool count_drop(struct count *count, uint64_t unit); /* true: that was the last */
-uint64_t count_of(const struct count *count, uint64_t unit);
-size_t count_bytes(const struct count *count);
-
-static inline bool block_has(const struct count_block *block, uint64_t unit)
-{
-	const uint64_t *word = pack_find(&block->any, unit / 64 % PACK_ITEMS, 1);
-
-	return word && *word >> unit % 64 & 1;
-}
-
-static inline bool count_any(const struct count *count, uint64_t unit)
-{
-	return unit < count->end && block_has(&count->blocks[unit / COUNT_BLOCK], unit);
-}
 
 /* --- limbo.c: what may still be in a TLB ------------------------------------------------------ */
 
@@ -86,8 +47,10 @@ struct stamp {
 };
 
 struct limbo {
-	struct map cleared;   /* unit name -> `cleared` of its stamp */
-	struct map now;       /* unit name -> 1 + `now` of its stamp */
+	struct map index;     /* unit name -> 1 + where its stamp is */
+	struct stamp *stamps; /* as many as names are in `index` */
+	size_t max_stamps;
+	bool large;           /* some are of units of 2 MiB or 1 GiB */
 	struct stamp newest;  /* of all stamps, by each clock */
 	struct stamp floor;   /* what is in no map may be as young as this (a map overflowed) */
 	uint64_t flushed;     /* the guest's clock, as last read */
@@ -124,26 +87,48 @@ bool limbo_holds(const struct alias_tracker *at, uint64_t pfn, struct at_transit
 		 uint64_t *gone_at);
 size_t limbo_bytes(const struct limbo *limbo);
 
-/* --- node.c: the graph ------------------------------------------------------------------------ */
+/* --- places ----------------------------------------------------------------------------------- */
+
+/* Where in the direct map a table is reached: 1 + (va - base) / 2 MiB. It matters as a leaf is
+ * exempt only where it maps its own place. */
+#define PLACE_OUTSIDE 0u /* elsewhere; or at several places, so that no leaf can be exempt */
+#define PLACE_NONE    UINT32_MAX /* it is not reached */
+
+/* What the entries of a role count as. */
+struct view {
+	uint32_t all;      /* where it is reached */
+	uint32_t writable; /* where it is reached writably: R/W set in all entries of the path */
+};
+
+/* Links to a role, of one kind. They agree in one place if the places have no variance: then n *
+ * sum of squares is the square of the sum. Exact below LINKS_EXACT of them; with more they are
+ * taken to disagree. */
+#define LINKS_EXACT (1ull << 38)
+struct links {
+	uint64_t outside; /* how many come from outside of the direct map */
+	uint64_t placed;  /* how many from within, and of their places: */
+	uint64_t sum;
+	unsigned __int128 squares;
+};
+
+/* --- table.c: tables and roles ---------------------------------------------------------------- */
 
 struct table;
 
-struct node {
-	struct table *table;
-	LIST_ENTRY(node) of_table;
-	struct node *parent;  /* one of its parents, or NULL if that link is gone; see node_va() */
-	uint16_t index;       /* the entry of `parent` that links here */
-	uint8_t level;        /* 1..4 */
-	uint32_t leaves;      /* outside of the direct map, not of its place */
-	uint64_t place;       /* in the direct map: 1 + (va - base) / 2 MiB; 0 outside */
-	uint64_t links;       /* entries of reachable tables that link here; a root's pin is one */
-	uint64_t write_links; /* of them those by which it is reached writably; its leaves count
-				 as aliases while there are any */
-	uint64_t walk;        /* number of the last walk that came by (pin.c) */
+struct role {
+	struct table *table; /* NULL: this one, which lies in its table, is not in use */
+	uint8_t level;       /* 1..4 */
+	bool queued;
+	uint16_t index; /* of the entry of `parent` that links here */
+	struct view view;
+	struct links all, writable; /* all links, and the writable ones by a writable path */
+	struct role *parent;        /* one of those that link here, or NULL: path.c looks for one */
+	STAILQ_ENTRY(role) queue;   /* in at->outdated[level - 1], if queued */
+	uint64_t walk;              /* number of the last walk that came by (pin.c) */
 };
 
-LIST_HEAD(node_list, node);
 TAILQ_HEAD(table_queue, table);
+STAILQ_HEAD(role_queue, role);
 
 struct table {
 	TAILQ_ENTRY(table) by_change; /* in at->by_change */
@@ -155,51 +140,93 @@ struct table {
 	bool armed;           /* cold: not compared before it is dirtied */
 	bool dirtied;         /* and has not been compared since */
 	bool is_suspect;
+	uint8_t nr_roles;
 	uint64_t log_born; /* log.settled when it was read first */
 	LIST_HEAD(, doubt) doubts;
 	TAILQ_ENTRY(table) suspects; /* in at->suspects, if is_suspect */
-	unsigned nr_nodes;           /* with those that are being made */
-	struct node_list nodes[PT_LEVELS];
+	uint64_t state; /* what its frame has become: see state.c; 0: an ordinary one */
+	struct role *role[PT_LEVELS];      /* by level - 1; NULL: it isn't walked at that level */
+	struct role first;                 /* most tables have but this one */
 	uint64_t suspect[PT_ENTRIES / 64]; /* entries to be judged at the end of the sync */
-	struct entries entries;
+	struct copy copy;
 };
 
-struct table *table_find(const struct alias_tracker *at, uint64_t pfn);
-/* Does some reachable entry link to it? (A root need not be linked.) */
+/* Is it linked by an entry of a table that is reached? (A root need not be linked.) */
 bool table_is_linked(const struct table *table);
-/* The node of a root; follows its whole tree. NULL when out of memory, and then nothing changed but
- * what is in limbo->pending and the suspects. */
-struct node *node_new_root(struct alias_tracker *at, uint64_t pfn);
-void node_drop_root(struct alias_tracker *at, struct node *root);
-/* The child that this entry, of kind PTE_TABLE, links to; NULL if there is no memory there. */
-struct node *node_child(const struct alias_tracker *at, const struct node *node, unsigned index,
-			uint64_t pte);
+/* The role in which the frame is walked at that level, or NULL. */
+struct role *role_find(const struct alias_tracker *at, uint64_t pfn, unsigned level);
+/* A table of a frame that has none yet, read from its entries, with a role of this level. The role
+ * is queued: if nothing links it by then, it goes again, and the table with it. NULL: out of
+ * memory. */
+struct table *table_new(struct alias_tracker *at, uint64_t pfn, unsigned level,
+			const uint64_t *entries);
+/* The role of a table at that level, made (and queued) if need be. NULL: out of memory. */
+struct role *role_of(struct alias_tracker *at, struct table *table, unsigned level);
+/* The role is linked by nothing and not queued. Its table goes with its last role. */
+void role_free(struct alias_tracker *at, struct role *role);
+/* All tables go, whatever links them; nothing is counted any more. */
+void tables_free(struct alias_tracker *at);
+void role_queue(struct alias_tracker *at, struct role *role);
+void links_change(struct links *links, uint32_t place, bool add);
+/* What the links make of the role's entries. */
+struct view role_links_view(const struct role *role);
+size_t tables_bytes(const struct alias_tracker *at);
+
+/* --- leaf.c: what a leaf counts as ------------------------------------------------------------ */
+
+/* As bits. */
+enum { LEAF_MAPPED = 1, LEAF_WRITABLE = 2 };
+
+static const struct view view_none = {PLACE_NONE, PLACE_NONE};
+
+/* As what does this leaf of a table at this level count, by a view? LEAF_MAPPED only after
+ * at_count_all(). */
+unsigned leaf_counts_as(const struct alias_tracker *at, struct view view, unsigned level,
+			unsigned index, uint64_t pte);
+/* The leaf begins to count as `more`, which makes it `now` in all. False if out of memory, and then
+ * nothing changed. */
+bool leaf_add(struct alias_tracker *at, struct role *role, unsigned index, uint64_t pte,
+	      unsigned more, unsigned now);
+/* Takes that back: never was. */
+void leaf_take_back(struct alias_tracker *at, struct role *role, uint64_t pte, unsigned more);
+/* The leaf ceases to count as that: it may still be in a TLB. */
+void leaf_drop(struct alias_tracker *at, struct role *role, unsigned index, uint64_t pte,
+	       unsigned less);
+/* The place at which the role's table would have to be for this entry to map what the direct map
+ * has there; PLACE_NONE: there is no such. */
+uint32_t leaf_own_place(unsigned level, unsigned index, uint64_t pfn);
+
+/* --- role.c: what entries do ------------------------------------------------------------------ */
+
 /* Gives one entry of a followed table a new value. False if out of memory: then it has the old. */
 bool table_update(struct alias_tracker *at, struct table *table, unsigned index, uint64_t pte);
-/* The same for a line of entries; those for which there is no memory keep what they had. */
-bool table_update_line(struct alias_tracker *at, struct table *table, unsigned line,
-		       const uint64_t *values);
-/* Does this entry, of kind PTE_LEAF, map known frames other than as part of the direct map? */
-bool leaf_is_alias(const struct alias_tracker *at, const struct node *node, unsigned index,
-		   uint64_t pte);
-/* And can they be written through it, by some path? */
-static inline bool leaf_is_writable(const struct node *node, uint64_t pte)
-{
-	return node->write_links && (pte & PTE_RW);
-}
-/* Counts the leaves of all tables for at->mapped, which is empty. False if out of memory. */
-bool nodes_count_all(struct alias_tracker *at);
+/* Brings the views of all queued roles of this level and those above up to date. False if some
+ * could not be (out of memory, or the owner wants it to stop): they stay queued. */
+bool roles_update(struct alias_tracker *at, unsigned lowest);
+/* The frame becomes a root, and its tree is followed. NULL if out of memory, and then nothing
+ * changed but what is in limbo->pending and the suspects. */
+struct role *root_add(struct alias_tracker *at, uint64_t pfn);
+/* The opposite. If it can't be done at once (only a sync that failed, or a stop, makes that so),
+ * at->failed is set. */
+void root_drop(struct alias_tracker *at, struct role *root);
+/* The role that this entry, of kind PTE_TABLE, links to; NULL if there is no memory there. */
+struct role *role_child(const struct alias_tracker *at, const struct role *role, uint64_t pte);
+/* Where the table is that entry `index` of one at `place` links to. */
+uint32_t child_place(const struct alias_tracker *at, unsigned level, uint32_t place,
+		     unsigned index);
+/* Counts all leaves as LEAF_MAPPED, as which none is counted. False if out of memory. */
+bool roles_count_all(struct alias_tracker *at);
 
-/* --- path.c: how a node is reached ------------------------------------------------------------ */
+/* --- path.c: how a role is reached ------------------------------------------------------------ */
 
 struct path {
 	uint64_t va;
 	bool user, exec;
 };
 
-/* Where entry `index` of the node begins, by a path that is writable if the node has such. Only
- * while nothing is being updated. */
-struct path node_path(const struct alias_tracker *at, struct node *node, unsigned index);
+/* Where entry `index` of the role begins, by a path by which it counts: a writable one if it counts
+ * as writable, and for a leaf one at which it isn't what the direct map has there. */
+struct path role_path(const struct alias_tracker *at, struct role *role, unsigned index);
 
 /* --- violation.c ------------------------------------------------------------------------------ */
 
@@ -220,13 +247,13 @@ void suspect_forget_table(struct alias_tracker *at, struct table *table);
 void suspects_report(struct alias_tracker *at);
 /* Forgets them unjudged; false if there were none. */
 bool suspects_clear(struct alias_tracker *at);
-/* The entry lost the meaning that it had for this node: should it come back, that is news. */
-void reported_forget(struct alias_tracker *at, const struct node *node, unsigned index);
-/* Is something wrong with this entry of a node now, and what? Fills all but the address. */
-bool entry_violates(const struct alias_tracker *at, const struct node *node, unsigned index,
+/* The entry lost the meaning that it had for this role: should it come back, that is news. */
+void reported_forget(struct alias_tracker *at, const struct role *role, unsigned index);
+/* Is something wrong with this entry of a role now, and what? Fills all but the address. */
+bool entry_violates(const struct alias_tracker *at, const struct role *role, unsigned index,
 		    struct at_violation *out);
 /* Counts it, and keeps it, with an address, if there is room. */
-void violation_queue(struct alias_tracker *at, struct node *node, unsigned index,
+void violation_queue(struct alias_tracker *at, struct role *role, unsigned index,
 		     const struct at_violation *violation);
 
 /* --- state.c: what frames have become --------------------------------------------------------- */
@@ -240,6 +267,15 @@ bool state_is_ordinary(const struct alias_tracker *at, uint64_t pfn);
  * so? The first, and what is wrong with it. */
 bool state_forbids(const struct alias_tracker *at, uint64_t pfn, unsigned level, bool writable,
 		   uint64_t pte, struct at_violation *found);
+
+uint64_t frame_state(const struct alias_tracker *at, uint64_t pfn);
+/* The level of a page table in that state, or 0. */
+static inline unsigned state_level(uint64_t state)
+{
+	return (state & 7) <= PT_LEVELS ? state & 7 : 0;
+}
+/* The word of a frame with this state and without a table. */
+uintptr_t word_of_state(uint64_t state);
 
 /* --- aliases.c -------------------------------------------------------------------------------- */
 
@@ -301,26 +337,22 @@ struct alias_tracker {
 	uint64_t direct_base, direct_size;
 	bool failed; /* the last sync did: pins are refused */
 
-	struct map states;   /* pfn -> state_value(); ordinary frames have none */
-	uint16_t *states_2m; /* how many frames in each 2 MiB have one, */
-	uint32_t *states_1g; /* and in each 1 GiB */
+	struct frames frames; /* words: see below */
 	uint64_t *roots;
 	size_t nr_roots, max_roots;
-	uint64_t nr_given, nr_typed;
+	uint64_t nr_states, nr_given, nr_typed; /* frames that are not ordinary ones */
 
-	struct map tables; /* pfn -> struct table * */
-	struct map nodes;  /* node_key() -> struct node *, those below L4 */
-	uint64_t nr_nodes;
-	size_t entries_bytes;         /* what the entries of all tables hold on the heap */
-	struct table_queue by_change; /* all tables, last changed first */
+	uint64_t nr_tables, nr_more_roles; /* roles beyond the first of each table */
+	struct table_queue spare;          /* memory of tables that are gone, by by_change */
+	unsigned nr_spare, max_spare;
+	struct role_queue outdated[PT_LEVELS]; /* roles whose links have changed, by level - 1 */
+	struct table_queue by_change;          /* all tables, last changed first */
 	struct table_queue hot[PT_LEVELS];
 	struct table *next_hot; /* where a running sync goes on */
 	uint64_t nr_hot;
 	uint64_t walks;
 
-	struct count aliases[3]; /* by writable leaves of L1, L2, L3: in their units */
-	struct count mapped[3];  /* by all leaves, if counts_all; else unused */
-	bool counts_all;
+	bool counts_all; /* frames keep COUNT_MAPPED, too */
 	struct limbo limbo;
 	struct table_queue suspects;
 	struct violations violations;
@@ -328,6 +360,23 @@ struct alias_tracker {
 
 	uint64_t syncs, tables_compared, tables_changed, entries_changed, arms, wakes;
 };
+
+/* The word of a frame is 0; or its state, shifted, with WORD_STATE; or its table, which holds the
+ * state. */
+#define WORD_STATE 1u
+
+static inline struct table *table_find(const struct alias_tracker *at, uint64_t pfn)
+{
+	uintptr_t word = frame_word(&at->frames, pfn);
+
+	return word & WORD_STATE ? NULL : (struct table *)word;
+}
+
+/* Does the owner want the running call to leave off? */
+static inline bool wants_stop(const struct alias_tracker *at)
+{
+	return at->config.stop && __atomic_load_n(at->config.stop, __ATOMIC_RELAXED);
+}
 
 /* The entries of a frame, or NULL. */
 static inline const uint64_t *frame_entries(const struct alias_tracker *at, uint64_t pfn)

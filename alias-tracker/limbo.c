@@ -9,7 +9,8 @@
 
 #include "internal.h"
 
-#define LIMBO_MAX 4096u
+#define LIMBO_MAX   4096u
+#define STAMPS_KEPT 512u
 
 static uint64_t max(uint64_t a, uint64_t b)
 {
@@ -19,14 +20,13 @@ static uint64_t max(uint64_t a, uint64_t b)
 void limbo_init(struct limbo *limbo, uint64_t seed)
 {
 	*limbo = (struct limbo){0};
-	map_init(&limbo->cleared, seed);
-	map_init(&limbo->now, seed);
+	map_init(&limbo->index, seed);
 }
 
 void limbo_free(struct limbo *limbo)
 {
-	map_clear(&limbo->cleared);
-	map_clear(&limbo->now);
+	map_clear(&limbo->index);
+	free(limbo->stamps);
 	free(limbo->pending);
 }
 
@@ -60,15 +60,21 @@ void limbo_cancel(struct limbo *limbo)
 	limbo->losing = false;
 }
 
-static void forget_stamps(struct limbo *limbo)
+static void free_stamps(struct limbo *limbo)
 {
-	map_clear(&limbo->cleared);
-	map_clear(&limbo->now);
+	map_clear(&limbo->index);
+	free(limbo->stamps);
+	limbo->stamps = NULL;
+	limbo->max_stamps = 0;
 }
 
 static void forget_all(struct limbo *limbo)
 {
-	forget_stamps(limbo);
+	if (limbo->max_stamps > STAMPS_KEPT)
+		free_stamps(limbo);
+	else
+		map_empty(&limbo->index);
+	limbo->large = false;
 	limbo->newest = (struct stamp){0};
 	limbo->floor = (struct stamp){0};
 }
@@ -85,21 +91,50 @@ void limbo_flushed(struct limbo *limbo, uint64_t since)
 		limbo->flushed_all = max(limbo->flushed_all, since);
 }
 
-/* Both or neither. */
+static struct stamp *stamp_find(const struct limbo *limbo, uint64_t name)
+{
+	uint64_t at = map_get(&limbo->index, name);
+
+	return at ? &limbo->stamps[at - 1] : NULL;
+}
+
+/* Makes room for one stamp more. */
+static bool stamps_grow(struct limbo *limbo)
+{
+	size_t more = limbo->max_stamps ? limbo->max_stamps * 2 : 64;
+	struct stamp *grown = NULL;
+
+	if (more <= LIMBO_MAX)
+		grown = realloc(limbo->stamps, more * sizeof(*grown));
+	if (!grown)
+		return false;
+	limbo->stamps = grown;
+	limbo->max_stamps = more;
+	return true;
+}
+
+/* False: there is no room. */
 static bool stamp_put(struct limbo *limbo, uint64_t name, const struct stamp *stamp)
 {
-	if (limbo->cleared.used >= LIMBO_MAX || !map_put(&limbo->cleared, name, stamp->cleared))
+	size_t nr = limbo->index.used;
+	struct map_slot *slot;
+
+	if (nr == limbo->max_stamps && !map_find(&limbo->index, name) && !stamps_grow(limbo))
 		return false;
-	if (map_put(&limbo->now, name, 1 + stamp->now))
-		return true;
-	map_delete(&limbo->cleared, name);
-	return false;
+	slot = map_make(&limbo->index, name);
+	if (!slot)
+		return false;
+	if (!slot->value)
+		slot->value = 1 + nr;
+	limbo->stamps[slot->value - 1] = *stamp;
+	limbo->large |= (name & 3) > 1;
+	return true;
 }
 
 /* One stamp for everything, where single ones don't fit. */
 static void suspect_all(struct limbo *limbo)
 {
-	forget_stamps(limbo);
+	map_empty(&limbo->index);
 	limbo->floor = limbo->newest;
 }
 
@@ -112,9 +147,10 @@ static void stamp_raise(struct stamp *stamp, const struct stamp *to)
 /* Such a leaf maps the unit again. */
 static bool is_back(const struct alias_tracker *at, uint64_t name)
 {
-	const struct count *counts = name & 4 ? at->mapped : at->aliases;
+	unsigned level = name & 3;
 
-	return count_any(&counts[(name & 3) - 1], name >> 3);
+	return leaf_count(&at->frames, name & 4 ? COUNT_MAPPED : COUNT_WRITABLE, level,
+			  name >> 3 << (level - 1) * 9) > 0;
 }
 
 static void stamp_pending(struct alias_tracker *at, const struct stamp *stamp)
@@ -169,23 +205,25 @@ void limbo_count_all(struct alias_tracker *at)
 
 static void lower(struct limbo *limbo, uint64_t name, uint64_t cleared)
 {
-	if (cleared < map_get(&limbo->cleared, name))
-		map_put(&limbo->cleared, name, cleared); /* replaces: cannot fail */
+	struct stamp *stamp = stamp_find(limbo, name);
+
+	if (stamp && cleared < stamp->cleared)
+		stamp->cleared = cleared;
 }
 
 /* The stamp of writable leaves goes on standing for the others if nothing was said of those. */
 static bool keep_for_others(struct limbo *limbo, uint64_t pfn)
 {
-	uint64_t from = unit_name(pfn, 1, false), to = unit_name(pfn, 1, true);
-	struct stamp stamp = {
-		.cleared = max(map_get(&limbo->cleared, from), map_get(&limbo->cleared, to)),
-		.now = max(map_get(&limbo->now, from), map_get(&limbo->now, to)),
-	};
+	const struct stamp *from = stamp_find(limbo, unit_name(pfn, 1, false));
+	const struct stamp *to = stamp_find(limbo, unit_name(pfn, 1, true));
+	struct stamp stamp;
 
-	if (!map_get(&limbo->cleared, from))
+	if (!from)
 		return true;
-	stamp.now--; /* as it is in the map */
-	return stamp_put(limbo, to, &stamp);
+	stamp = *from;
+	if (to)
+		stamp_raise(&stamp, to);
+	return stamp_put(limbo, unit_name(pfn, 1, true), &stamp);
 }
 
 void limbo_lower(struct alias_tracker *at, uint64_t pfn, bool all, uint64_t cleared)
@@ -213,11 +251,11 @@ static bool stamp_holds(const struct limbo *limbo, const struct stamp *stamp, ui
 /* The unit's own stamp, and the floor for what has none. */
 static bool unit_holds(const struct limbo *limbo, uint64_t name, uint64_t *gone_at)
 {
-	struct stamp stamp = {.cleared = map_get(&limbo->cleared, name)};
+	const struct stamp *own = stamp_find(limbo, name);
+	struct stamp stamp = limbo->floor;
 
-	if (stamp.cleared)
-		stamp.now = map_get(&limbo->now, name) - 1;
-	stamp_raise(&stamp, &limbo->floor);
+	if (own)
+		stamp_raise(&stamp, own);
 	return stamp_holds(limbo, &stamp, gone_at);
 }
 
@@ -227,7 +265,7 @@ static bool frame_holds(const struct limbo *limbo, uint64_t pfn, bool all, uint6
 
 	if (limbo->flushed >= limbo->newest.cleared)
 		return false;
-	for (unsigned level = 1; level <= 3; level++) {
+	for (unsigned level = 1; level <= (limbo->large ? 3 : 1); level++) {
 		uint64_t unit = pfn >> (pte_shift(level) - PAGE_SHIFT);
 
 		holds |= unit_holds(limbo, unit_name(unit, level, false), gone_at);
@@ -255,6 +293,6 @@ bool limbo_holds(const struct alias_tracker *at, uint64_t pfn, struct at_transit
 
 size_t limbo_bytes(const struct limbo *limbo)
 {
-	return map_bytes(&limbo->cleared) + map_bytes(&limbo->now) +
+	return map_bytes(&limbo->index) + limbo->max_stamps * sizeof(*limbo->stamps) +
 	       limbo->max_pending * sizeof(*limbo->pending);
 }

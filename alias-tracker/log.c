@@ -173,61 +173,86 @@ static unsigned entry_index(uint64_t gpa)
 	return gpa / sizeof(uint64_t) % PT_ENTRIES;
 }
 
-/* Reads one entry. *amount is what that adds to its balance. */
-static bool entry_read(struct alias_tracker *at, struct table *table, unsigned index,
-		       uint64_t *amount)
-{
-	const uint64_t *entries = frame_entries(at, table->pfn);
-	uint64_t was = entries_get(&table->entries, index), now;
+/* The table of the last record: most records come in runs of one table. Tables go only by
+ * roles_update(), after all records are taken. */
+struct log_cursor {
+	struct table *table; /* NULL: none yet */
+	const uint64_t *entries;
+};
 
-	*amount = 0;
-	if (!entries)
-		return false;
-	now = pte_load(&entries[index]);
-	if (now == was)
-		return true;
-	if (!table_update(at, table, index, now))
-		return false;
-	*amount = step(was, now);
-	if (*amount) {
-		at->entries_changed++;
+static struct table *cursor_move(const struct alias_tracker *at, struct log_cursor *cursor,
+				 uint64_t gpa)
+{
+	cursor->table = entry_table(at, gpa);
+	cursor->entries = cursor->table ? frame_entries(at, cursor->table->pfn) : NULL;
+	return cursor->table;
+}
+
+/* The table of this entry; NULL if that is not followed. */
+static inline struct table *cursor_table(const struct alias_tracker *at, struct log_cursor *cursor,
+					 uint64_t gpa)
+{
+	struct table *table = cursor->table;
+
+	if (table && table->pfn == gpa >> PAGE_SHIFT && gpa % sizeof(uint64_t) == 0)
+		return table;
+	return cursor_move(at, cursor, gpa);
+}
+
+static void table_changed_by_log(struct alias_tracker *at, struct table *table)
+{
+	at->entries_changed++;
+	if (table != TAILQ_FIRST(&at->by_change)) {
 		TAILQ_REMOVE(&at->by_change, table, by_change);
 		TAILQ_INSERT_HEAD(&at->by_change, table, by_change);
-		/* Not of this sync: an audit compares it all the same. */
-		table->quiet_since = at->syncs - 1;
-		if (table->patience > at->config.quiet_syncs)
-			table->patience = at->config.quiet_syncs;
 	}
-	return true;
+	/* Not of this sync: an audit compares it all the same. */
+	table->quiet_since = at->syncs - 1;
+	if (table->patience > at->config.quiet_syncs)
+		table->patience = at->config.quiet_syncs;
 }
 
-static bool take_changing(struct alias_tracker *at, uint64_t gpa)
+/* Reads the entry. A record says what it was and became: `claimed`, the sum of the steps that it
+ * claims, is held against what is seen. False: it could not be followed. */
+/* What is seen of an entry is held against what the record, if there is one, says. */
+__attribute__((noinline)) static void note_step(struct alias_tracker *at, struct table *table,
+						unsigned index, uint64_t seen,
+						const struct at_record *record)
 {
-	struct table *table = entry_table(at, gpa);
-	uint64_t amount;
+	account(at, table, index, seen - (record ? step(record->from, record->to) : 0), record);
+}
 
-	if (!table)
-		return true;
-	if (!entry_read(at, table, entry_index(gpa), &amount))
+/* Reads the entry. False: it could not be followed. */
+static bool take_entry(struct alias_tracker *at, const struct log_cursor *cursor, unsigned index,
+		       const struct at_record *record)
+{
+	struct table *table = cursor->table;
+	uint64_t was = copy_get(&table->copy, index), now;
+
+	if (!cursor->entries)
 		return false;
-	account(at, table, entry_index(gpa), amount, false);
+	now = pte_load(&cursor->entries[index]);
+	if (now != was && !table_update(at, table, index, now))
+		return false;
+	if ((now ^ was) & ~PTE_NOISE)
+		table_changed_by_log(at, table);
+	if (!record || ((was ^ record->from) | (now ^ record->to)) & ~PTE_NOISE)
+		note_step(at, table, index, step(was, now), record);
 	return true;
 }
 
-static bool take_record(struct alias_tracker *at, const struct at_record *record)
+static bool take_changing(struct alias_tracker *at, struct log_cursor *cursor, uint64_t gpa)
 {
-	struct table *table = entry_table(at, record->pte_gpa);
-	unsigned index = entry_index(record->pte_gpa);
-	uint64_t amount;
+	return !cursor_table(at, cursor, gpa) || take_entry(at, cursor, entry_index(gpa), NULL);
+}
 
+static bool take_record(struct alias_tracker *at, struct log_cursor *cursor,
+			const struct at_record *record)
+{
 	at->log.records++;
-	if (!table) {
-		at->log.strays++;
-		return true;
-	}
-	if (!entry_read(at, table, index, &amount))
-		return false;
-	account(at, table, index, amount - step(record->from, record->to), true);
+	if (cursor_table(at, cursor, record->pte_gpa))
+		return take_entry(at, cursor, entry_index(record->pte_gpa), record);
+	at->log.strays++;
 	return true;
 }
 
@@ -235,15 +260,16 @@ static bool take_record(struct alias_tracker *at, const struct at_record *record
  * too early for that is read with its table. */
 static bool take_all(struct alias_tracker *at, const struct at_log_look *look)
 {
+	struct log_cursor cursor = {0};
 	struct at_record records[64];
 	bool ok = true;
 	size_t n;
 
 	for (size_t i = 0; i < look->nr_changing; i++)
-		ok = take_changing(at, look->changing[i]) && ok;
+		ok = take_changing(at, &cursor, look->changing[i]) && ok;
 	while ((n = at->ops.log_next(at->config.ctx, records, 64)))
 		for (size_t i = 0; i < n; i++)
-			ok = take_record(at, &records[i]) && ok;
+			ok = take_record(at, &cursor, &records[i]) && ok;
 	return ok;
 }
 
@@ -268,11 +294,11 @@ static bool mark_pending(struct alias_tracker *at, uint64_t gpa)
 static void accuse(struct alias_tracker *at, const struct doubt *doubt)
 {
 	struct table *table = doubt->table;
-	uint64_t pte = entries_get(&table->entries, doubt->index);
+	uint64_t pte = copy_get(&table->copy, doubt->index);
 	unsigned level = PT_LEVELS;
 	struct at_violation violation;
 
-	while (level > 1 && LIST_EMPTY(&table->nodes[level - 1]))
+	while (level > 1 && !table->role[level - 1])
 		level--;
 	violation = (struct at_violation){
 		.kind = doubt->recorded ? AT_V_MISLOGGED : AT_V_UNLOGGED,
@@ -281,7 +307,7 @@ static void accuse(struct alias_tracker *at, const struct doubt *doubt)
 		.level = level,
 	};
 	at->log.lies++;
-	violation_queue(at, LIST_FIRST(&table->nodes[level - 1]), doubt->index, &violation);
+	violation_queue(at, table->role[level - 1], doubt->index, &violation);
 }
 
 static void judge(struct alias_tracker *at, struct doubt *doubt)
@@ -338,6 +364,7 @@ bool log_sync(struct alias_tracker *at)
 	if (look.lost || log->rescan)
 		begin_anew(at);
 	ok = take_all(at, &look);
+	ok = roles_update(at, 1) && ok;
 	audit = ++log->since >= at->config.audit_syncs || log->audit || look.audit;
 	log->audits += audit;
 	if (audit || look.lost || log->rescan) {

@@ -2,10 +2,9 @@
 #include "map.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define CAPACITY_MIN 16u
-
-#define GOLDEN_RATIO 0x9e3779b97f4a7c15ull /* 2^64 / phi: what Knuth takes */
 
 static bool resize(struct map *map, size_t capacity)
 {
@@ -26,34 +25,54 @@ static bool resize(struct map *map, size_t capacity)
 
 void map_init(struct map *map, uint64_t seed)
 {
-	*map = (struct map){.multiplier = (seed ^ GOLDEN_RATIO) | 1};
+	*map = (struct map){.seed = seed};
 }
 
 void map_clear(struct map *map)
 {
 	free(map->slots);
-	*map = (struct map){.multiplier = map->multiplier};
+	*map = (struct map){.seed = map->seed};
 }
 
-static bool make_room(struct map *map)
+void map_empty(struct map *map)
 {
-	if (!map->capacity)
-		return resize(map, CAPACITY_MIN);
-	return map->used < map->capacity / 4 * 3 || resize(map, map->capacity * 2);
+	/* What is kept must not cost more to empty than to fill. */
+	if (map->capacity > CAPACITY_MIN && map->used < map->capacity / 8) {
+		map_clear(map);
+		return;
+	}
+	if (map->used)
+		memset(map->slots, 0, map->capacity * sizeof(*map->slots));
+	map->used = 0;
+}
+
+struct map_slot *map_make(struct map *map, uint64_t key)
+{
+	struct map_slot *slot;
+
+	if (map->used >= map->capacity / 4 * 3) {
+		/* It may be there, and then needs no room. */
+		slot = map_find(map, key);
+		if (slot)
+			return slot;
+		if (!resize(map, map->capacity ? map->capacity * 2 : CAPACITY_MIN))
+			return NULL;
+	}
+	slot = map_slot(map, key);
+	if (!slot->value) {
+		slot->key = key;
+		map->used++;
+	}
+	return slot;
 }
 
 bool map_put(struct map *map, uint64_t key, uint64_t value)
 {
-	struct map_slot *slot = map_find(map, key);
+	struct map_slot *slot = map_make(map, key);
 
-	if (!slot) {
-		if (!make_room(map))
-			return false;
-		slot = map_slot(map, key);
-		map->used++;
-	}
-	*slot = (struct map_slot){.key = key, .value = value};
-	return true;
+	if (slot)
+		slot->value = value;
+	return slot != NULL;
 }
 
 /* Frees slot i and moves up the keys after it whose probing would otherwise end there. */

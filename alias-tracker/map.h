@@ -19,20 +19,25 @@ struct map {
 	struct map_slot *slots; /* NULL until something is put in */
 	size_t capacity;        /* a power of two, or 0 */
 	size_t used;
-	unsigned shift;      /* of a hash, to get a slot */
-	uint64_t multiplier; /* odd, and random: nobody can choose keys that collide */
+	unsigned shift; /* of a hash, to get a slot */
+	uint64_t seed;  /* mixed into the hash, so that a guest can't choose keys that collide */
 };
 
-/* A map that was never used holds no memory. The multiplier is made from the seed. */
+/* A map that was never used holds no memory. */
 void map_init(struct map *map, uint64_t seed);
 /* Frees all it holds; it is empty and usable after. O(1). */
 void map_clear(struct map *map);
+/* The same, but keeps memory for as many keys as there were. */
+void map_empty(struct map *map);
 
-/* Multiplicative hashing (Knuth, TAOCP 6.4; Dietzfelbinger et al., 1997: universal where the
- * multiplier is a random odd number): the upper bits are the good ones. */
+/* Two rounds of multiply and shift: keys that follow one another go to unrelated slots, whatever
+ * the seed. (One multiplication leaves them in step, and linear probing then makes long runs of
+ * them.) */
 static inline size_t map_home(const struct map *map, uint64_t key)
 {
-	return key * map->multiplier >> map->shift;
+	uint64_t x = (key ^ map->seed) * 0x9fb21c651e98df25ull;
+
+	return (x ^ x >> 32) * 0xd6e8feb86659fd93ull >> map->shift;
 }
 
 /* The slot that holds the key, or the free one where it belongs; the map has slots. */
@@ -60,6 +65,9 @@ static inline uint64_t map_get(const struct map *map, uint64_t key)
 	return map->used ? map_slot(map, key)->value : 0;
 }
 
+/* The slot of a key, which is put in with value 0 if it isn't there: then the caller sets a value.
+ * NULL when out of memory, and then nothing changed. Valid until the next change of another key. */
+struct map_slot *map_make(struct map *map, uint64_t key);
 /* Inserts, or replaces the value. False when out of memory, and then nothing changed; replacing
  * never fails. `value` is not 0. */
 bool map_put(struct map *map, uint64_t key, uint64_t value);

@@ -1,68 +1,97 @@
 /* SPDX-License-Identifier: MIT */
+/* One virtual address of an entry, by a path by which it counts. */
 #include "internal.h"
 
-/* Is the known parent one by which the node is reached as writably as it is reached at all? */
-static bool parent_will_do(const struct node *node)
-{
-	const struct node *parent = node->parent;
+/* Which paths to a role will do. */
+struct wanted {
+	bool writable;
+	uint32_t avoid; /* not one that reaches it at this place; PLACE_NONE: at any */
+};
 
-	if (!parent || !node->write_links)
-		return parent != NULL;
-	return parent->write_links && (entries_get(&parent->table->entries, node->index) & PTE_RW);
+static uint32_t view_place(const struct role *role, bool writable)
+{
+	return writable ? role->view.writable : role->view.all;
 }
 
-static bool parent_try(const struct alias_tracker *at, struct node *node, struct node *parent)
+/* Does this entry of the parent, if it has one, link to the role as wanted? */
+static bool link_will_do(const struct alias_tracker *at, const struct role *parent, unsigned index,
+			 const struct role *role, struct wanted wanted)
 {
-	uint64_t want = PTE_P | node->table->pfn << PAGE_SHIFT;
+	uint64_t pte = copy_get(&parent->table->copy, index);
+	uint64_t want = PTE_P | (wanted.writable ? PTE_RW : 0) | role->table->pfn << PAGE_SHIFT;
+	uint32_t place = view_place(parent, wanted.writable);
 
-	if (node->write_links) {
-		if (!parent->write_links)
-			return false;
-		want |= PTE_RW;
-	}
-	FOREACH_PRESENT (i, &parent->table->entries) {
-		uint64_t pte = entries_get(&parent->table->entries, i);
+	if ((pte & (want | PTE_ADDR)) != want || pte_kind(pte, parent->level) != PTE_TABLE ||
+	    place == PLACE_NONE)
+		return false;
+	return child_place(at, parent->level, place, index) != wanted.avoid;
+}
 
-		if ((pte & (want | PTE_ADDR)) != want ||
-		    pte_kind(pte, parent->level) != PTE_TABLE ||
-		    node_child(at, parent, i, pte) != node)
+static bool parent_try(const struct alias_tracker *at, struct role *role, struct role *parent,
+		       struct wanted wanted)
+{
+	FOREACH_PRESENT (i, &parent->table->copy) {
+		if (!link_will_do(at, parent, i, role, wanted))
 			continue;
-		node->parent = parent;
-		node->index = i;
+		role->parent = parent;
+		role->index = i;
 		return true;
 	}
 	return false;
 }
 
-/* The link by which the node was last known to be reached is gone: looks for another. */
-static void parent_find(const struct alias_tracker *at, struct node *node)
+/* The link that was last known to lead to the role, or another if that one won't do. */
+static bool parent_find(const struct alias_tracker *at, struct role *role, struct wanted wanted)
 {
 	struct table *table;
-	struct node *parent;
 
+	if (role->parent && link_will_do(at, role->parent, role->index, role, wanted))
+		return true;
 	TAILQ_FOREACH (table, &at->by_change, by_change)
-		LIST_FOREACH (parent, &table->nodes[node->level], of_table)
-			if (parent_try(at, node, parent))
-				return;
+		if (table->role[role->level] &&
+		    parent_try(at, role, table->role[role->level], wanted))
+			return true;
+	return false;
 }
 
-struct path node_path(const struct alias_tracker *at, struct node *node, unsigned index)
+/* What leads to the role by a link at a place to avoid, leads to the parent at that place less the
+ * offset of the link. */
+static uint32_t parent_avoid(const struct role *role, uint32_t avoid)
 {
-	uint64_t pte = entries_get(&node->table->entries, index);
+	uint64_t offset = (uint64_t)role->index << (9 * (role->level - 1));
+
+	return avoid == PLACE_NONE || avoid <= offset ? PLACE_NONE : avoid - (uint32_t)offset;
+}
+
+static struct wanted entry_wanted(const struct alias_tracker *at, const struct role *role,
+				  unsigned index, uint64_t pte)
+{
+	struct wanted wanted = {role->view.writable != PLACE_NONE, PLACE_NONE};
+
+	if (pte_kind(pte, role->level) != PTE_LEAF)
+		return wanted;
+	wanted.avoid = leaf_own_place(role->level, index, pte_pfn(pte, role->level, PTE_LEAF));
+	wanted.writable = leaf_counts_as(at, role->view, role->level, index, pte) & LEAF_WRITABLE;
+	return wanted;
+}
+
+struct path role_path(const struct alias_tracker *at, struct role *role, unsigned index)
+{
+	uint64_t pte = copy_get(&role->table->copy, index);
+	struct wanted wanted = entry_wanted(at, role, index, pte);
 	struct path path = {
-		.va = (uint64_t)index << pte_shift(node->level),
+		.va = (uint64_t)index << pte_shift(role->level),
 		.user = pte & PTE_US,
 		.exec = !(pte & PTE_NX),
 	};
 
-	while (node->level < PT_LEVELS) {
-		if (!parent_will_do(node))
-			parent_find(at, node);
-		pte = entries_get(&node->parent->table->entries, node->index);
-		path.va += (uint64_t)node->index << pte_shift(node->level + 1);
+	while (role->level < PT_LEVELS && parent_find(at, role, wanted)) {
+		pte = copy_get(&role->parent->table->copy, role->index);
+		path.va += (uint64_t)role->index << pte_shift(role->level + 1);
 		path.user = path.user && (pte & PTE_US);
 		path.exec = path.exec && !(pte & PTE_NX);
-		node = node->parent;
+		wanted.avoid = parent_avoid(role, wanted.avoid);
+		role = role->parent;
 	}
 	path.va = va_canonical(path.va);
 	return path;

@@ -13,10 +13,12 @@ static enum at_verdict check_frame(const struct alias_tracker *at, uint64_t pfn,
 		return AT_BAD_LEVEL;
 	if (to.to == AT_TO_MEMTYPE && to.arg >= TYPES)
 		return AT_BAD_MEMTYPE;
+	if (to.to == AT_TO_TABLE && state_is_ordinary(at, pfn))
+		return AT_OK;
 	if (at_is_ballooned(at, pfn))
 		return AT_IS_BALLOONED;
 	if (to.to == AT_TO_TABLE)
-		return state_is_ordinary(at, pfn) ? AT_OK : AT_BAD_STATE;
+		return AT_BAD_STATE;
 	/* What is walked as a table is none of its other frames, pinned or not. */
 	if (at_pinned_level(at, pfn) || table_find(at, pfn))
 		return AT_BAD_STATE;
@@ -45,11 +47,11 @@ enum at_verdict at_check(const struct alias_tracker *at, uint64_t pfn, unsigned 
 /* What is below an L2 or L3 table: only as far as its entries tell. */
 static enum at_verdict check_children(const struct alias_tracker *at, uint64_t pfn, unsigned level)
 {
-	struct snapshot entries;
+	struct copy copy;
 
-	snapshot_take(&entries, frame_entries(at, pfn));
-	FOREACH_PRESENT (i, &entries) {
-		uint64_t pte = entries.entry[i];
+	copy_load(&copy, frame_entries(at, pfn));
+	FOREACH_PRESENT (i, &copy) {
+		uint64_t pte = copy.entry[i];
 		enum pte_kind kind = pte_kind(pte, level);
 		uint64_t child = pte_pfn(pte, level, kind);
 
@@ -67,23 +69,25 @@ static bool is_of_mapping(const struct at_violation *violation)
 	return violation->kind != AT_V_UNPINNED && violation->kind != AT_V_BAD_TABLE;
 }
 
-/* Finds a violation at or below the node, each node looked at once. A forbidden mapping is
+/* Finds a violation at or below the role, each role looked at once. A forbidden mapping is
  * reported even though the pin is refused. */
-static bool tree_violates(struct alias_tracker *at, struct node *node, struct at_violation *out)
+static bool tree_violates(struct alias_tracker *at, struct role *role, struct at_violation *out)
 {
-	node->walk = at->walks;
-	FOREACH_PRESENT (i, &node->table->entries) {
-		uint64_t pte = entries_get(&node->table->entries, i);
-		struct node *child;
+	role->walk = at->walks;
+	if (wants_stop(at))
+		return false;
+	FOREACH_PRESENT (i, &role->table->copy) {
+		uint64_t pte = copy_get(&role->table->copy, i);
+		struct role *child;
 
-		if (entry_violates(at, node, i, out)) {
+		if (entry_violates(at, role, i, out)) {
 			if (is_of_mapping(out))
-				violation_queue(at, node, i, out);
+				violation_queue(at, role, i, out);
 			return true;
 		}
-		if (pte_kind(pte, node->level) != PTE_TABLE)
+		if (pte_kind(pte, role->level) != PTE_TABLE)
 			continue;
-		child = node_child(at, node, i, pte);
+		child = role_child(at, role, pte);
 		if (child && child->walk != at->walks && tree_violates(at, child, out))
 			return true;
 	}
@@ -110,7 +114,7 @@ enum at_verdict verdict_of(const struct at_violation *violation)
  * sound. Otherwise all of it is looked at, with what it shares with other roots. */
 static enum at_verdict root_attach(struct alias_tracker *at, uint64_t pfn)
 {
-	struct node *root = node_new_root(at, pfn);
+	struct role *root = root_add(at, pfn);
 	bool suspect = (suspects_clear(at) || at->violations.total) && !at->config.grant_aliased;
 	struct at_violation violation;
 	enum at_verdict verdict = AT_OK;
@@ -120,9 +124,12 @@ static enum at_verdict root_attach(struct alias_tracker *at, uint64_t pfn)
 		return AT_NO_MEMORY;
 	}
 	at->walks++;
-	if (suspect && tree_violates(at, root, &violation)) {
+	if (suspect && tree_violates(at, root, &violation))
 		verdict = verdict_of(&violation);
-		node_drop_root(at, root);
+	else if (wants_stop(at))
+		verdict = AT_NO_MEMORY;
+	if (verdict != AT_OK) {
+		root_drop(at, root);
 		limbo_cancel(&at->limbo);
 	}
 	return verdict;
@@ -190,7 +197,7 @@ enum at_verdict at_unpin(struct alias_tracker *at, uint64_t pfn)
 	if (!level || (table && table_is_linked(table)))
 		return AT_BAD_STATE;
 	if (table && level == PT_LEVELS) {
-		node_drop_root(at, LIST_FIRST(&table->nodes[PT_LEVELS - 1]));
+		root_drop(at, table->role[PT_LEVELS - 1]);
 		limbo_settle(at);
 	}
 	state_clear(at, pfn);

@@ -4,7 +4,7 @@
 
 #include "internal.h"
 
-/* Values of at->states: in the low three bits the level of a page table, or one of these. Above
+/* The state of a frame: in the low three bits the level of a page table, or one of these. Above
  * them a root's index into at->roots, or the type. */
 #define STATE_GIVEN 5u
 #define STATE_TYPED 6u
@@ -21,26 +21,50 @@ static uint64_t state_value(const struct alias_tracker *at, struct at_transition
 	}
 }
 
+uintptr_t word_of_state(uint64_t state)
+{
+	return state ? state << 1 | WORD_STATE : 0;
+}
+
+static uint64_t state_of_word(uintptr_t word)
+{
+	if (word & WORD_STATE)
+		return word >> 1;
+	return word ? ((const struct table *)word)->state : 0;
+}
+
+uint64_t frame_state(const struct alias_tracker *at, uint64_t pfn)
+{
+	return state_of_word(frame_word(&at->frames, pfn));
+}
+
+/* Replacing one that is not 0, and setting it to 0, can't fail. */
+static bool frame_set_state(struct alias_tracker *at, uint64_t pfn, uintptr_t word, uint64_t state)
+{
+	if (!word || word & WORD_STATE)
+		return frame_word_set(&at->frames, pfn, word_of_state(state));
+	((struct table *)word)->state = state;
+	return true;
+}
+
 bool state_is_ordinary(const struct alias_tracker *at, uint64_t pfn)
 {
-	return !map_get(&at->states, pfn);
+	return !frame_state(at, pfn);
 }
 
 unsigned at_pinned_level(const struct alias_tracker *at, uint64_t pfn)
 {
-	unsigned low = map_get(&at->states, pfn) & 7;
-
-	return low <= PT_LEVELS ? low : 0;
+	return state_level(frame_state(at, pfn));
 }
 
 bool at_is_ballooned(const struct alias_tracker *at, uint64_t pfn)
 {
-	return map_get(&at->states, pfn) == STATE_GIVEN;
+	return frame_state(at, pfn) == STATE_GIVEN;
 }
 
 unsigned at_memtype(const struct alias_tracker *at, uint64_t pfn)
 {
-	uint64_t value = map_get(&at->states, pfn);
+	uint64_t value = frame_state(at, pfn);
 
 	return (value & 7) == STATE_TYPED ? value >> 3 : 0;
 }
@@ -67,39 +91,39 @@ static void root_remove(struct alias_tracker *at, size_t index)
 	uint64_t moved = at->roots[--at->nr_roots];
 
 	at->roots[index] = moved;
-	/* replaces: cannot fail */
-	map_put(&at->states, moved, (uint64_t)index << 3 | PT_LEVELS);
+	frame_set_state(at, moved, frame_word(&at->frames, moved),
+			(uint64_t)index << 3 | PT_LEVELS);
 }
 
 void state_clear(struct alias_tracker *at, uint64_t pfn)
 {
-	uint64_t value = map_get(&at->states, pfn);
+	uintptr_t word = frame_word(&at->frames, pfn);
+	uint64_t state = state_of_word(word);
 
-	if ((value & 7) == PT_LEVELS)
-		root_remove(at, value >> 3);
-	at->nr_given -= (value & 7) == STATE_GIVEN;
-	at->nr_typed -= (value & 7) == STATE_TYPED;
-	at->states_2m[pfn >> 9]--;
-	at->states_1g[pfn >> 18]--;
-	map_delete(&at->states, pfn);
+	if ((state & 7) == PT_LEVELS)
+		root_remove(at, state >> 3);
+	at->nr_given -= (state & 7) == STATE_GIVEN;
+	at->nr_typed -= (state & 7) == STATE_TYPED;
+	at->nr_states--;
+	frame_set_state(at, pfn, word, 0);
 }
 
 bool state_set(struct alias_tracker *at, uint64_t pfn, struct at_transition to)
 {
-	bool replaces = !state_is_ordinary(at, pfn);
+	uintptr_t word = frame_word(&at->frames, pfn);
+	bool replaces = state_of_word(word) != 0;
 
-	if (!map_put(&at->states, pfn, state_value(at, to)))
+	if (!frame_set_state(at, pfn, word, state_value(at, to)))
 		return false;
 	if (replaces)
 		return true;
 	if (to.to == AT_TO_TABLE && to.arg == PT_LEVELS && !root_append(at, pfn)) {
-		map_delete(&at->states, pfn);
+		frame_set_state(at, pfn, frame_word(&at->frames, pfn), 0);
 		return false;
 	}
 	at->nr_given += to.to == AT_TO_BALLOON;
 	at->nr_typed += to.to == AT_TO_MEMTYPE;
-	at->states_2m[pfn >> 9]++;
-	at->states_1g[pfn >> 18]++;
+	at->nr_states++;
 	return true;
 }
 
@@ -114,7 +138,7 @@ struct leaf {
 static bool frame_forbids(const struct alias_tracker *at, uint64_t pfn, const struct leaf *leaf,
 			  struct at_violation *found)
 {
-	uint64_t value = map_get(&at->states, pfn);
+	uint64_t value = frame_state(at, pfn);
 
 	found->pfn = pfn;
 	switch (value & 7) {
@@ -135,7 +159,9 @@ static bool frame_forbids(const struct alias_tracker *at, uint64_t pfn, const st
 static bool forbids_in_2m(const struct alias_tracker *at, uint64_t pfn, const struct leaf *leaf,
 			  struct at_violation *found)
 {
-	if (pfn >= at->config.frames || !at->states_2m[pfn >> 9])
+	const struct region *region = region_find(&at->frames, pfn);
+
+	if (!region || !region->words)
 		return false;
 	for (unsigned i = 0; i < PT_ENTRIES; i++)
 		if (frame_forbids(at, pfn + i, leaf, found))
@@ -146,7 +172,7 @@ static bool forbids_in_2m(const struct alias_tracker *at, uint64_t pfn, const st
 static bool forbids_in_1g(const struct alias_tracker *at, uint64_t pfn, const struct leaf *leaf,
 			  struct at_violation *found)
 {
-	if (pfn >= at->config.frames || !at->states_1g[pfn >> 18])
+	if (!gib_find(&at->frames, pfn))
 		return false;
 	for (unsigned i = 0; i < PT_ENTRIES; i++)
 		if (forbids_in_2m(at, pfn + i * PT_ENTRIES, leaf, found))
@@ -163,7 +189,5 @@ bool state_forbids(const struct alias_tracker *at, uint64_t pfn, unsigned level,
 		return forbids_in_1g(at, pfn, &leaf, found);
 	if (level == 2)
 		return forbids_in_2m(at, pfn, &leaf, found);
-	if (!at->states_2m[pfn >> 9])
-		return false;
 	return frame_forbids(at, pfn, &leaf, found);
 }

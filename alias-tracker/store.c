@@ -9,25 +9,34 @@ static bool suspects_violate(struct alias_tracker *at, struct at_violation *out)
 
 	TAILQ_FOREACH (table, &at->suspects, suspects)
 		for (unsigned index = 0; index < PT_ENTRIES; index++) {
-			struct node *node;
-
 			if (!(table->suspect[index / 64] >> index % 64 & 1))
 				continue;
-			for (unsigned level = 1; level <= PT_LEVELS; level++)
-				LIST_FOREACH (node, &table->nodes[level - 1], of_table)
-					if (entry_violates(at, node, index, out)) {
-						out->va = node_path(at, node, index).va;
-						return true;
-					}
+			for (unsigned level = 1; level <= PT_LEVELS; level++) {
+				struct role *role = table->role[level - 1];
+
+				if (!role || !entry_violates(at, role, index, out))
+					continue;
+				out->va = role_path(at, role, index).va;
+				return true;
+			}
 		}
 	return false;
+}
+
+/* With all that follows from it. If false, some of that may be done. */
+static bool entry_update(struct alias_tracker *at, struct table *table, unsigned index,
+			 uint64_t pte)
+{
+	bool ok = table_update(at, table, index, pte);
+
+	return roles_update(at, 1) && ok;
 }
 
 /* Takes the value out of the copy again. What an undone store would have unmapped was never out of
  * the tables, and what it would have mapped was never in. */
 static void undo(struct alias_tracker *at, struct table *table, unsigned index, uint64_t old)
 {
-	if (table_update(at, table, index, old)) {
+	if (entry_update(at, table, index, old)) {
 		limbo_cancel(&at->limbo);
 		return;
 	}
@@ -62,9 +71,9 @@ static enum at_verdict check_entry(const struct alias_tracker *at, unsigned leve
 static uint64_t address_of(const struct alias_tracker *at, const struct table *table,
 			   unsigned level, unsigned index)
 {
-	struct node *node = table ? LIST_FIRST(&table->nodes[level - 1]) : NULL;
+	struct role *role = table ? table->role[level - 1] : NULL;
 
-	return node ? node_path(at, node, index).va : 0;
+	return role ? role_path(at, role, index).va : 0;
 }
 
 enum at_verdict at_store(struct alias_tracker *at, uint64_t pte_gpa, uint64_t pte,
@@ -86,16 +95,13 @@ enum at_verdict at_store(struct alias_tracker *at, uint64_t pte_gpa, uint64_t pt
 		why->va = address_of(at, table, level, index);
 	if (verdict != AT_OK || !table)
 		return verdict;
-	old = entries_get(&table->entries, index);
-	if (!table_update(at, table, index, pte)) {
-		suspects_clear(at);
-		limbo_cancel(&at->limbo);
-		return AT_NO_MEMORY;
-	}
-	if (suspects_violate(at, why)) {
+	old = copy_get(&table->copy, index);
+	if (!entry_update(at, table, index, pte))
+		verdict = AT_NO_MEMORY;
+	else if (suspects_violate(at, why))
 		verdict = verdict_of(why);
+	if (verdict != AT_OK)
 		undo(at, table, index, old);
-	}
 	suspects_clear(at);
 	limbo_settle(at);
 	at->entries_changed += verdict == AT_OK && old != pte;

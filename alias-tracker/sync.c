@@ -84,18 +84,20 @@ static void note_change(struct alias_tracker *at, struct table *table, unsigned 
 static bool line_update(struct alias_tracker *at, struct table *table, unsigned line,
 			const uint64_t *entries, unsigned *nr_changed)
 {
-	uint64_t was[LINE_ENTRIES], now[LINE_ENTRIES];
-	bool ok;
+	bool ok = true;
 
-	for (unsigned i = 0; i < LINE_ENTRIES; i++)
-		now[i] = pte_load(&entries[line * LINE_ENTRIES + i]);
-	entries_get_line(&table->entries, line, was);
-	ok = table_update_line(at, table, line, now);
-	entries_get_line(&table->entries, line, now);
-	for (unsigned i = 0; i < LINE_ENTRIES; i++) {
-		*nr_changed += ((now[i] ^ was[i]) & ~PTE_NOISE) != 0;
-		if (at->config.mode == AT_LOGGED && now[i] != was[i])
-			log_note_change(at, table, line * LINE_ENTRIES + i, was[i], now[i]);
+	for (unsigned index = line * LINE_ENTRIES; index < (line + 1) * LINE_ENTRIES; index++) {
+		uint64_t was = copy_get(&table->copy, index), now = pte_load(&entries[index]);
+
+		if (now == was)
+			continue;
+		if (!table_update(at, table, index, now)) {
+			ok = false;
+			continue;
+		}
+		*nr_changed += ((now ^ was) & ~PTE_NOISE) != 0;
+		if (at->config.mode == AT_LOGGED)
+			log_note_change(at, table, index, was, now);
 	}
 	return ok;
 }
@@ -112,7 +114,7 @@ static bool table_compare(struct alias_tracker *at, struct table *table, bool *c
 	if (!entries)
 		return false; /* memory that was there is gone: nothing can be said */
 	at->tables_compared++;
-	for (uint64_t lines = entries_differ(&table->entries, entries); lines; lines &= lines - 1)
+	for (uint64_t lines = copy_differs(&table->copy, entries); lines; lines &= lines - 1)
 		ok = line_update(at, table, (unsigned)__builtin_ctzll(lines), entries,
 				 &nr_changed) &&
 		     ok;
@@ -194,14 +196,12 @@ static void wake_some(struct alias_tracker *at, const uint64_t *pfns, size_t n)
 		tables[i] = table_find(at, pfns[i]);
 		if (!tables[i])
 			continue;
-		for (size_t byte = 0; byte < sizeof(*tables[i]); byte += 64)
+		for (size_t byte = 0; byte < offsetof(struct table, copy.entry); byte += 64)
 			__builtin_prefetch((char *)tables[i] + byte);
 	}
 	for (size_t i = 0; i < n; i++) {
 		if (!tables[i])
 			continue;
-		__builtin_prefetch(tables[i]->entries.lines.items);
-		__builtin_prefetch(LIST_FIRST(&tables[i]->nodes[0]));
 		__builtin_prefetch(TAILQ_NEXT(tables[i], by_change));
 	}
 	for (size_t i = 0; i < n; i++)
@@ -220,24 +220,34 @@ static void wake_all(struct alias_tracker *at)
 	} while (n == WAKE_MAX);
 }
 
+/* A table that is new in this sync has just been read. */
+static bool level_compare(struct alias_tracker *at, unsigned level)
+{
+	struct table *table = TAILQ_FIRST(&at->hot[level - 1]);
+	bool ok = true;
+
+	for (; table; table = at->next_hot) {
+		if (wants_stop(at))
+			return false;
+		at->next_hot = TAILQ_NEXT(table, hot);
+		if (table->quiet_since != at->syncs && !table_sync(at, table))
+			ok = false;
+	}
+	return ok;
+}
+
 bool tables_compare(struct alias_tracker *at)
 {
 	bool ok = true;
 
 	if (can_arm(at))
 		wake_all(at);
-	/* From the top, so that what has been unlinked is gone before it is looked at. A table that
-	 * is new in this sync has just been read. */
+	/* From the top, so that what has been unlinked is gone before it is looked at. */
 	for (unsigned level = PT_LEVELS; level >= 1; level--) {
-		struct table *table = TAILQ_FIRST(&at->hot[level - 1]);
-
-		for (; table; table = at->next_hot) {
-			at->next_hot = TAILQ_NEXT(table, hot);
-			if (table->quiet_since != at->syncs && !table_sync(at, table))
-				ok = false;
-		}
+		ok = roles_update(at, level) && ok;
+		ok = level_compare(at, level) && ok;
 	}
-	return ok;
+	return roles_update(at, 1) && ok;
 }
 
 bool at_sync(struct alias_tracker *at)
@@ -246,7 +256,8 @@ bool at_sync(struct alias_tracker *at)
 
 	at->syncs++;
 	ok = at->config.mode == AT_LOGGED ? log_sync(at) : tables_compare(at);
-	suspects_report(at);
+	if (ok)
+		suspects_report(at);
 	limbo_settle(at);
 	at->failed = !ok;
 	return ok;

@@ -23,26 +23,29 @@ void suspect_forget_table(struct alias_tracker *at, struct table *table)
 	TAILQ_REMOVE(&at->suspects, table, suspects);
 }
 
-bool entry_violates(const struct alias_tracker *at, const struct node *node, unsigned index,
+bool entry_violates(const struct alias_tracker *at, const struct role *role, unsigned index,
 		    struct at_violation *out)
 {
-	uint64_t pte = entries_get(&node->table->entries, index);
-	enum pte_kind kind = pte_kind(pte, node->level);
+	uint64_t pte = copy_get(&role->table->copy, index);
+	enum pte_kind kind = pte_kind(pte, role->level);
+	unsigned counts;
 
+	if (role->view.all == PLACE_NONE)
+		return false;
 	*out = (struct at_violation){
-		.pfn = pte_pfn(pte, node->level, kind),
-		.pte_gpa = (node->table->pfn << PAGE_SHIFT) + index * sizeof(pte),
-		.level = node->level,
+		.pfn = pte_pfn(pte, role->level, kind),
+		.pte_gpa = (role->table->pfn << PAGE_SHIFT) + index * sizeof(pte),
+		.level = role->level,
 	};
 	switch (kind) {
 	case PTE_LEAF:
-		return leaf_is_alias(at, node, index, pte) &&
-		       state_forbids(at, out->pfn, node->level, leaf_is_writable(node, pte), pte,
-				     out);
+		counts = leaf_counts_as(at, role->view, role->level, index, pte);
+		return counts &&
+		       state_forbids(at, out->pfn, role->level, counts & LEAF_WRITABLE, pte, out);
 	case PTE_TABLE:
-		out->kind = node_child(at, node, index, pte) ? AT_V_UNPINNED : AT_V_BAD_TABLE;
+		out->kind = role_child(at, role, pte) ? AT_V_UNPINNED : AT_V_BAD_TABLE;
 		return out->kind == AT_V_BAD_TABLE ||
-		       at_pinned_level(at, out->pfn) != node->level - 1u;
+		       at_pinned_level(at, out->pfn) != role->level - 1u;
 	case PTE_BAD:
 		out->kind = AT_V_BAD_TABLE;
 		return true;
@@ -51,7 +54,7 @@ bool entry_violates(const struct alias_tracker *at, const struct node *node, uns
 	}
 }
 
-void violation_queue(struct alias_tracker *at, struct node *node, unsigned index,
+void violation_queue(struct alias_tracker *at, struct role *role, unsigned index,
 		     const struct at_violation *violation)
 {
 	struct violations *v = &at->violations;
@@ -62,7 +65,7 @@ void violation_queue(struct alias_tracker *at, struct node *node, unsigned index
 		return;
 	kept = &v->ring[(v->first + v->nr++) % VIOLATIONS_MAX];
 	*kept = *violation;
-	kept->va = node_path(at, node, index).va;
+	kept->va = role_path(at, role, index).va;
 }
 
 /* An entry of a table that is reached at several levels has a meaning at each. */
@@ -71,10 +74,10 @@ static uint64_t entry_name(const struct table *table, unsigned level, unsigned i
 	return table->pfn << 11 | index << 2 | (level - 1);
 }
 
-void reported_forget(struct alias_tracker *at, const struct node *node, unsigned index)
+void reported_forget(struct alias_tracker *at, const struct role *role, unsigned index)
 {
 	if (at->violations.reported.used)
-		map_delete(&at->violations.reported, entry_name(node->table, node->level, index));
+		map_delete(&at->violations.reported, entry_name(role->table, role->level, index));
 }
 
 /* Once, until it changes, or is in the way of something else: that the frame it maps has ceased to
@@ -84,18 +87,14 @@ static void entry_report(struct alias_tracker *at, struct table *table, unsigned
 			 unsigned index)
 {
 	uint64_t name = entry_name(table, level, index);
+	struct role *role = table->role[level - 1];
 	struct at_violation violation;
-	struct node *node;
 
-	LIST_FOREACH (node, &table->nodes[level - 1], of_table) {
-		if (!entry_violates(at, node, index, &violation))
-			continue;
-		if (map_get(&at->violations.reported, name) == 1 + (uint64_t)violation.kind)
-			return;
-		map_put(&at->violations.reported, name, 1 + (uint64_t)violation.kind);
-		violation_queue(at, node, index, &violation);
+	if (!role || !entry_violates(at, role, index, &violation) ||
+	    map_get(&at->violations.reported, name) == 1 + (uint64_t)violation.kind)
 		return;
-	}
+	map_put(&at->violations.reported, name, 1 + (uint64_t)violation.kind);
+	violation_queue(at, role, index, &violation);
 }
 
 /* Takes one suspect off the list. */

@@ -36,9 +36,9 @@ static void bits_add(void *self, uint64_t pfn, uint64_t gpa)
 	struct alias_tracker *at = self;
 
 	(void)gpa;
-	if (count_add(&at->aliases[0], pfn))
+	if (leaf_count_add(&at->frames, COUNT_WRITABLE, 1, pfn))
 		return;
-	perror("bench-tracker: count_add");
+	perror("bench-tracker: leaf_count_add");
 	exit(EXIT_FAILURE);
 }
 
@@ -47,7 +47,7 @@ static void bits_drop(void *self, uint64_t pfn, uint64_t gpa)
 	struct alias_tracker *at = self;
 
 	(void)gpa;
-	count_drop(&at->aliases[0], pfn);
+	leaf_count_drop(&at->frames, COUNT_WRITABLE, 1, pfn);
 }
 
 static bool bits_has(const void *self, uint64_t pfn)

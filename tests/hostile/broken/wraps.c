@@ -245,10 +245,10 @@ WRAP(void, state_clear, struct alias_tracker *at, uint64_t pfn)
 		__real_state_clear(at, pfn);
 }
 
-WRAP(void, node_drop_root, struct alias_tracker *at, struct node *root)
+WRAP(void, root_drop, struct alias_tracker *at, struct role *root)
 {
 	if (!broken(HALF_DONE))
-		__real_node_drop_root(at, root);
+		__real_root_drop(at, root);
 }
 
 WRAP(bool, at_set_direct_map, struct alias_tracker *at, uint64_t base, uint64_t size)

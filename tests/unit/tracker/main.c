@@ -8,7 +8,7 @@ int main(void)
 {
 	SRunner *runner = srunner_create(map_suite());
 
-	srunner_add_suite(runner, pack_suite());
+	srunner_add_suite(runner, frames_suite());
 	srunner_add_suite(runner, leaf_suite());
 	srunner_add_suite(runner, pin_suite());
 	srunner_add_suite(runner, sync_suite());
@@ -18,6 +18,7 @@ int main(void)
 	srunner_add_suite(runner, transition_suite());
 	srunner_add_suite(runner, store_suite());
 	srunner_add_suite(runner, fault_suite());
+	srunner_add_suite(runner, bounds_suite());
 	srunner_add_suite(runner, scale_suite());
 	srunner_add_suite(runner, log_suite());
 	srunner_add_suite(runner, model_suite());

@@ -101,16 +101,26 @@ static int32_t *role_slot(struct model *m, uint64_t pfn, unsigned level, int64_t
 	return &m->role_of[level - 1][place < 0 ? 0 : 1 + place / 512][pfn];
 }
 
+static struct m_role *role_new(struct model *m, uint64_t pfn, unsigned level, int64_t place)
+{
+	struct m_role *role = &m->roles[m->nr_roles];
+
+	if (m->nr_roles == M_ROLES_MAX)
+		ck_abort_msg("more roles than the model has room for");
+	*role = (struct m_role){.pfn = pfn, .level = level, .place = place};
+	role->another = m->any_role[level - 1][pfn];
+	m->any_role[level - 1][pfn] = ++m->nr_roles;
+	follow(m, pfn);
+	return role;
+}
+
 static void role_add(struct model *m, uint64_t pfn, unsigned level, int64_t place, bool writable)
 {
 	int32_t *slot = role_slot(m, pfn, level, place);
 
 	if (!*slot) {
-		if (m->nr_roles == M_ROLES_MAX)
-			ck_abort_msg("more roles than the model has room for");
-		m->roles[m->nr_roles] = (struct m_role){.pfn = pfn, .level = level, .place = place};
-		*slot = ++m->nr_roles;
-		follow(m, pfn);
+		role_new(m, pfn, level, place);
+		*slot = m->nr_roles;
 	}
 	m->roles[*slot - 1].writable |= writable;
 }
@@ -118,14 +128,14 @@ static void role_add(struct model *m, uint64_t pfn, unsigned level, int64_t plac
 /* Roles are listed from the top level down, so when one has its turn all that lead to it had. */
 static void list_roles(struct model *m)
 {
-	for (unsigned i = 0; i < m->nr_roles; i++)
+	for (unsigned i = 0; i < m->nr_roles; i++) {
+		m->any_role[m->roles[i].level - 1][m->roles[i].pfn] = 0;
 		if (m->roles[i].level < 4)
 			*role_slot(m, m->roles[i].pfn, m->roles[i].level, m->roles[i].place) = 0;
-	m->nr_roles = 0;
-	for (unsigned i = 0; i < m->nr_roots; i++) {
-		m->roles[m->nr_roles++] = (struct m_role){m->roots[i], 4, -1, true, false};
-		follow(m, m->roots[i]);
 	}
+	m->nr_roles = 0;
+	for (unsigned i = 0; i < m->nr_roots; i++)
+		role_new(m, m->roots[i], 4, -1)->writable = true;
 	for (unsigned i = 0; i < m->nr_roles; i++) {
 		const struct m_role role = m->roles[i];
 
@@ -151,6 +161,20 @@ static void unfollow(struct model *m)
 
 /* --- leaves and violations -------------------------------------------------------------------- */
 
+/* The next role of the same frame and level, or NULL. */
+static const struct m_role *another(const struct model *m, const struct m_role *role)
+{
+	return role->another ? &m->roles[role->another - 1] : NULL;
+}
+
+static bool is_of_root(const struct model *m, const struct m_role *role)
+{
+	for (; role; role = another(m, role))
+		if (role->of_root)
+			return true;
+	return false;
+}
+
 static void violation_add(struct model *m, enum at_violation_kind kind, uint64_t pfn,
 			  const struct m_role *role, unsigned entry)
 {
@@ -162,18 +186,24 @@ static void violation_add(struct model *m, enum at_violation_kind kind, uint64_t
 		.table = role->pfn,
 		.level = role->level,
 		.entry = entry,
-		.of_root = role->of_root,
+		.of_root = is_of_root(m, role),
 	};
 }
 
+/* `role` is the first of those of its frame and level; the leaf counts by any of them. */
 static void judge_leaf(struct model *m, const struct m_role *role, unsigned entry, uint64_t pte,
 		       bool count)
 {
 	uint64_t first = leaf_first(pte, role->level);
 	unsigned type = leaf_type(pte, role->level);
-	bool writable = role->writable && (pte & RW), told = false;
+	bool alias = false, writable = false, told = false;
 
-	if (place_of(m, role, entry) == (int64_t)first)
+	for (const struct m_role *by = role; by; by = another(m, by))
+		if (place_of(m, by, entry) != (int64_t)first) {
+			alias = true;
+			writable |= by->writable && (pte & RW);
+		}
+	if (!alias)
 		return;
 	for (uint64_t pfn = first; pfn < first + span(role->level) && pfn < m->frames; pfn++) {
 		m->count[pfn] += count && writable;
@@ -199,6 +229,8 @@ static void judge_all(struct model *m, bool count)
 	for (unsigned i = 0; i < m->nr_roles; i++) {
 		const struct m_role *role = &m->roles[i];
 
+		if (m->any_role[role->level - 1][role->pfn] != i + 1)
+			continue;
 		for (unsigned k = 0; k < M_ENTRIES; k++) {
 			uint64_t pte = model_entry(m, role->pfn, k), pfn = address_pfn(pte);
 

@@ -26,13 +26,15 @@
 
 extern const uint16_t m_index[M_ENTRIES];
 
-/* A frame in the part it plays as a table. */
+/* A frame in the part it plays as a table. A leaf counts once for each frame and level, whatever
+ * the number of places at which the table is reached, if it is an alias at one of them. */
 struct m_role {
 	uint64_t pfn;
 	unsigned level;
 	int64_t place; /* frames from the start of the direct map, or -1 outside */
 	bool writable;
-	bool of_root; /* reached from the root that model_mark_root() was given */
+	bool of_root;     /* reached from the root that model_mark_root() was given */
+	unsigned another; /* 1 + index of another role of the same frame and level, or 0 */
 };
 
 struct m_violation {
@@ -67,6 +69,7 @@ struct model {
 	struct m_role roles[M_ROLES_MAX];
 	unsigned nr_roles;
 	int32_t role_of[3][M_PLACES][M_FRAMES_MAX]; /* 1 + index, or 0 */
+	unsigned any_role[4][M_FRAMES_MAX]; /* the same, of the last one at whatever place */
 	uint32_t count[M_FRAMES_MAX];
 	uint32_t mapped[M_FRAMES_MAX];     /* the same with read-only leaves, and those that */
 	uint16_t of_type[M_FRAMES_MAX][8]; /* have this type */

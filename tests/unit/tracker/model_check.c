@@ -4,6 +4,11 @@
 #include "../../../alias-tracker/internal.h"
 #include "model_run.h"
 
+void spare_nothing(struct world *w)
+{
+	w->at->max_spare = 0;
+}
+
 /* --- comparing -------------------------------------------------------------------------------- */
 
 void compare_frame(struct run *r, uint64_t pfn)

@@ -14,6 +14,7 @@ struct run {
 	struct model m;
 	uint64_t random_state;
 	uint64_t op_number;
+	bool no_faults;   /* no allocation fails */
 	unsigned manners; /* percent of the guest's writes that keep to the rules */
 	struct {
 		uint64_t pins, pins_ok, roots_ok, unpins_ok, syncs, faults, aliases, reports, stale,
@@ -33,7 +34,12 @@ struct run {
 
 uint64_t rnd(struct run *r, uint64_t n); /* below n */
 bool percent(struct run *r, unsigned p);
+/* fault_set(), unless no allocation is to fail. */
+void fault_maybe(struct run *r, unsigned nth, bool for_good);
 uint64_t some_frame(struct run *r); /* one of those that are mapped often, or any */
+
+/* Memory of tables is not kept for the next: each is an allocation, which may fail. */
+void spare_nothing(struct world *w);
 
 /* The state of the last sync: of one frame, of those of the pool and some more, of all. */
 void compare_frame(struct run *r, uint64_t pfn);

@@ -23,7 +23,7 @@ void op_become(struct run *r)
 	enum at_verdict verdict;
 	bool fired;
 
-	fault_set(percent(r, 3) ? 1 + rnd(r, 4) : 0, percent(r, 50));
+	fault_maybe(r, percent(r, 3) ? 1 + rnd(r, 4) : 0, percent(r, 50));
 	verdict = at_become(r->w.at, pfn, to);
 	fired = fault_fired();
 	fault_set(0, false);
@@ -61,7 +61,7 @@ void op_count_all(struct run *r)
 {
 	bool fired;
 
-	fault_set(percent(r, 30) ? 1 + rnd(r, 8) : 0, percent(r, 50));
+	fault_maybe(r, percent(r, 30) ? 1 + rnd(r, 8) : 0, percent(r, 50));
 	if (at_count_all(r->w.at)) {
 		if (!r->m.counts_all)
 			r->m.may_any = stamp_now(r);

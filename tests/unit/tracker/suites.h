@@ -5,7 +5,7 @@
 #include <check.h>
 
 Suite *map_suite(void);
-Suite *pack_suite(void);
+Suite *frames_suite(void);
 Suite *leaf_suite(void);
 Suite *pin_suite(void);
 Suite *sync_suite(void);
@@ -15,6 +15,7 @@ Suite *aliases_suite(void);
 Suite *transition_suite(void);
 Suite *store_suite(void);
 Suite *fault_suite(void);
+Suite *bounds_suite(void);
 Suite *scale_suite(void);
 Suite *log_suite(void);
 Suite *model_suite(void);

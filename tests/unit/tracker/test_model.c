@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The tracker against the model: random operations on random tables of a guest that obeys rules
- * now and then. Prints its seed; AT_SEED=... repeats a run, AT_OPS=... sets its length.
+ * now and then. Prints its seed; AT_SEED=... repeats a run, AT_OPS=... sets its length, and with
+ * AT_FAULTS=0 no allocation fails.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -29,6 +30,11 @@ uint64_t rnd(struct run *r, uint64_t n)
 bool percent(struct run *r, unsigned p)
 {
 	return rnd(r, 100) < p;
+}
+
+void fault_maybe(struct run *r, unsigned nth, bool for_good)
+{
+	fault_set(r->no_faults ? 0 : nth, for_good);
 }
 
 uint64_t some_frame(struct run *r)
@@ -168,7 +174,7 @@ static void sync_disturbed(struct run *r, struct marks *marks)
 	bool ok, fired;
 
 	if (percent(r, 50))
-		fault_set(1 + rnd(r, percent(r, 50) ? 4 : 60), percent(r, 50));
+		fault_maybe(r, 1 + rnd(r, percent(r, 50) ? 4 : 60), percent(r, 50));
 	else
 		r->w.before_arm = write_once_more;
 	ok = at_sync(r->w.at);
@@ -293,7 +299,7 @@ static enum at_verdict pin(struct run *r, uint64_t pfn, unsigned level)
 	enum at_verdict verdict;
 	bool fired;
 
-	fault_set(percent(r, 3) ? 1 + rnd(r, 40) : 0, percent(r, 50));
+	fault_maybe(r, percent(r, 3) ? 1 + rnd(r, 40) : 0, percent(r, 50));
 	verdict = at_pin(r->w.at, pfn, level);
 	fired = fault_fired();
 	fault_set(0, false);
@@ -479,6 +485,8 @@ static void start_epoch(struct run *r)
 	}
 	r->w.at = at_new(&r->w.config);
 	must(r->w.at != NULL);
+	if (!r->no_faults && percent(r, 80))
+		spare_nothing(&r->w);
 	r->m.frames = r->w.frames;
 	r->m.hole_begin = r->w.hole_begin;
 	r->m.hole_end = r->w.hole_end;
@@ -516,11 +524,13 @@ static void run(struct run *r, uint64_t ops)
 START_TEST(agrees_with_the_model)
 {
 	const char *seed = getenv("AT_SEED"), *length = getenv("AT_OPS");
+	const char *faults = getenv("AT_FAULTS");
 	uint64_t ops = length ? strtoull(length, NULL, 0) : MODEL_OPS;
 	static struct run r;
 
 	r.random_state = seed ? strtoull(seed, NULL, 0) : (uint64_t)time(NULL) * 0x9e3779b97f4a7c15;
 	r.random_state |= 1;
+	r.no_faults = faults && atoi(faults) == 0;
 	printf("model: AT_SEED=%" PRIu64 " AT_OPS=%" PRIu64 "\n", r.random_state, ops);
 	fflush(stdout);
 	run(&r, ops);

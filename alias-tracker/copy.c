@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+#include "copy.h"
+
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define __SANITIZE_THREAD__ 1
+#endif
+#endif
+
+/* The loader chooses by the processor it finds. ThreadSanitizer isn't up by then; and that these
+ * race with the owner is what they are made for. Clang names the choice so that other files don't
+ * find it. */
+#if defined(__SANITIZE_THREAD__)
+#define FOR_EACH_PROCESSOR __attribute__((no_sanitize("thread")))
+#elif defined(__clang__)
+#define FOR_EACH_PROCESSOR
+#else
+#define FOR_EACH_PROCESSOR __attribute__((target_clones("arch=x86-64-v4", "avx2", "default")))
+#endif
+#define INLINE static inline __attribute__((always_inline))
+
+typedef uint64_t vector __attribute__((vector_size(32), aligned(8), may_alias));
+
+#define VECTOR_ENTRIES (sizeof(vector) / sizeof(uint64_t))
+#define GROUP_LINES    (GROUP_ENTRIES / LINE_ENTRIES)
+
+INLINE bool any_set(const vector *v)
+{
+	return (*v)[0] | (*v)[1] | (*v)[2] | (*v)[3];
+}
+
+/* --- loading ---------------------------------------------------------------------------------- */
+
+INLINE void group_or(vector *any, const uint64_t *entry)
+{
+	*any = (vector){0};
+#pragma GCC unroll 16
+	for (unsigned i = 0; i < GROUP_ENTRIES; i += VECTOR_ENTRIES)
+		*any |= *(const vector *)&entry[i];
+}
+
+/* Volatile, so that what is judged is what is kept: each entry is loaded once. */
+INLINE void group_load(uint64_t *copy, const uint64_t *now)
+{
+#pragma GCC unroll 16
+	for (unsigned i = 0; i < GROUP_ENTRIES; i += VECTOR_ENTRIES)
+		*(vector *)&copy[i] = *(const volatile vector *)&now[i];
+}
+
+/* A group's PTE_P bits, in a word. */
+INLINE uint64_t present_in(const uint64_t *entry)
+{
+	vector bits = {0};
+
+#pragma GCC unroll 16
+	for (unsigned i = 0; i < GROUP_ENTRIES; i += VECTOR_ENTRIES)
+		bits |= (*(const vector *)&entry[i] & PTE_P) << (vector){i, i + 1, i + 2, i + 3};
+	return bits[0] | bits[1] | bits[2] | bits[3];
+}
+
+FOR_EACH_PROCESSOR
+void copy_load(struct copy *copy, const uint64_t *table)
+{
+	vector any[GROUPS], all = {0};
+
+#pragma GCC unroll 8
+	for (unsigned group = 0; group < GROUPS; group++) {
+		group_or(&any[group], &table[group * GROUP_ENTRIES]);
+		all |= any[group];
+		copy->present[group] = 0;
+	}
+	copy->stored = 0;
+	if (!any_set(&all))
+		return;
+	for (unsigned group = 0; group < GROUPS; group++) {
+		uint64_t *entry = &copy->entry[group * GROUP_ENTRIES];
+
+		if (!any_set(&any[group]))
+			continue;
+		group_load(entry, &table[group * GROUP_ENTRIES]);
+		copy->present[group] = present_in(entry);
+		copy->stored |= 1ull << group;
+	}
+}
+
+FOR_EACH_PROCESSOR
+void copy_group_store(struct copy *copy, unsigned group)
+{
+	memset(&copy->entry[group * GROUP_ENTRIES], 0, GROUP_ENTRIES * sizeof(*copy->entry));
+	copy->stored |= 1ull << group;
+}
+
+FOR_EACH_PROCESSOR
+void copy_group_drop(struct copy *copy, unsigned group)
+{
+	vector any;
+
+	group_or(&any, &copy->entry[group * GROUP_ENTRIES]);
+	if (!any_set(&any))
+		copy->stored &= ~(1ull << group);
+}
+
+/* --- comparing -------------------------------------------------------------------------------- */
+
+/* Does anything differ? Few instructions, as most tables have not changed. (Volatile keeps the
+ * compiler from moving the loads that both branches have in common in front of them.) */
+INLINE bool table_differs(const struct copy *copy, const uint64_t *now)
+{
+	const uint64_t *from = copy->entry;
+	uint64_t stored = copy->stored;
+	vector any = {0};
+
+	for (unsigned group = 0; group < GROUPS; group++, stored >>= 1) {
+		if (stored & 1) {
+#pragma GCC unroll 16
+			for (unsigned i = 0; i < GROUP_ENTRIES; i += VECTOR_ENTRIES)
+				any |= *(const vector *)&from[i] ^
+				       *(const volatile vector *)&now[i];
+		} else {
+#pragma GCC unroll 16
+			for (unsigned i = 0; i < GROUP_ENTRIES; i += VECTOR_ENTRIES)
+				any |= *(const vector *)&now[i];
+		}
+		from += GROUP_ENTRIES;
+		now += GROUP_ENTRIES;
+	}
+	return any_set(&any);
+}
+
+INLINE uint64_t group_lines_differ(bool is_stored, const uint64_t *from, const uint64_t *now)
+{
+	uint64_t lines = 0;
+
+	for (unsigned line = 0; line < GROUP_LINES; line++) {
+		const vector *half = (const vector *)&now[line * LINE_ENTRIES];
+		const vector *was = (const vector *)&from[line * LINE_ENTRIES];
+		vector any =
+			is_stored ? (half[0] ^ was[0]) | (half[1] ^ was[1]) : half[0] | half[1];
+
+		if (any_set(&any))
+			lines |= 1ull << line;
+	}
+	return lines;
+}
+
+FOR_EACH_PROCESSOR
+static uint64_t lines_differ(const struct copy *copy, const uint64_t *table)
+{
+	uint64_t lines = 0;
+
+	for (unsigned group = 0; group < GROUPS; group++)
+		lines |= group_lines_differ(copy->stored >> group & 1,
+					    &copy->entry[group * GROUP_ENTRIES],
+					    &table[group * GROUP_ENTRIES])
+			 << group * GROUP_LINES;
+	return lines;
+}
+
+/* What is found here is looked at once more, entry by entry, when the difference is acted on. */
+FOR_EACH_PROCESSOR
+uint64_t copy_differs(const struct copy *copy, const uint64_t *table)
+{
+	return table_differs(copy, table) ? lines_differ(copy, table) : 0;
+}

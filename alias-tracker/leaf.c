@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/* Leaves: as what they count, and what follows when they begin or cease to. */
+#include "internal.h"
+
+static uint64_t leaf_pfn(uint64_t pte, unsigned level)
+{
+	return pte_pfn(pte, level, PTE_LEAF);
+}
+
+uint32_t leaf_own_place(unsigned level, unsigned index, uint64_t pfn)
+{
+	uint64_t from_table = (uint64_t)index << (pte_shift(level) - PAGE_SHIFT);
+
+	if (pfn < from_table || (pfn - from_table) % PT_ENTRIES)
+		return PLACE_NONE;
+	return 1 + (pfn - from_table) / PT_ENTRIES;
+}
+
+unsigned leaf_counts_as(const struct alias_tracker *at, struct view view, unsigned level,
+			unsigned index, uint64_t pte)
+{
+	uint64_t pfn = leaf_pfn(pte, level);
+	uint32_t own = leaf_own_place(level, index, pfn);
+	unsigned counts = 0;
+
+	if (pfn >= at->config.frames)
+		return 0;
+	if (at->counts_all && view.all != PLACE_NONE && view.all != own)
+		counts |= LEAF_MAPPED;
+	if ((pte & PTE_RW) && view.writable != PLACE_NONE && view.writable != own)
+		counts |= LEAF_WRITABLE;
+	return counts;
+}
+
+bool leaf_add(struct alias_tracker *at, struct role *role, unsigned index, uint64_t pte,
+	      unsigned more, unsigned now)
+{
+	unsigned level = role->level;
+	uint64_t pfn = leaf_pfn(pte, level);
+	struct at_violation found;
+
+	if ((more & LEAF_MAPPED) && !leaf_count_add(&at->frames, COUNT_MAPPED, level, pfn))
+		return false;
+	if ((more & LEAF_WRITABLE) && !leaf_count_add(&at->frames, COUNT_WRITABLE, level, pfn)) {
+		leaf_take_back(at, role, pte, more & LEAF_MAPPED);
+		return false;
+	}
+	if (state_forbids(at, pfn, level, now & LEAF_WRITABLE, pte, &found))
+		suspect_add(at, role->table, index);
+	return true;
+}
+
+void leaf_take_back(struct alias_tracker *at, struct role *role, uint64_t pte, unsigned more)
+{
+	uint64_t pfn = leaf_pfn(pte, role->level);
+
+	if (more & LEAF_MAPPED)
+		leaf_count_drop(&at->frames, COUNT_MAPPED, role->level, pfn);
+	if (more & LEAF_WRITABLE)
+		leaf_count_drop(&at->frames, COUNT_WRITABLE, role->level, pfn);
+}
+
+/* One stamp does for both, where the last leaf of any kind was a writable one. */
+void leaf_drop(struct alias_tracker *at, struct role *role, unsigned index, uint64_t pte,
+	       unsigned less)
+{
+	unsigned level = role->level;
+	uint64_t pfn = leaf_pfn(pte, level), unit = pfn >> (pte_shift(level) - PAGE_SHIFT);
+	bool stamped = false;
+
+	reported_forget(at, role, index);
+	if (less & LEAF_WRITABLE)
+		stamped = leaf_count_drop(&at->frames, COUNT_WRITABLE, level, pfn);
+	if (stamped)
+		limbo_add(&at->limbo, unit_name(unit, level, false));
+	if (!(less & LEAF_MAPPED))
+		return;
+	if (!leaf_count_drop(&at->frames, COUNT_MAPPED, level, pfn))
+		limbo_lose_one(&at->limbo);
+	else if (!stamped)
+		limbo_add(&at->limbo, unit_name(unit, level, true));
+}

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+/* Tables, the roles in which they are walked, and the sums over the links to a role. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+
+/* --- links ------------------------------------------------------------------------------------ */
+
+void links_change(struct links *links, uint32_t place, bool add)
+{
+	unsigned __int128 square = (uint64_t)place * place;
+
+	if (place == PLACE_OUTSIDE) {
+		links->outside += add ? 1 : -1;
+	} else if (add) {
+		links->placed++;
+		links->sum += place;
+		links->squares += square;
+	} else {
+		links->placed--;
+		links->sum -= place;
+		links->squares -= square;
+	}
+}
+
+static bool links_any(const struct links *links)
+{
+	return links->outside || links->placed;
+}
+
+static uint32_t links_place(const struct links *links)
+{
+	unsigned __int128 sum = links->sum;
+
+	if (links->outside)
+		return PLACE_OUTSIDE;
+	if (!links->placed)
+		return PLACE_NONE;
+	if (links->placed == 1)
+		return links->sum;
+	if (links->placed >= LINKS_EXACT || links->placed * links->squares != sum * sum)
+		return PLACE_OUTSIDE;
+	return links->sum / links->placed;
+}
+
+struct view role_links_view(const struct role *role)
+{
+	return (struct view){links_place(&role->all), links_place(&role->writable)};
+}
+
+/* --- queued roles ---------------------------------------------------------------------------- */
+
+void role_queue(struct alias_tracker *at, struct role *role)
+{
+	if (role->queued)
+		return;
+	role->queued = true;
+	STAILQ_INSERT_TAIL(&at->outdated[role->level - 1], role, queue);
+}
+
+static void role_init(struct alias_tracker *at, struct role *role, struct table *table,
+		      unsigned level)
+{
+	*role = (struct role){.table = table, .level = level, .view = view_none};
+	table->role[level - 1] = role;
+	table->nr_roles++;
+	role_queue(at, role);
+}
+
+/* --- tables ----------------------------------------------------------------------------------- */
+
+static struct table *table_alloc(struct alias_tracker *at)
+{
+	struct table *table = TAILQ_FIRST(&at->spare);
+
+	if (!table)
+		return malloc(sizeof(*table));
+	TAILQ_REMOVE(&at->spare, table, by_change);
+	at->nr_spare--;
+	return table;
+}
+
+static void table_release(struct alias_tracker *at, struct table *table)
+{
+	if (at->nr_spare >= at->max_spare) {
+		free(table);
+		return;
+	}
+	TAILQ_INSERT_HEAD(&at->spare, table, by_change);
+	at->nr_spare++;
+}
+
+struct table *table_new(struct alias_tracker *at, uint64_t pfn, unsigned level,
+			const uint64_t *entries)
+{
+	struct table *table = table_alloc(at);
+	uint64_t state = frame_state(at, pfn);
+
+	if (!table)
+		return NULL;
+	if (!frame_word_set(&at->frames, pfn, (uintptr_t)table)) {
+		table_release(at, table);
+		return NULL;
+	}
+	memset(table, 0, offsetof(struct table, copy));
+	copy_load(&table->copy, entries);
+	table->pfn = pfn;
+	table->level = level;
+	table->state = state;
+	role_init(at, &table->first, table, level);
+	at->nr_tables++;
+	TAILQ_INSERT_HEAD(&at->by_change, table, by_change);
+	table_heat(at, table);
+	log_add_table(at, table);
+	return table;
+}
+
+static void table_free(struct alias_tracker *at, struct table *table)
+{
+	table_forget(at, table);
+	suspect_forget_table(at, table);
+	log_forget_table(at, table);
+	TAILQ_REMOVE(&at->by_change, table, by_change);
+	at->nr_tables--;
+	/* Replaces, or becomes zero: can't fail. */
+	frame_word_set(&at->frames, table->pfn, word_of_state(table->state));
+	table_release(at, table);
+}
+
+bool table_is_linked(const struct table *table)
+{
+	for (unsigned level = 1; level < PT_LEVELS; level++) {
+		const struct role *role = table->role[level - 1];
+
+		if (role && (links_any(&role->all) || role->view.all != PLACE_NONE))
+			return true;
+	}
+	return false;
+}
+
+/* --- roles ------------------------------------------------------------------------------------ */
+
+struct role *role_find(const struct alias_tracker *at, uint64_t pfn, unsigned level)
+{
+	const struct table *table = table_find(at, pfn);
+
+	return table ? table->role[level - 1] : NULL;
+}
+
+static struct role *role_new(struct alias_tracker *at, struct table *table, unsigned level)
+{
+	bool more = table->first.table != NULL;
+	struct role *role = more ? malloc(sizeof(*role)) : &table->first;
+
+	if (!role)
+		return NULL;
+	role_init(at, role, table, level);
+	at->nr_more_roles += more;
+	return role;
+}
+
+struct role *role_of(struct alias_tracker *at, struct table *table, unsigned level)
+{
+	struct role *role = table->role[level - 1];
+
+	return role ? role : role_new(at, table, level);
+}
+
+void role_free(struct alias_tracker *at, struct role *role)
+{
+	struct table *table = role->table;
+
+	table->role[role->level - 1] = NULL;
+	if (role == &table->first) {
+		role->table = NULL;
+	} else {
+		at->nr_more_roles--;
+		free(role);
+	}
+	if (--table->nr_roles == 0)
+		table_free(at, table);
+}
+
+void tables_free(struct alias_tracker *at)
+{
+	struct table *table;
+
+	while ((table = TAILQ_FIRST(&at->by_change))) {
+		for (unsigned level = 1; level <= PT_LEVELS; level++) {
+			struct role *role = table->role[level - 1];
+
+			if (role && role != &table->first)
+				free(role);
+		}
+		table_free(at, table);
+	}
+	while ((table = TAILQ_FIRST(&at->spare))) {
+		TAILQ_REMOVE(&at->spare, table, by_change);
+		free(table);
+	}
+}
+
+size_t tables_bytes(const struct alias_tracker *at)
+{
+	return (at->nr_tables + at->nr_spare) * sizeof(struct table) +
+	       at->nr_more_roles * sizeof(struct role);
+}
