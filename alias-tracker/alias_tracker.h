@@ -3,37 +3,45 @@
  * libaliastracker: does this guest frame still have another mapping?
  *
  * A tracker follows the page tables (x86-64, four levels) that are reachable from the pinned roots
- * of one guest and keeps, per guest frame, the number of writable leaves outside the direct map
- * that map it. Pinning a frame as a page table is refused while the bit is set, or while a TLB may
- * still hold what the bit stood for. Asked to (at_count_all()), it keeps a second bit a frame, "a
- * leaf outside the direct map maps it, writable or not", which answers for what else can become of
- * a frame.
+ * of one guest. For each guest frame it knows how many writable leaves outside the direct map map
+ * it. Pinning a frame as a page table is refused while there are any, and while a TLB may still
+ * hold one that is gone (the frame is TLB-pending). After at_count_all() it also knows how many
+ * leaves of any kind map a frame, which decides about the other transitions.
  *
  * The library knows no KVM and no ABI. It sees memory through one callback, so it runs on a live
  * guest, on a core file and in a unit test alike. It trusts nothing that it reads: every entry is
  * loaded once and judged on the copy.
  *
  * What counts as writable: R/W is combined over all levels of a path, as the processor does; a
- * table reached by several paths counts as writable if one of them is. Large leaves count for
- * every frame they span. Tables reachable from a root are followed whether they are pinned or not
- * (an unpinned one is a violation and its leaves count all the same). A table that is reached at
- * several levels, or at several places of the direct map, is followed in each of these roles, and
- * a leaf of it counts in each.
+ * table reached by several paths counts as writable if one of them is. A large leaf counts for
+ * every frame it spans. Tables reachable from a root are followed whether they are pinned or not
+ * (an unpinned one is a violation, and its leaves count all the same). A table has a role for each
+ * level at which it is walked, and a leaf counts once in each role. A leaf in the direct map is
+ * exempt only where it maps its own place; in a table that is reached at several places none is
+ * exempt. So a root can be refused because a table of its tree is reached writably at another
+ * root's place.
  *
- * Threads: a tracker is not locked. One call at a time, by whoever owns it. Guest memory may change
+ * A sync brings this up to date with the tables. An audit is a sync that compares all tables that
+ * may have changed, whatever the log says. Entries that may break a rule go to a recheck queue, and
+ * are judged when all tables have been read.
+ *
+ * Threads: a tracker is not locked. One call at a time, by its owner. Guest memory may change
  * meanwhile: a change that is complete before a sync begins is seen by that sync.
  *
- * What the log is trusted with. In AT_LOGGED a record says no more than where to look: entries are
- * read from memory as ever, and their values in the log serve to find a guest that lies. If each
- * change is logged as at_ops says, a sync sees all that one of AT_CHANGES would see. If some are
- * not, it may miss them until the next audit, which reports them.
+ * Trust in the log: in AT_LOGGED a record only says where to look. Entries are read from memory,
+ * and the values in the log are held against them. If each change is logged as at_ops says, a sync
+ * sees all that one of AT_CHANGES would see. If some are not, it may miss them until the next
+ * audit, which reports them as log mismatches.
  *
- * Memory: two bits a frame for the number of writable leaves, in regions of 2 MiB that exist only
- * where something is; four bytes a frame in runs of 64 frames of which one has more than two; eight
- * in runs of 32 of which one is a table, given away or of a type. The two former twice after
- * at_count_all(), and once more for each 2 MiB and 1 GiB where large leaves map them. For each
- * table followed 4 KiB and a node. A hash entry for each frame that may still be in a TLB (4096 at
- * most; with more, all frames are suspect until there is evidence of a flush of all).
+ * Memory, where something is:
+ *   a region of 2 MiB with a leaf, a pin, a table     160 bytes (2 bits a frame are the counts),
+ * and 144 after at_count_all() 64 frames of which one has more than two leaves   4 bytes a frame,
+ * twice after at_count_all() 32 frames of which one is pinned, a table, ballooned or of a memory
+ * type                     8 bytes a frame a table that is followed                          5 KiB
+ * at most, with its share of the above where tables lie far apart; 160 bytes for each further level
+ * at which it is walked a TLB-pending frame                               40 bytes; of 4096 frames
+ * at most: with more, all frames are taken to be pending until all TLBs are known to have been
+ * flushed
  */
 #ifndef ALIAS_TRACKER_H
 #define ALIAS_TRACKER_H
@@ -143,23 +151,23 @@ struct at_config {
 	 * may still hold, and do not judge the tree of a root: unsafe, to measure what following
 	 * costs. at_check() and at_may() still tell. */
 	bool grant_aliased;
-	/* How many compares of a table it is worth not to arm and wake it. After so many syncs
-	 * without a change it is armed; one that is dirtied later than after that many is armed
-	 * again at once, and the number doubles for a table each time it is dirtied sooner without
-	 * having changed (walks by the processor wake it too). 0: default (32). */
+	/* Cost of arming a table and being told that it was dirtied, in compares. A hot table is
+	 * armed after so many syncs without a change. If it is dirtied later than that, it is armed
+	 * again at once. If it is dirtied sooner without having changed (walks by the processor
+	 * dirty it, too), its number doubles: the backoff. 0: default (96). */
 	unsigned quiet_syncs;
 	/* Of AT_LOGGED: every so many is an audit; a quiet one counts as 8 quiet syncs. 0: default
 	 * (256). */
 	unsigned audit_syncs;
-	/* Frames that the owner itself writes as the guest runs: their entries, should the guest have
-	 * one of them walked as a table, are never held against its log. 0 frames: none. */
+	/* Frames that the owner itself writes as the guest runs: their entries, should the guest
+	 * have one of them walked as a table, are never held against its log. 0 frames: none. */
 	uint64_t shared_pfn, shared_frames;
 	/* Mixed into the hashes, so that a guest cannot choose frames that collide: a random
 	 * number. 0 makes runs repeatable. */
 	uint64_t seed;
-	/* Where this is true, a running at_sync() leaves off as soon as it has done with a table,
-	 * as if it had run out of memory; so do at_pin() of a root, at_unpin() and at_count_all().
-	 * May be set at any time by any thread (atomically). NULL: nothing does that. */
+	/* While this is true, at_sync() stops between two tables and has failed, as if it had run
+	 * out of memory; so do at_pin() of a root, at_unpin() and at_count_all(). Read atomically;
+	 * any thread may set it at any time. NULL: nothing stops them. */
 	const bool *stop;
 };
 
@@ -267,7 +275,9 @@ uint64_t at_gone_at(const struct alias_tracker *at, uint64_t pfn, struct at_tran
 
 /* By the state of the last sync, O(1): one bit. False for frames outside of memory. */
 bool at_has_alias(const struct alias_tracker *at, uint64_t pfn);
-/* How many writable leaves outside the direct map, by the state of the last sync. */
+/* How many writable leaves outside the direct map, by the state of the last sync: each once for
+ * each level at which its table is walked. Exact below 2^32 - 1; there it stays, so that it can't
+ * wrap. */
 uint64_t at_alias_count(const struct alias_tracker *at, uint64_t pfn);
 /* The same with read-only ones: O(1) too, and false and 0 before at_count_all(). */
 bool at_is_mapped(const struct alias_tracker *at, uint64_t pfn);

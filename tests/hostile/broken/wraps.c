@@ -378,11 +378,11 @@ WRAP(int, virtqueue_pop, struct virtqueue *vq, struct virtqueue_chain *chain)
 	return 1;
 }
 
-WRAP(void, violation_queue, struct alias_tracker *at, struct node *node, unsigned index,
+WRAP(void, violation_queue, struct alias_tracker *at, struct role *role, unsigned index,
      const struct at_violation *violation)
 {
 	bool of_log = violation->kind == AT_V_UNLOGGED || violation->kind == AT_V_MISLOGGED;
 
 	if (!of_log || !broken(NO_ACCUSE))
-		__real_violation_queue(at, node, index, violation);
+		__real_violation_queue(at, role, index, violation);
 }
