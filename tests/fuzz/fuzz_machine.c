@@ -107,9 +107,9 @@ int uffd_open(const char **why)
 	return -1;
 }
 
-struct uffd_wp *uffd_wp_start(struct machine *machine, const char **why)
+struct uffd_wp *uffd_wp_start(const struct vm *vm, const char **why)
 {
-	(void)machine, (void)why;
+	(void)vm, (void)why;
 	memset(&the_watch, 0, sizeof(the_watch));
 	return &the_watch;
 }

@@ -216,7 +216,7 @@ bool open_tracking(struct pin *pin)
 		return false;
 	if (!may_watch(pin))
 		return true;
-	pin->uffd = uffd_wp_start(pin->machine, &pin->why_no_watch);
+	pin->uffd = uffd_wp_start(pin->vm, &pin->why_no_watch);
 	if (pin->uffd) {
 		pin->ops.arm = arm_table;
 		pin->ops.disarm = disarm_table;

@@ -15,7 +15,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "alias_abi.h"
-#include "machine.h"
+#include "kvm/vm.h"
+#include "stop.h"
 #include "kvm/thread.h"
 
 #define STACK_SIZE 32768u
@@ -24,7 +25,8 @@
 #define TRIES_MAX 100u
 
 struct uffd_wp {
-	struct machine *machine;
+	struct stop *stop;
+	const struct sandbox *sandbox; /* of the thread */
 	const struct memory *mem;
 	int stop_fd; /* eventfd: ends the thread */
 	pthread_t thread;
@@ -125,7 +127,7 @@ static bool end_thread(const struct uffd_wp *uffd)
  * the thread lets all waiting writes go on, by closing the userfaultfd. The lock is held. */
 static void give_up_tracking(struct uffd_wp *uffd, const char *what)
 {
-	stop_on_error(&uffd->machine->stop, what);
+	stop_on_error(uffd->stop, what);
 	uffd->failed = true;
 	for (uint64_t pfn = 0; uffd->nr_armed > 0; pfn++)
 		if (test_and_clear_armed(uffd, pfn))
@@ -241,7 +243,7 @@ static bool register_memory(const struct uffd_wp *uffd)
 static bool start_thread(struct uffd_wp *uffd)
 {
 	struct thread_job job = {
-		.sandbox = uffd->machine->sandbox,
+		.sandbox = uffd->sandbox,
 		.kind = SANDBOX_UFFD,
 		.stack = STACK_SIZE,
 		.run = watch_thread,
@@ -263,15 +265,16 @@ static void free_uffd(struct uffd_wp *uffd)
 	free(uffd);
 }
 
-struct uffd_wp *uffd_wp_start(struct machine *machine, const char **why)
+struct uffd_wp *uffd_wp_start(const struct vm *vm, const char **why)
 {
-	const struct memory *mem = &machine->vm.mem;
+	const struct memory *mem = &vm->mem;
 	struct uffd_wp *uffd = calloc(1, sizeof(*uffd));
 
 	*why = "out of memory";
 	if (!uffd)
 		return NULL;
-	uffd->machine = machine;
+	uffd->stop = vm->stop;
+	uffd->sandbox = vm->sandbox;
 	uffd->mem = mem;
 	uffd->stop_fd = -1;
 	pthread_mutex_init(&uffd->lock, NULL);

@@ -16,17 +16,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct machine;
 struct uffd_wp;
+struct vm;
 
 /* Returns a userfaultfd that can write-protect memory which KVM uses, or -1 and why not (static
  * string). */
 int uffd_open(const char **why);
 
-/* Starts the uffd thread, in its sandbox, for all of the machine's memory, with nothing armed.
+/* Starts the uffd thread, in its sandbox, for all of the VM's memory, with nothing armed.
  * Returns NULL and why not; the caller can do without. If later a protection can't be lifted, the
  * machine ends with VMM_EX_OSERR, all armed frames count as written, and none can be armed. */
-struct uffd_wp *uffd_wp_start(struct machine *machine, const char **why);
+struct uffd_wp *uffd_wp_start(const struct vm *vm, const char **why);
 void uffd_wp_stop(struct uffd_wp *uffd);
 
 /* The functions of at_ops (alias_tracker.h). */

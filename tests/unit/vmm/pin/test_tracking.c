@@ -10,14 +10,16 @@
 #include <unistd.h>
 #include "alias_abi.h"
 #include "fake_kvm.h"
-#include "machine.h"
+#include "kvm/vm.h"
+#include "stop.h"
 #include "pin/tracking/uffd.h"
 #include "status.h"
 #include "suites.h"
 
 #define PFN 3u
 
-static struct machine machine;
+static struct vm vm;
+static struct stop stop;
 static struct uffd_wp *uffd;
 static atomic_bool hold, lifting, armed_again, stuck;
 
@@ -43,8 +45,7 @@ static int play_uffd(int fd, unsigned long request, void *arg)
 
 static void *write_frame(void *unused)
 {
-	volatile uint64_t *frame =
-		memory_ptr(&machine.vm.mem, PFN * ALIAS_PAGE_SIZE, ALIAS_PAGE_SIZE);
+	volatile uint64_t *frame = memory_ptr(&vm.mem, PFN * ALIAS_PAGE_SIZE, ALIAS_PAGE_SIZE);
 
 	++*frame;
 	return unused;
@@ -54,13 +55,14 @@ static void set_up(void)
 {
 	const char *why;
 
-	machine = (struct machine){.stop = {.status = -1, .fd = eventfd(0, 0)}};
-	ck_assert_int_eq(memory_init(&machine.vm.mem, 1 << 20), 0);
+	stop = (struct stop){.status = -1, .fd = eventfd(0, 0)};
+	vm = (struct vm){.stop = &stop};
+	ck_assert_int_eq(memory_init(&vm.mem, 1 << 20), 0);
 	atomic_store(&hold, false);
 	atomic_store(&lifting, false);
 	atomic_store(&armed_again, false);
 	atomic_store(&stuck, false);
-	uffd = uffd_wp_start(&machine, &why);
+	uffd = uffd_wp_start(&vm, &why);
 	if (!uffd)
 		printf("skip tracking: %s\n", why);
 	fake_kvm = play_uffd;
@@ -70,8 +72,8 @@ static void tear_down(void)
 {
 	uffd_wp_stop(uffd);
 	fake_kvm = NULL;
-	memory_free(&machine.vm.mem);
-	close(machine.stop.fd);
+	memory_free(&vm.mem);
+	close(stop.fd);
 }
 
 static size_t dirtied(void)
@@ -137,13 +139,13 @@ START_TEST(protection_that_stays)
 		return;
 	ck_assert(uffd_wp_arm(uffd, PFN));
 	ck_assert(uffd_wp_arm(uffd, PFN + 1));
-	ck_assert_int_eq(atomic_load(&machine.stop.status), -1);
+	ck_assert_int_eq(atomic_load(&stop.status), -1);
 	atomic_store(&stuck, true);
 	if (_i)
 		uffd_wp_disarm(uffd, PFN + 1);
 	ck_assert_int_eq(pthread_create(&writer, NULL, write_frame, NULL), 0);
 	pthread_join(writer, NULL);
-	ck_assert_int_eq(atomic_load(&machine.stop.status), VMM_EX_OSERR);
+	ck_assert_int_eq(atomic_load(&stop.status), VMM_EX_OSERR);
 	ck_assert_uint_eq(uffd_wp_dirtied(uffd, pfns, 4), _i ? 1 : 2);
 	ck_assert(pfns[0] == PFN || (pfns[0] == PFN + 1 && pfns[1] == PFN));
 	ck_assert(!uffd_wp_arm(uffd, PFN));

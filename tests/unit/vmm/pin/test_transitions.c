@@ -572,7 +572,7 @@ static size_t dirtied(struct uffd_wp *uffd, uint64_t *pfn)
 START_TEST(write_tracking_survives)
 {
 	const char *why;
-	struct uffd_wp *uffd = uffd_wp_start(&machine, &why);
+	struct uffd_wp *uffd = uffd_wp_start(&machine.vm, &why);
 	uint64_t pfn;
 
 	if (!uffd) {
