@@ -9,8 +9,7 @@
 #include "pgtable.h"
 #include "platform.h"
 
-BOOTARG(touch,
-	"1: touch all memory first, so that the work meets none that the host has not given");
+BOOTARG(touch, "1: touch all memory first, so that the host has allocated it before the workload");
 
 extern const char image_start[], image_end[]; /* guest.ld */
 
@@ -75,7 +74,7 @@ void memory_init(void)
 	platform_add_reserved(&platform, virt_to_phys(image_start), image_end - image_start);
 	for_each_free(0, BOOT_MAPPED, find_room, &room);
 	if (!room.found)
-		panic("no room below 4 GiB for %lu MiB that describe the frames", room.size >> 20);
+		panic("no room below 4 GiB for the array of frames, %lu MiB", room.size >> 20);
 	platform_add_reserved(&platform, room.found, room.size);
 	pages = phys_to_virt(room.found);
 	/* With vmm, memory is zero at the start, and most of this array is never touched. */

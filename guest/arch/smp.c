@@ -15,13 +15,12 @@
 #include "set_memory.h"
 #include "trap.h"
 
-BOOTARG(busy, "how many CPUs do what all CPUs are to do, the others being halted; default all");
-BOOTARG(cpus, "use this many CPUs; without a device tree: there are so many, APIC ids from 0");
+BOOTARG(busy, "number of CPUs that work, the others being halted; default all");
+BOOTARG(cpus, "number of CPUs to use; without a device tree: those that exist, APIC ids from 0");
 
 #define CANARY         0xa11a5c0ffee4b100ul /* the zero byte stops string functions */
-#define SIPI_RETRY_TSC 100000000ul /* the SIPI is repeated after so many ticks without an answer   \
-				    */
-#define SIPI_GIVE_UP 100u          /* times */
+#define SIPI_RETRY_TSC 100000000ul          /* ticks without an answer, then the SIPI is repeated */
+#define SIPI_GIVE_UP   100u                 /* times */
 
 /* A CPU's data, besides what it allocates itself: 2^3 frames. */
 struct cpu_stacks {

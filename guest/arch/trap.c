@@ -118,7 +118,7 @@ void trap_dispatch(struct trap_frame *frame)
 	if (vector == VECTOR_SPURIOUS)
 		return;
 	if (!irqs[vector].handler)
-		panic("interrupt %lu, which nobody asked for", vector);
+		panic("interrupt %lu without a handler", vector);
 	irqs[vector].handler(irqs[vector].arg);
 	apic_eoi();
 }

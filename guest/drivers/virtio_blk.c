@@ -201,7 +201,7 @@ static void reap(void)
 		uint32_t head = shared.used[queue.seen_used++ % disk.queue_size].id;
 
 		if (head >= disk.queue_size || !queue.owner[head])
-			panic("the disk returns request %u, which it was not given", head);
+			panic("the disk returns request %u, which is not in flight", head);
 		complete_head(head);
 	}
 	spin_unlock_irqrestore(&queue.lock, flags);

@@ -67,7 +67,7 @@ static void page_bit_stop(void)
 	free_frames(virt_to_pfn(counts), counts_order);
 }
 
-FLUSH_STRATEGY(page_bit, PAGE_BIT, "page-bit", "the guest knows what is mapped, and purges then",
+FLUSH_STRATEGY(page_bit, PAGE_BIT, "page-bit", "purge before a pin if a frame may be mapped",
 	       .before_pin = page_bit_before_pin,
 	       .vmap = {.mapped = page_bit_mapped, .cleared = page_bit_cleared},
 	       .start = page_bit_start, .stop = page_bit_stop);

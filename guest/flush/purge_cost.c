@@ -9,7 +9,7 @@
 #include "spinlock.h"
 #include "vmap.h"
 
-BOOTARG(ahead, "trap, trap-range: 1 (default): purge before a pin where that is cheaper; 0: never");
+BOOTARG(ahead, "trap, trap-range: 1 (default): purge before a pin if that is cheaper; 0: never");
 
 /* When upcalls have cost PATIENCE upcalls more than purges before the pins would have, everything
  * is purged before the next HOLDS pins; each time that this proves right again, before twice as

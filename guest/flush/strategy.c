@@ -19,7 +19,7 @@
 BOOTARG(flush, "strategy: none, legacy, eager, nolazy, eager-pte, quicklist, page-bit, "
 	       "trap (default), trap-range");
 
-BOOTARG(shootdown, "how other CPUs' TLBs are flushed: ipi, host (where it can), or auto "
+BOOTARG(shootdown, "how other CPUs' TLBs are flushed: ipi, host (if it can), or auto "
 		   "(default): host for trap and trap-range, else ipi");
 
 #define DEFAULT_STRATEGY "trap"

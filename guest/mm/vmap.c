@@ -16,10 +16,9 @@
 #include "workload.h"
 
 BOOTARG(lazy, "pages that vunmap holds lazily before it purges, default fls(CPUs) x 32 MiB");
-BOOTARG(bug,
-	"an old mistake to be made again: full-blocks, reflush; or a log (vmm --track log) that "
-	"lies: log-omit, log-invent, log-value");
-BOOTARG(history, "1: print at the end how many pages were held lazily when");
+BOOTARG(bug, "an old bug to bring back: full-blocks, reflush; or a wrong log (vmm --track log): "
+	     "log-omit, log-invent, log-value");
+BOOTARG(history, "1: print at the end how many pages were lazy over time");
 
 #define LAZY_PAGES_PER_FLS (32ul << 20 >> PAGE_SHIFT)
 
@@ -264,7 +263,7 @@ static void unmap_area(struct vmap_space *space, uint64_t addr, unsigned count)
 	if (!area || area->start != addr || area->block)
 		panic("vunmap: nothing was mapped at %#lx", addr);
 	if (area->state != VMAP_LIVE)
-		panic("vunmap: %#lx was given back before", addr);
+		panic("vunmap: %#lx was unmapped before", addr);
 	if (count && area->nr_pages != count)
 		panic("vunmap: %u pages at %#lx, but %u were mapped", count, addr, area->nr_pages);
 	spin_unlock(&space->lock);

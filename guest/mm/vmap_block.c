@@ -207,7 +207,7 @@ void vmap_block_free(struct vmap_space *space, struct vmap_block *block, uint64_
 	if ((block->used[bit / 64] & mask) != mask)
 		panic("vm_unmap_ram: %u pages at %#lx were never mapped", 1u << order, addr);
 	if (block->dirty[bit / 64] & mask)
-		panic("vm_unmap_ram: %u pages at %#lx were given back before", 1u << order, addr);
+		panic("vm_unmap_ram: %u pages at %#lx were unmapped before", 1u << order, addr);
 	block->dirty[bit / 64] |= mask;
 	block->nr_dirty += 1u << order;
 	note_pending(space, block);

@@ -62,7 +62,7 @@ static bool lie_now(uint64_t entry)
 	if (!lie || ++cpus[this_cpu()->id].changes % LIE_EVERY)
 		return false;
 	if (!__atomic_exchange_n(&said, true, __ATOMIC_RELAXED))
-		kprintf("log: a lie about the entry at %#lx\n", entry);
+		kprintf("log: a wrong record for the entry at %#lx\n", entry);
 	return true;
 }
 

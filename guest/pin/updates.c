@@ -68,8 +68,7 @@ static void updates_hand_over(struct pte_updates *list)
 	page->call_status = ALIAS_PENDING;
 	outl(platform.hypercall_port, ALIAS_CALL_UPDATE);
 	if (page->call_status != ALIAS_OK)
-		panic("the host does not take updates of page tables: status %u",
-		      page->call_status);
+		panic("the host refused updates of page tables: status %u", page->call_status);
 	for (unsigned i = 0; i < list->nr; i++)
 		list->refused += page->update_status[i] != ALIAS_OK;
 	list->nr = 0;

@@ -19,7 +19,7 @@
 #include "worker.h"
 #include "workload.h"
 
-BOOTARG(swing, "workload balloon: MiB that go and come in one go in the end, default 0");
+BOOTARG(swing, "workload balloon: MiB to inflate and deflate at once at the end, default 0");
 BOOTARG(wait, "workload balloon: 1: wait for a character after each step of swing=");
 
 #define DEFAULT_ITERS 50u

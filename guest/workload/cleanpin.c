@@ -14,7 +14,7 @@
 #include "worker.h"
 #include "workload.h"
 
-BOOTARG(batch, "of workload cleanpin: tables pinned in one call, default 1");
+BOOTARG(batch, "workload cleanpin: tables pinned in one call, default 1");
 
 /* Each CPU writes its own; the boot CPU reads them when all are done. */
 static bool failed[MAX_CPUS];

@@ -8,7 +8,7 @@
 #include "percpu.h"
 #include "smp.h"
 
-BOOTARG(seed, "of the workload's random numbers, default 1");
+BOOTARG(seed, "seed of the workload's random numbers, default 1");
 BOOTARG(iters, "how often the workload does its work");
 
 _Static_assert(sizeof(struct alias_guest_stats) % sizeof(uint64_t) == 0, "counters only");

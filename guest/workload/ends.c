@@ -6,7 +6,7 @@
 #include "workload.h"
 #include "alias_abi.h"
 
-BOOTARG(status, "of workload=exit: 0..63, default 0");
+BOOTARG(status, "workload exit: 0..63, default 0");
 
 static int run_exit(void)
 {
@@ -47,5 +47,5 @@ static int run_panic(void)
 
 WORKLOAD(exit, "exit with status=", run_exit);
 WORKLOAD(hang, "never end", run_hang);
-WORKLOAD(triplefault, "shut the processor down", run_triplefault);
+WORKLOAD(triplefault, "cause a triple fault", run_triplefault);
 WORKLOAD(panic, "panic", run_panic);

@@ -33,4 +33,4 @@ static int run_mixed(void)
 	return run_workers("mixed", &mixed_steps, DEFAULT_ITERS);
 }
 
-WORKLOAD(mixed, "process, grow and xfs by turns, on all CPUs", run_mixed);
+WORKLOAD(mixed, "process, grow and xfs in turn, on all CPUs", run_mixed);

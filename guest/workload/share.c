@@ -7,8 +7,8 @@
 #include "panic.h"
 #include "vmap.h"
 
-BOOTARG(alias, "percent of page tables taken from frames with a stale alias, default: as it falls; "
-	       "pat, balloon: of all frames that are handed over, default 50");
+BOOTARG(alias, "percent of page tables with a stale alias, default: by chance; "
+	       "pat, balloon: of all frames, default 50");
 
 #define DEFAULT_SHARE 50u
 

@@ -22,9 +22,10 @@
 #include "worker.h"
 #include "workload.h"
 
-BOOTARG(pins, "of workload soak: pins in all, default 100000");
-BOOTARG(violate, "of workload soak: every so many storms of a CPU one page table that is pinned is "
-		 "mapped writable, default 100; 0: never");
+BOOTARG(pins, "workload soak: number of pins, default 100000");
+BOOTARG(violate,
+	"workload soak: one pinned page table is mapped writable every so many storms of a "
+	"CPU, default 100; 0: never");
 
 #define DEFAULT_PINS    100000u
 #define DEFAULT_VIOLATE 100u

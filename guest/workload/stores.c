@@ -285,7 +285,7 @@ static int run_stores(void)
 	    !add_up((uint64_t *)pfn_to_virt(kernel_root_pfn()) + FREE_L4))
 		return EXIT_CHECK_FAILED;
 	if (!tables_are_write_protected()) {
-		kprintf("stores: all %zu do what they should; tables are not guarded\n",
+		kprintf("stores: all %zu do what they should; tables are not write-protected\n",
 			sizeof(stores) / sizeof(stores[0]));
 		return EXIT_OK;
 	}
@@ -299,4 +299,4 @@ static int run_stores(void)
 	return EXIT_OK;
 }
 
-WORKLOAD(stores, "write page tables by every kind of store", run_stores);
+WORKLOAD(stores, "write page tables with every kind of store", run_stores);

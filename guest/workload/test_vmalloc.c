@@ -19,7 +19,7 @@
 #include "worker.h"
 #include "workload.h"
 
-BOOTARG(case, "of workload test_vmalloc: fix_size, full_fit, long_busy_list, random_size, "
+BOOTARG(case, "workload test_vmalloc: fix_size, full_fit, long_busy_list, random_size, "
 	      "fix_align, random_size_align, align_shift, vm_map_ram");
 
 #define DEFAULT_ITERS 100u

@@ -40,4 +40,4 @@ static int run_tour(void)
 	return EXIT_OK;
 }
 
-WORKLOAD(tour, "all that the host offers, once; ends when q is pressed", run_tour);
+WORKLOAD(tour, "use all that the host offers, once; ends when q is pressed", run_tour);

@@ -14,7 +14,7 @@
 #include <vmap.h>
 #include <workload.h>
 
-BOOTARG(what, "workload violate: what the frame has become: table (default), type, given");
+BOOTARG(what, "workload violate: transition of the frame: table (default), type, given");
 
 static int make_table(uint64_t pfn)
 {
@@ -65,8 +65,8 @@ static int run_violate(void)
 		return EXIT_CHECK_FAILED;
 	alias = vmap(&table, 1, kind->prot);
 	if (!alias && tables_are_write_protected()) {
-		kprintf("violate: frame 0x%lx is %s, and the host lets nobody map it %s\n", table,
-			kind->is, kind->how);
+		kprintf("violate: frame 0x%lx is %s, and the host does not let it be mapped %s\n",
+			table, kind->is, kind->how);
 		return EXIT_OK;
 	}
 	if (!alias)
@@ -77,4 +77,4 @@ static int run_violate(void)
 	return pin_table(next, 1) ? EXIT_CHECK_FAILED : EXIT_OK;
 }
 
-WORKLOAD(violate, "map a frame as it must not be: the host reports it", run_violate);
+WORKLOAD(violate, "map a frame in a forbidden way: the host reports it", run_violate);

@@ -19,7 +19,7 @@
 #include "vmap.h"
 
 BOOTARG(free, "frames freed on a CPU are taken again there: lifo (default), fifo");
-BOOTARG(tables, "MiB of vmalloc space that have tables before the workload begins, "
+BOOTARG(tables, "MiB of vmalloc space with page tables before the workload begins, "
 		"default 32 and 16 for each CPU");
 
 #define TABLE_SPAN (2ul << 20)

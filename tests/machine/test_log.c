@@ -41,7 +41,7 @@ END_TEST
 START_TEST(a_lie_is_reported_with_its_entry)
 {
 	static const char *const lies[] = {"bug=log-omit", "bug=log-invent", "bug=log-value"};
-	static const char said[] = "log: a lie about the entry at ";
+	static const char said[] = "log: a wrong record for the entry at ";
 	struct run run;
 	const char *entry;
 	char report[64];

@@ -119,7 +119,7 @@ START_TEST(a_later_alias_is_prevented)
 	expect_contains(run.err, "violation: writable mapping of a page table");
 	expect_contains(run.err, "not done");
 	if (!_i)
-		expect_contains(run.out, "the host lets nobody map it writable");
+		expect_contains(run.out, "the host does not let it be mapped writable");
 	ck_assert_int_eq(stat_of(&run, "pins.stores_refused"), 1);
 	run_free(&run);
 }
@@ -175,7 +175,7 @@ START_TEST(transitions_work)
 	expect_status(&run, 0);
 	expect_contains(run.err, kinds[_i]);
 	expect_contains(run.err, "not done");
-	expect_contains(run.out, "the host lets nobody map it");
+	expect_contains(run.out, "the host does not let it be mapped");
 	ck_assert_int_eq(stat_of(&run, "pins.stores_refused"), 1);
 	run_free(&run);
 }

@@ -31,9 +31,9 @@ struct memory_slot {
 
 /* Which frames are write-protected. */
 struct write_protect {
-	pthread_mutex_t
-		lock; /* held while the protection of a frame changes, and while a device stores */
-	bool said;    /* a message about a failed protection was printed; by the lock */
+	/* Held while the protection of a frame changes, and while a device stores. */
+	pthread_mutex_t lock;
+	bool said; /* a message about a failed protection was printed; by the lock */
 	/* One bit for each frame; large and sparse. Written under the lock, read by any thread
 	 * (relaxed: the reader may be a moment late in any case, and the mapping's protection
 	 * decides). */

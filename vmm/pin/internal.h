@@ -107,8 +107,7 @@ struct pin {
 	 * had one. The guest's clock tells that there was one; if the guest's word does not count,
 	 * there may always have been one. */
 	uint64_t synced_at; /* `cleared` before the last sync */
-	uint64_t unseen; /* unseen mappings went when `cleared` was this at most; 0: all are flushed
-			  */
+	uint64_t unseen;    /* unseen mappings went when `cleared` was this at most; 0: none */
 	uint64_t unseen_at; /* and at this time of the flush clock at most */
 };
 

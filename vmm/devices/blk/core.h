@@ -61,8 +61,7 @@ struct blk_core {
 	bool durable; /* writes are durable when answered */
 
 	struct blk_request *requests;     /* BLK_CORE_REQUESTS elements */
-	uint16_t free[BLK_CORE_REQUESTS]; /* stack of indices, so that few elements are ever touched
-					   */
+	uint16_t free[BLK_CORE_REQUESTS]; /* stack of indices, so that few are touched */
 	unsigned nr_free;
 	unsigned in_flight; /* requests taken off the queue and not answered */
 

@@ -37,8 +37,7 @@ struct uffd_wp {
 	uint64_t *armed; /* one bit for each frame; large and sparse, so mostly not resident */
 	size_t nr_armed;
 	uint64_t *noted; /* frames written since they were armed, each once */
-	size_t capacity; /* of `noted`, >= nr_armed + nr_noted, so that the thread never allocates
-			  */
+	size_t capacity; /* of `noted`, >= nr_armed + nr_noted: the thread never allocates */
 	/* Written under the lock (release), before the write that it stands for goes on; read
 	 * without the lock (acquire), so that the usual case costs little. */
 	atomic_size_t nr_noted;
