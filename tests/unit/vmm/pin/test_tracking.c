@@ -62,10 +62,10 @@ static void set_up(void)
 	atomic_store(&lifting, false);
 	atomic_store(&armed_again, false);
 	atomic_store(&stuck, false);
+	fake_kvm = play_uffd; /* the watcher's thread reads it, so before there is one */
 	uffd = uffd_wp_start(&vm, &why);
 	if (!uffd)
 		printf("skip tracking: %s\n", why);
-	fake_kvm = play_uffd;
 }
 
 static void tear_down(void)

@@ -322,8 +322,8 @@ START_TEST(a_ring_that_fails)
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	eventfd_t error;
 
+	failed_fd = eventfd(0, EFD_CLOEXEC); /* the thread reads it, so before there is one */
 	begin(temporary_file());
-	failed_fd = eventfd(0, EFD_CLOEXEC);
 	/* The system call that is under way ends with a kick, the next one fails. */
 	ck_assert_int_ge(dup3(null, worker.uring.ring.ring_fd, O_CLOEXEC), 0);
 	driver_request(&drv, 0, VIRTIO_BLK_T_IN, 0, 512);
