@@ -13,8 +13,8 @@ WARNINGS     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes 
 CSTD         := -std=gnu11 '-ffile-prefix-map=$(CURDIR)=.'
 OWN_CPPFLAGS := -D_GNU_SOURCE -Ialias-tracker -iquote vmm
 ASAN         := -fsanitize=address,undefined -fno-sanitize-recover=all
-# ThreadSanitizer does not follow fences, and so may warn of what one orders.
-TSAN         := -fsanitize=thread -Wno-tsan
+# ThreadSanitizer does not follow fences, and so gcc warns of what one orders; clang has no such warning.
+TSAN         := -fsanitize=thread -Wno-unknown-warning-option -Wno-tsan
 
 # $(call obj,VARIANT,SOURCES): their objects, which also brings in what they depend on.
 obj = $(foreach o,$(patsubst %,$(B)/obj/$(1)/%.o,$(basename $(2))),$(eval DEPFILES += $(o:.o=.d))$(o))

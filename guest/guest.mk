@@ -11,7 +11,7 @@ GUEST_CFLAGS := $(CSTD) $(WARNINGS) $(WERROR) -O2 -g -ffreestanding -fno-pic -mc
 GUEST_CPPFLAGS := -Iguest/include -Iguest/include/libc -Ialias-tracker
 # libfdt as the distribution compiled it; guest/lib/ has what it needs.
 GUEST_LIBS   := -l:libfdt.a
-GUEST_LDFLAGS := -nostdlib -static -no-pie -fno-lto -fno-use-linker-plugin \
+GUEST_LDFLAGS := -nostdlib -static -fno-lto -fno-use-linker-plugin \
 		-Wl,-T,guest/guest.ld,--build-id=none,-z,noexecstack \
 		-Wl,--orphan-handling=error -Wl,-z,max-page-size=4096
 

@@ -7,7 +7,7 @@ HOSTILE_CPPFLAGS := -Ialias-tracker -iquote vmm -Itests/hostile/runtime
 HOSTILE_CFLAGS   := $(CSTD) $(WARNINGS) $(WERROR) -O2 -g -ffreestanding -fPIE -fvisibility=hidden -mno-red-zone \
 		    -mgeneral-regs-only -fno-asynchronous-unwind-tables -fno-stack-protector \
 		    -fcf-protection=none
-HOSTILE_LDFLAGS  := -nostdlib -static -no-pie -Wl,-T,tests/hostile/runtime/hostile.ld \
+HOSTILE_LDFLAGS  := -nostdlib -static -Wl,-T,tests/hostile/runtime/hostile.ld \
 		    -Wl,--build-id=none,-z,noexecstack,--no-warn-rwx-segments,-z,max-page-size=4096
 
 $(B)/tests/hostile/start.o: tests/hostile/runtime/start.S tests/hostile/hostile.mk

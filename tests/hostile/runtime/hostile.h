@@ -23,6 +23,9 @@
 #include "observer.h"
 #include "boot/pvh.h"
 
+/* To the end of each guest: nothing is reached through a GOT, which these images do not have. */
+#pragma GCC visibility push(hidden)
+
 #define HELD      0u
 #define BROKE     1u
 #define NO_SET_UP 2u

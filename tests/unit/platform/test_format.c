@@ -8,7 +8,9 @@
 
 #include "console.h"
 
+#ifndef __clang__
 #pragma GCC diagnostic ignored "-Wformat-truncation" /* what some of this is about */
+#endif
 #pragma GCC diagnostic ignored "-Wformat"            /* flags that are overruled */
 
 /* Both, into a buffer of `size` that is a little too small in some of the cases. */
