@@ -33,12 +33,20 @@ include deps.mk
 .PHONY: all run check check-quick lint clean help install uninstall
 all: $(B)/vmm $(B)/guest.elf $(B)/with-kvm $(B)/libaliastracker.a $(B)/$(TRACKER_SO) ## Build everything (default)
 
+# What is built on the way, by as many jobs as there are processors unless make was given a number.
+BUILD_ALL = $(MAKE) -s --no-print-directory SAY=1 $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
+
 run: deps ## Install what is missing, build, and watch a stale alias being found
-	@$(MAKE) -s --no-print-directory SAY=1 all kvm-machine
+	@$(BUILD_ALL) all kvm-machine
 	@"$(B)/with-kvm" --timeout 120 "$(B)/vmm" -v "$(B)/guest.elf"
 
 check: deps ## Install what is missing, build, and run every test
-	@$(MAKE) -s --no-print-directory SAY=1 $(if $(PACKAGE_BUILD),,kvm-machine) tests
+	@$(BUILD_ALL) $(if $(PACKAGE_BUILD),,kvm-machine) all-tests-built
+	@$(MAKE) -s --no-print-directory tests
+
+check-quick: deps ## The same in a minute and a half: something of all, for between two edits
+	@$(BUILD_ALL) $(if $(PACKAGE_BUILD),,kvm-machine) quick-tests-built
+	@$(MAKE) -s --no-print-directory quick-tests
 
 lint: lint-deps $(B)/vmm ## Style and static analysis
 	@tests/lint-layers $(B)

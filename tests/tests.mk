@@ -29,8 +29,11 @@ WHOLE_MACHINE := 'tests/on-kvm strategies' 'tests/on-kvm hostile' 'tests/on-kvm 
 QUICK         := $(filter-out tests/model/check $(B)/tests/unit-tracker,$(UNIT_TESTS)) \
 		 --on-kvm 'tests/on-kvm pins endings' 'tests/on-kvm --npt 0 strict'
 
-.PHONY: tests unit-tests whole-machine-tests quick-tests
-tests: $(UNIT) whole-machine-deps
+.PHONY: tests unit-tests whole-machine-tests quick-tests all-tests-built quick-tests-built
+all-tests-built: $(UNIT) whole-machine-deps
+quick-tests-built: $(UNIT_TESTS) all $(B)/tests/whole-machine
+
+tests: all-tests-built
 	@echo 'tests: some 9 minutes on two processors where KVM is emulated'
 	@tests/run-all --on-kvm $(WHOLE_MACHINE) --native $(UNIT) tests/install
 
@@ -40,7 +43,7 @@ unit-tests: $(UNIT) ## Unit tests, plain and with sanitizers (needs no KVM)
 whole-machine-tests: whole-machine-deps ## Tests of the real vmm on a real KVM
 	@tests/run-all --on-kvm $(WHOLE_MACHINE)
 
-quick-tests: $(UNIT_TESTS) all $(B)/tests/whole-machine hostile
+quick-tests: quick-tests-built
 	@tests/run-all $(QUICK)
 
 .PHONY: whole-machine-deps
