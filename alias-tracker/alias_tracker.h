@@ -33,15 +33,16 @@
  * sees all that one of AT_CHANGES would see. If some are not, it may miss them until the next
  * audit, which reports them as log mismatches.
  *
- * Memory, where something is:
- *   a region of 2 MiB with a leaf, a pin, a table     160 bytes (2 bits a frame are the counts),
- * and 144 after at_count_all() 64 frames of which one has more than two leaves   4 bytes a frame,
- * twice after at_count_all() 32 frames of which one is pinned, a table, ballooned or of a memory
- * type                     8 bytes a frame a table that is followed                          5 KiB
- * at most, with its share of the above where tables lie far apart; 160 bytes for each further level
- * at which it is walked a TLB-pending frame                               40 bytes; of 4096 frames
- * at most: with more, all frames are taken to be pending until all TLBs are known to have been
- * flushed
+ * Memory is taken only where something is, and given back:
+ * - 160 bytes for a region of 2 MiB with a leaf, a pin or a table, of which 128 are two bits a
+ * frame for the number of writable leaves; 144 more after at_count_all().
+ * - 4 bytes a frame in runs of 64 of which one has more than two leaves; twice after
+ * at_count_all().
+ * - 8 bytes a frame in runs of 32 of which one is pinned, a table, ballooned or of a memory type.
+ * - 5 KiB at most for a table that is followed, with its share of the above where tables lie far
+ * apart; 160 bytes for each further level at which it is walked.
+ * - 40 bytes for a TLB-pending frame, of 4096 at most. With more, all frames are taken to be
+ * pending until all TLBs are known to have been flushed.
  */
 #ifndef ALIAS_TRACKER_H
 #define ALIAS_TRACKER_H

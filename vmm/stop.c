@@ -11,6 +11,7 @@
 int stop_init(struct stop *stop)
 {
 	atomic_init(&stop->status, -1);
+	stop->leave_off = false;
 	stop->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	return stop->fd < 0 ? say_errno("eventfd") : 0;
 }
@@ -28,6 +29,7 @@ void stop_request(struct stop *stop, int status)
 
 	if (!atomic_compare_exchange_strong(&stop->status, &running, status))
 		return;
+	__atomic_store_n(&stop->leave_off, true, __ATOMIC_RELAXED);
 	if (TEMP_FAILURE_RETRY(write(stop->fd, &one, sizeof(one))) < 0)
 		say_errno("eventfd");
 }
@@ -36,6 +38,11 @@ void stop_on_error(struct stop *stop, const char *what)
 {
 	say_errno("%s", what);
 	stop_request(stop, VMM_EX_OSERR);
+}
+
+void stop_is_over(struct stop *stop)
+{
+	__atomic_store_n(&stop->leave_off, false, __ATOMIC_RELAXED);
 }
 
 bool stop_requested(const struct stop *stop)

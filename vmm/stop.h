@@ -11,6 +11,9 @@ struct stop {
 	 * then `fd` becomes readable. */
 	atomic_int status;
 	int fd; /* eventfd; polled and never read */
+	/* Set with the status, so that a long sync doesn't keep its vCPU from ending. Read and
+	 * written atomically. */
+	bool leave_off;
 };
 
 /* Returns 0, or a negated errno after a message. Call stop_free() in both cases. */
@@ -24,5 +27,7 @@ void stop_request(struct stop *stop, int status);
 void stop_on_error(struct stop *stop, const char *what);
 /* Is the machine ending? Any thread. */
 bool stop_requested(const struct stop *stop);
+/* The vCPUs have ended: from now on syncs are done to their end. Main thread. */
+void stop_is_over(struct stop *stop);
 
 #endif

@@ -222,6 +222,7 @@ static bool create_tracker(struct pin *pin)
 		.quiet_syncs = pin->strict ? 1 : 0, /* arming is free with write-protected tables */
 		.ops = &pin->ops,
 		.ctx = pin,
+		.stop = &pin->machine->stop.leave_off,
 	};
 
 	/* Does not wait for the kernel to have gathered entropy, of which an emulated machine has
@@ -296,6 +297,7 @@ bool pin_final_audit(struct pin *pin)
 	for (unsigned i = 0; pin->logged && i < vm->nr_vcpus; i++)
 		if (vm->vcpus[i].run->exit_reason == KVM_EXIT_IO)
 			guest_log_called(&pin->log, i); /* its last instruction counts as a call */
+	stop_is_over(&pin->machine->stop);
 	if (pin->registered && pin->tracks)
 		audit_tables(pin);
 	return pin->count.violations == 0 || pin->machine->opt->on_violation != VIOLATION_STOP;

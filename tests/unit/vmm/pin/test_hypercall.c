@@ -19,6 +19,7 @@
 #include "pin/pin.h"
 #include "pin/internal.h"
 #include "pin_figure.h"
+#include "status.h"
 #include "suites.h"
 
 #define NR       4u
@@ -280,6 +281,21 @@ START_TEST(all_at_once)
 }
 END_TEST
 
+/* However long it would take; the audit at the end is done. */
+START_TEST(a_stop_ends_a_sync)
+{
+	start_machine(TRACK_DIRTY, PROOF_GUEST);
+	sync_tables(pin);
+	ck_assert(at_sync(pin->at));
+	stop_request(&machine.stop, VMM_EX_TIMEOUT);
+	ck_assert(!at_sync(pin->at));
+	ck_assert_int_eq(at_check(pin->at, 10, 1), AT_NO_MEMORY);
+	ck_assert(pin_final_audit(pin));
+	ck_assert(at_sync(pin->at));
+	end_machine();
+}
+END_TEST
+
 static enum alias_status ask_for_flush(unsigned len)
 {
 	struct alias_vcpu_page *page = pin_vcpu_page(&machine, 1);
@@ -325,6 +341,7 @@ TCase *hypercall_tests(void)
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, all_at_once, 0, sizeof(ways) / sizeof(ways[0]));
+	tcase_add_test(tc, a_stop_ends_a_sync);
 	tcase_add_test(tc, a_flush_is_done_beside_all_else);
 	return tc;
 }
