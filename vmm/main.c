@@ -49,6 +49,16 @@ static int run(struct machine *machine, struct pin *pin, struct control *control
 
 /* Work after the vCPUs have ended. Returns the program's status: a guest that ended by itself does
  * not hide an error that the host found. */
+/* A kernel whose console is a module says nothing before that is loaded, whatever happens. */
+static void tell_silence(const struct machine *machine, int status)
+{
+	if (!machine->is_linux || status == 0 || status == VMM_EX_QUIT)
+		return;
+	if (atomic_load_explicit(&machine->first_char.exits, memory_order_acquire) == 0)
+		say("the guest has printed nothing: after -- console=ttyS0 it prints what it does "
+		    "from the start");
+}
+
 static int finish(struct machine *machine, struct pin *pin, int status)
 {
 	const struct options *opt = machine->opt;
@@ -61,6 +71,7 @@ static int finish(struct machine *machine, struct pin *pin, int status)
 		status = VMM_EX_VIOLATION;
 	if (!machine_sync_disks(machine) && status <= (int)ALIAS_EXIT_MAX)
 		status = VMM_EX_IOERR;
+	tell_silence(machine, status);
 	if (opt->verbose)
 		say("ended with status %d after %.3f s", status, machine_seconds(machine));
 	if (!opt->stats)

@@ -24,6 +24,9 @@
 #define LINUX_CMDLINE_MAX 2047u
 #define LINUX_INITRD_MAX  0x7fffffffull
 
+#define PAGE  4096u
+#define PIECE (1u << 20) /* of a segment; a multiple of a page */
+
 static const char *check_header(const struct image *image, Elf *elf, size_t *nr_phdrs)
 {
 	GElf_Ehdr ehdr;
@@ -314,6 +317,39 @@ int image_open(struct image *image, const char *path)
 	return status;
 }
 
+static bool overlap_in_file(const struct image_segment *a, const struct image_segment *b)
+{
+	return a->offset < b->offset + b->filesz && b->offset < a->offset + a->filesz;
+}
+
+/* Gives back the whole pages of a part of the file, so that a large image is never resident twice.
+ */
+static void forget(const struct image *image, uint64_t offset, uint64_t size)
+{
+	uint64_t from = (offset + PAGE - 1) / PAGE * PAGE, to = (offset + size) / PAGE * PAGE;
+
+	if (image->mapped && from < to)
+		madvise((char *)image->file + from, to - from, MADV_DONTNEED);
+}
+
+static void copy_segment(const struct image *image, const struct image_segment *segment, void *to)
+{
+	bool shared = false;
+
+	for (unsigned i = 0; i < image->nr; i++)
+		if (&image->segment[i] != segment)
+			shared |= overlap_in_file(segment, &image->segment[i]);
+	for (uint64_t done = 0; done < segment->filesz;) {
+		uint64_t part = segment->filesz - done < PIECE ? segment->filesz - done : PIECE;
+		uint64_t offset = segment->offset + done;
+
+		memcpy((char *)to + done, (const char *)image->file + offset, part);
+		if (!shared)
+			forget(image, offset, part);
+		done += part;
+	}
+}
+
 int image_load(const struct image *image, const struct memory *mem)
 {
 	for (unsigned i = 0; i < image->nr; i++) {
@@ -330,9 +366,7 @@ int image_load(const struct image *image, const struct memory *mem)
 	for (unsigned i = 0; i < image->nr; i++) {
 		const struct image_segment *segment = &image->segment[i];
 
-		if (segment->filesz)
-			memcpy(memory_ptr(mem, segment->gpa, segment->memsz),
-			       (const char *)image->file + segment->offset, segment->filesz);
+		copy_segment(image, segment, memory_ptr(mem, segment->gpa, segment->memsz));
 	}
 	return 0;
 }

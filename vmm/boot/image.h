@@ -45,7 +45,9 @@ int image_open(struct image *image, const char *path);
 /* The check of image_open(): checks the image->size bytes at image->file, and fills the rest of
  * `image`. Returns NULL, or what is wrong (static string). */
 const char *image_parse(struct image *image);
-/* Copies all segments into guest memory, or none. Returns 0, or VMM_EX_DATAERR after a message. */
+/* Copies all segments into guest memory, or none. Returns 0, or VMM_EX_DATAERR after a message.
+ * Once: an image_open()ed image loses the bytes of its segments by it, not what lies before them.
+ */
 int image_load(const struct image *image, const struct memory *mem);
 void image_free(struct image *image);
 
