@@ -20,9 +20,10 @@
  * between them. The host reads each field once, checks its own copy, and trusts none of the values.
  *
  * Words. An *op* is one operation of a batch: pin, unpin, and so on. A *pte* is an entry of a page
- * table of any level, and pte_gpa its guest physical address. A *stale alias* is a mapping that the
- * guest has unmapped lazily and not yet purged. The *direct map* is the guest's linear mapping of
- * all memory; the guest names it once, with ALIAS_CALL_REGISTER.
+ * table of any level, and pte_gpa its guest physical address. The *direct map* is the guest's linear
+ * mapping of all memory; the guest names it once, with ALIAS_CALL_REGISTER. An *alias* is a mapping
+ * outside the direct map that an op forbids (see Transitions); it is *stale* if the guest has
+ * unmapped it lazily and not yet purged it.
  *
  * A pin, step by step.
  *
@@ -38,12 +39,11 @@
  *   5. Each op gets one such upcall at most. If an alias is left after it, or if the batch does not
  *      have ALIAS_BATCH_UPCALL, the status is ALIAS_HAS_ALIAS and `fault` says where the alias is.
  *
- * The second try of an op is the same `out`, with the same op, while `call_status` is not
- * ALIAS_PENDING. A call for which the guest has written ALIAS_PENDING there is a new one, and its
- * ops have upcalls of their own, whatever happened to the handler of an earlier call. Calls that a
- * handler makes are new ones, too.
- *
  * So the code that pins does not see that an alias had to be purged.
+ *
+ * The host tells a second try from a new call by `call_status`: if it is ALIAS_PENDING, the call is
+ * new, and its ops have upcalls of their own, whatever happened to the handler of an earlier call.
+ * Otherwise the same `out` with the same op is its second try. Calls that a handler makes are new.
  *
  * TLBs. If no alias is left in the page tables, but a TLB may still hold one (`flushed` is less
  * than `cleared` was when the host found the alias gone, see struct alias_common_page), then a
@@ -124,9 +124,9 @@ enum alias_strategy {
 	ALIAS_NR_FLUSH,
 };
 
-/* Calls: the codes written to the hypercall port, each by an `out` of its own. A string instruction
- * (OUTS) is none: where that shows (it makes several calls, registers, or needs an upcall) the
- * answer is ALIAS_BAD_CALL. */
+/* Calls: the codes written to the hypercall port, each by an `out` of its own. Not by a string
+ * instruction (OUTS): if that makes several calls, registers, or needs an upcall, the answer is
+ * ALIAS_BAD_CALL. */
 enum alias_call {
 	/* Registers the guest. `direct_base` and `direct_size` of the caller's page say where the
 	 * direct map is. Made once, before the first pin. The host answers in `call_status` and
