@@ -20,10 +20,10 @@
  * between them. The host reads each field once, checks its own copy, and trusts none of the values.
  *
  * Words. An *op* is one operation of a batch: pin, unpin, and so on. A *pte* is an entry of a page
- * table of any level, and pte_gpa its guest physical address. The *direct map* is the guest's linear
- * mapping of all memory; the guest names it once, with ALIAS_CALL_REGISTER. An *alias* is a mapping
- * outside the direct map that an op forbids (see Transitions); it is *stale* if the guest has
- * unmapped it lazily and not yet purged it.
+ * table of any level, and pte_gpa its guest physical address. The *direct map* is the guest's
+ * linear mapping of all memory; the guest names it once, with ALIAS_CALL_REGISTER. An *alias* is a
+ * mapping outside the direct map that an op forbids (see Transitions); it is *stale* if the guest
+ * has unmapped it lazily and not yet purged it.
  *
  * A pin, step by step.
  *
@@ -305,7 +305,7 @@ struct alias_guest_stats {
  * change it does this, in this order, each store visible before the next one (release):
  *
  *   1. stores the entry's gpa in `changing`;
- *   2. changes the entry, with an operation that returns the value before the change;
+ *   2. changes the entry; the vCPU must know the value that it replaces;
  *   3. if there is room (head - tail < ALIAS_LOG_RECORDS; `tail` is loaded with acquire), writes
  *      the record at index head % ALIAS_LOG_RECORDS, then increments `head`; if there is none,
  *      increments `lost`. It never waits for room.
