@@ -48,7 +48,8 @@ check-quick: deps ## The same in a minute and a half: something of all, for betw
 	@$(BUILD_ALL) $(if $(PACKAGE_BUILD),,kvm-machine) quick-tests-built
 	@$(MAKE) -s --no-print-directory quick-tests
 
-lint: lint-deps $(B)/vmm ## Style and static analysis
+lint: deps lint-deps ## Style and static analysis
+	@$(MAKE) -s --no-print-directory $(B)/vmm
 	@tests/lint-layers $(B)
 	@tests/lint
 
