@@ -21,6 +21,7 @@ TCase *pause_tests(void);
 TCase *run_tests(void);
 TCase *flush_tests(void);
 TCase *tracking_tests(void);
+TCase *json_object_tests(void);
 TCase *stats_tests(void);
 TCase *fatal_tests(void);
 TCase *say_tests(void);
