@@ -59,7 +59,7 @@ static const struct field vcpu_fields[] = {
 	FIELD_AS("tlb_flushes", vcpu, stats.tlb_flushes),
 };
 
-static void add_vcpus(json_t *root, const struct machine *machine)
+static void add_vcpus(json_t *root, struct machine *machine)
 {
 	const struct vm *vm = &machine->vm;
 	json_t *exits = json_object(), *vcpus = json_array();
@@ -71,7 +71,7 @@ static void add_vcpus(json_t *root, const struct machine *machine)
 		ADD_FIELDS(vcpu, vcpu_fields, &vm->vcpus[i]);
 		json_array_append_new(vcpus, vcpu);
 	}
-	object_add_number(exits, "unassigned", machine->io.unassigned.accesses);
+	object_add_number(exits, "unassigned", unassigned_count(&machine->io.unassigned));
 	json_object_set_new(root, "exits", exits);
 	json_object_set_new(root, "vcpus", vcpus);
 }

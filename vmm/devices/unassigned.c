@@ -21,6 +21,16 @@ static bool is_new(struct unassigned *unassigned, const char *space, uint64_t ad
 	return true;
 }
 
+uint64_t unassigned_count(struct unassigned *unassigned)
+{
+	uint64_t count;
+
+	pthread_mutex_lock(&unassigned->lock);
+	count = unassigned->accesses;
+	pthread_mutex_unlock(&unassigned->lock);
+	return count;
+}
+
 void unassigned_note(struct unassigned *unassigned, const char *space, uint64_t addr, bool write)
 {
 	bool tell;

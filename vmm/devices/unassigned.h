@@ -22,6 +22,8 @@ struct unassigned {
 };
 
 void unassigned_init(struct unassigned *unassigned, bool verbose);
+/* How many there were until now. Any thread. */
+uint64_t unassigned_count(struct unassigned *unassigned);
 /* `space` is "port" or "address". Any thread. */
 void unassigned_note(struct unassigned *unassigned, const char *space, uint64_t addr, bool write);
 

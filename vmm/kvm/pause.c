@@ -47,7 +47,7 @@ void vcpu_left_guest(struct vcpu_pause *pause, struct vcpu *vcpu)
 	atomic_store(&vcpu->in_guest, false);
 	if (!closed(pause, vcpu))
 		return;
-	vcpu->stats.kicked++;
+	count_one(&vcpu->stats.kicked);
 	/* The lock also keeps this thread from ending while another one is about to kick it. */
 	pthread_mutex_lock(&pause->lock);
 	pthread_cond_broadcast(&pause->changed);

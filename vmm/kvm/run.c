@@ -56,26 +56,26 @@ static void handle_exit(struct vcpu *vcpu)
 
 	switch (exit.kind) {
 	case EXIT_PIO:
-		vcpu->stats.exits_pio++;
+		count_one(&vcpu->stats.exits_pio);
 		vm->io_ops->pio(vm->io, vcpu, &exit.io);
 		break;
 	case EXIT_MMIO:
-		vcpu->stats.exits_mmio++;
+		count_one(&vcpu->stats.exits_mmio);
 		if (!vm->store_ops || !vm->store_ops->emulated(vm->stores, vcpu, &exit.io))
 			vm->io_ops->mmio(vm->io, vcpu, &exit.io);
 		break;
 	case EXIT_AGAIN:
-		vcpu->stats.exits_intr++;
+		count_one(&vcpu->stats.exits_intr);
 		break;
 	case EXIT_SHUTDOWN:
-		vcpu->stats.exits_other++;
+		count_one(&vcpu->stats.exits_other);
 		say("vCPU %u: %s: triple fault, or a shutdown without a status", vcpu->index,
 		    exit_name(vcpu->run->exit_reason));
 		die(vcpu, VMM_EX_SHUTDOWN);
 		break;
 	case EXIT_UNHANDLED:
 	case EXIT_MALFORMED:
-		vcpu->stats.exits_other++;
+		count_one(&vcpu->stats.exits_other);
 		if (vm->store_ops && emulation_failed(vcpu->run) &&
 		    vm->store_ops->failed(vm->stores, vcpu))
 			break;
@@ -91,11 +91,11 @@ static void handle_error(struct vcpu *vcpu, int error)
 
 	/* EAGAIN: a vCPU that waited for INIT or SIPI got it */
 	if (error == EINTR || error == EAGAIN) {
-		vcpu->stats.exits_intr++;
+		count_one(&vcpu->stats.exits_intr);
 		return;
 	}
 	if (error == EFAULT && vm->store_ops && vm->store_ops->stopped(vm->stores, vcpu)) {
-		vcpu->stats.exits_other++;
+		count_one(&vcpu->stats.exits_other);
 		return;
 	}
 	errno = error;
@@ -128,9 +128,7 @@ static void run_once(struct vcpu *vcpu)
 	}
 	error = ioctl(vcpu->fd, KVM_RUN, 0) < 0 ? errno : 0;
 	vcpu_left_guest(&vm->pause, vcpu);
-	atomic_store_explicit(&vcpu->runs,
-			      atomic_load_explicit(&vcpu->runs, memory_order_relaxed) + 1,
-			      memory_order_relaxed);
+	count_one(&vcpu->runs);
 	if (error)
 		handle_error(vcpu, error);
 	else

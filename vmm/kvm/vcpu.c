@@ -151,7 +151,7 @@ bool vcpu_flush_tlb(struct vcpu *vcpu)
 		}
 	}
 	flush_stamp_set(&vcpu->flushed, tick);
-	vcpu->stats.tlb_flushes++;
+	count_one(&vcpu->stats.tlb_flushes);
 	return true;
 }
 

@@ -23,15 +23,24 @@ enum vcpu_todo {
 	VCPU_FLUSH_TLB = 1, /* flush the TLB */
 };
 
-/* Counted by the vCPU's thread. Exact for other threads after it has ended. */
+/* Counted by the vCPU's thread alone, by count_one(). Other threads may read them at any time
+ * (relaxed: no order among them); together they are exact after it has ended. */
 struct vcpu_stats {
-	uint64_t exits_pio, exits_mmio, exits_intr, exits_other;
-	uint64_t hypercalls;  /* all hypercalls */
-	uint64_t flush_calls; /* of these, ALIAS_CALL_FLUSH */
-	uint64_t upcalls;     /* upcalls raised */
-	uint64_t kicked;      /* times it was kicked out of KVM_RUN for a pause */
-	uint64_t tlb_flushes; /* flushes forced by the host */
+	_Atomic uint64_t exits_pio, exits_mmio, exits_intr, exits_other;
+	_Atomic uint64_t hypercalls;  /* all hypercalls */
+	_Atomic uint64_t flush_calls; /* of these, ALIAS_CALL_FLUSH */
+	_Atomic uint64_t upcalls;     /* upcalls raised */
+	_Atomic uint64_t kicked;      /* times it was kicked out of KVM_RUN for a pause */
+	_Atomic uint64_t tlb_flushes; /* flushes forced by the host */
 };
+
+/* One more, by the only thread that ever writes it: no locked instruction is needed. */
+static inline void count_one(_Atomic uint64_t *counter)
+{
+	uint64_t count = atomic_load_explicit(counter, memory_order_relaxed);
+
+	atomic_store_explicit(counter, count + 1, memory_order_relaxed);
+}
 
 struct vcpu {
 	unsigned index; /* also its APIC id and the number of its shared page */

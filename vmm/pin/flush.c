@@ -135,7 +135,7 @@ enum alias_status serve_flush(struct pin *pin, struct vcpu *vcpu)
 {
 	if (!pin->flushes)
 		return ALIAS_BAD_CALL;
-	vcpu->stats.flush_calls++;
+	count_one(&vcpu->stats.flush_calls);
 	if (tlb_flush_all(pin_vcpu_page(pin->machine, vcpu->index)))
 		return ALIAS_OK;
 	say_errno("madvise to flush the guest's TLBs");

@@ -181,7 +181,7 @@ static void hypercall_write(void *dev, struct vcpu *vcpu, uint64_t off, unsigned
 
 	if (vcpu->run->io.count > 1)
 		call = 0; /* REP OUTS */
-	vcpu->stats.hypercalls++;
+	count_one(&vcpu->stats.hypercalls);
 	status = call == ALIAS_CALL_FLUSH ? serve_flush(pin, vcpu)
 					  : serve_locked(pin, vcpu, page, call);
 	__atomic_store_n(&page->call_status, status, __ATOMIC_RELAXED);

@@ -224,7 +224,7 @@ static void refuse_part(struct vcpu *vcpu, const struct piece *part, uint64_t ri
 
 static void store_upcall(struct vcpu *vcpu)
 {
-	vcpu->stats.upcalls++;
+	count_one(&vcpu->stats.upcalls);
 	if (vcpu_raise(vcpu, UPCALL_VECTOR, NO_ERROR_CODE))
 		stop_request(vcpu->vm->stop, VMM_EX_SOFTWARE);
 }

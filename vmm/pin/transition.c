@@ -72,7 +72,7 @@ enum alias_status send_upcall(struct batch *batch)
 		retry_end(batch, &batch->own->retries[batch->own->nr_retries - 1]);
 		return ALIAS_BAD_CALL;
 	}
-	batch->vcpu->stats.upcalls++;
+	count_one(&batch->vcpu->stats.upcalls);
 	if (upcall_raise(batch->vcpu, &at_out, UPCALL_VECTOR))
 		stop_request(&batch->pin->machine->stop, VMM_EX_OSERR);
 	return ALIAS_OK;

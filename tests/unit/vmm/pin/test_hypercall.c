@@ -19,6 +19,7 @@
 #include "pin/pin.h"
 #include "pin/internal.h"
 #include "pin_figure.h"
+#include "stats.h"
 #include "status.h"
 #include "suites.h"
 
@@ -230,7 +231,7 @@ static void ask_for_something(unsigned turn)
 		ck_assert_ptr_null(pin_set_track_mode(pin, track_modes[turn / 4 % 2], answer));
 		break;
 	case 2:
-		pin_stats(pin, answer);
+		json_object_set_new(answer, "stats", stats_collect(&machine, pin, 0));
 		break;
 	default:
 		hold_all_vcpus(&machine.vm);
