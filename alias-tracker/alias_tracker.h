@@ -355,7 +355,7 @@ struct at_stats {
 	uint64_t stray_records; /* of them of entries that are not followed: left alone */
 	uint64_t log_losses;    /* syncs that found records lost, and looked at all that changed */
 	uint64_t audits;
-	uint64_t log_lies; /* violations of the two kinds that are the log's */
+	uint64_t log_mismatches; /* violations of the two kinds that are the log's */
 	uint64_t violations;
 	uint64_t memory_bytes; /* held now by this tracker, all included */
 };

@@ -29,7 +29,8 @@
 #include "map.h"
 #include "pte.h"
 
-/* --- limbo.c: what may still be in a TLB ------------------------------------------------------ */
+/* --- tlb_pending.c: what may still be in a TLB
+ * ------------------------------------------------------ */
 
 /* Names a unit of some size in one number: frames are those of level 1. `all`: as to leaves of any
  * kind, else as to writable ones. */
@@ -46,7 +47,7 @@ struct stamp {
 	uint64_t now;     /* the owner's `now` */
 };
 
-struct limbo {
+struct tlb_pending {
 	struct map index;     /* unit name -> 1 + where its stamp is */
 	struct stamp *stamps; /* as many as names are in `index` */
 	size_t max_stamps;
@@ -56,8 +57,9 @@ struct limbo {
 	uint64_t flushed;     /* the guest's clock, as last read */
 	uint64_t flushed_all; /* what was found gone when `now` was lower is out of all TLBs */
 	/* Of any unit, as to leaves of any kind; or nothing. */
-	struct stamp uncounted; /* it may have lost one by then, before all were counted */
-	struct stamp lost_one;  /* it had lost one by then, and kept another */
+	struct stamp uncounted; /* latest time a frame may have lost one that was not counted */
+	struct stamp
+		lost_one; /* latest time a frame that is still mapped lost one of several leaves */
 	/* Lost their last leaf since the clock was last read: */
 	uint64_t *pending;
 	size_t nr_pending, max_pending;
@@ -65,27 +67,27 @@ struct limbo {
 	bool losing;   /* or lost one and kept another */
 };
 
-void limbo_init(struct limbo *limbo, uint64_t seed);
-void limbo_free(struct limbo *limbo);
-/* A unit lost its last leaf. Never fails: what doesn't fit makes everything suspect. */
-void limbo_add(struct limbo *limbo, uint64_t name);
+void tlb_pending_init(struct tlb_pending *tlb, uint64_t seed);
+void tlb_pending_free(struct tlb_pending *tlb);
+/* A unit lost its last leaf. Never fails: what doesn't fit makes all frames pending. */
+void tlb_pending_add(struct tlb_pending *tlb, uint64_t name);
 /* Forgets what was added since the clock was last read: it was never granted. */
-void limbo_cancel(struct limbo *limbo);
+void tlb_pending_cancel(struct tlb_pending *tlb);
 /* A unit lost a leaf, and has others. */
-void limbo_lose_one(struct limbo *limbo);
+void tlb_pending_lose_one(struct tlb_pending *tlb);
 /* From now on leaves of any kind are counted. */
-void limbo_count_all(struct alias_tracker *at);
+void tlb_pending_count_all(struct alias_tracker *at);
 /* Every TLB was flushed since `now` was `since`. */
-void limbo_flushed(struct limbo *limbo, uint64_t since);
+void tlb_pending_flushed(struct tlb_pending *tlb, uint64_t since);
 /* Reads the clock, now that tables have been read, and stamps what is still without leaf. */
-void limbo_settle(struct alias_tracker *at);
+void tlb_pending_settle(struct alias_tracker *at);
 /* The frame's stamp, as to leaves of any kind if `all`, is no higher than this. */
-void limbo_lower(struct alias_tracker *at, uint64_t pfn, bool all, uint64_t cleared);
+void tlb_pending_lower(struct alias_tracker *at, uint64_t pfn, bool all, uint64_t cleared);
 /* May a TLB hold what is in the way of that transition? *gone_at is the highest `now` at which such
  * was found gone, or 0. */
-bool limbo_holds(const struct alias_tracker *at, uint64_t pfn, struct at_transition to,
-		 uint64_t *gone_at);
-size_t limbo_bytes(const struct limbo *limbo);
+bool tlb_pending_holds(const struct alias_tracker *at, uint64_t pfn, struct at_transition to,
+		       uint64_t *gone_at);
+size_t tlb_pending_bytes(const struct tlb_pending *tlb);
 
 /* --- places ----------------------------------------------------------------------------------- */
 
@@ -135,19 +137,19 @@ struct table {
 	TAILQ_ENTRY(table) hot;       /* in at->hot[level - 1], unless armed */
 	uint64_t pfn;
 	uint64_t quiet_since; /* the sync that last saw a reason to keep it hot; or that armed it */
-	uint32_t patience;    /* quiet syncs after which it is armed; 0: as soon as it is dirtied */
+	uint32_t backoff;     /* quiet syncs after which it is armed; 0: as soon as it is dirtied */
 	uint8_t level;        /* as which it was first reached: parents are compared before it */
 	bool armed;           /* cold: not compared before it is dirtied */
 	bool dirtied;         /* and has not been compared since */
-	bool is_suspect;
+	bool in_recheck;
 	uint8_t nr_roles;
 	uint64_t log_born; /* log.settled when it was read first */
-	LIST_HEAD(, doubt) doubts;
-	TAILQ_ENTRY(table) suspects; /* in at->suspects, if is_suspect */
-	uint64_t state; /* what its frame has become: see state.c; 0: an ordinary one */
-	struct role *role[PT_LEVELS];      /* by level - 1; NULL: it isn't walked at that level */
-	struct role first;                 /* most tables have but this one */
-	uint64_t suspect[PT_ENTRIES / 64]; /* entries to be judged at the end of the sync */
+	LIST_HEAD(, mismatch) mismatches;
+	TAILQ_ENTRY(table) recheck; /* in at->recheck_queue, if in_recheck */
+	uint64_t state;             /* what its frame has become: see state.c; 0: an ordinary one */
+	struct role *role[PT_LEVELS]; /* by level - 1; NULL: it isn't walked at that level */
+	struct role first;            /* most tables have but this one */
+	uint64_t to_recheck[PT_ENTRIES / 64]; /* entries to be judged at the end of the sync */
 	struct copy copy;
 };
 
@@ -204,7 +206,7 @@ bool table_update(struct alias_tracker *at, struct table *table, unsigned index,
  * could not be (out of memory, or the owner wants it to stop): they stay queued. */
 bool roles_update(struct alias_tracker *at, unsigned lowest);
 /* The frame becomes a root, and its tree is followed. NULL if out of memory, and then nothing
- * changed but what is in limbo->pending and the suspects. */
+ * changed but what has been noted as lost and for a recheck. */
 struct role *root_add(struct alias_tracker *at, uint64_t pfn);
 /* The opposite. If it can't be done at once (only a sync that failed, or a stop, makes that so),
  * at->failed is set. */
@@ -241,12 +243,12 @@ struct violations {
 };
 
 /* An entry may have become a violation: to be judged when all is up to date. */
-void suspect_add(struct alias_tracker *at, struct table *table, unsigned index);
-void suspect_forget_table(struct alias_tracker *at, struct table *table);
+void recheck_add(struct alias_tracker *at, struct table *table, unsigned index);
+void recheck_forget_table(struct alias_tracker *at, struct table *table);
 /* Judges them by the state as it is now, and queues what had not been reported yet. */
-void suspects_report(struct alias_tracker *at);
+void recheck_report(struct alias_tracker *at);
 /* Forgets them unjudged; false if there were none. */
-bool suspects_clear(struct alias_tracker *at);
+bool recheck_clear(struct alias_tracker *at);
 /* The entry lost the meaning that it had for this role: should it come back, that is news. */
 void reported_forget(struct alias_tracker *at, const struct role *role, unsigned index);
 /* Is something wrong with this entry of a role now, and what? Fills all but the address. */
@@ -291,25 +293,25 @@ enum at_verdict verdict_of(const struct at_violation *violation);
 /* Compares hot tables, and cold ones that were written, with their copies. */
 bool tables_compare(struct alias_tracker *at);
 /* Makes the table hot; it is compared from the next sync on. */
-void table_heat(struct alias_tracker *at, struct table *table);
+void table_make_hot(struct alias_tracker *at, struct table *table);
 /* Takes the table out of all that sync.c knows. */
 void table_forget(struct alias_tracker *at, struct table *table);
 
 /* --- log.c ------------------------------------------------------------------------------------ */
 
-struct doubt;
-TAILQ_HEAD(doubt_queue, doubt);
+struct mismatch;
+TAILQ_HEAD(mismatch_queue, mismatch);
 
 struct log {
-	bool rescan;        /* the next sync looks at all that changed, and judges nothing */
-	bool audit;         /* the next sync is an audit */
-	bool fresh;         /* there may be tables whose records are not judged yet */
-	uint64_t settled;   /* times when all that was read agreed with what was logged by then */
-	uint64_t base;      /* `settled` when records were lost last */
-	unsigned since;     /* syncs since the last audit */
-	struct map by_name; /* name of an entry -> struct doubt * */
-	struct doubt_queue doubts;
-	uint64_t records, strays, losses, audits, lies;
+	bool rescan;      /* the next sync looks at all that changed, and judges nothing */
+	bool audit;       /* the next sync is an audit */
+	bool fresh;       /* there may be tables whose records are not judged yet */
+	uint64_t settled; /* times when all that was read agreed with what was logged by then */
+	uint64_t base;    /* `settled` when records were lost last */
+	unsigned since;   /* syncs since the last audit */
+	uint64_t nr_open; /* mismatches that are not judged yet */
+	struct mismatch_queue mismatches;
+	uint64_t records, strays, losses, audits, nr_mismatches;
 };
 
 void log_init(struct alias_tracker *at);
@@ -353,8 +355,8 @@ struct alias_tracker {
 	uint64_t walks;
 
 	bool counts_all; /* frames keep COUNT_MAPPED, too */
-	struct limbo limbo;
-	struct table_queue suspects;
+	struct tlb_pending tlb_pending;
+	struct table_queue recheck_queue;
 	struct violations violations;
 	struct log log;
 

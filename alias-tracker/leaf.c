@@ -46,7 +46,7 @@ bool leaf_add(struct alias_tracker *at, struct role *role, unsigned index, uint6
 		return false;
 	}
 	if (state_forbids(at, pfn, level, now & LEAF_WRITABLE, pte, &found))
-		suspect_add(at, role->table, index);
+		recheck_add(at, role->table, index);
 	return true;
 }
 
@@ -72,11 +72,11 @@ void leaf_drop(struct alias_tracker *at, struct role *role, unsigned index, uint
 	if (less & LEAF_WRITABLE)
 		stamped = leaf_count_drop(&at->frames, COUNT_WRITABLE, level, pfn);
 	if (stamped)
-		limbo_add(&at->limbo, unit_name(unit, level, false));
+		tlb_pending_add(&at->tlb_pending, unit_name(unit, level, false));
 	if (!(less & LEAF_MAPPED))
 		return;
 	if (!leaf_count_drop(&at->frames, COUNT_MAPPED, level, pfn))
-		limbo_lose_one(&at->limbo);
+		tlb_pending_lose_one(&at->tlb_pending);
 	else if (!stamped)
-		limbo_add(&at->limbo, unit_name(unit, level, true));
+		tlb_pending_add(&at->tlb_pending, unit_name(unit, level, true));
 }

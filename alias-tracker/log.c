@@ -30,9 +30,9 @@
 
 #include "internal.h"
 
-struct doubt {
-	TAILQ_ENTRY(doubt) all;
-	LIST_ENTRY(doubt) of_table;
+struct mismatch {
+	TAILQ_ENTRY(mismatch) all;
+	LIST_ENTRY(mismatch) of_table;
 	struct table *table;
 	uint16_t index;
 	bool unsure;   /* the balance is not known: it begins when nothing is pending */
@@ -54,48 +54,45 @@ static uint64_t step(uint64_t from, uint64_t to)
 	return hash(to) - hash(from);
 }
 
-/* --- doubts ----------------------------------------------------------------------------------- */
+/* --- mismatches
+ * ----------------------------------------------------------------------------------- */
 
-static uint64_t doubt_name(const struct table *table, unsigned index)
+static struct mismatch *mismatch_find(const struct table *table, unsigned index)
 {
-	return table->pfn << 9 | index;
+	struct mismatch *mismatch;
+
+	LIST_FOREACH (mismatch, &table->mismatches, of_table)
+		if (mismatch->index == index)
+			return mismatch;
+	return NULL;
 }
 
-static struct doubt *doubt_find(const struct alias_tracker *at, const struct table *table,
-				unsigned index)
+static struct mismatch *mismatch_new(struct alias_tracker *at, struct table *table, unsigned index)
 {
-	if (LIST_EMPTY(&table->doubts))
+	struct mismatch *mismatch = calloc(1, sizeof(*mismatch));
+
+	if (!mismatch)
 		return NULL;
-	return (struct doubt *)(uintptr_t)map_get(&at->log.by_name, doubt_name(table, index));
+	mismatch->table = table;
+	mismatch->index = index;
+	at->log.nr_open++;
+	TAILQ_INSERT_TAIL(&at->log.mismatches, mismatch, all);
+	LIST_INSERT_HEAD(&table->mismatches, mismatch, of_table);
+	return mismatch;
 }
 
-static struct doubt *doubt_new(struct alias_tracker *at, struct table *table, unsigned index)
+static void mismatch_drop(struct alias_tracker *at, struct mismatch *mismatch)
 {
-	struct doubt *doubt = calloc(1, sizeof(*doubt));
-
-	if (!doubt || !map_put(&at->log.by_name, doubt_name(table, index), (uintptr_t)doubt)) {
-		free(doubt);
-		return NULL;
-	}
-	doubt->table = table;
-	doubt->index = index;
-	TAILQ_INSERT_TAIL(&at->log.doubts, doubt, all);
-	LIST_INSERT_HEAD(&table->doubts, doubt, of_table);
-	return doubt;
-}
-
-static void doubt_drop(struct alias_tracker *at, struct doubt *doubt)
-{
-	map_delete(&at->log.by_name, doubt_name(doubt->table, doubt->index));
-	TAILQ_REMOVE(&at->log.doubts, doubt, all);
-	LIST_REMOVE(doubt, of_table);
-	free(doubt);
+	at->log.nr_open--;
+	TAILQ_REMOVE(&at->log.mismatches, mismatch, all);
+	LIST_REMOVE(mismatch, of_table);
+	free(mismatch);
 }
 
 static void drop_all(struct alias_tracker *at)
 {
-	while (!TAILQ_EMPTY(&at->log.doubts))
-		doubt_drop(at, TAILQ_FIRST(&at->log.doubts));
+	while (!TAILQ_EMPTY(&at->log.mismatches))
+		mismatch_drop(at, TAILQ_FIRST(&at->log.mismatches));
 }
 
 void log_add_table(struct alias_tracker *at, struct table *table)
@@ -106,8 +103,8 @@ void log_add_table(struct alias_tracker *at, struct table *table)
 
 void log_forget_table(struct alias_tracker *at, struct table *table)
 {
-	while (!LIST_EMPTY(&table->doubts))
-		doubt_drop(at, LIST_FIRST(&table->doubts));
+	while (!LIST_EMPTY(&table->mismatches))
+		mismatch_drop(at, LIST_FIRST(&table->mismatches));
 }
 
 void log_owner_wrote(struct alias_tracker *at, uint64_t pfn)
@@ -136,23 +133,23 @@ static bool is_judged(const struct alias_tracker *at, const struct table *table)
 static void account(struct alias_tracker *at, struct table *table, unsigned index, uint64_t amount,
 		    bool recorded)
 {
-	struct doubt *doubt;
+	struct mismatch *mismatch;
 
 	if (!amount || !is_judged(at, table))
 		return;
-	doubt = doubt_find(at, table, index);
-	if (!doubt)
-		doubt = doubt_new(at, table, index);
-	if (!doubt) {
+	mismatch = mismatch_find(table, index);
+	if (!mismatch)
+		mismatch = mismatch_new(at, table, index);
+	if (!mismatch) {
 		/* No memory for an accusation: begin anew with this table. */
 		log_forget_table(at, table);
 		log_add_table(at, table);
 		return;
 	}
-	doubt->balance += amount;
-	doubt->recorded |= recorded;
-	if (!doubt->balance && !doubt->unsure)
-		doubt_drop(at, doubt);
+	mismatch->balance += amount;
+	mismatch->recorded |= recorded;
+	if (!mismatch->balance && !mismatch->unsure)
+		mismatch_drop(at, mismatch);
 }
 
 void log_note_change(struct alias_tracker *at, struct table *table, unsigned index, uint64_t from,
@@ -208,8 +205,8 @@ static void table_changed_by_log(struct alias_tracker *at, struct table *table)
 	}
 	/* Not of this sync: an audit compares it all the same. */
 	table->quiet_since = at->syncs - 1;
-	if (table->patience > at->config.quiet_syncs)
-		table->patience = at->config.quiet_syncs;
+	if (table->backoff > at->config.quiet_syncs)
+		table->backoff = at->config.quiet_syncs;
 }
 
 /* Reads the entry. A record says what it was and became: `claimed`, the sum of the steps that it
@@ -223,8 +220,8 @@ __attribute__((noinline)) static void note_step(struct alias_tracker *at, struct
 }
 
 /* Reads the entry. False: it could not be followed. */
-static bool take_entry(struct alias_tracker *at, const struct log_cursor *cursor, unsigned index,
-		       const struct at_record *record)
+static inline bool take_entry(struct alias_tracker *at, const struct log_cursor *cursor,
+			      unsigned index, const struct at_record *record)
 {
 	struct table *table = cursor->table;
 	uint64_t was = copy_get(&table->copy, index), now;
@@ -241,19 +238,20 @@ static bool take_entry(struct alias_tracker *at, const struct log_cursor *cursor
 	return true;
 }
 
-static bool take_changing(struct alias_tracker *at, struct log_cursor *cursor, uint64_t gpa)
+/* Takes the entries of records; if not `logged`, they are only named, and claim nothing. */
+static bool take_some(struct alias_tracker *at, struct log_cursor *cursor,
+		      const struct at_record *records, size_t n, bool logged)
 {
-	return !cursor_table(at, cursor, gpa) || take_entry(at, cursor, entry_index(gpa), NULL);
-}
+	bool ok = true;
 
-static bool take_record(struct alias_tracker *at, struct log_cursor *cursor,
-			const struct at_record *record)
-{
-	at->log.records++;
-	if (cursor_table(at, cursor, record->pte_gpa))
-		return take_entry(at, cursor, entry_index(record->pte_gpa), record);
-	at->log.strays++;
-	return true;
+	for (const struct at_record *record = records; record < records + n; record++)
+		if (cursor_table(at, cursor, record->pte_gpa))
+			ok = take_entry(at, cursor, entry_index(record->pte_gpa),
+					logged ? record : NULL) &&
+			     ok;
+		else
+			at->log.strays += logged;
+	return ok;
 }
 
 /* In the order of the log, so that a table that one record links is there for the next. What comes
@@ -261,15 +259,17 @@ static bool take_record(struct alias_tracker *at, struct log_cursor *cursor,
 static bool take_all(struct alias_tracker *at, const struct at_log_look *look)
 {
 	struct log_cursor cursor = {0};
-	struct at_record records[64];
-	bool ok = true;
+	struct at_record records[AT_CHANGING_MAX];
+	bool ok;
 	size_t n;
 
 	for (size_t i = 0; i < look->nr_changing; i++)
-		ok = take_changing(at, &cursor, look->changing[i]) && ok;
-	while ((n = at->ops.log_next(at->config.ctx, records, 64)))
-		for (size_t i = 0; i < n; i++)
-			ok = take_record(at, &cursor, &records[i]) && ok;
+		records[i].pte_gpa = look->changing[i];
+	ok = take_some(at, &cursor, records, look->nr_changing, false);
+	while ((n = at->ops.log_next(at->config.ctx, records, AT_CHANGING_MAX))) {
+		at->log.records += n;
+		ok = take_some(at, &cursor, records, n, true) && ok;
+	}
 	return ok;
 }
 
@@ -278,66 +278,66 @@ static bool take_all(struct alias_tracker *at, const struct at_log_look *look)
 static bool mark_pending(struct alias_tracker *at, uint64_t gpa)
 {
 	struct table *table = entry_table(at, gpa);
-	struct doubt *doubt = table ? doubt_find(at, table, entry_index(gpa)) : NULL;
+	struct mismatch *mismatch = table ? mismatch_find(table, entry_index(gpa)) : NULL;
 
-	if (table && !doubt && !is_judged(at, table)) {
-		doubt = doubt_new(at, table, entry_index(gpa));
-		if (!doubt)
+	if (table && !mismatch && !is_judged(at, table)) {
+		mismatch = mismatch_new(at, table, entry_index(gpa));
+		if (!mismatch)
 			return false;
-		doubt->unsure = true;
+		mismatch->unsure = true;
 	}
-	if (doubt)
-		doubt->pending = true;
+	if (mismatch)
+		mismatch->pending = true;
 	return true;
 }
 
-static void accuse(struct alias_tracker *at, const struct doubt *doubt)
+static void report_mismatch(struct alias_tracker *at, const struct mismatch *mismatch)
 {
-	struct table *table = doubt->table;
-	uint64_t pte = copy_get(&table->copy, doubt->index);
+	struct table *table = mismatch->table;
+	uint64_t pte = copy_get(&table->copy, mismatch->index);
 	unsigned level = PT_LEVELS;
 	struct at_violation violation;
 
 	while (level > 1 && !table->role[level - 1])
 		level--;
 	violation = (struct at_violation){
-		.kind = doubt->recorded ? AT_V_MISLOGGED : AT_V_UNLOGGED,
+		.kind = mismatch->recorded ? AT_V_MISLOGGED : AT_V_UNLOGGED,
 		.pfn = pte_pfn(pte, level, pte_kind(pte, level)),
-		.pte_gpa = (table->pfn << PAGE_SHIFT) + doubt->index * sizeof(pte),
+		.pte_gpa = (table->pfn << PAGE_SHIFT) + mismatch->index * sizeof(pte),
 		.level = level,
 	};
-	at->log.lies++;
-	violation_queue(at, table->role[level - 1], doubt->index, &violation);
+	at->log.nr_mismatches++;
+	violation_queue(at, table->role[level - 1], mismatch->index, &violation);
 }
 
-static void judge(struct alias_tracker *at, struct doubt *doubt)
+static void judge(struct alias_tracker *at, struct mismatch *mismatch)
 {
-	if (doubt->pending) {
-		doubt->pending = false;
+	if (mismatch->pending) {
+		mismatch->pending = false;
 		return;
 	}
-	if (doubt->balance && !doubt->unsure)
-		accuse(at, doubt);
-	doubt_drop(at, doubt);
+	if (mismatch->balance && !mismatch->unsure)
+		report_mismatch(at, mismatch);
+	mismatch_drop(at, mismatch);
 }
 
 /* All is read that was to be read. */
 static void settle(struct alias_tracker *at)
 {
 	uint64_t pending[AT_PENDING_MAX];
-	struct doubt *doubt, *next;
+	struct mismatch *mismatch, *next;
 	size_t nr;
 
-	if (!at->log.fresh && TAILQ_EMPTY(&at->log.doubts))
+	if (!at->log.fresh && TAILQ_EMPTY(&at->log.mismatches))
 		return;
 	if (!at->ops.log_pending(at->config.ctx, pending, &nr))
 		return;
 	for (size_t i = 0; i < nr; i++)
 		if (!mark_pending(at, pending[i]))
 			return;
-	for (doubt = TAILQ_FIRST(&at->log.doubts); doubt; doubt = next) {
-		next = TAILQ_NEXT(doubt, all);
-		judge(at, doubt);
+	for (mismatch = TAILQ_FIRST(&at->log.mismatches); mismatch; mismatch = next) {
+		next = TAILQ_NEXT(mismatch, all);
+		judge(at, mismatch);
 	}
 	at->log.fresh = false;
 	at->log.settled++;
@@ -392,18 +392,16 @@ void log_stop(struct alias_tracker *at)
 
 void log_init(struct alias_tracker *at)
 {
-	map_init(&at->log.by_name, at->config.seed);
-	TAILQ_INIT(&at->log.doubts);
+	TAILQ_INIT(&at->log.mismatches);
 	at->log.rescan = true;
 }
 
 void log_free(struct alias_tracker *at)
 {
 	drop_all(at);
-	map_clear(&at->log.by_name);
 }
 
 size_t log_bytes(const struct alias_tracker *at)
 {
-	return map_bytes(&at->log.by_name) + at->log.by_name.used * sizeof(struct doubt);
+	return at->log.nr_open * sizeof(struct mismatch);
 }

@@ -46,24 +46,9 @@ void map_empty(struct map *map)
 	map->used = 0;
 }
 
-struct map_slot *map_make(struct map *map, uint64_t key)
+bool map_grow(struct map *map)
 {
-	struct map_slot *slot;
-
-	if (map->used >= map->capacity / 4 * 3) {
-		/* It may be there, and then needs no room. */
-		slot = map_find(map, key);
-		if (slot)
-			return slot;
-		if (!resize(map, map->capacity ? map->capacity * 2 : CAPACITY_MIN))
-			return NULL;
-	}
-	slot = map_slot(map, key);
-	if (!slot->value) {
-		slot->key = key;
-		map->used++;
-	}
-	return slot;
+	return resize(map, map->capacity ? map->capacity * 2 : CAPACITY_MIN);
 }
 
 bool map_put(struct map *map, uint64_t key, uint64_t value)

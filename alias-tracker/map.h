@@ -65,9 +65,27 @@ static inline uint64_t map_get(const struct map *map, uint64_t key)
 	return map->used ? map_slot(map, key)->value : 0;
 }
 
+/* Room for more keys. False when out of memory, and then nothing changed. */
+bool map_grow(struct map *map);
 /* The slot of a key, which is put in with value 0 if it isn't there: then the caller sets a value.
  * NULL when out of memory, and then nothing changed. Valid until the next change of another key. */
-struct map_slot *map_make(struct map *map, uint64_t key);
+static inline struct map_slot *map_make(struct map *map, uint64_t key)
+{
+	struct map_slot *slot;
+
+	if (map->used >= map->capacity / 4 * 3) {
+		/* It may be there, and then needs no room. */
+		slot = map_find(map, key);
+		if (slot || !map_grow(map))
+			return slot;
+	}
+	slot = map_slot(map, key);
+	if (!slot->value) {
+		slot->key = key;
+		map->used++;
+	}
+	return slot;
+}
 /* Inserts, or replaces the value. False when out of memory, and then nothing changed; replacing
  * never fails. `value` is not 0. */
 bool map_put(struct map *map, uint64_t key, uint64_t value);

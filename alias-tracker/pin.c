@@ -36,7 +36,7 @@ enum at_verdict at_may(const struct alias_tracker *at, uint64_t pfn, struct at_t
 		return AT_NO_MEMORY;
 	if (is_in_the_way(at, pfn, to))
 		return AT_ALIAS;
-	return limbo_holds(at, pfn, to, &gone_at) ? AT_STALE_TLB : AT_OK;
+	return tlb_pending_holds(at, pfn, to, &gone_at) ? AT_STALE_TLB : AT_OK;
 }
 
 enum at_verdict at_check(const struct alias_tracker *at, uint64_t pfn, unsigned level)
@@ -110,27 +110,27 @@ enum at_verdict verdict_of(const struct at_violation *violation)
 	}
 }
 
-/* Where nothing of what is new looks suspect, and this guest never did anything wrong, the tree is
- * sound. Otherwise all of it is looked at, with what it shares with other roots. */
+/* Where nothing that is new is to be rechecked, and this guest never did anything wrong, the tree
+ * is sound. Otherwise all of it is looked at, with what it shares with other roots. */
 static enum at_verdict root_attach(struct alias_tracker *at, uint64_t pfn)
 {
 	struct role *root = root_add(at, pfn);
-	bool suspect = (suspects_clear(at) || at->violations.total) && !at->config.grant_aliased;
+	bool recheck = (recheck_clear(at) || at->violations.total) && !at->config.grant_aliased;
 	struct at_violation violation;
 	enum at_verdict verdict = AT_OK;
 
 	if (!root) {
-		limbo_cancel(&at->limbo);
+		tlb_pending_cancel(&at->tlb_pending);
 		return AT_NO_MEMORY;
 	}
 	at->walks++;
-	if (suspect && tree_violates(at, root, &violation))
+	if (recheck && tree_violates(at, root, &violation))
 		verdict = verdict_of(&violation);
 	else if (wants_stop(at))
 		verdict = AT_NO_MEMORY;
 	if (verdict != AT_OK) {
 		root_drop(at, root);
-		limbo_cancel(&at->limbo);
+		tlb_pending_cancel(&at->tlb_pending);
 	}
 	return verdict;
 }
@@ -198,7 +198,7 @@ enum at_verdict at_unpin(struct alias_tracker *at, uint64_t pfn)
 		return AT_BAD_STATE;
 	if (table && level == PT_LEVELS) {
 		root_drop(at, table->role[PT_LEVELS - 1]);
-		limbo_settle(at);
+		tlb_pending_settle(at);
 	}
 	state_clear(at, pfn);
 	return AT_OK;

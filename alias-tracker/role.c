@@ -41,7 +41,7 @@ static bool link_raise(struct alias_tracker *at, struct role *role, unsigned ind
 	const uint64_t *entries = child ? NULL : frame_entries(at, pfn);
 
 	if (!child && !entries) {
-		suspect_add(at, role->table, index);
+		recheck_add(at, role->table, index);
 		return true;
 	}
 	if (!child)
@@ -49,7 +49,7 @@ static bool link_raise(struct alias_tracker *at, struct role *role, unsigned ind
 	if (!child || !role_of(at, child, role->level - 1))
 		return false;
 	if (state_level(child->state) != role->level - 1u)
-		suspect_add(at, role->table, index);
+		recheck_add(at, role->table, index);
 	return true;
 }
 
@@ -70,7 +70,7 @@ static bool entry_raise(struct alias_tracker *at, struct role *role, unsigned in
 		       link_raise(at, role, index, pte);
 	case PTE_BAD:
 		if (from.all == PLACE_NONE && to.all != PLACE_NONE)
-			suspect_add(at, role->table, index);
+			recheck_add(at, role->table, index);
 		return true;
 	default:
 		return true;
@@ -175,7 +175,7 @@ static inline void plain_drop(struct alias_tracker *at, struct role *role, unsig
 	if (at->violations.reported.used || !region_drop_quick(region, pfn, &last))
 		leaf_drop(at, role, index, pte, LEAF_WRITABLE);
 	else if (last)
-		limbo_add(&at->limbo, unit_name(pfn, 1, false));
+		tlb_pending_add(&at->tlb_pending, unit_name(pfn, 1, false));
 }
 
 /* --- a role gets another view ----------------------------------------------------------------- */

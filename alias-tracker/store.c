@@ -2,14 +2,14 @@
 /* A store to a pinned table, judged before it is done: for a source that holds stores back. */
 #include "internal.h"
 
-/* Is anything wrong now with one of the suspects? The first that is, if so. */
-static bool suspects_violate(struct alias_tracker *at, struct at_violation *out)
+/* Is anything wrong now with an entry of the recheck queue? The first, if so. */
+static bool recheck_violates(struct alias_tracker *at, struct at_violation *out)
 {
 	struct table *table;
 
-	TAILQ_FOREACH (table, &at->suspects, suspects)
+	TAILQ_FOREACH (table, &at->recheck_queue, recheck)
 		for (unsigned index = 0; index < PT_ENTRIES; index++) {
-			if (!(table->suspect[index / 64] >> index % 64 & 1))
+			if (!(table->to_recheck[index / 64] >> index % 64 & 1))
 				continue;
 			for (unsigned level = 1; level <= PT_LEVELS; level++) {
 				struct role *role = table->role[level - 1];
@@ -37,7 +37,7 @@ static bool entry_update(struct alias_tracker *at, struct table *table, unsigned
 static void undo(struct alias_tracker *at, struct table *table, unsigned index, uint64_t old)
 {
 	if (entry_update(at, table, index, old)) {
-		limbo_cancel(&at->limbo);
+		tlb_pending_cancel(&at->tlb_pending);
 		return;
 	}
 	/* Out of memory: the copy is ahead of the table, and the next sync is to find that. */
@@ -45,7 +45,7 @@ static void undo(struct alias_tracker *at, struct table *table, unsigned index, 
 	if (table->armed) {
 		at->ops.disarm(at->config.ctx, table->pfn);
 		table->armed = false;
-		table_heat(at, table);
+		table_make_hot(at, table);
 	}
 }
 
@@ -98,12 +98,12 @@ enum at_verdict at_store(struct alias_tracker *at, uint64_t pte_gpa, uint64_t pt
 	old = copy_get(&table->copy, index);
 	if (!entry_update(at, table, index, pte))
 		verdict = AT_NO_MEMORY;
-	else if (suspects_violate(at, why))
+	else if (recheck_violates(at, why))
 		verdict = verdict_of(why);
 	if (verdict != AT_OK)
 		undo(at, table, index, old);
-	suspects_clear(at);
-	limbo_settle(at);
+	recheck_clear(at);
+	tlb_pending_settle(at);
 	at->entries_changed += verdict == AT_OK && old != pte;
 	return verdict;
 }

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Hot tables are compared at every sync. A table that stayed quiet for long enough is armed and
- * cold: it is left alone until it is dirtied.
+ * Hot tables are compared at every sync. A table that has not changed for `backoff` syncs is armed
+ * and cold: it is left alone until it is dirtied.
  *
- * For how long is the question of the skier who may rent or buy: quiet_syncs is how many compares
- * an arm and a wake are worth, and after so many quiet ones he buys, which never costs more than
- * twice what the best choice would have. And what a table did last time it is taken to do again:
- * one that was cold for longer than that before it was dirtied is armed again at once.
+ * quiet_syncs is the cost of arming a table and being told that it was dirtied, in compares. To arm
+ * after so many syncs without a change costs at most twice what the best choice would have. A table
+ * that was cold for longer than that before it was dirtied is armed again at once.
  */
 #include "internal.h"
 
-#define PATIENCE_MAX (1u << 16) /* by doubling; a configured one may be larger */
-#define WAKE_MAX     64u
+#define BACKOFF_MAX  (1u << 16) /* by doubling; a configured one may be larger */
+#define DIRTIED_MAX  64u
 #define QUIET_AUDITS 8 /* quiet syncs that one in which an audit found it quiet is worth */
 
 static bool can_arm(const struct alias_tracker *at)
@@ -34,10 +33,10 @@ static void hot_remove(struct alias_tracker *at, struct table *table)
 	at->nr_hot--;
 }
 
-void table_heat(struct alias_tracker *at, struct table *table)
+void table_make_hot(struct alias_tracker *at, struct table *table)
 {
 	table->quiet_since = at->syncs;
-	table->patience = at->config.quiet_syncs;
+	table->backoff = at->config.quiet_syncs;
 	hot_insert(at, table);
 }
 
@@ -49,16 +48,15 @@ void table_forget(struct alias_tracker *at, struct table *table)
 		hot_remove(at, table);
 }
 
-static void more_patience(struct table *table)
+static void backoff_more(struct table *table)
 {
-	if (!table->patience)
-		table->patience = 1;
-	else if (table->patience <= PATIENCE_MAX / 2)
-		table->patience *= 2;
+	if (!table->backoff)
+		table->backoff = 1;
+	else if (table->backoff <= BACKOFF_MAX / 2)
+		table->backoff *= 2;
 }
 
-/* Syncs from then on, as far as comparing goes: where only audits compare, an arm and a wake must
- * save some of these. */
+/* Syncs since then, in compares: where only audits compare, arming must save some of those. */
 static uint64_t syncs_since(const struct alias_tracker *at, uint64_t then)
 {
 	uint64_t syncs = at->syncs - then;
@@ -76,8 +74,8 @@ static void note_change(struct alias_tracker *at, struct table *table, unsigned 
 	TAILQ_REMOVE(&at->by_change, table, by_change);
 	TAILQ_INSERT_HEAD(&at->by_change, table, by_change);
 	table->quiet_since = at->syncs;
-	if (table->patience > at->config.quiet_syncs)
-		table->patience = at->config.quiet_syncs;
+	if (table->backoff > at->config.quiet_syncs)
+		table->backoff = at->config.quiet_syncs;
 }
 
 /* Brings one line of entries up to date; adds those that changed to *nr_changed. */
@@ -128,7 +126,7 @@ static bool table_arm(struct alias_tracker *at, struct table *table)
 {
 	table->quiet_since = at->syncs;
 	if (!at->ops.arm(at->config.ctx, table->pfn)) {
-		more_patience(table);
+		backoff_more(table);
 		return false;
 	}
 	hot_remove(at, table);
@@ -138,7 +136,7 @@ static bool table_arm(struct alias_tracker *at, struct table *table)
 }
 
 /* Compares a table that has just been armed: what was written until then is seen here, what is
- * written later wakes it. */
+ * written later dirties it. */
 static bool armed_compare(struct alias_tracker *at, struct table *table)
 {
 	bool changed;
@@ -156,15 +154,15 @@ static bool table_sync(struct alias_tracker *at, struct table *table)
 	bool changed, dirtied = table->dirtied;
 
 	table->dirtied = false;
-	if (dirtied && !table->patience && table_arm(at, table))
+	if (dirtied && !table->backoff && table_arm(at, table))
 		return armed_compare(at, table);
 	if (!table_compare(at, table, &changed))
 		return false;
 	if (changed)
 		return true;
 	if (dirtied)
-		more_patience(table);
-	else if (can_arm(at) && syncs_since(at, table->quiet_since) >= table->patience &&
+		backoff_more(table);
+	else if (can_arm(at) && syncs_since(at, table->quiet_since) >= table->backoff &&
 		 table_arm(at, table))
 		return armed_compare(at, table);
 	return true;
@@ -172,14 +170,14 @@ static bool table_sync(struct alias_tracker *at, struct table *table)
 
 /* --- waking ----------------------------------------------------------------------------------- */
 
-static void table_wake(struct alias_tracker *at, struct table *table)
+static void table_dirtied(struct alias_tracker *at, struct table *table)
 {
 	if (!table->armed)
 		return;
 	if (syncs_since(at, table->quiet_since) > at->config.quiet_syncs)
-		table->patience = 0;
-	else if (!table->patience)
-		table->patience = at->config.quiet_syncs;
+		table->backoff = 0;
+	else if (!table->backoff)
+		table->backoff = at->config.quiet_syncs;
 	table->armed = false;
 	table->dirtied = true;
 	table->quiet_since = at->syncs - 1;
@@ -188,9 +186,9 @@ static void table_wake(struct alias_tracker *at, struct table *table)
 }
 
 /* Cold tables are far away in memory: what will be needed of all of them is fetched at once. */
-static void wake_some(struct alias_tracker *at, const uint64_t *pfns, size_t n)
+static void take_some_dirtied(struct alias_tracker *at, const uint64_t *pfns, size_t n)
 {
-	struct table *tables[WAKE_MAX];
+	struct table *tables[DIRTIED_MAX];
 
 	for (size_t i = 0; i < n; i++) {
 		tables[i] = table_find(at, pfns[i]);
@@ -206,18 +204,18 @@ static void wake_some(struct alias_tracker *at, const uint64_t *pfns, size_t n)
 	}
 	for (size_t i = 0; i < n; i++)
 		if (tables[i])
-			table_wake(at, tables[i]);
+			table_dirtied(at, tables[i]);
 }
 
-static void wake_all(struct alias_tracker *at)
+static void take_dirtied(struct alias_tracker *at)
 {
-	uint64_t pfns[WAKE_MAX];
+	uint64_t pfns[DIRTIED_MAX];
 	size_t n;
 
 	do {
-		n = at->ops.dirtied(at->config.ctx, pfns, WAKE_MAX);
-		wake_some(at, pfns, n);
-	} while (n == WAKE_MAX);
+		n = at->ops.dirtied(at->config.ctx, pfns, DIRTIED_MAX);
+		take_some_dirtied(at, pfns, n);
+	} while (n == DIRTIED_MAX);
 }
 
 /* A table that is new in this sync has just been read. */
@@ -241,7 +239,7 @@ bool tables_compare(struct alias_tracker *at)
 	bool ok = true;
 
 	if (can_arm(at))
-		wake_all(at);
+		take_dirtied(at);
 	/* From the top, so that what has been unlinked is gone before it is looked at. */
 	for (unsigned level = PT_LEVELS; level >= 1; level--) {
 		ok = roles_update(at, level) && ok;
@@ -257,8 +255,8 @@ bool at_sync(struct alias_tracker *at)
 	at->syncs++;
 	ok = at->config.mode == AT_LOGGED ? log_sync(at) : tables_compare(at);
 	if (ok)
-		suspects_report(at);
-	limbo_settle(at);
+		recheck_report(at);
+	tlb_pending_settle(at);
 	at->failed = !ok;
 	return ok;
 }
@@ -290,7 +288,7 @@ bool at_set_mode(struct alias_tracker *at, enum at_mode mode)
 			continue;
 		at->ops.disarm(at->config.ctx, table->pfn);
 		table->armed = false;
-		table_heat(at, table);
+		table_make_hot(at, table);
 	}
 	return true;
 }

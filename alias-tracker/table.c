@@ -111,7 +111,7 @@ struct table *table_new(struct alias_tracker *at, uint64_t pfn, unsigned level,
 	role_init(at, &table->first, table, level);
 	at->nr_tables++;
 	TAILQ_INSERT_HEAD(&at->by_change, table, by_change);
-	table_heat(at, table);
+	table_make_hot(at, table);
 	log_add_table(at, table);
 	return table;
 }
@@ -119,7 +119,7 @@ struct table *table_new(struct alias_tracker *at, uint64_t pfn, unsigned level,
 static void table_free(struct alias_tracker *at, struct table *table)
 {
 	table_forget(at, table);
-	suspect_forget_table(at, table);
+	recheck_forget_table(at, table);
 	log_forget_table(at, table);
 	TAILQ_REMOVE(&at->by_change, table, by_change);
 	at->nr_tables--;

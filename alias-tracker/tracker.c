@@ -35,7 +35,7 @@ bool at_count_all(struct alias_tracker *at)
 		at->counts_all = false;
 		return false;
 	}
-	limbo_count_all(at);
+	tlb_pending_count_all(at);
 	return true;
 }
 
@@ -56,13 +56,13 @@ struct alias_tracker *at_new(const struct at_config *config)
 		at->config.quiet_syncs = QUIET_SYNCS;
 	if (!at->config.audit_syncs)
 		at->config.audit_syncs = AUDIT_SYNCS;
-	limbo_init(&at->limbo, config->seed);
+	tlb_pending_init(&at->tlb_pending, config->seed);
 	map_init(&at->violations.reported, config->seed);
 	log_init(at);
 	TAILQ_INIT(&at->by_change);
 	TAILQ_INIT(&at->spare);
 	at->max_spare = SPARE_TABLES;
-	TAILQ_INIT(&at->suspects);
+	TAILQ_INIT(&at->recheck_queue);
 	for (unsigned i = 0; i < PT_LEVELS; i++) {
 		TAILQ_INIT(&at->hot[i]);
 		STAILQ_INIT(&at->outdated[i]);
@@ -80,7 +80,7 @@ void at_free(struct alias_tracker *at)
 	if (!at)
 		return;
 	tables_free(at);
-	limbo_free(&at->limbo);
+	tlb_pending_free(&at->tlb_pending);
 	log_free(at);
 	map_clear(&at->violations.reported);
 	frames_free(&at->frames);
@@ -100,19 +100,19 @@ bool at_set_direct_map(struct alias_tracker *at, uint64_t base, uint64_t size)
 
 void at_gone_by(struct alias_tracker *at, uint64_t pfn, struct at_transition to, uint64_t cleared)
 {
-	limbo_lower(at, pfn, to.to != AT_TO_TABLE, cleared);
+	tlb_pending_lower(at, pfn, to.to != AT_TO_TABLE, cleared);
 }
 
 void at_flushed(struct alias_tracker *at, uint64_t since)
 {
-	limbo_flushed(&at->limbo, since);
+	tlb_pending_flushed(&at->tlb_pending, since);
 }
 
 uint64_t at_gone_at(const struct alias_tracker *at, uint64_t pfn, struct at_transition to)
 {
 	uint64_t gone_at;
 
-	limbo_holds(at, pfn, to, &gone_at);
+	tlb_pending_holds(at, pfn, to, &gone_at);
 	return gone_at;
 }
 
@@ -120,7 +120,8 @@ static uint64_t memory_bytes(const struct alias_tracker *at)
 {
 	uint64_t bytes = sizeof(*at) + at->frames.bytes;
 
-	bytes += limbo_bytes(&at->limbo) + map_bytes(&at->violations.reported) + log_bytes(at);
+	bytes += tlb_pending_bytes(&at->tlb_pending) + map_bytes(&at->violations.reported) +
+		 log_bytes(at);
 	return bytes + at->max_roots * sizeof(*at->roots) + tables_bytes(at);
 }
 
@@ -144,7 +145,7 @@ void at_get_stats(const struct alias_tracker *at, struct at_stats *out)
 		.stray_records = at->log.strays,
 		.log_losses = at->log.losses,
 		.audits = at->log.audits,
-		.log_lies = at->log.lies,
+		.log_mismatches = at->log.nr_mismatches,
 		.violations = at->violations.total,
 		.memory_bytes = memory_bytes(at),
 	};

@@ -6,21 +6,21 @@
  */
 #include "internal.h"
 
-void suspect_add(struct alias_tracker *at, struct table *table, unsigned index)
+void recheck_add(struct alias_tracker *at, struct table *table, unsigned index)
 {
-	table->suspect[index / 64] |= 1ull << index % 64;
-	if (table->is_suspect)
+	table->to_recheck[index / 64] |= 1ull << index % 64;
+	if (table->in_recheck)
 		return;
-	table->is_suspect = true;
-	TAILQ_INSERT_TAIL(&at->suspects, table, suspects);
+	table->in_recheck = true;
+	TAILQ_INSERT_TAIL(&at->recheck_queue, table, recheck);
 }
 
-void suspect_forget_table(struct alias_tracker *at, struct table *table)
+void recheck_forget_table(struct alias_tracker *at, struct table *table)
 {
-	if (!table->is_suspect)
+	if (!table->in_recheck)
 		return;
-	table->is_suspect = false;
-	TAILQ_REMOVE(&at->suspects, table, suspects);
+	table->in_recheck = false;
+	TAILQ_REMOVE(&at->recheck_queue, table, recheck);
 }
 
 bool entry_violates(const struct alias_tracker *at, const struct role *role, unsigned index,
@@ -97,12 +97,12 @@ static void entry_report(struct alias_tracker *at, struct table *table, unsigned
 	violation_queue(at, role, index, &violation);
 }
 
-/* Takes one suspect off the list. */
-static bool suspect_take(struct alias_tracker *at, struct table **table, unsigned *index)
+/* Takes one entry off the queue. */
+static bool recheck_take(struct alias_tracker *at, struct table **table, unsigned *index)
 {
-	while ((*table = TAILQ_FIRST(&at->suspects))) {
+	while ((*table = TAILQ_FIRST(&at->recheck_queue))) {
 		for (unsigned word = 0; word < PT_ENTRIES / 64; word++) {
-			uint64_t *bits = &(*table)->suspect[word];
+			uint64_t *bits = &(*table)->to_recheck[word];
 
 			if (!*bits)
 				continue;
@@ -110,28 +110,28 @@ static bool suspect_take(struct alias_tracker *at, struct table **table, unsigne
 			*bits &= *bits - 1;
 			return true;
 		}
-		suspect_forget_table(at, *table);
+		recheck_forget_table(at, *table);
 	}
 	return false;
 }
 
-void suspects_report(struct alias_tracker *at)
+void recheck_report(struct alias_tracker *at)
 {
 	struct table *table;
 	unsigned index;
 
-	while (suspect_take(at, &table, &index))
+	while (recheck_take(at, &table, &index))
 		for (unsigned level = PT_LEVELS; level >= 1; level--)
 			entry_report(at, table, level, index);
 }
 
-bool suspects_clear(struct alias_tracker *at)
+bool recheck_clear(struct alias_tracker *at)
 {
-	bool any = !TAILQ_EMPTY(&at->suspects);
+	bool any = !TAILQ_EMPTY(&at->recheck_queue);
 	struct table *table;
 	unsigned index;
 
-	while (suspect_take(at, &table, &index))
+	while (recheck_take(at, &table, &index))
 		;
 	return any;
 }

@@ -21,7 +21,7 @@ $(B)/tests/hostile/%.elf: tests/hostile/%.c $(B)/tests/hostile/start.o tests/hos
 # The product's objects, with the calls between them led through tests/hostile/broken.
 BROKEN_SRC   := $(wildcard tests/hostile/broken/*.c)
 BROKEN_WRAPS := ioctl pin_create at_sync at_check at_become at_unpin pause_vcpus vcpu_flush_tlb note_unseen \
-		limbo_add flush_stamp_get flush_is_due suspect_add table_is_linked upcall_raise write_protect_gfn \
+		tlb_pending_add flush_stamp_get flush_is_due recheck_add table_is_linked upcall_raise write_protect_gfn \
 		sandbox_enter at_store zap_scope memory_ptr state_is_ordinary state_clear \
 		root_drop at_set_direct_map guest_log_begin guest_log_next at_new log_owner_wrote upcall_complete_out violation_queue bus_write \
 		stop_request insn_decode virtqueue_init virtqueue_pop

@@ -51,7 +51,7 @@ static const struct field tracker_fields[] = {
 	FIELD(at_stats, records),
 	FIELD(at_stats, stray_records),
 	FIELD(at_stats, log_losses),
-	FIELD_AS("log_mismatches", at_stats, log_lies),
+	FIELD(at_stats, log_mismatches),
 	FIELD(at_stats, audits),
 	FIELD(at_stats, memory_bytes),
 };

@@ -14,7 +14,7 @@ static bool log_was_wrong(struct pin *pin)
 	at_get_stats(pin->at, &before);
 	audit_tables(pin);
 	at_get_stats(pin->at, &after);
-	return after.log_lies > before.log_lies;
+	return after.log_mismatches > before.log_mismatches;
 }
 
 /* Chosen at random, not by counting: a guest that alternates pins and unpins would otherwise

@@ -155,10 +155,10 @@ WRAP(void, note_unseen, struct pin *pin, uint64_t before)
 		__real_note_unseen(pin, before);
 }
 
-WRAP(void, limbo_add, struct limbo *limbo, uint64_t name)
+WRAP(void, tlb_pending_add, struct tlb_pending *tlb, uint64_t name)
 {
 	if (!broken(NO_LIMBO))
-		__real_limbo_add(limbo, name);
+		__real_tlb_pending_add(tlb, name);
 }
 
 WRAP(uint64_t, flush_stamp_get, const struct flush_stamp *stamp)
@@ -175,10 +175,10 @@ WRAP(bool, flush_is_due, uint64_t stamp, uint64_t gone_at)
 	return __real_flush_is_due(stamp, gone_at);
 }
 
-WRAP(void, suspect_add, struct alias_tracker *at, struct table *table, unsigned index)
+WRAP(void, recheck_add, struct alias_tracker *at, struct table *table, unsigned index)
 {
 	if (!broken(NO_REPORT))
-		__real_suspect_add(at, table, index);
+		__real_recheck_add(at, table, index);
 }
 
 WRAP(bool, table_is_linked, const struct table *table)

@@ -12,7 +12,7 @@ int main(void)
 	srunner_add_suite(runner, leaf_suite());
 	srunner_add_suite(runner, pin_suite());
 	srunner_add_suite(runner, sync_suite());
-	srunner_add_suite(runner, limbo_suite());
+	srunner_add_suite(runner, tlb_pending_suite());
 	srunner_add_suite(runner, violation_suite());
 	srunner_add_suite(runner, aliases_suite());
 	srunner_add_suite(runner, transition_suite());

@@ -76,7 +76,7 @@ struct model {
 	struct m_violation violations[M_VIOLATIONS_MAX];
 	unsigned nr_violations;
 
-	/* Stamps of limbo: what must be respected, and what may be. */
+	/* TLB-pending stamps: what must be respected, and what may be. */
 	uint64_t must[M_FRAMES_MAX], may[M_FRAMES_MAX];
 	uint64_t must_now[M_FRAMES_MAX], may_now[M_FRAMES_MAX]; /* by the owner's clock */
 	/* As to leaves of any kind: of each type; and those that may be respected for the frame,

@@ -37,10 +37,10 @@ void compare_some(struct run *r)
 	must(world_stats(&r->w).roots == r->m.nr_roots);
 }
 
-/* Limbo without memory suspects everything. */
+/* TLB-pending frames without memory suspects everything. */
 static bool suspects_all(struct run *r)
 {
-	return r->w.at->limbo.floor.cleared > 0;
+	return r->w.at->tlb_pending.floor.cleared > 0;
 }
 
 static bool wrong_state(const struct model *m, uint64_t pfn, enum at_to to)
@@ -155,7 +155,7 @@ void compare_oracle(struct run *r, uint64_t pfn, struct at_transition to)
 				 found[i].pte_gpa / 8 % 512, to.to == AT_TO_TABLE, &found[i]));
 }
 
-/* --- limbo ------------------------------------------------------------------------------------ */
+/* --- TLB-pending ------------------------------------------------------------------------------ */
 
 void remember(struct run *r, struct before *before)
 {

@@ -67,7 +67,7 @@ struct before {
 
 void remember(struct run *r, struct before *before);
 struct m_stamp stamp_now(const struct run *r);
-/* Limbo, after it happened and the clock was read. */
+/* TLB-pending frames, after it happened and the clock was read. */
 void stamp(struct run *r, const struct before *before);
 
 /* All was flushed since: those of leaves of any kind that this takes care of. */

@@ -9,7 +9,7 @@ Suite *frames_suite(void);
 Suite *leaf_suite(void);
 Suite *pin_suite(void);
 Suite *sync_suite(void);
-Suite *limbo_suite(void);
+Suite *tlb_pending_suite(void);
 Suite *violation_suite(void);
 Suite *aliases_suite(void);
 Suite *transition_suite(void);

@@ -163,7 +163,7 @@ static bool failing_sync(unsigned n, bool for_good)
 
 	fault_set(0, false);
 	ck_assert(ok || fired);
-	/* When ok, it may be stale: limbo without memory suspects everything. */
+	/* When ok, it may be stale: without memory all frames are TLB-pending. */
 	ck_assert_int_eq(at_check(w.at, 9, 1) == AT_NO_MEMORY, !ok);
 	reported = world_violations(&w, NULL);
 	world_sync(&w);

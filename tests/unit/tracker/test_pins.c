@@ -187,7 +187,7 @@ START_TEST(roots_are_judged_whole)
 }
 END_TEST
 
-/* What a refused root mapped was never followed: it leaves nothing in limbo. */
+/* What a refused root mapped was never followed: it leaves nothing TLB-pending. */
 START_TEST(refused_root_leaves_no_trace)
 {
 	struct at_stats before, after;

@@ -174,7 +174,7 @@ START_TEST(gone_by_an_earlier_epoch)
 	at_gone_by(w.at, DATA, TO_TABLE, 6);
 	ck_assert_int_eq(verdict(0), AT_OK);
 	ck_assert_int_eq(verdict(1), AT_STALE_TLB);
-	at_gone_by(w.at, DATA + 5, TO_TABLE, 1); /* was never in limbo: nothing to say */
+	at_gone_by(w.at, DATA + 5, TO_TABLE, 1); /* was never TLB-pending: nothing to say */
 	ck_assert_int_eq(verdict(5), AT_ALIAS);
 }
 END_TEST
@@ -349,10 +349,10 @@ START_TEST(gone_twice)
 }
 END_TEST
 
-Suite *limbo_suite(void)
+Suite *tlb_pending_suite(void)
 {
-	Suite *suite = suite_create("limbo");
-	TCase *tcase = tcase_create("limbo");
+	Suite *suite = suite_create("tlb_pending");
+	TCase *tcase = tcase_create("tlb_pending");
 
 	tcase_set_timeout(tcase, 60);
 	tcase_add_checked_fixture(tcase, setup, teardown);
