@@ -35,13 +35,13 @@ END_TEST
 START_TEST(much_input_arrives_whole)
 {
 	const char *const args[] = {path_guest(), "--", "workload=echo", NULL};
-	char text[32768];
+	char text[8192];
 	size_t len = 600;
 	struct run run;
 
 	memset(text, 'x', len);
 	text[len++] = '\n';
-	for (int i = 0; i < 400; i++)
+	for (int i = 0; i < 120; i++)
 		len += (size_t)snprintf(text + len, sizeof(text) - len,
 					"line %d of what is pasted at once\n", i);
 	strcpy(text + len, "quit\n");
