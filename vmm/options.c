@@ -115,7 +115,7 @@ static const char argp_doc[] =
 	"  71     a system call failed\n"
 	"  74     output, the statistics or a disk could not be written\n"
 	"  75     --timeout passed\n"
-	"  80     triple fault, or shutdown without a status\n"
+	"  80     triple fault, shutdown without a status, or KVM can't go on\n"
 	"  81     violation with --on-violation stop, or a half-done store (strict)\n"
 	"  82     ended by Ctrl-A x\n"
 	"  83     stopped by the sandbox at a forbidden system call\n"

@@ -13,7 +13,7 @@ enum vmm_status {
 	VMM_EX_OSERR = 71,     /* a system call failed */
 	VMM_EX_IOERR = 74,     /* output, statistics or a disk could not be written */
 	VMM_EX_TIMEOUT = 75,   /* --timeout passed */
-	VMM_EX_SHUTDOWN = 80,  /* triple fault, or shutdown without an exit status */
+	VMM_EX_SHUTDOWN = 80,  /* triple fault, reset, shutdown without an exit status, or stuck */
 	VMM_EX_VIOLATION = 81, /* --on-violation stop, or a half-done store (strict) */
 	VMM_EX_QUIT = 82,      /* ended by Ctrl-A x on the console */
 	VMM_EX_SANDBOX = 83,   /* a thread made a system call that its filter forbids */

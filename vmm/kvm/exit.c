@@ -97,6 +97,11 @@ struct exit exit_decode(const struct kvm_run *run, size_t size)
 	case KVM_EXIT_SHUTDOWN:
 	case KVM_EXIT_SYSTEM_EVENT:
 		return (struct exit){.kind = EXIT_SHUTDOWN};
+	case KVM_EXIT_UNKNOWN:
+	case KVM_EXIT_EXCEPTION:
+	case KVM_EXIT_FAIL_ENTRY:
+	case KVM_EXIT_INTERNAL_ERROR:
+		return (struct exit){.kind = EXIT_STUCK};
 	default:
 		return (struct exit){.kind = EXIT_UNHANDLED};
 	}

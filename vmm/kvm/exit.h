@@ -13,6 +13,7 @@ enum exit_kind {
 	EXIT_MMIO,      /* make one access */
 	EXIT_AGAIN,     /* nothing to do: enter the guest again */
 	EXIT_SHUTDOWN,  /* triple fault, or the guest asked for reset or shutdown */
+	EXIT_STUCK,     /* KVM can't run the vCPU on, because of what the guest did */
 	EXIT_UNHANDLED, /* an exit that vmm does not handle */
 	EXIT_MALFORMED, /* the contents of struct kvm_run make no sense */
 };

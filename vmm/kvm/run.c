@@ -22,31 +22,27 @@ static void die(struct vcpu *vcpu, int status)
 	stop_request(vcpu->vm->stop, status);
 }
 
-static void say_unhandled(const struct vcpu *vcpu)
-{
-	const struct kvm_run *run = vcpu->run;
-	const char *name = exit_name(run->exit_reason);
-
-	switch (run->exit_reason) {
-	case KVM_EXIT_FAIL_ENTRY:
-		say("vCPU %u: %s, reason 0x%" PRIx64 ": the processor refused to enter the guest",
-		    vcpu->index, name, (uint64_t)run->fail_entry.hardware_entry_failure_reason);
-		break;
-	case KVM_EXIT_INTERNAL_ERROR:
-		say("vCPU %u: %s, suberror %u%s", vcpu->index, name, run->internal.suberror,
-		    run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION
-			    ? ": KVM could not emulate an instruction"
-			    : "");
-		break;
-	default:
-		say("vCPU %u: %s (%u) can't be handled", vcpu->index, name, run->exit_reason);
-	}
-}
-
 static bool emulation_failed(const struct kvm_run *run)
 {
 	return run->exit_reason == KVM_EXIT_INTERNAL_ERROR &&
 	       run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION;
+}
+
+static void say_stuck(const struct vcpu *vcpu)
+{
+	const struct kvm_run *run = vcpu->run;
+	const char *name = exit_name(run->exit_reason);
+
+	if (run->exit_reason == KVM_EXIT_FAIL_ENTRY)
+		say("vCPU %u: %s, reason 0x%" PRIx64
+		    ": the processor refused to enter the guest, which cannot go on",
+		    vcpu->index, name, (uint64_t)run->fail_entry.hardware_entry_failure_reason);
+	else if (emulation_failed(run))
+		say("vCPU %u: %s: KVM could not emulate an instruction: the guest cannot go on",
+		    vcpu->index, name);
+	else
+		say("vCPU %u: %s, suberror %u: the guest cannot go on", vcpu->index, name,
+		    run->internal.suberror);
 }
 
 static void handle_exit(struct vcpu *vcpu)
@@ -73,13 +69,19 @@ static void handle_exit(struct vcpu *vcpu)
 		    exit_name(vcpu->run->exit_reason));
 		die(vcpu, VMM_EX_SHUTDOWN);
 		break;
-	case EXIT_UNHANDLED:
-	case EXIT_MALFORMED:
+	case EXIT_STUCK:
 		count_one(&vcpu->stats.exits_other);
 		if (vm->store_ops && emulation_failed(vcpu->run) &&
 		    vm->store_ops->failed(vm->stores, vcpu))
 			break;
-		say_unhandled(vcpu);
+		say_stuck(vcpu);
+		die(vcpu, VMM_EX_SHUTDOWN);
+		break;
+	case EXIT_UNHANDLED:
+	case EXIT_MALFORMED:
+		count_one(&vcpu->stats.exits_other);
+		say("vCPU %u: %s (%u) can't be handled", vcpu->index,
+		    exit_name(vcpu->run->exit_reason), vcpu->run->exit_reason);
 		die(vcpu, VMM_EX_SOFTWARE);
 		break;
 	}

@@ -10,6 +10,9 @@
 #include "kvm/vcpu.h"
 #include "say.h"
 
+#define VECTOR_DF 8u
+#define VECTOR_PF 14u
+
 static int vcpu_ioctl(struct vcpu *vcpu, unsigned long request, const char *name, void *arg)
 {
 	if (ioctl(vcpu->fd, request, arg) == 0)
@@ -24,6 +27,22 @@ static int set_exception(struct vcpu *vcpu, struct kvm_vcpu_events *events)
 	return vcpu_ioctl(vcpu, KVM_SET_VCPU_EVENTS, "KVM_SET_VCPU_EVENTS", events);
 }
 
+static bool is_contributory(unsigned vector)
+{
+	return vector == 0 || (vector >= 10 && vector <= 13);
+}
+
+unsigned exception_on_top(unsigned first, unsigned second)
+{
+	bool bad = is_contributory(second) || second == VECTOR_PF;
+
+	if (first == VECTOR_DF && bad)
+		return EXCEPTION_SHUTDOWN;
+	if ((first == VECTOR_PF && bad) || (is_contributory(first) && is_contributory(second)))
+		return VECTOR_DF;
+	return second;
+}
+
 int vcpu_raise(struct vcpu *vcpu, unsigned vector, int error_code)
 {
 	struct kvm_vcpu_events events;
@@ -32,15 +51,32 @@ int vcpu_raise(struct vcpu *vcpu, unsigned vector, int error_code)
 	if (ret)
 		return ret;
 	if (events.exception.injected) {
-		say("vCPU %u: exception %u comes on top of exception %u", vcpu->index, vector,
-		    events.exception.nr);
-		return -EBUSY;
+		unsigned second = vector;
+
+		vector = exception_on_top(events.exception.nr, second);
+		if (vector == EXCEPTION_SHUTDOWN)
+			return -ESHUTDOWN;
+		if (vector != second)
+			error_code = 0;
 	}
 	events.exception.injected = 1;
 	events.exception.nr = vector;
 	events.exception.has_error_code = error_code != NO_ERROR_CODE;
 	events.exception.error_code = error_code != NO_ERROR_CODE ? error_code : 0;
+	/* An interrupt that a fault has cut off has been acknowledged, and is lost. */
+	events.interrupt.injected = 0;
+	events.nmi.injected = 0;
 	return set_exception(vcpu, &events);
+}
+
+int vcpu_is_delivering(struct vcpu *vcpu)
+{
+	struct kvm_vcpu_events events;
+	int ret = vcpu_ioctl(vcpu, KVM_GET_VCPU_EVENTS, "KVM_GET_VCPU_EVENTS", &events);
+
+	if (ret)
+		return ret;
+	return events.exception.injected || events.interrupt.injected || events.nmi.injected;
 }
 
 int vcpu_unraise(struct vcpu *vcpu)

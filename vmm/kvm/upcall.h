@@ -28,14 +28,23 @@ bool upcall_is_ruled_out(struct vcpu *vcpu, void *page, uint32_t gpa);
  * after a message, if an ioctl has failed). Own thread, in its exit handler. */
 bool upcall_complete_out(struct vcpu *vcpu, struct kvm_regs *at_out);
 /* Raises exception `vector`, without error code, with RIP at that `out` again, so that the
- * handler's IRETQ executes it once more. Returns 0, a negated errno after a message that names the
- * ioctl, or -EBUSY if another exception is pending. */
+ * handler's IRETQ executes it once more. Returns 0, or a negated errno after a message that names
+ * the ioctl. */
 int upcall_raise(struct vcpu *vcpu, struct kvm_regs *at_out, unsigned vector);
 
-/* Raises an exception at the current RIP; no exit may be incomplete. Own thread. Returns as
- * above. */
+/* Raises an exception at the current RIP; no exit may be incomplete. If the vCPU was delivering
+ * another event, the two combine as on a processor: the new exception replaces it, or becomes a
+ * double fault. Own thread. Returns as above, or -ESHUTDOWN, without a message, for a triple fault.
+ */
 #define NO_ERROR_CODE (-1)
 int vcpu_raise(struct vcpu *vcpu, unsigned vector, int error_code);
+/* The exception that results when `second` is raised during the delivery of `first`; or
+ * EXCEPTION_SHUTDOWN for a triple fault. A pure function. */
+#define EXCEPTION_SHUTDOWN 256u
+unsigned exception_on_top(unsigned first, unsigned second);
+/* Returns 1 if the vCPU left the guest during the delivery of an event, else 0, or a negated errno
+ * as above. Own thread. */
+int vcpu_is_delivering(struct vcpu *vcpu);
 /* Cancels an exception that KVM has queued and not delivered. */
 int vcpu_unraise(struct vcpu *vcpu);
 

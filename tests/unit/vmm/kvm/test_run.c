@@ -7,6 +7,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include "fake_kvm.h"
+#include "kvm/exit.h"
 #include "machine.h"
 #include "status.h"
 #include "suites.h"
@@ -221,8 +222,8 @@ static const struct {
 	struct step step;
 	int status;
 } endings[] = {
-	{{shut_down, 0}, VMM_EX_SHUTDOWN},  {{internal_error, 0}, VMM_EX_SOFTWARE},
-	{{fail_entry, 0}, VMM_EX_SOFTWARE}, {{debug, 0}, VMM_EX_SOFTWARE},
+	{{shut_down, 0}, VMM_EX_SHUTDOWN},  {{internal_error, 0}, VMM_EX_SHUTDOWN},
+	{{fail_entry, 0}, VMM_EX_SHUTDOWN}, {{debug, 0}, VMM_EX_SOFTWARE},
 	{{nonsense, 0}, VMM_EX_SOFTWARE},   {{NULL, EFAULT}, VMM_EX_OSERR},
 	{{NULL, ENOEXEC}, VMM_EX_OSERR},
 };
@@ -232,6 +233,67 @@ START_TEST(ends)
 	ck_assert_int_eq(run(&endings[_i].step), endings[_i].status);
 	ck_assert_uint_eq(nr_seen, 0);
 	ck_assert_uint_eq(vcpu.runs, 1);
+}
+END_TEST
+
+/* The exits of KVM that nothing turned on here asks for: only then can they come. */
+static const uint32_t never_asked_for[] = {
+	KVM_EXIT_HYPERCALL,  KVM_EXIT_DEBUG,           KVM_EXIT_HLT,
+	KVM_EXIT_SET_TPR,    KVM_EXIT_TPR_ACCESS,      KVM_EXIT_NMI,
+	KVM_EXIT_IOAPIC_EOI, KVM_EXIT_HYPERV,          KVM_EXIT_X86_RDMSR,
+	KVM_EXIT_X86_WRMSR,  KVM_EXIT_X86_BUS_LOCK,    KVM_EXIT_XEN,
+	KVM_EXIT_NOTIFY,     KVM_EXIT_DIRTY_RING_FULL,
+};
+
+static const uint32_t of_other_processors[] = {
+	KVM_EXIT_S390_SIEIC, KVM_EXIT_S390_RESET,    KVM_EXIT_DCR,      KVM_EXIT_OSI,
+	KVM_EXIT_PAPR_HCALL, KVM_EXIT_S390_UCONTROL, KVM_EXIT_WATCHDOG, KVM_EXIT_S390_TSCH,
+	KVM_EXIT_RISCV_SBI,  KVM_EXIT_RISCV_CSR,     KVM_EXIT_EPR,      KVM_EXIT_S390_STSI,
+	KVM_EXIT_ARM_NISV,   KVM_EXIT_AP_RESET_HOLD,
+};
+
+static bool is_among(uint32_t reason, const uint32_t *list, size_t nr)
+{
+	while (nr-- > 0)
+		if (list[nr] == reason)
+			return true;
+	return false;
+}
+
+#define IS_AMONG(reason, list) is_among(reason, list, sizeof(list) / sizeof((list)[0]))
+
+static uint32_t the_reason, the_suberror;
+
+static void any_exit(struct kvm_run *run)
+{
+	run->exit_reason = the_reason;
+	run->internal.suberror = the_suberror;
+}
+
+/* Status 70 says that the program is broken: no exit that a guest can bring about ends it so. */
+START_TEST(guests_do_not_break_us)
+{
+	static const struct step steps[] = {{any_exit, 0}};
+
+	the_reason = (uint32_t)_i;
+	if (IS_AMONG(the_reason, never_asked_for) || IS_AMONG(the_reason, of_other_processors))
+		return;
+	switch (exit_decode(&(struct kvm_run){.exit_reason = the_reason}, sizeof(struct kvm_run))
+			.kind) {
+	case EXIT_PIO: /* without a place of its data; the guest goes on after the others */
+	case EXIT_MMIO:
+	case EXIT_AGAIN:
+	case EXIT_MALFORMED:
+		ck_assert(the_reason == KVM_EXIT_IO || the_reason == KVM_EXIT_MMIO ||
+			  the_reason == KVM_EXIT_INTR || the_reason == KVM_EXIT_IRQ_WINDOW_OPEN);
+		return;
+	default:
+		for (the_suberror = 0; the_suberror < 8; the_suberror++) {
+			tear_down();
+			set_up();
+			ck_assert_int_eq(run(steps), VMM_EX_SHUTDOWN);
+		}
+	}
 }
 END_TEST
 
@@ -253,6 +315,7 @@ TCase *run_tests(void)
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, accesses);
 	tcase_add_loop_test(tc, ends, 0, sizeof(endings) / sizeof(endings[0]));
+	tcase_add_loop_test(tc, guests_do_not_break_us, 0, KVM_EXIT_NOTIFY + 1);
 	tcase_add_test(tc, first_status_counts);
 	return tc;
 }

@@ -61,11 +61,74 @@ START_TEST(out_is_past_at_its_exit)
 }
 END_TEST
 
+/* Intel SDM, vol. 3, table 6-5. */
+static const struct {
+	unsigned first, second, then;
+} tops[] = {
+	{6, 13, 13},
+	{6, 14, 14},
+	{3, 32, 32},
+	{13, 20, 20},
+	{13, 13, 8},
+	{0, 13, 8},
+	{10, 11, 8},
+	{13, 14, 14},
+	{14, 14, 8},
+	{14, 13, 8},
+	{14, 6, 6},
+	{8, 6, 6},
+	{8, 13, EXCEPTION_SHUTDOWN},
+	{8, 14, EXCEPTION_SHUTDOWN},
+};
+
+START_TEST(one_on_top_of_another)
+{
+	ck_assert_uint_eq(exception_on_top(tops[_i].first, tops[_i].second), tops[_i].then);
+}
+END_TEST
+
+static struct kvm_vcpu_events events;
+
+static int vcpu_with_events(int fd, unsigned long request, void *arg)
+{
+	(void)fd;
+	if (request == KVM_GET_VCPU_EVENTS)
+		*(struct kvm_vcpu_events *)arg = events;
+	else if (request == KVM_SET_VCPU_EVENTS)
+		events = *(struct kvm_vcpu_events *)arg;
+	else
+		return FAKE_PASS;
+	return 0;
+}
+
+/* A fault on the way to a handler takes the place of what was on the way. */
+START_TEST(faults_while_delivering)
+{
+	struct vcpu vcpu = {.fd = -1};
+
+	fake_kvm = vcpu_with_events;
+	events = (struct kvm_vcpu_events){0};
+	ck_assert_int_eq(vcpu_is_delivering(&vcpu), 0);
+	events.interrupt.injected = 1;
+	ck_assert_int_eq(vcpu_is_delivering(&vcpu), 1);
+	ck_assert_int_eq(vcpu_raise(&vcpu, 14, 2), 0);
+	ck_assert(events.exception.injected && !events.interrupt.injected);
+	ck_assert(events.exception.nr == 14 && events.exception.error_code == 2);
+	ck_assert_int_eq(vcpu_raise(&vcpu, 13, 7), 0);
+	ck_assert(events.exception.nr == 8 && events.exception.has_error_code);
+	ck_assert_uint_eq(events.exception.error_code, 0);
+	ck_assert_int_eq(vcpu_raise(&vcpu, 13, 0), -ESHUTDOWN);
+	fake_kvm = NULL;
+}
+END_TEST
+
 TCase *upcall_tests(void)
 {
 	TCase *tests = tcase_create("upcall");
 
 	tcase_add_test(tests, out_is_completed_later);
 	tcase_add_test(tests, out_is_past_at_its_exit);
+	tcase_add_loop_test(tests, one_on_top_of_another, 0, sizeof(tops) / sizeof(tops[0]));
+	tcase_add_test(tests, faults_while_delivering);
 	return tests;
 }
