@@ -6,10 +6,10 @@
 FUZZ_TARGETS := elf bzimage request strict virtqueue sync control options insn fdt bootargs
 
 FUZZ_PIN            := $(wildcard vmm/pin/*.c vmm/pin/tracking/*.c) vmm/kvm/upcall.c vmm/kvm/pause.c
-FUZZ_NOT_PIN        := $(addprefix vmm/pin/,insn.c write_protect.c) vmm/pin/tracking/uffd.c
+FUZZ_NOT_PIN        := $(addprefix vmm/pin/,insn.c insn_execute.c) vmm/pin/tracking/uffd.c
 FUZZ_COUNT_elf      := vmm/boot/image.c
 FUZZ_COUNT_bzimage  := $(addprefix vmm/boot/,bzimage.c linux.c)
-FUZZ_COUNT_request  := $(filter-out $(FUZZ_NOT_PIN) $(addprefix vmm/pin/,strict.c store.c stats.c),$(FUZZ_PIN)) \
+FUZZ_COUNT_request  := $(filter-out $(FUZZ_NOT_PIN) $(addprefix vmm/pin/,strict.c store.c store_decode.c store_commit.c stats.c),$(FUZZ_PIN)) \
 		       vmm/kvm/memory.c vmm/devices/bus.c
 FUZZ_COUNT_strict   := $(filter-out vmm/pin/tracking/uffd.c $(addprefix vmm/pin/,control.c stats.c guest_log.c),$(FUZZ_PIN)) \
 		       vmm/kvm/memory.c
@@ -17,7 +17,7 @@ FUZZ_COUNT_virtqueue := $(addprefix vmm/devices/,virtio_mmio.c virtqueue.c blk/c
 FUZZ_COUNT_sync     := $(filter-out alias-tracker/oracle.c,$(TRACKER_SRC))
 FUZZ_COUNT_control  := vmm/control/control.c vmm/control/request.c vmm/pin/control.c vmm/pin/stats.c
 FUZZ_COUNT_options  := vmm/options.c
-FUZZ_COUNT_insn     := vmm/pin/insn.c
+FUZZ_COUNT_insn     := vmm/pin/insn.c vmm/pin/insn_execute.c
 FUZZ_COUNT_fdt      := guest/arch/fdt.c guest/arch/pvh.c guest/arch/platform.c
 FUZZ_COUNT_bootargs := tests/fuzz/fuzz_bootargs.c guest/lib/stdlib.c
 

@@ -76,9 +76,12 @@ static int play_kvm(int fd, unsigned long request, void *arg)
 		return 0;
 	case KVM_GET_VCPU_EVENTS:
 		memset(arg, 0, sizeof(struct kvm_vcpu_events));
+		((struct kvm_vcpu_events *)arg)->exception.injected = fm->delivering > 0;
+		((struct kvm_vcpu_events *)arg)->exception.nr = fm->delivering;
 		return 0;
 	case KVM_SET_VCPU_EVENTS:
 		fm->raised += ((struct kvm_vcpu_events *)arg)->exception.injected;
+		fm->delivering = 0;
 		return 0;
 	case KVM_GET_FPU:
 		return get_fpu(fm, arg);
@@ -182,7 +185,7 @@ void fuzz_machine_start(struct fuzz_machine *fm)
 	memset(fm->vcpus, 0, sizeof(fm->vcpus));
 	memset(fm->runs, 0, sizeof(fm->runs));
 	memset(&fm->regs, 0, sizeof(fm->regs));
-	fm->raised = fm->nr_parts = 0;
+	fm->raised = fm->delivering = fm->nr_parts = 0;
 	fm->next_part = 0;
 	fm->opt.guest = "guest";
 	fm->opt.bootargs = (char *)"";

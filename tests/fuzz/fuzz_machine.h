@@ -20,8 +20,10 @@ struct fuzz_machine {
 	struct kvm_run runs[MACHINE_VCPUS];
 	struct kvm_regs regs; /* of all vCPUs; addresses are those of memory, again and again */
 	unsigned raised;      /* exceptions, since the start */
-	unsigned nr_parts;    /* KVM_RUN goes on with so many more parts of a store */
-	uint64_t next_part;   /* gpa of these; 0: each where the last ends */
+	unsigned
+		delivering; /* the exception that a vCPU is on the way to a handler with; 0: none */
+	unsigned nr_parts;  /* KVM_RUN goes on with so many more parts of a store */
+	uint64_t next_part; /* gpa of these; 0: each where the last ends */
 };
 
 /* A machine with empty memory, by fm->opt. One at a time. */

@@ -15,6 +15,7 @@
 #include "pin/pin.h"
 #include "pin/internal.h"
 #include "status.h"
+#include "stop.h"
 
 #define OPS_MAX 200u
 #define CODE    0x3f000ull /* gpa of what the guest runs */
@@ -182,6 +183,16 @@ static void place_code(struct guest *g, const void *code, size_t len)
 	g->fm.regs.rip = CODE;
 }
 
+/* A guest may have ended itself. */
+static void expect_no_fault_of_ours(struct guest *g)
+{
+	int status = g->fm.machine.stop.status;
+
+	MUST(status < 0 || status == VMM_EX_VIOLATION || status == VMM_EX_SHUTDOWN);
+	g->fm.machine.stop.status = -1;
+	stop_is_over(&g->fm.machine.stop);
+}
+
 /* KVM_RUN has failed, or has met what it can't emulate. */
 static void stop_at(struct guest *g, uint8_t how)
 {
@@ -189,8 +200,7 @@ static void stop_at(struct guest *g, uint8_t how)
 		pin_store_ops.failed(g->fm.pin, &g->fm.vcpus[0]);
 	else
 		pin_store_ops.stopped(g->fm.pin, &g->fm.vcpus[0]);
-	MUST(g->fm.machine.stop.status < 0 || g->fm.machine.stop.status == VMM_EX_VIOLATION);
-	g->fm.machine.stop.status = -1;
+	expect_no_fault_of_ours(g);
 }
 
 static void store(struct guest *g)
@@ -265,16 +275,22 @@ static void emulated(struct guest *g)
 	if (!(how & 3))
 		check_half(g, &io, pte, raised);
 	g->fm.nr_parts = 0;
-	g->fm.machine.stop.status = -1; /* a store in parts that make no sense ends the machine */
+	expect_no_fault_of_ours(g);
 }
 
+/* Or an exception is on its way to its handler. */
 static void set_register(struct guest *g)
 {
 	__u64 *const regs[] = {&g->fm.regs.rax, &g->fm.regs.rcx,   &g->fm.regs.rdx,
 			       &g->fm.regs.rbx, &g->fm.regs.rsi,   &g->fm.regs.rdi,
 			       &g->fm.regs.r8,  &g->fm.regs.rflags};
 
-	*regs[take1(&g->program) % 8] = take(&g->program, 8);
+	uint8_t which = take1(&g->program);
+
+	if (which & 0x80)
+		g->fm.delivering = which & 31;
+	else
+		*regs[which % 8] = take(&g->program, 8);
 }
 
 static void device(struct guest *g)

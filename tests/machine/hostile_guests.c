@@ -66,6 +66,37 @@ enum { HELD = 0, BROKE = 1, TIMEOUT = 75, SHUTDOWN = 80, STOPPED = 81 };
 		}                                                                                  \
 	}
 
+#define RESETS(which)                                                                              \
+	{                                                                                          \
+		.guest = "resets_itself", .word = (which),                                         \
+		.must = {.status = SHUTDOWN, .says = CANNOT_GO_ON},                                \
+		EVERYWHERE("all-is-well", .status = HELD, .says = CANNOT_GO_ON)                    \
+	}
+
+/* No single store that is known: nobody knows what else is done. */
+#define UNKNOWN(name, which)                                                                       \
+	{                                                                                          \
+		.guest = (name), .word = (which),                                                  \
+		.only_strict = "elsewhere the processor does every store",                         \
+		.on_strict = &may_be_half_done, .strict_off = BREAK("go-on"), .strict_then = {     \
+			.status = BROKE,                                                           \
+			.says = CANNOT_GO_ON                                                       \
+		}                                                                                  \
+	}
+
+/* The stack lies in that table when an exception comes. */
+#define FRAMES(which)                                                                              \
+	{                                                                                          \
+		.guest = "exception_frames", .word = (which),                                      \
+		.only_strict = "elsewhere the processor does every store",                         \
+		.on_strict = &no_handler, .strict_off = BREAK("all-is-well"), .strict_then = {     \
+			.status = HELD,                                                            \
+			.says = "triple fault"                                                     \
+		}                                                                                  \
+	}
+
+static const struct outcome no_handler = {
+	.status = SHUTDOWN, .says = "triple fault", .prints = "told\n"};
 static const struct outcome half_done = {
 	.status = STOPPED, .violations = 1, .says = CANNOT_GO_ON, .prints = ""};
 static const struct outcome may_be_half_done = {
@@ -188,11 +219,23 @@ const struct hostile hostiles[] = {
 	{.guest = "store_large",
 	 .only_strict = "elsewhere the processor does every store",
 	 .on_strict = &may_be_half_done,
-	 STRICT_REFUSED("no-large")},
+	 .no_strict_switch = "an instruction that is not known ends the guest as well"},
 	{.guest = "store_unmapped",
 	 .only_strict = "elsewhere the processor does every store",
 	 .on_strict = &held,
-	 STRICT_REFUSED("no-large")},
+	 .strict_off = BREAK("no-large"),
+	 .strict_then = {.status = STOPPED, .says = CANNOT_GO_ON}},
+	UNKNOWN("store_pushes", "in"),
+	UNKNOWN("store_pushes", "begin"),
+	UNKNOWN("store_pushes", "end"),
+	UNKNOWN("store_string_in", NULL),
+	{.guest = "wp_clear",
+	 .only_strict = "elsewhere the processor does every store",
+	 .on_strict = &(struct outcome){.violations = 3},
+	 .strict_off = BREAK("no-judge"),
+	 .strict_then = {.status = BROKE, .violations = 1}},
+	FRAMES("l1"),
+	FRAMES("l2"),
 	{.guest = "updates_garbage",
 	 .with = {"-m4G"},
 	 .on_strict = &one_violation,
@@ -222,6 +265,8 @@ const struct hostile hostiles[] = {
 	 .with = {"--step", "grant", "-c2"},
 	 .must = {.status = SHUTDOWN, .says = "triple fault"},
 	 EVERYWHERE("all-is-well", .status = HELD, .says = "triple fault")},
+	RESETS("init"),
+	RESETS("smi"),
 
 	/* upcalls */
 	{.guest = "handler_never",

@@ -1,21 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* The opcodes are those of the Intel SDM, vol. 2, appendix A. */
 #include "pin/insn.h"
-
-#define FLAG_CF (1ull << 0)
-#define FLAG_PF (1ull << 2)
-#define FLAG_AF (1ull << 4)
-#define FLAG_ZF (1ull << 6)
-#define FLAG_SF (1ull << 7)
-#define FLAG_DF (1ull << 10)
-#define FLAG_OF (1ull << 11)
+#include "pin/insn_regs.h"
 
 #define REX_W 8
 #define REX_R 4
 #define REX_X 2
 #define REX_B 1
-
-enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI };
 
 /* The code that is still to be read, and what was found so far. */
 struct decoder {
@@ -28,42 +19,6 @@ struct decoder {
 	bool rip_relative;
 	uint8_t digit; /* the reg field of ModRM, without REX.R */
 };
-
-static uint64_t *reg_of(struct kvm_regs *regs, unsigned number)
-{
-	__u64 *const order[] = {
-		&regs->rax, &regs->rcx, &regs->rdx, &regs->rbx, &regs->rsp, &regs->rbp,
-		&regs->rsi, &regs->rdi, &regs->r8,  &regs->r9,  &regs->r10, &regs->r11,
-		&regs->r12, &regs->r13, &regs->r14, &regs->r15,
-	};
-
-	return (uint64_t *)order[number];
-}
-
-static uint64_t reg_read(const struct kvm_regs *regs, unsigned number)
-{
-	return *reg_of((struct kvm_regs *)regs, number);
-}
-
-static uint64_t size_mask(unsigned size)
-{
-	return size >= 8 ? UINT64_MAX : (1ull << size * 8) - 1;
-}
-
-/* As the processor does: 4 bytes clear the upper half, fewer leave the rest alone. */
-static void reg_write(struct kvm_regs *regs, unsigned number, bool high, unsigned size,
-		      uint64_t value)
-{
-	uint64_t *reg = reg_of(regs, number);
-	uint64_t mask = size_mask(size);
-
-	if (size >= 4)
-		*reg = value & mask;
-	else if (high)
-		*reg = (*reg & ~0xff00ull) | (value & 0xff) << 8;
-	else
-		*reg = (*reg & ~mask) | (value & mask);
-}
 
 /* --- decoding --------------------------------------------------------------------------------- */
 
@@ -380,157 +335,27 @@ bool insn_decode(const uint8_t *code, size_t nr, const struct kvm_regs *regs,
 	return true;
 }
 
-/* --- executing -------------------------------------------------------------------------------- */
+/* --- afterwards ------------------------------------------------------------------------------- */
 
-static void set_flags(struct kvm_regs *regs, uint64_t which, uint64_t flags)
+bool insn_decode_done(const uint8_t *code, size_t nr, bool round, const struct kvm_regs *after,
+		      const struct insn_segments *segments, struct insn *out)
 {
-	regs->rflags = (regs->rflags & ~which) | (flags & which);
-}
+	struct kvm_regs before = *after;
+	uint64_t step;
+	bool is_string;
 
-/* Of a result, as every arithmetic instruction sets them. */
-static uint64_t result_flags(uint64_t result, unsigned size)
-{
-	uint64_t flags = 0;
-
-	result &= size_mask(size);
-	if (!result)
-		flags |= FLAG_ZF;
-	if (result >> (size * 8 - 1) & 1)
-		flags |= FLAG_SF;
-	if (!__builtin_parityll(result & 0xff))
-		flags |= FLAG_PF;
-	return flags;
-}
-
-#define ALL_FLAGS (FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF)
-
-/* a + b or a - b. With the operands at the top of 64 bits carry and overflow are the language's. */
-static uint64_t add_or_sub(struct kvm_regs *regs, bool sub, uint64_t a, uint64_t b, unsigned size,
-			   uint64_t which)
-{
-	unsigned shift = 64 - size * 8;
-	uint64_t high_a = a << shift, high_b = b << shift, result, flags;
-	int64_t ignored;
-	bool carry, overflow;
-
-	if (sub) {
-		carry = __builtin_sub_overflow(high_a, high_b, &result);
-		overflow = __builtin_sub_overflow((int64_t)high_a, (int64_t)high_b, &ignored);
-	} else {
-		carry = __builtin_add_overflow(high_a, high_b, &result);
-		overflow = __builtin_add_overflow((int64_t)high_a, (int64_t)high_b, &ignored);
-	}
-	result >>= shift;
-	flags = result_flags(result, size) | ((a ^ b ^ result) & FLAG_AF);
-	flags |= (carry ? FLAG_CF : 0) | (overflow ? FLAG_OF : 0);
-	set_flags(regs, which, flags);
-	return result;
-}
-
-static uint64_t logic(struct kvm_regs *regs, uint64_t result, unsigned size)
-{
-	set_flags(regs, ALL_FLAGS, result_flags(result, size));
-	return result;
-}
-
-static bool compare_exchange(const struct insn *insn, uint64_t old, struct kvm_regs *regs,
-			     uint64_t *value)
-{
-	uint64_t expected = regs->rax & size_mask(insn->size);
-
-	add_or_sub(regs, true, expected, old, insn->size, ALL_FLAGS);
-	*value = insn->operand;
-	if (expected == old)
-		return true;
-	reg_write(regs, RAX, false, insn->size, old);
-	return false;
-}
-
-static uint64_t change_bit(const struct insn *insn, uint64_t old, struct kvm_regs *regs)
-{
-	uint64_t bit = 1ull << insn->operand;
-
-	set_flags(regs, FLAG_CF, old & bit ? FLAG_CF : 0);
-	switch (insn->op) {
-	case INSN_BTS:
-		return old | bit;
-	case INSN_BTR:
-		return old & ~bit;
-	default:
-		return old ^ bit;
-	}
-}
-
-/* One round; RIP stays while there are more. Returns false if there was none to be done. */
-static bool string_round(const struct insn *insn, struct kvm_regs *regs)
-{
-	uint64_t step = regs->rflags & FLAG_DF ? -(uint64_t)insn->size : insn->size;
-
-	if (insn->rep && regs->rcx == 0)
+	if (!round)
+		before.rip -= nr;
+	if (!insn_decode(code, nr, &before, segments, out))
 		return false;
-	regs->rdi += step;
-	if (insn->op == INSN_MOVS)
-		regs->rsi += step;
-	if (insn->rep && --regs->rcx)
-		regs->rip -= insn->len;
+	is_string = out->op == INSN_STOS || out->op == INSN_MOVS;
+	if (round != out->rep || (round ? !is_string : out->len != nr))
+		return false;
+	if (!is_string)
+		return true;
+	step = after->rflags & FLAG_DF ? -(uint64_t)out->size : out->size;
+	out->va -= step;
+	if (out->op == INSN_MOVS)
+		out->operand -= step;
 	return true;
-}
-
-bool insn_execute(const struct insn *insn, uint64_t old, struct kvm_regs *regs, uint64_t *value)
-{
-	unsigned size = insn->size;
-	uint64_t operand = insn->operand;
-
-	regs->rip += insn->len;
-	*value = operand;
-	switch (insn->op) {
-	case INSN_MOV:
-	case INSN_MOV_XMM:
-		return true;
-	case INSN_XCHG:
-		reg_write(regs, insn->reg, insn->high, size, old);
-		return true;
-	case INSN_CMPXCHG:
-		return compare_exchange(insn, old, regs, value);
-	case INSN_XADD:
-		*value = add_or_sub(regs, false, old, operand, size, ALL_FLAGS);
-		reg_write(regs, insn->reg, insn->high, size, old);
-		return true;
-	case INSN_ADD:
-	case INSN_SUB:
-		*value = add_or_sub(regs, insn->op == INSN_SUB, old, operand, size, ALL_FLAGS);
-		return true;
-	case INSN_OR:
-		*value = logic(regs, old | operand, size);
-		return true;
-	case INSN_AND:
-		*value = logic(regs, old & operand, size);
-		return true;
-	case INSN_XOR:
-		*value = logic(regs, old ^ operand, size);
-		return true;
-	case INSN_INC:
-	case INSN_DEC:
-		*value = add_or_sub(regs, insn->op == INSN_DEC, old, 1, size, ALL_FLAGS & ~FLAG_CF);
-		return true;
-	case INSN_NOT:
-		*value = ~old & size_mask(size);
-		return true;
-	case INSN_NEG:
-		*value = add_or_sub(regs, true, 0, old, size, ALL_FLAGS);
-		return true;
-	case INSN_BTS:
-	case INSN_BTR:
-	case INSN_BTC:
-		*value = change_bit(insn, old, regs);
-		return true;
-	case INSN_MOVS:
-		*value = old;
-		return string_round(insn, regs);
-	case INSN_STOS:
-		return string_round(insn, regs);
-	case INSN_LARGE:
-		break;
-	}
-	return false;
 }

@@ -71,4 +71,17 @@ bool insn_decode(const uint8_t *code, size_t nr, const struct kvm_regs *regs,
  */
 bool insn_execute(const struct insn *insn, uint64_t old, struct kvm_regs *regs, uint64_t *value);
 
+/*
+ * The instruction that was done last, by the registers that it has left: the one whose `nr` bytes
+ * end at after->rip, or, with `round`, one round of a repeated string instruction, which lies at
+ * after->rip. False if the bytes are not exactly one instruction of that kind.
+ */
+bool insn_decode_done(const uint8_t *code, size_t nr, bool round, const struct kvm_regs *after,
+		      const struct insn_segments *segments, struct insn *out);
+
+/* Has it stored this value where `old` lay (or, INSN_MOVS, was loaded)? What it did not leave in a
+ * register is taken to have been right. False for INSN_MOV_XMM and INSN_LARGE. */
+bool insn_has_stored(const struct insn *insn, uint64_t old, const struct kvm_regs *after,
+		     uint64_t value);
+
 #endif

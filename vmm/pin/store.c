@@ -1,187 +1,35 @@
 /* SPDX-License-Identifier: MIT */
-/* A vCPU has stored, or was kept from storing, to a page table: the store is judged and done. */
+/* A vCPU has stored, or was kept from storing, to a page table: which exits there are, and what the
+ * guest gets of them. */
+#include "pin/store.h"
+
 #include <errno.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include "kvm/exit.h"
+#include "kvm/upcall.h"
+#include "kvm/vm.h"
 #include "kvm/write_protect.h"
-#include "pin/insn.h"
 #include "machine.h"
+#include "machine_map.h"
 #include "pin/pin.h"
-#include "pin/internal.h"
 #include "say.h"
 #include "status.h"
 #include "stop.h"
-#include "kvm/upcall.h"
 
-#define VECTOR_GP   13
-#define VECTOR_PF   14
-#define PF_WRITE    2 /* error code: not present, a write */
-#define PF_USER     4
-#define EFER_LMA    (1ull << 10)
-#define STORE_BYTES 16u
-#define WHOLE_BYTES 8u /* more than that KVM stores in parts */
-#define PIECES_MAX  2u
-#define CHANGES_MAX 4u  /* entries that 16 bytes can touch, in two frames, and one to spare */
-#define STOPS_MAX   64u /* in a row, for a store that is found to be allowed by now */
+#define VECTOR_GP 13
+#define VECTOR_PF 14
+#define PF_WRITE  2 /* error code: not present, a write */
+#define PF_USER   4
 
-/* What a vCPU is about to do. */
-struct view {
-	struct kvm_regs regs;
-	struct kvm_sregs sregs;
-	struct insn_segments segments;
-	bool long_mode;
-};
+/* Times in a row that the guest may try again: a store that is found to be allowed by now, and one
+ * of which that can't be told. */
+#define STOPS_MAX         64u
+#define STOPS_MAX_UNKNOWN 2u
 
-/* Bytes to be stored, in one frame. */
-struct piece {
-	uint64_t gpa;
-	unsigned len;
-	uint8_t bytes[STORE_BYTES];
-};
+/* --- what the guest gets ---------------------------------------------------------------------- */
 
-/* --- looking at the guest --------------------------------------------------------------------- */
-
-static bool see(const struct vcpu *vcpu, struct view *view)
-{
-	const struct kvm_sregs *sregs = &view->sregs;
-
-	if (ioctl(vcpu->fd, KVM_GET_REGS, &view->regs) < 0 ||
-	    ioctl(vcpu->fd, KVM_GET_SREGS, &view->sregs) < 0) {
-		say_errno("KVM_GET_REGS");
-		return false;
-	}
-	view->segments = (struct insn_segments){.fs = sregs->fs.base, .gs = sregs->gs.base};
-	view->long_mode = sregs->efer & EFER_LMA && sregs->cs.l;
-	return true;
-}
-
-/* Where KVM itself fails, the guest ends: it must not be refused a store for that. */
-static bool translate(const struct vcpu *vcpu, uint64_t va, uint64_t *gpa)
-{
-	struct kvm_translation translation = {.linear_address = va};
-
-	if (ioctl(vcpu->fd, KVM_TRANSLATE, &translation) < 0)
-		stop_on_error(vcpu->vm->stop, "KVM_TRANSLATE");
-	if (!translation.valid)
-		return false;
-	*gpa = translation.physical_address;
-	return true;
-}
-
-static bool get_fpu(const struct vcpu *vcpu, struct kvm_fpu *fpu)
-{
-	if (ioctl(vcpu->fd, KVM_GET_FPU, fpu) == 0)
-		return true;
-	stop_on_error(vcpu->vm->stop, "KVM_GET_FPU");
-	return false;
-}
-
-/* Reads up to `max` bytes of memory, as far as they are mapped. Returns how many. */
-static size_t read_va(const struct vcpu *vcpu, uint64_t va, void *to, size_t max)
-{
-	size_t done = 0;
-
-	while (done < max) {
-		size_t step = ALIAS_PAGE_SIZE - (va + done) % ALIAS_PAGE_SIZE;
-		const void *from;
-		uint64_t gpa;
-
-		if (step > max - done)
-			step = max - done;
-		if (!translate(vcpu, va + done, &gpa))
-			break;
-		from = memory_ptr(&vcpu->vm->mem, gpa, step);
-		if (!from)
-			break;
-		memcpy((uint8_t *)to + done, from, step);
-		done += step;
-	}
-	return done;
-}
-
-static bool decode(const struct vcpu *vcpu, const struct view *view, struct insn *insn)
-{
-	uint8_t code[INSN_MAX_LEN];
-	size_t nr = read_va(vcpu, view->regs.rip, code, sizeof(code));
-
-	return view->long_mode && insn_decode(code, nr, &view->regs, &view->segments, insn);
-}
-
-/* Where the bytes lie that the instruction stores to, in one or two frames. Returns how many
- * pieces; 0: *unmapped is the first address that is not mapped. */
-static unsigned locate(const struct vcpu *vcpu, const struct insn *insn, struct piece *pieces,
-		       uint64_t *unmapped)
-{
-	unsigned nr = 0, len = insn->size;
-	uint64_t va = insn->va;
-
-	*unmapped = va;
-	while (len > 0) {
-		unsigned step = ALIAS_PAGE_SIZE - va % ALIAS_PAGE_SIZE;
-
-		if (step > len)
-			step = len;
-		*unmapped = va;
-		if (!translate(vcpu, va, &pieces[nr].gpa))
-			return 0;
-		pieces[nr++].len = step;
-		va += step;
-		len -= step;
-	}
-	return nr;
-}
-
-static unsigned count_guarded(const struct memory *mem, const struct piece *pieces, unsigned nr)
-{
-	unsigned guarded = 0;
-
-	for (unsigned i = 0; i < nr; i++)
-		guarded += gfn_is_write_protected(mem, pieces[i].gpa / ALIAS_PAGE_SIZE);
-	return guarded;
-}
-
-/* --- storing ---------------------------------------------------------------------------------- */
-
-/* Splits the piece into the entries it changes, merged with what they hold. */
-static unsigned split(const struct pin *pin, const struct piece *piece, struct change *changes)
-{
-	uint64_t first = piece->gpa & ~7ull, end = piece->gpa + piece->len;
-	unsigned nr = 0;
-
-	for (uint64_t gpa = first; gpa < end; gpa += sizeof(uint64_t)) {
-		uint64_t from = gpa > piece->gpa ? gpa : piece->gpa;
-		uint64_t to = gpa + sizeof(uint64_t) < end ? gpa + sizeof(uint64_t) : end;
-		uint64_t pte;
-
-		memcpy(&pte, memory_back(&pin->vm->mem, gpa), sizeof(pte));
-		memcpy((uint8_t *)&pte + (from - gpa), piece->bytes + (from - piece->gpa),
-		       to - from);
-		changes[nr++] = (struct change){.pte_gpa = gpa, .pte = pte};
-	}
-	return nr;
-}
-
-/* All or nothing. Only the host's own pieces: each lies in a guarded frame. */
-static enum served store(struct batch *batch, const struct piece *pieces, unsigned nr,
-			 enum alias_status *status)
-{
-	struct change changes[CHANGES_MAX];
-	unsigned nr_changes = 0;
-
-	*status = ALIAS_BAD_STATE;
-	if (count_guarded(&batch->pin->vm->mem, pieces, nr) < nr)
-		return SERVED; /* part of it is no page table: not known how to do it whole */
-	for (unsigned i = 0; i < nr; i++)
-		nr_changes += split(batch->pin, &pieces[i], &changes[nr_changes]);
-	if (change_entries(batch, changes, nr_changes) == UPCALL)
-		return UPCALL;
-	*status = changes[0].status;
-	batch->pin->count.stores += *status == ALIAS_OK;
-	return SERVED;
-}
-
-static struct batch batch_of(struct pin *pin, struct vcpu *vcpu, bool may_trap)
+static struct batch batch_of(struct pin *pin, struct vcpu *vcpu, bool may_upcall)
 {
 	struct alias_vcpu_page *page = pin_vcpu_page(pin->machine, vcpu->index);
 	uint32_t flags = __atomic_load_n(&page->flags, __ATOMIC_RELAXED);
@@ -191,42 +39,62 @@ static struct batch batch_of(struct pin *pin, struct vcpu *vcpu, bool may_trap)
 		.vcpu = vcpu,
 		.own = &pin->vcpus[vcpu->index],
 		.page = page,
-		.upcalls = may_trap && flags & ALIAS_BATCH_UPCALL,
+		.upcalls = may_upcall && flags & ALIAS_BATCH_UPCALL,
 	};
+}
+
+static void raise_exception(struct vcpu *vcpu, unsigned vector, int error_code)
+{
+	int ret = vcpu_raise(vcpu, vector, error_code);
+
+	if (ret == -ESHUTDOWN)
+		say("vCPU %u: triple fault: exception %u, of a store to a page table, comes on top of "
+		    "a double fault",
+		    vcpu->index, vector);
+	if (ret)
+		stop_request(vcpu->vm->stop, ret == -ESHUTDOWN ? VMM_EX_SHUTDOWN : VMM_EX_OSERR);
 }
 
 static void refuse(struct vcpu *vcpu)
 {
-	if (vcpu_raise(vcpu, VECTOR_GP, 0))
-		stop_request(vcpu->vm->stop, VMM_EX_SOFTWARE);
+	raise_exception(vcpu, VECTOR_GP, 0);
 }
 
 /* As a processor does that has looked there before it stores anything. */
-static void page_fault(struct vcpu *vcpu, struct view *view, uint64_t va)
+static void page_fault(struct vcpu *vcpu, struct vcpu_state *state, uint64_t va)
 {
-	int error_code = PF_WRITE | (view->sregs.cs.selector & 3 ? PF_USER : 0);
+	int error_code = PF_WRITE | (state->sregs.cs.selector & 3 ? PF_USER : 0);
 
-	view->sregs.cr2 = va;
-	if (ioctl(vcpu->fd, KVM_SET_SREGS, &view->sregs) < 0)
+	state->sregs.cr2 = va;
+	if (ioctl(vcpu->fd, KVM_SET_SREGS, &state->sregs) < 0)
 		stop_on_error(vcpu->vm->stop, "KVM_SET_SREGS");
-	else if (vcpu_raise(vcpu, VECTOR_PF, error_code))
-		stop_request(vcpu->vm->stop, VMM_EX_SOFTWARE);
+	else
+		raise_exception(vcpu, VECTOR_PF, error_code);
 }
 
 /* This part is, and no instruction of the guest is to find the other. */
-static void refuse_part(struct vcpu *vcpu, const struct piece *part, uint64_t rip)
+static void refuse_part(struct vcpu *vcpu, uint64_t gpa, uint64_t rip)
 {
 	say("vCPU %u, rip 0x%llx: a store to gpa 0x%llx, in a page table, is refused, but KVM may have "
 	    "done the part of it that went to the page beside: the guest cannot go on",
-	    vcpu->index, (unsigned long long)rip, (unsigned long long)part->gpa);
+	    vcpu->index, (unsigned long long)rip, (unsigned long long)gpa);
+	stop_request(vcpu->vm->stop, VMM_EX_VIOLATION);
+}
+
+/* What else the instruction has done, or would have, nobody knows. */
+static void end_unknown(struct pin *pin, struct vcpu *vcpu, const char *when, uint64_t rip)
+{
+	pin->count.stores_refused++;
+	say("vCPU %u, rip 0x%llx: an instruction %s that is not known to be one single store has "
+	    "stored to a page table: the guest cannot go on",
+	    vcpu->index, (unsigned long long)rip, when);
 	stop_request(vcpu->vm->stop, VMM_EX_VIOLATION);
 }
 
 static void store_upcall(struct vcpu *vcpu)
 {
 	count_one(&vcpu->stats.upcalls);
-	if (vcpu_raise(vcpu, UPCALL_VECTOR, NO_ERROR_CODE))
-		stop_request(vcpu->vm->stop, VMM_EX_SOFTWARE);
+	raise_exception(vcpu, UPCALL_VECTOR, NO_ERROR_CODE);
 }
 
 static bool set_regs(const struct vcpu *vcpu, struct kvm_regs *regs)
@@ -249,27 +117,27 @@ static bool compute(const struct vcpu *vcpu, const struct insn *insn, struct kvm
 	struct kvm_fpu fpu;
 
 	if (insn->op == INSN_MOV_XMM) {
-		if (!get_fpu(vcpu, &fpu))
+		if (!vcpu_get_fpu(vcpu, &fpu))
 			return false;
 		memcpy(bytes, fpu.xmm[insn->reg], STORE_BYTES);
 		*stores = insn_execute(insn, 0, regs, &value);
 		return true;
 	}
-	if (read_va(vcpu, from, &old, insn->size) < insn->size)
+	if (guest_read(vcpu, from, &old, insn->size) < insn->size)
 		return false;
 	*stores = insn_execute(insn, old, regs, &value);
 	memcpy(bytes, &value, sizeof(value));
 	return true;
 }
 
-/* Does the instruction; *known is false if it cannot be done. Its registers are in `regs` then. */
+/* Does the instruction; *status says if that could be. Its registers are in `regs` then. */
 static enum served run_insn(struct batch *batch, const struct insn *insn, struct kvm_regs *regs,
 			    enum alias_status *status)
 {
 	uint8_t bytes[STORE_BYTES];
 	struct piece pieces[PIECES_MAX];
 	uint64_t unmapped;
-	unsigned nr = locate(batch->vcpu, insn, pieces, &unmapped);
+	unsigned nr = locate_store(batch->vcpu, insn, pieces, &unmapped);
 	bool stores;
 
 	*status = ALIAS_BAD_OP;
@@ -281,7 +149,7 @@ static enum served run_insn(struct batch *batch, const struct insn *insn, struct
 	memcpy(pieces[0].bytes, bytes, pieces[0].len);
 	if (nr > 1)
 		memcpy(pieces[1].bytes, bytes + pieces[0].len, pieces[1].len);
-	return store(batch, pieces, nr, status);
+	return commit_store(batch, pieces, nr, status);
 }
 
 static void do_insn(struct pin *pin, struct vcpu *vcpu, const struct insn *insn,
@@ -302,22 +170,6 @@ static void do_insn(struct pin *pin, struct vcpu *vcpu, const struct insn *insn,
 		stop_request(vcpu->vm->stop, VMM_EX_OSERR);
 }
 
-/* Nothing is known to be wrong: the frame may have been released, or been mapped elsewhere, a
- * moment ago. So the guest may try again, but not for ever. */
-static bool try_again(struct pin_vcpu *own)
-{
-	return ++own->stops < STOPS_MAX;
-}
-
-/* It may be an instruction that stores to a table all the same. */
-static bool refuse_unknown(struct pin *pin, struct vcpu *vcpu)
-{
-	pin->vcpus[vcpu->index].stops = 0;
-	pin->count.stores_refused++;
-	refuse(vcpu);
-	return true;
-}
-
 /* A store that is done for nobody. When KVM emulates it, which it does if the same one comes again,
  * it writes page by page until it may not. */
 static void refuse_large(struct pin *pin, struct vcpu *vcpu, uint64_t rip,
@@ -327,7 +179,7 @@ static void refuse_large(struct pin *pin, struct vcpu *vcpu, uint64_t rip,
 	if (nr == 1 || gfn_is_write_protected(&pin->vm->mem, pieces[0].gpa / ALIAS_PAGE_SIZE))
 		refuse(vcpu);
 	else
-		refuse_part(vcpu, &pieces[1], rip);
+		refuse_part(vcpu, pieces[1].gpa, rip);
 }
 
 /* The stops in a row, with the one that has just begun yet to be counted: an access that was
@@ -343,93 +195,117 @@ static struct pin_vcpu *count_stops(struct pin *pin, const struct vcpu *vcpu)
 	return own;
 }
 
-static bool do_stopped(struct pin *pin, struct vcpu *vcpu, bool sure)
+/* Nothing is known to be wrong: the frame may have been released, or been mapped elsewhere, a
+ * moment ago. So the guest may try again, but not for ever. */
+static bool try_again(struct pin_vcpu *own, unsigned max)
 {
-	struct pin_vcpu *own = count_stops(pin, vcpu);
-	struct piece pieces[PIECES_MAX];
-	struct view view;
-	struct insn insn;
-	uint64_t unmapped;
-	unsigned nr;
+	if (++own->stops < max)
+		return true;
+	own->stops = 0;
+	return false;
+}
 
-	if (!see(vcpu, &view))
-		return false;
-	if (!decode(vcpu, &view, &insn))
-		return sure || own->stops > 0 ? refuse_unknown(pin, vcpu) : try_again(own);
-	nr = locate(vcpu, &insn, pieces, &unmapped);
-	if (nr > 0 && count_guarded(&pin->vm->mem, pieces, nr) == 0)
-		return try_again(own);
+/* An event was on the way to its handler: it is the frame that the processor pushes there that went
+ * to a page table, whatever instruction is at RIP. */
+static void frame_stopped(struct pin *pin, struct vcpu *vcpu, struct pin_vcpu *own)
+{
+	if (try_again(own, STOPS_MAX_UNKNOWN))
+		return;
+	pin->count.stores_refused++;
+	refuse(vcpu);
+}
+
+/* False if no frame is write-protected that it stores to, again and again. */
+static bool known_stopped(struct pin *pin, struct vcpu *vcpu, struct vcpu_state *state,
+			  const struct insn *insn, struct pin_vcpu *own)
+{
+	struct piece pieces[PIECES_MAX];
+	uint64_t unmapped;
+	unsigned nr = locate_store(vcpu, insn, pieces, &unmapped);
+
+	if (nr > 0 && count_write_protected(&pin->vm->mem, pieces, nr) == 0)
+		return try_again(own, STOPS_MAX);
 	own->stops = 0;
 	if (nr == 0)
-		page_fault(vcpu, &view, unmapped);
-	else if (insn.op == INSN_LARGE)
-		refuse_large(pin, vcpu, view.regs.rip, pieces, nr);
+		page_fault(vcpu, state, unmapped);
+	else if (insn->op == INSN_LARGE)
+		refuse_large(pin, vcpu, state->regs.rip, pieces, nr);
 	else
-		do_insn(pin, vcpu, &insn, &view.regs);
+		do_insn(pin, vcpu, insn, &state->regs);
 	return true;
 }
 
 static bool store_stopped(void *ctx, struct vcpu *vcpu)
 {
-	return do_stopped(ctx, vcpu, false);
+	struct pin *pin = ctx;
+	struct pin_vcpu *own = count_stops(pin, vcpu);
+	int delivering = vcpu_is_delivering(vcpu);
+	struct vcpu_state state;
+	struct insn insn;
+	size_t nr_read;
+
+	if (delivering < 0 || !vcpu_get_state(vcpu, &state))
+		return false;
+	if (delivering)
+		frame_stopped(pin, vcpu, own);
+	else if (decode_next(vcpu, &state, &insn, &nr_read))
+		return known_stopped(pin, vcpu, &state, &insn, own);
+	else if (!try_again(own, STOPS_MAX_UNKNOWN))
+		end_unknown(pin, vcpu, "here", state.regs.rip);
+	return true;
 }
 
-/* KVM has queued #UD, for want of a better idea. */
+/* KVM has queued #UD, for want of a better idea, and has done nothing of the instruction. One that
+ * isn't known may store to a page table all the same. */
 static bool store_failed(void *ctx, struct vcpu *vcpu)
 {
-	return !vcpu_unraise(vcpu) && do_stopped(ctx, vcpu, true);
+	struct pin *pin = ctx;
+	struct pin_vcpu *own = count_stops(pin, vcpu);
+	struct vcpu_state state;
+	struct insn insn;
+	size_t nr_read;
+	bool known;
+
+	if (!vcpu_get_state(vcpu, &state))
+		return false;
+	known = decode_next(vcpu, &state, &insn, &nr_read);
+	if (!state.long_mode || nr_read == 0 || vcpu_unraise(vcpu))
+		return false; /* it runs where no code is */
+	if (known)
+		return known_stopped(pin, vcpu, &state, &insn, own);
+	own->stops = 0;
+	pin->count.stores_refused++;
+	refuse(vcpu);
+	return true;
 }
 
 /* --- stored by KVM's emulation ---------------------------------------------------------------- */
 
-/*
- * Finds the instruction that ends where RIP is and does just this store, and moves RIP back to it.
- * Only a plain move is looked for: it has changed no register, so doing it again is as doing it
- * once. Which of several readings of the bytes is taken doesn't matter, as they do the same.
- */
-static bool step_back(const struct vcpu *vcpu, struct view *view, const struct piece *piece)
-{
-	for (unsigned len = 2; len <= INSN_MAX_LEN; len++) {
-		struct view before = *view;
-		struct insn insn;
-		uint64_t gpa;
-
-		before.regs.rip -= len;
-		if (!decode(vcpu, &before, &insn) || insn.len != len || insn.op != INSN_MOV ||
-		    insn.size != piece->len || memcmp(&insn.operand, piece->bytes, piece->len) ||
-		    !translate(vcpu, insn.va, &gpa) || gpa != piece->gpa)
-			continue;
-		*view = before;
-		return true;
-	}
-	return false;
-}
-
 /* One more part of a store; of those that follow on each other one piece is made. */
 static bool add_part(struct piece *pieces, unsigned *nr, const struct kvm_run *run)
 {
-	struct piece *last = &pieces[*nr - 1];
+	struct piece *piece = pieces + *nr;
 	uint64_t gpa = run->mmio.phys_addr;
 	unsigned len = run->mmio.len;
 
 	if (len > sizeof(run->mmio.data))
 		return false;
-	if (*nr == 0 || gpa != last->gpa + last->len || gpa % ALIAS_PAGE_SIZE == 0) {
-		if (*nr == PIECES_MAX)
-			return false;
-		last = &pieces[(*nr)++];
-		*last = (struct piece){.gpa = gpa};
-	}
-	if (len > STORE_BYTES - last->len)
+	if (*nr > 0 && gpa % ALIAS_PAGE_SIZE && gpa == piece[-1].gpa + piece[-1].len)
+		piece--;
+	else if (*nr == PIECES_MAX)
 		return false;
-	memcpy(last->bytes + last->len, run->mmio.data, len);
-	last->len += len;
+	else
+		pieces[(*nr)++] = (struct piece){.gpa = gpa};
+	if (len > STORE_BYTES - piece->len)
+		return false;
+	memcpy(piece->bytes + piece->len, run->mmio.data, len);
+	piece->len += len;
 	return true;
 }
 
-/* All the pieces of the store that this exit began. Completes the instruction. Returns how many;
- * 0 after saying why it could not. */
-static unsigned gather(struct vcpu *vcpu, struct piece *pieces)
+/* All the pieces of the store that this exit began; completes the instruction. Returns how many; 0
+ * if they are those of no store that is known, or a negated errno. */
+static int gather(struct vcpu *vcpu, struct piece *pieces)
 {
 	const struct kvm_run *run = vcpu->run;
 	unsigned nr = 0;
@@ -440,48 +316,42 @@ static unsigned gather(struct vcpu *vcpu, struct piece *pieces)
 		__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
 		ret = ioctl(vcpu->fd, KVM_RUN, 0);
 		if (ret < 0 && errno == EINTR)
-			return nr;
-		if (ret < 0 || run->exit_reason != KVM_EXIT_MMIO || !run->mmio.is_write)
+			return (int)nr;
+		if (ret < 0)
+			return say_errno("KVM_RUN to complete a store");
+		if (run->exit_reason != KVM_EXIT_MMIO || !run->mmio.is_write)
 			break;
 	}
-	say("vCPU %u: a store to a page table came in parts that make no sense", vcpu->index);
 	return 0;
 }
 
-/* The frames were released on the way here. KVM, which has emulated the store, may still shadow
- * them. */
-static void store_released(const struct batch *batch, const struct piece *pieces, unsigned nr)
+static void do_emulated(struct pin *pin, struct vcpu *vcpu, const struct vcpu_state *state,
+			const struct piece *pieces, unsigned nr)
 {
-	struct pin *pin = batch->pin;
+	struct kvm_regs before;
+	enum alias_status status;
+	enum emulated emulated;
+	enum served served;
+	struct batch batch;
+	bool again;
 
-	for (unsigned i = 0; i < nr; i++)
-		memory_store_unprotected(&pin->vm->mem, pieces[i].gpa, pieces[i].bytes,
-					 pieces[i].len);
-	if (!zap_all(&pin->vm->mem, pin->vm->fd))
-		stop_request(&pin->machine->stop, VMM_EX_OSERR);
-	pin->count.all_zapped++;
-}
-
-/* Parts that follow the first may go to no memory at all. */
-static bool all_in_memory(const struct memory *mem, const struct piece *pieces, unsigned nr)
-{
-	for (unsigned i = 0; i < nr; i++)
-		if (!memory_ptr(mem, pieces[i].gpa, pieces[i].len))
-			return false;
-	return true;
-}
-
-static enum served judge_emulated(struct batch *batch, const struct piece *pieces, unsigned nr,
-				  enum alias_status *status)
-{
-	const struct pin *pin = batch->pin;
-
-	if (count_guarded(&pin->vm->mem, pieces, nr) > 0 ||
-	    !all_in_memory(&pin->vm->mem, pieces, nr))
-		return store(batch, pieces, nr, status);
-	store_released(batch, pieces, nr);
-	*status = ALIAS_OK;
-	return SERVED;
+	emulated = decode_emulated(vcpu, state, pieces, nr, &again, &before);
+	if (emulated == EMULATED_UNKNOWN) {
+		end_unknown(pin, vcpu, "before it", state->regs.rip);
+		return;
+	}
+	batch = batch_of(pin, vcpu, again);
+	pthread_mutex_lock(&pin->lock);
+	served = commit_emulated(&batch, pieces, nr, &status);
+	pthread_mutex_unlock(&pin->lock);
+	if (served == UPCALL && !set_regs(vcpu, &before))
+		stop_request(vcpu->vm->stop, VMM_EX_OSERR);
+	else if (served == UPCALL)
+		store_upcall(vcpu);
+	else if (status != ALIAS_OK && emulated == EMULATED_HALF)
+		refuse_part(vcpu, pieces[0].gpa, state->regs.rip);
+	else if (status != ALIAS_OK)
+		refuse(vcpu);
 }
 
 /*
@@ -489,61 +359,29 @@ static enum served judge_emulated(struct batch *batch, const struct piece *piece
  * none KVM has done the other half by now, whichever half is the first. If this half is allowed the
  * store is exact; if it is refused the other stays done, as nobody knows what lay there: KVM tells
  * of the store only after it, the old bytes are in no register, and to make KVM stop earlier the
- * frame beside would have to be read-only, too, wherever its neighbour is mapped. (do_stopped()
- * refuses such a store whole.)
+ * frame beside would have to be read-only, too, wherever its neighbour is mapped.
  *
- * Which store it was KVM doesn't tell, and the code before RIP may be made to deceive. But a half
- * reaches an end of the frame; of the stores that KVM emulates (Linux 6.1) those of up to 8 bytes
- * leave fewer there; and those of 16 come from a register, where they still are.
+ * KVM doesn't say which instruction it was, and of one that stores twice, as a far call does, it
+ * keeps the last store alone. So only one is accepted that the code before RIP shows to do just
+ * this store. A guest may lead a far call to behind such code; it then has what that code would
+ * have done, neither more nor less, and has itself to blame for its stack.
  */
-static bool may_be_half(const struct vcpu *vcpu, const struct piece *piece)
-{
-	unsigned offset = piece->gpa % ALIAS_PAGE_SIZE;
-	struct kvm_fpu fpu;
-
-	if (offset > 0 && offset + piece->len < ALIAS_PAGE_SIZE)
-		return false;
-	if (piece->len != WHOLE_BYTES || !get_fpu(vcpu, &fpu))
-		return piece->len != STORE_BYTES;
-	for (unsigned i = 0; i < sizeof(fpu.xmm) / sizeof(fpu.xmm[0]); i++)
-		if (!memcmp(fpu.xmm[i] + (offset > 0 ? 0 : WHOLE_BYTES), piece->bytes, WHOLE_BYTES))
-			return true;
-	return false;
-}
-
 static bool store_emulated(void *ctx, struct vcpu *vcpu, const struct exit_io *io)
 {
 	struct pin *pin = ctx;
 	struct piece pieces[PIECES_MAX];
-	enum alias_status status;
-	enum served served;
-	struct batch batch;
-	struct view view;
-	uint64_t rip;
-	unsigned nr;
-	bool half;
+	struct vcpu_state state;
+	int nr;
 
 	if (!io->write || !memory_ptr(&vcpu->vm->mem, io->addr, 1))
 		return false;
 	nr = gather(vcpu, pieces);
-	if (nr == 0 || !see(vcpu, &view)) {
-		stop_request(vcpu->vm->stop, VMM_EX_SOFTWARE);
-		return true;
-	}
-	rip = view.regs.rip;
-	half = nr == 1 && may_be_half(vcpu, &pieces[0]);
-	batch = batch_of(pin, vcpu, nr == 1 && !half && step_back(vcpu, &view, &pieces[0]));
-	pthread_mutex_lock(&pin->lock);
-	served = judge_emulated(&batch, pieces, nr, &status);
-	pthread_mutex_unlock(&pin->lock);
-	if (served == UPCALL && !set_regs(vcpu, &view.regs))
+	if (nr < 0 || !vcpu_get_state(vcpu, &state))
 		stop_request(vcpu->vm->stop, VMM_EX_OSERR);
-	else if (served == UPCALL)
-		store_upcall(vcpu);
-	else if (status != ALIAS_OK && half)
-		refuse_part(vcpu, &pieces[0], rip);
-	else if (status != ALIAS_OK)
-		refuse(vcpu);
+	else if (nr == 0)
+		end_unknown(pin, vcpu, "here", state.regs.rip);
+	else
+		do_emulated(pin, vcpu, &state, pieces, (unsigned)nr);
 	return true;
 }
 

@@ -28,7 +28,7 @@ uint64_t pte_preset_accessed(uint64_t pte, unsigned level)
 
 	if (!(pte & PTE_P))
 		return pte;
-	return pte | PTE_A | (leaf && pte & PTE_RW ? PTE_D : 0);
+	return pte | PTE_A | (leaf ? PTE_D : 0);
 }
 
 /* A gained right needs no zap: KVM takes a fault for lack of it, and walks again. But above L1 the

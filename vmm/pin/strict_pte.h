@@ -12,8 +12,9 @@ struct memory;
 uint64_t strict_read_pte(const struct memory *mem, uint64_t gpa);
 void strict_write_pte(const struct memory *mem, uint64_t gpa, uint64_t pte);
 
-/* Returns `pte` with the accessed bit set if it is present, and the dirty bit if it is a writable
- * leaf: what is really written to a write-protected table of `level`. */
+/* Returns `pte` with the accessed bit set if it is present, and the dirty bit if it is a leaf: what
+ * is really written to a write-protected table of `level`. (A read-only leaf, too: with CR0.WP
+ * clear the kernel stores through it.) */
 uint64_t pte_preset_accessed(uint64_t pte, unsigned level);
 
 /* What must be zapped when an entry changes in a table that a vCPU may use. */

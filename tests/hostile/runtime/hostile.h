@@ -98,6 +98,15 @@ static inline const char *last_word(void)
 	return word;
 }
 
+static inline bool word_is(const char *wanted)
+{
+	const char *word = last_word();
+
+	while (*word && *word == *wanted)
+		word++, wanted++;
+	return *word == *wanted;
+}
+
 /* An entry that leads to this page. */
 static inline uint64_t entry(const void *p, uint64_t bits)
 {
@@ -361,16 +370,22 @@ static inline void next_turn(unsigned n)
 
 extern const char trampoline[], trampoline_end[];
 
-static inline void start_cpu1(void (*fn)(void))
+/* All but vCPU 0 begin on the same stack. */
+static inline void start_cpu(unsigned cpu, void (*fn)(void))
 {
 	char *low = direct(0x8000);
 
 	cpu1_main = fn;
 	for (size_t i = 0; i < (size_t)(trampoline_end - trampoline); i++)
 		low[i] = trampoline[i];
-	wrmsr(0x1b, rdmsr(0x1b) | 0xc00);         /* x2APIC */
-	wrmsr(0x830, 1ull << 32 | 0x4500);        /* INIT to APIC id 1 */
-	wrmsr(0x830, 1ull << 32 | 0x4600 | 0x08); /* SIPI: 0x8000 */
+	wrmsr(0x1b, rdmsr(0x1b) | 0xc00);                  /* x2APIC */
+	wrmsr(0x830, (uint64_t)cpu << 32 | 0x4500);        /* INIT to that APIC id */
+	wrmsr(0x830, (uint64_t)cpu << 32 | 0x4600 | 0x08); /* SIPI: 0x8000 */
+}
+
+static inline void start_cpu1(void (*fn)(void))
+{
+	start_cpu(1, fn);
 }
 
 /* --- where the observer stops a thread of the host -------------------------------------------- */

@@ -28,11 +28,11 @@ START_TEST(presets)
 {
 	ck_assert_uint_eq(pte_preset_accessed(0, 1), 0);
 	ck_assert_uint_eq(pte_preset_accessed(RW | FRAME(3), 1), RW | FRAME(3));
-	ck_assert_uint_eq(pte_preset_accessed(P, 1), P | A);
+	ck_assert_uint_eq(pte_preset_accessed(P, 1), P | A | D);
 	ck_assert_uint_eq(pte_preset_accessed(P | RW, 1), P | RW | A | D);
 	ck_assert_uint_eq(pte_preset_accessed(P | RW, 2), P | RW | A);
 	ck_assert_uint_eq(pte_preset_accessed(P | RW | LARGE, 2), P | RW | LARGE | A | D);
-	ck_assert_uint_eq(pte_preset_accessed(P | LARGE, 3), P | LARGE | A);
+	ck_assert_uint_eq(pte_preset_accessed(P | LARGE, 3), P | LARGE | A | D);
 }
 END_TEST
 

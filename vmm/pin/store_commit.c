@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/* A store to page tables, entry by entry: judged, and done whole or not at all. */
+#include <string.h>
+#include "kvm/vm.h"
+#include "kvm/write_protect.h"
+#include "pin/store.h"
+#include "status.h"
+#include "stop.h"
+
+#define CHANGES_MAX 4u /* entries that 16 bytes can touch, in two frames, and one to spare */
+
+unsigned count_write_protected(const struct memory *mem, const struct piece *pieces, unsigned nr)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < nr; i++)
+		count += gfn_is_write_protected(mem, pieces[i].gpa / ALIAS_PAGE_SIZE);
+	return count;
+}
+
+/* Splits the piece into the entries it changes, merged with what they hold. */
+static unsigned split(const struct pin *pin, const struct piece *piece, struct change *changes)
+{
+	uint64_t first = piece->gpa & ~7ull, end = piece->gpa + piece->len;
+	unsigned nr = 0;
+
+	for (uint64_t gpa = first; gpa < end; gpa += sizeof(uint64_t)) {
+		uint64_t from = gpa > piece->gpa ? gpa : piece->gpa;
+		uint64_t to = gpa + sizeof(uint64_t) < end ? gpa + sizeof(uint64_t) : end;
+		uint64_t pte;
+
+		memcpy(&pte, memory_back(&pin->vm->mem, gpa), sizeof(pte));
+		memcpy((uint8_t *)&pte + (from - gpa), piece->bytes + (from - piece->gpa),
+		       to - from);
+		changes[nr++] = (struct change){.pte_gpa = gpa, .pte = pte};
+	}
+	return nr;
+}
+
+enum served commit_store(struct batch *batch, const struct piece *pieces, unsigned nr,
+			 enum alias_status *status)
+{
+	struct change changes[CHANGES_MAX];
+	unsigned nr_changes = 0;
+
+	*status = ALIAS_BAD_STATE;
+	if (count_write_protected(&batch->pin->vm->mem, pieces, nr) < nr)
+		return SERVED; /* part of it is no page table: not known how to do it whole */
+	for (unsigned i = 0; i < nr; i++)
+		nr_changes += split(batch->pin, &pieces[i], &changes[nr_changes]);
+	if (change_entries(batch, changes, nr_changes) == UPCALL)
+		return UPCALL;
+	*status = changes[0].status;
+	batch->pin->count.stores += *status == ALIAS_OK;
+	return SERVED;
+}
+
+/* KVM may still shadow the frames. */
+static void store_released(const struct batch *batch, const struct piece *pieces, unsigned nr)
+{
+	struct pin *pin = batch->pin;
+
+	for (unsigned i = 0; i < nr; i++)
+		memory_store_unprotected(&pin->vm->mem, pieces[i].gpa, pieces[i].bytes,
+					 pieces[i].len);
+	if (!zap_all(&pin->vm->mem, pin->vm->fd))
+		stop_request(pin->vm->stop, VMM_EX_OSERR);
+	pin->count.all_zapped++;
+}
+
+/* Pieces that follow the first may lie in no memory at all. */
+static bool all_in_memory(const struct memory *mem, const struct piece *pieces, unsigned nr)
+{
+	for (unsigned i = 0; i < nr; i++)
+		if (!memory_ptr(mem, pieces[i].gpa, pieces[i].len))
+			return false;
+	return true;
+}
+
+enum served commit_emulated(struct batch *batch, const struct piece *pieces, unsigned nr,
+			    enum alias_status *status)
+{
+	const struct pin *pin = batch->pin;
+
+	if (count_write_protected(&pin->vm->mem, pieces, nr) > 0 ||
+	    !all_in_memory(&pin->vm->mem, pieces, nr))
+		return commit_store(batch, pieces, nr, status);
+	store_released(batch, pieces, nr);
+	*status = ALIAS_OK;
+	return SERVED;
+}

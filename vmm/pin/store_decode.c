@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which instruction of the guest stores, or has stored, and where: its code and its addresses are
+ * read after the exit, when other vCPUs may have changed both, and KVM_TRANSLATE asks for no
+ * rights.
+ *
+ * That does no harm. Whatever is decoded, the store that comes of it is judged by the rules, so no
+ * table ever breaks one for it. To a guest it is as if the change had come before the instruction
+ * was fetched; what it could gain is a store, or a load by `movs`, that its own tables forbid this
+ * vCPU in its present mode. But nobody comes here who could not write to the frame a moment ago:
+ * KVM walks the guest's tables, with rights, before it finds the frame read-only in the host. Ring
+ * 3 could have done so only if its kernel lets it write to page tables; then it needs no race.
+ */
+#include <string.h>
+#include <sys/ioctl.h>
+#include "kvm/vm.h"
+#include "pin/store.h"
+#include "say.h"
+#include "stop.h"
+
+#define EFER_LMA    (1ull << 10)
+#define WHOLE_BYTES 8u /* more than that KVM stores in parts */
+
+/* --- registers and memory --------------------------------------------------------------------- */
+
+bool vcpu_get_state(const struct vcpu *vcpu, struct vcpu_state *state)
+{
+	const struct kvm_sregs *sregs = &state->sregs;
+
+	if (ioctl(vcpu->fd, KVM_GET_REGS, &state->regs) < 0 ||
+	    ioctl(vcpu->fd, KVM_GET_SREGS, &state->sregs) < 0) {
+		say_errno("KVM_GET_REGS");
+		return false;
+	}
+	state->segments = (struct insn_segments){.fs = sregs->fs.base, .gs = sregs->gs.base};
+	state->long_mode = sregs->efer & EFER_LMA && sregs->cs.l;
+	return true;
+}
+
+bool vcpu_get_fpu(const struct vcpu *vcpu, struct kvm_fpu *fpu)
+{
+	if (ioctl(vcpu->fd, KVM_GET_FPU, fpu) == 0)
+		return true;
+	stop_on_error(vcpu->vm->stop, "KVM_GET_FPU");
+	return false;
+}
+
+/* Where KVM itself fails, the guest ends: it must not be refused a store for that. */
+static bool translate(const struct vcpu *vcpu, uint64_t va, uint64_t *gpa)
+{
+	struct kvm_translation translation = {.linear_address = va};
+
+	if (ioctl(vcpu->fd, KVM_TRANSLATE, &translation) < 0)
+		stop_on_error(vcpu->vm->stop, "KVM_TRANSLATE");
+	if (!translation.valid)
+		return false;
+	*gpa = translation.physical_address;
+	return true;
+}
+
+size_t guest_read(const struct vcpu *vcpu, uint64_t va, void *to, size_t max)
+{
+	size_t done = 0;
+
+	while (done < max) {
+		size_t step = ALIAS_PAGE_SIZE - (va + done) % ALIAS_PAGE_SIZE;
+		const void *from;
+		uint64_t gpa;
+
+		if (step > max - done)
+			step = max - done;
+		if (!translate(vcpu, va + done, &gpa))
+			break;
+		from = memory_ptr(&vcpu->vm->mem, gpa, step);
+		if (!from)
+			break;
+		memcpy((uint8_t *)to + done, from, step);
+		done += step;
+	}
+	return done;
+}
+
+unsigned locate_store(const struct vcpu *vcpu, const struct insn *insn,
+		      struct piece pieces[PIECES_MAX], uint64_t *unmapped)
+{
+	unsigned nr = 0, len = insn->size;
+	uint64_t va = insn->va;
+
+	while (len > 0) {
+		unsigned step = ALIAS_PAGE_SIZE - va % ALIAS_PAGE_SIZE;
+
+		if (step > len)
+			step = len;
+		*unmapped = va;
+		if (!translate(vcpu, va, &pieces[nr].gpa))
+			return 0;
+		pieces[nr++].len = step;
+		va += step;
+		len -= step;
+	}
+	return nr;
+}
+
+bool decode_next(const struct vcpu *vcpu, const struct vcpu_state *state, struct insn *insn,
+		 size_t *nr_read)
+{
+	uint8_t code[INSN_MAX_LEN];
+
+	*nr_read = guest_read(vcpu, state->regs.rip, code, sizeof(code));
+	return state->long_mode &&
+	       insn_decode(code, *nr_read, &state->regs, &state->segments, insn);
+}
+
+/* --- after the emulation ---------------------------------------------------------------------- */
+
+/* What the instruction stores, as far as it takes nothing from where it stores. */
+static bool known_value(const struct vcpu *vcpu, const struct insn *insn,
+			uint8_t bytes[STORE_BYTES])
+{
+	struct kvm_fpu fpu;
+
+	switch (insn->op) {
+	case INSN_MOV:
+	case INSN_STOS:
+		memcpy(bytes, &insn->operand, sizeof(insn->operand));
+		return true;
+	case INSN_MOVS:
+		return guest_read(vcpu, insn->operand, bytes, insn->size) == insn->size;
+	case INSN_MOV_XMM:
+		if (!vcpu_get_fpu(vcpu, &fpu))
+			return false;
+		memcpy(bytes, fpu.xmm[insn->reg], STORE_BYTES);
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Are these the bytes of the instruction's store, from byte `from` of it on? */
+static bool value_is(const struct vcpu *vcpu, const struct insn *insn, const struct kvm_regs *after,
+		     const uint8_t *bytes, unsigned from, unsigned len)
+{
+	uint64_t old = 0, value = 0;
+	uint8_t known[STORE_BYTES];
+
+	if (known_value(vcpu, insn, known))
+		return !memcmp(known + from, bytes, len);
+	if (len != insn->size || len > sizeof(value) || guest_read(vcpu, insn->va, &old, len) < len)
+		return false;
+	memcpy(&value, bytes, len);
+	return insn_has_stored(insn, old, after, value);
+}
+
+static bool same_place(const struct piece *a, const struct piece *b)
+{
+	return a->gpa == b->gpa && a->len == b->len;
+}
+
+/* Does the instruction store just that? Half of it, if KVM has done the other piece by itself. */
+static enum emulated compare_store(const struct vcpu *vcpu, const struct insn *insn,
+				   const struct kvm_regs *after, const struct piece *pieces,
+				   unsigned nr)
+{
+	struct piece where[PIECES_MAX];
+	uint8_t bytes[2 * STORE_BYTES];
+	unsigned nr_where, from = 0, len = 0;
+	uint64_t unmapped;
+
+	if (insn->size > STORE_BYTES)
+		return EMULATED_UNKNOWN;
+	nr_where = locate_store(vcpu, insn, where, &unmapped);
+	if (nr_where < nr)
+		return EMULATED_UNKNOWN;
+	if (nr < nr_where && !same_place(&pieces[0], &where[0]))
+		from = where[0].len;
+	for (unsigned i = 0; i < nr; i++) {
+		if (!same_place(&pieces[i], &where[i + (from > 0)]))
+			return EMULATED_UNKNOWN;
+		memcpy(bytes + len, pieces[i].bytes, pieces[i].len);
+		len += pieces[i].len;
+	}
+	if (!value_is(vcpu, insn, after, bytes, from, len))
+		return EMULATED_UNKNOWN;
+	return nr < nr_where ? EMULATED_HALF : EMULATED_WHOLE;
+}
+
+/*
+ * The code before RIP may be made to look like an instruction that stores this alone. But half a
+ * store reaches an end of the frame; of the stores that KVM emulates (Linux 6.1) those of up to 8
+ * bytes leave fewer there; and those of 16 come from a register, where they still are.
+ */
+static bool may_be_half(const struct vcpu *vcpu, const struct piece *piece)
+{
+	unsigned offset = piece->gpa % ALIAS_PAGE_SIZE;
+	struct kvm_fpu fpu;
+
+	if (offset > 0 && offset + piece->len < ALIAS_PAGE_SIZE)
+		return false;
+	if (piece->len != WHOLE_BYTES || !vcpu_get_fpu(vcpu, &fpu))
+		return piece->len != STORE_BYTES;
+	for (unsigned i = 0; i < sizeof(fpu.xmm) / sizeof(fpu.xmm[0]); i++)
+		if (!memcmp(fpu.xmm[i] + (offset > 0 ? 0 : WHOLE_BYTES), piece->bytes, WHOLE_BYTES))
+			return true;
+	return false;
+}
+
+/* The code that ends at RIP, up to the longest instruction: as much of it as is mapped, at the end
+ * of `code`. */
+static size_t read_code_before(const struct vcpu *vcpu, uint64_t rip, uint8_t code[INSN_MAX_LEN])
+{
+	size_t nr = INSN_MAX_LEN, in_page = rip % ALIAS_PAGE_SIZE;
+
+	if (guest_read(vcpu, rip - nr, code, nr) == nr)
+		return nr;
+	if (in_page < nr)
+		nr = in_page;
+	return guest_read(vcpu, rip - nr, code + INSN_MAX_LEN - nr, nr) == nr ? nr : 0;
+}
+
+/* Of one that repeats itself RIP stays until there is nothing more to be done. */
+static enum emulated decode_round(const struct vcpu *vcpu, const struct vcpu_state *after,
+				  const struct piece *pieces, unsigned nr)
+{
+	uint8_t code[INSN_MAX_LEN];
+	size_t nr_code = guest_read(vcpu, after->regs.rip, code, sizeof(code));
+	struct insn insn;
+
+	if (!insn_decode_done(code, nr_code, true, &after->regs, &after->segments, &insn))
+		return EMULATED_UNKNOWN;
+	return compare_store(vcpu, &insn, &after->regs, pieces, nr);
+}
+
+/* Several instructions may end at RIP, each a tail of the next: it does not matter which of them it
+ * was where all do the same, so the worst counts. */
+enum emulated decode_emulated(const struct vcpu *vcpu, const struct vcpu_state *after,
+			      const struct piece *pieces, unsigned nr, bool *again,
+			      struct kvm_regs *before)
+{
+	uint8_t code[INSN_MAX_LEN];
+	enum emulated found;
+	size_t nr_code;
+
+	*again = false;
+	if (!after->long_mode)
+		return EMULATED_UNKNOWN;
+	found = decode_round(vcpu, after, pieces, nr);
+	nr_code = read_code_before(vcpu, after->regs.rip, code);
+	for (size_t len = 1; len <= nr_code; len++) {
+		enum emulated is = EMULATED_UNKNOWN;
+		struct insn insn;
+
+		if (insn_decode_done(code + INSN_MAX_LEN - len, len, false, &after->regs,
+				     &after->segments, &insn))
+			is = compare_store(vcpu, &insn, &after->regs, pieces, nr);
+		if (is > found)
+			found = is;
+		if (is == EMULATED_WHOLE && insn.op == INSN_MOV) {
+			*again = true;
+			*before = after->regs;
+			before->rip -= len;
+		}
+	}
+	if (found == EMULATED_WHOLE && nr == 1 && may_be_half(vcpu, &pieces[0]))
+		found = EMULATED_HALF;
+	*again &= found == EMULATED_WHOLE;
+	return found;
+}
