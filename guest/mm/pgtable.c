@@ -121,8 +121,8 @@ static pte_t link_table(pte_t *entry, pte_t seen, unsigned level, uint64_t flags
 	strategy_read_unlock();
 	if (linked == make_pte(pfn, flags))
 		return linked;
-	unpin_table(pfn);
-	free_table(pfn);
+	if (!unpin_table(pfn)) /* else it is the host's, for good */
+		free_table(pfn);
 	return linked;
 }
 

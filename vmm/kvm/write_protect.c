@@ -33,6 +33,19 @@ static void mark_protected(struct write_protect *wp, uint64_t pfn, bool protect)
 	atomic_store_explicit(word, protect ? old | bit : old & ~bit, memory_order_relaxed);
 }
 
+/* The lock is held. */
+static bool protect(struct write_protect *wp, void *hva, int prot, const char *refused)
+{
+	if (mprotect(hva, ALIAS_PAGE_SIZE, prot) == 0)
+		return true;
+	if (!wp->said)
+		say_errno(
+			"mprotect of a page table, whose %s is refused (is vm.max_map_count reached?)",
+			refused);
+	wp->said = true;
+	return false;
+}
+
 bool write_protect_gfn(const struct memory *mem, uint64_t pfn)
 {
 	struct write_protect *wp = mem->wp;
@@ -42,27 +55,24 @@ bool write_protect_gfn(const struct memory *mem, uint64_t pfn)
 	if (!hva)
 		return false;
 	pthread_mutex_lock(&wp->lock);
-	ok = mprotect(hva, ALIAS_PAGE_SIZE, PROT_READ) == 0;
+	ok = protect(wp, hva, PROT_READ, "pin");
 	if (ok)
 		mark_protected(wp, pfn, true);
-	else if (!wp->said)
-		say_errno(
-			"mprotect of a page table, whose pin is refused (is vm.max_map_count reached?)");
-	wp->said |= !ok;
 	pthread_mutex_unlock(&wp->lock);
 	return ok;
 }
 
-/* Making a frame writable fails only if that must split a mapping; here it ends one. */
-void write_unprotect_gfn(const struct memory *mem, uint64_t pfn)
+bool write_unprotect_gfn(const struct memory *mem, uint64_t pfn)
 {
 	struct write_protect *wp = mem->wp;
+	bool ok;
 
 	pthread_mutex_lock(&wp->lock);
-	mark_protected(wp, pfn, false);
-	if (mprotect(guest_mapping(mem, pfn), ALIAS_PAGE_SIZE, PROT_READ | PROT_WRITE))
-		say_errno("mprotect of a frame that is no page table any more");
+	ok = protect(wp, guest_mapping(mem, pfn), PROT_READ | PROT_WRITE, "unpin");
+	if (ok)
+		mark_protected(wp, pfn, false);
 	pthread_mutex_unlock(&wp->lock);
+	return ok;
 }
 
 /* The lock keeps the protection of a frame from changing during a store. */

@@ -40,7 +40,9 @@
  * first time after a message: the host limits the number of mappings (vm.max_map_count), and a
  * single frame needs two. */
 bool write_protect_gfn(const struct memory *mem, uint64_t pfn);
-void write_unprotect_gfn(const struct memory *mem, uint64_t pfn);
+/* Makes it writable again. Returns false on failure, the first time after a message: it may have to
+ * split a mapping, for which the same limit holds. The frame then stays write-protected. */
+bool write_unprotect_gfn(const struct memory *mem, uint64_t pfn);
 /* Any thread, and any `mem`. False for frames outside of memory. */
 bool gfn_is_write_protected(const struct memory *mem, uint64_t pfn);
 

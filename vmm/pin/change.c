@@ -118,13 +118,20 @@ static void make_change(const struct pin *pin, struct stale *stale, const struct
 	note_stale(pin, stale, change);
 }
 
-/* Reverts in the tracker what it has agreed to. */
-static void take_back(struct alias_tracker *at, const struct change *changes, unsigned nr)
+/* Reverts in the tracker what it has agreed to. If it does not agree to that, its copies are ahead
+ * of the tables: then it compares all tables, now and at each sync from then on. Until that has
+ * worked once, it agrees to nothing. */
+static void take_back(struct pin *pin, const struct change *changes, unsigned nr)
 {
 	struct at_violation why;
+	bool ok = true;
 
 	while (nr-- > 0)
-		at_store(at, changes[nr].pte_gpa, changes[nr].old, &why);
+		ok &= at_store(pin->at, changes[nr].pte_gpa, changes[nr].old, &why) == AT_OK;
+	if (ok)
+		return;
+	at_set_mode(pin->at, AT_SCAN);
+	sync_tables(pin);
 }
 
 /* Reads the old value, and presets bits in the new. */
@@ -147,7 +154,7 @@ enum served change_entries(struct batch *batch, struct change *changes, unsigned
 		if (changes[i].status == ALIAS_OK)
 			continue;
 		changes[0].status = changes[i].status;
-		take_back(pin->at, changes, i);
+		take_back(pin, changes, i);
 		return SERVED;
 	}
 	for (unsigned i = 0; i < nr; i++)

@@ -29,12 +29,9 @@ static struct alias_op read_op(const struct batch *batch, unsigned index)
 static enum alias_status serve_unpin(struct batch *batch, uint64_t pfn)
 {
 	struct pin *pin = batch->pin;
-	enum alias_status status = to_status(at_unpin(pin->at, pfn));
 
-	if (status == ALIAS_OK && pin->strict)
-		write_unprotect_gfn(&pin->vm->mem, pfn);
 	pin->count.unpins++;
-	return status;
+	return to_status(pin->strict ? write_protected_unpin(batch, pfn) : at_unpin(pin->at, pfn));
 }
 
 static enum served serve_op(struct batch *batch, unsigned index)

@@ -185,6 +185,9 @@ void verify(struct pin *pin, uint64_t pfn, struct at_transition to, enum alias_s
 
 /* at_pin(), with the frame write-protected before it is checked, and no longer if it is refused. */
 enum at_verdict write_protected_pin(struct batch *batch, uint64_t pfn, unsigned level);
+/* at_unpin(), after which the frame is writable; AT_NO_MEMORY if it can't be made so: then it stays
+ * pinned. */
+enum at_verdict write_protected_unpin(struct batch *batch, uint64_t pfn);
 /* at_become() for the other transitions. */
 enum at_verdict write_protected_become(struct batch *batch, uint64_t pfn, struct at_transition to);
 

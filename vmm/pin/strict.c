@@ -4,6 +4,9 @@
 #include "machine.h"
 #include "pin/internal.h"
 #include "pin/strict_pte.h"
+#include "say.h"
+#include "status.h"
+#include "stop.h"
 #include "pte.h"
 
 static bool lacks_presets(const struct pin *pin, uint64_t pfn, unsigned level)
@@ -45,6 +48,18 @@ static enum at_verdict become_flushed(struct batch *batch, uint64_t pfn, struct 
 	return verdict;
 }
 
+/* Undoes what was possible a moment ago, so there are mappings enough, unless the host itself
+ * fails.
+ */
+static void undo_protection(struct pin *pin, uint64_t pfn)
+{
+	if (write_unprotect_gfn(&pin->vm->mem, pfn))
+		return;
+	say("frame 0x%llx, whose pin is refused, stays read-only: the guest cannot go on",
+	    (unsigned long long)pfn);
+	stop_request(pin->vm->stop, VMM_EX_OSERR);
+}
+
 enum at_verdict write_protected_pin(struct batch *batch, uint64_t pfn, unsigned level)
 {
 	struct pin *pin = batch->pin;
@@ -66,13 +81,31 @@ enum at_verdict write_protected_pin(struct batch *batch, uint64_t pfn, unsigned 
 		if (verdict == AT_OK)
 			preset_table(pin, pfn, level);
 		else
-			write_unprotect_gfn(&pin->vm->mem, pfn);
+			undo_protection(pin, pfn);
 	}
 	if (pause) {
 		batch->paused = false;
 		resume_vcpus(pin->vm);
 	}
 	return verdict;
+}
+
+/* Where the frame can't be made writable it is pinned anew: nobody could write to it meanwhile, so
+ * what was sound is. */
+enum at_verdict write_protected_unpin(struct batch *batch, uint64_t pfn)
+{
+	struct pin *pin = batch->pin;
+	struct at_transition to = {AT_TO_TABLE, at_pinned_level(pin->at, pfn)};
+	enum at_verdict verdict = at_unpin(pin->at, pfn);
+
+	if (verdict != AT_OK || write_unprotect_gfn(&pin->vm->mem, pfn))
+		return verdict;
+	if (become_flushed(batch, pfn, to) != AT_OK) {
+		say("frame 0x%llx can neither be unpinned nor stay pinned: the guest cannot go on",
+		    (unsigned long long)pfn);
+		stop_request(pin->vm->stop, VMM_EX_OSERR);
+	}
+	return AT_NO_MEMORY;
 }
 
 enum at_verdict write_protected_become(struct batch *batch, uint64_t pfn, struct at_transition to)
