@@ -114,11 +114,13 @@ static void tell_aliases(struct batch *batch, uint64_t pfn, struct at_transition
 /* --- the verdict ------------------------------------------------------------------------------ */
 
 /* The verdict by what is known now. It is final if tables are write-protected, or if every pin is
- * granted. */
+ * granted; and if no mapping went unseen, for which a flush is due first, unless it is
+ * AT_STALE_TLB. */
 static enum at_verdict judge_transition(struct batch *batch, uint64_t pfn, struct at_transition to)
 {
 	struct pin *pin = batch->pin;
 	enum at_verdict verdict;
+	bool met;
 
 	if (to.to != AT_TO_TABLE)
 		pin->counts_all =
@@ -126,11 +128,12 @@ static enum at_verdict judge_transition(struct batch *batch, uint64_t pfn, struc
 	if (pin->strict)
 		return to.to == AT_TO_TABLE ? write_protected_pin(batch, pfn, to.arg)
 					    : write_protected_become(batch, pfn, to);
-	verdict = at_may(pin->at, pfn, to);
-	if (!pin->checks) {
-		pin->count.ops[to.to].aliases_met += verdict == AT_ALIAS;
-		return at_become(pin->at, pfn, to);
-	}
+	if (pin->checks)
+		return pin->unseen ? at_may(pin->at, pfn, to) : at_become(pin->at, pfn, to);
+	met = to.to == AT_TO_TABLE ? at_has_alias(pin->at, pfn)
+				   : at_may(pin->at, pfn, to) == AT_ALIAS;
+	verdict = at_become(pin->at, pfn, to);
+	pin->count.ops[to.to].aliases_met += met && verdict == AT_OK;
 	return verdict;
 }
 
@@ -202,7 +205,8 @@ static struct transition_facts find_facts(struct batch *batch, const struct pin_
 	if (is_shared(pin, op->pfn))
 		return facts;
 	facts.verdict = judge_transition(batch, op->pfn, op->to);
-	facts.final = pin->strict || !pin->checks;
+	facts.final =
+		pin->strict || !pin->checks || (!pin->unseen && facts.verdict != AT_STALE_TLB);
 	facts.unflushed = lacks_flush(pin, facts.verdict);
 	facts.can_wait = facts.unflushed && can_wait(batch, retry);
 	return facts;
