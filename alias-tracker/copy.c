@@ -102,15 +102,19 @@ void copy_group_drop(struct copy *copy, unsigned group)
 
 /* --- comparing -------------------------------------------------------------------------------- */
 
-/* Does anything differ? Few instructions, as most tables have not changed. (Volatile keeps the
- * compiler from moving the loads that both branches have in common in front of them.) */
-INLINE bool table_differs(const struct copy *copy, const uint64_t *now)
+/* What differs in each group, and in any. Few instructions, as most tables have not changed.
+ * (Volatile keeps the compiler from moving the loads that both branches have in common in front of
+ * them.) */
+INLINE void groups_differ(vector differs[GROUPS], vector *all, const struct copy *copy,
+			  const uint64_t *now)
 {
 	const uint64_t *from = copy->entry;
 	uint64_t stored = copy->stored;
-	vector any = {0};
 
+	*all = (vector){0};
 	for (unsigned group = 0; group < GROUPS; group++, stored >>= 1) {
+		vector any = {0};
+
 		if (stored & 1) {
 #pragma GCC unroll 16
 			for (unsigned i = 0; i < GROUP_ENTRIES; i += VECTOR_ENTRIES)
@@ -121,10 +125,11 @@ INLINE bool table_differs(const struct copy *copy, const uint64_t *now)
 			for (unsigned i = 0; i < GROUP_ENTRIES; i += VECTOR_ENTRIES)
 				any |= *(const vector *)&now[i];
 		}
+		differs[group] = any;
+		*all |= any;
 		from += GROUP_ENTRIES;
 		now += GROUP_ENTRIES;
 	}
-	return any_set(&any);
 }
 
 INLINE uint64_t group_lines_differ(bool is_stored, const uint64_t *from, const uint64_t *now)
@@ -143,22 +148,21 @@ INLINE uint64_t group_lines_differ(bool is_stored, const uint64_t *from, const u
 	return lines;
 }
 
-FOR_EACH_PROCESSOR
-static uint64_t lines_differ(const struct copy *copy, const uint64_t *table)
-{
-	uint64_t lines = 0;
-
-	for (unsigned group = 0; group < GROUPS; group++)
-		lines |= group_lines_differ(copy->stored >> group & 1,
-					    &copy->entry[group * GROUP_ENTRIES],
-					    &table[group * GROUP_ENTRIES])
-			 << group * GROUP_LINES;
-	return lines;
-}
-
 /* What is found here is looked at once more, entry by entry, when the difference is acted on. */
 FOR_EACH_PROCESSOR
 uint64_t copy_differs(const struct copy *copy, const uint64_t *table)
 {
-	return table_differs(copy, table) ? lines_differ(copy, table) : 0;
+	vector differs[GROUPS], all;
+	uint64_t lines = 0;
+
+	groups_differ(differs, &all, copy, table);
+	if (!any_set(&all))
+		return 0;
+	for (unsigned group = 0; group < GROUPS; group++)
+		if (any_set(&differs[group]))
+			lines |= group_lines_differ(copy->stored >> group & 1,
+						    &copy->entry[group * GROUP_ENTRIES],
+						    &table[group * GROUP_ENTRIES])
+				 << group * GROUP_LINES;
+	return lines;
 }

@@ -100,19 +100,15 @@ static bool line_update(struct alias_tracker *at, struct table *table, unsigned 
 	return ok;
 }
 
-/* Brings the copy and the graph up to date with the table. False if out of memory; entries that
- * could not be followed keep their old value, so that they differ again next time. */
-static bool table_compare(struct alias_tracker *at, struct table *table, bool *changed)
+/* Brings these lines up to date. */
+__attribute__((noinline)) static bool lines_update(struct alias_tracker *at, struct table *table,
+						   const uint64_t *entries, uint64_t lines,
+						   bool *changed)
 {
-	const uint64_t *entries = frame_entries(at, table->pfn);
 	unsigned nr_changed = 0;
 	bool ok = true;
 
-	*changed = false;
-	if (!entries)
-		return false; /* memory that was there is gone: nothing can be said */
-	at->tables_compared++;
-	for (uint64_t lines = copy_differs(&table->copy, entries); lines; lines &= lines - 1)
+	for (; lines; lines &= lines - 1)
 		ok = line_update(at, table, (unsigned)__builtin_ctzll(lines), entries,
 				 &nr_changed) &&
 		     ok;
@@ -120,6 +116,22 @@ static bool table_compare(struct alias_tracker *at, struct table *table, bool *c
 	if (nr_changed)
 		note_change(at, table, nr_changed);
 	return ok;
+}
+
+/* Brings the copy and the graph up to date with the table. False if out of memory; entries that
+ * could not be followed keep their old value, so that they differ again next time. Most tables have
+ * not changed: that is what has to be quick. */
+static inline bool table_compare(struct alias_tracker *at, struct table *table, bool *changed)
+{
+	const uint64_t *entries = frame_entries(at, table->pfn);
+	uint64_t lines;
+
+	*changed = false;
+	if (!entries)
+		return false; /* memory that was there is gone: nothing can be said */
+	at->tables_compared++;
+	lines = copy_differs(&table->copy, entries);
+	return !lines || lines_update(at, table, entries, lines, changed);
 }
 
 static bool table_arm(struct alias_tracker *at, struct table *table)
