@@ -367,16 +367,20 @@ static bool frame_has_large(const struct frames *frames, enum count_kind kind, u
 	return leaf_count(frames, kind, 2, pfn) || leaf_count(frames, kind, 3, pfn);
 }
 
+/* Whether a frame is mapped can't be foretold: no branch on it. */
 bool frame_is_mapped(const struct frames *frames, enum count_kind kind, uint64_t pfn)
 {
 	const struct region *region = region_find(frames, pfn);
 	const struct counts *counts = NULL;
+	bool any = false;
 
 	if (region)
 		counts = kind == COUNT_WRITABLE ? &region->writable : region->mapped;
-	if (counts && count_bits(counts, pfn % RADIX))
-		return true;
-	return frames->nr_large && frame_has_large(frames, kind, pfn);
+	if (counts)
+		any = count_bits(counts, pfn % RADIX) != 0;
+	if (frames->nr_large)
+		any |= frame_has_large(frames, kind, pfn);
+	return any;
 }
 
 static void gib_mapped_clear(struct frames *frames, uint64_t pfn)
