@@ -11,7 +11,7 @@
 
 /* A pipe or terminal is shared with other processes, which expect it to block; so it is opened anew
  * for non-blocking writes. */
-static int reopen(int fd, const struct stat *st)
+static int reopen_fd(int fd, const struct stat *st)
 {
 	char path[32];
 
@@ -27,7 +27,7 @@ void nonblocking_open(struct nonblocking *out, int fd)
 {
 	struct stat st;
 	bool known = fstat(fd, &st) == 0;
-	int own = known ? reopen(fd, &st) : -1;
+	int own = known ? reopen_fd(fd, &st) : -1;
 
 	*out = (struct nonblocking){
 		.fd = own >= 0 ? own : fd,

@@ -45,7 +45,7 @@ static size_t write_now(const char *text, size_t len)
 	return done;
 }
 
-static void enqueue(const char *text, size_t len)
+static void enqueue_line(const char *text, size_t len)
 {
 	uint64_t one = 1;
 
@@ -74,7 +74,7 @@ static void write_queued(void)
 
 		queue.dropped = 0;
 		done = write_now(line, (size_t)len);
-		enqueue(line + done, (size_t)len - done);
+		enqueue_line(line + done, (size_t)len - done);
 	}
 }
 
@@ -92,7 +92,7 @@ static void put_line(const char *line, size_t len)
 	if (queue.nr == 0)
 		done = write_now(line, len);
 	if (done < len)
-		enqueue(line + done, len - done);
+		enqueue_line(line + done, len - done);
 	pthread_mutex_unlock(&queue.lock);
 }
 

@@ -324,7 +324,7 @@ static bool overlap_in_file(const struct image_segment *a, const struct image_se
 
 /* Gives back the whole pages of a part of the file, so that a large image is never resident twice.
  */
-static void forget(const struct image *image, uint64_t offset, uint64_t size)
+static void forget_pages(const struct image *image, uint64_t offset, uint64_t size)
 {
 	uint64_t from = (offset + PAGE - 1) / PAGE * PAGE, to = (offset + size) / PAGE * PAGE;
 
@@ -345,7 +345,7 @@ static void copy_segment(const struct image *image, const struct image_segment *
 
 		memcpy((char *)to + done, (const char *)image->file + offset, part);
 		if (!shared)
-			forget(image, offset, part);
+			forget_pages(image, offset, part);
 		done += part;
 	}
 }

@@ -34,7 +34,7 @@ static void mark_protected(struct write_protect *wp, uint64_t pfn, bool protect)
 }
 
 /* The lock is held. */
-static bool protect(struct write_protect *wp, void *hva, int prot, const char *refused)
+static bool mprotect_frame(struct write_protect *wp, void *hva, int prot, const char *refused)
 {
 	if (mprotect(hva, ALIAS_PAGE_SIZE, prot) == 0)
 		return true;
@@ -55,7 +55,7 @@ bool write_protect_gfn(const struct memory *mem, uint64_t pfn)
 	if (!hva)
 		return false;
 	pthread_mutex_lock(&wp->lock);
-	ok = protect(wp, hva, PROT_READ, "pin");
+	ok = mprotect_frame(wp, hva, PROT_READ, "pin");
 	if (ok)
 		mark_protected(wp, pfn, true);
 	pthread_mutex_unlock(&wp->lock);
@@ -68,7 +68,7 @@ bool write_unprotect_gfn(const struct memory *mem, uint64_t pfn)
 	bool ok;
 
 	pthread_mutex_lock(&wp->lock);
-	ok = protect(wp, guest_mapping(mem, pfn), PROT_READ | PROT_WRITE, "unpin");
+	ok = mprotect_frame(wp, guest_mapping(mem, pfn), PROT_READ | PROT_WRITE, "unpin");
 	if (ok)
 		mark_protected(wp, pfn, false);
 	pthread_mutex_unlock(&wp->lock);

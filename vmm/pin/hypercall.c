@@ -193,7 +193,7 @@ static uint64_t hypercall_read(void *dev, struct vcpu *vcpu, uint64_t off, unsig
 static const struct bus_ops hypercall_ops = {.read = hypercall_read, .write = hypercall_write};
 
 /* Sets what follows from the options alone. */
-static void configure(struct pin *pin, struct machine *machine)
+static void configure_pin(struct pin *pin, struct machine *machine)
 {
 	const struct options *opt = machine->opt;
 
@@ -261,7 +261,7 @@ struct pin *pin_create(struct machine *machine)
 		say_errno("memory for the hypercall");
 		return NULL;
 	}
-	configure(pin, machine);
+	configure_pin(pin, machine);
 	pthread_mutex_init(&pin->lock, NULL);
 	pin->vcpus = calloc(machine->vm.nr_vcpus, sizeof(*pin->vcpus));
 	if (!pin->vcpus) {

@@ -23,7 +23,7 @@ struct decoder {
 /* --- decoding --------------------------------------------------------------------------------- */
 
 /* The next `size` bytes, sign-extended. */
-static bool take(struct decoder *d, unsigned size, uint64_t *value)
+static bool take_code(struct decoder *d, unsigned size, uint64_t *value)
 {
 	unsigned unused = 64 - size * 8;
 
@@ -95,7 +95,7 @@ static bool take_sib(struct decoder *d, unsigned mod, uint64_t *va, uint64_t *di
 	if (index != RSP)
 		*va += reg_read(d->regs, index) << (sib >> 6);
 	if (base == RBP && mod == 0)
-		return take(d, 4, displacement);
+		return take_code(d, 4, displacement);
 	*va += reg_read(d->regs, base | (d->rex & REX_B) << 3);
 	return true;
 }
@@ -119,12 +119,12 @@ static bool take_place(struct decoder *d, struct insn *insn)
 			return false;
 	} else if (rm == RBP && mod == 0) {
 		d->rip_relative = true;
-		if (!take(d, 4, &displacement))
+		if (!take_code(d, 4, &displacement))
 			return false;
 	} else {
 		insn->va += reg_read(d->regs, rm | (d->rex & REX_B) << 3);
 	}
-	if (mod && !take(d, mod == 1 ? 1 : 4, &displacement))
+	if (mod && !take_code(d, mod == 1 ? 1 : 4, &displacement))
 		return false;
 	insn->va += displacement;
 	return true;
@@ -167,7 +167,7 @@ static bool with_reg(struct decoder *d, struct insn *insn, enum insn_op op, unsi
 
 static bool with_immediate(struct decoder *d, struct insn *insn, unsigned bytes)
 {
-	if (!take(d, bytes, &insn->operand))
+	if (!take_code(d, bytes, &insn->operand))
 		return false;
 	insn->operand &= size_mask(insn->size);
 	return true;

@@ -63,7 +63,7 @@ static uint64_t add_or_sub(struct kvm_regs *regs, bool sub, uint64_t a, uint64_t
 	return result;
 }
 
-static uint64_t logic(struct kvm_regs *regs, uint64_t result, unsigned size)
+static uint64_t do_logic(struct kvm_regs *regs, uint64_t result, unsigned size)
 {
 	set_flags(regs, ALL_FLAGS, result_flags(result, size));
 	return result;
@@ -137,13 +137,13 @@ bool insn_execute(const struct insn *insn, uint64_t old, struct kvm_regs *regs, 
 		*value = add_or_sub(regs, insn->op == INSN_SUB, old, operand, size, ALL_FLAGS);
 		return true;
 	case INSN_OR:
-		*value = logic(regs, old | operand, size);
+		*value = do_logic(regs, old | operand, size);
 		return true;
 	case INSN_AND:
-		*value = logic(regs, old & operand, size);
+		*value = do_logic(regs, old & operand, size);
 		return true;
 	case INSN_XOR:
-		*value = logic(regs, old ^ operand, size);
+		*value = do_logic(regs, old ^ operand, size);
 		return true;
 	case INSN_INC:
 	case INSN_DEC:

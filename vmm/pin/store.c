@@ -55,7 +55,7 @@ static void raise_exception(struct vcpu *vcpu, unsigned vector, int error_code)
 		stop_request(vcpu->vm->stop, ret == -ESHUTDOWN ? VMM_EX_SHUTDOWN : VMM_EX_OSERR);
 }
 
-static void refuse(struct vcpu *vcpu)
+static void refuse_store(struct vcpu *vcpu)
 {
 	raise_exception(vcpu, VECTOR_GP, 0);
 }
@@ -109,8 +109,8 @@ static bool set_regs(const struct vcpu *vcpu, struct kvm_regs *regs)
 
 /* What the instruction stores, from what lies there now; the lock is held. Returns false if it
  * cannot be told. *stores false: it leaves memory alone. */
-static bool compute(const struct vcpu *vcpu, const struct insn *insn, struct kvm_regs *regs,
-		    uint8_t bytes[STORE_BYTES], bool *stores)
+static bool compute_store(const struct vcpu *vcpu, const struct insn *insn, struct kvm_regs *regs,
+			  uint8_t bytes[STORE_BYTES], bool *stores)
 {
 	uint64_t from = insn->op == INSN_MOVS ? insn->operand : insn->va;
 	uint64_t old = 0, value;
@@ -141,7 +141,7 @@ static enum served run_insn(struct batch *batch, const struct insn *insn, struct
 	bool stores;
 
 	*status = ALIAS_BAD_OP;
-	if (nr == 0 || !compute(batch->vcpu, insn, regs, bytes, &stores))
+	if (nr == 0 || !compute_store(batch->vcpu, insn, regs, bytes, &stores))
 		return SERVED;
 	*status = ALIAS_OK;
 	if (!stores)
@@ -165,7 +165,7 @@ static void do_insn(struct pin *pin, struct vcpu *vcpu, const struct insn *insn,
 	if (served == UPCALL)
 		store_upcall(vcpu);
 	else if (status != ALIAS_OK)
-		refuse(vcpu);
+		refuse_store(vcpu);
 	else if (!set_regs(vcpu, regs))
 		stop_request(vcpu->vm->stop, VMM_EX_OSERR);
 }
@@ -177,7 +177,7 @@ static void refuse_large(struct pin *pin, struct vcpu *vcpu, uint64_t rip,
 {
 	pin->count.stores_refused++;
 	if (nr == 1 || gfn_is_write_protected(&pin->vm->mem, pieces[0].gpa / ALIAS_PAGE_SIZE))
-		refuse(vcpu);
+		refuse_store(vcpu);
 	else
 		refuse_part(vcpu, pieces[1].gpa, rip);
 }
@@ -212,7 +212,7 @@ static void frame_stopped(struct pin *pin, struct vcpu *vcpu, struct pin_vcpu *o
 	if (try_again(own, STOPS_MAX_UNKNOWN))
 		return;
 	pin->count.stores_refused++;
-	refuse(vcpu);
+	refuse_store(vcpu);
 }
 
 /* False if no frame is write-protected that it stores to, again and again. */
@@ -275,7 +275,7 @@ static bool store_failed(void *ctx, struct vcpu *vcpu)
 		return known_stopped(pin, vcpu, &state, &insn, own);
 	own->stops = 0;
 	pin->count.stores_refused++;
-	refuse(vcpu);
+	refuse_store(vcpu);
 	return true;
 }
 
@@ -305,7 +305,7 @@ static bool add_part(struct piece *pieces, unsigned *nr, const struct kvm_run *r
 
 /* All the pieces of the store that this exit began; completes the instruction. Returns how many; 0
  * if they are those of no store that is known, or a negated errno. */
-static int gather(struct vcpu *vcpu, struct piece *pieces)
+static int gather_pieces(struct vcpu *vcpu, struct piece *pieces)
 {
 	const struct kvm_run *run = vcpu->run;
 	unsigned nr = 0;
@@ -351,7 +351,7 @@ static void do_emulated(struct pin *pin, struct vcpu *vcpu, const struct vcpu_st
 	else if (status != ALIAS_OK && emulated == EMULATED_HALF)
 		refuse_part(vcpu, pieces[0].gpa, state->regs.rip);
 	else if (status != ALIAS_OK)
-		refuse(vcpu);
+		refuse_store(vcpu);
 }
 
 /*
@@ -375,7 +375,7 @@ static bool store_emulated(void *ctx, struct vcpu *vcpu, const struct exit_io *i
 
 	if (!io->write || !memory_ptr(&vcpu->vm->mem, io->addr, 1))
 		return false;
-	nr = gather(vcpu, pieces);
+	nr = gather_pieces(vcpu, pieces);
 	if (nr < 0 || !vcpu_get_state(vcpu, &state))
 		stop_request(vcpu->vm->stop, VMM_EX_OSERR);
 	else if (nr == 0)

@@ -19,7 +19,8 @@ unsigned count_write_protected(const struct memory *mem, const struct piece *pie
 }
 
 /* Splits the piece into the entries it changes, merged with what they hold. */
-static unsigned split(const struct pin *pin, const struct piece *piece, struct change *changes)
+static unsigned split_piece(const struct pin *pin, const struct piece *piece,
+			    struct change *changes)
 {
 	uint64_t first = piece->gpa & ~7ull, end = piece->gpa + piece->len;
 	unsigned nr = 0;
@@ -47,7 +48,7 @@ enum served commit_store(struct batch *batch, const struct piece *pieces, unsign
 	if (count_write_protected(&batch->pin->vm->mem, pieces, nr) < nr)
 		return SERVED; /* part of it is no page table: not known how to do it whole */
 	for (unsigned i = 0; i < nr; i++)
-		nr_changes += split(batch->pin, &pieces[i], &changes[nr_changes]);
+		nr_changes += split_piece(batch->pin, &pieces[i], &changes[nr_changes]);
 	if (change_entries(batch, changes, nr_changes) == UPCALL)
 		return UPCALL;
 	*status = changes[0].status;

@@ -46,7 +46,7 @@ bool vcpu_get_fpu(const struct vcpu *vcpu, struct kvm_fpu *fpu)
 }
 
 /* Where KVM itself fails, the guest ends: it must not be refused a store for that. */
-static bool translate(const struct vcpu *vcpu, uint64_t va, uint64_t *gpa)
+static bool translate_va(const struct vcpu *vcpu, uint64_t va, uint64_t *gpa)
 {
 	struct kvm_translation translation = {.linear_address = va};
 
@@ -69,7 +69,7 @@ size_t guest_read(const struct vcpu *vcpu, uint64_t va, void *to, size_t max)
 
 		if (step > max - done)
 			step = max - done;
-		if (!translate(vcpu, va + done, &gpa))
+		if (!translate_va(vcpu, va + done, &gpa))
 			break;
 		from = memory_ptr(&vcpu->vm->mem, gpa, step);
 		if (!from)
@@ -92,7 +92,7 @@ unsigned locate_store(const struct vcpu *vcpu, const struct insn *insn,
 		if (step > len)
 			step = len;
 		*unmapped = va;
-		if (!translate(vcpu, va, &pieces[nr].gpa))
+		if (!translate_va(vcpu, va, &pieces[nr].gpa))
 			return 0;
 		pieces[nr++].len = step;
 		va += step;
