@@ -14,6 +14,7 @@
 #include "control/request.h"
 #include "devices/input.h"
 #include "fatal.h"
+#include "gdb/gdb.h"
 #include "machine.h"
 #include "say.h"
 #include "status.h"
@@ -39,7 +40,7 @@ static void do_nothing(int signal)
 	(void)signal;
 }
 
-int events_block_signals(void)
+static int block_signals(void)
 {
 	struct sigaction kick = {.sa_handler = do_nothing}, old;
 	sigset_t set;
@@ -65,6 +66,27 @@ int events_block_signals(void)
 	sigaddset(&set, VCPU_KICK_SIGNAL);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	return fd;
+}
+
+int events_open(struct events *events, const struct options *opt)
+{
+	*events = (struct events){.signal_fd = block_signals()};
+	if (events->signal_fd < 0)
+		return events->signal_fd;
+	if (opt->control && !(events->control = control_open(opt->control)))
+		return -EIO;
+	if (opt->gdb && !(events->gdb = gdb_open(opt->gdb)))
+		return -EIO;
+	return 0;
+}
+
+void events_close(struct events *events)
+{
+	control_close(events->control);
+	gdb_close(events->gdb);
+	if (events->signal_fd >= 0)
+		close(events->signal_fd);
+	*events = (struct events){.signal_fd = -1};
 }
 
 void events_unblock_signals(void)
@@ -133,7 +155,8 @@ enum source {
 	ROOM,
 	INPUT,
 	CONTROL,
-	NR_SOURCES = CONTROL + CONTROL_NR_FDS
+	GDB = CONTROL + CONTROL_NR_FDS,
+	NR_SOURCES = GDB + GDB_NR_FDS
 };
 
 static void serve_once(struct machine *machine, struct input *input, const struct pollfd *fds)
@@ -158,12 +181,12 @@ static void serve_once(struct machine *machine, struct input *input, const struc
 	}
 }
 
-int events_serve(struct machine *machine, struct pin *pin, struct control *control, int signal_fd)
+int events_serve(const struct events *events, struct machine *machine, struct pin *pin)
 {
 	const struct control_target target = {.machine = machine, .pin = pin};
 	struct pollfd fds[NR_SOURCES] = {
 		[STOP] = {.fd = machine->stop.fd, .events = POLLIN},
-		[SIGNAL] = {.fd = signal_fd, .events = POLLIN},
+		[SIGNAL] = {.fd = events->signal_fd, .events = POLLIN},
 		[TIMEOUT] = {.fd = -1, .events = POLLIN},
 		[CONSOLE] = {.fd = console_timer_fd(machine->console), .events = POLLIN},
 		[ROOM] = {.fd = machine->input.room_fd, .events = POLLIN},
@@ -182,15 +205,18 @@ int events_serve(struct machine *machine, struct pin *pin, struct control *contr
 		/* poll() works for regular files, too; epoll does not. */
 		fds[INPUT].fd = input_wanted(&input) ? STDIN_FILENO : -1;
 		say_poll(&fds[SAID]);
-		control_poll(control, &fds[CONTROL]);
+		control_poll(events->control, &fds[CONTROL]);
+		gdb_poll(events->gdb, &fds[GDB]);
 		if (poll(fds, NR_SOURCES, -1) < 0) {
 			if (errno != EINTR)
 				err = say_errno("poll");
 			continue;
 		}
 		serve_once(machine, &input, fds);
-		if (control)
-			control_serve(control, &target, &fds[CONTROL]);
+		if (events->control)
+			control_serve(events->control, &target, &fds[CONTROL]);
+		if (events->gdb)
+			gdb_serve(events->gdb, &fds[GDB]);
 	}
 	if (fds[TIMEOUT].fd >= 0)
 		close(fds[TIMEOUT].fd);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Signals that end the program at once: a crash, SIGQUIT, or a second SIGTERM. Their handler
- * restores the terminal, and removes the control socket and temporary files. What it needs is in
+ * restores the terminal, and removes sockets and temporary files. What it needs is in
  * this file's own variables.
  *
  * Files are removed on the main thread only, which gets all signals from outside, since the sandbox
@@ -11,7 +11,7 @@
 #ifndef VMM_FATAL_H
 #define VMM_FATAL_H
 
-enum fatal_file { FATAL_SOCKET, FATAL_STATISTICS, FATAL_NR_FILES };
+enum fatal_file { FATAL_CONTROL, FATAL_GDB, FATAL_STATISTICS, FATAL_NR_FILES };
 
 /* Installs the handler for crashes and SIGQUIT, and ignores SIGXFSZ, so that a write beyond `ulimit
  * -f` fails instead. Before other threads exist. */

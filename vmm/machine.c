@@ -309,6 +309,8 @@ static int create_sandbox(struct machine *machine)
 		.strict = opt->track == TRACK_STRICT,
 		.stats = file ? opt->stats : NULL,
 		.control = opt->control,
+		.gdb = opt->gdb != NULL,
+		.gdb_socket = opt->gdb && strchr(opt->gdb, '/') ? opt->gdb : NULL,
 	};
 
 	if (!opt->sandbox)
@@ -413,6 +415,7 @@ int machine_start(struct machine *machine)
 
 void machine_join(struct machine *machine)
 {
+	debug_release_vcpus(&machine->vm, ALL_VCPUS);
 	release_all_vcpus(&machine->vm);
 	for (unsigned i = 0; i < machine->vm.nr_vcpus; i++)
 		vcpu_join(&machine->vm.vcpus[i]);

@@ -11,6 +11,7 @@
 #include "control/ctl.h"
 #include "events.h"
 #include "fatal.h"
+#include "gdb/gdb.h"
 #include "boot/image.h"
 #include "machine.h"
 #include "options.h"
@@ -33,11 +34,11 @@ static void fill_standard_fds(void)
 }
 
 /* Runs the machine until its end. Returns its status. */
-static int run(struct machine *machine, struct pin *pin, struct control *control, int signal_fd)
+static int run(struct machine *machine, struct pin *pin, const struct events *events)
 {
 	int status = machine_start(machine);
 
-	if (!status && events_serve(machine, pin, control, signal_fd))
+	if (!status && events_serve(events, machine, pin))
 		status = VMM_EX_OSERR;
 	if (status)
 		stop_request(&machine->stop, status);
@@ -82,24 +83,36 @@ static int finish(struct machine *machine, struct pin *pin, int status)
 	return failed && status <= (int)ALIAS_EXIT_MAX ? failed : status;
 }
 
-/* Takes over the image and the control socket. */
-static int boot_machine(const struct options *opt, struct image *image, struct control *control,
-			int signal_fd)
+/* Pins, if the guest is one that makes them, and a debugger. Returns 0, or a status after a
+ * message. */
+static int attach(struct machine *machine, const struct image *image, struct pin **pin,
+		  const struct events *events)
+{
+	if (!machine->is_linux && !(*pin = pin_create(machine)))
+		return VMM_EX_OSERR;
+	if (events->gdb &&
+	    gdb_attach(events->gdb, &machine->vm, image, &machine->io.pio, machine->kvm_fd))
+		return VMM_EX_OSERR;
+	return 0;
+}
+
+/* Takes over the image and what was opened. */
+static int boot_machine(const struct options *opt, struct image *image, struct events *events)
 {
 	struct machine machine;
 	int status = machine_init(&machine, opt, image);
 	struct pin *pin = NULL; /* a Linux has none */
-	bool ready = !status;
+	bool ready;
 
+	if (!status)
+		status = attach(&machine, image, &pin, events);
 	image_free(image);
-	if (ready && !machine.is_linux) {
-		pin = pin_create(&machine);
-		ready = pin != NULL;
-		status = ready ? 0 : VMM_EX_OSERR;
-	}
+	ready = !status;
 	if (ready)
-		status = run(&machine, pin, control, signal_fd);
-	control_close(control);
+		status = run(&machine, pin, events);
+	if (ready && events->gdb)
+		gdb_ended(events->gdb, status);
+	events_close(events);
 	if (ready)
 		status = finish(&machine, pin, status);
 	pin_free(pin);
@@ -109,10 +122,9 @@ static int boot_machine(const struct options *opt, struct image *image, struct c
 
 static int boot(struct options *opt)
 {
-	struct control *control = NULL;
+	struct events events;
 	struct image image;
 	int status = opt->stats ? stats_file_check(opt->stats) : 0;
-	int signal_fd;
 
 	if (!status)
 		status = image_open(&image, opt->guest);
@@ -126,19 +138,14 @@ static int boot(struct options *opt)
 	}
 	sandbox_trap_install(fatal_clean_up);
 	/* Both before any thread starts, since threads inherit them. */
-	signal_fd = events_block_signals();
-	if (signal_fd >= 0 && opt->control)
-		control = control_open(opt->control);
-	if (signal_fd >= 0 && !opt->control == !control && say_start() == 0) {
-		status = boot_machine(opt, &image, control, signal_fd);
+	if (events_open(&events, opt) == 0 && say_start() == 0) {
+		status = boot_machine(opt, &image, &events);
 		say_stop();
 	} else {
-		control_close(control);
+		events_close(&events);
 		image_free(&image);
 		status = VMM_EX_OSERR;
 	}
-	if (signal_fd >= 0)
-		close(signal_fd);
 	return status;
 }
 

@@ -49,6 +49,7 @@ enum long_only {
 	KEY_JSON,
 	KEY_CONTROL,
 	KEY_NO_SANDBOX,
+	KEY_GDB,
 };
 
 static const struct argp_option argp_options[] = {
@@ -89,6 +90,10 @@ static const struct argp_option argp_options[] = {
 	 0},
 	{"control", KEY_CONTROL, "PATH", 0,
 	 "Serve requests of this user on a Unix socket at PATH (see vmm ctl)", 0},
+	{"gdb", KEY_GDB, "PORT|PATH", 0,
+	 "Wait for GDB (target remote) before the guest's first instruction, at a port of the "
+	 "loopback address, or at a Unix socket, whose path contains a /",
+	 0},
 	{"no-sandbox", KEY_NO_SANDBOX, NULL, 0,
 	 "Do not confine the threads to the system calls that they need: for debugging", 0},
 	{"verbose", 'v', NULL, 0, "Report on standard error what the host does", 0},
@@ -203,6 +208,19 @@ static void add_disk(struct options *opt, struct argp_state *state, char *text)
 		argp_error(state, "--disk needs a file");
 	disk->path = text;
 	opt->nr_disks++;
+}
+
+static void set_gdb(struct options *opt, struct argp_state *state, const char *arg)
+{
+	uint64_t port;
+
+	if (strchr(arg, '/') ? strlen(arg) > OPTIONS_MAX_SOCKET
+			     : !parse_uint(arg, 1, UINT16_MAX, &port))
+		argp_error(state,
+			   "--gdb takes a port from 1 to 65535, or the path of a socket, which "
+			   "contains a / and has at most %zu characters, not \"%s\"",
+			   OPTIONS_MAX_SOCKET, arg);
+	opt->gdb = arg;
 }
 
 static uint64_t number(struct argp_state *state, const char *option, const char *text, uint64_t max)
@@ -349,6 +367,9 @@ static error_t parse_key(int key, char *arg, struct argp_state *state)
 			argp_error(state, "--control: the path of a socket has 1 to %zu characters",
 				   OPTIONS_MAX_SOCKET);
 		opt->control = arg;
+		return 0;
+	case KEY_GDB:
+		set_gdb(opt, state, arg);
 		return 0;
 	case KEY_NO_SANDBOX:
 		opt->sandbox = false;

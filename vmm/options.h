@@ -53,6 +53,7 @@ struct options {
 	bool probe, json;
 	bool sandbox;        /* false: --no-sandbox */
 	const char *control; /* path of the control socket; NULL for none */
+	const char *gdb;     /* port, or path of the socket, for a debugger; NULL for none */
 	const char *guest;
 	const char *initrd; /* NULL for none */
 	/* The guest's command line; owned. "flush=NAME" and the guest's arguments, or for Linux

@@ -137,6 +137,7 @@ static const char *add_segment(struct image *image, const GElf_Phdr *phdr)
 		return "an ELF file with too many segments";
 	image->segment[image->nr++] = (struct image_segment){
 		.gpa = phdr->p_paddr,
+		.va = phdr->p_vaddr,
 		.filesz = phdr->p_filesz,
 		.memsz = phdr->p_memsz,
 		.offset = phdr->p_offset,

@@ -15,6 +15,7 @@
 
 struct image_segment {
 	uint64_t gpa;
+	uint64_t va; /* where the program expects to be once it has set up paging */
 	uint64_t filesz;
 	uint64_t memsz;  /* >= filesz; the rest is zero, since fresh guest memory is */
 	uint64_t offset; /* in the file */

@@ -6,14 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 #include "control/request.h"
-#include "fatal.h"
+#include "listener.h"
 #include "say.h"
-
-#define BACKLOG 16
 
 struct client {
 	int fd;        /* -1: free */
@@ -25,81 +21,9 @@ struct client {
 };
 
 struct control {
-	struct sockaddr_un addr;
-	int fd;
-	bool made; /* the socket exists in the file system, and fatal.h knows it */
+	struct listener listener;
 	struct client clients[CONTROL_MAX_CLIENTS];
 };
-
-/* --- the socket ------------------------------------------------------------------------------- */
-
-/* Is this a socket of this user at which no process listens, as a killed program leaves it? */
-static bool is_left_behind(const struct sockaddr_un *addr, const struct stat *st)
-{
-	int fd, err;
-
-	if (!S_ISSOCK(st->st_mode) || st->st_uid != geteuid())
-		return false;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return false;
-	err = connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) < 0 ? errno : 0;
-	close(fd);
-	return err == ECONNREFUSED;
-}
-
-static bool make_room(const struct sockaddr_un *addr)
-{
-	struct stat st;
-
-	if (lstat(addr->sun_path, &st) < 0) {
-		if (errno == ENOENT)
-			return true;
-		say_errno("--control %s", addr->sun_path);
-		return false;
-	}
-	if (!is_left_behind(addr, &st)) {
-		say("--control %s: it exists already, and is %s", addr->sun_path,
-		    S_ISSOCK(st.st_mode) ? "a socket in use" : "not a socket");
-		return false;
-	}
-	if (unlink(addr->sun_path) == 0 || errno == ENOENT)
-		return true;
-	say_errno("removing %s", addr->sun_path);
-	return false;
-}
-
-/* Binds the socket so that from the start only its owner may connect. */
-static int bind_private(int fd, const struct sockaddr_un *addr)
-{
-	mode_t mask = umask(0177);
-	int ret = bind(fd, (const struct sockaddr *)addr, sizeof(*addr));
-	int err = errno;
-
-	umask(mask);
-	errno = err;
-	return ret;
-}
-
-static bool listen_at(struct control *control)
-{
-	const char *path = control->addr.sun_path;
-	int err;
-
-	control->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (control->fd < 0 || bind_private(control->fd, &control->addr) < 0) {
-		say_errno("--control %s", path);
-		return false;
-	}
-	err = fatal_file_made(FATAL_SOCKET, path);
-	control->made = !err;
-	if (err)
-		errno = -err;
-	else if (listen(control->fd, BACKLOG) == 0)
-		return true;
-	say_errno("--control %s", path);
-	return false;
-}
 
 struct control *control_open(const char *path)
 {
@@ -109,12 +33,9 @@ struct control *control_open(const char *path)
 		say_errno("memory for the control socket");
 		return NULL;
 	}
-	control->addr.sun_family = AF_UNIX;
-	strncpy(control->addr.sun_path, path, sizeof(control->addr.sun_path) - 1);
-	control->fd = -1;
 	for (unsigned i = 0; i < CONTROL_MAX_CLIENTS; i++)
 		control->clients[i].fd = -1;
-	if (make_room(&control->addr) && listen_at(control))
+	if (listener_open(&control->listener, FATAL_CONTROL, "--control", path) == 0)
 		return control;
 	control_close(control);
 	return NULL;
@@ -220,7 +141,7 @@ static const char *why_not_welcome(int fd, const struct client *slot)
 
 static void welcome(struct control *control)
 {
-	int fd = accept4(control->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int fd = accept4(control->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct client stranger = {.fd = fd}, *slot = NULL;
 	const char *why;
 
@@ -246,7 +167,7 @@ static void welcome(struct control *control)
 
 void control_poll(const struct control *control, struct pollfd fds[CONTROL_NR_FDS])
 {
-	fds[0] = (struct pollfd){.fd = control ? control->fd : -1, .events = POLLIN};
+	fds[0] = (struct pollfd){.fd = control ? control->listener.fd : -1, .events = POLLIN};
 	for (unsigned i = 0; i < CONTROL_MAX_CLIENTS; i++) {
 		const struct client *client = control ? &control->clients[i] : NULL;
 
@@ -282,9 +203,6 @@ void control_close(struct control *control)
 	for (unsigned i = 0; i < CONTROL_MAX_CLIENTS; i++)
 		if (control->clients[i].fd >= 0)
 			hang_up(&control->clients[i]);
-	if (control->made)
-		fatal_file_remove(FATAL_SOCKET);
-	if (control->fd >= 0)
-		close(control->fd);
+	listener_close(&control->listener);
 	free(control);
 }

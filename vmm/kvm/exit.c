@@ -91,6 +91,8 @@ struct exit exit_decode(const struct kvm_run *run, size_t size)
 		return decode_pio(run, size);
 	case KVM_EXIT_MMIO:
 		return decode_mmio(run);
+	case KVM_EXIT_DEBUG:
+		return (struct exit){.kind = EXIT_DEBUG};
 	case KVM_EXIT_INTR:
 	case KVM_EXIT_IRQ_WINDOW_OPEN:
 		return (struct exit){.kind = EXIT_AGAIN};

@@ -11,6 +11,7 @@
 enum exit_kind {
 	EXIT_PIO,       /* make io.count accesses of io.len bytes, one after the other */
 	EXIT_MMIO,      /* make one access */
+	EXIT_DEBUG,     /* a breakpoint, a watchpoint or a single step */
 	EXIT_AGAIN,     /* nothing to do: enter the guest again */
 	EXIT_SHUTDOWN,  /* triple fault, or the guest asked for reset or shutdown */
 	EXIT_STUCK,     /* KVM can't run the vCPU on, because of what the guest did */

@@ -10,6 +10,7 @@ void vcpu_pause_init(struct vcpu_pause *pause)
 	pthread_cond_init(&pause->changed, NULL);
 	atomic_init(&pause->paused, 0);
 	atomic_init(&pause->held, false);
+	atomic_init(&pause->stopped, 0);
 }
 
 void vcpu_pause_destroy(struct vcpu_pause *pause)
@@ -25,7 +26,8 @@ static bool among(uint64_t who, const struct vcpu *vcpu)
 
 static bool closed(const struct vcpu_pause *pause, const struct vcpu *vcpu)
 {
-	return among(atomic_load(&pause->paused), vcpu) || atomic_load(&pause->held);
+	return among(atomic_load(&pause->paused) | atomic_load(&pause->stopped), vcpu) ||
+	       atomic_load(&pause->held);
 }
 
 void vcpu_enter_guest(struct vcpu_pause *pause, struct vcpu *vcpu)
@@ -123,5 +125,28 @@ void release_all_vcpus(struct vm *vm)
 	pthread_mutex_lock(&vm->pause.lock);
 	atomic_store(&vm->pause.held, false);
 	pthread_cond_broadcast(&vm->pause.changed);
+	pthread_mutex_unlock(&vm->pause.lock);
+}
+
+void debug_stop_vcpus(struct vm *vm, uint64_t who)
+{
+	pthread_mutex_lock(&vm->pause.lock);
+	atomic_fetch_or(&vm->pause.stopped, who);
+	fetch(vm, who);
+	pthread_mutex_unlock(&vm->pause.lock);
+}
+
+void debug_release_vcpus(struct vm *vm, uint64_t who)
+{
+	pthread_mutex_lock(&vm->pause.lock);
+	atomic_fetch_and(&vm->pause.stopped, ~who);
+	pthread_cond_broadcast(&vm->pause.changed);
+	pthread_mutex_unlock(&vm->pause.lock);
+}
+
+void debug_stop_self(struct vm *vm, const struct vcpu *self)
+{
+	pthread_mutex_lock(&vm->pause.lock);
+	atomic_fetch_or(&vm->pause.stopped, 1ull << self->index);
 	pthread_mutex_unlock(&vm->pause.lock);
 }

@@ -9,9 +9,12 @@
  * and holds don't wait for each other: a vCPU that a hold got out of the guest in the middle of a
  * pin completes it, pauses and locks included, and is then kept from entering the guest.
  *
- * Memory order: a vCPU that enters the guest sets `in_guest` (seq_cst) and then reads `paused` and
- * `held`; a thread that pauses or holds sets these and then reads `in_guest`. So at least one of
- * them sees the other.
+ * A debugger stops vCPUs one by one: the main thread does, or a vCPU's own thread when it has met a
+ * breakpoint.
+ *
+ * Memory order: a vCPU that enters the guest sets `in_guest` (seq_cst) and then reads `paused`,
+ * `held` and `stopped`; a thread that pauses, holds or stops sets these and then reads `in_guest`.
+ * So at least one of them sees the other.
  */
 #ifndef VMM_KVM_PAUSE_H
 #define VMM_KVM_PAUSE_H
@@ -33,6 +36,7 @@ struct vcpu_pause {
 	_Atomic uint64_t
 		paused;   /* vCPUs that are paused, vCPU i by bit i; written under the lock */
 	atomic_bool held; /* written under the lock by the main thread */
+	_Atomic uint64_t stopped; /* vCPUs that a debugger stopped; written under the lock */
 };
 
 void vcpu_pause_init(struct vcpu_pause *pause);
@@ -51,5 +55,11 @@ void resume_vcpus(struct vm *vm);
  * both may be repeated. Release when the VM stops, or the vCPUs' threads do not end. */
 void hold_all_vcpus(struct vm *vm);
 void release_all_vcpus(struct vm *vm);
+/* Stops vCPUs for a debugger: when it returns, none of these is in the guest, until it is released.
+ * Main thread. Release all when the VM stops. */
+void debug_stop_vcpus(struct vm *vm, uint64_t who);
+void debug_release_vcpus(struct vm *vm, uint64_t who);
+/* Keeps the calling vCPU, which is out of the guest, from entering it until it is released. */
+void debug_stop_self(struct vm *vm, const struct vcpu *self);
 
 #endif

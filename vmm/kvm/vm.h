@@ -30,6 +30,12 @@ struct store_ops {
 	bool (*emulated)(void *ctx, struct vcpu *vcpu, const struct exit_io *io);
 };
 
+/* Where there is a debugger: a vCPU has met a breakpoint or made a step (KVM_EXIT_DEBUG). Its own
+ * thread, out of the guest. */
+struct debug_ops {
+	void (*hit)(void *ctx, struct vcpu *vcpu);
+};
+
 struct vm {
 	int fd; /* from KVM_CREATE_VM; -1 before */
 	struct memory mem;
@@ -44,6 +50,8 @@ struct vm {
 	void *io;
 	const struct store_ops *store_ops; /* NULL: no frame is write-protected */
 	void *stores;
+	const struct debug_ops *debug_ops; /* NULL: there is no debugger */
+	void *debugger;
 };
 
 /* Initialises a VM without memory, with `nr` vCPUs, none of which KVM knows yet. Returns 0, or

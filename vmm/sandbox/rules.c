@@ -21,7 +21,7 @@
 #define W   (1u << SANDBOX_UFFD)
 #define ALL (M | V | D | W)
 
-enum need { ALWAYS, STRICT, NOT_STRICT, STATS, CONTROL };
+enum need { ALWAYS, STRICT, NOT_STRICT, STATS, CONTROL, SOCKET, GDB };
 
 struct rule {
 	unsigned threads;
@@ -116,13 +116,21 @@ static const struct rule rules[] = {
 	{M, STATS, CALL(fchmod)},
 	{M, STATS, CALL(rename)},
 	{M, STATS, CALL(unlink)},
-	/* the control socket */
-	{M, CONTROL, CALL(accept4)},
+	/* the control socket, and the debugger's */
+	{M, SOCKET, CALL(accept4)},
 	{M, CONTROL, CALL(getsockopt)},
 	{M, CONTROL, CALL(geteuid)},
-	{M, CONTROL, CALL(recvfrom)},
-	{M, CONTROL, CALL(sendto)},
-	{M, CONTROL, CALL(unlink)},
+	{M, SOCKET, CALL(recvfrom)},
+	{M, SOCKET, CALL(sendto)},
+	{M, SOCKET, CALL(unlink)},
+	/* vCPUs as a debugger sees them, while they are stopped */
+	{M, GDB, IOCTL(KVM_GET_REGS)},
+	{M, GDB, IOCTL(KVM_SET_REGS)},
+	{M, GDB, IOCTL(KVM_GET_SREGS)},
+	{M, GDB, IOCTL(KVM_GET_FPU)},
+	{M, GDB, IOCTL(KVM_SET_FPU)},
+	{M, GDB, IOCTL(KVM_SET_GUEST_DEBUG)},
+	{M, GDB, IOCTL(KVM_TRANSLATE)},
 };
 
 /* The call that the filter checks first: the one in which the thread waits. */
@@ -146,6 +154,10 @@ static bool is_needed(enum need need, const struct sandbox_needs *needs)
 		return needs->stats != NULL;
 	case CONTROL:
 		return needs->control != NULL;
+	case SOCKET:
+		return needs->control || needs->gdb;
+	case GDB:
+		return needs->gdb;
 	}
 	return false;
 }

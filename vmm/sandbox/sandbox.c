@@ -65,6 +65,8 @@ static int prepare_landlock(struct sandbox *sandbox, const struct sandbox_needs 
 		err = landlock_allow_write(sandbox->files_of_main, abi, needs->stats);
 	if (!err && needs->control)
 		err = landlock_allow_remove(sandbox->files_of_main, needs->control);
+	if (!err && needs->gdb_socket)
+		err = landlock_allow_remove(sandbox->files_of_main, needs->gdb_socket);
 	return err ? say_errno("landlock_add_rule") : 0;
 }
 

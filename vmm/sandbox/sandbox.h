@@ -23,9 +23,11 @@ enum sandbox_thread {
 
 /* What this run needs beyond the minimum. Only that is allowed. */
 struct sandbox_needs {
-	bool strict;         /* write-protected page tables */
-	const char *stats;   /* file that the main thread writes at the end, or NULL */
-	const char *control; /* socket that the main thread removes at the end, or NULL */
+	bool strict;            /* write-protected page tables */
+	const char *stats;      /* file that the main thread writes at the end, or NULL */
+	const char *control;    /* socket that the main thread removes at the end, or NULL */
+	bool gdb;               /* the main thread serves a debugger */
+	const char *gdb_socket; /* and removes its socket at the end, or NULL */
 };
 
 struct sandbox;

@@ -9,6 +9,7 @@ int main(void)
 	SRunner *runner;
 	int failed;
 
+	suite_add_tcase(suite, gdb_tests());
 	suite_add_tcase(suite, options_tests());
 	suite_add_tcase(suite, image_tests());
 	suite_add_tcase(suite, exit_tests());

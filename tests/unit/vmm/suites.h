@@ -4,6 +4,7 @@
 
 #include <check.h>
 
+TCase *gdb_tests(void);
 TCase *options_tests(void);
 TCase *image_tests(void);
 TCase *exit_tests(void);

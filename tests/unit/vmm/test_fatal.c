@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "events.h"
 #include "fatal.h"
+#include "options.h"
 #include "sandbox/trap.h"
 #include "suites.h"
 
@@ -39,7 +40,7 @@ static int end_of_child(int signal)
 	if (pid == 0) {
 		(void)sigaction(signal, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
 		fatal_handle(signal);
-		if (fatal_file_made(FATAL_SOCKET, path))
+		if (fatal_file_made(FATAL_CONTROL, path))
 			_exit(2);
 		raise(signal);
 		_exit(1);
@@ -60,16 +61,16 @@ END_TEST
 
 START_TEST(what_is_not_ours_stays)
 {
-	ck_assert_int_eq(fatal_file_made(FATAL_SOCKET, path), 0);
-	fatal_file_keep(FATAL_SOCKET);
-	fatal_file_remove(FATAL_SOCKET);
+	ck_assert_int_eq(fatal_file_made(FATAL_CONTROL, path), 0);
+	fatal_file_keep(FATAL_CONTROL);
+	fatal_file_remove(FATAL_CONTROL);
 	ck_assert_int_eq(access(path, F_OK), 0);
-	ck_assert_int_eq(fatal_file_made(FATAL_SOCKET, path), 0);
+	ck_assert_int_eq(fatal_file_made(FATAL_CONTROL, path), 0);
 	/* Another file by that name; the old one is kept, or its number might come again. */
 	ck_assert_int_ge(open(path, O_RDONLY), 0);
 	unlink(path);
 	close(open(path, O_CREAT | O_WRONLY, 0600));
-	fatal_file_remove(FATAL_SOCKET);
+	fatal_file_remove(FATAL_CONTROL);
 	ck_assert_int_eq(access(path, F_OK), 0);
 }
 END_TEST
@@ -78,6 +79,8 @@ END_TEST
  * can change. */
 START_TEST(every_signal_is_seen_to)
 {
+	const struct options opt = {0};
+	struct events events;
 	static const int harmless[] = {SIGKILL, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU,
 				       SIGCHLD, SIGURG,  SIGCONT, SIGWINCH};
 	sigset_t without;
@@ -91,7 +94,7 @@ START_TEST(every_signal_is_seen_to)
 			signal(i, SIG_DFL);
 	fatal_install();
 	sandbox_trap_install(fatal_clean_up);
-	ck_assert_int_ge(events_block_signals(), 0);
+	ck_assert_int_eq(events_open(&events, &opt), 0);
 	for (int i = 1; i < NSIG; i++) {
 		struct sigaction action;
 

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+/* GDB's packets, read byte by byte from a peer that may send anything, and the table of registers.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "gdb/packet.h"
+#include "gdb/registers.h"
+#include "suites.h"
+
+static struct gdb_reader reader;
+
+static void set_up(void)
+{
+	memset(&reader, 0, sizeof(reader));
+}
+
+/* The event of the last byte; those before are nothing. */
+static enum gdb_event feed(const char *bytes, size_t nr)
+{
+	enum gdb_event event = GDB_NOTHING;
+
+	for (size_t i = 0; i < nr; i++) {
+		ck_assert_int_eq(event, GDB_NOTHING);
+		event = gdb_reader_feed(&reader, (uint8_t)bytes[i]);
+	}
+	return event;
+}
+
+static enum gdb_event feed_text(const char *text)
+{
+	return feed(text, strlen(text));
+}
+
+/* The packet that holds this data, whose checksum is right. */
+static enum gdb_event feed_packet(const char *data)
+{
+	uint8_t sum = 0;
+	char end[4];
+
+	for (const char *c = data; *c; c++)
+		sum += (uint8_t)*c;
+	snprintf(end, sizeof(end), "#%02x", sum);
+	ck_assert_int_eq(feed_text("$"), GDB_NOTHING);
+	ck_assert_int_eq(feed_text(data), GDB_NOTHING);
+	return feed_text(end);
+}
+
+START_TEST(a_packet_is_read)
+{
+	ck_assert_int_eq(feed_text("+"), GDB_NOTHING);
+	ck_assert_int_eq(feed_packet("m100,4"), GDB_PACKET);
+	ck_assert_str_eq(reader.data, "m100,4");
+	ck_assert_int_eq(feed_packet(""), GDB_PACKET);
+	ck_assert_uint_eq(reader.len, 0);
+}
+END_TEST
+
+START_TEST(escaped_bytes_are_what_they_stand_for)
+{
+	ck_assert_int_eq(feed_packet("}\x03}]"), GDB_PACKET);
+	ck_assert_uint_eq(reader.len, 2);
+	ck_assert_mem_eq(reader.data, "#}", 2);
+}
+END_TEST
+
+START_TEST(damage_is_noticed)
+{
+	ck_assert_int_eq(feed_text("$g#68"), GDB_DAMAGED);
+	ck_assert_int_eq(feed_text("$g#6x"), GDB_DAMAGED);
+	ck_assert_int_eq(feed_text("$g#67"), GDB_PACKET);
+}
+END_TEST
+
+START_TEST(a_packet_that_is_too_long_is_damaged_and_forgotten)
+{
+	static char data[GDB_PACKET_MAX + 2];
+
+	memset(data, 'a', GDB_PACKET_MAX);
+	ck_assert_int_eq(feed_packet(data), GDB_PACKET);
+	ck_assert_uint_eq(reader.len, GDB_PACKET_MAX);
+	data[GDB_PACKET_MAX] = 'a';
+	ck_assert_int_eq(feed_packet(data), GDB_DAMAGED);
+	ck_assert_int_eq(feed_packet("g"), GDB_PACKET);
+}
+END_TEST
+
+START_TEST(ctrl_c_counts_between_packets)
+{
+	ck_assert_int_eq(feed_text("\x03"), GDB_INTERRUPT);
+	ck_assert_int_eq(feed_text("-"), GDB_NACK);
+	ck_assert_int_eq(feed_packet("\x03"), GDB_PACKET);
+}
+END_TEST
+
+START_TEST(a_reply_is_framed)
+{
+	static struct gdb_reply reply;
+	static char out[GDB_PACKET_MAX + 4];
+
+	reply = (struct gdb_reply){0};
+	gdb_reply_text(&reply, "O%c", 'K');
+	ck_assert_uint_eq(gdb_reply_frame(&reply, out), 6);
+	ck_assert_mem_eq(out, "$OK#9a", 6);
+	gdb_reply_hex(&reply, "\xff\x01", 2);
+	gdb_reply_binary(&reply, "#a", 2);
+	ck_assert_uint_eq(reply.len, 9);
+	ck_assert_mem_eq(reply.data, "OKff01}\x03\x61", 9);
+	ck_assert(!reply.overflow);
+}
+END_TEST
+
+START_TEST(what_does_not_fit_is_noticed)
+{
+	static char bytes[GDB_PACKET_MAX];
+	static struct gdb_reply reply;
+
+	reply = (struct gdb_reply){0};
+	gdb_reply_hex(&reply, bytes, GDB_PACKET_MAX / 2);
+	ck_assert(!reply.overflow);
+	gdb_reply_hex(&reply, bytes, 1);
+	ck_assert(reply.overflow);
+	reply = (struct gdb_reply){0};
+	gdb_reply_binary(&reply, bytes, GDB_PACKET_MAX);
+	ck_assert(reply.overflow);
+}
+END_TEST
+
+START_TEST(numbers_have_16_digits_at_most)
+{
+	const char *text = "ffffffff81000000,10:", *bad = "11112222333344445";
+	uint64_t n;
+
+	ck_assert(gdb_parse_number(&text, &n));
+	ck_assert_uint_eq(n, 0xffffffff81000000);
+	ck_assert(gdb_parse_char(&text, ','));
+	ck_assert(gdb_parse_number(&text, &n));
+	ck_assert_uint_eq(n, 0x10);
+	ck_assert(!gdb_parse_number(&text, &n));
+	ck_assert(!gdb_parse_number(&bad, &n));
+}
+END_TEST
+
+START_TEST(bytes_end_with_the_digits)
+{
+	uint8_t bytes[2];
+
+	ck_assert(gdb_parse_bytes("0aF0", bytes, 2));
+	ck_assert_uint_eq(bytes[0], 0x0a);
+	ck_assert_uint_eq(bytes[1], 0xf0);
+	ck_assert(!gdb_parse_bytes("0aF", bytes, 2));
+	ck_assert(!gdb_parse_bytes("", bytes, 1));
+}
+END_TEST
+
+START_TEST(registers_are_where_kvm_has_them)
+{
+	struct gdb_registers registers = {
+		.regs = {.rax = 0x1122334455667788, .rip = 0xffffffff81000000, .rflags = 2},
+		.sregs = {.cs.selector = 0x10, .cr3 = 0x5000, .fs.base = 7},
+		.fpu = {.ftwx = 0x80, .mxcsr = 0x1f80},
+	};
+	uint8_t bytes[GDB_REGISTER_MAX];
+	size_t total = 0;
+
+	ck_assert_uint_eq(gdb_register_get(&registers, 0, bytes), 8);
+	ck_assert_uint_eq(bytes[0], 0x88);
+	ck_assert_uint_eq(gdb_register_get(&registers, 16, bytes), 8);
+	ck_assert_uint_eq(bytes[7], 0xff);
+	ck_assert_uint_eq(gdb_register_get(&registers, 18, bytes), 4);
+	ck_assert_uint_eq(bytes[0], 0x10);
+	/* Seven of the FPU's eight are empty. */
+	ck_assert_uint_eq(gdb_register_get(&registers, 34, bytes), 4);
+	ck_assert_uint_eq(bytes[0], 0xff);
+	ck_assert_uint_eq(bytes[1], 0x3f);
+	for (unsigned i = 0; i < gdb_nr_registers(); i++)
+		total += gdb_register_get(&registers, i, bytes);
+	ck_assert_uint_lt(2 * total, GDB_PACKET_MAX);
+	ck_assert_uint_eq(gdb_register_get(&registers, gdb_nr_registers(), bytes), 0);
+}
+END_TEST
+
+START_TEST(what_is_only_shown_is_not_set)
+{
+	const uint8_t bytes[GDB_REGISTER_MAX] = {1};
+	struct gdb_registers registers;
+
+	memset(&registers, 0, sizeof(registers));
+	ck_assert(gdb_register_set(&registers, 0, bytes));
+	ck_assert_uint_eq(registers.regs.rax, 1);
+	ck_assert(!gdb_register_set(&registers, 18, bytes));
+	ck_assert(!gdb_register_set(&registers, gdb_nr_registers() - 1, bytes));
+	ck_assert(!gdb_register_set(&registers, gdb_nr_registers(), bytes));
+}
+END_TEST
+
+START_TEST(the_description_names_each_register)
+{
+	char *xml = gdb_registers_xml();
+	unsigned nr = 0;
+
+	ck_assert_ptr_nonnull(xml);
+	for (const char *at = xml; (at = strstr(at, "<reg ")); at++)
+		nr++;
+	ck_assert_uint_eq(nr, gdb_nr_registers());
+	free(xml);
+}
+END_TEST
+
+TCase *gdb_tests(void)
+{
+	TCase *tc = tcase_create("gdb");
+
+	tcase_add_checked_fixture(tc, set_up, NULL);
+	tcase_add_test(tc, a_packet_is_read);
+	tcase_add_test(tc, escaped_bytes_are_what_they_stand_for);
+	tcase_add_test(tc, damage_is_noticed);
+	tcase_add_test(tc, a_packet_that_is_too_long_is_damaged_and_forgotten);
+	tcase_add_test(tc, ctrl_c_counts_between_packets);
+	tcase_add_test(tc, a_reply_is_framed);
+	tcase_add_test(tc, what_does_not_fit_is_noticed);
+	tcase_add_test(tc, numbers_have_16_digits_at_most);
+	tcase_add_test(tc, bytes_end_with_the_digits);
+	tcase_add_test(tc, registers_are_where_kvm_has_them);
+	tcase_add_test(tc, what_is_only_shown_is_not_set);
+	tcase_add_test(tc, the_description_names_each_register);
+	return tc;
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/* Guest memory by virtual address, and the software breakpoints that lie in it. */
+#include "gdb/target.h"
+
+#include <string.h>
+#include <sys/ioctl.h>
+#include "kvm/vm.h"
+#include "kvm/write_protect.h"
+
+#define PAGE_SIZE 4096u
+#define CR0_PG    (1ull << 31)
+
+static bool is_paging(const struct gdb_target *target, unsigned vcpu)
+{
+	struct kvm_sregs sregs;
+
+	return ioctl(target->vm->vcpus[vcpu].fd, KVM_GET_SREGS, &sregs) < 0 || sregs.cr0 & CR0_PG;
+}
+
+/* By the image's program headers. */
+static bool find_in_image(const struct gdb_target *target, uint64_t va, uint64_t *gpa)
+{
+	for (unsigned i = 0; i < target->nr_segments; i++) {
+		const struct image_segment *segment = &target->segment[i];
+
+		if (va - segment->va >= segment->memsz)
+			continue;
+		*gpa = segment->gpa + (va - segment->va);
+		return true;
+	}
+	return false;
+}
+
+/* The gpa of a virtual address, by the page tables of this vCPU. */
+static bool translate(const struct gdb_target *target, unsigned vcpu, uint64_t va, uint64_t *gpa)
+{
+	struct kvm_translation translation = {.linear_address = va};
+
+	if (!is_paging(target, vcpu) && find_in_image(target, va, gpa))
+		return true;
+	if (ioctl(target->vm->vcpus[vcpu].fd, KVM_TRANSLATE, &translation) < 0 ||
+	    !translation.valid)
+		return false;
+	*gpa = translation.physical_address;
+	return true;
+}
+
+/* From here to the end of the page, or of what is asked for. */
+static size_t chunk(uint64_t va, size_t nr)
+{
+	size_t room = PAGE_SIZE - va % PAGE_SIZE;
+
+	return nr < room ? nr : room;
+}
+
+/* What stood in the place of breakpoints, into a copy of [gpa, gpa + nr). */
+static void hide_breakpoints(const struct gdb_target *target, uint64_t gpa, uint8_t *bytes,
+			     size_t nr)
+{
+	for (unsigned i = 0; i < target->nr_software; i++) {
+		const struct gdb_software *at = &target->software[i];
+
+		for (unsigned b = 0; b < at->len; b++)
+			if (at->gpa + b - gpa < nr)
+				bytes[at->gpa + b - gpa] = at->code[b];
+	}
+}
+
+size_t gdb_read_memory(const struct gdb_target *target, unsigned vcpu, uint64_t va, void *bytes,
+		       size_t nr)
+{
+	size_t done = 0;
+
+	while (done < nr) {
+		size_t len = chunk(va + done, nr - done);
+		uint8_t *to = (uint8_t *)bytes + done;
+		const void *from;
+		uint64_t gpa;
+
+		if (!translate(target, vcpu, va + done, &gpa))
+			break;
+		from = memory_ptr(&target->vm->mem, gpa, len);
+		if (!from)
+			break;
+		memcpy(to, from, len);
+		hide_breakpoints(target, gpa, to, len);
+		done += len;
+	}
+	return done;
+}
+
+/* Devices' stores leave write-protected frames alone; so does the debugger's. */
+static bool store(const struct gdb_target *target, uint64_t gpa, const void *bytes, size_t len)
+{
+	const struct memory *mem = &target->vm->mem;
+	void *to = memory_ptr(mem, gpa, len);
+
+	if (!to)
+		return false;
+	memory_store(mem, to, bytes, len);
+	return memcmp(to, bytes, len) == 0;
+}
+
+/* The new bytes go below the breakpoints. */
+static void keep_breakpoints(struct gdb_target *target, uint64_t gpa, uint8_t *bytes, size_t len)
+{
+	const uint8_t *now = memory_ptr(&target->vm->mem, gpa, len);
+
+	for (unsigned i = 0; now && i < target->nr_software; i++) {
+		struct gdb_software *at = &target->software[i];
+
+		for (unsigned b = 0; b < at->len; b++) {
+			uint64_t offset = at->gpa + b - gpa;
+
+			if (offset >= len)
+				continue;
+			at->code[b] = bytes[offset];
+			bytes[offset] = now[offset];
+		}
+	}
+}
+
+bool gdb_write_memory(struct gdb_target *target, unsigned vcpu, uint64_t va, const void *bytes,
+		      size_t nr)
+{
+	uint8_t copy[PAGE_SIZE];
+
+	for (size_t done = 0; done < nr;) {
+		size_t len = chunk(va + done, nr - done);
+		uint64_t gpa;
+
+		if (!translate(target, vcpu, va + done, &gpa))
+			return false;
+		memcpy(copy, (const uint8_t *)bytes + done, len);
+		keep_breakpoints(target, gpa, copy, len);
+		if (!store(target, gpa, copy, len))
+			return false;
+		done += len;
+	}
+	return true;
+}
+
+static struct gdb_software *find_software(const struct gdb_target *target, uint64_t va)
+{
+	for (unsigned i = 0; i < target->nr_software; i++)
+		if (target->software[i].va == va)
+			return (struct gdb_software *)&target->software[i];
+	return NULL;
+}
+
+bool gdb_break_at(const struct gdb_target *target, uint64_t va)
+{
+	return find_software(target, va) != NULL;
+}
+
+static bool is_user_code(const struct gdb_target *target, unsigned vcpu, uint64_t va)
+{
+	struct kvm_sregs sregs;
+
+	return va >> 63 == 0 && ioctl(target->vm->vcpus[vcpu].fd, KVM_GET_SREGS, &sregs) == 0 &&
+	       sregs.cs.dpl == 3;
+}
+
+static bool overlaps(const struct gdb_target *target, uint64_t va, size_t len)
+{
+	for (unsigned i = 0; i < target->nr_software; i++)
+		if (va - target->software[i].va < target->software[i].len ||
+		    target->software[i].va - va < len)
+			return true;
+	return false;
+}
+
+enum gdb_result gdb_insert_software(struct gdb_target *target, unsigned vcpu, uint64_t va)
+{
+	static const uint8_t int3[] = {0xcc}, out[] = {0xe6, GDB_BREAK_PORT};
+	struct gdb_software at = {.va = va, .len = target->int3 ? sizeof(int3) : sizeof(out)};
+
+	if (find_software(target, va))
+		return GDB_OK;
+	/* User code may not do I/O: it would fault there. */
+	if (!target->int3 && is_user_code(target, vcpu, va))
+		return GDB_UNSUPPORTED;
+	if (target->nr_software == GDB_MAX_SOFTWARE || overlaps(target, va, at.len) ||
+	    chunk(va, at.len) < at.len || !translate(target, vcpu, va, &at.gpa) ||
+	    gdb_read_memory(target, vcpu, va, at.code, at.len) < at.len ||
+	    !store(target, at.gpa, target->int3 ? int3 : out, at.len))
+		return GDB_FAILED;
+	target->software[target->nr_software++] = at;
+	return GDB_OK;
+}
+
+enum gdb_result gdb_remove_software(struct gdb_target *target, uint64_t va)
+{
+	struct gdb_software *at = find_software(target, va);
+
+	if (!at)
+		return GDB_OK;
+	if (!store(target, at->gpa, at->code, at->len))
+		return GDB_FAILED;
+	*at = target->software[--target->nr_software];
+	return GDB_OK;
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/* How vCPUs stop at breakpoints, and go on. */
+#include "gdb/internal.h"
+
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include "devices/bus.h"
+#include "gdb/gdb.h"
+#include "kvm/vm.h"
+#include "say.h"
+#include "status.h"
+#include "stop.h"
+
+void gdb_stop_all(struct gdb *gdb)
+{
+	debug_stop_vcpus(gdb->target.vm, ALL_VCPUS);
+	gdb->running = 0;
+}
+
+void gdb_resume(struct gdb *gdb, uint64_t vcpus, uint64_t stepping)
+{
+	for (unsigned i = 0; i < gdb->target.vm->nr_vcpus; i++) {
+		enum gdb_go go = stepping >> i & 1 ? GDB_STEP : GDB_CONTINUE;
+
+		if (vcpus >> i & 1 && !gdb_arm(&gdb->target, i, go))
+			stop_request(gdb->target.vm->stop, VMM_EX_OSERR);
+	}
+	gdb->running = vcpus;
+	debug_release_vcpus(gdb->target.vm, vcpus);
+}
+
+void gdb_detach(struct gdb *gdb)
+{
+	gdb_stop_all(gdb);
+	gdb_remove_all(&gdb->target);
+	for (unsigned i = 0; i < gdb->target.vm->nr_vcpus; i++)
+		gdb_disarm(&gdb->target, i);
+	atomic_store(&gdb->hits, 0);
+	debug_release_vcpus(gdb->target.vm, ALL_VCPUS);
+}
+
+static void stop_self(struct gdb *gdb, struct vcpu *vcpu, const struct gdb_hit *hit)
+{
+	uint64_t one = 1;
+
+	gdb->hit[vcpu->index] = *hit;
+	debug_stop_self(gdb->target.vm, vcpu);
+	atomic_fetch_or_explicit(&gdb->hits, 1ull << vcpu->index, memory_order_release);
+	if (write(gdb->hit_fd, &one, sizeof(one)) < 0)
+		stop_on_error(vcpu->vm->stop, "eventfd of the debugger");
+}
+
+/* KVM_EXIT_DEBUG. */
+static void debug_exit(void *ctx, struct vcpu *vcpu)
+{
+	struct gdb *gdb = ctx;
+	struct gdb_hit hit = {.arch = vcpu->run->debug.arch};
+
+	hit.at_break =
+		hit.arch.exception == GDB_EXCEPTION_INT3 && gdb_break_at(&gdb->target, hit.arch.pc);
+	stop_self(gdb, vcpu, &hit);
+}
+
+/* An `out` to the port of breakpoints. RIP is at it, and stays there; one of the guest's own goes
+ * nowhere. */
+static void break_port_write(void *dev, struct vcpu *vcpu, uint64_t off, unsigned len,
+			     uint64_t value)
+{
+	const struct gdb_hit hit = {.at_break = true};
+	struct gdb *gdb = dev;
+	struct kvm_regs regs;
+	uint64_t rip;
+
+	(void)off, (void)len, (void)value;
+	if (ioctl(vcpu->fd, KVM_GET_REGS, &regs) < 0) {
+		stop_on_error(vcpu->vm->stop, "KVM_GET_REGS at a breakpoint");
+		return;
+	}
+	rip = regs.rip;
+	if (!gdb_break_at(&gdb->target, rip))
+		return;
+	if (vcpu_complete_io(vcpu) < 0 || ioctl(vcpu->fd, KVM_GET_REGS, &regs) < 0) {
+		stop_request(vcpu->vm->stop, VMM_EX_OSERR);
+		return;
+	}
+	regs.rip = rip;
+	if (ioctl(vcpu->fd, KVM_SET_REGS, &regs) < 0)
+		stop_on_error(vcpu->vm->stop, "KVM_SET_REGS at a breakpoint");
+	else
+		stop_self(gdb, vcpu, &hit);
+}
+
+static uint64_t break_port_read(void *dev, struct vcpu *vcpu, uint64_t off, unsigned len)
+{
+	(void)dev, (void)vcpu, (void)off;
+	return UINT64_MAX >> (64 - 8 * len);
+}
+
+int gdb_attach(struct gdb *gdb, struct vm *vm, const struct image *image, struct bus *pio,
+	       int kvm_fd)
+{
+	static const struct debug_ops debug_ops = {.hit = debug_exit};
+	static const struct bus_ops ops = {.read = break_port_read, .write = break_port_write};
+	const struct bus_region region = {GDB_BREAK_PORT, 1, &ops, gdb};
+	int err = bus_add(pio, &region);
+
+	if (err) {
+		say("the port of breakpoints: %s", strerror(-err));
+		return err;
+	}
+	gdb_target_init(&gdb->target, vm, image, kvm_fd);
+	vm->debug_ops = &debug_ops;
+	vm->debugger = gdb;
+	debug_stop_vcpus(vm, ALL_VCPUS);
+	return 0;
+}
