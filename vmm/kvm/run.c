@@ -69,22 +69,22 @@ static void handle_exit(struct vcpu *vcpu)
 		    exit_name(vcpu->run->exit_reason));
 		die(vcpu, VMM_EX_SHUTDOWN);
 		break;
-	case EXIT_DEBUG:
 	case EXIT_STUCK:
 		count_one(&vcpu->stats.exits_other);
-		if (exit.kind == EXIT_DEBUG && vm->debug_ops) {
-			vm->debug_ops->hit(vm->debugger, vcpu);
-			break;
-		}
 		if (vm->store_ops && emulation_failed(vcpu->run) &&
 		    vm->store_ops->failed(vm->stores, vcpu))
 			break;
 		say_stuck(vcpu);
 		die(vcpu, VMM_EX_SHUTDOWN);
 		break;
+	case EXIT_DEBUG:
 	case EXIT_UNHANDLED:
 	case EXIT_MALFORMED:
 		count_one(&vcpu->stats.exits_other);
+		if (exit.kind == EXIT_DEBUG && vm->debug_ops) {
+			vm->debug_ops->hit(vm->debugger, vcpu);
+			break;
+		}
 		say("vCPU %u: %s (%u) can't be handled", vcpu->index,
 		    exit_name(vcpu->run->exit_reason), vcpu->run->exit_reason);
 		die(vcpu, VMM_EX_SOFTWARE);
