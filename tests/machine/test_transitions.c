@@ -122,7 +122,7 @@ START_TEST(an_alias_for_every_call)
 	RUN(&run, "-c", "1", "-m", "128M", "-f", "trap-range", "--verify", path_guest(), "--",
 	    loads[_i].arg, "iters=30", "alias=100", "ahead=0");
 	expect_granted(&run, _i, true);
-	ck_assert_int_gt(count(&run, transition, "aliases_met"), 20);
+	ck_assert_int_ge(count(&run, transition, "aliases_met"), 20);
 	ck_assert_int_eq(count(&run, transition, "upcalls_resolved"),
 			 count(&run, transition, "aliases_met"));
 	run_free(&run);
