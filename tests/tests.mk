@@ -15,6 +15,7 @@ include tests/machine/sanitized.mk
 include tests/compare/compare.mk
 include tests/faults/faults.mk
 include tests/fuzz/fuzz.mk
+include tests/distros/distros.mk
 
 UNIT := $(UNIT_TESTS) $(UNIT_TESTS_SAN)
 
@@ -24,7 +25,7 @@ WHOLE_MACHINE := 'tests/on-kvm strategies' 'tests/on-kvm hostile' 'tests/on-kvm 
 		 'tests/on-kvm pins log endings console disk' \
 		 'tests/on-kvm control transitions strict sandbox faults statistics' \
 		 tests/compare/test-compare 'tests/on-kvm --npt 0 sanitized@strict' 'tests/on-kvm sanitized' \
-		 tests/gdb/test-gdb tests/soak/test-soak tests/qemu-selftest
+		 tests/gdb/test-gdb tests/soak/test-soak tests/qemu-selftest tests/transcript
 # Of all rooms something, in seconds.
 QUICK         := $(filter-out tests/model/check $(B)/tests/unit-tracker,$(UNIT_TESTS)) \
 		 --on-kvm 'tests/on-kvm pins endings' 'tests/on-kvm --npt 0 strict'
@@ -34,7 +35,7 @@ all-tests-built: $(UNIT) whole-machine-deps
 quick-tests-built: $(UNIT_TESTS) all $(B)/tests/whole-machine
 
 tests: all-tests-built
-	@echo 'tests: some 9 minutes on two processors where KVM is emulated'
+	@echo 'tests: some ten minutes on two processors, where KVM is emulated'
 	@tests/run-all --on-kvm $(WHOLE_MACHINE) --native $(UNIT) tests/install
 
 unit-tests: $(UNIT) ## Unit tests, plain and with sanitizers (needs no KVM)
