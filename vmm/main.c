@@ -34,7 +34,7 @@ static void fill_standard_fds(void)
 }
 
 /* Runs the machine until its end. Returns its status. */
-static int run(struct machine *machine, struct pin *pin, const struct events *events)
+static int run_machine(struct machine *machine, struct pin *pin, const struct events *events)
 {
 	int status = machine_start(machine);
 
@@ -60,7 +60,7 @@ static void tell_silence(const struct machine *machine, int status)
 		    "from the start");
 }
 
-static int finish(struct machine *machine, struct pin *pin, int status)
+static int finish_machine(struct machine *machine, struct pin *pin, int status)
 {
 	const struct options *opt = machine->opt;
 	json_t *stats;
@@ -109,18 +109,18 @@ static int boot_machine(const struct options *opt, struct image *image, struct e
 	image_free(image);
 	ready = !status;
 	if (ready)
-		status = run(&machine, pin, events);
+		status = run_machine(&machine, pin, events);
 	if (ready && events->gdb)
 		gdb_ended(events->gdb, status);
 	events_close(events);
 	if (ready)
-		status = finish(&machine, pin, status);
+		status = finish_machine(&machine, pin, status);
 	pin_free(pin);
 	machine_free(&machine);
 	return status;
 }
 
-static int boot(struct options *opt)
+static int boot_guest(struct options *opt)
 {
 	struct events events;
 	struct image image;
@@ -175,7 +175,7 @@ int main(int argc, char **argv)
 	/* One malloc arena for all threads: more would cost memory, and allocations are rare. */
 	mallopt(M_ARENA_MAX, 1);
 	options_parse(&opt, argc, argv);
-	status = opt.probe ? probe_print(opt.json) : boot(&opt);
+	status = opt.probe ? probe_print(opt.json) : boot_guest(&opt);
 	options_free(&opt);
 	return status;
 }

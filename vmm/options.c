@@ -167,8 +167,8 @@ bool parse_size(const char *text, uint64_t *out)
 
 /* Returns the index of `text` in a list that ends with NULL; else calls argp_error() with all
  * names. */
-static unsigned choose(struct argp_state *state, const char *option, const char *text,
-		       const char *const *names)
+static unsigned choose_by_name(struct argp_state *state, const char *option, const char *text,
+			       const char *const *names)
 {
 	char all[128] = "";
 
@@ -223,7 +223,8 @@ static void set_gdb(struct options *opt, struct argp_state *state, const char *a
 	opt->gdb = arg;
 }
 
-static uint64_t number(struct argp_state *state, const char *option, const char *text, uint64_t max)
+static uint64_t parse_number(struct argp_state *state, const char *option, const char *text,
+			     uint64_t max)
 {
 	uint64_t value = 0;
 
@@ -313,7 +314,7 @@ static error_t parse_key(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case 'c':
-		opt->cpus = number(state, "cpus", arg, OPTIONS_MAX_CPUS);
+		opt->cpus = parse_number(state, "cpus", arg, OPTIONS_MAX_CPUS);
 		return 0;
 	case 'm':
 		set_mem(opt, state, arg);
@@ -329,15 +330,15 @@ static error_t parse_key(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'f':
 		opt->own_option = "flush";
-		opt->flush = choose(state, "flush", arg, flush_names);
+		opt->flush = choose_by_name(state, "flush", arg, flush_names);
 		return 0;
 	case 't':
 		opt->own_option = "track";
-		opt->track = choose(state, "track", arg, track_names);
+		opt->track = choose_by_name(state, "track", arg, track_names);
 		return 0;
 	case KEY_AUDIT:
 		opt->own_option = "audit";
-		opt->audit = number(state, "audit", arg, INT_MAX);
+		opt->audit = parse_number(state, "audit", arg, INT_MAX);
 		return 0;
 	case 's':
 		if (!*arg)
@@ -349,18 +350,18 @@ static error_t parse_key(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_ON_VIOLATION:
 		opt->own_option = "on-violation";
-		opt->on_violation = choose(state, "on-violation", arg, violation_names);
+		opt->on_violation = choose_by_name(state, "on-violation", arg, violation_names);
 		return 0;
 	case KEY_FLUSH_PROOF:
 		opt->own_option = "flush-proof";
-		opt->flush_proof = choose(state, "flush-proof", arg, proof_names);
+		opt->flush_proof = choose_by_name(state, "flush-proof", arg, proof_names);
 		return 0;
 	case KEY_TIMEOUT:
-		opt->timeout = number(state, "timeout", arg, INT_MAX / 1000);
+		opt->timeout = parse_number(state, "timeout", arg, INT_MAX / 1000);
 		return 0;
 	case KEY_VERIFY:
 		opt->own_option = "verify";
-		opt->verify = arg ? number(state, "verify", arg, INT_MAX) : 1;
+		opt->verify = arg ? parse_number(state, "verify", arg, INT_MAX) : 1;
 		return 0;
 	case KEY_CONTROL:
 		if (!*arg || strlen(arg) > OPTIONS_MAX_SOCKET)

@@ -69,7 +69,7 @@ static void send_more(struct client *client)
 }
 
 /* Sends the answer, which it takes over; closes the connection when out of memory. */
-static void answer(struct client *client, json_t *object)
+static void send_answer(struct client *client, json_t *object)
 {
 	char *text = object ? json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
 	size_t len = text ? strlen(text) : 0;
@@ -102,7 +102,7 @@ static void serve_lines(struct client *client, const struct control_target *targ
 		client->nr_in -= len + 1;
 		memmove(client->in, end + 1, client->nr_in);
 		if (!skipped)
-			answer(client, object);
+			send_answer(client, object);
 	}
 	if (client->fd < 0 || client->nr_in < CONTROL_MAX_LINE || client->out)
 		return;
@@ -111,10 +111,10 @@ static void serve_lines(struct client *client, const struct control_target *targ
 	if (client->skipping)
 		return;
 	client->skipping = true;
-	answer(client, control_refusal("this line is longer than 64 KiB"));
+	send_answer(client, control_refusal("this line is longer than 64 KiB"));
 }
 
-static void receive(struct client *client, const struct control_target *target)
+static void receive_lines(struct client *client, const struct control_target *target)
 {
 	size_t room = CONTROL_MAX_LINE - client->nr_in;
 	ssize_t n = recv(client->fd, client->in + client->nr_in, room, MSG_DONTWAIT);
@@ -139,7 +139,7 @@ static const char *why_not_welcome(int fd, const struct client *slot)
 	return slot ? NULL : "there are four clients already";
 }
 
-static void welcome(struct control *control)
+static void accept_client(struct control *control)
 {
 	int fd = accept4(control->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct client stranger = {.fd = fd}, *slot = NULL;
@@ -152,7 +152,7 @@ static void welcome(struct control *control)
 			slot = &control->clients[i];
 	why = why_not_welcome(fd, slot);
 	if (why) {
-		answer(&stranger, control_refusal(why));
+		send_answer(&stranger, control_refusal(why));
 		if (stranger.fd >= 0)
 			hang_up(&stranger);
 		return;
@@ -185,7 +185,7 @@ void control_serve(struct control *control, const struct control_target *target,
 		if (!fds[1 + i].revents)
 			continue;
 		if (!client->out) {
-			receive(client, target);
+			receive_lines(client, target);
 			continue;
 		}
 		send_more(client);
@@ -193,7 +193,7 @@ void control_serve(struct control *control, const struct control_target *target,
 			serve_lines(client, target);
 	}
 	if (fds[0].revents)
-		welcome(control);
+		accept_client(control);
 }
 
 void control_close(struct control *control)

@@ -32,7 +32,8 @@ static bool find_in_image(const struct gdb_target *target, uint64_t va, uint64_t
 }
 
 /* The gpa of a virtual address, by the page tables of this vCPU. */
-static bool translate(const struct gdb_target *target, unsigned vcpu, uint64_t va, uint64_t *gpa)
+static bool translate_address(const struct gdb_target *target, unsigned vcpu, uint64_t va,
+			      uint64_t *gpa)
 {
 	struct kvm_translation translation = {.linear_address = va};
 
@@ -46,7 +47,7 @@ static bool translate(const struct gdb_target *target, unsigned vcpu, uint64_t v
 }
 
 /* From here to the end of the page, or of what is asked for. */
-static size_t chunk(uint64_t va, size_t nr)
+static size_t chunk_length(uint64_t va, size_t nr)
 {
 	size_t room = PAGE_SIZE - va % PAGE_SIZE;
 
@@ -72,12 +73,12 @@ size_t gdb_read_memory(const struct gdb_target *target, unsigned vcpu, uint64_t 
 	size_t done = 0;
 
 	while (done < nr) {
-		size_t len = chunk(va + done, nr - done);
+		size_t len = chunk_length(va + done, nr - done);
 		uint8_t *to = (uint8_t *)bytes + done;
 		const void *from;
 		uint64_t gpa;
 
-		if (!translate(target, vcpu, va + done, &gpa))
+		if (!translate_address(target, vcpu, va + done, &gpa))
 			break;
 		from = memory_ptr(&target->vm->mem, gpa, len);
 		if (!from)
@@ -90,7 +91,8 @@ size_t gdb_read_memory(const struct gdb_target *target, unsigned vcpu, uint64_t 
 }
 
 /* Devices' stores leave write-protected frames alone; so does the debugger's. */
-static bool store(const struct gdb_target *target, uint64_t gpa, const void *bytes, size_t len)
+static bool store_chunk(const struct gdb_target *target, uint64_t gpa, const void *bytes,
+			size_t len)
 {
 	const struct memory *mem = &target->vm->mem;
 	void *to = memory_ptr(mem, gpa, len);
@@ -126,14 +128,14 @@ bool gdb_write_memory(struct gdb_target *target, unsigned vcpu, uint64_t va, con
 	uint8_t copy[PAGE_SIZE];
 
 	for (size_t done = 0; done < nr;) {
-		size_t len = chunk(va + done, nr - done);
+		size_t len = chunk_length(va + done, nr - done);
 		uint64_t gpa;
 
-		if (!translate(target, vcpu, va + done, &gpa))
+		if (!translate_address(target, vcpu, va + done, &gpa))
 			return false;
 		memcpy(copy, (const uint8_t *)bytes + done, len);
 		keep_breakpoints(target, gpa, copy, len);
-		if (!store(target, gpa, copy, len))
+		if (!store_chunk(target, gpa, copy, len))
 			return false;
 		done += len;
 	}
@@ -181,9 +183,9 @@ enum gdb_result gdb_insert_software(struct gdb_target *target, unsigned vcpu, ui
 	if (!target->int3 && is_user_code(target, vcpu, va))
 		return GDB_UNSUPPORTED;
 	if (target->nr_software == GDB_MAX_SOFTWARE || overlaps(target, va, at.len) ||
-	    chunk(va, at.len) < at.len || !translate(target, vcpu, va, &at.gpa) ||
+	    chunk_length(va, at.len) < at.len || !translate_address(target, vcpu, va, &at.gpa) ||
 	    gdb_read_memory(target, vcpu, va, at.code, at.len) < at.len ||
-	    !store(target, at.gpa, target->int3 ? int3 : out, at.len))
+	    !store_chunk(target, at.gpa, target->int3 ? int3 : out, at.len))
 		return GDB_FAILED;
 	target->software[target->nr_software++] = at;
 	return GDB_OK;
@@ -195,7 +197,7 @@ enum gdb_result gdb_remove_software(struct gdb_target *target, uint64_t va)
 
 	if (!at)
 		return GDB_OK;
-	if (!store(target, at->gpa, at->code, at->len))
+	if (!store_chunk(target, at->gpa, at->code, at->len))
 		return GDB_FAILED;
 	*at = target->software[--target->nr_software];
 	return GDB_OK;

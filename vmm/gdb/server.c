@@ -60,7 +60,7 @@ static void send_reply(struct gdb *gdb)
 	send_more(gdb);
 }
 
-static void acknowledge(struct gdb *gdb, char how)
+static void acknowledge_packet(struct gdb *gdb, char how)
 {
 	if (!gdb->no_ack)
 		gdb->out[gdb->nr_out++] = how;
@@ -75,7 +75,7 @@ static void send_stop(struct gdb *gdb, unsigned vcpu, const struct gdb_hit *hit)
 /* While the guest runs the debugger has nothing to say but Ctrl-C. */
 static void take_packet(struct gdb *gdb)
 {
-	acknowledge(gdb, '+');
+	acknowledge_packet(gdb, '+');
 	if (!gdb->running && gdb_command(gdb))
 		send_reply(gdb);
 	else if (gdb->hang_up)
@@ -91,7 +91,7 @@ static void take_byte(struct gdb *gdb, uint8_t byte)
 		take_packet(gdb);
 		break;
 	case GDB_DAMAGED:
-		acknowledge(gdb, '-');
+		acknowledge_packet(gdb, '-');
 		send_more(gdb);
 		break;
 	case GDB_INTERRUPT:
@@ -107,7 +107,7 @@ static void take_byte(struct gdb *gdb, uint8_t byte)
 }
 
 /* Nothing is read while an answer is on its way, so there is always room for the next one. */
-static void receive(struct gdb *gdb)
+static void receive_bytes(struct gdb *gdb)
 {
 	uint8_t byte;
 
@@ -125,7 +125,7 @@ static void receive(struct gdb *gdb)
 	}
 }
 
-static void welcome(struct gdb *gdb)
+static void accept_gdb(struct gdb *gdb)
 {
 	int fd = accept4(gdb->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
@@ -183,11 +183,11 @@ void gdb_poll(const struct gdb *gdb, struct pollfd fds[GDB_NR_FDS])
 void gdb_serve(struct gdb *gdb, const struct pollfd fds[GDB_NR_FDS])
 {
 	if (fds[LISTEN].revents)
-		welcome(gdb);
+		accept_gdb(gdb);
 	if (fds[DEBUGGER].revents && gdb->nr_out)
 		send_more(gdb);
 	else if (fds[DEBUGGER].revents)
-		receive(gdb);
+		receive_bytes(gdb);
 	if (fds[HIT].revents && !gdb->nr_out)
 		take_hits(gdb);
 }

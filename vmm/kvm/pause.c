@@ -19,25 +19,25 @@ void vcpu_pause_destroy(struct vcpu_pause *pause)
 	pthread_mutex_destroy(&pause->lock);
 }
 
-static bool among(uint64_t who, const struct vcpu *vcpu)
+static bool is_among(uint64_t who, const struct vcpu *vcpu)
 {
 	return who >> vcpu->index & 1;
 }
 
-static bool closed(const struct vcpu_pause *pause, const struct vcpu *vcpu)
+static bool is_kept_out(const struct vcpu_pause *pause, const struct vcpu *vcpu)
 {
-	return among(atomic_load(&pause->paused) | atomic_load(&pause->stopped), vcpu) ||
+	return is_among(atomic_load(&pause->paused) | atomic_load(&pause->stopped), vcpu) ||
 	       atomic_load(&pause->held);
 }
 
 void vcpu_enter_guest(struct vcpu_pause *pause, struct vcpu *vcpu)
 {
 	atomic_store(&vcpu->in_guest, true);
-	while (closed(pause, vcpu)) {
+	while (is_kept_out(pause, vcpu)) {
 		pthread_mutex_lock(&pause->lock);
 		atomic_store(&vcpu->in_guest, false);
 		pthread_cond_broadcast(&pause->changed);
-		while (closed(pause, vcpu))
+		while (is_kept_out(pause, vcpu))
 			pthread_cond_wait(&pause->changed, &pause->lock);
 		pthread_mutex_unlock(&pause->lock);
 		atomic_store(&vcpu->in_guest, true);
@@ -47,7 +47,7 @@ void vcpu_enter_guest(struct vcpu_pause *pause, struct vcpu *vcpu)
 void vcpu_left_guest(struct vcpu_pause *pause, struct vcpu *vcpu)
 {
 	atomic_store(&vcpu->in_guest, false);
-	if (!closed(pause, vcpu))
+	if (!is_kept_out(pause, vcpu))
 		return;
 	count_one(&vcpu->stats.kicked);
 	/* The lock also keeps this thread from ending while another one is about to kick it. */
@@ -62,19 +62,19 @@ static uint64_t in_guest(const struct vm *vm, uint64_t who)
 	uint64_t found = 0;
 
 	for (unsigned i = 0; i < vm->nr_vcpus; i++)
-		if (among(who, &vm->vcpus[i]) && atomic_load(&vm->vcpus[i].in_guest))
+		if (is_among(who, &vm->vcpus[i]) && atomic_load(&vm->vcpus[i].in_guest))
 			found |= 1ull << i;
 	return found;
 }
 
 /* Kicks these vCPUs and waits until they are out of the guest, which they can't enter any more. The
  * lock is held. Returns how many were kicked. */
-static unsigned fetch(struct vm *vm, uint64_t who)
+static unsigned fetch_vcpus(struct vm *vm, uint64_t who)
 {
 	uint64_t inside = in_guest(vm, who);
 
 	for (unsigned i = 0; i < vm->nr_vcpus; i++)
-		if (among(inside, &vm->vcpus[i]))
+		if (is_among(inside, &vm->vcpus[i]))
 			vcpu_kick(&vm->vcpus[i]);
 	while (in_guest(vm, who))
 		pthread_cond_wait(&vm->pause.changed, &vm->pause.lock);
@@ -92,7 +92,7 @@ unsigned pause_vcpus(struct vm *vm, struct vcpu *self, uint64_t who)
 		pthread_cond_wait(&pause->changed, &pause->lock);
 	/* A pausing vCPU is out of the guest, so its own bit says that there is a pause. */
 	atomic_store(&pause->paused, who | me);
-	kicked = fetch(vm, who & ~me);
+	kicked = fetch_vcpus(vm, who & ~me);
 	pthread_mutex_unlock(&pause->lock);
 	return kicked;
 }
@@ -116,7 +116,7 @@ void hold_all_vcpus(struct vm *vm)
 {
 	pthread_mutex_lock(&vm->pause.lock);
 	atomic_store(&vm->pause.held, true);
-	fetch(vm, ALL_VCPUS);
+	fetch_vcpus(vm, ALL_VCPUS);
 	pthread_mutex_unlock(&vm->pause.lock);
 }
 
@@ -132,7 +132,7 @@ void debug_stop_vcpus(struct vm *vm, uint64_t who)
 {
 	pthread_mutex_lock(&vm->pause.lock);
 	atomic_fetch_or(&vm->pause.stopped, who);
-	fetch(vm, who);
+	fetch_vcpus(vm, who);
 	pthread_mutex_unlock(&vm->pause.lock);
 }
 

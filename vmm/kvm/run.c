@@ -16,7 +16,7 @@
 #define STACK_SIZE    (64u << 10)
 #define JOIN_RETRY_NS 50000000
 
-static void die(struct vcpu *vcpu, int status)
+static void end_with_dump(struct vcpu *vcpu, int status)
 {
 	vcpu_dump(vcpu);
 	stop_request(vcpu->vm->stop, status);
@@ -67,7 +67,7 @@ static void handle_exit(struct vcpu *vcpu)
 		count_one(&vcpu->stats.exits_other);
 		say("vCPU %u: %s: triple fault, or a shutdown without a status", vcpu->index,
 		    exit_name(vcpu->run->exit_reason));
-		die(vcpu, VMM_EX_SHUTDOWN);
+		end_with_dump(vcpu, VMM_EX_SHUTDOWN);
 		break;
 	case EXIT_STUCK:
 		count_one(&vcpu->stats.exits_other);
@@ -75,7 +75,7 @@ static void handle_exit(struct vcpu *vcpu)
 		    vm->store_ops->failed(vm->stores, vcpu))
 			break;
 		say_stuck(vcpu);
-		die(vcpu, VMM_EX_SHUTDOWN);
+		end_with_dump(vcpu, VMM_EX_SHUTDOWN);
 		break;
 	case EXIT_DEBUG:
 	case EXIT_UNHANDLED:
@@ -87,7 +87,7 @@ static void handle_exit(struct vcpu *vcpu)
 		}
 		say("vCPU %u: %s (%u) can't be handled", vcpu->index,
 		    exit_name(vcpu->run->exit_reason), vcpu->run->exit_reason);
-		die(vcpu, VMM_EX_SOFTWARE);
+		end_with_dump(vcpu, VMM_EX_SOFTWARE);
 		break;
 	}
 }
@@ -107,7 +107,7 @@ static void handle_error(struct vcpu *vcpu, int error)
 	}
 	errno = error;
 	say_errno("vCPU %u: KVM_RUN", vcpu->index);
-	die(vcpu, VMM_EX_OSERR);
+	end_with_dump(vcpu, VMM_EX_OSERR);
 }
 
 static void do_todo(struct vcpu *vcpu)

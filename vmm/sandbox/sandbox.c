@@ -36,7 +36,7 @@ bool sandbox_is_possible(const char **why_not)
 	return false;
 }
 
-static int compile(struct sandbox *sandbox, const struct sandbox_needs *needs)
+static int compile_filters(struct sandbox *sandbox, const struct sandbox_needs *needs)
 {
 	for (enum sandbox_thread i = 0; i < SANDBOX_NR_THREADS; i++) {
 		int err = sandbox_compile(i, needs, getpid(), &sandbox->filters[i]);
@@ -92,7 +92,8 @@ struct sandbox *sandbox_create(const struct sandbox_needs *needs)
 		return NULL;
 	}
 	sandbox->files_of_main = sandbox->no_files = -1;
-	if (compile(sandbox, needs) || prepare_landlock(sandbox, needs) || forgo_privileges()) {
+	if (compile_filters(sandbox, needs) || prepare_landlock(sandbox, needs) ||
+	    forgo_privileges()) {
 		sandbox_destroy(sandbox);
 		return NULL;
 	}
