@@ -7,7 +7,8 @@
 #endif
 #endif
 
-/* The loader chooses by the processor it finds. ThreadSanitizer isn't up by then; and that these
+/* The loader chooses by the processor it finds. Left to itself the compiler regroups the ORs into a
+ * tree, whose loads then can't be part of them. ThreadSanitizer isn't up by then; and that these
  * race with the owner is what they are made for. Clang names the choice so that other files don't
  * find it. */
 #if defined(__SANITIZE_THREAD__)
@@ -15,7 +16,9 @@
 #elif defined(__clang__)
 #define FOR_EACH_PROCESSOR
 #else
-#define FOR_EACH_PROCESSOR __attribute__((target_clones("arch=x86-64-v4", "avx2", "default")))
+#define FOR_EACH_PROCESSOR                                                                         \
+	__attribute__((target_clones("arch=x86-64-v4", "avx2", "default"),                         \
+		       optimize("no-tree-reassoc")))
 #endif
 #define INLINE static inline __attribute__((always_inline))
 

@@ -101,7 +101,7 @@ static void bench(int counter, uint64_t gib, unsigned tables)
 	empty = world_stats(&w);
 	world_close(&w);
 	build(&w, gib, tables, AT_CHANGES);
-	for (unsigned i = 0; i < 65; i++) /* quiet until all are cold */
+	while (world_stats(&w).hot) /* quiet until all are cold */
 		world_sync(&w);
 	idle = measure(&w, counter, tables, false);
 	one = measure(&w, counter, tables, true);
