@@ -25,13 +25,13 @@ static struct {
 	__cacheline uint64_t first; /* pfn, or NO_FRAME */
 } lists[MAX_CPUS];
 
-static void push(uint64_t *first, uint64_t pfn)
+static void quicklist_push(uint64_t *first, uint64_t pfn)
 {
 	*(uint64_t *)pfn_to_virt(pfn) = *first;
 	*first = pfn;
 }
 
-static uint64_t pop(uint64_t *first)
+static uint64_t quicklist_pop(uint64_t *first)
 {
 	uint64_t pfn = *first;
 
@@ -55,7 +55,7 @@ static void quicklist_fill(uint64_t *first)
 	uint64_t pfn;
 
 	for (uint64_t n = fill_size(); n > 0 && (pfn = take_table_frame()) != NO_FRAME; n--)
-		push(first, pfn);
+		quicklist_push(first, pfn);
 	if (*first != NO_FRAME)
 		vm_unmap_aliases();
 }
@@ -66,12 +66,12 @@ static uint64_t quicklist_take(void)
 
 	if (*first == NO_FRAME)
 		quicklist_fill(first);
-	return pop(first);
+	return quicklist_pop(first);
 }
 
 static void quicklist_give(uint64_t pfn)
 {
-	push(&lists[this_cpu()->id].first, pfn);
+	quicklist_push(&lists[this_cpu()->id].first, pfn);
 }
 
 static void quicklist_before_pin(const struct pin_req *reqs, unsigned n)
@@ -93,7 +93,7 @@ static int quicklist_start(void)
 static void quicklist_stop(void)
 {
 	for (unsigned cpu = 0; cpu < MAX_CPUS; cpu++)
-		for (uint64_t pfn; (pfn = pop(&lists[cpu].first)) != NO_FRAME;)
+		for (uint64_t pfn; (pfn = quicklist_pop(&lists[cpu].first)) != NO_FRAME;)
 			give_table_frame(pfn);
 }
 

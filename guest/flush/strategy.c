@@ -62,7 +62,7 @@ const char *flush_strategy_name(void)
 	return strategy->name;
 }
 
-static struct alias_common_page *common_page(void)
+static struct alias_common_page *strategy_common_page(void)
 {
 	return platform.has_host ? phys_to_virt(platform.shared_gpa) : NULL;
 }
@@ -85,8 +85,8 @@ static void strategy_install(const struct flush_ops *ops)
 	strategy = ops;
 	tlb_shoot_by_host(host_shoots(ops));
 	kernel_vmap.ops = &ops->vmap;
-	if (common_page())
-		__atomic_store_n(&common_page()->strategy, ops->number, __ATOMIC_RELAXED);
+	if (strategy_common_page())
+		__atomic_store_n(&strategy_common_page()->strategy, ops->number, __ATOMIC_RELAXED);
 }
 
 /* With the strategy lock held for writing. Returns 0, or -1 when out of memory. */
@@ -122,7 +122,7 @@ int flush_strategy_set(const char *name)
 
 void flush_strategy_poll(void)
 {
-	struct alias_common_page *page = common_page();
+	struct alias_common_page *page = strategy_common_page();
 	uint32_t wanted;
 
 	if (!page || !__atomic_load_n(&page->wanted_strategy, __ATOMIC_RELAXED) ||

@@ -18,7 +18,7 @@ struct spec {
 	int length;    /* of an integer: 1 hh, 2 h, 4 none, 8 l ll z */
 };
 
-static void put(struct out *o, char c)
+static void format_put(struct out *o, char c)
 {
 	if (o->len + 1 < o->size)
 		o->buffer[o->len] = c;
@@ -28,7 +28,7 @@ static void put(struct out *o, char c)
 static void pad(struct out *o, char c, long n)
 {
 	while (n-- > 0)
-		put(o, c);
+		format_put(o, c);
 }
 
 /* Writes prefix, zeroes and digits in a field of the given width. */
@@ -40,10 +40,10 @@ static void put_field(struct out *o, const struct spec *s, const char *prefix, l
 	if (!s->left)
 		pad(o, ' ', blanks);
 	while (*prefix)
-		put(o, *prefix++);
+		format_put(o, *prefix++);
 	pad(o, '0', zeroes);
 	while (len--)
-		put(o, *text++);
+		format_put(o, *text++);
 	if (s->left)
 		pad(o, ' ', blanks);
 }
@@ -165,7 +165,7 @@ static void convert(struct out *o, const char **fmt, va_list *args)
 		(*fmt)--;
 		break;
 	default:
-		put(o, letter);
+		format_put(o, letter);
 	}
 }
 
@@ -177,7 +177,7 @@ size_t kvsnprintf(char *buffer, size_t size, const char *fmt, va_list args)
 	va_copy(copy, args);
 	while (*fmt) {
 		if (*fmt != '%') {
-			put(&o, *fmt++);
+			format_put(&o, *fmt++);
 			continue;
 		}
 		fmt++;

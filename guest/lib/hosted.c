@@ -18,7 +18,7 @@ void __stack_chk_fail(void)
 	panic("stack overwritten: a canary is gone (called from %p)", __builtin_return_address(0));
 }
 
-static void check(size_t n, size_t room)
+static void check_room(size_t n, size_t room)
 {
 	if (n > room)
 		panic("%zu bytes written to an object of %zu", n, room);
@@ -26,18 +26,18 @@ static void check(size_t n, size_t room)
 
 void *__memcpy_chk(void *to, const void *from, size_t n, size_t room)
 {
-	check(n, room);
+	check_room(n, room);
 	return memcpy(to, from, n);
 }
 
 void *__memmove_chk(void *to, const void *from, size_t n, size_t room)
 {
-	check(n, room);
+	check_room(n, room);
 	return memmove(to, from, n);
 }
 
 void *__memset_chk(void *to, int byte, size_t n, size_t room)
 {
-	check(n, room);
+	check_room(n, room);
 	return memset(to, byte, n);
 }

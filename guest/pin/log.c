@@ -22,7 +22,7 @@ static uint32_t logging;
 /* Written by log_init(), constant afterwards. */
 static enum lie lie;
 
-static struct alias_common_page *common_page(void)
+static struct alias_common_page *log_common_page(void)
 {
 	return phys_to_virt(platform.shared_gpa);
 }
@@ -136,14 +136,15 @@ pte_t replace_pte(pte_t *pte, pte_t old, pte_t value)
 
 static uint32_t log_wanted(void)
 {
-	return platform.log_gpa ? __atomic_load_n(&common_page()->log_wanted, __ATOMIC_ACQUIRE) : 0;
+	return platform.log_gpa ? __atomic_load_n(&log_common_page()->log_wanted, __ATOMIC_ACQUIRE)
+				: 0;
 }
 
 /* With the strategy lock held for writing, or at boot. */
 static void log_switch(void)
 {
 	logging = log_wanted();
-	__atomic_store_n(&common_page()->logging, logging, __ATOMIC_RELEASE);
+	__atomic_store_n(&log_common_page()->logging, logging, __ATOMIC_RELEASE);
 }
 
 static enum lie chosen_lie(void)

@@ -62,7 +62,7 @@ SELFTEST(frames_of_every_order, frames_of_every_order);
 static bool mixed_up[MAX_CPUS];
 
 /* Takes and gives at random; a frame that two CPUs have at once loses one of their marks. */
-static void churn(void *arg)
+static void churn_frames(void *arg)
 {
 	unsigned me = this_cpu()->id;
 	struct rng rng = rng_init(1, me);
@@ -96,7 +96,7 @@ static void frames_on_all_cpus(struct selftest_result *r)
 {
 	uint64_t free = frames_free_count();
 
-	smp_run_on_all(churn, NULL);
+	smp_run_on_all(churn_frames, NULL);
 	for (unsigned cpu = 0; cpu < nr_cpus_online(); cpu++)
 		EXPECT(r, !mixed_up[cpu]);
 	EXPECT(r, frames_free_count() == free);

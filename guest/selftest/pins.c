@@ -26,13 +26,13 @@
 			SKIP(r, "the strategy sees to tables before they are taken");              \
 	} while (0)
 
-static bool nobody_looks(void)
+static bool pins_are_unchecked(void)
 {
 	return flush_strategy()->number == ALIAS_FLUSH_NONE;
 }
 
 /* The answer to one request. */
-static enum alias_status ask(uint64_t pfn, unsigned level, enum pin_op op)
+static enum alias_status ask_pin(uint64_t pfn, unsigned level, enum pin_op op)
 {
 	struct pin_req req = {.pfn = pfn, .level = (uint8_t)level, .op = op};
 	struct pin_refusal why;
@@ -45,15 +45,15 @@ static void pin_states(struct selftest_result *r)
 	uint64_t pfn = alloc_table();
 
 	NEED_HOST(r);
-	EXPECT(r, ask(pfn, 1, PIN_OP_UNPIN) == ALIAS_BAD_STATE);
-	EXPECT(r, ask(pfn, 5, PIN_OP_PIN) == ALIAS_BAD_LEVEL);
-	EXPECT(r, ask(pfn, 0, PIN_OP_PIN) == ALIAS_BAD_LEVEL);
-	EXPECT(r, ask(pfn, 1, PIN_OP_PIN) == ALIAS_OK);
-	EXPECT(r, ask(pfn, 1, PIN_OP_PIN) == ALIAS_BAD_STATE);
-	EXPECT(r, ask(pfn, 1, PIN_OP_UNPIN) == ALIAS_OK);
-	EXPECT(r, ask(1ul << 40, 1, PIN_OP_PIN) == ALIAS_BAD_FRAME);
-	EXPECT(r, ask(platform.shared_gpa >> PAGE_SHIFT, 1, PIN_OP_PIN) == ALIAS_BAD_FRAME);
-	EXPECT(r, ask(pfn, 1, 7) == ALIAS_BAD_OP);
+	EXPECT(r, ask_pin(pfn, 1, PIN_OP_UNPIN) == ALIAS_BAD_STATE);
+	EXPECT(r, ask_pin(pfn, 5, PIN_OP_PIN) == ALIAS_BAD_LEVEL);
+	EXPECT(r, ask_pin(pfn, 0, PIN_OP_PIN) == ALIAS_BAD_LEVEL);
+	EXPECT(r, ask_pin(pfn, 1, PIN_OP_PIN) == ALIAS_OK);
+	EXPECT(r, ask_pin(pfn, 1, PIN_OP_PIN) == ALIAS_BAD_STATE);
+	EXPECT(r, ask_pin(pfn, 1, PIN_OP_UNPIN) == ALIAS_OK);
+	EXPECT(r, ask_pin(1ul << 40, 1, PIN_OP_PIN) == ALIAS_BAD_FRAME);
+	EXPECT(r, ask_pin(platform.shared_gpa >> PAGE_SHIFT, 1, PIN_OP_PIN) == ALIAS_BAD_FRAME);
+	EXPECT(r, ask_pin(pfn, 1, 7) == ALIAS_BAD_OP);
 	free_table(pfn);
 }
 SELFTEST(pin_states, pin_states);
@@ -63,14 +63,14 @@ static void pin_needs_pinned_children(struct selftest_result *r)
 	uint64_t upper = alloc_table(), lower = alloc_table();
 
 	NEED_HOST(r);
-	if (nobody_looks())
+	if (pins_are_unchecked())
 		SKIP(r, "with strategy none nobody looks");
 	set_pte(pfn_to_virt(upper), make_pte(lower, PTE_TABLE));
-	EXPECT(r, ask(upper, 2, PIN_OP_PIN) == ALIAS_CHILD_UNPINNED);
-	EXPECT(r, ask(lower, 1, PIN_OP_PIN) == ALIAS_OK);
-	EXPECT(r, ask(upper, 2, PIN_OP_PIN) == ALIAS_OK);
-	EXPECT(r, ask(upper, 0, PIN_OP_UNPIN) == ALIAS_OK);
-	EXPECT(r, ask(lower, 0, PIN_OP_UNPIN) == ALIAS_OK);
+	EXPECT(r, ask_pin(upper, 2, PIN_OP_PIN) == ALIAS_CHILD_UNPINNED);
+	EXPECT(r, ask_pin(lower, 1, PIN_OP_PIN) == ALIAS_OK);
+	EXPECT(r, ask_pin(upper, 2, PIN_OP_PIN) == ALIAS_OK);
+	EXPECT(r, ask_pin(upper, 0, PIN_OP_UNPIN) == ALIAS_OK);
+	EXPECT(r, ask_pin(lower, 0, PIN_OP_UNPIN) == ALIAS_OK);
 	free_table(upper);
 	free_table(lower);
 }
@@ -88,9 +88,9 @@ static void pin_batch_goes_on(struct selftest_result *r)
 	reqs[1].level = 9;
 	EXPECT(r, pin_batch_try(reqs, 3, &why));
 	EXPECT(r, why.status == ALIAS_BAD_LEVEL && why.req.pfn == reqs[1].pfn);
-	EXPECT(r, ask(reqs[0].pfn, 0, PIN_OP_UNPIN) == ALIAS_OK);
-	EXPECT(r, ask(reqs[1].pfn, 0, PIN_OP_UNPIN) == ALIAS_BAD_STATE);
-	EXPECT(r, ask(reqs[2].pfn, 0, PIN_OP_UNPIN) == ALIAS_OK);
+	EXPECT(r, ask_pin(reqs[0].pfn, 0, PIN_OP_UNPIN) == ALIAS_OK);
+	EXPECT(r, ask_pin(reqs[1].pfn, 0, PIN_OP_UNPIN) == ALIAS_BAD_STATE);
+	EXPECT(r, ask_pin(reqs[2].pfn, 0, PIN_OP_UNPIN) == ALIAS_OK);
 	for (unsigned i = 0; i < 3; i++)
 		free_table(reqs[i].pfn);
 }
@@ -110,10 +110,10 @@ static void pin_of_a_stale_alias(struct selftest_result *r)
 	addr = vmap(&pfn, 1, PTE_KERNEL);
 	EXPECT(r, addr);
 	vunmap(addr);
-	EXPECT(r, ask(pfn, 1, PIN_OP_PIN) == ALIAS_OK);
+	EXPECT(r, ask_pin(pfn, 1, PIN_OP_PIN) == ALIAS_OK);
 	EXPECT(r, stats->upcalls == upcalls + traps);
-	EXPECT(r, nobody_looks() || !lookup_leaf(kernel_root_pfn(), (uint64_t)addr, NULL));
-	EXPECT(r, ask(pfn, 1, PIN_OP_UNPIN) == ALIAS_OK);
+	EXPECT(r, pins_are_unchecked() || !lookup_leaf(kernel_root_pfn(), (uint64_t)addr, NULL));
+	EXPECT(r, ask_pin(pfn, 1, PIN_OP_UNPIN) == ALIAS_OK);
 	vm_unmap_aliases();
 	free_table(pfn);
 }
@@ -135,10 +135,10 @@ static void pin_of_a_stale_block_page(struct selftest_result *r)
 	addr = vm_map_ram(pfns, 5, PTE_KERNEL);
 	EXPECT(r, addr);
 	vm_unmap_ram(addr, 5);
-	EXPECT(r, ask(pfns[3], 1, PIN_OP_PIN) == ALIAS_OK);
+	EXPECT(r, ask_pin(pfns[3], 1, PIN_OP_PIN) == ALIAS_OK);
 	EXPECT(r, stats->upcalls == upcalls + traps);
 	EXPECT(r, stats->upcall_pages == pages + (traps ? 5 : 0));
-	EXPECT(r, ask(pfns[3], 1, PIN_OP_UNPIN) == ALIAS_OK);
+	EXPECT(r, ask_pin(pfns[3], 1, PIN_OP_UNPIN) == ALIAS_OK);
 	vm_unmap_aliases();
 	for (unsigned i = 0; i < 5; i++)
 		free_table(pfns[i]);
@@ -158,8 +158,8 @@ static void pin_of_many_stale_aliases(struct selftest_result *r)
 		EXPECT(r, addr);
 		vunmap(addr);
 	}
-	EXPECT(r, ask(pfn, 1, PIN_OP_PIN) == ALIAS_OK);
-	EXPECT(r, ask(pfn, 1, PIN_OP_UNPIN) == ALIAS_OK);
+	EXPECT(r, ask_pin(pfn, 1, PIN_OP_PIN) == ALIAS_OK);
+	EXPECT(r, ask_pin(pfn, 1, PIN_OP_UNPIN) == ALIAS_OK);
 	vm_unmap_aliases();
 	free_table(pfn);
 }
@@ -173,7 +173,7 @@ static void pin_of_a_live_alias(struct selftest_result *r)
 	void *addr;
 
 	NEED_HOST(r);
-	if (nobody_looks())
+	if (pins_are_unchecked())
 		SKIP(r, "with strategy none nobody looks");
 	addr = vmap(&pfn, 1, PTE_KERNEL);
 	EXPECT(r, addr);
@@ -182,8 +182,8 @@ static void pin_of_a_live_alias(struct selftest_result *r)
 	EXPECT(r, why.fault.va[0] == (uint64_t)addr);
 	vunmap(addr);
 	vm_unmap_aliases();
-	EXPECT(r, ask(pfn, 1, PIN_OP_PIN) == ALIAS_OK);
-	EXPECT(r, ask(pfn, 1, PIN_OP_UNPIN) == ALIAS_OK);
+	EXPECT(r, ask_pin(pfn, 1, PIN_OP_PIN) == ALIAS_OK);
+	EXPECT(r, ask_pin(pfn, 1, PIN_OP_UNPIN) == ALIAS_OK);
 	free_table(pfn);
 }
 SELFTEST(pin_of_a_live_alias, pin_of_a_live_alias);

@@ -21,13 +21,13 @@
 			SKIP(r, "there is no host that tracks aliases");                           \
 	} while (0)
 
-static bool nobody_looks(void)
+static bool transitions_are_unchecked(void)
 {
 	return flush_strategy()->number == ALIAS_FLUSH_NONE;
 }
 
 /* The answer to one request. */
-static enum alias_status ask(uint64_t pfn, unsigned type, enum pin_op op)
+static enum alias_status ask_transition(uint64_t pfn, unsigned type, enum pin_op op)
 {
 	struct pin_req req = {.pfn = pfn, .type = (uint8_t)type, .op = op};
 	struct pin_refusal why;
@@ -40,25 +40,25 @@ static void transition_states(struct selftest_result *r)
 	uint64_t pfn = alloc_frame(), shared = platform.shared_gpa >> PAGE_SHIFT;
 
 	NEED_HOST(r);
-	EXPECT(r, ask(pfn, 8, PIN_OP_MEMTYPE) == ALIAS_BAD_MEMTYPE);
-	EXPECT(r, ask(1ul << 40, 1, PIN_OP_MEMTYPE) == ALIAS_BAD_FRAME);
-	EXPECT(r, ask(1ul << 40, 0, PIN_OP_INFLATE) == ALIAS_BAD_FRAME);
-	EXPECT(r, ask(1ul << 40, 0, PIN_OP_DEFLATE) == ALIAS_BAD_FRAME);
-	EXPECT(r, ask(shared, 1, PIN_OP_MEMTYPE) == ALIAS_BAD_FRAME);
-	EXPECT(r, ask(shared, 0, PIN_OP_INFLATE) == ALIAS_BAD_FRAME);
-	EXPECT(r, ask(kernel_root_pfn(), 1, PIN_OP_MEMTYPE) == ALIAS_BAD_STATE);
-	EXPECT(r, ask(kernel_root_pfn(), 0, PIN_OP_INFLATE) == ALIAS_BAD_STATE);
-	EXPECT(r, ask(pfn, 0, PIN_OP_DEFLATE) == ALIAS_BAD_STATE);
-	EXPECT(r, ask(pfn, 1, PIN_OP_MEMTYPE) == ALIAS_OK);
-	EXPECT(r, ask(pfn, 0, PIN_OP_INFLATE) == ALIAS_BAD_STATE);
-	EXPECT(r, ask(pfn, 1, PIN_OP_PIN) == ALIAS_BAD_STATE);
-	EXPECT(r, ask(pfn, 0, PIN_OP_MEMTYPE) == ALIAS_OK);
-	EXPECT(r, ask(pfn, 0, PIN_OP_INFLATE) == ALIAS_OK);
-	EXPECT(r, ask(pfn, 0, PIN_OP_INFLATE) == ALIAS_IS_BALLOONED);
-	EXPECT(r, ask(pfn, 1, PIN_OP_PIN) == ALIAS_IS_BALLOONED);
-	EXPECT(r, ask(pfn, 1, PIN_OP_MEMTYPE) == ALIAS_IS_BALLOONED);
-	EXPECT(r, ask(pfn, 0, PIN_OP_DEFLATE) == ALIAS_OK);
-	EXPECT(r, ask(pfn, 0, PIN_OP_DEFLATE) == ALIAS_BAD_STATE);
+	EXPECT(r, ask_transition(pfn, 8, PIN_OP_MEMTYPE) == ALIAS_BAD_MEMTYPE);
+	EXPECT(r, ask_transition(1ul << 40, 1, PIN_OP_MEMTYPE) == ALIAS_BAD_FRAME);
+	EXPECT(r, ask_transition(1ul << 40, 0, PIN_OP_INFLATE) == ALIAS_BAD_FRAME);
+	EXPECT(r, ask_transition(1ul << 40, 0, PIN_OP_DEFLATE) == ALIAS_BAD_FRAME);
+	EXPECT(r, ask_transition(shared, 1, PIN_OP_MEMTYPE) == ALIAS_BAD_FRAME);
+	EXPECT(r, ask_transition(shared, 0, PIN_OP_INFLATE) == ALIAS_BAD_FRAME);
+	EXPECT(r, ask_transition(kernel_root_pfn(), 1, PIN_OP_MEMTYPE) == ALIAS_BAD_STATE);
+	EXPECT(r, ask_transition(kernel_root_pfn(), 0, PIN_OP_INFLATE) == ALIAS_BAD_STATE);
+	EXPECT(r, ask_transition(pfn, 0, PIN_OP_DEFLATE) == ALIAS_BAD_STATE);
+	EXPECT(r, ask_transition(pfn, 1, PIN_OP_MEMTYPE) == ALIAS_OK);
+	EXPECT(r, ask_transition(pfn, 0, PIN_OP_INFLATE) == ALIAS_BAD_STATE);
+	EXPECT(r, ask_transition(pfn, 1, PIN_OP_PIN) == ALIAS_BAD_STATE);
+	EXPECT(r, ask_transition(pfn, 0, PIN_OP_MEMTYPE) == ALIAS_OK);
+	EXPECT(r, ask_transition(pfn, 0, PIN_OP_INFLATE) == ALIAS_OK);
+	EXPECT(r, ask_transition(pfn, 0, PIN_OP_INFLATE) == ALIAS_IS_BALLOONED);
+	EXPECT(r, ask_transition(pfn, 1, PIN_OP_PIN) == ALIAS_IS_BALLOONED);
+	EXPECT(r, ask_transition(pfn, 1, PIN_OP_MEMTYPE) == ALIAS_IS_BALLOONED);
+	EXPECT(r, ask_transition(pfn, 0, PIN_OP_DEFLATE) == ALIAS_OK);
+	EXPECT(r, ask_transition(pfn, 0, PIN_OP_DEFLATE) == ALIAS_BAD_STATE);
 	free_frame(pfn);
 }
 SELFTEST(transition_states, transition_states);
@@ -123,7 +123,7 @@ static void live_alias_of_a_type(struct selftest_result *r)
 	void *addr;
 
 	NEED_HOST(r);
-	if (nobody_looks())
+	if (transitions_are_unchecked())
 		SKIP(r, "with strategy none nobody looks");
 	addr = vmap(&pfns[1], 1, PTE_KERNEL);
 	EXPECT(r, addr);
@@ -134,7 +134,7 @@ static void live_alias_of_a_type(struct selftest_result *r)
 	EXPECT(r, set_memory_type(pfns, 2, MEMORY_WC) == -1);
 	for (unsigned i = 0; i < 2; i++) {
 		EXPECT(r, !(get_pte(walk_direct(pfns[i])) & PTE_TYPE));
-		EXPECT(r, ask(pfns[i], 0, PIN_OP_MEMTYPE) == ALIAS_OK);
+		EXPECT(r, ask_transition(pfns[i], 0, PIN_OP_MEMTYPE) == ALIAS_OK);
 	}
 	vunmap(addr);
 	vm_unmap_aliases();
@@ -162,7 +162,8 @@ static void frames_go_and_come(struct selftest_result *r)
 	vunmap(addr);
 	EXPECT(r, !balloon_inflate(&pfn, 1));
 	EXPECT(r, stats->upcalls == upcalls + traps);
-	EXPECT(r, nobody_looks() || !lookup_leaf(kernel_root_pfn(), (uint64_t)addr, NULL));
+	EXPECT(r, transitions_are_unchecked() ||
+			  !lookup_leaf(kernel_root_pfn(), (uint64_t)addr, NULL));
 	EXPECT(r, words[0] == 0 && words[PTRS - 1] == 0);
 	words[1] = 0xbad; /* what it must not do */
 	EXPECT(r, !balloon_deflate(&pfn, 1));
@@ -178,7 +179,7 @@ static void live_alias_of_a_balloon(struct selftest_result *r)
 	volatile uint64_t *mapped;
 
 	NEED_HOST(r);
-	if (nobody_looks())
+	if (transitions_are_unchecked())
 		SKIP(r, "with strategy none nobody looks");
 	mapped = vmap(&pfns[1], 1, PTE_KERNEL);
 	EXPECT(r, mapped);
@@ -186,7 +187,7 @@ static void live_alias_of_a_balloon(struct selftest_result *r)
 	EXPECT(r, balloon_inflate(pfns, 2) == -1);
 	EXPECT(r, mapped[0] == 0x5ca1ab1e); /* a refused frame keeps its content */
 	vunmap((void *)mapped);
-	EXPECT(r, ask(pfns[0], 0, PIN_OP_DEFLATE) == ALIAS_BAD_STATE);
+	EXPECT(r, ask_transition(pfns[0], 0, PIN_OP_DEFLATE) == ALIAS_BAD_STATE);
 	vm_unmap_aliases();
 	EXPECT(r, !balloon_inflate(pfns, 2));
 	EXPECT(r, !balloon_deflate(pfns, 2));

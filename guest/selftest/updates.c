@@ -36,21 +36,21 @@ static enum alias_status call(uint32_t nr)
 	return call_of(virt_to_pfn(list), nr);
 }
 
-static void put(unsigned i, uint64_t pte_gpa, uint64_t pte)
+static void put_update(unsigned i, uint64_t pte_gpa, uint64_t pte)
 {
 	list[i] = (struct alias_update){.pte_gpa = pte_gpa, .pte = pte};
 	this_cpu()->vcpu_page->update_status[i] = ALIAS_PENDING;
 }
 
-static enum alias_status answer(unsigned i)
+static enum alias_status update_answer(unsigned i)
 {
 	return this_cpu()->vcpu_page->update_status[i];
 }
 
 static enum alias_status update(uint64_t pte_gpa, uint64_t pte)
 {
-	put(0, pte_gpa, pte);
-	return call(1) == ALIAS_OK ? answer(0) : ALIAS_PENDING;
+	put_update(0, pte_gpa, pte);
+	return call(1) == ALIAS_OK ? update_answer(0) : ALIAS_PENDING;
 }
 
 static void updates_are_checked(struct selftest_result *r)
@@ -91,17 +91,17 @@ static void updates_go_on(struct selftest_result *r)
 	NEED_WRITE_PROTECTION(r);
 	EXPECT(r, !pin_table(table, 1));
 	for (unsigned i = 0; i < ALIAS_UPDATE_MAX; i++)
-		put(i, gpa + i * sizeof(pte_t), 0x100 + i * 2);
-	put(3, gpa + 1, 0);
+		put_update(i, gpa + i * sizeof(pte_t), 0x100 + i * 2);
+	put_update(3, gpa + 1, 0);
 	this_cpu()->vcpu_page->update_status[4] = ALIAS_HAS_ALIAS;
 	EXPECT(r, call(ALIAS_UPDATE_MAX) == ALIAS_OK);
 	for (unsigned i = 0; i < ALIAS_UPDATE_MAX; i++) {
 		bool done = i != 3 && i != 4;
 
 		EXPECT(r, get_pte(&entries[i]) == (done ? 0x100 + i * 2 : 0));
-		EXPECT(r, !done || answer(i) == ALIAS_OK);
+		EXPECT(r, !done || update_answer(i) == ALIAS_OK);
 	}
-	EXPECT(r, answer(3) == ALIAS_BAD_FRAME && answer(4) == ALIAS_HAS_ALIAS);
+	EXPECT(r, update_answer(3) == ALIAS_BAD_FRAME && update_answer(4) == ALIAS_HAS_ALIAS);
 	EXPECT(r, !unpin_table(table));
 	free_table(table);
 }

@@ -38,7 +38,7 @@ static struct cpu_state {
 	uint64_t pfns[NR_FRAMES]; /* frames in the balloon */
 } states[MAX_CPUS];
 
-static void fill(uint64_t pfn)
+static void fill_block(uint64_t pfn)
 {
 	volatile uint64_t *words = pfn_to_virt(pfn);
 
@@ -63,7 +63,7 @@ static bool inflate(struct worker *w, struct cpu_state *s, unsigned n)
 	if (!take_frames(pfns, n))
 		return worker_fail(w, "no frames for the balloon", n);
 	for (unsigned i = 0; i < n; i++) {
-		fill(pfns[i]);
+		fill_block(pfns[i]);
 		if (share_draw(&s->share))
 			leave_alias(pfns[i], PTE_KERNEL);
 	}
@@ -136,7 +136,7 @@ static bool with_blocks(const uint64_t *blocks, uint64_t nr,
 static int fill_all(const uint64_t *pfns, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++)
-		fill(pfns[i]);
+		fill_block(pfns[i]);
 	return 0;
 }
 

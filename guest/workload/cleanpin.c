@@ -25,7 +25,7 @@ struct task {
 };
 
 /* One call to the host for all of them. */
-static bool call_for_all(const uint64_t *pfns, unsigned n, enum pin_op op)
+static bool cleanpin_call(const uint64_t *pfns, unsigned n, enum pin_op op)
 {
 	struct pin_list list;
 
@@ -45,7 +45,7 @@ static bool pin_once(unsigned batch)
 		if (pfns[i] == NO_FRAME)
 			panic("cleanpin: no memory for %u tables", batch);
 	}
-	good = call_for_all(pfns, batch, PIN_OP_PIN) && call_for_all(pfns, batch, PIN_OP_UNPIN);
+	good = cleanpin_call(pfns, batch, PIN_OP_PIN) && cleanpin_call(pfns, batch, PIN_OP_UNPIN);
 	for (unsigned i = batch; good && i > 0; i--)
 		free_table(pfns[i - 1]);
 	return good;

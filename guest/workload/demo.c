@@ -48,7 +48,7 @@ struct story {
 	unsigned step;
 };
 
-static bool fail(const char *what)
+static bool demo_fail(const char *what)
 {
 	kprintf("demo: that is not how it should be: %s\n", what);
 	return false;
@@ -100,16 +100,16 @@ static bool tell_map(struct story *s)
 	for (unsigned i = 0; i < NR_CLEAN; i++)
 		s->clean[i] = alloc_table();
 	if (!take_frames(s->pfns, NR_PAGES) || s->clean[NR_CLEAN - 1] == NO_FRAME)
-		return fail("no memory");
+		return demo_fail("no memory");
 	s->buffer = (uint64_t)vmap(s->pfns, NR_PAGES, PTE_KERNEL);
 	if (!s->buffer)
-		return fail("vmap failed");
+		return demo_fail("vmap failed");
 	kprintf("   vmap: frames %#lx %#lx %#lx %#lx -> %#lx\n", s->pfns[0], s->pfns[1], s->pfns[2],
 		s->pfns[3], s->buffer);
 	last = (volatile uint64_t *)(s->buffer + (NR_PAGES - 1) * PAGE_SIZE);
 	*last = MARK;
 	if (*(volatile uint64_t *)pfn_to_virt(s->pfns[NR_PAGES - 1]) != MARK)
-		return fail("the frame doesn't hold what was written to the buffer");
+		return demo_fail("the frame doesn't hold what was written to the buffer");
 	kprintf("   %#lx written at %p is in frame %#lx: the buffer is an alias of its frames\n",
 		MARK, (void *)last, s->pfns[NR_PAGES - 1]);
 	return true;
@@ -135,12 +135,12 @@ static bool tell_unmap(struct story *s)
 				: "A TLB may still know it: the host will flush, if it must.");
 		return (d.purges == (s->tale == EVERY_UNMAP) &&
 			!lookup_leaf(kernel_root_pfn(), last, NULL)) ||
-		       fail("the page table entry is there");
+		       demo_fail("the page table entry is there");
 	}
 	kprintf("   The address is free, but the processor still translates it: a stale alias.\n"
 		"   A later purge will clear it, together with many others.\n");
 	return lookup_leaf(kernel_root_pfn(), last, NULL) & PTE_P ||
-	       fail("the page table entry is gone");
+	       demo_fail("the page table entry is gone");
 }
 
 /* Creates the address space. Its four tables are the four frames of the buffer, since the frame
@@ -151,9 +151,9 @@ static bool recycle(struct story *s)
 
 	give_frames(s->pfns, NR_PAGES);
 	if (aspace_create(&s->as, &range, 1))
-		return fail("the address space could not be made");
+		return demo_fail("the address space could not be made");
 	return s->as.root_pfn == s->pfns[0] || s->tale == CACHE ||
-	       fail("the frames were not recycled");
+	       demo_fail("the frames were not recycled");
 }
 
 static bool tell_trapped(const struct story *s, const struct alias_guest_stats *d)
@@ -162,9 +162,9 @@ static bool tell_trapped(const struct story *s, const struct alias_guest_stats *
 	uint64_t last = s->buffer + (NR_PAGES - 1) * PAGE_SIZE;
 
 	if (d->upcalls != 1 || d->purges != 1)
-		return fail("one upcall and one purge were expected");
+		return demo_fail("one upcall and one purge were expected");
 	if (fault->pfn != s->pfns[NR_PAGES - 1] || fault->nr != 1 || fault->va[0] != last)
-		return fail("the host found the alias elsewhere");
+		return demo_fail("the host found the alias elsewhere");
 	kprintf("   The host found a stale alias of frame %#lx at %#lx, and raised an upcall.\n",
 		fault->pfn, fault->va[0]);
 	print_purge(d);
@@ -175,7 +175,7 @@ static bool tell_trapped(const struct story *s, const struct alias_guest_stats *
 static bool tell_flushed(const struct story *s, const struct alias_guest_stats *d)
 {
 	if (d->upcalls || d->unmap_aliases != d->pin_calls + !platform.has_host || d->purges != 1)
-		return fail("one purge before each pin, and no upcall, were expected");
+		return demo_fail("one purge before each pin, and no upcall, were expected");
 	kprintf("   %s\n",
 		s->tale == EVERY_PIN
 			? "The guest knows of no alias, so it flushes to be safe, before each pin."
@@ -188,7 +188,7 @@ static bool tell_flushed(const struct story *s, const struct alias_guest_stats *
 static bool tell_unpurged(const struct story *s, const struct alias_guest_stats *d)
 {
 	if (d->upcalls || d->purges)
-		return fail("no purge was expected");
+		return demo_fail("no purge was expected");
 	if (s->tale == CACHE)
 		kprintf("   Not these frames: tables come from a list of frames without alias.\n"
 			"   They were pinned as one batch.\n");
@@ -232,7 +232,7 @@ static bool tell_run(struct story *s)
 	seen = *(volatile uint64_t *)pfn_to_virt(aspace_frame(&s->as, USER_VA));
 	aspace_leave();
 	if (seen != MARK)
-		return fail("the process doesn't see its own page");
+		return demo_fail("the process doesn't see its own page");
 	kprintf("   %#lx written at user address %#lx is in frame %#lx\n", MARK, USER_VA,
 		aspace_frame(&s->as, USER_VA));
 	return true;
@@ -262,7 +262,7 @@ static bool tell_danger(struct story *s)
 	repaired = user[0];
 	aspace_leave();
 	if (pte_pfn(entry) != first || before != MARK || after != ~MARK || repaired != MARK)
-		return fail("the stale alias doesn't reach the page table");
+		return demo_fail("the stale alias doesn't reach the page table");
 	kprintf("   one store to %p, unmapped in step 2, and user address %#lx,\n"
 		"   which was frame %#lx and read %#lx, is frame %#lx and reads %#lx:\n"
 		"   a page table in use has changed. (It is repaired now.)\n",
@@ -282,10 +282,10 @@ static bool tell_clean(struct story *s)
 		void *other = pfn == NO_FRAME ? NULL : vmap(&pfn, 1, PTE_KERNEL);
 
 		if (!other)
-			return fail("no memory");
+			return demo_fail("no memory");
 		vunmap(other);
 		if (pin_table(s->clean[i], 1))
-			return fail("a clean frame was refused");
+			return demo_fail("a clean frame was refused");
 	}
 	d = since(&before);
 	kprintf("   %u pins: %lu upcalls, %lu purges, %lu TLB flushes, %lu IPIs\n", NR_CLEAN,
@@ -293,11 +293,11 @@ static bool tell_clean(struct story *s)
 	if (s->tale == EVERY_PIN || s->tale == EVERY_UNMAP) {
 		kprintf("   A flush at every %s, for nothing: upcalls avoid that.\n",
 			s->tale == EVERY_PIN ? "pin" : "unmap");
-		return d.purges == NR_CLEAN || fail("as many purges were expected");
+		return d.purges == NR_CLEAN || demo_fail("as many purges were expected");
 	}
 	kprintf("   %s\n", s->checked ? "The host checked and found no alias: no flush was needed."
 				      : "The host did not check, and no flush was made.");
-	return (!d.purges && !d.upcalls) || fail("there was nothing to purge");
+	return (!d.purges && !d.upcalls) || demo_fail("there was nothing to purge");
 }
 
 /* The guest's own bug: no purge helps, so the host must refuse. */
@@ -311,14 +311,14 @@ static bool tell_live(struct story *s)
 
 	title(s, "A bug: a frame is pinned while its buffer is still in use.");
 	if (!alias)
-		return fail("no memory");
+		return demo_fail("no memory");
 	refused = pin_batch_try(&req, 1, &why);
 	kprintf("   frame %#lx, mapped at %p: %s\n", pfn, alias,
 		refused ? "refused" : "pinned, since the host did not check");
 	if (!s->checked)
-		return !refused || fail("a pin was refused although the host does not check");
+		return !refused || demo_fail("a pin was refused although the host does not check");
 	if (!refused || why.status != ALIAS_HAS_ALIAS || why.fault.va[0] != (uint64_t)alias)
-		return fail("a refusal with that address was expected");
+		return demo_fail("a refusal with that address was expected");
 	kprintf("   The host says why: it %s at %#lx, and no purge has made it go away.\n",
 		pin_status_name(why.status), why.fault.va[0]);
 	return true;
@@ -328,7 +328,7 @@ static bool tell(struct story *s)
 {
 	return tell_map(s) && tell_unmap(s) && tell_pin(s) && tell_run(s) &&
 	       (s->tale != UNCHECKED || tell_danger(s)) && tell_clean(s) && tell_live(s) &&
-	       (!aspace_destroy(&s->as) || fail("the address space stays"));
+	       (!aspace_destroy(&s->as) || demo_fail("the address space stays"));
 }
 
 static enum tale tale_of(const struct flush_ops *ops)

@@ -26,7 +26,7 @@ static uint64_t expected(uint64_t sector, uint64_t seed, unsigned word)
 	return word ? (sector ^ seed) * 0x9e3779b97f4a7c15u + word : sector ^ seed;
 }
 
-static void fill(struct chunk *chunk, uint64_t seed)
+static void fill_chunk(struct chunk *chunk, uint64_t seed)
 {
 	for (uint32_t i = 0; i < chunk->seg.len / sizeof(uint64_t); i++)
 		chunk->data[i] = expected(chunk->request.sector + i / WORDS, seed, i % WORDS);
@@ -41,7 +41,7 @@ static bool is_filled(const struct chunk *chunk, uint64_t seed)
 }
 
 /* Submits the chunk for `sector`, or less at the end of the disk. */
-static void submit(struct chunk *chunk, enum blk_op op, uint64_t sector, uint64_t seed)
+static void submit_chunk(struct chunk *chunk, enum blk_op op, uint64_t sector, uint64_t seed)
 {
 	uint64_t left = blk_capacity() - sector;
 
@@ -49,12 +49,12 @@ static void submit(struct chunk *chunk, enum blk_op op, uint64_t sector, uint64_
 	chunk->request =
 		(struct blk_request){.op = op, .sector = sector, .segs = &chunk->seg, .nr_segs = 1};
 	if (op == BLK_WRITE)
-		fill(chunk, seed);
+		fill_chunk(chunk, seed);
 	blk_submit(&chunk->request);
 }
 
 /* Returns what is wrong with it, or NULL. */
-static const char *finish(struct chunk *chunk, uint64_t seed)
+static const char *finish_chunk(struct chunk *chunk, uint64_t seed)
 {
 	if (blk_wait(&chunk->request) != BLK_OK)
 		return "I/O error";
@@ -73,14 +73,14 @@ static bool whole_disk(struct chunk *chunks, enum blk_op op, uint64_t seed)
 		struct chunk *chunk = &chunks[i % DEPTH];
 
 		if (i >= DEPTH && i - DEPTH < nr) {
-			const char *why = finish(chunk, seed);
+			const char *why = finish_chunk(chunk, seed);
 
 			if (why && !wrong)
 				kprintf("disk: %s at sector %lu\n", why, chunk->request.sector);
 			wrong = why ? why : wrong;
 		}
 		if (i < nr)
-			submit(chunk, op, i * PAGE_SECTORS, seed);
+			submit_chunk(chunk, op, i * PAGE_SECTORS, seed);
 	}
 	return !wrong;
 }

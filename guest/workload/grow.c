@@ -25,7 +25,7 @@ static struct {
 	unsigned grown;
 } states[MAX_CPUS];
 
-static bool churn(struct worker *w)
+static bool grow_buffer(struct worker *w)
 {
 	unsigned nr = 1 + (unsigned)rng_below(&w->rng, BUFFER_MOST);
 	struct buffer b;
@@ -54,7 +54,7 @@ static bool grow_step(struct worker *w)
 
 	if (!as->root_pfn && aspace_create(as, &first, 1))
 		return worker_fail(w, "an address space could not be made", 0);
-	if (!churn(w))
+	if (!grow_buffer(w))
 		return false;
 	aspace_enter(as);
 	good = !aspace_grow(as, va) && use_page(w, (volatile uint64_t *)va, aspace_frame(as, va));

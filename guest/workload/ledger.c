@@ -27,7 +27,7 @@ struct slot {
 	uint64_t number; /* 0: none */
 };
 
-static void fill(uint64_t *data, uint64_t number, uint64_t sector, uint64_t seed)
+static void fill_sector(uint64_t *data, uint64_t number, uint64_t sector, uint64_t seed)
 {
 	uint64_t second = sector ^ seed;
 
@@ -37,7 +37,7 @@ static void fill(uint64_t *data, uint64_t number, uint64_t sector, uint64_t seed
 		data[i] = (number ^ second) * 0x9e3779b97f4a7c15u + i;
 }
 
-static bool finish(struct slot *slot)
+static bool finish_write(struct slot *slot)
 {
 	if (!slot->number)
 		return true;
@@ -50,9 +50,9 @@ static bool finish(struct slot *slot)
 	return true;
 }
 
-static void start(struct slot *slot, uint64_t number, uint64_t sector, uint64_t seed)
+static void start_write(struct slot *slot, uint64_t number, uint64_t sector, uint64_t seed)
 {
-	fill(slot->data, number, sector, seed);
+	fill_sector(slot->data, number, sector, seed);
 	slot->number = number;
 	slot->request = (struct blk_request){
 		.op = BLK_WRITE, .sector = sector, .segs = &slot->seg, .nr_segs = 1};
@@ -96,16 +96,17 @@ static int run_ledger(void)
 	for (uint64_t number = 1; good && number <= last; number++) {
 		struct slot *slot = &slots[number % DEPTH];
 
-		good = finish(slot);
+		good = finish_write(slot);
 		if (good && number % FLUSH_EVERY == 0)
 			good = flush(number - DEPTH);
 		if (good)
-			start(slot, number,
-			      number % DEPTH + DEPTH * rng_below(&rng, blk_capacity() / DEPTH),
-			      seed);
+			start_write(slot, number,
+				    number % DEPTH +
+					    DEPTH * rng_below(&rng, blk_capacity() / DEPTH),
+				    seed);
 	}
 	for (unsigned i = 0; i < DEPTH; i++)
-		good = finish(&slots[i]) && good;
+		good = finish_write(&slots[i]) && good;
 	return good && flush(last) ? EXIT_OK : EXIT_CHECK_FAILED;
 }
 

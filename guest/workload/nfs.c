@@ -42,7 +42,7 @@ struct share {
 	uint64_t wrong_chunk;
 };
 
-static bool fail(struct share *share, const char *what, uint64_t chunk)
+static bool nfs_fail(struct share *share, const char *what, uint64_t chunk)
 {
 	const char *nothing = NULL;
 
@@ -73,17 +73,17 @@ static bool read_chunk(struct share *share, uint64_t chunk, const uint64_t *pfns
 		segs[i].len = (uint32_t)(left < PAGE_SIZE ? left : PAGE_SIZE);
 	}
 	if (blk_read(chunk * (CHUNK_BYTES / BLK_SECTOR), segs, nr_pages) != BLK_OK)
-		return fail(share, "I/O error", chunk);
+		return nfs_fail(share, "I/O error", chunk);
 	mapped = vm_map_ram(pfns, nr_pages, PTE_KERNEL);
 	if (!mapped)
-		return fail(share, "the pages could not be mapped", chunk);
+		return nfs_fail(share, "the pages could not be mapped", chunk);
 	share->crcs[chunk] = crc32(0, mapped, bytes);
 	vm_unmap_ram(mapped, nr_pages);
 	return true;
 }
 
 /* A process that touches a page or two and is gone. */
-static bool run_short_process(struct share *share, uint64_t chunk)
+static bool nfs_run_process(struct share *share, uint64_t chunk)
 {
 	const struct aspace_range ranges[] = {
 		{.va = PROCESS_VA, .nr_pages = 2},
@@ -94,14 +94,14 @@ static bool run_short_process(struct share *share, uint64_t chunk)
 	bool same;
 
 	if (aspace_create(&as, ranges, 2))
-		return fail(share, "an address space could not be made", chunk);
+		return nfs_fail(share, "an address space could not be made", chunk);
 	aspace_enter(&as);
 	*page = chunk;
 	same = *(volatile uint64_t *)pfn_to_virt(aspace_frame(&as, PROCESS_VA)) == chunk;
 	aspace_leave();
 	if (aspace_destroy(&as))
-		return fail(share, "an address space could not be taken down", chunk);
-	return same || fail(share, "a process doesn't see its own page", chunk);
+		return nfs_fail(share, "an address space could not be taken down", chunk);
+	return same || nfs_fail(share, "a process doesn't see its own page", chunk);
 }
 
 static bool do_chunk(struct share *share, uint64_t chunk)
@@ -111,10 +111,10 @@ static bool do_chunk(struct share *share, uint64_t chunk)
 	bool good;
 
 	if (!take_frames(pfns, nr_pages))
-		return fail(share, "no memory", chunk);
+		return nfs_fail(share, "no memory", chunk);
 	good = read_chunk(share, chunk, pfns, nr_pages);
 	give_frames(pfns, nr_pages);
-	return good && run_short_process(share, chunk);
+	return good && nfs_run_process(share, chunk);
 }
 
 static void run_cpu(void *arg)

@@ -64,8 +64,8 @@ static bool has_type(struct worker *w, const void *addr, enum memory_type type)
 }
 
 /* Changes the type; the content must stay. */
-static bool change(struct worker *w, struct cpu_state *s, unsigned first, unsigned n,
-		   enum memory_type to)
+static bool pat_change(struct worker *w, struct cpu_state *s, unsigned first, unsigned n,
+		       enum memory_type to)
 {
 	for (unsigned i = first; i < first + n; i++) {
 		if (share_draw(&s->share))
@@ -87,7 +87,7 @@ static bool change(struct worker *w, struct cpu_state *s, unsigned first, unsign
 }
 
 /* Uses the frames with their type; leaves a stale mapping of each. */
-static bool use(struct worker *w, const struct cpu_state *s, unsigned first, unsigned n)
+static bool pat_use(struct worker *w, const struct cpu_state *s, unsigned first, unsigned n)
 {
 	uint64_t *mapped = vmap(s->pfns + first, n, prot_of(s->type[first]));
 	bool good = mapped;
@@ -110,7 +110,7 @@ static bool pat_step(struct worker *w)
 	bool used = rng_below(&w->rng, 4) == 0 && !alias_is_chosen();
 	unsigned n = run_length(s, first, most);
 
-	return change(w, s, first, n, to) && (!used || use(w, s, first, n));
+	return pat_change(w, s, first, n, to) && (!used || pat_use(w, s, first, n));
 }
 
 static bool pat_finish(struct worker *w)
@@ -119,7 +119,7 @@ static bool pat_finish(struct worker *w)
 
 	for (unsigned first = 0, n; first < NR_FRAMES; first += n) {
 		n = run_length(s, first, NR_FRAMES);
-		if (!change(w, s, first, n, MEMORY_WB))
+		if (!pat_change(w, s, first, n, MEMORY_WB))
 			return false;
 	}
 	return true;

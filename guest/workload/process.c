@@ -73,7 +73,7 @@ static bool use_ranges(struct worker *w, const struct process *p, unsigned first
 }
 
 /* A page further up, mostly with a table of its own. */
-static bool grow(struct worker *w, struct process *p)
+static bool process_grow(struct worker *w, struct process *p)
 {
 	const struct aspace_range *last = &p->ranges[p->nr_ranges - 1];
 	uint64_t va = last->va + last->nr_pages * PAGE_SIZE;
@@ -97,7 +97,7 @@ static bool start_process(struct worker *w, struct process *p)
 	aspace_enter(&p->as);
 	good = use_ranges(w, p, 0);
 	while (good && grown--)
-		good = grow(w, p);
+		good = process_grow(w, p);
 	aspace_leave();
 	return good;
 }

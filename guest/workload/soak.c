@@ -83,7 +83,7 @@ static void gate_open(void)
 	__atomic_store_n(&gate.violating, false, __ATOMIC_SEQ_CST);
 }
 
-static bool call_for_all(const uint64_t *pfns, unsigned n, enum pin_op op)
+static bool soak_call(const uint64_t *pfns, unsigned n, enum pin_op op)
 {
 	struct pin_list list;
 
@@ -93,7 +93,7 @@ static bool call_for_all(const uint64_t *pfns, unsigned n, enum pin_op op)
 	return !pin_list_submit(&list);
 }
 
-static bool churn(struct worker *w)
+static bool soak_buffer(struct worker *w)
 {
 	unsigned nr = 1 + (unsigned)rng_below(&w->rng, BUFFER_MOST);
 	struct buffer b;
@@ -110,7 +110,7 @@ static bool storm(struct worker *w)
 	uint64_t pfns[ALIAS_BATCH_MAX];
 	bool good = true;
 
-	if (!churn(w))
+	if (!soak_buffer(w))
 		return false;
 	for (unsigned i = 0; i < ALIAS_BATCH_MAX; i++) {
 		pfns[i] = alloc_table();
@@ -118,8 +118,8 @@ static bool storm(struct worker *w)
 			panic("soak: no memory for %u tables", ALIAS_BATCH_MAX);
 	}
 	while (good && rounds--)
-		good = call_for_all(pfns, ALIAS_BATCH_MAX, PIN_OP_PIN) &&
-		       call_for_all(pfns, ALIAS_BATCH_MAX, PIN_OP_UNPIN);
+		good = soak_call(pfns, ALIAS_BATCH_MAX, PIN_OP_PIN) &&
+		       soak_call(pfns, ALIAS_BATCH_MAX, PIN_OP_UNPIN);
 	for (unsigned i = ALIAS_BATCH_MAX; good && i > 0; i--)
 		free_table(pfns[i - 1]);
 	done[w->cpu].storms++;

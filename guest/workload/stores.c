@@ -103,7 +103,7 @@ static const struct {
 };
 
 /* Entries that are not present, so that they read back as they were written. */
-static bool same(unsigned i, uint64_t *table, uint64_t *plain)
+static bool stores_agree(unsigned i, uint64_t *table, uint64_t *plain)
 {
 	static const uint64_t source[] = {0x1122334455667700, 0x99aabbccddeeff00,
 					  0x8000000000000000};
@@ -132,7 +132,7 @@ static bool all_same(uint64_t table)
 
 	write_cr4(cr4 | CR4_OSFXSR);
 	for (unsigned i = 0; good && i < sizeof(stores) / sizeof(stores[0]); i++)
-		good = same(i, pfn_to_virt(table), pfn_to_virt(plain));
+		good = stores_agree(i, pfn_to_virt(table), pfn_to_virt(plain));
 	write_cr4(cr4);
 	free_table(plain);
 	return good;

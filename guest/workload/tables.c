@@ -24,13 +24,13 @@ static struct pool {
 	bool preparing;
 } pools[MAX_CPUS];
 
-static void push(uint64_t *list, uint64_t pfn)
+static void pool_push(uint64_t *list, uint64_t pfn)
 {
 	*(uint64_t *)pfn_to_virt(pfn) = *list;
 	*list = pfn;
 }
 
-static uint64_t pop(uint64_t *list)
+static uint64_t pool_pop(uint64_t *list)
 {
 	uint64_t pfn = *list;
 
@@ -48,17 +48,17 @@ static uint64_t new_frame(unsigned flags)
 	return pfn;
 }
 
-static void give(uint64_t pfn)
+static void pool_give(uint64_t pfn)
 {
 	struct pool *pool = &pools[this_cpu()->id];
 	bool clean = pfn_to_page(pfn)->flags & PAGE_NEVER_VMAPPED;
 
-	push(clean ? &pool->clean : &pool->vmapped, pfn);
+	pool_push(clean ? &pool->clean : &pool->vmapped, pfn);
 }
 
 static uint64_t next_frame(struct pool *pool, bool aliased)
 {
-	uint64_t pfn = pop(aliased ? &pool->vmapped : &pool->clean);
+	uint64_t pfn = pool_pop(aliased ? &pool->vmapped : &pool->clean);
 
 	if (pfn == NO_FRAME && aliased)
 		pfn = new_frame(PAGE_FOR_TABLES);
@@ -70,21 +70,21 @@ static uint64_t next_frame(struct pool *pool, bool aliased)
 }
 
 /* Mapping may need tables, too: they are taken as any frame. */
-static void prepare(void)
+static void pool_prepare(void)
 {
 	struct pool *pool = &pools[this_cpu()->id];
 
 	if (pool->preparing)
 		return;
 	if (pool->next != NO_FRAME)
-		give(pool->next);
+		pool_give(pool->next);
 	pool->next = NO_FRAME;
 	pool->preparing = true;
 	pool->next = next_frame(pool, share_draw(&pool->share));
 	pool->preparing = false;
 }
 
-static uint64_t take(void)
+static uint64_t pool_take(void)
 {
 	struct pool *pool = &pools[this_cpu()->id];
 	uint64_t pfn = pool->preparing ? NO_FRAME : pool->next;
@@ -95,16 +95,17 @@ static uint64_t take(void)
 	return pfn;
 }
 
-static const struct table_source pool_source = {.prepare = prepare, .take = take, .give = give};
+static const struct table_source pool_source = {
+	.prepare = pool_prepare, .take = pool_take, .give = pool_give};
 
-static void fill(struct pool *pool)
+static void fill_pool(struct pool *pool)
 {
 	for (unsigned i = 0; i < NR_CLEAN; i++) {
 		uint64_t pfn = new_frame(PAGE_FOR_TABLES | PAGE_NEVER_VMAPPED);
 
 		if (pfn == NO_FRAME)
 			panic("alias=: no memory for %u frames", NR_CLEAN);
-		push(&pool->clean, pfn);
+		pool_push(&pool->clean, pfn);
 	}
 }
 
@@ -114,7 +115,7 @@ void tables_init(uint64_t seed)
 		return;
 	for (unsigned cpu = 0; cpu < nr_cpus_online(); cpu++) {
 		pools[cpu].share = share_init(seed, STREAMS + cpu);
-		fill(&pools[cpu]);
+		fill_pool(&pools[cpu]);
 	}
 	set_table_source(&pool_source);
 }

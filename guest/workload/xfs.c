@@ -110,7 +110,7 @@ static bool replace_long(struct worker *w)
 	return get_buffer(w, b, &states[w->cpu].sums[i]);
 }
 
-static bool churn(struct worker *w)
+static bool xfs_short_buffers(struct worker *w)
 {
 	for (unsigned n = 1 + (unsigned)rng_below(&w->rng, NR_CHURN); n > 0; n--) {
 		struct buffer b;
@@ -122,7 +122,7 @@ static bool churn(struct worker *w)
 	return true;
 }
 
-static bool run_short_process(struct worker *w)
+static bool xfs_run_process(struct worker *w)
 {
 	struct aspace_range ranges[3];
 	unsigned nr = 1 + (unsigned)rng_below(&w->rng, 3);
@@ -148,7 +148,7 @@ static bool xfs_step(struct worker *w)
 {
 	if (rng_below(&w->rng, 4) == 0 && !replace_long(w))
 		return false;
-	return churn(w) && run_short_process(w);
+	return xfs_short_buffers(w) && xfs_run_process(w);
 }
 
 static bool xfs_finish(struct worker *w)
