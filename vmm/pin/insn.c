@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The opcodes are those of the Intel SDM, vol. 2, appendix A. */
+/* Opcodes: Intel SDM, volume 2, appendix A. */
 #include "pin/insn.h"
 #include "pin/insn_regs.h"
 
@@ -8,21 +8,21 @@
 #define REX_X 2
 #define REX_B 1
 
-/* The code that is still to be read, and what was found so far. */
+/* The code still to be read, and what is decoded so far. */
 struct decoder {
 	const uint8_t *at, *end;
 	const struct kvm_regs *regs;
 	const struct insn_segments *segments;
 	bool operand16, address32, repeat, repne;
 	uint8_t rex;
-	uint64_t segment; /* its base */
+	uint64_t segment; /* base of the segment */
 	bool rip_relative;
 	uint8_t digit; /* the reg field of ModRM, without REX.R */
 };
 
 /* --- decoding --------------------------------------------------------------------------------- */
 
-/* The next `size` bytes, sign-extended. */
+/* Reads the next `size` bytes, sign-extended. */
 static bool take_code(struct decoder *d, unsigned size, uint64_t *value)
 {
 	unsigned unused = 64 - size * 8;
@@ -44,7 +44,7 @@ static bool take_byte(struct decoder *d, uint8_t *byte)
 	return true;
 }
 
-/* Returns the first byte of the opcode in *opcode. */
+/* Reads the prefixes, and the first byte of the opcode into *opcode. */
 static bool take_prefixes(struct decoder *d, uint8_t *opcode)
 {
 	while (take_byte(d, opcode)) {
@@ -76,7 +76,7 @@ static bool take_prefixes(struct decoder *d, uint8_t *opcode)
 		default:
 			if ((*opcode & 0xf0) != 0x40)
 				return true;
-			d->rex = *opcode; /* must be the last */
+			d->rex = *opcode; /* must be the last prefix */
 			return take_byte(d, opcode) && (*opcode & 0xf0) != 0x40;
 		}
 	}
@@ -100,8 +100,8 @@ static bool take_sib(struct decoder *d, unsigned mod, uint64_t *va, uint64_t *di
 	return true;
 }
 
-/* ModRM and what belongs to it: a place in memory and the number of a register. Relative to RIP
- * means to the end of the instruction, which is not known yet. */
+/* Reads ModRM and what belongs to it: an address in memory and a register. An address relative to
+ * RIP is relative to the end of the instruction, which is not known yet. */
 static bool take_place(struct decoder *d, struct insn *insn)
 {
 	uint64_t displacement = 0;
@@ -130,7 +130,7 @@ static bool take_place(struct decoder *d, struct insn *insn)
 	return true;
 }
 
-/* Once the end of the instruction is known. */
+/* Completes the address, once the end of the instruction is known. */
 static void finish_place(const struct decoder *d, struct insn *insn)
 {
 	if (d->rip_relative)
@@ -152,7 +152,7 @@ static bool with_place(struct decoder *d, struct insn *insn, enum insn_op op, un
 	return take_place(d, insn);
 }
 
-/* A place and a register, whose value is the operand. */
+/* A memory operand, and a register whose value is the operand. */
 static bool with_reg(struct decoder *d, struct insn *insn, enum insn_op op, unsigned size)
 {
 	if (!with_place(d, insn, op, size))
@@ -173,7 +173,7 @@ static bool with_immediate(struct decoder *d, struct insn *insn, unsigned bytes)
 	return true;
 }
 
-/* One of those that the digit of ModRM chooses; -1 for none. */
+/* One of these, chosen by the reg field of ModRM; -1: none. */
 static bool with_digit(struct decoder *d, struct insn *insn, unsigned size, const int8_t ops[8])
 {
 	if (!with_place(d, insn, INSN_MOV, size) || ops[d->digit] < 0)
@@ -182,7 +182,7 @@ static bool with_digit(struct decoder *d, struct insn *insn, unsigned size, cons
 	return true;
 }
 
-/* The bit may lie before or behind the place that is named. */
+/* A bit operand; the bit may be before or after the address. */
 static bool with_bit(struct decoder *d, struct insn *insn, enum insn_op op)
 {
 	unsigned size = operand_size(d), unused = 64 - size * 8;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* What instructions that store leave behind; which they are, insn.c tells. */
+/* The results of instructions that store; insn.c decodes them. */
 #include "pin/insn.h"
 #include "pin/insn_regs.h"
 
-/* As the processor does: 4 bytes clear the upper half, fewer leave the rest alone. */
+/* As the processor does: 4 bytes clear the upper half of the register, fewer leave the rest as it
+ * is. */
 static void reg_write(struct kvm_regs *regs, unsigned number, bool high, unsigned size,
 		      uint64_t value)
 {
@@ -23,7 +24,7 @@ static void set_flags(struct kvm_regs *regs, uint64_t which, uint64_t flags)
 	regs->rflags = (regs->rflags & ~which) | (flags & which);
 }
 
-/* Of a result, as every arithmetic instruction sets them. */
+/* The flags of a result, as every arithmetic instruction sets them. */
 static uint64_t result_flags(uint64_t result, unsigned size)
 {
 	uint64_t flags = 0;
@@ -40,7 +41,8 @@ static uint64_t result_flags(uint64_t result, unsigned size)
 
 #define ALL_FLAGS (FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF)
 
-/* a + b or a - b. With the operands at the top of 64 bits carry and overflow are the language's. */
+/* a + b or a - b. With the operands in the top bits of 64, carry and overflow are those of C's
+ * arithmetic. */
 static uint64_t add_or_sub(struct kvm_regs *regs, bool sub, uint64_t a, uint64_t b, unsigned size,
 			   uint64_t which)
 {
@@ -97,7 +99,7 @@ static uint64_t change_bit(const struct insn *insn, uint64_t old, struct kvm_reg
 	}
 }
 
-/* One round; RIP stays while there are more. Returns false if there was none to be done. */
+/* One iteration; RIP stays while there are more. Returns false if there was none to do. */
 static bool string_round(const struct insn *insn, struct kvm_regs *regs)
 {
 	uint64_t step = regs->rflags & FLAG_DF ? -(uint64_t)insn->size : insn->size;
@@ -185,10 +187,10 @@ bool insn_has_stored(const struct insn *insn, uint64_t old, const struct kvm_reg
 		return value == (old & mask);
 	case INSN_STOS:
 		return value == insn->operand;
-	case INSN_XCHG: /* what it stored was in the register that holds the old value now */
+	case INSN_XCHG: /* the stored value is in the register that holds the old value now */
 	case INSN_XADD:
 		return insn->operand == (old & mask);
-	case INSN_CMPXCHG: /* one that fails stores what was there */
+	case INSN_CMPXCHG: /* a cmpxchg that fails stores the old value */
 		return (after->rax & mask) == (old & mask) &&
 		       value == (after->rflags & FLAG_ZF ? insn->operand : old & mask);
 	default:

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A vCPU has stored, or was kept from storing, to a page table: which exits there are, and what the
- * guest gets of them. */
+/* A vCPU's stores to page tables, done or stopped: the exits that they cause, and what the guest
+ * gets. */
 #include "pin/store.h"
 
 #include <errno.h>
@@ -22,8 +22,8 @@
 #define PF_WRITE  2 /* error code: not present, a write */
 #define PF_USER   4
 
-/* Times in a row that the guest may try again: a store that is found to be allowed by now, and one
- * of which that can't be told. */
+/* How often in a row the guest may try again: a store that is found to be allowed now, and a store
+ * of which that is unknown. */
 #define STOPS_MAX         64u
 #define STOPS_MAX_UNKNOWN 2u
 
@@ -60,7 +60,7 @@ static void refuse_store(struct vcpu *vcpu)
 	raise_exception(vcpu, VECTOR_GP, 0);
 }
 
-/* As a processor does that has looked there before it stores anything. */
+/* Raises #PF, as the processor does, which checks the address before it stores anything. */
 static void page_fault(struct vcpu *vcpu, struct vcpu_state *state, uint64_t va)
 {
 	int error_code = PF_WRITE | (state->sregs.cs.selector & 3 ? PF_USER : 0);
@@ -72,7 +72,8 @@ static void page_fault(struct vcpu *vcpu, struct vcpu_state *state, uint64_t va)
 		raise_exception(vcpu, VECTOR_PF, error_code);
 }
 
-/* This part is, and no instruction of the guest is to find the other. */
+/* Refuses this part of a store of which KVM may have done the other part: the guest is ended, so
+ * that no instruction sees half a store. */
 static void refuse_part(struct vcpu *vcpu, uint64_t gpa, uint64_t rip)
 {
 	say("vCPU %u, rip 0x%llx: a store to gpa 0x%llx, in a page table, is refused, but KVM may have "
@@ -81,7 +82,7 @@ static void refuse_part(struct vcpu *vcpu, uint64_t gpa, uint64_t rip)
 	stop_request(vcpu->vm->stop, VMM_EX_VIOLATION);
 }
 
-/* What else the instruction has done, or would have, nobody knows. */
+/* Ends the guest: what else the instruction has done, or would have done, is unknown. */
 static void end_unknown(struct pin *pin, struct vcpu *vcpu, const char *when, uint64_t rip)
 {
 	pin->count.stores_refused++;
@@ -107,8 +108,8 @@ static bool set_regs(const struct vcpu *vcpu, struct kvm_regs *regs)
 
 /* --- kept from storing ------------------------------------------------------------------------ */
 
-/* What the instruction stores, from what lies there now; the lock is held. Returns false if it
- * cannot be told. *stores false: it leaves memory alone. */
+/* Computes the value to store, from the present content of memory; the lock is held. Returns false
+ * if it is unknown. *stores is false if the instruction does not store. */
 static bool compute_store(const struct vcpu *vcpu, const struct insn *insn, struct kvm_regs *regs,
 			  uint8_t bytes[STORE_BYTES], bool *stores)
 {
@@ -130,7 +131,8 @@ static bool compute_store(const struct vcpu *vcpu, const struct insn *insn, stru
 	return true;
 }
 
-/* Does the instruction; *status says if that could be. Its registers are in `regs` then. */
+/* Executes the instruction; *status says whether that was allowed. The new registers are in
+ * `regs`. */
 static enum served run_insn(struct batch *batch, const struct insn *insn, struct kvm_regs *regs,
 			    enum alias_status *status)
 {
@@ -170,8 +172,8 @@ static void do_insn(struct pin *pin, struct vcpu *vcpu, const struct insn *insn,
 		stop_request(vcpu->vm->stop, VMM_EX_OSERR);
 }
 
-/* A store that is done for nobody. When KVM emulates it, which it does if the same one comes again,
- * it writes page by page until it may not. */
+/* Refuses a large store, which is never done. If the guest repeats it, KVM emulates it, and stores
+ * page by page up to the protected one. */
 static void refuse_large(struct pin *pin, struct vcpu *vcpu, uint64_t rip,
 			 const struct piece *pieces, unsigned nr)
 {
@@ -182,8 +184,8 @@ static void refuse_large(struct pin *pin, struct vcpu *vcpu, uint64_t rip,
 		refuse_part(vcpu, pieces[1].gpa, rip);
 }
 
-/* The stops in a row, with the one that has just begun yet to be counted: an access that was
- * handled since the last says that the guest has gone on. */
+/* Returns the state with the number of stops in a row, this one not yet counted. If the vCPU has
+ * handled an access since the last stop, the guest has gone on, and counting begins anew. */
 static struct pin_vcpu *count_stops(struct pin *pin, const struct vcpu *vcpu)
 {
 	struct pin_vcpu *own = &pin->vcpus[vcpu->index];
@@ -195,8 +197,8 @@ static struct pin_vcpu *count_stops(struct pin *pin, const struct vcpu *vcpu)
 	return own;
 }
 
-/* Nothing is known to be wrong: the frame may have been released, or been mapped elsewhere, a
- * moment ago. So the guest may try again, but not for ever. */
+/* Nothing is wrong: the frame may have been unprotected, or the address mapped elsewhere, a moment
+ * ago. So the guest may try again, but not for ever. */
 static bool try_again(struct pin_vcpu *own, unsigned max)
 {
 	if (++own->stops < max)
@@ -205,8 +207,8 @@ static bool try_again(struct pin_vcpu *own, unsigned max)
 	return false;
 }
 
-/* An event was on the way to its handler: it is the frame that the processor pushes there that went
- * to a page table, whatever instruction is at RIP. */
+/* The processor was delivering an event, and the frame that it pushes went to a page table,
+ * whatever instruction is at RIP. */
 static void frame_stopped(struct pin *pin, struct vcpu *vcpu, struct pin_vcpu *own)
 {
 	if (try_again(own, STOPS_MAX_UNKNOWN))
@@ -215,7 +217,7 @@ static void frame_stopped(struct pin *pin, struct vcpu *vcpu, struct pin_vcpu *o
 	refuse_store(vcpu);
 }
 
-/* False if no frame is write-protected that it stores to, again and again. */
+/* Returns false if the instruction stores to no write-protected frame, again and again. */
 static bool known_stopped(struct pin *pin, struct vcpu *vcpu, struct vcpu_state *state,
 			  const struct insn *insn, struct pin_vcpu *own)
 {
@@ -255,8 +257,8 @@ static bool store_stopped(void *ctx, struct vcpu *vcpu)
 	return true;
 }
 
-/* KVM has queued #UD, for want of a better idea, and has done nothing of the instruction. One that
- * isn't known may store to a page table all the same. */
+/* KVM has queued #UD, since it can't emulate the instruction, and has done nothing of it. An
+ * unknown instruction may be a store to a page table all the same. */
 static bool store_failed(void *ctx, struct vcpu *vcpu)
 {
 	struct pin *pin = ctx;
@@ -270,7 +272,7 @@ static bool store_failed(void *ctx, struct vcpu *vcpu)
 		return false;
 	known = decode_next(vcpu, &state, &insn, &nr_read);
 	if (!state.long_mode || nr_read == 0 || vcpu_unraise(vcpu))
-		return false; /* it runs where no code is */
+		return false; /* it runs at an address without code */
 	if (known)
 		return known_stopped(pin, vcpu, &state, &insn, own);
 	own->stops = 0;
@@ -281,7 +283,7 @@ static bool store_failed(void *ctx, struct vcpu *vcpu)
 
 /* --- stored by KVM's emulation ---------------------------------------------------------------- */
 
-/* One more part of a store; of those that follow on each other one piece is made. */
+/* Adds a part of a store; contiguous parts become one piece. */
 static bool add_part(struct piece *pieces, unsigned *nr, const struct kvm_run *run)
 {
 	struct piece *piece = pieces + *nr;
@@ -303,8 +305,8 @@ static bool add_part(struct piece *pieces, unsigned *nr, const struct kvm_run *r
 	return true;
 }
 
-/* All the pieces of the store that this exit began; completes the instruction. Returns how many; 0
- * if they are those of no store that is known, or a negated errno. */
+/* Collects the pieces of the store that this exit began, and completes the instruction. Returns how
+ * many; 0 if they are not a known store; or a negated errno. */
 static int gather_pieces(struct vcpu *vcpu, struct piece *pieces)
 {
 	const struct kvm_run *run = vcpu->run;
@@ -355,16 +357,16 @@ static void do_emulated(struct pin *pin, struct vcpu *vcpu, const struct vcpu_st
 }
 
 /*
- * Only what goes to no writable memory comes here: of a store that straddles a table and what is
- * none KVM has done the other half by now, whichever half is the first. If this half is allowed the
- * store is exact; if it is refused the other stays done, as nobody knows what lay there: KVM tells
- * of the store only after it, the old bytes are in no register, and to make KVM stop earlier the
- * frame beside would have to be read-only, too, wherever its neighbour is mapped.
+ * A store that KVM has emulated exits only for what goes to no writable memory. If it straddles a
+ * table and other memory, KVM has done the other half by now, whichever is first. If this half is
+ * allowed, the store is exact. If it is refused, the other half stays done, since the old bytes are
+ * unknown: KVM exits after the store, no register holds them, and to stop KVM earlier the adjacent
+ * frame would have to be read-only, too.
  *
- * KVM doesn't say which instruction it was, and of one that stores twice, as a far call does, it
- * keeps the last store alone. So only one is accepted that the code before RIP shows to do just
- * this store. A guest may lead a far call to behind such code; it then has what that code would
- * have done, neither more nor less, and has itself to blame for its stack.
+ * KVM does not say which instruction it was, and if one stores twice, as a far call does, only the
+ * last store is seen. So a store is accepted only if the code before RIP makes just this store. A
+ * guest may jump by a far call to an address behind such code; then it gets exactly what that code
+ * would have done, and only its own stack is wrong.
  */
 static bool store_emulated(void *ctx, struct vcpu *vcpu, const struct exit_io *io)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Shared by the files store*.c: one store of a vCPU to page tables. */
+/* For the files store*.c: one store of a vCPU to page tables. */
 #ifndef VMM_PIN_STORE_H
 #define VMM_PIN_STORE_H
 
@@ -12,7 +12,7 @@
 #include "pin/insn.h"
 #include "pin/internal.h"
 
-#define STORE_BYTES 16u /* of the longest store that is known */
+#define STORE_BYTES 16u /* size of the longest known store */
 #define PIECES_MAX  2u
 
 /* The registers of a vCPU that is out of the guest. */
@@ -23,40 +23,40 @@ struct vcpu_state {
 	bool long_mode;
 };
 
-/* Bytes to be stored, in one frame. */
+/* Bytes to be stored, all in one frame. */
 struct piece {
 	uint64_t gpa;
 	unsigned len;
 	uint8_t bytes[STORE_BYTES];
 };
 
-/* What instruction an emulated store is of. */
+/* The instruction of a store that KVM has emulated. */
 enum emulated {
-	EMULATED_UNKNOWN, /* none that is known does just this */
-	EMULATED_WHOLE,   /* one that has stored nothing else */
-	EMULATED_HALF,    /* one that may have stored to the page beside, too */
+	EMULATED_UNKNOWN, /* no known instruction makes just this store */
+	EMULATED_WHOLE,   /* an instruction that has stored nothing else */
+	EMULATED_HALF,    /* an instruction that may have stored to the adjacent page, too */
 };
 
 /* --- store_decode.c: the guest's code and addresses; the vCPU's own thread ---------------------
  */
 
-/* False after saying why. */
+/* Reads the registers. Returns false after a message. */
 bool vcpu_get_state(const struct vcpu *vcpu, struct vcpu_state *state);
-/* Up to `max` bytes of memory, as far as they are mapped. Returns how many. */
+/* Reads up to `max` bytes of memory at `va`, as far as they are mapped. Returns how many. */
 size_t guest_read(const struct vcpu *vcpu, uint64_t va, void *to, size_t max);
 bool vcpu_get_fpu(const struct vcpu *vcpu, struct kvm_fpu *fpu);
-/* The instruction at RIP. False if it is none that is known; *nr_read are the bytes of its code
- * that could be read. */
+/* Decodes the instruction at RIP. Returns false if it is not a known one; *nr_read is the number of
+ * its code bytes that could be read. */
 bool decode_next(const struct vcpu *vcpu, const struct vcpu_state *state, struct insn *insn,
 		 size_t *nr_read);
-/* Where the bytes lie that the instruction stores to, in one or two frames, without their values.
- * Returns how many pieces; 0: *unmapped is the first address that is not mapped. */
+/* Finds where the instruction stores: one or two pieces, without their values. Returns the number
+ * of pieces; or 0, with *unmapped the first address that is not mapped. */
 unsigned locate_store(const struct vcpu *vcpu, const struct insn *insn,
 		      struct piece pieces[PIECES_MAX], uint64_t *unmapped);
 /*
- * Finds the instruction that has just been emulated and has stored these `nr` pieces: by the bytes
- * that end at RIP, and by the registers as it has left them. With EMULATED_WHOLE, *again says
- * whether doing it once more is as doing it once; then *before are the registers for that.
+ * Finds the instruction that KVM has just emulated, and that has stored these `nr` pieces: from the
+ * bytes that end at RIP, and the registers after it. With EMULATED_WHOLE, *again says whether it
+ * may be executed again with the same result; *before are then the registers for that.
  */
 enum emulated decode_emulated(const struct vcpu *vcpu, const struct vcpu_state *after,
 			      const struct piece *pieces, unsigned nr, bool *again,
@@ -66,10 +66,12 @@ enum emulated decode_emulated(const struct vcpu *vcpu, const struct vcpu_state *
  */
 
 unsigned count_write_protected(const struct memory *mem, const struct piece *pieces, unsigned nr);
-/* All or nothing. A store of which a piece lies in no write-protected frame is ALIAS_BAD_STATE. */
+/* Judges a store and does all of it or nothing. The answer is ALIAS_BAD_STATE if a piece is not in
+ * a write-protected frame. */
 enum served commit_store(struct batch *batch, const struct piece *pieces, unsigned nr,
 			 enum alias_status *status);
-/* One that KVM has emulated: its frames may have been released on the way here. */
+/* The same for a store that KVM has emulated; the protection of its frames may have been lifted
+ * since. */
 enum served commit_emulated(struct batch *batch, const struct piece *pieces, unsigned nr,
 			    enum alias_status *status);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A store to page tables, entry by entry: judged, and done whole or not at all. */
+/* Stores to page tables, entry by entry: judged, and done as a whole or not at all. */
 #include <string.h>
 #include "kvm/vm.h"
 #include "kvm/write_protect.h"
@@ -7,7 +7,7 @@
 #include "status.h"
 #include "stop.h"
 
-#define CHANGES_MAX 4u /* entries that 16 bytes can touch, in two frames, and one to spare */
+#define CHANGES_MAX 4u /* entries that 16 bytes in two frames can touch, and one to spare */
 
 unsigned count_write_protected(const struct memory *mem, const struct piece *pieces, unsigned nr)
 {
@@ -18,7 +18,7 @@ unsigned count_write_protected(const struct memory *mem, const struct piece *pie
 	return count;
 }
 
-/* Splits the piece into the entries it changes, merged with what they hold. */
+/* Splits the piece into changes of entries, merged with the entries' present values. */
 static unsigned split_piece(const struct pin *pin, const struct piece *piece,
 			    struct change *changes)
 {
@@ -46,7 +46,8 @@ enum served commit_store(struct batch *batch, const struct piece *pieces, unsign
 
 	*status = ALIAS_BAD_STATE;
 	if (count_write_protected(&batch->pin->vm->mem, pieces, nr) < nr)
-		return SERVED; /* part of it is no page table: not known how to do it whole */
+		return SERVED; /* part of it is not in a page table, so it can't be done as a whole
+				*/
 	for (unsigned i = 0; i < nr; i++)
 		nr_changes += split_piece(batch->pin, &pieces[i], &changes[nr_changes]);
 	if (change_entries(batch, changes, nr_changes) == UPCALL)
@@ -56,7 +57,7 @@ enum served commit_store(struct batch *batch, const struct piece *pieces, unsign
 	return SERVED;
 }
 
-/* KVM may still shadow the frames. */
+/* The frames are no longer protected, but KVM may still shadow them. */
 static void store_released(const struct batch *batch, const struct piece *pieces, unsigned nr)
 {
 	struct pin *pin = batch->pin;
@@ -69,7 +70,7 @@ static void store_released(const struct batch *batch, const struct piece *pieces
 	pin->count.all_zapped++;
 }
 
-/* Pieces that follow the first may lie in no memory at all. */
+/* Pieces after the first may be outside of memory. */
 static bool all_in_memory(const struct memory *mem, const struct piece *pieces, unsigned nr)
 {
 	for (unsigned i = 0; i < nr; i++)

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which instruction of the guest stores, or has stored, and where: its code and its addresses are
- * read after the exit, when other vCPUs may have changed both, and KVM_TRANSLATE asks for no
- * rights.
+ * Finds the guest's instruction that stores, or has stored, and where.
  *
- * That does no harm. Whatever is decoded, the store that comes of it is judged by the rules, so no
- * table ever breaks one for it. To a guest it is as if the change had come before the instruction
- * was fetched; what it could gain is a store, or a load by `movs`, that its own tables forbid this
- * vCPU in its present mode. But nobody comes here who could not write to the frame a moment ago:
- * KVM walks the guest's tables, with rights, before it finds the frame read-only in the host. Ring
- * 3 could have done so only if its kernel lets it write to page tables; then it needs no race.
+ * Its code and its addresses are read after the exit, when other vCPUs may have changed both, and
+ * KVM_TRANSLATE checks no access rights. This does no harm. Whatever is decoded, the store is
+ * judged by the rules, so no table ever breaks one. To the guest it is as if the change had come
+ * before the instruction was fetched. What a guest could gain is a store, or a load by `movs`, that
+ * its own tables forbid to this vCPU in its present mode. But the exit shows that this vCPU could
+ * write to the frame a moment ago: KVM walks the guest's tables, with access rights, before it
+ * finds the frame read-only in the host. Ring 3 can do that only if its kernel lets it write to
+ * page tables, and then it needs no race.
  */
 #include <string.h>
 #include <sys/ioctl.h>
@@ -19,7 +19,7 @@
 #include "stop.h"
 
 #define EFER_LMA    (1ull << 10)
-#define WHOLE_BYTES 8u /* more than that KVM stores in parts */
+#define WHOLE_BYTES 8u /* larger stores are made in parts by KVM */
 
 /* --- registers and memory --------------------------------------------------------------------- */
 
@@ -45,7 +45,7 @@ bool vcpu_get_fpu(const struct vcpu *vcpu, struct kvm_fpu *fpu)
 	return false;
 }
 
-/* Where KVM itself fails, the guest ends: it must not be refused a store for that. */
+/* If KVM itself fails, the guest ends: a store must not be refused for that. */
 static bool translate_va(const struct vcpu *vcpu, uint64_t va, uint64_t *gpa)
 {
 	struct kvm_translation translation = {.linear_address = va};
@@ -113,7 +113,7 @@ bool decode_next(const struct vcpu *vcpu, const struct vcpu_state *state, struct
 
 /* --- after the emulation ---------------------------------------------------------------------- */
 
-/* What the instruction stores, as far as it takes nothing from where it stores. */
+/* The value that the instruction stores, if it does not depend on the content of memory there. */
 static bool known_value(const struct vcpu *vcpu, const struct insn *insn,
 			uint8_t bytes[STORE_BYTES])
 {
@@ -136,7 +136,7 @@ static bool known_value(const struct vcpu *vcpu, const struct insn *insn,
 	}
 }
 
-/* Are these the bytes of the instruction's store, from byte `from` of it on? */
+/* Are these the bytes of the instruction's store, from byte `from` on? */
 static bool value_is(const struct vcpu *vcpu, const struct insn *insn, const struct kvm_regs *after,
 		     const uint8_t *bytes, unsigned from, unsigned len)
 {
@@ -156,7 +156,8 @@ static bool same_place(const struct piece *a, const struct piece *b)
 	return a->gpa == b->gpa && a->len == b->len;
 }
 
-/* Does the instruction store just that? Half of it, if KVM has done the other piece by itself. */
+/* Does the instruction make just this store, or half of it, if KVM has done the other piece
+ * itself? */
 static enum emulated compare_store(const struct vcpu *vcpu, const struct insn *insn,
 				   const struct kvm_regs *after, const struct piece *pieces,
 				   unsigned nr)
@@ -185,9 +186,10 @@ static enum emulated compare_store(const struct vcpu *vcpu, const struct insn *i
 }
 
 /*
- * The code before RIP may be made to look like an instruction that stores this alone. But half a
- * store reaches an end of the frame; of the stores that KVM emulates (Linux 6.1) those of up to 8
- * bytes leave fewer there; and those of 16 come from a register, where they still are.
+ * The code before RIP may have been made to look like an instruction that makes this store alone.
+ * But half a store reaches one end of the frame. Of the stores that KVM emulates (Linux 6.1), those
+ * of up to 8 bytes leave fewer than 8 there; those of 16 come from a register, which still holds
+ * them.
  */
 static bool may_be_half(const struct vcpu *vcpu, const struct piece *piece)
 {
@@ -204,8 +206,8 @@ static bool may_be_half(const struct vcpu *vcpu, const struct piece *piece)
 	return false;
 }
 
-/* The code that ends at RIP, up to the longest instruction: as much of it as is mapped, at the end
- * of `code`. */
+/* Reads the code that ends at RIP, up to the length of the longest instruction: as much as is
+ * mapped, at the end of `code`. */
 static size_t read_code_before(const struct vcpu *vcpu, uint64_t rip, uint8_t code[INSN_MAX_LEN])
 {
 	size_t nr = INSN_MAX_LEN, in_page = rip % ALIAS_PAGE_SIZE;
@@ -217,7 +219,7 @@ static size_t read_code_before(const struct vcpu *vcpu, uint64_t rip, uint8_t co
 	return guest_read(vcpu, rip - nr, code + INSN_MAX_LEN - nr, nr) == nr ? nr : 0;
 }
 
-/* Of one that repeats itself RIP stays until there is nothing more to be done. */
+/* A repeated instruction keeps RIP until it is done. */
 static enum emulated decode_round(const struct vcpu *vcpu, const struct vcpu_state *after,
 				  const struct piece *pieces, unsigned nr)
 {
@@ -230,8 +232,8 @@ static enum emulated decode_round(const struct vcpu *vcpu, const struct vcpu_sta
 	return compare_store(vcpu, &insn, &after->regs, pieces, nr);
 }
 
-/* Several instructions may end at RIP, each a tail of the next: it does not matter which of them it
- * was where all do the same, so the worst counts. */
+/* Several instructions may end at RIP, each a tail of the next. If all do the same, it does not
+ * matter which it was; so the worst result counts. */
 enum emulated decode_emulated(const struct vcpu *vcpu, const struct vcpu_state *after,
 			      const struct piece *pieces, unsigned nr, bool *again,
 			      struct kvm_regs *before)
