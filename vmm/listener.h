@@ -11,13 +11,14 @@ struct listener {
 	int fd; /* -1: none */
 	struct sockaddr_un addr;
 	enum fatal_file which;
-	bool made; /* the socket in the file system, known to fatal.h */
+	bool made; /* the socket exists in the file system, and fatal.h knows it */
 };
 
-/* Listens at `path`, where there may be nothing, or a socket that another program of this user left
- * behind; the length of the path was checked (OPTIONS_MAX_SOCKET). Call it before other threads
- * exist, since it changes the umask for a moment, and with all fatal signals blocked. Returns 0, or
- * a negated errno after a message that begins with the option. listener_close() after either. */
+/* Listens at `path`, which must not exist, or be a socket that a dead program of this user left
+ * behind. The length of the path is checked before (OPTIONS_MAX_SOCKET). Call it before other
+ * threads exist, since it changes the umask for a moment, and with all fatal signals blocked.
+ * Returns 0, or a negated errno after a message that begins with the option. Call listener_close()
+ * in both cases. */
 int listener_open(struct listener *listener, enum fatal_file which, const char *option,
 		  const char *path);
 /* Removes the socket, unless another file has taken its place. */

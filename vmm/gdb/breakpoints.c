@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What breakpoints this host's KVM has, debug registers, and what a vCPU does when it goes on. */
+/* Breakpoints: which kinds this host's KVM has, the debug registers, and how a vCPU goes on. */
 #include "gdb/target.h"
 
 #include <string.h>
@@ -14,7 +14,7 @@
 #define EXCEPTION_INT3   3
 #define INT3_AT          (PROBE_VM_CODE + 1)
 
-/* Runs `nop; int3` with this set. Does KVM exit at the int3 for that exception? */
+/* Runs `nop; int3` with these settings. Does KVM exit at the int3? */
 static bool stops(int kvm_fd, struct kvm_guest_debug debug, unsigned exception)
 {
 	static const uint8_t code[] = {0x90, 0xcc};
@@ -80,7 +80,7 @@ static struct gdb_hardware *find_hardware(struct gdb_target *target, enum gdb_br
 static enum gdb_result insert_hardware(struct gdb_target *target, enum gdb_break kind, uint64_t va,
 				       uint64_t len)
 {
-	/* The processor has none for reads alone. */
+	/* The processor has no watchpoints for reads only. */
 	if (!target->hardware || kind == GDB_WATCH_READ)
 		return GDB_UNSUPPORTED;
 	if ((len != 1 && len != 2 && len != 4 && len != 8) || va % len)
@@ -102,7 +102,7 @@ enum gdb_result gdb_insert(struct gdb_target *target, unsigned vcpu, enum gdb_br
 {
 	if (kind == GDB_SOFTWARE)
 		return gdb_insert_software(target, vcpu, va);
-	/* Of code the length is always 1, whatever that of the instruction. */
+	/* For code the length is always 1, whatever the length of the instruction. */
 	return insert_hardware(target, kind, va, kind == GDB_HARDWARE ? 1 : len);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The packets that a debugger sends (appendix E of GDB's manual), each a function of its own. What
- * is not known is answered by an empty packet, as the protocol wants it. */
+/* The debugger's packets (appendix E of GDB's manual), one function for each. Unknown ones get an
+ * empty answer, as the protocol demands. */
 #include "gdb/internal.h"
 
 #include <stdio.h>
@@ -98,7 +98,7 @@ static bool do_get_registers(struct gdb *gdb, const char *text)
 	return true;
 }
 
-/* Those that are only shown are passed over. */
+/* Read-only registers are skipped. */
 static bool do_set_registers(struct gdb *gdb, const char *text)
 {
 	struct gdb_registers registers;
@@ -225,7 +225,7 @@ static bool do_remove(struct gdb *gdb, const char *text)
 
 /* --- going on --------------------------------------------------------------------------------- */
 
-/* Both go on where the vCPU is; an address to go on at is not supported. */
+/* Both go on at RIP; going on at another address is not supported. */
 static bool do_continue(struct gdb *gdb, const char *text)
 {
 	if (*text)
@@ -242,8 +242,8 @@ static bool do_step(struct gdb *gdb, const char *text)
 	return false;
 }
 
-/* ";ACTION[:THREAD]" again and again; the first that names a vCPU counts for it. Signals that are
- * to be passed to the guest mean nothing to it. */
+/* ";ACTION[:THREAD]", repeated; the first that names a vCPU applies to it. Signals to pass to the
+ * guest have no meaning and are ignored. */
 static bool parse_actions(const struct gdb *gdb, const char *text, uint64_t *run, uint64_t *step)
 {
 	uint64_t named = 0;
@@ -294,7 +294,7 @@ static bool do_detach(struct gdb *gdb, const char *text)
 	return true;
 }
 
-/* Kill: no answer is waited for. */
+/* Kill; there is no answer. */
 static bool do_kill(struct gdb *gdb, const char *text)
 {
 	(void)text;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * GDB's remote protocol for a running guest: `target remote` to a port of the loopback address, or
- * to a Unix socket that only its owner may open. vCPUs are threads; they stop and go on together
- * (all-stop). One debugger at a time; the guest waits for the first before its first instruction,
- * and runs on without a debugger when it detaches or goes away.
+ * to a Unix socket that only its owner may open. vCPUs are GDB's threads; all stop and go on
+ * together (all-stop). One debugger at a time. The guest waits for the first debugger before its
+ * first instruction, and runs on when the debugger detaches or disconnects.
  *
- * Threads: all is the main thread's, but for what a vCPU's own thread does when
- * it has met a breakpoint or made a step. A vCPU that stops keeps itself out of the guest
- * (debug_stop_self(), kvm/pause.h), and says so by an eventfd.
+ * Threads: everything is used by the main thread, except what a vCPU's own thread does at a
+ * breakpoint or after a step. A vCPU that stops keeps itself out of the guest (debug_stop_self(),
+ * kvm/pause.h), and signals that by an eventfd.
  */
 #ifndef VMM_GDB_GDB_H
 #define VMM_GDB_GDB_H
@@ -23,22 +23,22 @@ struct image;
 struct vcpu;
 struct vm;
 
-/* Listens at `where`: a decimal port number, or the path of a socket, which holds a "/". Before
- * other threads are started. NULL after saying why. */
+/* Listens at `where`: a decimal port number, or the path of a socket, which contains a "/". Before
+ * other threads exist. Returns NULL after a message. */
 struct gdb *gdb_open(const char *where);
-/* All vCPUs wait for the debugger from their first instruction on. Before they are started;
- * `kvm_fd` is /dev/kvm. Returns 0, or a negated errno after saying why. */
+/* Makes all vCPUs wait for the debugger before their first instruction. Before they are started;
+ * `kvm_fd` is /dev/kvm. Returns 0, or a negated errno after a message. */
 int gdb_attach(struct gdb *gdb, struct vm *vm, const struct image *image, struct bus *pio,
 	       int kvm_fd);
 
-/* What to poll for. NULL: nothing. */
+/* Fills `fds` for poll(). If `gdb` is NULL, with nothing to poll. */
 void gdb_poll(const struct gdb *gdb, struct pollfd fds[GDB_NR_FDS]);
-/* Serves what poll() then found. */
+/* Serves what poll() found. */
 void gdb_serve(struct gdb *gdb, const struct pollfd fds[GDB_NR_FDS]);
 
-/* The guest has ended: the debugger is told its status, 0 to 255. */
+/* The guest has ended: reports its status, 0 to 255, to the debugger. */
 void gdb_ended(struct gdb *gdb, int status);
-/* NULL is fine. */
+/* `gdb` may be NULL. */
 void gdb_close(struct gdb *gdb);
 
 #endif

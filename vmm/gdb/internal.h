@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Shared by the files of gdb/ alone. */
+/* For the files of gdb/ only. */
 #ifndef VMM_GDB_INTERNAL_H
 #define VMM_GDB_INTERNAL_H
 
@@ -13,10 +13,10 @@
 #include "gdb/target.h"
 #include "options.h"
 
-/* What stopped a vCPU; written by its own thread before its bit in `hits` is set (release), read by
- * the main thread after it has taken the bit (acquire). */
+/* Why a vCPU has stopped. Written by its own thread before it sets its bit in `hits` (release),
+ * read by the main thread after it has taken the bit (acquire). */
 struct gdb_hit {
-	bool at_break; /* at a software breakpoint of ours */
+	bool at_break; /* at a software breakpoint of the debugger's */
 	struct kvm_debug_exit_arch arch;
 };
 
@@ -27,31 +27,30 @@ struct gdb {
 	_Atomic uint64_t hits;
 	struct gdb_hit hit[OPTIONS_MAX_CPUS];
 
-	int fd; /* of the debugger, -1: none */
+	int fd; /* the debugger's connection; -1: none */
 	struct gdb_reader reader;
-	struct gdb_reply reply;       /* to the packet that is being answered */
-	char out[GDB_PACKET_MAX + 5]; /* on its way: acknowledgement and packet */
+	struct gdb_reply reply;       /* the answer to the present packet */
+	char out[GDB_PACKET_MAX + 5]; /* being sent: acknowledgement and packet */
 	size_t nr_out, sent;
 	char *xml;        /* target.xml */
-	bool no_ack;      /* packets are not acknowledged any more */
-	bool hang_up;     /* it, when what is on its way has been sent */
-	unsigned vcpu;    /* that registers and memory are asked of */
-	uint64_t running; /* vCPUs that it has let go, and waits for a stop of; 0: they are stopped
-			   */
+	bool no_ack;      /* packets are no longer acknowledged */
+	bool hang_up;     /* close the connection when all is sent */
+	unsigned vcpu;    /* the vCPU whose registers and memory are asked for */
+	uint64_t running; /* vCPUs that run, until one of them stops; 0: all are stopped */
 };
 
 /* Answers the packet in gdb->reader by filling gdb->reply, which is empty. Returns false if there
- * is no answer now: the guest runs, or the debugger has gone. */
+ * is no answer yet: the guest runs, or the debugger has gone. */
 bool gdb_command(struct gdb *gdb);
-/* The answer to a debugger that waits: vCPU `vcpu` has stopped for this reason, all have. NULL: for
- * none but that it was asked to. */
+/* The answer to a debugger that waits for a stop: all vCPUs have stopped, vCPU `vcpu` for this
+ * reason. NULL: only because the debugger asked for it. */
 void gdb_reply_stop(struct gdb *gdb, unsigned vcpu, const struct gdb_hit *hit);
 
-/* Lets these vCPUs run, of which `stepping` make one step. */
+/* Lets these vCPUs run; those in `stepping` make one step. */
 void gdb_resume(struct gdb *gdb, uint64_t vcpus, uint64_t stepping);
-/* From the return on no vCPU is in the guest. */
+/* Stops all vCPUs: when it returns, none is in the guest. */
 void gdb_stop_all(struct gdb *gdb);
-/* The guest goes on as if there had never been a debugger. */
+/* Removes all traces of the debugger, and lets the guest go on. */
 void gdb_detach(struct gdb *gdb);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Guest memory by virtual address, and the software breakpoints that lie in it. */
+/* Guest memory by virtual address, and the software breakpoints in it. */
 #include "gdb/target.h"
 
 #include <string.h>
@@ -17,7 +17,7 @@ static bool is_paging(const struct gdb_target *target, unsigned vcpu)
 	return ioctl(target->vm->vcpus[vcpu].fd, KVM_GET_SREGS, &sregs) < 0 || sregs.cr0 & CR0_PG;
 }
 
-/* By the image's program headers. */
+/* Finds an address by the image's program headers. */
 static bool find_in_image(const struct gdb_target *target, uint64_t va, uint64_t *gpa)
 {
 	for (unsigned i = 0; i < target->nr_segments; i++) {
@@ -31,7 +31,7 @@ static bool find_in_image(const struct gdb_target *target, uint64_t va, uint64_t
 	return false;
 }
 
-/* The gpa of a virtual address, by the page tables of this vCPU. */
+/* Translates a virtual address by this vCPU's page tables. */
 static bool translate_address(const struct gdb_target *target, unsigned vcpu, uint64_t va,
 			      uint64_t *gpa)
 {
@@ -46,7 +46,7 @@ static bool translate_address(const struct gdb_target *target, unsigned vcpu, ui
 	return true;
 }
 
-/* From here to the end of the page, or of what is asked for. */
+/* The number of bytes up to the end of the page, at most `nr`. */
 static size_t chunk_length(uint64_t va, size_t nr)
 {
 	size_t room = PAGE_SIZE - va % PAGE_SIZE;
@@ -54,7 +54,7 @@ static size_t chunk_length(uint64_t va, size_t nr)
 	return nr < room ? nr : room;
 }
 
-/* What stood in the place of breakpoints, into a copy of [gpa, gpa + nr). */
+/* Puts the replaced bytes of breakpoints into a copy of [gpa, gpa + nr). */
 static void hide_breakpoints(const struct gdb_target *target, uint64_t gpa, uint8_t *bytes,
 			     size_t nr)
 {
@@ -90,7 +90,7 @@ size_t gdb_read_memory(const struct gdb_target *target, unsigned vcpu, uint64_t 
 	return done;
 }
 
-/* Devices' stores leave write-protected frames alone; so does the debugger's. */
+/* Like devices' stores, the debugger's stores do not change write-protected frames. */
 static bool store_chunk(const struct gdb_target *target, uint64_t gpa, const void *bytes,
 			size_t len)
 {
@@ -103,7 +103,7 @@ static bool store_chunk(const struct gdb_target *target, uint64_t gpa, const voi
 	return memcmp(to, bytes, len) == 0;
 }
 
-/* The new bytes go below the breakpoints. */
+/* New bytes at a breakpoint replace the bytes that it hides. */
 static void keep_breakpoints(struct gdb_target *target, uint64_t gpa, uint8_t *bytes, size_t len)
 {
 	const uint8_t *now = memory_ptr(&target->vm->mem, gpa, len);
@@ -179,7 +179,7 @@ enum gdb_result gdb_insert_software(struct gdb_target *target, unsigned vcpu, ui
 
 	if (find_software(target, va))
 		return GDB_OK;
-	/* User code may not do I/O: it would fault there. */
+	/* User code can't do I/O: the breakpoint would fault. */
 	if (!target->int3 && is_user_code(target, vcpu, va))
 		return GDB_UNSUPPORTED;
 	if (target->nr_software == GDB_MAX_SOFTWARE || overlaps(target, va, at.len) ||

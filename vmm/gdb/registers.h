@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A vCPU's registers as GDB numbers them: one table gives the description that GDB is sent
- * (target.xml, appendix G of its manual), the order in packets `g` and `G`, and the place of each
- * in KVM's structures. Pure.
+ * A vCPU's registers as GDB numbers them. One table gives the description for GDB (target.xml,
+ * appendix G of its manual), the order in packets `g` and `G`, and the place of each register in
+ * KVM's structures. Pure functions.
  */
 #ifndef VMM_GDB_REGISTERS_H
 #define VMM_GDB_REGISTERS_H
@@ -18,15 +18,16 @@ struct gdb_registers {
 	struct kvm_fpu fpu;
 };
 
-#define GDB_REGISTER_MAX 16 /* bytes of the largest */
+#define GDB_REGISTER_MAX 16 /* size of the largest register, bytes */
 
 unsigned gdb_nr_registers(void);
-/* Register `n` as GDB wants it, little-endian; returns its size in bytes, 0 if there is none. */
+/* Gets register `n` in GDB's format, little-endian. Returns its size in bytes, or 0 if there is no
+ * such register. */
 size_t gdb_register_get(const struct gdb_registers *from, unsigned n, uint8_t *bytes);
-/* Sets it from as many bytes as gdb_register_get() gives. False for those that are only shown:
- * selectors, control registers, the bases of FS and GS, the pointers of the FPU. */
+/* Sets register `n` from as many bytes as gdb_register_get() returns. Returns false for read-only
+ * ones: selectors, control registers, the bases of FS and GS, the FPU's pointers. */
 bool gdb_register_set(struct gdb_registers *to, unsigned n, const uint8_t *bytes);
-/* target.xml; the caller frees it. NULL when out of memory. */
+/* Returns target.xml, to be freed by the caller; NULL when out of memory. */
 char *gdb_registers_xml(void);
 
 #endif

@@ -72,7 +72,7 @@ static void send_stop(struct gdb *gdb, unsigned vcpu, const struct gdb_hit *hit)
 	send_reply(gdb);
 }
 
-/* While the guest runs the debugger has nothing to say but Ctrl-C. */
+/* While the guest runs, the debugger may send Ctrl-C only. */
 static void take_packet(struct gdb *gdb)
 {
 	acknowledge_packet(gdb, '+');
@@ -100,13 +100,13 @@ static void take_byte(struct gdb *gdb, uint8_t byte)
 		gdb_stop_all(gdb);
 		send_stop(gdb, gdb->vcpu, NULL);
 		break;
-	case GDB_NACK: /* a stream loses nothing: what was sent once need not be sent again */
+	case GDB_NACK: /* a stream socket loses nothing, so nothing has to be sent again */
 	case GDB_NOTHING:
 		break;
 	}
 }
 
-/* Nothing is read while an answer is on its way, so there is always room for the next one. */
+/* Nothing is read while an answer is being sent, so there is always room for the next. */
 static void receive_bytes(struct gdb *gdb)
 {
 	uint8_t byte;
@@ -136,7 +136,7 @@ static void accept_gdb(struct gdb *gdb)
 	gdb_stop_all(gdb);
 }
 
-/* The guest's own INT3, where nobody has set a breakpoint, is the guest's matter. */
+/* An INT3 without a breakpoint of the debugger's is the guest's own. */
 static bool is_own_int3(const struct gdb_hit *hit)
 {
 	return hit->arch.exception == GDB_EXCEPTION_INT3 && !hit->at_break;
@@ -175,7 +175,7 @@ void gdb_poll(const struct gdb *gdb, struct pollfd fds[GDB_NR_FDS])
 		fds[LISTEN].fd = gdb->listener.fd;
 	fds[DEBUGGER].fd = gdb->fd;
 	fds[DEBUGGER].events = gdb->nr_out ? POLLOUT : POLLIN;
-	/* A stop is told when the way is free. */
+	/* A stop is reported when nothing else is being sent. */
 	if (!gdb->nr_out)
 		fds[HIT].fd = gdb->hit_fd;
 }

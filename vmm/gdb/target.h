@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The guest as a debugger sees it: memory by virtual address, registers, breakpoints. All of it is
- * called by the main thread while the vCPUs concerned are stopped, but for the look-up that a
- * vCPU's own thread makes when it meets a breakpoint: the table changes only while all vCPUs are
+ * The guest for the debugger: memory by virtual address, registers, breakpoints. All functions are
+ * called by the main thread while the vCPUs concerned are stopped. The exception is gdb_break_at(),
+ * which a vCPU's own thread calls at a breakpoint; the table changes only while all vCPUs are
  * stopped.
  *
- * A software breakpoint is an INT3 where KVM exits for one. Emulated SVM does not (QEMU does not
- * intercept the exception of INT3, nor does it load debug registers with a guest): there it is an
- * `out` to a port of ours, which exits on every KVM, in two bytes, for kernel code alone; and there
- * are no hardware breakpoints.
+ * A software breakpoint is an INT3, if KVM exits for it. With emulated SVM it does not: QEMU does
+ * not intercept the exception of INT3, nor does it load debug registers for a guest. Then a
+ * software breakpoint is an `out` to a port of vmm's, which exits on every KVM; it has two bytes,
+ * works in kernel code only, and there are no hardware breakpoints.
  */
 #ifndef VMM_GDB_TARGET_H
 #define VMM_GDB_TARGET_H
@@ -19,21 +19,21 @@
 #include "boot/image.h"
 #include "gdb/registers.h"
 
-#define GDB_MAX_SOFTWARE   256 /* breakpoints */
-#define GDB_MAX_HARDWARE   4   /* and watchpoints */
+#define GDB_MAX_SOFTWARE   256 /* software breakpoints */
+#define GDB_MAX_HARDWARE   4   /* hardware breakpoints and watchpoints */
 #define GDB_BREAK_PORT     0xccu
-#define GDB_BREAK_BYTES    2 /* of code at most that a breakpoint replaces */
+#define GDB_BREAK_BYTES    2 /* maximum number of code bytes that a breakpoint replaces */
 #define GDB_EXCEPTION_INT3 3
 
 struct vm;
 
-/* As the protocol's packets Z and z number them. */
+/* The kinds of breakpoints, as packets Z and z number them. */
 enum gdb_break { GDB_SOFTWARE, GDB_HARDWARE, GDB_WATCH_WRITE, GDB_WATCH_READ, GDB_WATCH_ACCESS };
 
 struct gdb_target {
 	struct vm *vm;
-	/* Where the image's program headers put it: while a vCPU has not set up paging, that is
-	 * where its symbols are. */
+	/* Where the program headers load the image: while a vCPU has no paging, its symbols are
+	 * there. */
 	unsigned nr_segments;
 	struct image_segment segment[IMAGE_MAX_SEGMENTS];
 	bool int3;     /* KVM exits for INT3 */
@@ -41,8 +41,8 @@ struct gdb_target {
 	unsigned nr_software;
 	struct gdb_software {
 		uint64_t va, gpa;
-		size_t len;                    /* of what was replaced */
-		uint8_t code[GDB_BREAK_BYTES]; /* it */
+		size_t len;                    /* number of bytes replaced */
+		uint8_t code[GDB_BREAK_BYTES]; /* the replaced bytes */
 	} software[GDB_MAX_SOFTWARE];
 	struct gdb_hardware {
 		bool used;
@@ -52,15 +52,15 @@ struct gdb_target {
 	} hardware_slot[GDB_MAX_HARDWARE];
 };
 
-/* Finds out by a probe VM what breakpoints KVM of this host has; `kvm_fd` is /dev/kvm. */
+/* Finds out, by a probe VM, which breakpoints this host's KVM has; `kvm_fd` is /dev/kvm. */
 void gdb_target_init(struct gdb_target *target, struct vm *vm, const struct image *image,
 		     int kvm_fd);
 
-/* By the page tables that this vCPU uses. Returns how many bytes could be read. Breakpoints are
- * hidden. */
+/* Reads memory through this vCPU's page tables. Returns how many bytes could be read. Breakpoints
+ * are hidden. */
 size_t gdb_read_memory(const struct gdb_target *target, unsigned vcpu, uint64_t va, void *bytes,
 		       size_t nr);
-/* False if not all could be written; write-protected page tables cannot. */
+/* Writes memory. Returns false if not all could be written; write-protected page tables can't. */
 bool gdb_write_memory(struct gdb_target *target, unsigned vcpu, uint64_t va, const void *bytes,
 		      size_t nr);
 
@@ -69,23 +69,23 @@ bool gdb_set_registers(const struct gdb_target *target, unsigned vcpu,
 		       const struct gdb_registers *from);
 
 enum gdb_result { GDB_OK, GDB_UNSUPPORTED, GDB_FAILED };
-/* Setting one that is set, and removing one that is not, are no errors. An address is looked up in
- * the page tables that this vCPU uses. */
+/* Insert and remove breakpoints. Inserting an existing one and removing a missing one are no
+ * errors. An address is looked up in this vCPU's page tables. */
 enum gdb_result gdb_insert(struct gdb_target *target, unsigned vcpu, enum gdb_break kind,
 			   uint64_t va, uint64_t len);
 enum gdb_result gdb_remove(struct gdb_target *target, enum gdb_break kind, uint64_t va,
 			   uint64_t len);
 void gdb_remove_all(struct gdb_target *target);
-/* Those that lie in memory; the same. */
+/* The same for software breakpoints. */
 enum gdb_result gdb_insert_software(struct gdb_target *target, unsigned vcpu, uint64_t va);
 enum gdb_result gdb_remove_software(struct gdb_target *target, uint64_t va);
 /* Is there a software breakpoint at this address? Any thread. */
 bool gdb_break_at(const struct gdb_target *target, uint64_t va);
 
-enum gdb_go { GDB_CONTINUE, GDB_STEP, GDB_PASS_INT3 /* one that is the guest's own */ };
-/* What a vCPU does when it goes on; before each time. False after saying why. */
+enum gdb_go { GDB_CONTINUE, GDB_STEP, GDB_PASS_INT3 /* the INT3 is the guest's own */ };
+/* Sets up how a vCPU goes on; each time before it does. Returns false after a message. */
 bool gdb_arm(const struct gdb_target *target, unsigned vcpu, enum gdb_go go);
-/* As if there had never been a debugger. */
+/* Removes the debugger's settings from a vCPU. */
 void gdb_disarm(const struct gdb_target *target, unsigned vcpu);
 
 #endif

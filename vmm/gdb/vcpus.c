@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* How vCPUs stop at breakpoints, and go on. */
+/* vCPUs stop at breakpoints, and go on. */
 #include "gdb/internal.h"
 
 #include <string.h>
@@ -62,8 +62,8 @@ static void debug_exit(void *ctx, struct vcpu *vcpu)
 	stop_self(gdb, vcpu, &hit);
 }
 
-/* An `out` to the port of breakpoints. RIP is at it, and stays there; one of the guest's own goes
- * nowhere. */
+/* An `out` to the port of breakpoints. RIP is at it and stays there. An `out` of the guest's own
+ * has no effect. */
 static void break_port_write(void *dev, struct vcpu *vcpu, uint64_t off, unsigned len,
 			     uint64_t value)
 {
