@@ -10,7 +10,7 @@ TRACKER_SONAME  := libaliastracker.so.0
 TRACKER_SO      := libaliastracker.so.$(VERSION)
 TRACKER_MAP     := alias-tracker/aliastracker.map
 
-$(eval $(call variant,lib,$$(CC),$$(HOST_FLAGS) $$(CFLAGS) -fPIC -fno-semantic-interposition))
+$(eval $(call variant,lib,$$(CC),$$(HOST_FLAGS) $$(CFLAGS) -fPIC -fno-semantic-interposition -fno-lto))
 
 $(B)/obj/lib/libaliastracker.o: $(call obj,lib,$(TRACKER_SRC))
 	$(LD) -r -o $@ $^
