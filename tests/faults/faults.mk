@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # What becomes of vmm when system calls fail, when it is killed, and when it runs for long.
-# PINS=, VERIFY=, KILLS= and SEED= (of when it is killed) on make's command line.
+# PINS=, VERIFY=, TRANSITIONS=, KILLS= and SEED= (of when it is killed) on make's command line.
 
 $(B)/tests/fault-walk: $(call obj,release,$(patsubst %,tests/faults/%.c,walk stage trace call))
 	@mkdir -p $(@D)
@@ -12,5 +12,7 @@ faults: whole-machine-deps ## Every system call of vmm fails once; vmm is killed
 
 PINS   ?= 10000000
 VERIFY ?= 50
-soak: all kvm-machine ## Ten million pins in one run, and what became of memory (PINS=, VERIFY=)
+TRANSITIONS ?= 10000
+soak: all kvm-machine hostile ## Ten million pins in one run, and what became of memory; random transitions (PINS=, VERIFY=, TRANSITIONS=)
 	@$(B)/with-kvm --timeout 86400 --with tests/soak tests/soak/soak $(PINS) $(VERIFY)
+	@$(B)/with-kvm --timeout 86400 --with tests/soak tests/soak/transitions $(TRANSITIONS)

@@ -11,12 +11,12 @@
 
 static void hostile_main(void)
 {
-	bool done;
+	bool done = false;
 
 	/* KVM shadows the tables. */
 	require(set(&tree.vm_l1[0], entry(spare[7], P | RW)) && try_store(vm_va(0), 0));
-	TRY(done, "mov %1, %%rdi; mov $8, %%ecx; mov %w2, %%dx; cld; rep insl",
-	    "D"(&tree.vm_l2[200]), "r"(EMPTY_PORT));
+	TRY(done, "mov $8, %%ecx; mov %w2, %%dx; cld; rep insl", "D"(&tree.vm_l2[200]),
+	    "r"(EMPTY_PORT));
 	check(!guarded() || !done);
 	check(!guarded());
 }

@@ -2,6 +2,7 @@
 /* --track strict: refused where it cannot keep what it promises, and kept where it can. Which of
  * the two a host is for is told by the parameter of KVM's module. (All other suites can be run with
  * it, too: run.h.) */
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include "run.h"
@@ -103,6 +104,51 @@ START_TEST(a_store_ends_where_memory_does)
 	run_program(&run, NULL, argv);
 	expect_status(&run, 0);
 	ck_assert_str_eq(run.out, "");
+	run_free(&run);
+}
+END_TEST
+
+#define MAX_MAP_COUNT "/proc/sys/vm/max_map_count"
+#define FEW_MAPPINGS  1500
+
+/* -1 if it is not to be read or, with `set` > 0, changed. */
+static int max_map_count(int set)
+{
+	FILE *file = fopen(MAX_MAP_COUNT, set > 0 ? "r+" : "r");
+	int value = -1;
+	bool ok = file && fscanf(file, "%d", &value) == 1;
+
+	if (ok && set > 0) {
+		rewind(file);
+		ok = fprintf(file, "%d\n", set) > 0;
+	}
+	if (file)
+		ok &= fclose(file) == 0;
+	return ok ? value : -1;
+}
+
+/* A frame that the host can't make writable stays pinned, and the guest goes on. */
+START_TEST(no_mapping_is_left_for_an_unpin)
+{
+	const char *const argv[] = {path_vmm(),
+				    "-m16M",
+				    "--timeout=60",
+				    "--track=strict",
+				    path_in_tests("hostile/unpin_at_limit.elf"),
+				    NULL};
+	struct run run;
+	int before;
+
+	NEED_SHADOW_MMU();
+	before = max_map_count(FEW_MAPPINGS);
+	if (before < 0) {
+		printf("skipped: %s: " MAX_MAP_COUNT " can't be changed\n", __func__);
+		return;
+	}
+	run_program(&run, NULL, argv);
+	ck_assert_int_eq(max_map_count(before), FEW_MAPPINGS);
+	expect_status(&run, 0);
+	expect_one_sentence(&run, "vm.max_map_count");
 	run_free(&run);
 }
 END_TEST
@@ -219,6 +265,7 @@ Suite *strict_suite(void)
 	tcase_add_test(tc, the_probe_knows);
 	tcase_add_loop_test(tc, every_store_is_exact_or_refused, 0, 2);
 	tcase_add_test(tc, a_store_ends_where_memory_does);
+	tcase_add_test(tc, no_mapping_is_left_for_an_unpin);
 	tcase_add_loop_test(tc, a_later_alias_is_prevented, 0, 2);
 	tcase_add_loop_test(tc, strategies_work, 0, NR_OF(strategies));
 	tcase_add_test(tc, selftests_pass);
