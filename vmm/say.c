@@ -84,7 +84,7 @@ static void put_line(const char *line, size_t len)
 
 	if (!queue.started) {
 		if (write(STDERR_FILENO, line, len) < 0)
-			return; /* nobody is left to tell */
+			return; /* there is no one left to tell */
 		return;
 	}
 	pthread_mutex_lock(&queue.lock);

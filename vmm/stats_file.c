@@ -158,7 +158,7 @@ static int write_special(const json_t *stats, const char *path, int wait_ms)
 	if (fd >= 0)
 		ok = close(fd) == 0 && ok;
 	if (unread)
-		say("statistics to %s: nobody reads it, and the time limit has passed", path);
+		say("statistics to %s: there is no reader, and the time limit has passed", path);
 	else if (!ok)
 		say_errno("statistics to %s", path);
 	return ok ? 0 : VMM_EX_IOERR;

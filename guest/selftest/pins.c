@@ -64,7 +64,7 @@ static void pin_needs_pinned_children(struct selftest_result *r)
 
 	NEED_HOST(r);
 	if (pins_are_unchecked())
-		SKIP(r, "with strategy none nobody looks");
+		SKIP(r, "strategy none checks nothing");
 	set_pte(pfn_to_virt(upper), make_pte(lower, PTE_TABLE));
 	EXPECT(r, ask_pin(upper, 2, PIN_OP_PIN) == ALIAS_CHILD_UNPINNED);
 	EXPECT(r, ask_pin(lower, 1, PIN_OP_PIN) == ALIAS_OK);
@@ -174,7 +174,7 @@ static void pin_of_a_live_alias(struct selftest_result *r)
 
 	NEED_HOST(r);
 	if (pins_are_unchecked())
-		SKIP(r, "with strategy none nobody looks");
+		SKIP(r, "strategy none checks nothing");
 	addr = vmap(&pfn, 1, PTE_KERNEL);
 	EXPECT(r, addr);
 	EXPECT(r, pin_batch_try(&req, 1, &why));

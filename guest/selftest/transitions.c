@@ -124,7 +124,7 @@ static void live_alias_of_a_type(struct selftest_result *r)
 
 	NEED_HOST(r);
 	if (transitions_are_unchecked())
-		SKIP(r, "with strategy none nobody looks");
+		SKIP(r, "strategy none checks nothing");
 	addr = vmap(&pfns[1], 1, PTE_KERNEL);
 	EXPECT(r, addr);
 	EXPECT(r, pin_batch_try(&req, 1, &why));
@@ -180,7 +180,7 @@ static void live_alias_of_a_balloon(struct selftest_result *r)
 
 	NEED_HOST(r);
 	if (transitions_are_unchecked())
-		SKIP(r, "with strategy none nobody looks");
+		SKIP(r, "strategy none checks nothing");
 	mapped = vmap(&pfns[1], 1, PTE_KERNEL);
 	EXPECT(r, mapped);
 	mapped[0] = 0x5ca1ab1e;

@@ -44,9 +44,9 @@ static struct {
 	__cacheline uint64_t storms, violations;
 } done[MAX_CPUS];
 
-/* While a page table is mapped writable the host refuses every new root, as it would map it, too.
- * So nobody makes an address space then: steps of `switch` and violations keep out of each other's
- * way. Both are atomic, sequentially consistent. */
+/* While a page table is mapped writable, the host refuses every new root, which would map it, too.
+ * So no address space may be created then: steps of `switch` and violations exclude each other.
+ * Both members are atomic, sequentially consistent. */
 static struct {
 	bool violating;
 	unsigned switching; /* CPUs within a step */
@@ -126,8 +126,8 @@ static bool storm(struct worker *w)
 	return good || worker_fail(w, "a batch was refused", pfns[0]);
 }
 
-/* The host looks at the tables again at the next pin, whichever that is. The alias is purged before
- * the frame is given back: nobody may take it for a clean one. */
+/* The host syncs at the next pin, of any frame. The alias is purged before the frame is freed, so
+ * that the frame is clean then. */
 static bool violate(struct worker *w)
 {
 	uint64_t table = alloc_table(), next = alloc_table();

@@ -90,8 +90,8 @@ enum at_verdict write_protected_pin(struct batch *batch, uint64_t pfn, unsigned 
 	return verdict;
 }
 
-/* Where the frame can't be made writable it is pinned anew: nobody could write to it meanwhile, so
- * what was sound is. */
+/* If the frame can't be made writable, it is pinned again. No store can have changed it meanwhile,
+ * so its content is still allowed. */
 enum at_verdict write_protected_unpin(struct batch *batch, uint64_t pfn)
 {
 	struct pin *pin = batch->pin;

@@ -11,7 +11,7 @@
 #ifndef __clang__
 #pragma GCC diagnostic ignored "-Wformat-truncation" /* what some of this is about */
 #endif
-#pragma GCC diagnostic ignored "-Wformat"            /* flags that are overruled */
+#pragma GCC diagnostic ignored "-Wformat" /* flags that are overruled */
 
 /* Both, into a buffer of `size` that is a little too small in some of the cases. */
 #define SAME(size, ...)                                                                            \
