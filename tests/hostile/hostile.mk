@@ -18,7 +18,8 @@ $(B)/tests/hostile/%.elf: tests/hostile/%.c $(B)/tests/hostile/start.o tests/hos
 	$(CC) $(HOSTILE_CPPFLAGS) $(HOSTILE_CFLAGS) -MMD -MP -MF $(@:.elf=.d) -MT $@ \
 		$(HOSTILE_LDFLAGS) -o $@ $< $(B)/tests/hostile/start.o
 
-# The product's objects, with the calls between them led through tests/hostile/broken.
+# The product's objects, with the calls between them led through tests/hostile/broken. (Between objects
+# only: what is wrapped and who calls it lie in files of their own.)
 BROKEN_SRC   := $(wildcard tests/hostile/broken/*.c)
 BROKEN_WRAPS := ioctl pin_create at_sync at_check at_become at_unpin pause_vcpus vcpu_flush_tlb note_unseen \
 		tlb_pending_add flush_stamp_get flush_is_due recheck_add table_is_linked upcall_raise write_protect_gfn \

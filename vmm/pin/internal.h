@@ -156,14 +156,14 @@ const char *write_tracking(const struct pin *pin);
 void sync_tables(struct pin *pin);
 /* Audits: the same, and checks the log. */
 void audit_tables(struct pin *pin);
-/* After a sync that began when the guest's `cleared` was `before`: notes whether mappings may have
- * come and gone unseen. */
-void note_unseen(struct pin *pin, uint64_t before);
 /* Reports the tracker's violations; ends the guest if --on-violation says so. */
 void report_violations(struct pin *pin);
 
 /* --- flush.c ---------------------------------------------------------------------------------- */
 
+/* After a sync that began when the guest's `cleared` was `before`: notes whether mappings may have
+ * come and gone unseen. The lock is held. */
+void note_unseen(struct pin *pin, uint64_t before);
 /* Flushes the vCPUs that may still hold an alias that was found gone or went unseen; syncs once
  * more. `self` calls in its exit handler; with `paused` it has paused the others. The lock is
  * held. */
