@@ -55,6 +55,8 @@ void resume_vcpus(struct vm *vm);
  * both may be repeated. Release when the VM stops, or the vCPUs' threads do not end. */
 void hold_all_vcpus(struct vm *vm);
 void release_all_vcpus(struct vm *vm);
+/* Those that are paused, held or stopped just now, vCPU i by bit i. Any thread. */
+uint64_t vcpus_kept_out(const struct vm *vm);
 /* Stops vCPUs for a debugger: when it returns, none of these is in the guest, until it is released.
  * Main thread. Release all when the VM stops. */
 void debug_stop_vcpus(struct vm *vm, uint64_t who);

@@ -143,7 +143,7 @@ static bool is_at_it(struct guest_log *log, struct log_ring *ring, uint64_t chan
 	if (changing == ring->finished)
 		return false;
 	now = log->now_ms();
-	step = now - stall->seen_ms;
+	step = log->kept_out(log->ctx) >> (ring - log->ring) & 1 ? 0 : now - stall->seen_ms;
 	stall->seen_ms = now;
 	if (changing == stall->changing && head == stall->head && ring->lost == stall->lost) {
 		stall->age_ms += step < STEP_MS ? step : STEP_MS;

@@ -9,7 +9,8 @@
  * Nor is an entry "being changed" for as long as the guest claims. A vCPU that makes a call has
  * finished its change. A vCPU that makes no call, names the same entry and writes no record for a
  * second is not changing it either, since a change is four stores. The second is counted in syncs,
- * each of which counts as 100 ms at most, however long this process slept.
+ * each of which counts as 100 ms at most, however long this process slept, and not at all if the
+ * vCPU is paused, held or stopped by a debugger.
  *
  * Threads: one at a time, the owner of the tracker; the vCPUs write meanwhile.
  */
@@ -58,6 +59,9 @@ struct guest_log {
 	unsigned next;            /* the ring at which log_next() continues */
 	bool stopped;             /* LOG_STOPPED is still to be handed out */
 	uint64_t (*now_ms)(void); /* a monotonic clock */
+	/* The vCPUs that are kept out of the guest now, vCPU i by bit i: they can't go on. */
+	uint64_t (*kept_out)(const void *ctx);
+	const void *ctx;
 };
 
 /* Starts: ignores what was written before. */

@@ -106,6 +106,11 @@ static uint64_t now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+static uint64_t kept_out(const void *ctx)
+{
+	return vcpus_kept_out(ctx);
+}
+
 static bool open_log(struct pin *pin)
 {
 	const struct machine *machine = pin->machine;
@@ -120,6 +125,8 @@ static bool open_log(struct pin *pin)
 	}
 	pin->log.nr = nr;
 	pin->log.now_ms = now_ms;
+	pin->log.kept_out = kept_out;
+	pin->log.ctx = pin->vm;
 	for (unsigned i = 0; i < nr; i++) {
 		uint64_t gpa = machine->log_gpa + i * (uint64_t)ALIAS_LOG_SIZE;
 

@@ -22,6 +22,14 @@ static uint64_t time_now(void)
 	return now;
 }
 
+static uint64_t out;
+
+static uint64_t those_out(const void *ctx)
+{
+	ck_assert_ptr_eq(ctx, &out);
+	return out;
+}
+
 static void set_up(void)
 {
 	memset(logs, 0, sizeof(logs));
@@ -31,9 +39,11 @@ static void set_up(void)
 		rings[i].log = &logs[i];
 		rings[i].records = records[i];
 	}
-	guest_log = (struct guest_log){.nr = NR, .ring = rings, .now_ms = time_now};
+	guest_log = (struct guest_log){
+		.nr = NR, .ring = rings, .now_ms = time_now, .kept_out = those_out, .ctx = &out};
 	guest_log_start(&guest_log);
 	now = 1000;
+	out = 0;
 }
 
 /* What the guest does. */
@@ -281,6 +291,17 @@ START_TEST(named_for_ever)
 }
 END_TEST
 
+/* By somebody who can't help it. */
+START_TEST(named_while_kept_out)
+{
+	logs[2].changing = 24;
+	out = 1 << 2;
+	ck_assert_uint_eq(looks_until_stuck(90), 1000);
+	out = ~out;
+	ck_assert_uint_eq(looks_until_stuck(50), 20);
+}
+END_TEST
+
 /* The same entry again and again: each change is another one. */
 START_TEST(named_anew)
 {
@@ -410,6 +431,7 @@ TCase *guest_log_tests(void)
 	tcase_add_test(tc, stopped);
 	tcase_add_test(tc, named_at_a_call);
 	tcase_add_test(tc, named_for_ever);
+	tcase_add_test(tc, named_while_kept_out);
 	tcase_add_test(tc, named_anew);
 	tcase_add_loop_test(tc, heads_that_lie, 0, 4);
 	tcase_add_test(tc, noise);
