@@ -11,7 +11,7 @@
 #ifndef VMM_FATAL_H
 #define VMM_FATAL_H
 
-enum fatal_file { FATAL_CONTROL, FATAL_GDB, FATAL_STATISTICS, FATAL_NR_FILES };
+enum fatal_file { FATAL_CONTROL, FATAL_GDB, FATAL_OUTPUT, FATAL_NR_FILES };
 
 /* Installs the handler for crashes and SIGQUIT, and ignores SIGXFSZ, so that a write beyond `ulimit
  * -f` fails instead. Before other threads exist. */

@@ -25,6 +25,7 @@
 #include "kvm/shadow.h"
 #include "kvm/upcall.h"
 #include "status.h"
+#include "trace.h"
 #include "devices/uart.h"
 #include "devices/blk/image.h"
 #include "devices/blk/virtio_blk.h"
@@ -257,14 +258,17 @@ static int disk_status(int err)
 
 static int create_disks(struct machine *machine)
 {
-	const struct virtio_host host = virtio_host(machine);
+	struct virtio_host host = virtio_host(machine);
 
 	if (!blk_images_are_distinct(machine->opt->disk, machine->opt->nr_disks))
 		return VMM_EX_USAGE;
 	for (unsigned i = 0; i < machine->opt->nr_disks; i++) {
-		int err = virtio_blk_create(&host, i, &machine->opt->disk[i],
-					    VIRTIO_GPA + i * VIRTIO_STRIDE, VIRTIO_GSI + i,
-					    &machine->blk[i]);
+		int err;
+
+		host.track = machine->trace ? trace_disk(machine->trace, i) : NULL;
+		err = virtio_blk_create(&host, i, &machine->opt->disk[i],
+					VIRTIO_GPA + i * VIRTIO_STRIDE, VIRTIO_GSI + i,
+					&machine->blk[i]);
 
 		if (err)
 			return disk_status(err);
@@ -291,6 +295,8 @@ static int create_host_side(struct machine *machine)
 		return -errno;
 	if (vm_init(&machine->vm, machine->opt->cpus, &machine->stop))
 		return -ENOMEM;
+	for (unsigned i = 0; machine->trace && i < machine->vm.nr_vcpus; i++)
+		machine->vm.vcpus[i].track = trace_vcpu(machine->trace, i);
 	machine->vm.io_ops = &io_space_ops;
 	machine->vm.io = &machine->io;
 	machine->console = console_create(machine->stop.fd, note_first_char, machine);
@@ -301,13 +307,19 @@ static int create_host_side(struct machine *machine)
 		       : memory_init(&machine->vm.mem, machine->opt->mem);
 }
 
+/* What the main thread opens at the end, NULL if nothing. */
+static const char *plain_file(const char *path)
+{
+	return path && strcmp(path, "-") ? path : NULL;
+}
+
 static int create_sandbox(struct machine *machine)
 {
 	const struct options *opt = machine->opt;
-	bool file = opt->stats && strcmp(opt->stats, "-") != 0;
 	struct sandbox_needs needs = {
 		.strict = opt->track == TRACK_STRICT,
-		.stats = file ? opt->stats : NULL,
+		.stats = plain_file(opt->stats),
+		.trace = plain_file(opt->trace),
 		.control = opt->control,
 		.gdb = opt->gdb != NULL,
 		.gdb_socket = opt->gdb && strchr(opt->gdb, '/') ? opt->gdb : NULL,
@@ -364,11 +376,13 @@ static int open_kvm(struct machine *machine)
 	return VMM_EX_NOKVM;
 }
 
-int machine_init(struct machine *machine, const struct options *opt, const struct image *image)
+int machine_init(struct machine *machine, const struct options *opt, const struct image *image,
+		 struct trace *trace)
 {
 	int status;
 
 	set_up(machine, opt);
+	machine->trace = trace;
 	machine->is_linux = image->kind != IMAGE_GUEST;
 	if (create_host_side(machine) || create_sandbox(machine))
 		return VMM_EX_OSERR;

@@ -53,13 +53,16 @@ struct machine {
 	uint64_t end_ns; /* when the last vCPU ended; 0 before */
 	struct virtio_blk *blk[OPTIONS_MAX_DISKS];
 	struct stop stop;
+	struct trace *trace; /* NULL: none; not owned */
 };
 
 struct image;
+struct trace;
 
 /* Sets up the machine, with the image loaded, so that its vCPUs can be started. Returns 0, or a
  * status of status.h after a message. Call machine_free() in both cases. */
-int machine_init(struct machine *machine, const struct options *opt, const struct image *image);
+int machine_init(struct machine *machine, const struct options *opt, const struct image *image,
+		 struct trace *trace);
 /* Confines the calling thread and starts the vCPUs. Returns 0, or a status of status.h after a
  * message. */
 int machine_start(struct machine *machine);

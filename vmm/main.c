@@ -12,6 +12,7 @@
 #include "events.h"
 #include "fatal.h"
 #include "gdb/gdb.h"
+#include "kvm/exit.h"
 #include "boot/image.h"
 #include "machine.h"
 #include "options.h"
@@ -20,8 +21,9 @@
 #include "sandbox/trap.h"
 #include "say.h"
 #include "stats.h"
-#include "stats_file.h"
+#include "output_file.h"
 #include "status.h"
+#include "trace.h"
 #include "devices/terminal.h"
 
 /* Opens descriptors 0, 1 and 2 if they are closed, so that none becomes a file of the guest's.
@@ -60,6 +62,43 @@ static void tell_silence(const struct machine *machine, int status)
 		    "from the start");
 }
 
+static int write_stats(const json_t *stats, const char *path, int wait_ms)
+{
+	struct output output = {.what = "statistics", .path = path};
+	char *text = json_dumps(stats, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+	char *line = NULL;
+	int failed = VMM_EX_IOERR;
+
+	if (text && asprintf(&line, "%s\n", text) >= 0) {
+		output.text = line;
+		failed = output_file_write(&output, wait_ms);
+		free(line);
+	} else {
+		say("statistics to %s: out of memory", path);
+	}
+	free(text);
+	return failed;
+}
+
+/* The writers of all tracks have ended. Returns 0, or a status after a message. */
+static int write_trace(const struct trace *trace, const char *path)
+{
+	struct output output = {.what = "trace", .path = path};
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	int failed = VMM_EX_IOERR;
+
+	if (out && trace_print(trace, exit_name, out) == 0 && fclose(out) == 0) {
+		output.text = text;
+		failed = output_file_write(&output, -1);
+	} else {
+		say("trace to %s: out of memory", path);
+	}
+	free(text);
+	return failed;
+}
+
 static int finish_machine(struct machine *machine, struct pin *pin, int status)
 {
 	const struct options *opt = machine->opt;
@@ -78,7 +117,7 @@ static int finish_machine(struct machine *machine, struct pin *pin, int status)
 	if (!opt->stats)
 		return status;
 	stats = stats_collect(machine, pin, status);
-	failed = stats_file_write(stats, opt->stats, machine_time_left(machine));
+	failed = write_stats(stats, opt->stats, machine_time_left(machine));
 	json_decref(stats);
 	return failed && status <= (int)ALIAS_EXIT_MAX ? failed : status;
 }
@@ -97,11 +136,12 @@ static int attach(struct machine *machine, const struct image *image, struct pin
 }
 
 /* Takes over the image and what was opened. */
-static int boot_machine(const struct options *opt, struct image *image, struct events *events)
+static int boot_machine(const struct options *opt, struct image *image, struct events *events,
+			struct trace *trace)
 {
 	struct machine machine;
-	int status = machine_init(&machine, opt, image);
 	struct pin *pin = NULL; /* a Linux has none */
+	int status = machine_init(&machine, opt, image, trace);
 	bool ready;
 
 	if (!status)
@@ -117,14 +157,47 @@ static int boot_machine(const struct options *opt, struct image *image, struct e
 		status = finish_machine(&machine, pin, status);
 	pin_free(pin);
 	machine_free(&machine);
+	if (ready && trace) {
+		int failed = write_trace(trace, opt->trace);
+
+		status = failed && status <= (int)ALIAS_EXIT_MAX ? failed : status;
+	}
+	return status;
+}
+
+/* Whatever can be found out before the machine is made. Returns 0, or a status after a message. */
+static int check_outputs(const struct options *opt)
+{
+	int status = opt->stats ? output_file_check("--stats", opt->stats) : 0;
+
+	return !status && opt->trace ? output_file_check("--trace", opt->trace) : status;
+}
+
+/* Takes over the image. */
+static int boot_image(const struct options *opt, struct image *image)
+{
+	struct trace trace = {0};
+	struct events events;
+	int status = VMM_EX_OSERR;
+
+	/* All before any thread starts, since threads inherit it. */
+	if (events_open(&events, opt) == 0 &&
+	    (!opt->trace || trace_init(&trace, opt->cpus, opt->nr_disks) == 0) &&
+	    say_start() == 0) {
+		status = boot_machine(opt, image, &events, opt->trace ? &trace : NULL);
+		say_stop();
+	} else {
+		events_close(&events);
+		image_free(image);
+	}
+	trace_free(&trace);
 	return status;
 }
 
 static int boot_guest(struct options *opt)
 {
-	struct events events;
 	struct image image;
-	int status = opt->stats ? stats_file_check(opt->stats) : 0;
+	int status = check_outputs(opt);
 
 	if (!status)
 		status = image_open(&image, opt->guest);
@@ -137,16 +210,7 @@ static int boot_guest(struct options *opt)
 		return status;
 	}
 	sandbox_trap_install(fatal_clean_up);
-	/* Both before any thread starts, since threads inherit them. */
-	if (events_open(&events, opt) == 0 && say_start() == 0) {
-		status = boot_machine(opt, &image, &events);
-		say_stop();
-	} else {
-		events_close(&events);
-		image_free(&image);
-		status = VMM_EX_OSERR;
-	}
-	return status;
+	return boot_image(opt, &image);
 }
 
 /* At exit: output (help, version, probe, answer) that could not be written is an error, although

@@ -50,6 +50,7 @@ enum long_only {
 	KEY_CONTROL,
 	KEY_NO_SANDBOX,
 	KEY_GDB,
+	KEY_TRACE,
 };
 
 static const struct argp_option argp_options[] = {
@@ -90,6 +91,9 @@ static const struct argp_option argp_options[] = {
 	 0},
 	{"control", KEY_CONTROL, "PATH", 0,
 	 "Serve requests of this user on a Unix socket at PATH (see vmm ctl)", 0},
+	{"trace", KEY_TRACE, "FILE", 0,
+	 "Write a trace for Perfetto or chrome://tracing (JSON) to FILE at exit; - is standard output",
+	 0},
 	{"gdb", KEY_GDB, "PORT|PATH", 0,
 	 "Wait for GDB (target remote) before the guest's first instruction, at a port of the "
 	 "loopback address, or at a Unix socket, whose path contains a /",
@@ -368,6 +372,11 @@ static error_t parse_key(int key, char *arg, struct argp_state *state)
 			argp_error(state, "--control: the path of a socket has 1 to %zu characters",
 				   OPTIONS_MAX_SOCKET);
 		opt->control = arg;
+		return 0;
+	case KEY_TRACE:
+		if (!*arg)
+			argp_error(state, "--trace needs a file, or - for standard output");
+		opt->trace = arg;
 		return 0;
 	case KEY_GDB:
 		set_gdb(opt, state, arg);

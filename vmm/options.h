@@ -47,6 +47,7 @@ struct options {
 	enum on_violation on_violation;
 	enum flush_proof flush_proof;
 	const char *stats; /* file; "-" for standard output; NULL for none */
+	const char *trace; /* the same */
 	unsigned timeout;  /* seconds, 0 for none */
 	unsigned verify;   /* call the oracle after one pin call in so many; 0: never */
 	bool verbose;      /* -v: report what the host does, on standard error */

@@ -12,6 +12,7 @@
 #include "say.h"
 #include "status.h"
 #include "stop.h"
+#include "trace.h"
 
 #define STACK_SIZE    (64u << 10)
 #define JOIN_RETRY_NS 50000000
@@ -119,9 +120,19 @@ static void do_todo(struct vcpu *vcpu)
 		stop_request(vcpu->vm->stop, VMM_EX_OSERR);
 }
 
+/* Port or gpa of an exit, for the trace. */
+static uint64_t address_of(const struct kvm_run *run)
+{
+	if (run->exit_reason == KVM_EXIT_IO)
+		return run->io.port;
+	return run->exit_reason == KVM_EXIT_MMIO ? run->mmio.phys_addr : 0;
+}
+
 static void run_once(struct vcpu *vcpu)
 {
 	struct vm *vm = vcpu->vm;
+	uint64_t start, address;
+	uint32_t reason;
 	int error;
 
 	/* Comes first: a later kick is not lost, and an earlier one has set its reason, which is
@@ -134,12 +145,16 @@ static void run_once(struct vcpu *vcpu)
 		return;
 	}
 	error = ioctl(vcpu->fd, KVM_RUN, 0) < 0 ? errno : 0;
+	start = trace_now(vcpu->track);
+	reason = error ? KVM_EXIT_INTR : vcpu->run->exit_reason;
+	address = address_of(vcpu->run);
 	vcpu_left_guest(&vm->pause, vcpu);
 	count_one(&vcpu->runs);
 	if (error)
 		handle_error(vcpu, error);
 	else
 		handle_exit(vcpu);
+	trace_end(vcpu->track, TRACE_EXIT, start, reason, address, 0);
 }
 
 void *vcpu_thread(void *arg)

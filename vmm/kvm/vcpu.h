@@ -14,6 +14,7 @@
 #include <linux/kvm.h>
 #include "kvm/flush_clock.h"
 
+struct trace_track;
 struct vm;
 
 #define VCPU_KICK_SIGNAL SIGUSR1 /* its handler does nothing */
@@ -58,6 +59,7 @@ struct vcpu {
 	_Atomic uint64_t runs;
 	struct vcpu_stats stats;
 	struct flush_stamp flushed; /* when the host last flushed its TLB */
+	struct trace_track *track;  /* NULL: no trace */
 };
 
 /* Creates the vCPU in KVM, with a run page of `run_size` bytes (KVM_GET_VCPU_MMAP_SIZE). The caller

@@ -6,43 +6,7 @@
 #include "pin/internal.h"
 #include "say.h"
 #include "kvm/tlb_flush.h"
-
-/* What a sync learns about mappings that were made and removed since the last one. */
-enum unseen {
-	UNSEEN_FLUSHED,  /* all of them are out of all TLBs */
-	UNSEEN_AS_KNOWN, /* there were no more */
-	UNSEEN_MORE,     /* there were some, or may have been, if the guest's word does not count */
-};
-
-static enum unseen judge_unseen(const struct pin *pin, const struct at_clock *clock)
-{
-	bool guest_tells = pin->machine->opt->flush_proof == PROOF_GUEST;
-	bool more = !guest_tells || clock->cleared != pin->synced_at;
-
-	if (clock->flushed >= (more ? clock->cleared : pin->unseen))
-		return UNSEEN_FLUSHED;
-	return more ? UNSEEN_MORE : UNSEEN_AS_KNOWN;
-}
-
-void note_unseen(struct pin *pin, uint64_t before)
-{
-	struct at_clock clock = pin->ops.clock(pin);
-
-	if (pin->strict)
-		return; /* with strict every store is seen */
-	switch (judge_unseen(pin, &clock)) {
-	case UNSEEN_FLUSHED:
-		pin->unseen = 0;
-		break;
-	case UNSEEN_AS_KNOWN:
-		break;
-	case UNSEEN_MORE:
-		pin->unseen = clock.cleared;
-		pin->unseen_at = clock.now;
-		break;
-	}
-	pin->synced_at = before;
-}
+#include "trace.h"
 
 /* Returns when the last alias that a TLB may still hold was found gone; 0: no TLB holds any. */
 static uint64_t gone_at(const struct pin *pin, uint64_t pfn, struct at_transition to)
@@ -154,6 +118,7 @@ void host_flush(struct pin *pin, struct vcpu *self, bool paused, uint64_t pfn,
 	if (!paused)
 		resume_vcpus(pin->vm);
 	pin->count.flush_ticks += __rdtsc() - start;
+	trace_end(pin->track_host, TRACE_FLUSH, start, pfn, 0, 0);
 }
 
 bool open_flushes(struct pin *pin)
@@ -170,11 +135,15 @@ bool open_flushes(struct pin *pin)
 
 enum alias_status serve_flush(struct pin *pin, struct vcpu *vcpu)
 {
+	uint64_t start = trace_now(vcpu->track);
+
 	if (!pin->flushes)
 		return ALIAS_BAD_CALL;
 	count_one(&vcpu->stats.flush_calls);
-	if (tlb_flush_all(pin_vcpu_page(pin->machine, vcpu->index)))
+	if (tlb_flush_all(pin_vcpu_page(pin->machine, vcpu->index))) {
+		trace_end(vcpu->track, TRACE_FLUSH, start, UINT64_MAX, 0, 0);
 		return ALIAS_OK;
+	}
 	say_errno("madvise to flush the guest's TLBs");
 	return ALIAS_NO_MEMORY;
 }

@@ -12,6 +12,7 @@
 #include "pin/internal.h"
 #include "say.h"
 #include "status.h"
+#include "trace.h"
 #include "kvm/upcall.h"
 
 static struct alias_op read_op(const struct batch *batch, unsigned index)
@@ -174,6 +175,7 @@ static void hypercall_write(void *dev, struct vcpu *vcpu, uint64_t off, unsigned
 	struct pin *pin = dev;
 	struct alias_vcpu_page *page = pin_vcpu_page(pin->machine, vcpu->index);
 	uint64_t call = off == 0 && len == 4 ? value : 0;
+	uint64_t start = trace_now(vcpu->track);
 	enum alias_status status;
 
 	if (vcpu->run->io.count > 1)
@@ -182,6 +184,8 @@ static void hypercall_write(void *dev, struct vcpu *vcpu, uint64_t off, unsigned
 	status = call == ALIAS_CALL_FLUSH ? serve_flush(pin, vcpu)
 					  : serve_locked(pin, vcpu, page, call);
 	__atomic_store_n(&page->call_status, status, __ATOMIC_RELAXED);
+	trace_end(vcpu->track, TRACE_CALL, start, call,
+		  call == ALIAS_CALL_PIN ? __atomic_load_n(&page->count, __ATOMIC_RELAXED) : 0, 0);
 }
 
 static uint64_t hypercall_read(void *dev, struct vcpu *vcpu, uint64_t off, unsigned len)
@@ -199,6 +203,7 @@ static void configure_pin(struct pin *pin, struct machine *machine)
 
 	pin->machine = machine;
 	pin->vm = &machine->vm;
+	pin->track_host = machine->trace ? trace_host(machine->trace) : NULL;
 	pin->strict = opt->track == TRACK_STRICT;
 	pin->tracks = opt->track != TRACK_OFF;
 	pin->checks = pin->tracks && opt->flush != ALIAS_FLUSH_NONE;

@@ -71,6 +71,10 @@ struct pin_vcpu {
 		struct at_transition to;
 		uint32_t index;      /* index in the batch, or ALIAS_FAULT_STORE */
 		bool purged, waited; /* which upcalls the op had */
+		/* For the trace: number of the alias, when the upcall was raised, and the guest's
+		 * count of purged PTEs then. */
+		uint32_t flow;
+		uint64_t raised, purged_before;
 	} retries[RETRIES_MAX];
 	unsigned nr_retries;
 	/* Number of times in a row that a store was stopped for no known reason; `exits` is the
@@ -81,8 +85,9 @@ struct pin_vcpu {
 
 struct pin {
 	struct machine *machine;
-	struct vm *vm;          /* &machine->vm */
-	struct pin_vcpu *vcpus; /* by vCPU index */
+	struct vm *vm;                  /* &machine->vm */
+	struct trace_track *track_host; /* written under the lock; NULL: no trace */
+	struct pin_vcpu *vcpus;         /* by vCPU index */
 	struct at_ops ops;
 	struct uffd_wp *uffd;     /* NULL: every table is compared */
 	struct guest_log log;     /* without rings if there is no room for a log */
@@ -100,6 +105,7 @@ struct pin {
 	uint32_t log_wanted;   /* number of the log that is wanted, or was last */
 	bool logged;           /* the guest keeps a log, and the tracker uses it */
 	struct pin_count count;
+	uint32_t flows;  /* stale aliases met, for the trace */
 	bool counts_all; /* at_count_all() was called: there was a transition other than a pin */
 	uint64_t violations_seen; /* violations of the tracker that are counted */
 	uint64_t verify_draw; /* state of the random numbers that choose which calls to verify */
@@ -159,11 +165,14 @@ void audit_tables(struct pin *pin);
 /* Reports the tracker's violations; ends the guest if --on-violation says so. */
 void report_violations(struct pin *pin);
 
-/* --- flush.c ---------------------------------------------------------------------------------- */
+/* --- unseen.c --------------------------------------------------------------------------------- */
 
 /* After a sync that began when the guest's `cleared` was `before`: notes whether mappings may have
  * come and gone unseen. The lock is held. */
 void note_unseen(struct pin *pin, uint64_t before);
+
+/* --- flush.c ---------------------------------------------------------------------------------- */
+
 /* Flushes the vCPUs that may still hold an alias that was found gone or went unseen; syncs once
  * more. `self` calls in its exit handler; with `paused` it has paused the others. The lock is
  * held. */

@@ -5,6 +5,7 @@
 #include "pin/internal.h"
 #include "say.h"
 #include "status.h"
+#include "trace.h"
 
 /* The tracker keeps a limited number for the report, but counts all. */
 static uint64_t new_violations(struct pin *pin)
@@ -66,6 +67,7 @@ static void look_at_tables(struct pin *pin, bool (*sync)(struct alias_tracker *a
 	ok = sync(pin->at);
 	note_unseen(pin, before);
 	pin->count.sync_ticks += __rdtsc() - start;
+	trace_end(pin->track_host, TRACE_SYNC, start, 0, 0, 0);
 	if (!ok && !__atomic_load_n(&pin->machine->stop.leave_off, __ATOMIC_RELAXED))
 		say("out of memory while following page tables; pins are refused");
 	report_violations(pin);

@@ -6,6 +6,7 @@
 #include "pin/internal.h"
 #include "say.h"
 #include "status.h"
+#include "trace.h"
 
 #define NAME_MAX_LEN 64
 
@@ -95,8 +96,9 @@ static void say_alias(uint64_t pfn, struct at_transition to, const struct at_ali
 	    (unsigned long long)alias->pte_gpa, upcall ? "upcall into the guest" : "refused");
 }
 
-static void tell_aliases(struct batch *batch, uint64_t pfn, struct at_transition to, uint32_t index,
-			 bool upcall)
+/* Returns the first one's va, 0 if there is none. */
+static uint64_t tell_aliases(struct batch *batch, uint64_t pfn, struct at_transition to,
+			     uint32_t index, bool upcall)
 {
 	struct at_alias found[ALIAS_FAULT_VAS + 1];
 	size_t nr = at_in_the_way(batch->pin->at, pfn, to, found, ALIAS_FAULT_VAS + 1);
@@ -109,6 +111,7 @@ static void tell_aliases(struct batch *batch, uint64_t pfn, struct at_transition
 	batch->page->fault = fault;
 	if (nr && batch->pin->machine->opt->verbose)
 		say_alias(pfn, to, &found[0], upcall);
+	return nr ? found[0].va : 0;
 }
 
 /* --- the verdict ------------------------------------------------------------------------------ */
@@ -232,6 +235,37 @@ static void send_to_wait(struct batch *batch, const struct pin_retry *op, struct
 	batch->pin->count.waits++;
 }
 
+static uint64_t purged_by_guest(const struct batch *batch)
+{
+	return __atomic_load_n(&batch->page->stats.purged_pages, __ATOMIC_RELAXED);
+}
+
+static void trace_alias(struct batch *batch, struct pin_retry *retry, uint64_t va)
+{
+	struct trace_track *track = batch->vcpu->track;
+
+	if (!track)
+		return;
+	retry->flow = ++batch->pin->flows;
+	retry->raised = trace_now(track);
+	retry->purged_before = purged_by_guest(batch);
+	trace_end(track, TRACE_ALIAS, retry->raised, retry->pfn, va, retry->flow);
+}
+
+/* The second try of an op that had an upcall is answered. */
+static void trace_answer(const struct batch *batch, const struct pin_retry *retry,
+			 enum at_verdict verdict)
+{
+	struct trace_track *track = batch->vcpu->track;
+
+	if (!track)
+		return;
+	trace_end(track, TRACE_UPCALL, retry->raised, retry->pfn,
+		  purged_by_guest(batch) - retry->purged_before, retry->flow);
+	trace_end(track, verdict == AT_OK ? TRACE_GRANT : TRACE_REFUSE, trace_now(track),
+		  retry->pfn, to_status(verdict), retry->flow);
+}
+
 static void send_to_purge(struct batch *batch, const struct pin_retry *op, struct pin_retry *retry)
 {
 	struct op_count *count = &batch->pin->count.ops[op->to.to];
@@ -241,7 +275,7 @@ static void send_to_purge(struct batch *batch, const struct pin_retry *op, struc
 	retry->purged = true;
 	count->aliases_met++;
 	count->upcalls++;
-	tell_aliases(batch, op->pfn, op->to, op->index, true);
+	trace_alias(batch, retry, tell_aliases(batch, op->pfn, op->to, op->index, true));
 }
 
 static enum alias_status answer_op(struct batch *batch, const struct pin_retry *op,
@@ -259,6 +293,8 @@ static enum alias_status answer_op(struct batch *batch, const struct pin_retry *
 		verdict = give_up_frame(pin, op->pfn);
 	if (purged && verdict == AT_OK)
 		count_resolved(batch, op->pfn, op->to);
+	if (purged)
+		trace_answer(batch, retry, verdict);
 	if (retry)
 		retry_end(batch, retry);
 	count_answer(count, verdict == AT_OK);

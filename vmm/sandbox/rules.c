@@ -21,7 +21,7 @@
 #define W   (1u << SANDBOX_UFFD)
 #define ALL (M | V | D | W)
 
-enum need { ALWAYS, STRICT, NOT_STRICT, STATS, CONTROL, SOCKET, GDB };
+enum need { ALWAYS, STRICT, NOT_STRICT, OUTPUT, CONTROL, SOCKET, GDB };
 
 struct rule {
 	unsigned threads;
@@ -109,13 +109,13 @@ static const struct rule rules[] = {
 	{M, ALWAYS, CALL(fstat)},
 	{M, ALWAYS, CALL(newfstatat)},
 	{M, ALWAYS, CALL(lseek)},
-	{M, STATS, CALL(getrandom)},
-	{M, STATS, CALL(openat)},
-	{M, STATS, CALL(fcntl)},
-	{M, STATS, CALL(umask)},
-	{M, STATS, CALL(fchmod)},
-	{M, STATS, CALL(rename)},
-	{M, STATS, CALL(unlink)},
+	{M, OUTPUT, CALL(getrandom)},
+	{M, OUTPUT, CALL(openat)},
+	{M, OUTPUT, CALL(fcntl)},
+	{M, OUTPUT, CALL(umask)},
+	{M, OUTPUT, CALL(fchmod)},
+	{M, OUTPUT, CALL(rename)},
+	{M, OUTPUT, CALL(unlink)},
 	/* the control socket, and the debugger's */
 	{M, SOCKET, CALL(accept4)},
 	{M, CONTROL, CALL(getsockopt)},
@@ -150,8 +150,8 @@ static bool is_needed(enum need need, const struct sandbox_needs *needs)
 		return needs->strict;
 	case NOT_STRICT:
 		return !needs->strict;
-	case STATS:
-		return needs->stats != NULL;
+	case OUTPUT:
+		return needs->stats || needs->trace;
 	case CONTROL:
 		return needs->control != NULL;
 	case SOCKET:

@@ -63,6 +63,8 @@ static int prepare_landlock(struct sandbox *sandbox, const struct sandbox_needs 
 		return say_errno("landlock_create_ruleset");
 	if (needs->stats)
 		err = landlock_allow_write(sandbox->files_of_main, abi, needs->stats);
+	if (!err && needs->trace)
+		err = landlock_allow_write(sandbox->files_of_main, abi, needs->trace);
 	if (!err && needs->control)
 		err = landlock_allow_remove(sandbox->files_of_main, needs->control);
 	if (!err && needs->gdb_socket)

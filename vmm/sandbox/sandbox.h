@@ -25,6 +25,7 @@ enum sandbox_thread {
 struct sandbox_needs {
 	bool strict;            /* write-protected page tables */
 	const char *stats;      /* file that the main thread writes at the end, or NULL */
+	const char *trace;      /* another, or NULL */
 	const char *control;    /* socket that the main thread removes at the end, or NULL */
 	bool gdb;               /* the main thread serves a debugger */
 	const char *gdb_socket; /* and removes its socket at the end, or NULL */

@@ -12,7 +12,7 @@
 #include <unistd.h>
 #include "fatal.h"
 #include "kvm/host.h"
-#include "stats_file.h"
+#include "output_file.h"
 #include "status.h"
 #include "suites.h"
 
@@ -65,12 +65,22 @@ static void expect_written(const char *file)
 	json_decref(read);
 }
 
+static int write_sample(const char *to, int wait_ms)
+{
+	char *text = json_dumps(sample, JSON_INDENT(2));
+	int status = output_file_write(
+		&(struct output){.what = "statistics", .path = to, .text = text}, wait_ms);
+
+	free(text);
+	return status;
+}
+
 START_TEST(a_new_file)
 {
 	struct stat st;
 
 	umask(022);
-	ck_assert_int_eq(stats_file_write(sample, path("stats.json"), -1), 0);
+	ck_assert_int_eq(write_sample(path("stats.json"), -1), 0);
 	expect_written(path("stats.json"));
 	ck_assert_int_eq(stat(path("stats.json"), &st), 0);
 	ck_assert_uint_eq(st.st_mode & 0777, 0644);
@@ -85,7 +95,7 @@ START_TEST(an_old_file_is_replaced)
 	char old[4] = "";
 
 	ck_assert_int_eq(write(fd, "old", 3), 3);
-	ck_assert_int_eq(stats_file_write(sample, path("stats.json"), -1), 0);
+	ck_assert_int_eq(write_sample(path("stats.json"), -1), 0);
 	expect_written(path("stats.json"));
 	ck_assert_int_eq(pread(fd, old, 3, 0), 3);
 	ck_assert_str_eq(old, "old");
@@ -100,24 +110,24 @@ START_TEST(a_link_is_written_through)
 
 	snprintf(target, sizeof(target), "%s", path("target"));
 	ck_assert_int_eq(symlink(target, path("stats.json")), 0);
-	ck_assert_int_eq(stats_file_write(sample, path("stats.json"), -1), 0);
+	ck_assert_int_eq(write_sample(path("stats.json"), -1), 0);
 	expect_written(target);
 }
 END_TEST
 
 START_TEST(where_it_cannot_be_written)
 {
-	ck_assert_int_eq(stats_file_write(sample, path("no/stats.json"), -1), VMM_EX_IOERR);
+	ck_assert_int_eq(write_sample(path("no/stats.json"), -1), VMM_EX_IOERR);
 	ck_assert_int_eq(mkdir(path("folder"), 0700), 0);
-	ck_assert_int_eq(stats_file_write(sample, path("folder"), -1), VMM_EX_IOERR);
-	ck_assert_int_eq(stats_file_write(sample, "/dev/full", -1), VMM_EX_IOERR);
+	ck_assert_int_eq(write_sample(path("folder"), -1), VMM_EX_IOERR);
+	ck_assert_int_eq(write_sample("/dev/full", -1), VMM_EX_IOERR);
 	ck_assert_uint_eq(nr_files(), 1);
 }
 END_TEST
 
 static void expect_refused(const char *target)
 {
-	ck_assert_msg(stats_file_check(target) == VMM_EX_IOERR, "%s is taken", target);
+	ck_assert_msg(output_file_check("--stats", target) == VMM_EX_IOERR, "%s is taken", target);
 }
 
 /* What a run would end with is told before it. */
@@ -172,15 +182,15 @@ START_TEST(a_trial_leaves_nothing)
 
 	ck_assert_int_eq(write(fd, "old", 3), 3);
 	close(fd);
-	ck_assert_int_eq(stats_file_check("-"), 0);
-	ck_assert_int_eq(stats_file_check(path("stats.json")), 0);
-	ck_assert_int_eq(stats_file_check(path("target")), 0);
+	ck_assert_int_eq(output_file_check("--stats", "-"), 0);
+	ck_assert_int_eq(output_file_check("--stats", path("stats.json")), 0);
+	ck_assert_int_eq(output_file_check("--stats", path("target")), 0);
 	ck_assert_int_eq(stat(path("target"), &st), 0);
 	ck_assert_int_eq(st.st_size, 3);
 	ck_assert_uint_eq(nr_files(), 1);
 	unlink(path("target"));
 	ck_assert_int_eq(symlink("target", path("stats.json")), 0);
-	ck_assert_int_eq(stats_file_check(path("stats.json")), 0);
+	ck_assert_int_eq(output_file_check("--stats", path("stats.json")), 0);
 	ck_assert_uint_eq(nr_files(), 1);
 }
 END_TEST
@@ -191,11 +201,11 @@ START_TEST(a_fifo_that_nobody_reads)
 	int fd;
 
 	ck_assert_int_eq(mkfifo(path("stats.json"), 0600), 0);
-	ck_assert_int_eq(stats_file_check(path("stats.json")), 0);
-	ck_assert_int_eq(stats_file_write(sample, path("stats.json"), 0), VMM_EX_IOERR);
-	ck_assert_int_eq(stats_file_write(sample, path("stats.json"), 50), VMM_EX_IOERR);
+	ck_assert_int_eq(output_file_check("--stats", path("stats.json")), 0);
+	ck_assert_int_eq(write_sample(path("stats.json"), 0), VMM_EX_IOERR);
+	ck_assert_int_eq(write_sample(path("stats.json"), 50), VMM_EX_IOERR);
 	fd = open(path("stats.json"), O_RDONLY | O_NONBLOCK);
-	ck_assert_int_eq(stats_file_write(sample, path("stats.json"), 0), 0);
+	ck_assert_int_eq(write_sample(path("stats.json"), 0), 0);
 	ck_assert_int_gt(read(fd, text, sizeof(text) - 1), 0);
 	ck_assert_ptr_nonnull(strstr(text, "answer"));
 	close(fd);
@@ -208,7 +218,7 @@ START_TEST(beyond_the_limit_of_a_file)
 
 	fatal_install();
 	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &none), 0);
-	ck_assert_int_eq(stats_file_write(sample, path("stats.json"), -1), VMM_EX_IOERR);
+	ck_assert_int_eq(write_sample(path("stats.json"), -1), VMM_EX_IOERR);
 	ck_assert_uint_eq(nr_files(), 0);
 }
 END_TEST

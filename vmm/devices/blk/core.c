@@ -8,6 +8,7 @@
 #include "devices/blk/image.h"
 #include "kvm/write_protect.h"
 #include "say.h"
+#include "trace.h"
 
 static void add_count(atomic_ullong *counter, uint64_t n)
 {
@@ -93,6 +94,11 @@ static void tell_error(struct blk_core *core, const struct blk_op *op, int error
 			  (unsigned long long)op->offset);
 }
 
+static void trace_op(struct blk_core *core, const struct blk_op *op, uint64_t started)
+{
+	trace_end(core->disk.track, TRACE_DISK, started, op->offset, op->kind, 0);
+}
+
 static void start_io(struct blk_core *core, struct blk_request *request)
 {
 	int ret = core->io.start(core->io.ctx, &request->op);
@@ -128,7 +134,10 @@ static void start_sync(struct blk_core *core)
 		return;
 	STAILQ_CONCAT(&core->syncing, &core->waiting);
 	if (!core->flush_failed) {
-		int ret = core->io.start(core->io.ctx, &core->sync_op);
+		int ret;
+
+		core->sync_started = trace_now(core->disk.track);
+		ret = core->io.start(core->io.ctx, &core->sync_op);
 
 		add_count(&core->stats.syncs, 1);
 		if (!ret)
@@ -143,6 +152,7 @@ static void dispatch_request(struct blk_core *core, struct blk_request *request,
 	switch (action) {
 	case BLK_DO_IO:
 		request->op.durable = request->op.kind == BLK_WRITE && core->durable;
+		request->started = trace_now(core->disk.track);
 		start_io(core, request);
 		break;
 	case BLK_DO_FLUSH:
@@ -223,6 +233,7 @@ static void io_done(struct blk_core *core, struct blk_request *request, int64_t 
 		return;
 	}
 	add_count(op->kind == BLK_READ ? &core->stats.reads : &core->stats.writes, 1);
+	trace_op(core, op, request->started);
 	answer_request(core, request, VIRTIO_BLK_S_OK);
 }
 
@@ -233,6 +244,7 @@ static void sync_done(struct blk_core *core, int64_t result)
 		if (result == 0)
 			return;
 	}
+	trace_op(core, &core->sync_op, core->sync_started);
 	if (result < 0)
 		sync_failed(core, (int)-result);
 	answer_syncing(core, result < 0 ? VIRTIO_BLK_S_IOERR : VIRTIO_BLK_S_OK);

@@ -66,6 +66,7 @@ struct blk_core {
 	unsigned in_flight; /* requests taken off the queue and not answered */
 
 	struct blk_op sync_op;
+	uint64_t sync_started; /* for the trace */
 	struct blk_request_list
 		syncing; /* flushes that sync_op answers; it runs if there are any */
 	struct blk_request_list waiting; /* flushes that will share the next sync_op */

@@ -16,6 +16,7 @@ struct blk_disk {
 	uint64_t sectors;
 	bool readonly;
 	char id[VIRTIO_BLK_ID_BYTES]; /* padded with 0 */
+	struct trace_track *track;    /* written by the device's thread; NULL: no trace */
 };
 
 enum blk_op_kind { BLK_READ, BLK_WRITE, BLK_FLUSH };
@@ -41,6 +42,7 @@ struct blk_request {
 	uint8_t *status;                /* where the status byte goes, in guest memory */
 	uint8_t answer;                 /* for BLK_DO_ANSWER: VIRTIO_BLK_S_* */
 	uint64_t left;                  /* bytes of `op` that remain */
+	uint64_t started;               /* for the trace */
 	uint32_t in_bytes;              /* size of the `in` buffers, without the status byte */
 	uint32_t in_written;            /* how many of these bytes are written, from the first on */
 	STAILQ_ENTRY(blk_request) link; /* in a list of flushes */

@@ -193,6 +193,7 @@ static int start_worker(struct virtio_blk *blk, unsigned index, bool readonly)
 	};
 
 	snprintf(disk.id, sizeof(disk.id), "disk%u", index);
+	disk.track = blk->host.track;
 	return blk_worker_create(&blk->worker, blk->host.sandbox, &blk->image, &disk, &worker_ops,
 				 blk);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "stats_file.h"
+#include "output_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +16,6 @@
 #include "say.h"
 #include "status.h"
 
-#define JSON_FORMAT  (JSON_INDENT(2) | JSON_REAL_PRECISION(9))
 #define LAST_WAIT_MS 5000 /* a reader gets at least this long, whatever --timeout */
 #define RETRY_MS     20   /* between two attempts to open a FIFO */
 
@@ -42,27 +41,18 @@ static bool write_all(int fd, const char *text, size_t len, int wait_ms)
 	return true;
 }
 
-static bool dump_stats(const json_t *stats, int fd, int wait_ms)
+static bool dump_text(const char *text, int fd, int wait_ms)
 {
-	char *text = json_dumps(stats, JSON_FORMAT);
-	bool ok;
-
-	if (!text) {
-		errno = ENOMEM;
-		return false;
-	}
 	if (wait_ms >= 0 && wait_ms < LAST_WAIT_MS)
 		wait_ms = LAST_WAIT_MS;
-	ok = write_all(fd, text, strlen(text), wait_ms) && write_all(fd, "\n", 1, wait_ms);
-	free(text);
-	return ok;
+	return write_all(fd, text, strlen(text), wait_ms);
 }
 
-static int write_stdout(const json_t *stats, int wait_ms)
+static int write_stdout(const struct output *output, int wait_ms)
 {
-	if (dump_stats(stats, STDOUT_FILENO, wait_ms))
+	if (dump_text(output->text, STDOUT_FILENO, wait_ms))
 		return 0;
-	say_errno("statistics to standard output");
+	say_errno("%s to standard output", output->what);
 	return VMM_EX_IOERR;
 }
 
@@ -84,7 +74,7 @@ static int open_temporary(const char *path, char **name)
 		fd = err ? -1 : mkstemp(*name);
 	} while (fd < 0 && !err && errno == EINTR);
 	if (!err)
-		err = fd < 0 ? -errno : fatal_file_made(FATAL_STATISTICS, *name);
+		err = fd < 0 ? -errno : fatal_file_made(FATAL_OUTPUT, *name);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (err && fd >= 0) {
 		close(fd);
@@ -96,10 +86,10 @@ static int open_temporary(const char *path, char **name)
 }
 
 /* Writes a temporary file beside it and renames that, so that no reader sees half of it. */
-static int write_file(const json_t *stats, const char *path)
+static int write_file(const struct output *output)
 {
 	char *temporary = NULL;
-	int fd = open_temporary(path, &temporary);
+	int fd = open_temporary(output->path, &temporary);
 	bool ok = false;
 
 	if (fd >= 0) {
@@ -107,14 +97,14 @@ static int write_file(const json_t *stats, const char *path)
 		mode_t mask = umask(0);
 
 		umask(mask);
-		ok = fchmod(fd, 0666 & ~mask) == 0 && dump_stats(stats, fd, -1);
-		ok = close(fd) == 0 && ok && rename(temporary, path) == 0;
+		ok = fchmod(fd, 0666 & ~mask) == 0 && dump_text(output->text, fd, -1);
+		ok = close(fd) == 0 && ok && rename(temporary, output->path) == 0;
 	}
 	if (ok)
-		fatal_file_keep(FATAL_STATISTICS);
+		fatal_file_keep(FATAL_OUTPUT);
 	else
-		say_errno("statistics to %s", path);
-	fatal_file_remove(FATAL_STATISTICS);
+		say_errno("%s to %s", output->what, output->path);
+	fatal_file_remove(FATAL_OUTPUT);
 	free(temporary);
 	return ok ? 0 : VMM_EX_IOERR;
 }
@@ -129,17 +119,17 @@ static bool is_special(const char *path)
 }
 
 /* Opening a FIFO succeeds once there is a reader, which may come late. */
-static int open_special(const char *path, int wait_ms)
+static int open_special(const struct output *output, int wait_ms)
 {
 	const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
 	bool said = false;
 	int fd;
 
-	while ((fd = TEMP_FAILURE_RETRY(open(path, flags, 0666))) < 0 && errno == ENXIO) {
+	while ((fd = TEMP_FAILURE_RETRY(open(output->path, flags, 0666))) < 0 && errno == ENXIO) {
 		if (wait_ms == 0)
 			return -1;
 		if (!said)
-			say("statistics to %s: waiting for a reader", path);
+			say("%s to %s: waiting for a reader", output->what, output->path);
 		said = true;
 		poll(NULL, 0, RETRY_MS);
 		if (wait_ms > 0)
@@ -149,26 +139,27 @@ static int open_special(const char *path, int wait_ms)
 	return fd;
 }
 
-static int write_special(const json_t *stats, const char *path, int wait_ms)
+static int write_special(const struct output *output, int wait_ms)
 {
-	int fd = open_special(path, wait_ms);
+	int fd = open_special(output, wait_ms);
 	bool unread = fd < 0 && errno == ENXIO;
-	bool ok = fd >= 0 && dump_stats(stats, fd, wait_ms);
+	bool ok = fd >= 0 && dump_text(output->text, fd, wait_ms);
 
 	if (fd >= 0)
 		ok = close(fd) == 0 && ok;
 	if (unread)
-		say("statistics to %s: there is no reader, and the time limit has passed", path);
+		say("%s to %s: there is no reader, and the time limit has passed", output->what,
+		    output->path);
 	else if (!ok)
-		say_errno("statistics to %s", path);
+		say_errno("%s to %s", output->what, output->path);
 	return ok ? 0 : VMM_EX_IOERR;
 }
 
-int stats_file_write(const json_t *stats, const char *path, int wait_ms)
+int output_file_write(const struct output *output, int wait_ms)
 {
-	if (!strcmp(path, "-"))
-		return write_stdout(stats, wait_ms);
-	return is_special(path) ? write_special(stats, path, wait_ms) : write_file(stats, path);
+	if (!strcmp(output->path, "-"))
+		return write_stdout(output, wait_ms);
+	return is_special(output->path) ? write_special(output, wait_ms) : write_file(output);
 }
 
 static int check_file(const char *path)
@@ -179,7 +170,7 @@ static int check_file(const char *path)
 
 	if (fd >= 0)
 		close(fd);
-	fatal_file_remove(FATAL_STATISTICS);
+	fatal_file_remove(FATAL_OUTPUT);
 	free(temporary);
 	return err;
 }
@@ -214,7 +205,7 @@ static int check_special(const char *path)
 	return eaccess(path, W_OK) ? -errno : 0;
 }
 
-int stats_file_check(const char *path)
+int output_file_check(const char *option, const char *path)
 {
 	int err;
 
@@ -224,6 +215,6 @@ int stats_file_check(const char *path)
 	if (!err)
 		return 0;
 	errno = -err;
-	say_errno("--stats %s", path);
+	say_errno("%s %s", option, path);
 	return VMM_EX_IOERR;
 }

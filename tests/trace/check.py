@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: MIT
+"""Reads the traces that test-trace has made: check.py DIRECTORY."""
+import json
+import pathlib
+import sys
+
+failed = 0
+
+
+def check(name, good, why=""):
+    global failed
+    failed += not good
+    print(f"ok {name}" if good else f"not ok {name}: {why}")
+
+
+def slices(events):
+    return [e for e in events if e["ph"] == "X"]
+
+
+def nest(events):
+    """Do the slices of each track nest? Returns the first that does not, or None."""
+    for tid in {e["tid"] for e in slices(events)}:
+        open_ends = []
+        for e in sorted((e for e in slices(events) if e["tid"] == tid), key=lambda e: (e["ts"], -e["dur"])):
+            while open_ends and open_ends[-1] <= e["ts"] + 0.001:
+                open_ends.pop()
+            if open_ends and e["ts"] + e["dur"] > open_ends[-1] + 0.002:
+                return e
+            open_ends.append(e["ts"] + e["dur"])
+    return None
+
+
+def story(events):
+    """What became of each stale alias, by its flow: the names of its slices in order of time."""
+    flows = {}
+    for i, e in enumerate(events):
+        if e["ph"] in "stf":
+            flows.setdefault(e["id"], []).append((e["ts"], e["ph"], events[i - 1]["name"]))
+    return [[(ph, name) for _, ph, name in sorted(flow)] for _, flow in sorted(flows.items())]
+
+
+ALIAS, UPCALL = ("s", "stale alias"), ("t", "upcall: the guest purges")
+
+
+def main(directory):
+    demo, nfs = (json.loads((directory / f"{name}.json").read_text()) for name in ("demo", "nfs"))
+    for name, trace in ("demo", demo), ("nfs", nfs):
+        check(f"{name}_lost_nothing", trace["otherData"]["events_lost"] == 0, trace["otherData"])
+        check(f"{name}_nests", nest(trace["traceEvents"]) is None, nest(trace["traceEvents"]))
+    events = demo["traceEvents"]
+    want = [[ALIAS, UPCALL, ("f", "granted")], [ALIAS, UPCALL, ("f", "refused")]]
+    check("demo_tells_its_story", story(events) == want, story(events))
+    upcalls = [e for e in slices(events) if e["name"] == UPCALL[1]]
+    check("demo_purges_in_upcalls", [e["args"]["ptes_purged"] > 0 for e in upcalls] == [True, True], upcalls)
+    names = {e["args"]["name"] for e in nfs["traceEvents"] if e["name"] == "thread_name"}
+    check("each_has_a_track", names == {"host", "vCPU 0", "vCPU 1", "disk 0"}, names)
+    kinds = {e["name"] for e in nfs["traceEvents"]}
+    check("all_kinds_are_there", kinds >= {"sync", "pin", "flush", "read", "KVM_EXIT_IO", "stale alias"}, kinds)
+    refused = (directory / "refused").read_text()
+    check("a_trace_that_cannot_be_written", "--trace" in refused and "No such file" in refused, refused)
+    return failed > 0
+
+
+sys.exit(main(pathlib.Path(sys.argv[1])))

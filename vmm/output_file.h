@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* The output of --stats and --trace: a file, or "-" for standard output. */
+#ifndef VMM_OUTPUT_FILE_H
+#define VMM_OUTPUT_FILE_H
+
+struct output {
+	const char *what; /* it is, for messages: "statistics" */
+	const char *path;
+	const char *text;
+};
+
+/* Checks before the run that `path` can be written, so that a hopeless path is not found out hours
+ * later. Leaves no file behind. Returns 0, or VMM_EX_IOERR after a message that begins with the
+ * option. */
+int output_file_check(const char *option, const char *path);
+/* Writes it. A plain file is replaced as a whole, or stays as it was; anything else is written to
+ * directly, waiting up to `wait_ms` for a reader (-1: for ever). Main thread. Returns 0, or
+ * VMM_EX_IOERR after a message. */
+int output_file_write(const struct output *output, int wait_ms);
+
+#endif
