@@ -23,6 +23,7 @@ UNIT := $(UNIT_TESTS) $(UNIT_TESTS_SAN)
 WHOLE_MACHINE := 'tests/on-kvm strategies' 'tests/on-kvm hostile' 'tests/on-kvm --npt 0 hostile@strict strict' \
 		 tests/faults/test-faults tests/kvm-machine/test-with-kvm.sh \
 		 'tests/on-kvm pins log endings console disk' \
+		 'tests/on-kvm linux' \
 		 'tests/on-kvm control transitions strict sandbox faults statistics' \
 		 tests/compare/test-compare 'tests/on-kvm --npt 0 sanitized@strict' 'tests/on-kvm sanitized' \
 		 tests/gdb/test-gdb tests/trace/test-trace tests/soak/test-soak tests/qemu-selftest tests/transcript
@@ -48,4 +49,4 @@ quick-tests: quick-tests-built
 	@tests/run-all $(QUICK)
 
 .PHONY: whole-machine-deps
-whole-machine-deps: all hostile $(addprefix $(B)/,tests/whole-machine tests/fault-walk vmm-compare vmm-san)
+whole-machine-deps: all hostile linux-guest $(addprefix $(B)/,tests/whole-machine tests/fault-walk vmm-compare vmm-san)

@@ -15,8 +15,13 @@ $(LINUX_VMLINUX): images/linux/unpack-kernel $(KVM_MACHINE)/kernel.stamp
 	@mkdir -p $(@D)
 	images/linux/unpack-kernel $(LINUX_KERNEL) $@
 
+# A disk that tests boot from.
+$(LINUX)/root.img: images/linux/make-root images/linux/root-init
+	@mkdir -p $(@D)
+	images/linux/make-root $@
+
 .PHONY: linux linux-guest
-linux-guest: all kvm-machine $(LINUX_ROOT) $(LINUX_VMLINUX)
+linux-guest: $(LINUX_ROOT) $(LINUX_VMLINUX) $(LINUX)/root.img
 
 linux: deps ## Boot an unmodified Linux under vmm: a shell, or CMD='commands'
 	@$(MAKE) -s --no-print-directory all kvm-machine $(LINUX_ROOT)

@@ -20,6 +20,7 @@ int main(void)
 	srunner_add_suite(runner, endings_suite());
 	srunner_add_suite(runner, console_suite());
 	srunner_add_suite(runner, disk_suite());
+	srunner_add_suite(runner, linux_suite());
 	srunner_add_suite(runner, control_suite());
 	srunner_add_suite(runner, strict_suite());
 	srunner_add_suite(runner, transitions_suite());

@@ -10,6 +10,7 @@ Suite *strategies_suite(void);  /* "strategies": what each promises, and changin
 Suite *log_suite(void);         /* "log": the source of that name, believed and doubted */
 Suite *endings_suite(void);     /* "endings": guests and images that go wrong, exit statuses */
 Suite *console_suite(void);     /* "console": terminal, input, signals */
+Suite *linux_suite(void);       /* "linux": an unmodified one as guest */
 Suite *disk_suite(void);        /* "disk": virtio-blk through to the image */
 Suite *control_suite(void);     /* "control": the control socket and vmm ctl */
 Suite *transitions_suite(void); /* "transitions": memory types and give-away */

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The console: input from wherever it comes, and a terminal that is whole again on every path. */
-#include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <pty.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -11,11 +8,10 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
-#include <termios.h>
-#include <utmp.h>
 #include <unistd.h>
 #include "run.h"
 #include "suites.h"
+#include "terminal.h"
 
 START_TEST(input_reaches_the_guest)
 {
@@ -148,82 +144,13 @@ START_TEST(stuck_output_does_not_keep_it)
 }
 END_TEST
 
-/* A vmm on a terminal of its own. */
-struct terminal {
-	int master;
-	pid_t pid;
-	struct termios before;
-	char seen[65536];
-	size_t len;
-};
-
-static void terminal_start(struct terminal *t, const char *const args[])
-{
-	const char *argv[32] = {path_vmm()};
-	int slave;
-
-	memset(t, 0, sizeof(*t));
-	for (size_t i = 0; args[i]; i++)
-		argv[i + 1] = args[i];
-	ck_assert_int_eq(openpty(&t->master, &slave, NULL, NULL, NULL), 0);
-	ck_assert_int_eq(tcgetattr(t->master, &t->before), 0);
-	ck_assert_int_ne(t->before.c_lflag & ICANON, 0);
-	t->pid = fork();
-	ck_assert_int_ge(t->pid, 0);
-	if (t->pid == 0) {
-		close(t->master);
-		login_tty(slave);
-		execv(argv[0], (char **)argv);
-		_exit(127);
-	}
-	/* The slave stays open here, so that its settings outlive the program. */
-}
-
-static void terminal_wait_for(struct terminal *t, const char *text)
-{
-	while (!strstr(t->seen, text)) {
-		struct pollfd fd = {.fd = t->master, .events = POLLIN};
-		ssize_t n;
-
-		ck_assert_msg(poll(&fd, 1, 60000) == 1, "no \"%s\" in:\n%s", text, t->seen);
-		n = read(t->master, t->seen + t->len, sizeof(t->seen) - 1 - t->len);
-		ck_assert_msg(n > 0, "ended without \"%s\":\n%s", text, t->seen);
-		t->len += n;
-	}
-}
-
-static int terminal_end(struct terminal *t)
-{
-	struct termios after;
-	int status;
-
-	while (waitpid(t->pid, &status, 0) < 0)
-		ck_assert_int_eq(errno, EINTR);
-	ck_assert_int_eq(tcgetattr(t->master, &after), 0);
-	ck_assert_uint_eq(after.c_lflag, t->before.c_lflag);
-	ck_assert_uint_eq(after.c_iflag, t->before.c_iflag);
-	ck_assert_uint_eq(after.c_oflag, t->before.c_oflag);
-	close(t->master);
-	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-}
-
-static void expect_raw(struct terminal *t)
-{
-	struct termios now;
-
-	ck_assert_int_eq(tcgetattr(t->master, &now), 0);
-	ck_assert_int_eq(now.c_lflag & (ICANON | ECHO), 0);
-}
-
-#define START(t, ...) terminal_start(t, (const char *const[]){__VA_ARGS__, NULL})
-
 START_TEST(typed_lines_come_back)
 {
 	struct terminal t;
 
 	START(&t, path_guest(), "--", "workload=echo");
 	terminal_wait_for(&t, "quit");
-	expect_raw(&t);
+	terminal_expect_raw(&t);
 	ck_assert_int_eq(write(t.master, "abc\r", 4), 4);
 	terminal_wait_for(&t, "abc");
 	ck_assert_int_eq(write(t.master, "quit\r", 5), 5);
@@ -248,7 +175,7 @@ START_TEST(the_terminal_survives_a_timeout)
 
 	START(&t, "--timeout", "4", path_guest(), "--", "workload=echo");
 	terminal_wait_for(&t, "quit");
-	expect_raw(&t);
+	terminal_expect_raw(&t);
 	ck_assert_int_eq(terminal_end(&t), 75);
 }
 END_TEST
@@ -261,7 +188,7 @@ START_TEST(the_terminal_survives_signals)
 
 	START(&t, "--control", socket, path_guest(), "--", "workload=echo");
 	terminal_wait_for(&t, "quit");
-	expect_raw(&t);
+	terminal_expect_raw(&t);
 	ck_assert_int_eq(access(socket, F_OK), 0);
 	ck_assert_int_eq(kill(t.pid, signals[_i]), 0);
 	ck_assert_int_eq(terminal_end(&t), 128 + signals[_i]);
