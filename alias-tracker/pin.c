@@ -221,15 +221,15 @@ const char *at_verdict_name(enum at_verdict verdict)
 	case AT_OK:
 		return "ok";
 	case AT_ALIAS:
-		return "a mapping is in the way";
+		return "it has an alias";
 	case AT_STALE_TLB:
-		return "a TLB may still hold a mapping that is in the way";
+		return "a TLB may still hold an alias";
 	case AT_BAD_FRAME:
 		return "no such frame";
 	case AT_BAD_LEVEL:
 		return "no such level";
 	case AT_BAD_STATE:
-		return "pinned already, not pinned, still linked, of a type, or not given away";
+		return "pinned already, not pinned, still linked, of a memory type, or not in the balloon";
 	case AT_CHILD_UNPINNED:
 		return "a table below it is not pinned";
 	case AT_MAPS_TABLE:
@@ -239,13 +239,13 @@ const char *at_verdict_name(enum at_verdict verdict)
 	case AT_NO_MEMORY:
 		return "out of memory";
 	case AT_BAD_MEMTYPE:
-		return "no such type";
+		return "no such memory type";
 	case AT_IS_BALLOONED:
-		return "given away";
+		return "in the balloon";
 	case AT_MAPS_BALLOONED:
-		return "its tree maps a frame that was given away";
+		return "its tree maps a frame in the balloon";
 	case AT_MEMTYPE_CONFLICT:
-		return "its tree maps a frame with another type than the frame has";
+		return "its tree maps a frame with another memory type than it has";
 	}
 	return "unknown verdict";
 }

@@ -162,7 +162,7 @@ const char *at_violation_name(enum at_violation_kind kind)
 	case AT_V_MISLOGGED:
 		return "entry whose records in the log are wrong";
 	case AT_V_BALLOONED:
-		return "mapping of a frame that was given away";
+		return "mapping of a frame in the balloon";
 	case AT_V_MEMTYPE:
 		return "mapping of a frame with another memory type than it has";
 	}

@@ -205,7 +205,7 @@ int pin_batch_try(const struct pin_req *reqs, unsigned n, struct pin_refusal *wh
 static const char *name_status(const struct pin_refusal *why)
 {
 	if (why->status == ALIAS_HAS_ALIAS && why->req.op != PIN_OP_PIN)
-		return "has a mapping that is in the way";
+		return "has a forbidden mapping";
 	return pin_status_name(why->status);
 }
 

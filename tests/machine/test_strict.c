@@ -199,7 +199,7 @@ START_TEST(transitions_work)
 {
 	static const char *const loads[] = {"workload=pat", "workload=balloon"};
 	static const char *const whats[] = {"what=type", "what=given"};
-	static const char *const kinds[] = {"with another memory type", "that was given away"};
+	static const char *const kinds[] = {"with another memory type", "in the balloon"};
 	struct run run;
 
 	NEED_SHADOW_MMU();

@@ -136,7 +136,7 @@ START_TEST(later_mappings_are_violations)
 		const char *what, *kind;
 	} violations[] = {
 		{"what=type", "violation: mapping of a frame with another memory type than it has"},
-		{"what=given", "violation: mapping of a frame that was given away"},
+		{"what=given", "violation: mapping of a frame in the balloon"},
 	};
 	unsigned long frame = 0, va = 0;
 	const char *said;
