@@ -68,6 +68,9 @@ def ask(stage):
     """Asks vmm here, and the guest in a machine."""
     vmm = str(stage.path / "vmm")
     probe, workloads, bootargs = ask_machine(stage)
+    if probe["host"]["kvm"].get("kvm_amd.npt") in ("N", "0"):
+        raise Failure("this QEMU runs no such guest under nested paging (with-kvm --help), which the"
+                      " comparison is about: use another")
     usable = [name for name, source in probe["track"].items() if source["usable"]]
     sources = [name for name in choices(vmm, "-t") if name in usable or name in SHADOW]
     strategies = choices(vmm, "-f")
