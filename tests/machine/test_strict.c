@@ -108,6 +108,27 @@ START_TEST(a_store_ends_where_memory_does)
 }
 END_TEST
 
+/* Every store that is known, to tables and to ordinary memory. (make soak does many more.) */
+START_TEST(random_stores_are_exact)
+{
+	const char *const argv[] = {path_vmm(),
+				    "-m16M",
+				    "--timeout=60",
+				    "--track=strict",
+				    path_in_tests("hostile/store_random.elf"),
+				    "--",
+				    "1-1500",
+				    NULL};
+	struct run run;
+
+	NEED_SHADOW_MMU();
+	run_program(&run, NULL, argv);
+	expect_status(&run, 0);
+	ck_assert_str_eq(run.out, "");
+	run_free(&run);
+}
+END_TEST
+
 #define MAX_MAP_COUNT "/proc/sys/vm/max_map_count"
 #define FEW_MAPPINGS  1500
 
@@ -265,6 +286,7 @@ Suite *strict_suite(void)
 	tcase_add_test(tc, the_probe_knows);
 	tcase_add_loop_test(tc, every_store_is_exact_or_refused, 0, 2);
 	tcase_add_test(tc, a_store_ends_where_memory_does);
+	tcase_add_test(tc, random_stores_are_exact);
 	tcase_add_test(tc, no_mapping_is_left_for_an_unpin);
 	tcase_add_loop_test(tc, a_later_alias_is_prevented, 0, 2);
 	tcase_add_loop_test(tc, strategies_work, 0, NR_OF(strategies));
