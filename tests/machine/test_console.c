@@ -56,7 +56,7 @@ START_TEST(closed_standard_streams)
 	const char *const argv[] = {"/bin/sh", "-c", command, NULL};
 	struct run run;
 
-	snprintf(command, sizeof(command), "%s %s -- workload=exit status=5 %s", path_vmm(),
+	snprintf(command, sizeof(command), "'%s' '%s' -- workload=exit status=5 %s", path_vmm(),
 		 path_guest(), redirections[_i]);
 	run_program(&run, NULL, argv);
 	expect_status(&run, 5);
@@ -72,8 +72,8 @@ START_TEST(output_into_a_closed_pipe)
 	struct run run;
 
 	snprintf(command, sizeof(command),
-		 "{ %s %s -- workload=exit status=5; echo $? >%s; } | :", path_vmm(), path_guest(),
-		 tmp_file("status"));
+		 "{ '%s' '%s' -- workload=exit status=5; echo $? >'%s'; } | :", path_vmm(),
+		 path_guest(), tmp_file("status"));
 	run_program(&run, NULL, argv);
 	run_free(&run);
 	FILE *file = fopen(tmp_file("status"), "r");

@@ -128,7 +128,7 @@ START_TEST(printing_to_a_full_disk)
 	const char *const argv[] = {"/bin/sh", "-c", command, NULL};
 	struct run run;
 
-	snprintf(command, sizeof(command), "%s %s >/dev/full", path_vmm(), what[_i]);
+	snprintf(command, sizeof(command), "'%s' %s >/dev/full", path_vmm(), what[_i]);
 	run_program(&run, NULL, argv);
 	expect_status(&run, 74);
 	expect_one_sentence(&run, "standard output");

@@ -68,7 +68,7 @@ START_TEST(root_on_a_disk)
 	char disk[128];
 	struct run run;
 
-	output_of("cp %s %s", path_of("linux/root.img"), root);
+	output_of("cp '%s' '%s'", path_of("linux/root.img"), root);
 	sum = output_of("head -c 3000320 /dev/urandom >%s && sha256sum <%s | head -c 64", data,
 			data);
 	snprintf(disk, sizeof(disk), "%s,ro", data);
@@ -198,7 +198,7 @@ START_TEST(cut_short)
 	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
 		struct run run;
 
-		output_of("head -c %jd %s >%s", (intmax_t)lengths[i], vmlinuz(), cut);
+		output_of("head -c %jd '%s' >'%s'", (intmax_t)lengths[i], vmlinuz(), cut);
 		RUN_LINUX(&run, cut);
 		expect_status(&run, 65);
 		expect_one_sentence(&run, cut);
