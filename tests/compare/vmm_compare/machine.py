@@ -110,8 +110,9 @@ def vmm_words(cell, out, number):
 def run_line(cell, out, name, settled):
     """One run. What the last one left to be done later is waited for; by the instruction clock that
     takes no time."""
+    base = shlex.quote(f"{out}/{name}")
     return (f"{'sleep 1; ' if settled else ''}{shlex.join(vmm_words(cell, out, name))} </dev/null "
-            f">{out}/{name}.log 2>&1; echo $? >{out}/{name}.status")
+            f">{base}.log 2>&1; echo $? >{base}.status")
 
 
 def script(group, out, settled, repeat):
@@ -122,7 +123,7 @@ def script(group, out, settled, repeat):
     for number, cell in enumerate(group.cells):
         for again in range(cell.times(repeat)):
             name = f"{number}-{again}"
-            lines.append(f"agree {out}/{number}-*.json || {{ " if again > 1 else "{ ")
+            lines.append(f"agree {shlex.quote(str(out))}/{number}-*.json || {{ " if again > 1 else "{ ")
             lines.append(f"{run_line(cell, out, name, settled)}; }}; echo {name}\n")
     return "".join(lines)
 
