@@ -143,6 +143,22 @@ const char *track_or(const char *usual)
 	return track ? track : usual;
 }
 
+static bool is_off(const char *parameter)
+{
+	FILE *file = fopen(parameter, "r");
+	int value = file ? fgetc(file) : EOF;
+
+	if (file)
+		fclose(file);
+	return value == 'N' || value == '0';
+}
+
+bool on_shadow_mmu(void)
+{
+	return is_off("/sys/module/kvm_amd/parameters/npt") ||
+	       is_off("/sys/module/kvm_intel/parameters/ept");
+}
+
 bool track_is(const char *track)
 {
 	return !strcmp(track_or("dirty"), track);

@@ -30,6 +30,8 @@ const char *tmp_file(const char *name);
 const char *track_or(const char *usual);
 /* Is this the mode of tests that ask for none in particular? */
 bool track_is(const char *track);
+/* Does KVM shadow the guest's page tables here, for want of nested paging? */
+bool on_shadow_mmu(void);
 
 /* In a test: it is not for --track strict, and counts as skipped then. */
 #define NOT_IF_STRICT(why)                                                                         \

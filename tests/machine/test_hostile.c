@@ -190,11 +190,21 @@ static const char *why_not(const struct hostile *hostile)
 	return is_strict() ? hostile->not_strict : hostile->only_strict;
 }
 
+/* Such a guest runs on what a TLB has kept of an entry that came and went. */
+static bool needs_nested_paging(const struct hostile *hostile)
+{
+	return hostile->off[1] && !strcmp(hostile->off[1], "no-unseen");
+}
+
 static const char *why_no_switch(const struct hostile *hostile)
 {
-	if (why_not(hostile) || !is_strict())
+	if (why_not(hostile))
 		return why_not(hostile);
-	return hostile->no_strict_switch;
+	if (is_strict())
+		return hostile->no_strict_switch;
+	if (on_shadow_mmu() && needs_nested_paging(hostile))
+		return "it needs nested paging: with a shadow MMU no stale TLB entry was left";
+	return NULL;
 }
 
 /* Once, before the checks. */

@@ -10,25 +10,9 @@
 
 #define NR_OF(array) ((int)(sizeof(array) / sizeof((array)[0])))
 
-static bool is_off(const char *parameter)
-{
-	FILE *file = fopen(parameter, "r");
-	int value = file ? fgetc(file) : EOF;
-
-	if (file)
-		fclose(file);
-	return value == 'N' || value == '0';
-}
-
-static bool works_here(void)
-{
-	return is_off("/sys/module/kvm_amd/parameters/npt") ||
-	       is_off("/sys/module/kvm_intel/parameters/ept");
-}
-
 #define NEED_SHADOW_MMU()                                                                          \
 	do {                                                                                       \
-		if (!works_here()) {                                                               \
+		if (!on_shadow_mmu()) {                                                            \
 			printf("skip %s: it needs kvm_amd npt=0 or kvm_intel ept=0\n", __func__);  \
 			return;                                                                    \
 		}                                                                                  \
@@ -38,7 +22,7 @@ START_TEST(refused_where_it_cannot_work)
 {
 	struct run run;
 
-	if (works_here()) {
+	if (on_shadow_mmu()) {
 		printf("skip %s: nothing to refuse on a shadow MMU\n", __func__);
 		return;
 	}
@@ -256,7 +240,7 @@ START_TEST(the_probe_knows)
 
 	run_program(&run, NULL, argv);
 	expect_status(&run, 0);
-	expect_contains(run.out, works_here()
+	expect_contains(run.out, on_shadow_mmu()
 					 ? "strict                     yes: page tables are"
 					 : "strict                     no: --track strict needs");
 	run_free(&run);
