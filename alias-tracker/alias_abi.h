@@ -149,8 +149,10 @@ enum alias_call {
 	 * uses a translation from before the call any more; with any other answer the guest must
 	 * assume that nothing was flushed. Only if the features have ALIAS_FLUSHES.
 	 *
-	 * Before the call, and after it has changed its page tables, the caller must write to its
-	 * shared page (to `call_status`). The handler of a batch's upcall may make this call. */
+	 * The caller must write to its shared page (to `call_status`) before the call and after it
+	 * has changed its page tables: the host flushes by dropping its mapping of that page, and
+	 * the write makes sure that there is one. The handler of a batch's upcall may make this
+	 * call. */
 	ALIAS_CALL_FLUSH = 4,
 };
 
@@ -189,14 +191,16 @@ enum alias_status {
 	 * INFLATE also if its memory type is not 0. UNPIN: it is not pinned, or still linked.
 	 * DEFLATE: it is not the host's. */
 	ALIAS_BAD_STATE,
-	ALIAS_CHILD_UNPINNED,   /* it links a table that is not pinned one level below */
+	/* It links a table that is not pinned one level below; or, for a root, a table of its tree
+	 * does. */
+	ALIAS_CHILD_UNPINNED,
 	ALIAS_MAPS_TABLE,       /* the tree of this root maps a pinned table writable */
-	ALIAS_BAD_TABLE,        /* the tree has a table outside of memory, or reserved bits set */
+	ALIAS_BAD_TABLE,        /* in it or its tree: a link outside of memory, or reserved bits */
 	ALIAS_BAD_CALL,         /* malformed call: count too large, not registered, ... */
 	ALIAS_BAD_MEMTYPE,      /* type is not 0..7 */
 	ALIAS_IS_BALLOONED,     /* the frame is the host's (ALIAS_OP_INFLATE) */
 	ALIAS_MAPS_BALLOONED,   /* the tree of this root maps a frame that is the host's */
-	ALIAS_MEMTYPE_CONFLICT, /* the tree maps a frame with another memory type than it has */
+	ALIAS_MEMTYPE_CONFLICT, /* its tree maps a frame with another memory type than it has */
 	ALIAS_NO_MEMORY,        /* the host is out of memory */
 	ALIAS_NR_STATUS,
 };
@@ -382,9 +386,10 @@ struct alias_vcpu_page {
 	/* Written by the guest: */
 	uint32_t count; /* ALIAS_CALL_PIN: number of ops, 1..ALIAS_BATCH_MAX */
 	uint32_t flags; /* ALIAS_BATCH_* */
-	/* Written by the host: */
+	/* Written by the guest (ALIAS_PENDING) before the call, and by the host: */
 	uint32_t call_status; /* enum alias_status of the call as a whole */
-	uint32_t features;    /* ALIAS_CALL_REGISTER: ALIAS_WRITE_PROTECTED, ALIAS_FLUSHES */
+	/* Written by the host: */
+	uint32_t features; /* ALIAS_CALL_REGISTER: ALIAS_WRITE_PROTECTED, ALIAS_FLUSHES */
 	/* Written by the guest, for ALIAS_CALL_REGISTER: */
 	uint64_t direct_base; /* virtual address of gpa 0, a multiple of 512 GiB */
 	uint64_t direct_size; /* bytes, a multiple of 512 GiB */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* clang-format off */
 /*
  * libaliastracker: does this guest frame still have another mapping?
  *
@@ -14,12 +15,12 @@
  *
  * What counts as writable: R/W is combined over all levels of a path, as the processor does; a
  * table reached by several paths counts as writable if one of them is. A large leaf counts for
- * every frame it spans. Tables reachable from a root are followed whether they are pinned or not
- * (an unpinned one is a violation, and its leaves count all the same). A table has a role for each
- * level at which it is walked, and a leaf counts once in each role. A leaf in the direct map is
- * exempt only where it maps its own place; in a table that is reached at several places none is
- * exempt. So a root can be refused because a table of its tree is reached writably at another
- * root's place.
+ * every frame that it maps. Tables reachable from a root are followed whether they are pinned or
+ * not (an unpinned one is a violation, and its leaves count all the same). A table has a role for
+ * each level at which it is walked, and a leaf counts once in each role. A leaf in the direct map
+ * is exempt only if it maps the address that belongs there (gpa va - base). In a table that is
+ * reached at several virtual addresses no leaf is exempt. So a root can be refused because another
+ * root reaches a table of its tree by a writable path at another address.
  *
  * A sync brings this up to date with the tables. An audit is a sync that compares all tables that
  * may have changed, whatever the log says. Entries that may break a rule go to a recheck queue, and
@@ -29,21 +30,25 @@
  * meanwhile: a change that is complete before a sync begins is seen by that sync.
  *
  * Trust in the log: in AT_LOGGED a record only says where to look. Entries are read from memory,
- * and the values in the log are held against them. If each change is logged as at_ops says, a sync
- * sees all that one of AT_CHANGES would see. If some are not, it may miss them until the next
- * audit, which reports them as log mismatches.
+ * and the values in the log are compared with them. If each change is logged as at_ops says, a sync
+ * in AT_LOGGED sees all that a sync in AT_CHANGES would see. It may miss changes that are not
+ * logged. The next audit sees them, and reports them as log mismatches.
  *
- * Memory is taken only where something is, and given back:
- * - 160 bytes for a region of 2 MiB with a leaf, a pin or a table, of which 128 are two bits a
- * frame for the number of writable leaves; 144 more after at_count_all().
- * - 4 bytes a frame in runs of 64 of which one has more than two leaves; twice after
- * at_count_all().
- * - 8 bytes a frame in runs of 32 of which one is pinned, a table, ballooned or of a memory type.
- * - 5 KiB at most for a table that is followed, with its share of the above where tables lie far
- * apart; 160 bytes for each further level at which it is walked.
- * - 40 bytes for a TLB-pending frame, of 4096 at most. With more, all frames are taken to be
- * pending until all TLBs are known to have been flushed.
+ * Memory on the heap. It is taken only where something is to be kept, and freed afterwards:
+ *
+ *   160 bytes     for each region of 2 MiB in which a frame is mapped, pinned or a table; 128 of
+ *                 them are two bits for each frame, the number of its writable leaves. After
+ *                 at_count_all() 144 bytes more.
+ *   256 bytes     for each run of 64 frames of which one has more than two writable leaves. After
+ *                 at_count_all() the same again, for leaves of any kind.
+ *   256 bytes     for each run of 32 frames of which one is pinned, a table, ballooned or of a
+ *                 memory type other than 0
+ *   5 KiB at most for each table that is followed, with its share of the above if tables lie far
+ *                 apart; 160 bytes for each further level at which it is walked
+ *   40 bytes      for each TLB-pending frame, of which there are 4096 at most. If there are more,
+ *                 all frames count as pending until all TLBs are known to have been flushed.
  */
+/* clang-format on */
 #ifndef ALIAS_TRACKER_H
 #define ALIAS_TRACKER_H
 
@@ -63,10 +68,10 @@ struct at_alias {
 	bool exec;        /* NX clear on the whole path */
 };
 
-/* The guest's (or the host's own) evidence about TLBs. An entry found gone by a sync that read
+/* Evidence about TLBs: the guest's, or the host's own. An entry found gone by a sync that read
  * `cleared` = c is out of every TLB once `flushed` >= c. A clock that never gives evidence
- * returns {1, 0}: then only at_flushed() does. `now` is the owner's own time, which the tracker
- * gives back by at_gone_at(); it never goes down, and may stay 0. */
+ * returns {1, 0, 0}; then only at_flushed() gives any. `now` is the owner's own time: at_gone_at()
+ * returns it, and at_flushed() compares with it. It never goes down, and may stay 0. */
 struct at_clock {
 	uint64_t cleared;
 	uint64_t flushed;
@@ -76,7 +81,7 @@ struct at_clock {
 /* A change of an entry, as the log of the guest has it. */
 struct at_record {
 	uint64_t pte_gpa;  /* the entry */
-	uint64_t from, to; /* its values; what the processor itself sets in them doesn't matter */
+	uint64_t from, to; /* its value before and after; accessed and dirty bits don't matter */
 };
 
 #define AT_CHANGING_MAX 64
@@ -95,80 +100,95 @@ struct at_log_look {
 
 /* How the tracker reaches the world. All are called from within the at_* calls, by that thread. */
 struct at_ops {
-	/* The 512 entries of the frame, or NULL if there is no memory: for a frame either always or
-	 * never. The pointer must stay valid until the next call of an at_* function; what it
-	 * points to may change at any time. */
+	/* Returns the 512 entries of the frame, or NULL if there is no memory. For a pfn it must
+	 * be either always NULL or never. The pointer stays valid until the next call of an at_*
+	 * function; the entries may change at any time. */
 	const uint64_t *(*table)(void *ctx, uint64_t pfn);
 	/* The clock. Called after the tables have been read, `cleared` must be loaded before
 	 * `flushed` (acquire). NULL: no evidence, like {1, 0, 0}. */
 	struct at_clock (*clock)(void *ctx);
+	/* clang-format off */
 	/*
-	 * Write tracking of single frames, or all NULL: then every table is compared at every sync.
-	 * arm: from the return on, the first write to the frame makes dirtied() report it,
-	 *      before that write can be seen in memory. Returns false if it could not.
-	 * disarm: as if never armed. Only for armed frames.
-	 * dirtied: fills up to `max` frames that were written since they were armed (each is then
-	 *        disarmed), returns how many; must cost next to nothing when there are none.
+	 * Write tracking of single frames. If all are NULL, every table is compared at every sync.
+	 *
+	 *   arm      From the return on, the first write to the frame makes dirtied() report it,
+	 *            before that write can be seen in memory. Returns false if it could not.
+	 *   disarm   Ends that. Only for armed frames.
+	 *   dirtied  Fills in up to `max` frames that were written since they were armed, and disarms
+	 *            each of them. Returns how many. It is called at every sync, so it must be cheap
+	 *            if there are none.
 	 */
+	/* clang-format on */
 	bool (*arm)(void *ctx, uint64_t pfn);
 	void (*disarm)(void *ctx, uint64_t pfn);
 	size_t (*dirtied)(void *ctx, uint64_t *pfns, size_t max);
+	/* clang-format off */
 	/*
-	 * The log of the guest, or all NULL: then there is no AT_LOGGED. Of each change the guest
-	 * first names the entry, then makes the change, then writes the record (or counts it as
-	 * lost), then takes the name back; each can be seen before the next. So whoever sees a
-	 * change sees the name, too, or else, if he looks after it, the record.
-	 * log_begin: takes the names, and *after* that fixes what log_next() hands out: all records
-	 *      that are written by then; at last looks if any were lost.
-	 * log_next: up to `max` of these, those of one processor in their order; 0: no more. Each
-	 *      is handed out once.
-	 * log_pending: entries that are named now (but for those of a processor of which the owner
-	 *      knows that it isn't at that change), and, looked at after that, those of records
-	 * that were not handed out; `entries` has room for AT_PENDING_MAX. False: there are more,
-	 *      or some were lost since log_begin().
+	 * The log of the guest. If all are NULL, there is no AT_LOGGED.
+	 *
+	 * For each change the guest names the entry, makes the change, writes the record (or counts
+	 * it as lost), and takes the name back. Each step is visible before the next. So if a
+	 * change is visible, its entry is still named, or a look at the log after that finds the
+	 * record or the loss.
+	 *
+	 *   log_begin    Takes the names. *After* that it fixes what log_next() hands out: all
+	 *                records written by then. At last it checks whether any were lost.
+	 *   log_next     Hands out up to `max` of these records, each once, and those of one
+	 *                processor in their order. Returns how many; 0: there are no more.
+	 *   log_pending  Fills in the entries that are named now, and, looked at after that, the
+	 *                entries of records that were not handed out. May leave out the name of a
+	 *                processor if the owner knows that it isn't at that change. `entries` has
+	 *                room for AT_PENDING_MAX. Returns false if there are more, or if records
+	 *                were lost since log_begin().
 	 */
+	/* clang-format on */
 	void (*log_begin)(void *ctx, struct at_log_look *look);
 	size_t (*log_next)(void *ctx, struct at_record *records, size_t max);
 	bool (*log_pending)(void *ctx, uint64_t *entries, size_t *nr);
 };
 
 enum at_mode {
-	AT_CHANGES, /* a sync compares hot tables, and cold ones that were written */
-	AT_SCAN,    /* a sync compares every table: the baseline */
-	AT_LOGGED,  /* a sync looks where the log of the guest says; now and then, in an audit, it
-		       does what one of AT_CHANGES does, too, and says if the log was wrong */
-	AT_BLIND, /* pins are recorded and never checked; no table is followed: unsafe, lower bound
-		   */
+	/* A sync compares the hot tables, and those that were dirtied. */
+	AT_CHANGES,
+	/* A sync compares every table: the baseline. */
+	AT_SCAN,
+	/* A sync reads the entries that the guest's log names. Each audit also does what a sync in
+	 * AT_CHANGES does, and checks the log. */
+	AT_LOGGED,
+	/* Pins are recorded and not checked against mappings; no table is followed. Unsafe, to
+	 * measure the lower bound of the cost. */
+	AT_BLIND,
 };
 
 struct at_config {
-	/* pfns are 0 .. frames - 1, 2^35 of them at most; entries that point above map nothing that
-	 * we know. */
+	/* pfns are 0 .. frames - 1; at most 2^35 frames. A leaf that maps addresses above them
+	 * counts for no frame. */
 	uint64_t frames;
 	enum at_mode mode;
 	const struct at_ops *ops; /* must outlive the tracker */
 	void *ctx;
-	/* at_pin() and at_become() grant a frame in spite of what is in the way and of what a TLB
+	/* at_pin() and at_become() grant a transition in spite of aliases, and of those that a TLB
 	 * may still hold, and do not judge the tree of a root: unsafe, to measure what following
-	 * costs. at_check() and at_may() still tell. */
+	 * tables costs. at_check() and at_may() still report aliases. */
 	bool grant_aliased;
-	/* Cost of arming a table and being told that it was dirtied, in compares. A hot table is
-	 * armed after so many syncs without a change. If it is dirtied later than that, it is armed
-	 * again at once. If it is dirtied sooner without having changed (walks by the processor
-	 * dirty it, too), its number doubles: the backoff. 0: default (96). */
+	/* What it costs to arm a table and to be told that it was dirtied, in compares of a table.
+	 * A hot table is armed after this many syncs without a change. If it is dirtied after more
+	 * syncs than that, it is armed again at once. If it is dirtied sooner and has not changed
+	 * (page walks dirty it, too), the number is doubled for this table. 0: default (96). */
 	unsigned quiet_syncs;
-	/* Of AT_LOGGED: every so many is an audit; a quiet one counts as 8 quiet syncs. 0: default
-	 * (256). */
+	/* In AT_LOGGED one sync in so many is an audit. An audit that finds a table unchanged
+	 * counts for quiet_syncs as 8 syncs. 0: default (256). */
 	unsigned audit_syncs;
-	/* Frames that the owner itself writes as the guest runs: their entries, should the guest
-	 * have one of them walked as a table, are never held against its log. 0 frames: none. */
+	/* Frames that the owner itself writes while the guest runs. If the guest has one walked as
+	 * a table, changes of its entries are no log mismatches. 0 frames: none. */
 	uint64_t shared_pfn, shared_frames;
-	/* Mixed into the hashes, so that a guest cannot choose frames that collide: a random
-	 * number. 0 makes runs repeatable. */
+	/* A random number, mixed into the hashes, so that a guest cannot choose frames that
+	 * collide. 0 makes runs repeatable. */
 	uint64_t seed;
-	/* While this is true, at_sync() stops between two tables and has failed, as if it had run
-	 * out of memory; so do at_pin() of a root, at_unpin() and at_count_all(). Read atomically;
-	 * any thread may set it at any time. NULL: nothing stops them. */
+	/* While this is true, calls that take long stop between two tables, as if memory had run
+	 * out: at_sync(), at_pin() of a root and at_count_all() fail, and at_unpin() of a root
+	 * leaves the rest to the next sync. Read atomically; any thread may set it at any time.
+	 * NULL: nothing stops them. */
 	const bool *stop;
 };
 
@@ -177,162 +197,183 @@ struct alias_tracker *at_new(const struct at_config *config);
 /* Disarms what is armed. NULL is fine. */
 void at_free(struct alias_tracker *at);
 
-/* The direct map [base, base + size): leaves in it that map va - base are no aliases. Multiples of
- * 512 GiB, canonical, kernel half. Only before the first pin. Returns false if refused. */
+/* Sets the direct map, [base, base + size): leaves in it that map gpa va - base are no aliases.
+ * Both are multiples of 512 GiB, in the kernel's half; size is not 0. Only while no frame is
+ * pinned, ballooned or of a memory type other than 0. Returns false if refused. */
 bool at_set_direct_map(struct alias_tracker *at, uint64_t base, uint64_t size);
 
 enum at_verdict {
 	AT_OK,
-	AT_ALIAS,          /* a mapping is in the way: at_aliases(), at_in_the_way() say where */
-	AT_STALE_TLB,      /* none exists, but one did and no evidence of a flush since */
-	AT_BAD_FRAME,      /* no such frame, or no memory there */
-	AT_BAD_LEVEL,      /* not 1..4 */
-	AT_BAD_STATE,      /* already pinned; not pinned; still linked under a reachable table; has
-			      a type; was not given away */
-	AT_CHILD_UNPINNED, /* an entry of the table points to a table that is not pinned one level
-			      below */
-	AT_MAPS_TABLE,   /* the tree of this root maps a pinned table writable (violation queued) */
-	AT_BAD_TABLE,    /* a table outside of memory, or reserved bits */
-	AT_NO_MEMORY,    /* the host's, not the guest's */
-	AT_BAD_MEMTYPE,  /* not 0..7 */
-	AT_IS_BALLOONED, /* it was given away, and has not come back */
-	AT_MAPS_BALLOONED,   /* the tree of this root maps a frame that was given away (violation
-			      * queued)
-			      */
-	AT_MEMTYPE_CONFLICT, /* it maps a frame with a type with another type (violation queued) */
+	AT_ALIAS,     /* it has an alias; at_aliases() and at_in_the_way() say where */
+	AT_STALE_TLB, /* it is TLB-pending: a TLB may still hold an alias that is gone */
+	AT_BAD_FRAME, /* no such frame, or no memory there */
+	AT_BAD_LEVEL, /* not 1..4 */
+	/* Pin: it is pinned, or of a memory type other than 0. Other transitions: it is pinned or
+	 * walked as a table; to the balloon also: it is of a memory type other than 0. Unpin: it is
+	 * not pinned, or still linked. Deflate: it is not ballooned. */
+	AT_BAD_STATE,
+	/* It links a table that is not pinned one level below; or, for a root, a table of its tree
+	 * does. */
+	AT_CHILD_UNPINNED,
+	AT_MAPS_TABLE,       /* the tree of this root maps a pinned table writable */
+	AT_BAD_TABLE,        /* in it or its tree: a link outside of memory, or reserved bits */
+	AT_NO_MEMORY,        /* the host is out of memory, or the last sync has failed */
+	AT_BAD_MEMTYPE,      /* not 0..7 */
+	AT_IS_BALLOONED,     /* it is ballooned */
+	AT_MAPS_BALLOONED,   /* the tree of this root maps a ballooned frame */
+	AT_MEMTYPE_CONFLICT, /* the tree maps a frame with another memory type than it has */
 };
 
-/* Changes the mode; nothing that is known is lost. From now on AT_SCAN has no table armed.
- * AT_LOGGED begins with an audit that judges nothing: from now on every change is in the log. It
- * ends with one that judges what was logged until now: at_audit().
- * False, and nothing is changed, for and in AT_BLIND, and for AT_LOGGED without a log. */
+/* Changes the mode; nothing that is known is lost. With AT_SCAN no table is armed any more. To
+ * AT_LOGGED: from now on the guest logs every change; the next sync compares as an audit does, and
+ * reports no log mismatch. From AT_LOGGED: makes a last audit first, at_audit(). Returns false, and
+ * changes nothing, if the mode is or would be AT_BLIND, and for AT_LOGGED without a log. */
 bool at_set_mode(struct alias_tracker *at, enum at_mode mode);
 
-/* What a frame is to become, and which mappings of it outside the direct map are in the way. A
- * frame is at most one of these at a time. */
+/* What a frame is to become, and which mappings of it outside the direct map are *in the way*: its
+ * aliases. A frame is at most one of these at a time. */
 enum at_to {
-	AT_TO_TABLE,   /* a page table: writable ones */
-	AT_TO_MEMTYPE, /* memory of another type (write-back or not): those of all other types */
-	AT_TO_BALLOON, /* given away: all */
+	AT_TO_TABLE,   /* a page table: writable mappings */
+	AT_TO_MEMTYPE, /* memory of a type: mappings with any other type */
+	AT_TO_BALLOON, /* the host's (*ballooned*): all mappings */
 };
 
 struct at_transition {
 	enum at_to to;
-	/* The level, 1..4; or the type, an index into the PAT, 0..7, which must mean the same on
-	 * all processors, and something else than the others: the tracker compares numbers. */
+	/* AT_TO_TABLE: the level, 1..4. AT_TO_MEMTYPE: the type, an index into the PAT, 0..7. The
+	 * tracker compares indices: each must mean the same type on all processors, and no two of
+	 * those in use the same. */
 	unsigned arg;
 };
 
-/* From now on mappings of all kinds are counted: before the first transition to AT_TO_MEMTYPE or
- * AT_TO_BALLOON, which are refused (AT_NO_MEMORY) without, and give no violations. Whatever was not
- * counted before may still be in a TLB. Costs the second bit, a look at all tables, and then a
- * little with every mapping. Returns false when out of memory; true if it was done already, and in
- * AT_BLIND, which never counts. */
+/* From now on mappings of all kinds are counted. Without this, transitions to AT_TO_MEMTYPE and
+ * AT_TO_BALLOON are refused (AT_NO_MEMORY). A TLB may hold any mapping that went before this call,
+ * so for these transitions each frame is TLB-pending at first. The call reads all tables; then it
+ * costs memory (above), and a little with every change of a mapping. Returns false when out of
+ * memory; true if it was done already, and in AT_BLIND, which never counts. */
 bool at_count_all(struct alias_tracker *at);
 
-/* Brings the reverse map up to date with the tables. Returns false if out of memory; what could be
- * followed was, the rest is tried again by the next sync, and until one has succeeded the tracker
- * refuses every pin (AT_NO_MEMORY). */
+/* Brings the tracker up to date with the tables. Returns false if out of memory, or if `stop` was
+ * set. Then some changes may not have been followed; the next sync tries them again. Until one has
+ * succeeded, the tracker refuses every transition (AT_NO_MEMORY). */
 bool at_sync(struct alias_tracker *at);
-/* The same; in AT_LOGGED it is an audit. */
+/* The same, and in AT_LOGGED this sync is an audit. */
 bool at_audit(struct alias_tracker *at);
 
 /* Could this frame be pinned at this level now? By the state of the last sync; changes nothing.
- * What the frame itself holds is not looked at: children and trees are judged by at_pin() alone. */
+ * Does not look at the content of the frame: only at_pin() judges children and trees. */
 enum at_verdict at_check(const struct alias_tracker *at, uint64_t pfn, unsigned level);
 
-/* at_check(), then the transition. At levels 2 and 3 the frame is read, and its first entry that is
- * bad or links to a table not pinned one level below decides. Level 4 makes the frame a root and
- * follows its tree: tables that are followed already are taken as of the last sync, new ones are
- * read now; one of the violations found, if any, decides, and the tracker is as before. In AT_BLIND
- * only frame, level and state are looked at. */
+/* Pins the frame if at_check() says AT_OK and its content is sound. At levels 2 and 3 its entries
+ * are read, and the first one that is bad, or links a table not pinned one level below, decides.
+ * Level 4 makes the frame a root and follows its tree: tables that are followed already are taken
+ * as of the last sync, new ones are read now. If the tree has violations, one of them decides; if
+ * that is a forbidden mapping, it is also queued for at_next_violation(). If the answer is not
+ * AT_OK, the frame is not pinned. In AT_BLIND only frame, level and state are looked at. */
 enum at_verdict at_pin(struct alias_tracker *at, uint64_t pfn, unsigned level);
 
-/* AT_OK, AT_BAD_FRAME, or AT_BAD_STATE: it isn't pinned, or by the last sync still linked at any
- * level. A root's mappings go with it, and the clock is read for them. */
+/* Unpins the frame. Answers AT_OK, AT_BAD_FRAME, or AT_BAD_STATE: it isn't pinned, or by the last
+ * sync a table still links it, at any level. The mappings of a root's tree go with the root; the
+ * clock is read to tell which TLBs may still hold them. */
 enum at_verdict at_unpin(struct alias_tracker *at, uint64_t pfn);
 
 /* at_check() for any transition. */
 enum at_verdict at_may(const struct alias_tracker *at, uint64_t pfn, struct at_transition to);
 /* at_pin() for any transition. A frame whose type is 0 again is as if it never had another. */
 enum at_verdict at_become(struct alias_tracker *at, uint64_t pfn, struct at_transition to);
-/* A frame that was given away is an ordinary one again. AT_OK, AT_BAD_FRAME, or AT_BAD_STATE.
- * Whatever it holds now, the owner has put there: if the guest has it walked as a table, all that
- * is new in it by the next sync, which in AT_LOGGED is an audit, is not held against its log. */
+/* Makes a ballooned frame an ordinary one again. Answers AT_OK, AT_BAD_FRAME, or AT_BAD_STATE. The
+ * owner has filled it. So if the guest has it walked as a table in AT_LOGGED, the next sync is an
+ * audit, and what has changed in the frame by then is no log mismatch. */
 enum at_verdict at_deflate(struct alias_tracker *at, uint64_t pfn);
 
-/* The last 4 KiB leaf of this frame that was in the way went when `cleared` was no more than this:
- * for a caller that knows it better than by the syncs, as all changes of tables go through it. (Not
- * by the word of a guest: it may have mapped the frame elsewhere meanwhile, tests/model.) */
+/* Tells the tracker that the last 4 KiB leaf in the way of this transition went when `cleared` was
+ * no more than this. For an owner that knows it better than the syncs do, since it makes all
+ * changes of tables itself. Not on the word of a guest: it may have mapped the frame elsewhere
+ * meanwhile (tests/model). */
 void at_gone_by(struct alias_tracker *at, uint64_t pfn, struct at_transition to, uint64_t cleared);
 
-/* Every TLB was flushed, all of it, since the clock's `now` had become `since`: what was found gone
- * before that is forgotten. UINT64_MAX: after the last at_sync() returned. */
+/* Tells the tracker that each TLB was flushed as a whole after the clock's `now` had become
+ * `since`. It forgets the mappings found gone at an earlier `now`. UINT64_MAX: the flushes began
+ * after the last at_sync() returned. */
 void at_flushed(struct alias_tracker *at, uint64_t since);
 
-/* Of a frame for which at_may() says AT_STALE_TLB, or would if nothing else was the matter: the
- * highest `now` at which what is in the way was found gone that a TLB may still hold. Else 0. */
+/* Returns the `now` of the sync that found the last of a TLB-pending frame's aliases gone: a flush
+ * that began at a later `now` is evidence enough. 0 if the frame is not TLB-pending for this
+ * transition. */
 uint64_t at_gone_at(const struct alias_tracker *at, uint64_t pfn, struct at_transition to);
 
-/* By the state of the last sync, O(1): one bit. False for frames outside of memory. */
+/* Has the frame a writable leaf outside the direct map? By the state of the last sync, O(1). False
+ * for frames outside of memory. */
 bool at_has_alias(const struct alias_tracker *at, uint64_t pfn);
-/* How many writable leaves outside the direct map, by the state of the last sync: each once for
- * each level at which its table is walked. Exact below 2^32 - 1; there it stays, so that it can't
+/* How many writable leaves outside the direct map the frame has, by the state of the last sync:
+ * each once for each level at which its table is walked. Exact while there are fewer than 2^32 - 1
+ * of one size (4 KiB, 2 MiB, 1 GiB). The count of a size stops there for good, so that it can't
  * wrap. */
 uint64_t at_alias_count(const struct alias_tracker *at, uint64_t pfn);
-/* The same with read-only ones: O(1) too, and false and 0 before at_count_all(). */
+/* The same for leaves of any kind. False and 0 before at_count_all(). */
 bool at_is_mapped(const struct alias_tracker *at, uint64_t pfn);
 uint64_t at_mapping_count(const struct alias_tracker *at, uint64_t pfn);
 /* 0 if not pinned, else 1..4. */
 unsigned at_pinned_level(const struct alias_tracker *at, uint64_t pfn);
 bool at_is_ballooned(const struct alias_tracker *at, uint64_t pfn);
-/* 0 if it has none. */
+/* The frame's memory type; 0 unless AT_TO_MEMTYPE gave it another. */
 unsigned at_memtype(const struct alias_tracker *at, uint64_t pfn);
 
 /* Finds the writable aliases of a frame by the state of the last sync; fills up to `max` and
- * returns how many were filled. A leaf in a table that is reached by several paths is given once,
- * with one of its virtual addresses. Tables that changed most recently are searched first. */
+ * returns how many were filled. A leaf in a table that is reached by several paths is filled in
+ * once (for each level), with one of its virtual addresses. Tables that changed most recently are
+ * searched first. */
 size_t at_aliases(struct alias_tracker *at, uint64_t pfn, struct at_alias *out, size_t max);
-/* The same for any transition; finds nothing before at_count_all() but for AT_TO_TABLE. */
+/* The same for what is in the way of any transition. Before at_count_all() finds nothing, except
+ * for AT_TO_TABLE. */
 size_t at_in_the_way(struct alias_tracker *at, uint64_t pfn, struct at_transition to,
 		     struct at_alias *out, size_t max);
 
-/* What a guest did against the rules after its pins were granted, found by a sync. */
+/* What a guest did against the rules after transitions were granted, found by a sync or by at_pin()
+ * of a root. */
 enum at_violation_kind {
 	AT_V_WRITABLE,  /* a writable leaf maps a frame pinned as table */
 	AT_V_UNPINNED,  /* a table was linked that is not pinned at that level */
-	AT_V_BAD_TABLE, /* an entry of a followed table points outside of memory, or reserved bits
-			 */
-	AT_V_UNLOGGED,  /* an entry was changed, and no record tells of it */
-	AT_V_MISLOGGED, /* records of an entry lead elsewhere than it went: left out, invented, or
-			   of other values */
-	AT_V_BALLOONED, /* a leaf outside the direct map maps a frame that was given away */
-	AT_V_MEMTYPE,   /* the same of a frame that has another type */
+	AT_V_BAD_TABLE, /* an entry links a frame outside of memory, or has reserved bits */
+	AT_V_UNLOGGED,  /* an entry was changed, and it has no record */
+	AT_V_MISLOGGED, /* the records of an entry don't add up to its change: one is missing,
+			   invented or wrong */
+	AT_V_BALLOONED, /* a leaf outside the direct map maps a ballooned frame */
+	AT_V_MEMTYPE,   /* such a leaf maps a frame with another memory type than it has */
 };
 
 struct at_violation {
 	enum at_violation_kind kind;
 	uint8_t level;    /* of the table that holds the entry */
-	uint64_t pfn;     /* the frame that is mapped or linked (now, if at all) */
-	uint64_t va;      /* first virtual address through that entry */
+	uint64_t pfn;     /* the frame that the entry maps or links now, if any */
+	uint64_t va;      /* its first virtual address, on one path; 0: no root leads there */
 	uint64_t pte_gpa; /* the entry */
 };
 
+/* clang-format off */
 /*
- * Judges a store to the entry at `pte_gpa` of a pinned table before it is done, for a source that
- * holds stores back and so misses none: the copies are taken to be up to date. AT_OK: it breaks no
- * rule, is known from now on, and the caller does it before anything else happens. Else nothing has
- * changed and the caller does not do it: AT_CHILD_UNPINNED (why->pfn is the table it would link,
- * which may be pinned and the store judged again), AT_MAPS_TABLE (it would map, or make reachable
- * writably, the pinned frame why->pfn), AT_BAD_TABLE, AT_BAD_STATE (the frame is not pinned),
- * AT_NO_MEMORY.
+ * Judges a store to the entry at `pte_gpa`, a multiple of 8, before it is done. For an owner that
+ * holds all stores to pinned tables back: the copies are taken to be up to date. If the answer is
+ * AT_OK, the store breaks no rule, the tracker knows it from now on, and the caller does it before
+ * anything else happens. With any other answer nothing has changed, and the caller does not do it:
+ *
+ *   AT_CHILD_UNPINNED    it would link the table why->pfn, which is not pinned one level below. The
+ *                        caller may pin that table and have the store judged again.
+ *   AT_MAPS_TABLE        it would map the pinned frame why->pfn writable, or make a writable
+ *                        mapping of it reachable
+ *   AT_MAPS_BALLOONED    the same for any mapping of the ballooned frame why->pfn
+ *   AT_MEMTYPE_CONFLICT  the same for a mapping of why->pfn with another memory type than it has
+ *   AT_BAD_TABLE         it would link a frame outside of memory, or set reserved bits
+ *   AT_BAD_STATE         the entry is not in a pinned table, or the mode is AT_BLIND
+ *   AT_NO_MEMORY
  */
+/* clang-format on */
 enum at_verdict at_store(struct alias_tracker *at, uint64_t pte_gpa, uint64_t pte,
 			 struct at_violation *why);
 
-/* Takes the oldest violation not yet taken; false when none. At most 256 are kept; at_stats counts
- * all. The same entry is reported once, until it changes or what leads to it does. (If its table is
- * reached at several levels, once for each.) */
+/* Takes the oldest violation that was not taken yet; returns false if there is none. At most 256
+ * are kept; at_stats counts all. An entry is reported once for each level of its table, and again
+ * only if it, or a link that leads to it, has changed, or if it breaks another rule. */
 bool at_next_violation(struct alias_tracker *at, struct at_violation *out);
 /* "writable mapping of a page table" and the like; for any value, never NULL. */
 const char *at_violation_name(enum at_violation_kind kind);
@@ -341,31 +382,33 @@ const char *at_verdict_name(enum at_verdict verdict);
 struct at_stats {
 	uint64_t frames;
 	uint64_t pinned; /* frames pinned now */
-	uint64_t roots;  /* of them roots */
-	uint64_t given;  /* frames that are given away now */
-	uint64_t typed;  /* frames that have a type now */
+	uint64_t roots;  /* of these, roots */
+	uint64_t given;  /* frames ballooned now */
+	uint64_t typed;  /* frames with a memory type other than 0 now */
 	uint64_t tables; /* tables followed now */
-	uint64_t hot;    /* of them compared at each sync */
+	uint64_t hot;    /* of these, hot */
 	uint64_t syncs;
 	uint64_t tables_compared; /* sum over all syncs */
-	uint64_t tables_changed;  /* of them with a change */
+	uint64_t tables_changed;  /* of these, with a change */
 	uint64_t entries_changed;
-	uint64_t arms, wakes;
-	uint64_t records;       /* of the log, taken */
-	uint64_t stray_records; /* of them of entries that are not followed: left alone */
-	uint64_t log_losses;    /* syncs that found records lost, and looked at all that changed */
+	uint64_t arms, wakes;   /* times that a table was armed, and found dirtied */
+	uint64_t records;       /* records taken from the log */
+	uint64_t stray_records; /* of these, for entries of tables that are not followed: ignored */
+	uint64_t log_losses;    /* syncs that found records lost, and compared as an audit does */
 	uint64_t audits;
-	uint64_t log_mismatches; /* violations of the two kinds that are the log's */
+	uint64_t log_mismatches; /* violations AT_V_UNLOGGED and AT_V_MISLOGGED */
 	uint64_t violations;
 	uint64_t memory_bytes; /* held now by this tracker, all included */
 };
 void at_get_stats(const struct alias_tracker *at, struct at_stats *out);
 
 /*
- * The oracle: a second opinion that shares no state with the above. Walks everything reachable
- * from the tracker's roots in memory as it is now and finds all writable leaves outside the direct
- * map that map `pfn`. Fills up to `max`, returns how many there are (each path counts). Linear in
- * the number of tables. Loops cannot hang it: levels only go down. Works in every mode.
+ * The oracle: a second opinion. Walks all tables reachable from the tracker's roots, in memory as
+ * it is now, and finds all writable leaves outside the direct map that map `pfn`. Besides the list
+ * of roots and the direct map it uses no state of the tracker. Fills up to `max`, and returns how
+ * many there are; each path counts. Linear in the number of tables (slower if there is no memory to
+ * remember those already walked). Tables that link each other in a loop cannot hang it, since
+ * levels only go down. Works in every mode.
  */
 size_t at_oracle(const struct alias_tracker *at, uint64_t pfn, struct at_alias *out, size_t max);
 /* The same for what is in the way of any transition, on paths of any kind. */

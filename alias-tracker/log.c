@@ -54,8 +54,7 @@ static uint64_t step(uint64_t from, uint64_t to)
 	return hash(to) - hash(from);
 }
 
-/* --- mismatches
- * ----------------------------------------------------------------------------------- */
+/* --- mismatches ------------------------------------------------------------------------------- */
 
 static struct mismatch *mismatch_find(const struct table *table, unsigned index)
 {
@@ -209,8 +208,6 @@ static void table_changed_by_log(struct alias_tracker *at, struct table *table)
 		table->backoff = at->config.quiet_syncs;
 }
 
-/* Reads the entry. A record says what it was and became: `claimed`, the sum of the steps that it
- * claims, is held against what is seen. False: it could not be followed. */
 /* What is seen of an entry is held against what the record, if there is one, says. */
 __attribute__((noinline)) static void note_step(struct alias_tracker *at, struct table *table,
 						unsigned index, uint64_t seen,
