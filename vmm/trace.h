@@ -4,10 +4,10 @@
  * chrome://tracing.
  *
  * Each track is a ring that keeps its last TRACE_EVENTS events, 48 bytes each; memory that was
- * never written is not resident. A track has one writer at a time and no lock: a vCPU's is its own
- * thread's, a disk's its worker's, and the host's belongs to whoever holds the lock of the pins. It
- * is read when these threads have ended. Without --trace the pointers to tracks are NULL, and
- * nothing is done.
+ * never written is not resident. A track has no lock, and one writer at a time: the vCPU's own
+ * thread, the disk's worker, or for the host's track the thread that holds the lock of struct pin.
+ * Tracks are read when these threads have ended. Without --trace the pointers to tracks are NULL,
+ * and nothing is done.
  */
 #ifndef VMM_TRACE_H
 #define VMM_TRACE_H
@@ -20,16 +20,16 @@
 #define TRACE_EVENTS (1u << 16)
 
 enum trace_kind {
-	TRACE_EXIT, /* an exit, from KVM_RUN's return to the next KVM_RUN; a: reason, b: port or gpa
-		     */
-	TRACE_CALL, /* a hypercall; a: its code, b: ops */
-	TRACE_SYNC, /* tables are compared */
+	/* An exit, from KVM_RUN's return to the next KVM_RUN; a: reason, b: port or gpa. */
+	TRACE_EXIT,
+	TRACE_CALL,   /* a hypercall; a: its code, b: ops */
+	TRACE_SYNC,   /* tables are compared */
 	TRACE_FLUSH,  /* TLBs are flushed by the host; a: frame, or UINT64_MAX: the guest asked */
 	TRACE_ALIAS,  /* a stale alias is met; a: frame, b: va of its first mapping */
 	TRACE_UPCALL, /* the guest's handler, from the upcall to the second try; a: frame, b: PTEs
 			 purged */
 	TRACE_GRANT,  /* the second try is granted; a: frame */
-	TRACE_REFUSE, /* a pin is refused; a: frame, b: status */
+	TRACE_REFUSE, /* a transition is refused; a: frame, b: status */
 	TRACE_DISK,   /* a request; a: offset, b: 0: read, 1: write, 2: flush */
 	TRACE_NR_KINDS,
 };

@@ -17,9 +17,9 @@
 
 #define PAGE_SHIFT 12
 #define PAGE_SIZE  (1ul << PAGE_SHIFT)
-#define FRAME_ORDER_MAX                                                                            \
-	18u          /* blocks of 1 GiB, so that a large guest boots without touching its memory */
-#define NO_FRAME 0ul /* frame 0 is never allocated */
+#define NO_FRAME   0ul /* frame 0 is never allocated */
+/* Blocks of 1 GiB, so that a large guest boots without touching its memory. */
+#define FRAME_ORDER_MAX 18u
 
 enum page_state {
 	PAGE_NONE = 0,  /* not the first frame of a block, or reserved, or no memory */

@@ -25,8 +25,8 @@
 /* Flushes all entries of this CPU's TLB, global ones too. Does not advance the clock. */
 void flush_tlb_local_full(void);
 
-/* Chooses who flushes the TLBs of other CPUs from now on: the host, if it can, or IPIs. Returns the
- * previous choice. */
+/* From now on the TLBs of other CPUs are flushed by the host, if it can (true), or by IPIs (false).
+ * Returns the previous choice. */
 bool tlb_shoot_by_host(bool yes);
 
 /* Flushes the kernel addresses [start, end), page-aligned, from the TLBs of all CPUs; (0,

@@ -47,8 +47,8 @@ int image_open(struct image *image, const char *path);
  * `image`. Returns NULL, or what is wrong (static string). */
 const char *image_parse(struct image *image);
 /* Copies all segments into guest memory, or none. Returns 0, or VMM_EX_DATAERR after a message.
- * Once: an image_open()ed image loses the bytes of its segments by it, not what lies before them.
- */
+ * Call it once: it gives the memory of an image_open()ed file's segments back to the host, so their
+ * bytes at `file` are lost. Those outside of the segments stay. */
 int image_load(const struct image *image, const struct memory *mem);
 void image_free(struct image *image);
 

@@ -33,9 +33,8 @@ struct vcpu_pause {
 	pthread_mutex_t lock;
 	pthread_cond_t changed; /* `paused` or `held` was cleared, or an `in_guest` was while one of
 				   them was set */
-	_Atomic uint64_t
-		paused;   /* vCPUs that are paused, vCPU i by bit i; written under the lock */
-	atomic_bool held; /* written under the lock by the main thread */
+	_Atomic uint64_t paused;  /* vCPUs, vCPU i by bit i; written under the lock */
+	atomic_bool held;         /* written under the lock by the main thread */
 	_Atomic uint64_t stopped; /* vCPUs that a debugger stopped; written under the lock */
 };
 
@@ -48,8 +47,10 @@ void vcpu_left_guest(struct vcpu_pause *pause, struct vcpu *vcpu);
 /* Pauses all other vCPUs. `self` is the calling vCPU, which is out of the guest, or NULL on another
  * thread. */
 void pause_all_vcpus(struct vm *vm, struct vcpu *self);
-/* Pauses those of `who`, vCPU i by bit i. Returns how many had to be kicked. */
+/* Pauses the vCPUs in the set `who`, vCPU i by bit i, except `self`. Returns how many had to be
+ * kicked. */
 unsigned pause_vcpus(struct vm *vm, struct vcpu *self, uint64_t who);
+/* Ends the pause. The thread that paused. */
 void resume_vcpus(struct vm *vm);
 /* Holds all vCPUs: when it returns, none is in the guest, until release_all_vcpus(). Main thread;
  * both may be repeated. Release when the VM stops, or the vCPUs' threads do not end. */
@@ -57,8 +58,8 @@ void hold_all_vcpus(struct vm *vm);
 void release_all_vcpus(struct vm *vm);
 /* Those that are paused, held or stopped just now, vCPU i by bit i. Any thread. */
 uint64_t vcpus_kept_out(const struct vm *vm);
-/* Stops vCPUs for a debugger: when it returns, none of these is in the guest, until it is released.
- * Main thread. Release all when the VM stops. */
+/* Stops the vCPUs in the set `who` for a debugger: when it returns, none of them is in the guest,
+ * until it is released. Main thread. Release all when the VM stops. */
 void debug_stop_vcpus(struct vm *vm, uint64_t who);
 void debug_release_vcpus(struct vm *vm, uint64_t who);
 /* Keeps the calling vCPU, which is out of the guest, from entering it until it is released. */

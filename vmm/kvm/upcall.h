@@ -45,7 +45,8 @@ unsigned exception_on_top(unsigned first, unsigned second);
 /* Returns 1 if the vCPU left the guest during the delivery of an event, else 0, or a negated errno
  * as above. Own thread. */
 int vcpu_is_delivering(struct vcpu *vcpu);
-/* Cancels an exception that KVM has queued and not delivered. */
+/* Cancels an exception that KVM has queued and not delivered. Returns 0, or a negated errno as
+ * above. Own thread. */
 int vcpu_unraise(struct vcpu *vcpu);
 
 #endif

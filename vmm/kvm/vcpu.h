@@ -66,7 +66,8 @@ struct vcpu {
  * has set `index`, and `fd` to -1. All but vCPU 0 wait for INIT and SIPI. Returns 0, or a negated
  * errno after a message. Call vcpu_destroy() in both cases. */
 int vcpu_create(struct vcpu *vcpu, int vm_fd, size_t run_size);
-/* Sets the state of a PVH entry: 32-bit protected mode without paging, ebx = start_info_gpa. */
+/* Sets the state of a PVH entry: 32-bit protected mode without paging, ebx = start_info_gpa.
+ * Returns 0, or a negated errno after a message. */
 int vcpu_set_entry(struct vcpu *vcpu, uint32_t rip, uint32_t start_info_gpa);
 /* A state for an entry in 64-bit mode: flat segments, interrupts off. */
 struct vcpu_entry_64 {
@@ -75,8 +76,9 @@ struct vcpu_entry_64 {
 	uint64_t gdt; /* selector 0x10 is code, 0x18 data */
 	uint16_t gdt_limit;
 };
+/* Sets it. Returns as above. */
 int vcpu_set_entry_64(struct vcpu *vcpu, const struct vcpu_entry_64 *entry);
-/* Makes all memory write-back by the MTRRs, as firmware would. */
+/* Makes all memory write-back by the MTRRs, as firmware would. Returns as above. */
 int vcpu_set_mtrrs(struct vcpu *vcpu);
 /* Starts the thread. The handler of VCPU_KICK_SIGNAL must be installed, and the signal blocked in
  * the caller. */
@@ -91,7 +93,8 @@ void vcpu_dump(const struct vcpu *vcpu);
 /* Makes the vCPU leave KVM_RUN soon; it enters again unless it is paused, held, or the machine
  * stops. Any thread. */
 void vcpu_kick(struct vcpu *vcpu);
-/* Completes the I/O instruction of the current exit without running guest code. Own thread. */
+/* Completes the I/O instruction of the current exit without running guest code. Own thread. Returns
+ * 0, or a negated errno after a message. */
 int vcpu_complete_io(struct vcpu *vcpu);
 /* Kicks the thread until it has ended; the VM is stopping. Main thread. */
 void vcpu_join(struct vcpu *vcpu);

@@ -46,8 +46,8 @@ struct log_ring {
 	uint64_t tail;       /* number of records read; copied to `log` */
 	uint64_t end;        /* this sync reads the records before it */
 	uint64_t lost;       /* the guest's count at the last sync */
-	uint64_t known_tail; /* the vCPU has known it, or a later one, at each loss still to be
-				counted */
+	uint64_t known_tail; /* at each loss that is still to be counted, the vCPU knew this `tail`
+				or a later one */
 	uint64_t finished;   /* the entry that the vCPU named when it made a call; 0: none */
 	struct log_stall stall;
 	enum log_fault fault; /* found, and not handed out yet */

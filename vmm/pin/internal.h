@@ -23,11 +23,11 @@ struct vm;
 
 /* Counters of one kind of transition. */
 struct op_count {
-	uint64_t requests; /* requests answered */
+	uint64_t requests; /* ops answered */
 	uint64_t granted, refused;
-	uint64_t aliases_met;      /* of these, with an alias before any upcall */
+	uint64_t aliases_met;      /* of `requests`, with an alias before any upcall */
 	uint64_t upcalls;          /* upcalls for them */
-	uint64_t upcalls_resolved; /* of these, granted afterwards */
+	uint64_t upcalls_resolved; /* of `aliases_met`, granted after an upcall */
 };
 
 /* Indices of pin_count.ops: enum at_to, then: */
@@ -43,7 +43,7 @@ struct pin_count {
 				 dirtied */
 	uint64_t flush_ticks; /* of `ticks`, in host_flushes, including their syncs */
 	struct op_count ops[NR_TRANSITIONS + 1];
-	uint64_t unpins;                  /* entries answered */
+	uint64_t unpins;                  /* ops answered */
 	uint64_t status[ALIAS_NR_STATUS]; /* ops answered with this status */
 	uint64_t host_flushes;            /* times that the host flushed vCPUs */
 	uint64_t waits; /* times that a vCPU was sent to wait for the guest's own flush instead */
@@ -91,7 +91,7 @@ struct pin {
 	struct at_ops ops;
 	struct uffd_wp *uffd;     /* NULL: every table is compared */
 	struct guest_log log;     /* without rings if there is no room for a log */
-	const char *why_no_watch; /* if so, why */
+	const char *why_no_watch; /* why `uffd` is NULL, if it is */
 	bool strict;              /* TRACK_STRICT: pinned tables are write-protected */
 	bool tracks;              /* false: every pin is granted without a check */
 	bool checks;              /* false: aliases are found, and granted */

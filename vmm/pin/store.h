@@ -37,13 +37,13 @@ enum emulated {
 	EMULATED_HALF,    /* an instruction that may have stored to the adjacent page, too */
 };
 
-/* --- store_decode.c: the guest's code and addresses; the vCPU's own thread ---------------------
- */
+/* --- store_decode.c: the guest's code and addresses; the vCPU's own thread -------------------- */
 
 /* Reads the registers. Returns false after a message. */
 bool vcpu_get_state(const struct vcpu *vcpu, struct vcpu_state *state);
 /* Reads up to `max` bytes of memory at `va`, as far as they are mapped. Returns how many. */
 size_t guest_read(const struct vcpu *vcpu, uint64_t va, void *to, size_t max);
+/* Reads the FPU's registers. Returns false after a message; the machine then ends. */
 bool vcpu_get_fpu(const struct vcpu *vcpu, struct kvm_fpu *fpu);
 /* Decodes the instruction at RIP. Returns false if it is not a known one; *nr_read is the number of
  * its code bytes that could be read. */
@@ -62,9 +62,9 @@ enum emulated decode_emulated(const struct vcpu *vcpu, const struct vcpu_state *
 			      const struct piece *pieces, unsigned nr, bool *again,
 			      struct kvm_regs *before);
 
-/* --- store_commit.c: judging a store, and doing it; the pin lock is held -----------------------
- */
+/* --- store_commit.c: judging a store, and doing it; the pin lock is held ---------------------- */
 
+/* Returns how many of these pieces lie in write-protected frames. */
 unsigned count_write_protected(const struct memory *mem, const struct piece *pieces, unsigned nr);
 /* Judges a store and does all of it or nothing. The answer is ALIAS_BAD_STATE if a piece is not in
  * a write-protected frame. */
