@@ -44,9 +44,8 @@ struct words {
 
 struct region {
 	struct counts writable;
-	struct counts
-		*mapped;     /* NULL: none of these frames is mapped, or COUNT_MAPPED isn't kept */
-	struct words *words; /* NULL: every word is zero */
+	struct counts *mapped; /* NULL: no frame here is mapped, or COUNT_MAPPED isn't kept */
+	struct words *words;   /* NULL: every word is zero */
 };
 
 struct gib {

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The guest's log says where entries have changed. What they are is read from memory; the values in
- * the log are only held against it, in a balance for each entry: what it was seen to become, less
- * what the log says it became. Changes of an entry form a chain (each record's `to` is the next
- * one's `from`), so however many there were, on however many processors, and in whatever order
+ * the log are only compared with that, in a balance for each entry: what it was seen to become,
+ * less what the log says it became. Changes of an entry form a chain (each record's `to` is the
+ * next one's `from`), so however many there were, on however many processors, and in whatever order
  * their records are taken, the sum of hash(to) - hash(from) over the records is hash(now) -
  * hash(then).
  *
  * A balance that isn't zero may be due to a change that is on its way: made, and not logged yet, or
- * logged and not taken yet. So no one is judged before log_pending() has been asked. Of a table
+ * logged and not taken yet. So no entry is judged before log_pending() has been asked. Of a table
  * whose entries were read (last) at some time before that, with all records taken before reading
  * that were written then:
  *  - A change made before the entry was read is in the balance's first part. When log_pending()
  *    looks, its entry is still named, or its record is written: then it was taken, and is in the
  *    other part, or it is named as not taken.
  *  - A change made after the entry was read is in neither part: its record was not written, let
- *    alone taken, before the entry was read; and whoever takes a record reads the entry after it.
+ *    alone taken, before the entry was read; and an entry is read after its record is taken.
  * So when an honest guest's entry is not among those that are pending, its balance is zero. Those
  * that are pending are judged some other time. (A guest that names an entry for ever hides what it
  * does to it from this, though not from the reverse map: what is named is read at each sync.
@@ -208,7 +208,8 @@ static void table_changed_by_log(struct alias_tracker *at, struct table *table)
 		table->backoff = at->config.quiet_syncs;
 }
 
-/* What is seen of an entry is held against what the record, if there is one, says. */
+/* Adds to the balance of the entry what it was seen to become, less what the record, if there is
+ * one, says. */
 __attribute__((noinline)) static void note_step(struct alias_tracker *at, struct table *table,
 						unsigned index, uint64_t seen,
 						const struct at_record *record)

@@ -19,7 +19,7 @@ static enum at_verdict check_frame(const struct alias_tracker *at, uint64_t pfn,
 		return AT_IS_BALLOONED;
 	if (to.to == AT_TO_TABLE)
 		return AT_BAD_STATE;
-	/* What is walked as a table is none of its other frames, pinned or not. */
+	/* A frame that is walked as a table, pinned or not, makes no transition but a pin. */
 	if (at_pinned_level(at, pfn) || table_find(at, pfn))
 		return AT_BAD_STATE;
 	return to.to == AT_TO_BALLOON && !state_is_ordinary(at, pfn) ? AT_BAD_STATE : AT_OK;

@@ -80,9 +80,9 @@ void reported_forget(struct alias_tracker *at, const struct role *role, unsigned
 		map_delete(&at->violations.reported, entry_name(role->table, role->level, index));
 }
 
-/* Once, until it changes, or is in the way of something else: that the frame it maps has ceased to
- * be given away, say, and has become a table, is nothing that the entry shows. (Without memory to
- * remember it by, perhaps once more.) */
+/* Reports an entry once, until it changes or breaks another rule: if the frame that it maps was
+ * ballooned and is now a table, the entry itself has not changed. (Without memory to remember it
+ * by, perhaps once more.) */
 static void entry_report(struct alias_tracker *at, struct table *table, unsigned level,
 			 unsigned index)
 {
