@@ -16,7 +16,7 @@
 
 #include <stdbool.h>
 
-/* Returns false if the flush can't be relied on, and why (static string): if KVM shadows the
+/* Returns false, and why (static string), if the flush can't be relied on: if KVM shadows the
  * guest's page tables, which the flush leaves alone, or if the host runs under Hyper-V, which may
  * flush only second-stage translations. */
 bool tlb_flush_is_possible(const char **why);

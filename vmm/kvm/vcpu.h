@@ -81,7 +81,7 @@ int vcpu_set_entry_64(struct vcpu *vcpu, const struct vcpu_entry_64 *entry);
 /* Makes all memory write-back by the MTRRs, as firmware would. Returns as above. */
 int vcpu_set_mtrrs(struct vcpu *vcpu);
 /* Starts the thread. The handler of VCPU_KICK_SIGNAL must be installed, and the signal blocked in
- * the caller. */
+ * the caller. Returns 0, or a negated errno after a message. */
 int vcpu_start(struct vcpu *vcpu);
 /* The thread's function: runs the guest until the VM stops (run.c). */
 void *vcpu_thread(void *vcpu);

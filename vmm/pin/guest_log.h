@@ -41,8 +41,8 @@ struct log_stall {
 /* The ring of one vCPU. */
 struct log_ring {
 	struct alias_log *log; /* written by the guest, but for `tail` */
-	const struct alias_log_record
-		*records;    /* written by the guest; ALIAS_LOG_RECORDS of them */
+	/* Written by the guest; ALIAS_LOG_RECORDS of them. */
+	const struct alias_log_record *records;
 	uint64_t tail;       /* number of records read; copied to `log` */
 	uint64_t end;        /* this sync reads the records before it */
 	uint64_t lost;       /* the guest's count at the last sync */

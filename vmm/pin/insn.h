@@ -79,8 +79,9 @@ bool insn_execute(const struct insn *insn, uint64_t old, struct kvm_regs *regs, 
 bool insn_decode_done(const uint8_t *code, size_t nr, bool round, const struct kvm_regs *after,
 		      const struct insn_segments *segments, struct insn *out);
 
-/* Has it stored this value where `old` lay (or, INSN_MOVS, was loaded)? What it did not leave in a
- * register is taken to have been right. False for INSN_MOV_XMM and INSN_LARGE. */
+/* Has it stored this value over `old` (for INSN_MOVS: after loading `old`)? xchg and xadd leave no
+ * register that tells what they stored, so for these only the loaded value is checked. Returns
+ * false for INSN_MOV_XMM and INSN_LARGE. */
 bool insn_has_stored(const struct insn *insn, uint64_t old, const struct kvm_regs *after,
 		     uint64_t value);
 

@@ -67,8 +67,8 @@ struct blk_core {
 
 	struct blk_op sync_op;
 	uint64_t sync_started; /* for the trace */
-	struct blk_request_list
-		syncing; /* flushes that sync_op answers; it runs if there are any */
+	/* Flushes that sync_op answers; it runs if there are any. */
+	struct blk_request_list syncing;
 	struct blk_request_list waiting; /* flushes that will share the next sync_op */
 	bool flush_failed;
 	bool told; /* the first I/O error was reported on stderr; later ones are only counted */

@@ -14,8 +14,8 @@ struct blk_image {
 	uint64_t sectors; /* > 0 */
 };
 
-/* Whether none of these is another one's file or block device, by whatever path, unless both are
- * read-only. False after saying which. */
+/* Returns false, after a message that names them, if two of these disks are the same file or block
+ * device, whatever their paths, and not both are read-only. */
 bool blk_images_are_distinct(const struct disk_option *disks, unsigned nr);
 /* Opens the image and locks it by flock(), exclusively or, for a read-only disk, shared, so that no
  * two writers use it; closing the descriptor unlocks it. An image that is empty, or whose size is
