@@ -273,8 +273,9 @@ struct alias_guest_stats {
 	uint64_t purged_pages;    /* PTEs cleared and flushed, by purges or before them */
 	uint64_t shootdowns;      /* flushes of all CPUs' TLBs, by IPIs or by the host */
 	uint64_t shootdown_ipis;  /* IPIs sent for them */
-	uint64_t local_flushes;   /* TLB flushes of this CPU: its own, those that an IPI asked for,
-				     and calls from here that had the host flush all CPUs */
+	uint64_t local_flushes;   /* TLB flushes of this CPU, its own and those that an IPI asked
+				     for; and for each flush that it had the host make, one for
+				     each CPU */
 	uint64_t shootdown_wait;  /* ticks spent waiting for acknowledgements of IPIs */
 	uint64_t pins;            /* ops submitted with ALIAS_OP_PIN */
 	uint64_t unpins;          /* ops submitted with ALIAS_OP_UNPIN */

@@ -114,7 +114,7 @@ static inline uint64_t virt_to_pfn(const void *va)
  * exists.
  */
 uint64_t alloc_table(void);
-/* Frees a table. It is unpinned, and no entry links it. */
+/* Frees a table that is not pinned and that no entry links. */
 void free_table(uint64_t pfn);
 
 /* A table source decides which frames become page tables. Frames with PAGE_FOR_TABLES go back to

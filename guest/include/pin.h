@@ -51,8 +51,9 @@ struct pin_refusal {
  * refused. */
 int pin_init(void);
 
-/* Pins a table. Its entries are complete, the tables that they link are pinned, and no entry links
- * it yet. Returns 0, or -1 after a message if the host refused: then it is not pinned. */
+/* Pins a table. Before the call its entries must be complete and the tables that they link pinned,
+ * and no entry may link it yet. Returns 0, or -1 after a message if the host refused: then it is
+ * not pinned. */
 int pin_table(uint64_t pfn, unsigned level);
 /* Unpins a table that no entry links any more. Returns 0, or -1 after a message. */
 int unpin_table(uint64_t pfn);

@@ -42,8 +42,8 @@ bool input_wanted(const struct input *input);
 enum input_result input_read(struct input *input);
 /* Passes on the bytes that wait, when the guest has room again. */
 void input_room(struct input *input);
-/* Removes the escapes from `nr` bytes, in place. Returns how many bytes are left, or INPUT_CHUNK +
- * 1 for Ctrl-A x. */
+/* Removes the escapes from `nr` bytes, in place: Ctrl-A twice becomes one Ctrl-A, Ctrl-A with any
+ * other character is dropped. Returns how many bytes are left, or INPUT_CHUNK + 1 for Ctrl-A x. */
 size_t input_filter(struct input *input, uint8_t *bytes, size_t nr);
 
 #endif

@@ -33,7 +33,9 @@ struct vcpu_pause {
 	pthread_mutex_t lock;
 	pthread_cond_t changed; /* `paused` or `held` was cleared, or an `in_guest` was while one of
 				   them was set */
-	_Atomic uint64_t paused;  /* vCPUs, vCPU i by bit i; written under the lock */
+	/* vCPUs that are paused, and the vCPU that pauses them: vCPU i by bit i; written under the
+	 * lock. */
+	_Atomic uint64_t paused;
 	atomic_bool held;         /* written under the lock by the main thread */
 	_Atomic uint64_t stopped; /* vCPUs that a debugger stopped; written under the lock */
 };
@@ -56,7 +58,8 @@ void resume_vcpus(struct vm *vm);
  * both may be repeated. Release when the VM stops, or the vCPUs' threads do not end. */
 void hold_all_vcpus(struct vm *vm);
 void release_all_vcpus(struct vm *vm);
-/* Those that are paused, held or stopped just now, vCPU i by bit i. Any thread. */
+/* Those that are paused, held or stopped just now, and a vCPU that pauses others: vCPU i by bit i.
+ * Any thread. */
 uint64_t vcpus_kept_out(const struct vm *vm);
 /* Stops the vCPUs in the set `who` for a debugger: when it returns, none of them is in the guest,
  * until it is released. Main thread. Release all when the VM stops. */
