@@ -22,8 +22,8 @@ int say_start(void);
 /* For the main thread: what to poll, and what to call when it is ready. */
 void say_poll(struct pollfd *fd);
 void say_serve(void);
-/* Writes the queued messages; waits as long as standard error has a reader. After the vCPUs have
- * ended. */
+/* Writes the queued messages. Gives up, and drops the rest, when standard error has taken nothing
+ * for 5 seconds. After the vCPUs have ended. */
 void say_stop(void);
 
 #endif

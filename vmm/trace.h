@@ -3,7 +3,7 @@
  * A trace of a run (--trace): what vCPUs, the host and disks do and when, for Perfetto and
  * chrome://tracing.
  *
- * Each track is a ring that keeps its last TRACE_EVENTS events, 48 bytes each; memory that was
+ * Each track is a ring that keeps its last TRACE_EVENTS events, 40 bytes each; memory that was
  * never written is not resident. A track has no lock, and one writer at a time: the vCPU's own
  * thread, the disk's worker, or for the host's track the thread that holds the lock of struct pin.
  * Tracks are read when these threads have ended. Without --trace the pointers to tracks are NULL,
@@ -29,7 +29,7 @@ enum trace_kind {
 	TRACE_UPCALL, /* the guest's handler, from the upcall to the second try; a: frame, b: PTEs
 			 purged */
 	TRACE_GRANT,  /* the second try is granted; a: frame */
-	TRACE_REFUSE, /* a transition is refused; a: frame, b: status */
+	TRACE_REFUSE, /* the second try is refused; a: frame, b: status */
 	TRACE_DISK,   /* a request; a: offset, b: 0: read, 1: write, 2: flush */
 	TRACE_NR_KINDS,
 };

@@ -17,9 +17,9 @@ struct console;
 /* Creates the console. When `stop_fd` becomes readable, waiting for standard output ends.
  * first_char() is called once, before the guest's first character. Returns NULL after a message. */
 struct console *console_create(int stop_fd, void (*first_char)(void *ctx), void *ctx);
-/* Writes what is left in the buffer; waits as long as standard output has a reader. After the vCPUs
- * have ended. Returns true if all output of the guest was written, or its reader has gone; false
- * after a message. */
+/* Writes what is left in the buffer. Gives up, and drops the rest, when standard output has taken
+ * nothing for 5 seconds. After the vCPUs have ended. Returns true if all output of the guest was
+ * written, or its reader has gone; false after a message. */
 bool console_drain(struct console *console);
 void console_destroy(struct console *console);
 
