@@ -36,16 +36,18 @@
  *
  * Memory on the heap. It is taken only where something is to be kept, and freed afterwards:
  *
+ *   4 KiB         for each GiB of frames in which any of the following is kept
  *   160 bytes     for each region of 2 MiB in which a frame is mapped, pinned or a table; 128 of
  *                 them are two bits for each frame, the number of its writable leaves. After
  *                 at_count_all() 144 bytes more.
  *   256 bytes     for each run of 64 frames of which one has more than two writable leaves. After
- *                 at_count_all() the same again, for leaves of any kind.
+ *                 at_count_all() the same again, for leaves of any kind. 64 bytes more for each
+ *                 region that has such runs.
  *   256 bytes     for each run of 32 frames of which one is pinned, a table, ballooned or of a
- *                 memory type other than 0
+ *                 memory type other than 0; 152 bytes more for each region that has such runs
  *   5 KiB at most for each table that is followed, with its share of the above if tables lie far
  *                 apart; 160 bytes for each further level at which it is walked
- *   40 bytes      for each TLB-pending frame, of which there are 4096 at most. If there are more,
+ *   224 KiB at most for the TLB-pending frames, of which there are 4096 at most. If there are more,
  *                 all frames count as pending until all TLBs are known to have been flushed.
  */
 /* clang-format on */
