@@ -45,7 +45,7 @@
  *                 region that has such runs.
  *   256 bytes     for each run of 32 frames of which one is pinned, a table, ballooned or of a
  *                 memory type other than 0; 152 bytes more for each region that has such runs
- *   5 KiB at most for each table that is followed, with its share of the above if tables lie far
+ *   5 KiB at most for each table that is followed, with its regions and runs if tables lie far
  *                 apart; 160 bytes for each further level at which it is walked
  *   224 KiB at most for the TLB-pending frames, of which there are 4096 at most. If there are more,
  *                 all frames count as pending until all TLBs are known to have been flushed.
