@@ -7,6 +7,9 @@ GUESTDIR     ?= $(PREFIX)/lib/vmm
 MAN_PAGE     := $(DESTDIR)$(MANDIR)/man1/vmm.1
 PC_FILE      := $(DESTDIR)$(PKGCONFIGDIR)/aliastracker.pc
 
+# What stands for itself in what sed puts in, within double quotes of the shell.
+in_sed = $(subst &,\\&,$(subst |,\\|,$(1)))
+
 install: all ## Install program, guest, library and manual (PREFIX=, LIBDIR=, DESTDIR=)
 	install -d "$(DESTDIR)$(BINDIR)" "$(DESTDIR)$(GUESTDIR)" "$(DESTDIR)$(LIBDIR)" "$(DESTDIR)$(PKGCONFIGDIR)" \
 		"$(DESTDIR)$(INCLUDEDIR)" "$(DESTDIR)$(MANDIR)/man1"
@@ -16,8 +19,8 @@ install: all ## Install program, guest, library and manual (PREFIX=, LIBDIR=, DE
 	ln -sf $(TRACKER_SO) "$(DESTDIR)$(LIBDIR)/$(TRACKER_SONAME)"
 	ln -sf $(TRACKER_SONAME) "$(DESTDIR)$(LIBDIR)/libaliastracker.so"
 	install -m 644 $(TRACKER_HEADERS) "$(DESTDIR)$(INCLUDEDIR)"
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
-		-e 's|@VERSION@|$(VERSION)|' $(TRACKER_PC) >"$(PC_FILE)"
+	sed -e "s|@PREFIX@|$(call in_sed,$(PREFIX))|" -e "s|@LIBDIR@|$(call in_sed,$(LIBDIR))|" \
+		-e "s|@INCLUDEDIR@|$(call in_sed,$(INCLUDEDIR))|" -e 's|@VERSION@|$(VERSION)|' $(TRACKER_PC) >"$(PC_FILE)"
 	chmod 644 "$(PC_FILE)"
 	sed -e 's|@VERSION@|$(VERSION)|' vmm/vmm.1 >"$(MAN_PAGE)"
 	chmod 644 "$(MAN_PAGE)"

@@ -81,7 +81,7 @@ static int write_stats(const json_t *stats, const char *path, int wait_ms)
 }
 
 /* The writers of all tracks have ended. Returns 0, or a status after a message. */
-static int write_trace(const struct trace *trace, const char *path)
+static int write_trace(const struct trace *trace, const char *path, int wait_ms)
 {
 	struct output output = {.what = "trace", .path = path};
 	char *text = NULL;
@@ -91,7 +91,7 @@ static int write_trace(const struct trace *trace, const char *path)
 
 	if (out && trace_print(trace, exit_name, out) == 0 && fclose(out) == 0) {
 		output.text = text;
-		failed = output_file_write(&output, -1);
+		failed = output_file_write(&output, wait_ms);
 	} else {
 		say("trace to %s: out of memory", path);
 	}
@@ -158,18 +158,43 @@ static int boot_machine(const struct options *opt, struct image *image, struct e
 	pin_free(pin);
 	machine_free(&machine);
 	if (ready && trace) {
-		int failed = write_trace(trace, opt->trace);
+		int failed = write_trace(trace, opt->trace, machine_time_left(&machine));
 
 		status = failed && status <= (int)ALIAS_EXIT_MAX ? failed : status;
 	}
 	return status;
 }
 
-/* Whatever can be found out before the machine is made. Returns 0, or a status after a message. */
+/* Is the output one of the files that the run reads? Says so. */
+static bool replaces_input(const struct options *opt, const char *option, const char *path)
+{
+	const char *what = NULL;
+
+	for (unsigned i = 0; i < opt->nr_disks; i++)
+		if (output_file_replaces(path, opt->disk[i].path))
+			what = "a disk";
+	if (output_file_replaces(path, opt->guest))
+		what = "the guest image";
+	if (opt->initrd && output_file_replaces(path, opt->initrd))
+		what = "the initrd";
+	if (what)
+		say("%s %s: that is %s, which would be replaced", option, path, what);
+	return what != NULL;
+}
+
+/* Checks what can be checked before the machine is made. Returns 0, or a status after a message. */
 static int check_outputs(const struct options *opt)
 {
-	int status = opt->stats ? output_file_check("--stats", opt->stats) : 0;
+	int status;
 
+	if ((opt->stats && replaces_input(opt, "--stats", opt->stats)) ||
+	    (opt->trace && replaces_input(opt, "--trace", opt->trace)))
+		return VMM_EX_USAGE;
+	if (opt->stats && opt->trace && output_file_replaces(opt->stats, opt->trace)) {
+		say("--stats and --trace both write to %s", opt->stats);
+		return VMM_EX_USAGE;
+	}
+	status = opt->stats ? output_file_check("--stats", opt->stats) : 0;
 	return !status && opt->trace ? output_file_check("--trace", opt->trace) : status;
 }
 

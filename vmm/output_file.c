@@ -205,6 +205,15 @@ static int check_special(const char *path)
 	return eaccess(path, W_OK) ? -errno : 0;
 }
 
+bool output_file_replaces(const char *path, const char *other)
+{
+	struct stat a, b;
+
+	if (stat(path, &a) < 0 || stat(other, &b) < 0)
+		return !strcmp(path, other);
+	return S_ISREG(a.st_mode) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
 int output_file_check(const char *option, const char *path)
 {
 	int err;

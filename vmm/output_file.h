@@ -3,6 +3,8 @@
 #ifndef VMM_OUTPUT_FILE_H
 #define VMM_OUTPUT_FILE_H
 
+#include <stdbool.h>
+
 struct output {
 	const char *what; /* it is, for messages: "statistics" */
 	const char *path;
@@ -13,6 +15,8 @@ struct output {
  * later. Leaves no file behind. Returns 0, or VMM_EX_IOERR after a message that begins with the
  * option. */
 int output_file_check(const char *option, const char *path);
+/* Would writing to `path` replace `other`, or the output that is written there? */
+bool output_file_replaces(const char *path, const char *other);
 /* Writes it. A plain file is replaced as a whole, or stays as it was; anything else is written to
  * directly, waiting up to `wait_ms` for a reader (-1: for ever). Main thread. Returns 0, or
  * VMM_EX_IOERR after a message. */

@@ -58,6 +58,7 @@ def main(directory):
     check("all_kinds_are_there", kinds >= {"sync", "pin", "flush", "read", "KVM_EXIT_IO", "stale alias"}, kinds)
     refused = (directory / "refused").read_text()
     check("a_trace_that_cannot_be_written", "--trace" in refused and "No such file" in refused, refused)
+    check("a_trace_without_a_reader", "the time limit has passed" in refused, refused)
     return failed > 0
 
 
