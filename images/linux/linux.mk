@@ -20,9 +20,13 @@ $(LINUX)/root.img: images/linux/make-root images/linux/root-init
 	@mkdir -p $(@D)
 	images/linux/make-root $@
 
-.PHONY: linux linux-guest
+.PHONY: linux linux-guest linux-boot
 linux-guest: $(LINUX_ROOT) $(LINUX_VMLINUX) $(LINUX)/root.img
 
 linux: deps ## Boot an unmodified Linux under vmm: a shell, or CMD='commands'
 	@$(MAKE) -s --no-print-directory all kvm-machine $(LINUX_ROOT)
 	@images/linux/run $(B) $(LINUX_KERNEL) $(LINUX_ROOT)
+
+linux-boot: deps ## What a boot of Linux costs under vmm, and under QEMU's microvm
+	@$(MAKE) -s --no-print-directory all kvm-machine $(LINUX_ROOT)
+	@tests/compare/linux-boot
