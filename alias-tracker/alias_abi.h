@@ -44,6 +44,9 @@
  * The host tells a second try from a new call by `call_status`: if it is ALIAS_PENDING, the call is
  * new, and its ops have upcalls of their own, whatever happened to the handler of an earlier call.
  * Otherwise the same `out` with the same op is its second try. Calls that a handler makes are new.
+ * A store has no such sign: the handler of a store's upcall must return to it. If it leaves instead,
+ * the same store to the same entry, made again, counts as the second try, and is refused if there is
+ * an alias.
  *
  * TLBs. If no alias is left in the page tables, but a TLB may still hold one (`flushed` is less
  * than `cleared` was when the host found the alias gone, see struct alias_common_page), then a
@@ -324,7 +327,8 @@ struct alias_guest_stats {
  * The host also reports a log mismatch if a loss is counted while the ring has room, if there are
  * more records than the ring holds, and if the log is turned off while `log_wanted` is unchanged.
  * Steps 1 to 4 must follow each other at once: no access to a port, and so no call, in between. An
- * entry that is named for a second without a record counts as not being changed.
+ * entry that is named for a second of syncs without a record counts as not being changed; of the
+ * time between two syncs at most 100 ms count, since the host may have slept.
  *
  * Turning it on and off. The host stores a number in `log_wanted` of the common page; 0 means no
  * log. A vCPU that begins a pin call and finds another number in `logging` makes all vCPUs log from

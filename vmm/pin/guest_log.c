@@ -24,7 +24,7 @@ void guest_log_start(struct guest_log *log)
 		struct log_ring *ring = &log->ring[i];
 
 		ring->lost = load_u64(&ring->log->lost);
-		ring->known_tail = ring->tail;
+		ring->known_tail = ring->tail_before = ring->tail;
 		take_up_to(ring, load_u64(&ring->log->head));
 		ring->end = ring->tail;
 		ring->finished = 0;
@@ -56,35 +56,48 @@ static bool bound_head(struct log_ring *ring)
 	return false;
 }
 
-/* Has the guest counted a loss since the last sync, and may its ring have been full then? The head
- * is read after the count, so at the loss it was where it is now or before that. */
-static bool has_lost(struct log_ring *ring)
+/* Has the guest counted a loss since the last sync, and may its ring have been full then? Either
+ * the change was under way at the last sync, when the head was `last_end`, and its vCPU knew
+ * known_tail or a later one; or it began after that, when the tail of the sync before was known. */
+static bool has_lost(struct log_ring *ring, uint64_t last_end)
 {
 	uint64_t lost = load_u64(&ring->log->lost);
 	bool more = lost != ring->lost;
 
 	ring->lost = lost;
-	if (more && load_u64(&ring->log->head) - ring->known_tail < ALIAS_LOG_RECORDS) {
+	if (more && last_end - ring->known_tail < ALIAS_LOG_RECORDS &&
+	    load_u64(&ring->log->head) - ring->tail_before < ALIAS_LOG_RECORDS) {
 		ring->fault = LOG_FALSE_LOSS;
 		more = false;
 	}
 	return more;
 }
 
+/* A vCPU between two changes sees the present tail at the next one. One that has filled the ring
+ * beyond an older tail has seen a later one, even if it says that it is still at the same change.
+ */
+static void raise_known_tail(struct log_ring *ring, bool between_changes, uint64_t tail)
+{
+	if (!between_changes && ring->end - ring->known_tail > ALIAS_LOG_RECORDS)
+		ring->known_tail = ring->tail_before;
+	if (between_changes || ring->end - ring->known_tail > ALIAS_LOG_RECORDS)
+		ring->known_tail = tail;
+	ring->tail_before = tail;
+}
+
 static void begin_ring(struct log_ring *ring, uint64_t changing, struct at_log_look *look)
 {
-	uint64_t tail = ring->tail;
+	uint64_t last_end = ring->end, tail = ring->tail;
 
-	if (!bound_head(ring)) {
+	if (bound_head(ring)) {
+		look->lost |= has_lost(ring, last_end);
+	} else { /* no excuse: what is missing is found by the audit */
 		ring->fault = LOG_OVERRUN;
-		look->lost = true;
-		tail = ring->tail;
+		ring->lost = load_u64(&ring->log->lost);
+		tail = ring->known_tail = ring->tail_before = ring->tail;
 	}
-	look->lost |= has_lost(ring);
-	look->audit |= ring->fault == LOG_FALSE_LOSS;
-	/* the vCPU knows this tail when it begins its next change */
-	if (!changing || changing == ring->finished)
-		ring->known_tail = tail;
+	look->audit |= ring->fault != LOG_SOUND;
+	raise_known_tail(ring, !changing || changing == ring->finished, tail);
 }
 
 void guest_log_begin(struct guest_log *log, struct at_log_look *look)

@@ -4,7 +4,8 @@
  * is made by the handler's IRETQ: it is the same instruction and the same op, and its call is not a
  * new one. Calls of the handler that meet an alias are above it in the stack. A handler that never
  * returns leaves its entry there; that entry is the first to be dropped when there is no room, and
- * no later request of the guest is taken for its second try.
+ * no later call of the guest is taken for its second try. A store has no sign of being new: the
+ * same one made again is taken for it (alias_abi.h).
  */
 #include <errno.h>
 #include <linux/kvm.h>

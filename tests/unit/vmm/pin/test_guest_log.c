@@ -220,6 +220,23 @@ START_TEST(a_loss_with_room)
 }
 END_TEST
 
+/* Many records under one name are many changes: the vCPU has seen that its ring is read. */
+START_TEST(a_loss_under_an_old_name)
+{
+	logs[1].changing = 8;
+	for (unsigned i = 0; i < 2; i++) {
+		for (unsigned k = 0; k < 4000; k++)
+			ck_assert(append(1, 8));
+		begin(false, 1);
+		ck_assert_uint_eq(take(), 4000);
+	}
+	logs[1].lost++;
+	begin(false, 1);
+	ck_assert(look.audit);
+	expect_fault(1, LOG_FALSE_LOSS);
+}
+END_TEST
+
 START_TEST(started_anew)
 {
 	append(0, 8);
@@ -331,12 +348,17 @@ START_TEST(heads_that_lie)
 	logs[0].head = heads[_i];
 	if (heads[_i] - 10 > AT_PENDING_MAX)
 		ck_assert(!guest_log_pending(&guest_log, entries, &nr));
-	begin(true, 0);
+	logs[0].lost++;
+	begin(false, 0);
+	ck_assert(look.audit);
 	expect_fault(0, LOG_OVERRUN);
 	ck_assert_uint_eq(take(), 0);
 	ck_assert_uint_eq(logs[0].tail, heads[_i]);
 	begin(false, 0);
 	expect_no_fault();
+	logs[0].lost++; /* a jump of the head leaves no room for a lie after it */
+	begin(false, 0);
+	expect_fault(0, LOG_FALSE_LOSS);
 }
 END_TEST
 
@@ -426,6 +448,7 @@ TCase *guest_log_tests(void)
 	tcase_add_test(tc, a_full_ring);
 	tcase_add_test(tc, a_loss_counted_late);
 	tcase_add_test(tc, a_loss_with_room);
+	tcase_add_test(tc, a_loss_under_an_old_name);
 	tcase_add_test(tc, started_anew);
 	tcase_add_test(tc, started_full);
 	tcase_add_test(tc, stopped);
