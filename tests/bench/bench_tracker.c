@@ -231,10 +231,10 @@ int main(int argc, char **argv)
 	argp_parse(&argp, argc, argv, 0, NULL, &options);
 	if (options.smoke)
 		return smoke();
-#ifndef HAVE_GLIB
+#if !__has_include(<glib.h>)
 	printf("Built without GLib (libglib2.0-dev): no ghashtable.\n");
 #endif
-#ifndef HAVE_ROARING
+#if !__has_include(<roaring/roaring.h>)
 	printf("Built without CRoaring (libroaring-dev): no croaring.\n");
 #endif
 	for (unsigned i = 0; i < (options.quick ? 2 : SIZES); i++) {

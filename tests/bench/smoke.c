@@ -66,10 +66,10 @@ int smoke(void)
 		if (!contenders[c])
 			break;
 	}
-#ifndef HAVE_GLIB
+#if !__has_include(<glib.h>)
 	printf("skip bench-tracker ghashtable: built without GLib, `make bench` installs it\n");
 #endif
-#ifndef HAVE_ROARING
+#if !__has_include(<roaring/roaring.h>)
 	printf("skip bench-tracker croaring: built without CRoaring, `make bench` installs it\n");
 #endif
 	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
