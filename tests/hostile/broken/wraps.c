@@ -275,7 +275,7 @@ WRAP(void, guest_log_begin, struct guest_log *log, struct at_log_look *look)
 {
 	__real_guest_log_begin(log, look);
 	if (broken(BELIEVE_LOG))
-		look->lost = false;
+		look->lost = look->audit = false;
 }
 
 /* Is there more, or will there soon be? Then that becomes part of the look. */
