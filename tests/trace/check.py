@@ -5,6 +5,7 @@ import pathlib
 import sys
 
 failed = 0
+ROUNDED = 0.003  # microseconds: starts and durations are each rounded to a nanosecond
 
 
 def check(name, good, why=""):
@@ -22,9 +23,9 @@ def nest(events):
     for tid in {e["tid"] for e in slices(events)}:
         open_ends = []
         for e in sorted((e for e in slices(events) if e["tid"] == tid), key=lambda e: (e["ts"], -e["dur"])):
-            while open_ends and open_ends[-1] <= e["ts"] + 0.001:
+            while open_ends and open_ends[-1] <= e["ts"] + ROUNDED:
                 open_ends.pop()
-            if open_ends and e["ts"] + e["dur"] > open_ends[-1] + 0.002:
+            if open_ends and e["ts"] + e["dur"] > open_ends[-1] + ROUNDED:
                 return e
             open_ends.append(e["ts"] + e["dur"])
     return None
