@@ -3,7 +3,8 @@
  * A log whose head is further on than there is room, and then behind what was taken.
  *
  * log: none of it is believed, and the host looks at the tables themselves: an alias without a
- * record is found, and reported beside the head that can't be. dirty, scan, strict: refused all the same.
+ * record is found, and reported beside the head that can't be. dirty, scan, strict: refused all the
+ * same.
  */
 #include "hostile.h"
 
