@@ -34,7 +34,7 @@ QUICK         := $(filter-out tests/model/check $(B)/tests/unit-tracker,$(UNIT_T
 
 .PHONY: tests unit-tests whole-machine-tests quick-tests all-tests-built quick-tests-built
 all-tests-built: $(UNIT) whole-machine-deps
-quick-tests-built: $(UNIT_TESTS) all $(B)/tests/whole-machine
+quick-tests-built: $(UNIT_TESTS) all hostile $(B)/tests/whole-machine
 
 tests: all-tests-built
 	@echo 'tests: some ten minutes on two processors, where KVM is emulated'
