@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # `make install` and `make uninstall`. with-kvm is not installed: it carries a build folder into its machine.
-# Paths may hold blanks.
+# Paths are absolute and may hold blanks, but nothing that ends a word of the shell's in double quotes.
 
 PKGCONFIGDIR ?= $(LIBDIR)/pkgconfig
 GUESTDIR     ?= $(PREFIX)/lib/vmm
@@ -10,7 +10,17 @@ PC_FILE      := $(DESTDIR)$(PKGCONFIGDIR)/aliastracker.pc
 # What stands for itself in what sed puts in, within double quotes of the shell.
 in_sed = $(subst &,\\&,$(subst |,\\|,$(1)))
 
-install: all ## Install program, guest, library and manual (PREFIX=, LIBDIR=, DESTDIR=)
+INSTALL_PATHS := PREFIX BINDIR LIBDIR INCLUDEDIR MANDIR PKGCONFIGDIR GUESTDIR
+
+# Ends make with a sentence if the variable $(1) can't be used.
+check_path = $(if $(filter /%,$(firstword $($(1)))),,$(error $(1)="$($(1))" is not an absolute path)) \
+	$(foreach c,\ " ` $$,$(if $(findstring $c,$($(1))),$(error $(1) holds $c, which install can't do)))
+
+.PHONY: install-paths
+install-paths:
+	@: $(foreach p,$(INSTALL_PATHS),$(call check_path,$p))
+
+install: install-paths all ## Install program, guest, library and manual (PREFIX=, LIBDIR=, DESTDIR=)
 	install -d "$(DESTDIR)$(BINDIR)" "$(DESTDIR)$(GUESTDIR)" "$(DESTDIR)$(LIBDIR)" "$(DESTDIR)$(PKGCONFIGDIR)" \
 		"$(DESTDIR)$(INCLUDEDIR)" "$(DESTDIR)$(MANDIR)/man1"
 	install -m 755 "$(B)/vmm" "$(DESTDIR)$(BINDIR)"
@@ -25,8 +35,9 @@ install: all ## Install program, guest, library and manual (PREFIX=, LIBDIR=, DE
 	sed -e 's|@VERSION@|$(VERSION)|' vmm/vmm.1 >"$(MAN_PAGE)"
 	chmod 644 "$(MAN_PAGE)"
 
-uninstall: ## Remove what `make install` with the same PREFIX=, LIBDIR=, DESTDIR= has installed
+uninstall: install-paths ## Remove what `make install` with the same PREFIX=, LIBDIR=, DESTDIR= has installed
 	rm -f "$(DESTDIR)$(BINDIR)/vmm" "$(DESTDIR)$(GUESTDIR)/guest.elf" "$(PC_FILE)" "$(MAN_PAGE)"
-	cd "$(DESTDIR)$(LIBDIR)" && rm -f libaliastracker.a libaliastracker.so $(TRACKER_SONAME) $(TRACKER_SO)
-	cd "$(DESTDIR)$(INCLUDEDIR)" && rm -f $(notdir $(TRACKER_HEADERS))
+	for file in libaliastracker.a libaliastracker.so $(TRACKER_SONAME) $(TRACKER_SO); do \
+		rm -f "$(DESTDIR)$(LIBDIR)/$$file"; done
+	for file in $(notdir $(TRACKER_HEADERS)); do rm -f "$(DESTDIR)$(INCLUDEDIR)/$$file"; done
 	[ ! -d "$(DESTDIR)$(GUESTDIR)" ] || rmdir --ignore-fail-on-non-empty "$(DESTDIR)$(GUESTDIR)"
