@@ -59,6 +59,6 @@ clean: ## Remove everything that was built
 	rm -rf "$(B)"
 
 help: ## Show this list
-	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## /{printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 -include $(sort $(DEPFILES))

@@ -36,7 +36,7 @@ QUICK         := $(filter-out tests/model/check $(B)/tests/unit-tracker,$(UNIT_T
 all-tests-built: $(UNIT) whole-machine-deps
 quick-tests-built: $(UNIT_TESTS) all hostile $(B)/tests/whole-machine
 
-tests: all-tests-built
+tests: all-tests-built ## Every test, with what is installed: `make check` without apt and the network
 	@echo 'tests: some ten minutes on two processors, where KVM is emulated'
 	@tests/run-all --on-kvm $(WHOLE_MACHINE) --native $(UNIT) tests/install
 

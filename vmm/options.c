@@ -61,8 +61,8 @@ static const struct argp_option argp_options[] = {
 	 "256M, at least " OPTIONS_MIN_MEM_NAME ", at most " OPTIONS_MAX_MEM_NAME ")",
 	 0},
 	{"disk", 'd', "FILE[,ro]", 0,
-	 "Give the guest FILE as a virtio block device, read-only with ,ro; may be repeated, up "
-	 "to " TO_STRING(OPTIONS_MAX_DISKS) " times",
+	 "Give the guest FILE as a virtio block device, read-only with ,ro; at most " TO_STRING(
+		 OPTIONS_MAX_DISKS) " times",
 	 0},
 	{"initrd", 'i', "FILE", 0,
 	 "The initrd of a Linux guest: the archive of its first root file system", 0},

@@ -77,7 +77,7 @@ enum input_result input_read(struct input *input)
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return INPUT_GOES_ON;
 	if (n < 0)
-		say_errno("standard input; nothing more is read from it");
+		say_errno("no more input is taken: read from standard input");
 	if (n <= 0) {
 		input->ended = true;
 		return INPUT_GOES_ON;
