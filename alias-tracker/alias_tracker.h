@@ -3,9 +3,9 @@
 /*
  * libaliastracker: does this guest frame still have another mapping?
  *
- * A tracker follows the page tables (x86-64, four levels) that are reachable from the pinned roots
- * of one guest. For each guest frame it knows how many writable leaves outside the direct map map
- * it. Pinning a frame as a page table is refused while there are any, and while a TLB may still
+ * A tracker follows the page tables (x86-64, four or five levels) that are reachable from the pinned
+ * and the followed roots of one guest. For each guest frame it knows how many writable leaves outside
+ * the exempt windows (most often one: the direct map) map it. Pinning a frame as a page table is refused while there are any, and while a TLB may still
  * hold one that is gone (the frame is TLB-pending). After at_count_all() it also knows how many
  * leaves of any kind map a frame, which decides about the other transitions.
  *
@@ -16,9 +16,11 @@
  * What counts as writable: R/W is combined over all levels of a path, as the processor does; a
  * table reached by several paths counts as writable if one of them is. A large leaf counts for
  * every frame that it maps. Tables reachable from a root are followed whether they are pinned or
- * not (an unpinned one is a violation, and its leaves count all the same). A table has a role for
- * each level at which it is walked, and a leaf counts once in each role. A leaf in the direct map
- * is exempt only if it maps the address that belongs there (gpa va - base). In a table that is
+ * not (an unpinned one is a violation, but where only followed roots lead to it; its leaves count all
+ * the same). A table has a role for
+ * each level at which it is walked, and a leaf counts once in each role. A leaf in an exempt
+ * window is exempt only if it maps what belongs there; a large one is judged by its first address.
+ * In a table that is
  * reached at several virtual addresses no leaf is exempt. So a root can be refused because another
  * root reaches a table of its tree by a writable path at another address.
  *
@@ -163,6 +165,8 @@ enum at_mode {
 };
 
 struct at_config {
+	/* Of the page tables: 4 or, with CR4.LA57, 5; 0: 4. A root is a table of this level. */
+	unsigned levels;
 	/* pfns are 0 .. frames - 1; at most 2^35 frames. A leaf that maps addresses above them
 	 * counts for no frame. */
 	uint64_t frames;
@@ -199,9 +203,31 @@ struct alias_tracker *at_new(const struct at_config *config);
 /* Disarms what is armed. NULL is fine. */
 void at_free(struct alias_tracker *at);
 
-/* Sets the direct map, [base, base + size): leaves in it that map gpa va - base are no aliases.
- * Both are multiples of 512 GiB, in the kernel's half; size is not 0. Only while no frame is
- * pinned, ballooned or of a memory type other than 0. Returns false if refused. */
+/* A part of the virtual address space in which the guest maps memory as a whole: the direct map,
+ * the kernel image and the like. */
+struct at_window {
+	const char *name;    /* must outlive the tracker */
+	uint64_t base, size; /* [base, base + size), in one half; multiples of 2 MiB, size not 0 */
+	/* What `base` maps, a multiple of 2 MiB: a leaf at va that maps gpa + (va - base) belongs
+	 * there. */
+	uint64_t gpa;
+	/* Leaves that belong there are no aliases, and count for nothing. Otherwise the window is
+	 * a name for the mappings in it, no more. */
+	bool exempt;
+};
+
+#define AT_WINDOWS_MAX 32
+
+/* Adds a window; the struct is copied. Returns false if it makes no sense, or if there are
+ * AT_WINDOWS_MAX. Exempt ones also only while no root is followed and no frame pinned, ballooned or
+ * of a memory type other than 0; there are eight at most, and no two of them have an address, or
+ * what belongs there, in common (so each frame belongs to one address in them at most). */
+bool at_add_window(struct alias_tracker *at, const struct at_window *window);
+/* The window that holds this address, or NULL. Where several do, the one that was added first. */
+const struct at_window *at_window_of(const struct alias_tracker *at, uint64_t va);
+/* Makes [base, base + size), gpa 0 and on, an exempt window "direct map", in place of all windows
+ * that there were. Both are multiples of what an entry of a root maps (512 GiB; with five levels
+ * 256 TiB), in the kernel's half. Returns false if refused, as at_add_window() does. */
 bool at_set_direct_map(struct alias_tracker *at, uint64_t base, uint64_t size);
 
 enum at_verdict {
@@ -209,7 +235,7 @@ enum at_verdict {
 	AT_ALIAS,     /* it has an alias; at_aliases() and at_in_the_way() say where */
 	AT_STALE_TLB, /* it is TLB-pending: a TLB may still hold an alias that is gone */
 	AT_BAD_FRAME, /* no such frame, or no memory there */
-	AT_BAD_LEVEL, /* not 1..4 */
+	AT_BAD_LEVEL, /* not 1..4 (1..5 with five levels) */
 	/* Pin: it is pinned, or of a memory type other than 0. Other transitions: it is pinned or
 	 * walked as a table; to the balloon also: it is of a memory type other than 0. Unpin: it is
 	 * not pinned, or still linked. Deflate: it is not ballooned. */
@@ -232,8 +258,8 @@ enum at_verdict {
  * changes nothing, if the mode is or would be AT_BLIND, and for AT_LOGGED without a log. */
 bool at_set_mode(struct alias_tracker *at, enum at_mode mode);
 
-/* What a frame is to become, and which mappings of it outside the direct map are *in the way*: its
- * aliases. A frame is at most one of these at a time. */
+/* What a frame is to become, and which mappings of it outside the exempt windows are *in the way*:
+ * its aliases. A frame is at most one of these at a time. */
 enum at_to {
 	AT_TO_TABLE,   /* a page table: writable mappings */
 	AT_TO_MEMTYPE, /* memory of a type: mappings with any other type */
@@ -242,9 +268,9 @@ enum at_to {
 
 struct at_transition {
 	enum at_to to;
-	/* AT_TO_TABLE: the level, 1..4. AT_TO_MEMTYPE: the type, an index into the PAT, 0..7. The
-	 * tracker compares indices: each must mean the same type on all processors, and no two of
-	 * those in use the same. */
+	/* AT_TO_TABLE: the level, 1..4 (or 5). AT_TO_MEMTYPE: the type, an index into the PAT,
+	 * 0..7. The tracker compares indices: each must mean the same type on all processors, and
+	 * no two of those in use the same. */
 	unsigned arg;
 };
 
@@ -266,18 +292,44 @@ bool at_audit(struct alias_tracker *at);
  * Does not look at the content of the frame: only at_pin() judges children and trees. */
 enum at_verdict at_check(const struct alias_tracker *at, uint64_t pfn, unsigned level);
 
-/* Pins the frame if at_check() says AT_OK and its content is sound. At levels 2 and 3 its entries
- * are read, and the first one that is bad, or links a table not pinned one level below, decides.
- * Level 4 makes the frame a root and follows its tree: tables that are followed already are taken
- * as of the last sync, new ones are read now. If the tree has violations, one of them decides; if
- * that is a forbidden mapping, it is also queued for at_next_violation(). If the answer is not
- * AT_OK, the frame is not pinned. In AT_BLIND only frame, level and state are looked at. */
+/* Pins the frame if at_check() says AT_OK and its content is sound. Between level 1 and that of
+ * roots its entries are read, and the first one that is bad, or links a table not pinned one level
+ * below, decides. Level 4 (or 5) makes the frame a root and follows its tree: tables that are
+ * followed already are taken as of the last sync, new ones are read now. If the tree has
+ * violations, one of them decides; if that is a forbidden mapping, it is also queued for
+ * at_next_violation(). If the answer is not AT_OK, the frame is not pinned. In AT_BLIND only frame,
+ * level and state are looked at. */
 enum at_verdict at_pin(struct alias_tracker *at, uint64_t pfn, unsigned level);
 
 /* Unpins the frame. Answers AT_OK, AT_BAD_FRAME, or AT_BAD_STATE: it isn't pinned, or by the last
  * sync a table still links it, at any level. The mappings of a root's tree go with the root; the
  * clock is read to tell which TLBs may still hold them. */
 enum at_verdict at_unpin(struct alias_tracker *at, uint64_t pfn);
+
+/* Follows the tree of this root, whatever it holds, and does not pin it; it may be pinned as well,
+ * before or after. Tables of that tree need not be pinned. For its mappings all the rules hold:
+ * they are aliases like those of pinned roots, and violations where they break a granted
+ * transition. Tables that are followed already are taken as of the last sync, new ones are read
+ * now. Answers AT_OK; AT_BAD_FRAME; AT_BAD_STATE: it is followed already, or the mode is AT_BLIND;
+ * or AT_NO_MEMORY (or `stop`), and then nothing has changed. Linear in what is new. */
+enum at_verdict at_follow(struct alias_tracker *at, uint64_t pfn);
+/* The opposite; if the root is pinned, its tree stays followed. Answers AT_OK; AT_BAD_FRAME; or
+ * AT_BAD_STATE: it isn't followed. The clock is read, as by at_unpin(). */
+enum at_verdict at_unfollow(struct alias_tracker *at, uint64_t pfn);
+/* Is this root followed by at_follow()? */
+bool at_is_followed(const struct alias_tracker *at, uint64_t pfn);
+
+/* A table that is reached from a root, by the state of the last sync. */
+struct at_table {
+	uint64_t pfn;
+	uint8_t levels; /* at which it is walked: bit 0 is level 1 */
+	bool followed;  /* at_follow() made it a root */
+};
+
+/* Calls fn for each of them, until it returns false; what changed last comes first. In it only
+ * functions that take the tracker as const may be called. Returns false if fn did. */
+bool at_for_each_table(const struct alias_tracker *at,
+		       bool (*fn)(void *ctx, const struct at_table *table), void *ctx);
 
 /* at_check() for any transition. */
 enum at_verdict at_may(const struct alias_tracker *at, uint64_t pfn, struct at_transition to);
@@ -304,10 +356,10 @@ void at_flushed(struct alias_tracker *at, uint64_t since);
  * transition. */
 uint64_t at_gone_at(const struct alias_tracker *at, uint64_t pfn, struct at_transition to);
 
-/* Has the frame a writable leaf outside the direct map? By the state of the last sync, O(1). False
- * for frames outside of memory. */
+/* Has the frame a writable leaf outside the exempt windows? By the state of the last sync, O(1).
+ * False for frames outside of memory. */
 bool at_has_alias(const struct alias_tracker *at, uint64_t pfn);
-/* How many writable leaves outside the direct map the frame has, by the state of the last sync:
+/* How many writable leaves outside the exempt windows the frame has, by the state of the last sync:
  * each once for each level at which its table is walked. Exact while there are fewer than 2^32 - 1
  * of one size (4 KiB, 2 MiB, 1 GiB). The count of a size stops there for good, so that it can't
  * wrap. */
@@ -315,7 +367,7 @@ uint64_t at_alias_count(const struct alias_tracker *at, uint64_t pfn);
 /* The same for leaves of any kind. False and 0 before at_count_all(). */
 bool at_is_mapped(const struct alias_tracker *at, uint64_t pfn);
 uint64_t at_mapping_count(const struct alias_tracker *at, uint64_t pfn);
-/* 0 if not pinned, else 1..4. */
+/* 0 if not pinned, else 1..4 (or 5). */
 unsigned at_pinned_level(const struct alias_tracker *at, uint64_t pfn);
 bool at_is_ballooned(const struct alias_tracker *at, uint64_t pfn);
 /* The frame's memory type; 0 unless AT_TO_MEMTYPE gave it another. */
@@ -340,7 +392,7 @@ enum at_violation_kind {
 	AT_V_UNLOGGED,  /* an entry was changed, and it has no record */
 	AT_V_MISLOGGED, /* the records of an entry don't add up to its change: one is missing,
 			   invented or wrong */
-	AT_V_BALLOONED, /* a leaf outside the direct map maps a ballooned frame */
+	AT_V_BALLOONED, /* a leaf outside the exempt windows maps a ballooned frame */
 	AT_V_MEMTYPE,   /* such a leaf maps a frame with another memory type than it has */
 };
 
@@ -383,12 +435,13 @@ const char *at_verdict_name(enum at_verdict verdict);
 
 struct at_stats {
 	uint64_t frames;
-	uint64_t pinned; /* frames pinned now */
-	uint64_t roots;  /* of these, roots */
-	uint64_t given;  /* frames ballooned now */
-	uint64_t typed;  /* frames with a memory type other than 0 now */
-	uint64_t tables; /* tables followed now */
-	uint64_t hot;    /* of these, hot */
+	uint64_t pinned;   /* frames pinned now */
+	uint64_t roots;    /* of these, roots */
+	uint64_t followed; /* roots followed now, pinned or not */
+	uint64_t given;    /* frames ballooned now */
+	uint64_t typed;    /* frames with a memory type other than 0 now */
+	uint64_t tables;   /* tables followed now */
+	uint64_t hot;      /* of these, hot */
 	uint64_t syncs;
 	uint64_t tables_compared; /* sum over all syncs */
 	uint64_t tables_changed;  /* of these, with a change */
@@ -406,8 +459,8 @@ void at_get_stats(const struct alias_tracker *at, struct at_stats *out);
 
 /*
  * The oracle: a second opinion. Walks all tables reachable from the tracker's roots, in memory as
- * it is now, and finds all writable leaves outside the direct map that map `pfn`. Besides the list
- * of roots and the direct map it uses no state of the tracker. Fills up to `max`, and returns how
+ * it is now, and finds all writable leaves outside the exempt windows that map `pfn`. Besides the
+ * list of roots and the windows it uses no state of the tracker. Fills up to `max`, and returns how
  * many there are; each path counts. Linear in the number of tables (slower if there is no memory to
  * remember those already walked). Tables that link each other in a loop cannot hang it, since
  * levels only go down. Works in every mode.

@@ -3,10 +3,10 @@
  * What the files of the tracker share.
  *
  * The tables that can be reached from the roots form a graph. A *table* is a frame and the last
- * known copy of its 512 entries. A *role* of a table is a level at which it is walked; it has four
- * at most (a hostile guest can have the same frame walked as L3 and as L1), all with the same copy.
- * As levels strictly decrease along a link, the graph has no cycles, whatever loops the guest
- * builds.
+ * known copy of its 512 entries. A *role* of a table is a level at which it is walked; it has as
+ * many at most as there are levels (a hostile guest can have the same frame walked as L3 and as
+ * L1), all with the same copy. As levels strictly decrease along a link, the graph has no cycles,
+ * whatever loops the guest builds.
  *
  * A role has sums over the links that lead to it, and a *view*: what its entries count as, given
  * those links. An entry that changes moves only the sums of the role that it links to. A role whose
@@ -91,8 +91,8 @@ size_t tlb_pending_bytes(const struct tlb_pending *tlb);
 
 /* --- places ----------------------------------------------------------------------------------- */
 
-/* Where in the direct map a table is reached: 1 + (va - base) / 2 MiB. It matters as a leaf is
- * exempt only where it maps its own place. */
+/* Where a table is reached that has some of an exempt window in it: stands for the virtual address
+ * (window.c). It matters as a leaf is exempt only at its own address. */
 #define PLACE_OUTSIDE 0u /* elsewhere; or at several places, so that no leaf can be exempt */
 #define PLACE_NONE    UINT32_MAX /* it is not reached */
 
@@ -105,13 +105,45 @@ struct view {
 /* Links to a role, of one kind. They agree in one place if the places have no variance: then n *
  * sum of squares is the square of the sum. Exact below LINKS_EXACT of them; with more they are
  * taken to disagree. */
-#define LINKS_EXACT (1ull << 38)
+#define LINKS_EXACT (1ull << 32)
 struct links {
-	uint64_t outside; /* how many come from outside of the direct map */
+	uint64_t outside; /* how many come from outside of exempt windows */
 	uint64_t placed;  /* how many from within, and of their places: */
 	uint64_t sum;
 	unsigned __int128 squares;
 };
+
+/* --- window.c: exempt windows ------------------------------------------------------------------
+ */
+
+#define EXEMPT_MAX 8u
+
+/* An exempt window. No two of them have an address or a gpa in common, so that no leaf is exempt at
+ * two addresses. */
+struct exempt {
+	uint64_t base, gpa, size; /* as far as there is memory */
+	uint64_t first;           /* address from which its places are counted */
+};
+
+struct windows {
+	struct at_window named[AT_WINDOWS_MAX];
+	struct exempt exempt[EXEMPT_MAX];
+	unsigned nr_named, nr_exempt;
+};
+
+/* The place of a table of this level at va. */
+uint32_t place_of(const struct alias_tracker *at, uint64_t va, unsigned level);
+/* The address of a place that is neither PLACE_OUTSIDE nor PLACE_NONE. */
+uint64_t place_va(const struct alias_tracker *at, uint32_t place);
+/* Where the table is that entry `index` of one at `place`, of this level, links to. */
+uint32_t child_place(const struct alias_tracker *at, unsigned level, uint32_t place,
+		     unsigned index);
+/* Does a leaf that maps this gpa at that address belong there? */
+bool window_exempts(const struct alias_tracker *at, uint64_t va, uint64_t gpa);
+/* The only address at which a leaf that maps this gpa is exempt; false: there is none. */
+bool window_exempt_va(const struct alias_tracker *at, uint64_t gpa, uint64_t *va);
+/* Is a part of [va, va + size) in an exempt window? */
+bool window_touches(const struct alias_tracker *at, uint64_t va, uint64_t size);
 
 /* --- table.c: tables and roles ---------------------------------------------------------------- */
 
@@ -119,14 +151,15 @@ struct table;
 
 struct role {
 	struct table *table; /* NULL: this one, which lies in its table, is not in use */
-	uint8_t level;       /* 1..4 */
+	uint8_t level;       /* 1..5 */
 	bool queued;
+	bool judged;    /* by follow.c: it is reached from a pinned root */
 	uint16_t index; /* of the entry of `parent` that links here */
 	struct view view;
 	struct links all, writable; /* all links, and the writable ones by a writable path */
 	struct role *parent;        /* one of those that link here, or NULL: path.c looks for one */
 	STAILQ_ENTRY(role) queue;   /* in at->outdated[level - 1], if queued */
-	uint64_t walk;              /* number of the last walk that came by (pin.c) */
+	uint64_t walk;              /* number of the last walk that came by (pin.c, follow.c) */
 };
 
 TAILQ_HEAD(table_queue, table);
@@ -142,19 +175,21 @@ struct table {
 	bool armed;           /* cold: not compared before it is dirtied */
 	bool dirtied;         /* and has not been compared since */
 	bool in_recheck;
+	bool followed; /* as a root */
 	uint8_t nr_roles;
 	uint64_t log_born; /* log.settled when it was read first */
 	LIST_HEAD(, mismatch) mismatches;
 	TAILQ_ENTRY(table) recheck; /* in at->recheck_queue, if in_recheck */
 	uint64_t state;             /* what its frame has become: see state.c; 0: an ordinary one */
-	struct role *role[PT_LEVELS]; /* by level - 1; NULL: it isn't walked at that level */
-	struct role first;            /* most tables have but this one */
+	size_t follow;              /* if followed: where it is in at->follows */
+	struct role *role[PT_LEVELS_MAX]; /* by level - 1; NULL: it isn't walked at that level */
+	struct role first;                /* most tables have but this one */
 	uint64_t to_recheck[PT_ENTRIES / 64]; /* entries to be judged at the end of the sync */
 	struct copy copy;
 };
 
 /* Is it linked by an entry of a table that is reached? (A root need not be linked.) */
-bool table_is_linked(const struct table *table);
+bool table_is_linked(const struct alias_tracker *at, const struct table *table);
 /* The role in which the frame is walked at that level, or NULL. */
 struct role *role_find(const struct alias_tracker *at, uint64_t pfn, unsigned level);
 /* A table of a frame that has none yet, read from its entries, with a role of this level. The role
@@ -194,9 +229,6 @@ void leaf_take_back(struct alias_tracker *at, struct role *role, uint64_t pte, u
 /* The leaf ceases to count as that: it may still be in a TLB. */
 void leaf_drop(struct alias_tracker *at, struct role *role, unsigned index, uint64_t pte,
 	       unsigned less);
-/* The place at which the role's table would have to be for this entry to map what the direct map
- * has there; PLACE_NONE: there is no such. */
-uint32_t leaf_own_place(unsigned level, unsigned index, uint64_t pfn);
 
 /* --- role.c: what entries do ------------------------------------------------------------------ */
 
@@ -213,11 +245,15 @@ struct role *root_add(struct alias_tracker *at, uint64_t pfn);
 void root_drop(struct alias_tracker *at, struct role *root);
 /* The role that this entry, of kind PTE_TABLE, links to; NULL if there is no memory there. */
 struct role *role_child(const struct alias_tracker *at, const struct role *role, uint64_t pte);
-/* Where the table is that entry `index` of one at `place` links to. */
-uint32_t child_place(const struct alias_tracker *at, unsigned level, uint32_t place,
-		     unsigned index);
 /* Counts all leaves as LEAF_MAPPED, as which none is counted. False if out of memory. */
 bool roles_count_all(struct alias_tracker *at);
+
+/* --- follow.c: roots that are followed unjudged ------------------------------------------------
+ */
+
+/* Finds out which roles are judged, where some are not. If `recheck`, links of those that are
+ * judged from now on go to the recheck queue. */
+void judged_update(struct alias_tracker *at, bool recheck);
 
 /* --- path.c: how a role is reached ------------------------------------------------------------ */
 
@@ -227,7 +263,7 @@ struct path {
 };
 
 /* Where entry `index` of the role begins, by a path by which it counts: a writable one if it counts
- * as writable, and for a leaf one at which it isn't what the direct map has there. */
+ * as writable, and for a leaf one at which it isn't exempt. */
 struct path role_path(const struct alias_tracker *at, struct role *role, unsigned index);
 
 /* --- violation.c ------------------------------------------------------------------------------ */
@@ -274,7 +310,7 @@ uint64_t frame_state(const struct alias_tracker *at, uint64_t pfn);
 /* The level of a page table in that state, or 0. */
 static inline unsigned state_level(uint64_t state)
 {
-	return (state & 7) <= PT_LEVELS ? state & 7 : 0;
+	return (state & 7) <= PT_LEVELS_MAX ? state & 7 : 0;
 }
 /* The word of a frame with this state and without a table. */
 uintptr_t word_of_state(uint64_t state);
@@ -336,20 +372,25 @@ void log_owner_wrote(struct alias_tracker *at, uint64_t pfn);
 struct alias_tracker {
 	struct at_config config;
 	struct at_ops ops;
-	uint64_t direct_base, direct_size;
+	unsigned levels; /* of the tables: a root is one of that level */
+	struct windows windows;
 	bool failed; /* the last sync did: pins are refused */
 
 	struct frames frames; /* words: see below */
-	uint64_t *roots;
+	uint64_t *roots;      /* pinned */
 	size_t nr_roots, max_roots;
+	uint64_t *follows; /* roots that are followed, pinned or not */
+	size_t nr_follows, max_follows;
+	bool judges_some;                       /* some may be followed, or were: see follow.c */
 	uint64_t nr_states, nr_given, nr_typed; /* frames that are not ordinary ones */
 
 	uint64_t nr_tables, nr_more_roles; /* roles beyond the first of each table */
 	struct table_queue spare;          /* memory of tables that are gone, by by_change */
 	unsigned nr_spare, max_spare;
-	struct role_queue outdated[PT_LEVELS]; /* roles whose links have changed, by level - 1 */
-	struct table_queue by_change;          /* all tables, last changed first */
-	struct table_queue hot[PT_LEVELS];
+	struct role_queue
+		outdated[PT_LEVELS_MAX]; /* roles whose links have changed, by level - 1 */
+	struct table_queue by_change;    /* all tables, last changed first */
+	struct table_queue hot[PT_LEVELS_MAX];
 	struct table *next_hot; /* where a running sync goes on */
 	uint64_t nr_hot;
 	uint64_t walks;
@@ -372,6 +413,12 @@ static inline struct table *table_find(const struct alias_tracker *at, uint64_t 
 	uintptr_t word = frame_word(&at->frames, pfn);
 
 	return word & WORD_STATE ? NULL : (struct table *)word;
+}
+
+/* Are the links of this role judged? Not where only followed roots lead to it. */
+static inline bool role_is_judged(const struct alias_tracker *at, const struct role *role)
+{
+	return !at->judges_some || role->judged;
 }
 
 /* Does the owner want the running call to leave off? */

@@ -7,27 +7,27 @@ static uint64_t leaf_pfn(uint64_t pte, unsigned level)
 	return pte_pfn(pte, level, PTE_LEAF);
 }
 
-uint32_t leaf_own_place(unsigned level, unsigned index, uint64_t pfn)
+/* Is this leaf exempt, where its table is reached at that place? */
+static inline bool is_exempt(const struct alias_tracker *at, uint32_t place, unsigned level,
+			     unsigned index, uint64_t pfn)
 {
-	uint64_t from_table = (uint64_t)index << (pte_shift(level) - PAGE_SHIFT);
-
-	if (pfn < from_table || (pfn - from_table) % PT_ENTRIES)
-		return PLACE_NONE;
-	return 1 + (pfn - from_table) / PT_ENTRIES;
+	return place != PLACE_OUTSIDE &&
+	       window_exempts(at, place_va(at, place) + ((uint64_t)index << pte_shift(level)),
+			      pfn << PAGE_SHIFT);
 }
 
 unsigned leaf_counts_as(const struct alias_tracker *at, struct view view, unsigned level,
 			unsigned index, uint64_t pte)
 {
 	uint64_t pfn = leaf_pfn(pte, level);
-	uint32_t own = leaf_own_place(level, index, pfn);
 	unsigned counts = 0;
 
 	if (pfn >= at->config.frames)
 		return 0;
-	if (at->counts_all && view.all != PLACE_NONE && view.all != own)
+	if (at->counts_all && view.all != PLACE_NONE && !is_exempt(at, view.all, level, index, pfn))
 		counts |= LEAF_MAPPED;
-	if ((pte & PTE_RW) && view.writable != PLACE_NONE && view.writable != own)
+	if ((pte & PTE_RW) && view.writable != PLACE_NONE &&
+	    !is_exempt(at, view.writable, level, index, pfn))
 		counts |= LEAF_WRITABLE;
 	return counts;
 }

@@ -293,7 +293,7 @@ static void report_mismatch(struct alias_tracker *at, const struct mismatch *mis
 {
 	struct table *table = mismatch->table;
 	uint64_t pte = copy_get(&table->copy, mismatch->index);
-	unsigned level = PT_LEVELS;
+	unsigned level = at->levels;
 	struct at_violation violation;
 
 	while (level > 1 && !table->role[level - 1])

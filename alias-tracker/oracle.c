@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A second opinion: walks the tables in memory as they are now. Of the tracker it uses the list of
- * roots and the place of the direct map, nothing else.
+ * A second opinion: walks the tables in memory as they are now. Of the tracker it uses the lists of
+ * roots and the windows, nothing else.
  */
 #include "internal.h"
 
@@ -11,7 +11,7 @@ struct walk {
 	struct at_transition to;
 	struct at_alias *out;
 	size_t filled, max;
-	/* (pfn, level) of a table outside of the direct map -> 1 + leaves found below it. Keeps a
+	/* (pfn, level) of a table outside of exempt windows -> 1 + leaves found below it. Keeps a
 	 * walk linear in the number of tables: there can be 512^4 paths. Without memory for it the
 	 * walk is as right, and slower. */
 	struct map seen;
@@ -24,22 +24,13 @@ struct way {
 	bool user, exec;
 };
 
-static uint64_t direct_offset(const struct walk *w, uint64_t va)
-{
-	uint64_t offset = va - w->at->direct_base;
-
-	return offset < w->at->direct_size && offset >> PAGE_SHIFT < w->at->config.frames
-		       ? offset
-		       : UINT64_MAX;
-}
-
 static size_t walk_leaf(struct walk *w, const struct way *way, uint64_t pte_gpa, uint64_t pte)
 {
 	uint64_t first = pte_pfn(pte, way->level, PTE_LEAF);
 	uint64_t page = w->pfn - first;
 
 	if (page >= 1ull << (pte_shift(way->level) - PAGE_SHIFT) ||
-	    direct_offset(w, way->va) == first << PAGE_SHIFT ||
+	    window_exempts(w->at, way->va, first << PAGE_SHIFT) ||
 	    (w->to.to == AT_TO_MEMTYPE && pte_type(pte, way->level) == w->to.arg))
 		return 0;
 	if (w->filled < w->max)
@@ -74,9 +65,9 @@ static size_t walk_table(struct walk *w, uint64_t pfn, const struct way *to)
 {
 	uint64_t need = w->to.to == AT_TO_TABLE ? PTE_P | PTE_RW : PTE_P;
 	const uint64_t *entries = frame_entries(w->at, pfn);
-	bool direct = direct_offset(w, to->va) != UINT64_MAX;
+	bool exempt = window_touches(w->at, to->va, 1ull << pte_shift(to->level + 1));
 	uint64_t key = pfn << 3 | to->level;
-	uint64_t seen = direct ? 0 : map_get(&w->seen, key);
+	uint64_t seen = exempt ? 0 : map_get(&w->seen, key);
 	size_t found = 0;
 
 	if (!entries)
@@ -86,7 +77,8 @@ static size_t walk_table(struct walk *w, uint64_t pfn, const struct way *to)
 	for (unsigned i = 0; i < PT_ENTRIES; i++) {
 		uint64_t pte = pte_load(&entries[i]);
 		struct way way = {
-			.va = va_canonical(to->va + ((uint64_t)i << pte_shift(to->level))),
+			.va = va_canonical(to->va + ((uint64_t)i << pte_shift(to->level)),
+					   w->at->levels),
 			.level = to->level,
 			.user = to->user && (pte & PTE_US),
 			.exec = to->exec && !(pte & PTE_NX),
@@ -95,7 +87,7 @@ static size_t walk_table(struct walk *w, uint64_t pfn, const struct way *to)
 		if ((pte & need) == need)
 			found += walk_entry(w, &way, (pfn << PAGE_SHIFT) + i * sizeof(pte), pte);
 	}
-	if (!direct)
+	if (!exempt)
 		map_put(&w->seen, key, 1 + found);
 	return found;
 }
@@ -104,13 +96,16 @@ size_t at_oracle_of(const struct alias_tracker *at, uint64_t pfn, struct at_tran
 		    struct at_alias *out, size_t max)
 {
 	struct walk w = {.at = at, .pfn = pfn, .to = to, .out = out, .max = max};
-	struct way root = {.level = PT_LEVELS, .user = true, .exec = true};
+	struct way root = {.level = at->levels, .user = true, .exec = true};
 	size_t found = 0;
 
 	if (pfn >= at->config.frames)
 		return 0;
 	for (size_t i = 0; i < at->nr_roots; i++)
 		found += walk_table(&w, at->roots[i], &root);
+	for (size_t i = 0; i < at->nr_follows; i++)
+		if (at_pinned_level(at, at->follows[i]) != at->levels)
+			found += walk_table(&w, at->follows[i], &root);
 	map_clear(&w.seen);
 	return found;
 }

@@ -6,7 +6,18 @@
 struct wanted {
 	bool writable;
 	uint32_t avoid; /* not one that reaches it at this place; PLACE_NONE: at any */
+	uint64_t va;    /* of that place */
 };
+
+/* From now on the way to a table of this level is looked for, and it is not to be at va. */
+static void wanted_avoid(const struct alias_tracker *at, struct wanted *wanted, uint64_t va,
+			 unsigned level)
+{
+	bool possible = va % (1ull << pte_shift(level + 1)) == 0;
+
+	wanted->va = va;
+	wanted->avoid = possible ? place_of(at, va, level) : PLACE_NONE;
+}
 
 static uint32_t view_place(const struct role *role, bool writable)
 {
@@ -54,23 +65,17 @@ static bool parent_find(const struct alias_tracker *at, struct role *role, struc
 	return false;
 }
 
-/* What leads to the role by a link at a place to avoid, leads to the parent at that place less the
- * offset of the link. */
-static uint32_t parent_avoid(const struct role *role, uint32_t avoid)
-{
-	uint64_t offset = (uint64_t)role->index << (9 * (role->level - 1));
-
-	return avoid == PLACE_NONE || avoid <= offset ? PLACE_NONE : avoid - (uint32_t)offset;
-}
-
 static struct wanted entry_wanted(const struct alias_tracker *at, const struct role *role,
 				  unsigned index, uint64_t pte)
 {
-	struct wanted wanted = {role->view.writable != PLACE_NONE, PLACE_NONE};
+	struct wanted wanted = {role->view.writable != PLACE_NONE, PLACE_NONE, 0};
+	uint64_t va;
 
 	if (pte_kind(pte, role->level) != PTE_LEAF)
 		return wanted;
-	wanted.avoid = leaf_own_place(role->level, index, pte_pfn(pte, role->level, PTE_LEAF));
+	if (window_exempt_va(at, pte_pfn(pte, role->level, PTE_LEAF) << PAGE_SHIFT, &va))
+		wanted_avoid(at, &wanted, va - ((uint64_t)index << pte_shift(role->level)),
+			     role->level);
 	wanted.writable = leaf_counts_as(at, role->view, role->level, index, pte) & LEAF_WRITABLE;
 	return wanted;
 }
@@ -85,14 +90,20 @@ struct path role_path(const struct alias_tracker *at, struct role *role, unsigne
 		.exec = !(pte & PTE_NX),
 	};
 
-	while (role->level < PT_LEVELS && parent_find(at, role, wanted)) {
+	while (role->level < at->levels && parent_find(at, role, wanted)) {
 		pte = copy_get(&role->parent->table->copy, role->index);
 		path.va += (uint64_t)role->index << pte_shift(role->level + 1);
 		path.user = path.user && (pte & PTE_US);
 		path.exec = path.exec && !(pte & PTE_NX);
-		wanted.avoid = parent_avoid(role, wanted.avoid);
+		/* What leads to the role at a place to avoid, leads to its parent at that place
+		 * less the offset of the link. */
+		if (wanted.avoid != PLACE_NONE)
+			wanted_avoid(at, &wanted,
+				     wanted.va -
+					     ((uint64_t)role->index << pte_shift(role->level + 1)),
+				     role->level + 1);
 		role = role->parent;
 	}
-	path.va = va_canonical(path.va);
+	path.va = va_canonical(path.va, at->levels);
 	return path;
 }

@@ -9,7 +9,7 @@ static enum at_verdict check_frame(const struct alias_tracker *at, uint64_t pfn,
 {
 	if (!frame_entries(at, pfn))
 		return AT_BAD_FRAME;
-	if (to.to == AT_TO_TABLE && (to.arg < 1 || to.arg > PT_LEVELS))
+	if (to.to == AT_TO_TABLE && (to.arg < 1 || to.arg > at->levels))
 		return AT_BAD_LEVEL;
 	if (to.to == AT_TO_MEMTYPE && to.arg >= TYPES)
 		return AT_BAD_MEMTYPE;
@@ -44,7 +44,7 @@ enum at_verdict at_check(const struct alias_tracker *at, uint64_t pfn, unsigned 
 	return at_may(at, pfn, (struct at_transition){AT_TO_TABLE, level});
 }
 
-/* What is below an L2 or L3 table: only as far as its entries tell. */
+/* What is below a table that is neither L1 nor a root: only as far as its entries tell. */
 static enum at_verdict check_children(const struct alias_tracker *at, uint64_t pfn, unsigned level)
 {
 	struct copy copy;
@@ -74,6 +74,7 @@ static bool is_of_mapping(const struct at_violation *violation)
 static bool tree_violates(struct alias_tracker *at, struct role *role, struct at_violation *out)
 {
 	role->walk = at->walks;
+	role->judged = true;
 	if (wants_stop(at))
 		return false;
 	FOREACH_PRESENT (i, &role->table->copy) {
@@ -110,12 +111,13 @@ enum at_verdict verdict_of(const struct at_violation *violation)
 	}
 }
 
-/* Where nothing that is new is to be rechecked, and this guest never did anything wrong, the tree
- * is sound. Otherwise all of it is looked at, with what it shares with other roots. */
+/* Where nothing that is new is to be rechecked, and this guest never did anything wrong, and all of
+ * it was judged so far, the tree is sound. Otherwise all of it is looked at, with what it shares
+ * with other roots. */
 static enum at_verdict root_attach(struct alias_tracker *at, uint64_t pfn)
 {
 	struct role *root = root_add(at, pfn);
-	bool recheck = (recheck_clear(at) || at->violations.total) && !at->config.grant_aliased;
+	bool recheck = recheck_clear(at) || at->violations.total || at->judges_some;
 	struct at_violation violation;
 	enum at_verdict verdict = AT_OK;
 
@@ -124,7 +126,7 @@ static enum at_verdict root_attach(struct alias_tracker *at, uint64_t pfn)
 		return AT_NO_MEMORY;
 	}
 	at->walks++;
-	if (recheck && tree_violates(at, root, &violation))
+	if (recheck && !at->config.grant_aliased && tree_violates(at, root, &violation))
 		verdict = verdict_of(&violation);
 	else if (wants_stop(at))
 		verdict = AT_NO_MEMORY;
@@ -132,6 +134,7 @@ static enum at_verdict root_attach(struct alias_tracker *at, uint64_t pfn)
 		root_drop(at, root);
 		tlb_pending_cancel(&at->tlb_pending);
 	}
+	judged_update(at, false);
 	return verdict;
 }
 
@@ -140,13 +143,13 @@ static enum at_verdict become_table(struct alias_tracker *at, uint64_t pfn, stru
 	bool blind = at->config.mode == AT_BLIND;
 	enum at_verdict verdict = AT_OK;
 
-	if (!blind && (to.arg == 2 || to.arg == 3))
+	if (!blind && to.arg > 1 && to.arg < at->levels)
 		verdict = check_children(at, pfn, to.arg);
 	if (verdict != AT_OK)
 		return verdict;
 	if (!state_set(at, pfn, to))
 		return AT_NO_MEMORY;
-	if (!blind && to.arg == PT_LEVELS)
+	if (!blind && to.arg == at->levels)
 		verdict = root_attach(at, pfn);
 	if (verdict != AT_OK)
 		state_clear(at, pfn);
@@ -194,10 +197,10 @@ enum at_verdict at_unpin(struct alias_tracker *at, uint64_t pfn)
 
 	if (pfn >= at->config.frames)
 		return AT_BAD_FRAME;
-	if (!level || (table && table_is_linked(table)))
+	if (!level || (table && table_is_linked(at, table)))
 		return AT_BAD_STATE;
-	if (table && level == PT_LEVELS) {
-		root_drop(at, table->role[PT_LEVELS - 1]);
+	if (table && level == at->levels) {
+		root_drop(at, table->role[at->levels - 1]);
 		tlb_pending_settle(at);
 	}
 	state_clear(at, pfn);

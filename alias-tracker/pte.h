@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Entries of x86-64 page tables with four levels. Intel SDM vol. 3A, 4.5 "4-level paging", table
- * 4-14 and those after it; MAXPHYADDR is taken as 52, its maximum, so that no address bit is
- * reserved.
+ * Entries of x86-64 page tables with four or five levels. Intel SDM vol. 3A, 4.5 "4-level paging
+ * and 5-level paging", table 4-14 and those after it; MAXPHYADDR is taken as 52, its maximum, so
+ * that no address bit is reserved.
  */
 #ifndef PTE_H
 #define PTE_H
@@ -18,16 +18,17 @@
 #define PTE_PCD (1ull << 4)
 #define PTE_A   (1ull << 5)
 #define PTE_D   (1ull << 6)
-#define PTE_PS  (1ull << 7) /* L2, L3: a large leaf; L4: reserved; L1: PAT */
+#define PTE_PS  (1ull << 7) /* L2, L3: a large leaf; L4, L5: reserved; L1: PAT */
 #define PTE_NX  (1ull << 63)
 
 #define PTE_ADDR      0x000ffffffffff000ull
 #define PTE_LARGE_PAT (1ull << 12) /* of large leaves: no part of the address */
 
-#define PT_ENTRIES 512u
-#define PT_LEVELS  4u
-#define PAGE_SHIFT 12u
-#define TYPES      8u /* entries of the PAT */
+#define PT_ENTRIES    512u
+#define PT_LEVELS_MAX 5u
+#define LEAF_LEVELS   3u /* L1 to L3 hold leaves */
+#define PAGE_SHIFT    12u
+#define TYPES         8u /* entries of the PAT */
 
 /* What tells the frames an entry gives access to, and how: all that can change the reverse map. */
 #define PTE_MEANING (PTE_P | PTE_RW | PTE_PWT | PTE_PCD | PTE_PS | PTE_ADDR)
@@ -41,7 +42,7 @@ enum pte_kind {
 	PTE_BAD,   /* reserved bits are set: the processor faults */
 };
 
-/* Bits of a virtual address that an entry of this level leaves open: 12, 21, 30, 39. */
+/* Bits of a virtual address that an entry of this level leaves open: 12, 21, 30, 39, 48. */
 static inline unsigned pte_shift(unsigned level)
 {
 	return PAGE_SHIFT + 9 * (level - 1);
@@ -55,7 +56,7 @@ static inline enum pte_kind pte_kind(uint64_t pte, unsigned level)
 		return PTE_LEAF;
 	if (!(pte & PTE_PS))
 		return PTE_TABLE;
-	if (level == PT_LEVELS)
+	if (level > LEAF_LEVELS)
 		return PTE_BAD;
 	uint64_t below = (1ull << pte_shift(level)) - 1;
 
@@ -80,10 +81,12 @@ static inline unsigned pte_type(uint64_t pte, unsigned level)
 	return pat << 2 | !!(pte & PTE_PCD) << 1 | !!(pte & PTE_PWT);
 }
 
-/* The virtual address at which the half of an L4 index begins is sign-extended from bit 47. */
-static inline uint64_t va_canonical(uint64_t va)
+/* With so many levels the virtual address is sign-extended from bit 47, or 56. */
+static inline uint64_t va_canonical(uint64_t va, unsigned levels)
 {
-	return (uint64_t)((int64_t)(va << 16) >> 16);
+	unsigned unused = 64 - pte_shift(levels + 1);
+
+	return (uint64_t)((int64_t)(va << unused) >> unused);
 }
 
 /* Loads one entry that its owner may change at any time: once, whole, in no particular order. */

@@ -9,23 +9,6 @@
  */
 #include "internal.h"
 
-uint32_t child_place(const struct alias_tracker *at, unsigned level, uint32_t place, unsigned index)
-{
-	uint64_t offset = (uint64_t)index << pte_shift(level);
-
-	if (level == PT_LEVELS)
-		offset = va_canonical(offset) - at->direct_base;
-	else if (place == PLACE_OUTSIDE)
-		return PLACE_OUTSIDE;
-	else
-		offset += (uint64_t)(place - 1) << pte_shift(2);
-	/* Beyond the end of memory no leaf can be exempt: that is no part of the direct map. */
-	if ((level == PT_LEVELS && offset >= at->direct_size) || offset >= at->config.frames
-										   << PAGE_SHIFT)
-		return PLACE_OUTSIDE;
-	return 1 + (offset >> pte_shift(2));
-}
-
 struct role *role_child(const struct alias_tracker *at, const struct role *role, uint64_t pte)
 {
 	return role_find(at, pte_pfn(pte, role->level, PTE_TABLE), role->level - 1);
@@ -270,7 +253,7 @@ bool roles_update(struct alias_tracker *at, unsigned lowest)
 {
 	bool ok = true;
 
-	for (unsigned level = PT_LEVELS; level >= lowest; level--)
+	for (unsigned level = at->levels; level >= lowest; level--)
 		ok = (STAILQ_EMPTY(&at->outdated[level - 1]) || level_update(at, level)) && ok;
 	return ok;
 }
@@ -285,12 +268,12 @@ static bool means_the_same(uint64_t a, uint64_t b)
 
 static bool table_raise(struct alias_tracker *at, struct table *table, unsigned index, uint64_t pte)
 {
-	for (unsigned level = PT_LEVELS; level >= 1; level--) {
+	for (unsigned level = at->levels; level >= 1; level--) {
 		struct role *role = table->role[level - 1];
 
 		if (!role || entry_raise(at, role, index, pte, view_none, role->view))
 			continue;
-		while (++level <= PT_LEVELS) {
+		while (++level <= at->levels) {
 			role = table->role[level - 1];
 			if (role)
 				entry_take_back(at, role, index, pte, view_none, role->view);
@@ -320,7 +303,7 @@ bool table_update(struct alias_tracker *at, struct table *table, unsigned index,
 	if (!table_raise(at, table, index, pte))
 		return false;
 	copy_set(&table->copy, index, pte);
-	for (unsigned level = PT_LEVELS; level >= 1; level--) {
+	for (unsigned level = at->levels; level >= 1; level--) {
 		role = table->role[level - 1];
 		if (!role)
 			continue;
@@ -332,7 +315,7 @@ bool table_update(struct alias_tracker *at, struct table *table, unsigned index,
 
 /* --- roots ------------------------------------------------------------------------------------ */
 
-/* A root's pin is a link from outside. */
+/* That a root is pinned, or followed, is a link from outside. */
 static bool root_link(struct alias_tracker *at, struct role *root, bool add)
 {
 	links_change(&root->all, PLACE_OUTSIDE, add);
@@ -347,8 +330,8 @@ struct role *root_add(struct alias_tracker *at, uint64_t pfn)
 	struct role *root;
 
 	if (!table)
-		table = table_new(at, pfn, PT_LEVELS, frame_entries(at, pfn));
-	root = table ? role_of(at, table, PT_LEVELS) : NULL;
+		table = table_new(at, pfn, at->levels, frame_entries(at, pfn));
+	root = table ? role_of(at, table, at->levels) : NULL;
 	if (!root)
 		return NULL;
 	if (root_link(at, root, true))
@@ -388,7 +371,7 @@ bool roles_count_all(struct alias_tracker *at)
 	TAILQ_FOREACH (table, &at->by_change, by_change) {
 		if (wants_stop(at))
 			return false;
-		for (unsigned level = 1; level < PT_LEVELS; level++)
+		for (unsigned level = 1; level <= LEAF_LEVELS; level++)
 			if (table->role[level - 1] && !role_count_all(at, table->role[level - 1]))
 				return false;
 	}

@@ -6,8 +6,8 @@
 
 /* The state of a frame: in the low three bits the level of a page table, or one of these. Above
  * them a root's index into at->roots, or the type. */
-#define STATE_GIVEN 5u
-#define STATE_TYPED 6u
+#define STATE_GIVEN 6u
+#define STATE_TYPED 7u
 
 static uint64_t state_value(const struct alias_tracker *at, struct at_transition to)
 {
@@ -92,7 +92,7 @@ static void root_remove(struct alias_tracker *at, size_t index)
 
 	at->roots[index] = moved;
 	frame_set_state(at, moved, frame_word(&at->frames, moved),
-			(uint64_t)index << 3 | PT_LEVELS);
+			(uint64_t)index << 3 | at->levels);
 }
 
 void state_clear(struct alias_tracker *at, uint64_t pfn)
@@ -100,7 +100,7 @@ void state_clear(struct alias_tracker *at, uint64_t pfn)
 	uintptr_t word = frame_word(&at->frames, pfn);
 	uint64_t state = state_of_word(word);
 
-	if ((state & 7) == PT_LEVELS)
+	if ((state & 7) == at->levels)
 		root_remove(at, state >> 3);
 	at->nr_given -= (state & 7) == STATE_GIVEN;
 	at->nr_typed -= (state & 7) == STATE_TYPED;
@@ -117,7 +117,7 @@ bool state_set(struct alias_tracker *at, uint64_t pfn, struct at_transition to)
 		return false;
 	if (replaces)
 		return true;
-	if (to.to == AT_TO_TABLE && to.arg == PT_LEVELS && !root_append(at, pfn)) {
+	if (to.to == AT_TO_TABLE && to.arg == at->levels && !root_append(at, pfn)) {
 		frame_set_state(at, pfn, frame_word(&at->frames, pfn), 0);
 		return false;
 	}

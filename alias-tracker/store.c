@@ -11,7 +11,7 @@ static bool recheck_violates(struct alias_tracker *at, struct at_violation *out)
 		for (unsigned index = 0; index < PT_ENTRIES; index++) {
 			if (!(table->to_recheck[index / 64] >> index % 64 & 1))
 				continue;
-			for (unsigned level = 1; level <= PT_LEVELS; level++) {
+			for (unsigned level = 1; level <= at->levels; level++) {
 				struct role *role = table->role[level - 1];
 
 				if (!role || !entry_violates(at, role, index, out))

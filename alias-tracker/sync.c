@@ -253,7 +253,7 @@ bool tables_compare(struct alias_tracker *at)
 	if (can_arm(at))
 		take_dirtied(at);
 	/* From the top, so that what has been unlinked is gone before it is looked at. */
-	for (unsigned level = PT_LEVELS; level >= 1; level--) {
+	for (unsigned level = at->levels; level >= 1; level--) {
 		ok = roles_update(at, level) && ok;
 		ok = level_compare(at, level) && ok;
 	}
@@ -266,8 +266,10 @@ bool at_sync(struct alias_tracker *at)
 
 	at->syncs++;
 	ok = at->config.mode == AT_LOGGED ? log_sync(at) : tables_compare(at);
-	if (ok)
+	if (ok) {
+		judged_update(at, true);
 		recheck_report(at);
+	}
 	tlb_pending_settle(at);
 	at->failed = !ok;
 	return ok;

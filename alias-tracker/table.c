@@ -128,9 +128,9 @@ static void table_free(struct alias_tracker *at, struct table *table)
 	table_release(at, table);
 }
 
-bool table_is_linked(const struct table *table)
+bool table_is_linked(const struct alias_tracker *at, const struct table *table)
 {
-	for (unsigned level = 1; level < PT_LEVELS; level++) {
+	for (unsigned level = 1; level < at->levels; level++) {
 		const struct role *role = table->role[level - 1];
 
 		if (role && (links_any(&role->all) || role->view.all != PLACE_NONE))
@@ -187,7 +187,7 @@ void tables_free(struct alias_tracker *at)
 	struct table *table;
 
 	while ((table = TAILQ_FIRST(&at->by_change))) {
-		for (unsigned level = 1; level <= PT_LEVELS; level++) {
+		for (unsigned level = 1; level <= PT_LEVELS_MAX; level++) {
 			struct role *role = table->role[level - 1];
 
 			if (role && role != &table->first)

@@ -6,8 +6,6 @@
 
 #define QUIET_SYNCS 96u
 #define AUDIT_SYNCS 256u
-#define DIRECT_UNIT (1ull << pte_shift(PT_LEVELS)) /* what an entry of an L4 table maps */
-#define KERNEL_HALF 0xffff800000000000ull
 /* A process has about so many tables: one that comes takes the memory of one that went. */
 #define SPARE_TABLES 16u
 
@@ -15,6 +13,8 @@ static bool config_makes_sense(const struct at_config *config)
 {
 	const struct at_ops *ops = config->ops;
 
+	if (config->levels && config->levels != 4 && config->levels != 5)
+		return false;
 	if (!ops || !ops->table || config->frames == 0 || config->frames > FRAMES_MAX)
 		return false;
 	if (!ops->arm != !ops->dirtied || !ops->disarm != !ops->dirtied)
@@ -52,6 +52,7 @@ struct alias_tracker *at_new(const struct at_config *config)
 		return NULL;
 	at->config = *config;
 	at->ops = *config->ops;
+	at->levels = config->levels ? config->levels : 4;
 	if (!at->config.quiet_syncs)
 		at->config.quiet_syncs = QUIET_SYNCS;
 	if (!at->config.audit_syncs)
@@ -63,7 +64,7 @@ struct alias_tracker *at_new(const struct at_config *config)
 	TAILQ_INIT(&at->spare);
 	at->max_spare = SPARE_TABLES;
 	TAILQ_INIT(&at->recheck_queue);
-	for (unsigned i = 0; i < PT_LEVELS; i++) {
+	for (unsigned i = 0; i < PT_LEVELS_MAX; i++) {
 		TAILQ_INIT(&at->hot[i]);
 		STAILQ_INIT(&at->outdated[i]);
 	}
@@ -85,17 +86,8 @@ void at_free(struct alias_tracker *at)
 	map_clear(&at->violations.reported);
 	frames_free(&at->frames);
 	free(at->roots);
+	free(at->follows);
 	free(at);
-}
-
-bool at_set_direct_map(struct alias_tracker *at, uint64_t base, uint64_t size)
-{
-	if (base % DIRECT_UNIT || size % DIRECT_UNIT || base < KERNEL_HALF || size == 0 ||
-	    size - 1 > UINT64_MAX - base || at->nr_states)
-		return false;
-	at->direct_base = base;
-	at->direct_size = size;
-	return true;
 }
 
 void at_gone_by(struct alias_tracker *at, uint64_t pfn, struct at_transition to, uint64_t cleared)
@@ -122,7 +114,7 @@ static uint64_t memory_bytes(const struct alias_tracker *at)
 
 	bytes += tlb_pending_bytes(&at->tlb_pending) + map_bytes(&at->violations.reported) +
 		 log_bytes(at);
-	return bytes + at->max_roots * sizeof(*at->roots) + tables_bytes(at);
+	return bytes + (at->max_roots + at->max_follows) * sizeof(uint64_t) + tables_bytes(at);
 }
 
 void at_get_stats(const struct alias_tracker *at, struct at_stats *out)
@@ -131,6 +123,7 @@ void at_get_stats(const struct alias_tracker *at, struct at_stats *out)
 		.frames = at->config.frames,
 		.pinned = at->nr_states - at->nr_given - at->nr_typed,
 		.roots = at->nr_roots,
+		.followed = at->nr_follows,
 		.given = at->nr_given,
 		.typed = at->nr_typed,
 		.tables = at->nr_tables,

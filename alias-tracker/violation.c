@@ -43,12 +43,14 @@ bool entry_violates(const struct alias_tracker *at, const struct role *role, uns
 		return counts &&
 		       state_forbids(at, out->pfn, role->level, counts & LEAF_WRITABLE, pte, out);
 	case PTE_TABLE:
+		if (!role_is_judged(at, role))
+			return false;
 		out->kind = role_child(at, role, pte) ? AT_V_UNPINNED : AT_V_BAD_TABLE;
 		return out->kind == AT_V_BAD_TABLE ||
 		       at_pinned_level(at, out->pfn) != role->level - 1u;
 	case PTE_BAD:
 		out->kind = AT_V_BAD_TABLE;
-		return true;
+		return role_is_judged(at, role);
 	default:
 		return false;
 	}
@@ -71,7 +73,7 @@ void violation_queue(struct alias_tracker *at, struct role *role, unsigned index
 /* An entry of a table that is reached at several levels has a meaning at each. */
 static uint64_t entry_name(const struct table *table, unsigned level, unsigned index)
 {
-	return table->pfn << 11 | index << 2 | (level - 1);
+	return table->pfn << 12 | index << 3 | (level - 1);
 }
 
 void reported_forget(struct alias_tracker *at, const struct role *role, unsigned index)
@@ -121,7 +123,7 @@ void recheck_report(struct alias_tracker *at)
 	unsigned index;
 
 	while (recheck_take(at, &table, &index))
-		for (unsigned level = PT_LEVELS; level >= 1; level--)
+		for (unsigned level = at->levels; level >= 1; level--)
 			entry_report(at, table, level, index);
 }
 

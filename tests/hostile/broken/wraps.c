@@ -181,9 +181,9 @@ WRAP(void, recheck_add, struct alias_tracker *at, struct table *table, unsigned 
 		__real_recheck_add(at, table, index);
 }
 
-WRAP(bool, table_is_linked, const struct table *table)
+WRAP(bool, table_is_linked, const struct alias_tracker *at, const struct table *table)
 {
-	return !broken(NO_LINKED) && __real_table_is_linked(table);
+	return !broken(NO_LINKED) && __real_table_is_linked(at, table);
 }
 
 WRAP(bool, upcall_complete_out, struct vcpu *vcpu, struct kvm_regs *at_out)

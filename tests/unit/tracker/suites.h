@@ -18,6 +18,7 @@ Suite *fault_suite(void);
 Suite *bounds_suite(void);
 Suite *scale_suite(void);
 Suite *log_suite(void);
+Suite *follow_suite(void);
 Suite *model_suite(void);
 
 #endif
