@@ -23,7 +23,7 @@ install-paths:
 install: install-paths all ## Install program, guest, library and manual (PREFIX=, LIBDIR=, DESTDIR=)
 	install -d "$(DESTDIR)$(BINDIR)" "$(DESTDIR)$(GUESTDIR)" "$(DESTDIR)$(LIBDIR)" "$(DESTDIR)$(PKGCONFIGDIR)" \
 		"$(DESTDIR)$(INCLUDEDIR)" "$(DESTDIR)$(MANDIR)/man1"
-	install -m 755 "$(B)/vmm" "$(DESTDIR)$(BINDIR)"
+	install -m 755 "$(B)/vmm" "$(B)/vmm-top" "$(DESTDIR)$(BINDIR)"
 	install -m 644 "$(B)/guest.elf" "$(DESTDIR)$(GUESTDIR)"
 	install -m 644 "$(B)/libaliastracker.a" "$(B)/$(TRACKER_SO)" "$(DESTDIR)$(LIBDIR)"
 	ln -sf $(TRACKER_SO) "$(DESTDIR)$(LIBDIR)/$(TRACKER_SONAME)"
@@ -36,7 +36,7 @@ install: install-paths all ## Install program, guest, library and manual (PREFIX
 	chmod 644 "$(MAN_PAGE)"
 
 uninstall: install-paths ## Remove what `make install` with the same PREFIX=, LIBDIR=, DESTDIR= has installed
-	rm -f "$(DESTDIR)$(BINDIR)/vmm" "$(DESTDIR)$(GUESTDIR)/guest.elf" "$(PC_FILE)" "$(MAN_PAGE)"
+	rm -f "$(DESTDIR)$(BINDIR)/vmm" "$(DESTDIR)$(BINDIR)/vmm-top" "$(DESTDIR)$(GUESTDIR)/guest.elf" "$(PC_FILE)" "$(MAN_PAGE)"
 	for file in libaliastracker.a libaliastracker.so $(TRACKER_SONAME) $(TRACKER_SO); do \
 		rm -f "$(DESTDIR)$(LIBDIR)/$$file"; done
 	for file in $(notdir $(TRACKER_HEADERS)); do rm -f "$(DESTDIR)$(INCLUDEDIR)/$$file"; done

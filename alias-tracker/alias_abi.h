@@ -359,6 +359,7 @@ struct alias_log {
  *   strategy         The guest stores the strategy that it uses, for the host's statistics.
  *   log_wanted       The host stores the number of the log that it wants, or 0 for none (above).
  *   logging          The guest stores the number of the log that it keeps, or 0 for none (above).
+ *   lazy_pages       The guest stores how many pages it holds lazily, for the host's statistics.
  *
  * `cleared` and `flushed` are the guest's word about its TLBs. The host uses them with --track
  * dirty, log and scan, unless --flush-proof host is given; with strict it never does.
@@ -382,7 +383,8 @@ struct alias_common_page {
 	uint32_t strategy;
 	uint32_t log_wanted;
 	uint32_t logging;
-	uint8_t pad[ALIAS_PAGE_SIZE - 144];
+	uint64_t lazy_pages;
+	uint8_t pad[ALIAS_PAGE_SIZE - 152];
 };
 
 /* The page of one vCPU. Only that vCPU writes it, and the host during that vCPU's calls and stores
@@ -422,6 +424,7 @@ _Static_assert(offsetof(struct alias_common_page, wanted_strategy) == 128, "ABI"
 _Static_assert(offsetof(struct alias_common_page, strategy) == 132, "ABI");
 _Static_assert(offsetof(struct alias_common_page, log_wanted) == 136, "ABI");
 _Static_assert(offsetof(struct alias_common_page, logging) == 140, "ABI");
+_Static_assert(offsetof(struct alias_common_page, lazy_pages) == 144, "ABI");
 _Static_assert(sizeof(struct alias_common_page) == ALIAS_PAGE_SIZE, "ABI");
 _Static_assert(offsetof(struct alias_vcpu_page, fault) == 40, "ABI");
 _Static_assert(offsetof(struct alias_vcpu_page, stats) == 192, "ABI");

@@ -10,6 +10,7 @@
 #include "frame.h"
 #include "memory.h"
 #include "panic.h"
+#include "pgtable.h"
 #include "pin.h"
 #include "platform.h"
 #include "smp.h"
@@ -79,7 +80,7 @@ _Noreturn void guest_main(uint64_t start_info_gpa)
 	smp_init();
 	irq_enable();
 	blk_init();
-	vmap_init();
+	vmap_init(platform.has_host ? phys_to_virt(platform.shared_gpa) : NULL);
 	flush_strategy_start();
 	if (pin_init())
 		panic("the host refuses the kernel's page tables");

@@ -2,7 +2,7 @@
 # Every test there is. UNIT_TESTS need nothing but a processor; the whole-machine tests a real KVM, emulated
 # where there is none that will do.
 
-UNIT_TESTS     := tests/kvm-machine/test-fetch-kernel
+UNIT_TESTS     := tests/kvm-machine/test-fetch-kernel tests/top/test-top
 UNIT_TESTS_SAN :=
 
 include $(wildcard tests/unit/*/*-tests.mk) tests/unit/vmm/devices/blk/blk-tests.mk
@@ -33,7 +33,7 @@ QUICK         := $(filter-out tests/model/check $(B)/tests/unit-tracker,$(UNIT_T
 		 --on-kvm 'tests/on-kvm pins endings' 'tests/on-kvm --npt 0 strict'
 
 .PHONY: tests unit-tests whole-machine-tests quick-tests all-tests-built quick-tests-built
-all-tests-built: $(UNIT) whole-machine-deps
+all-tests-built: all $(UNIT) whole-machine-deps
 quick-tests-built: $(UNIT_TESTS) all hostile $(B)/tests/whole-machine
 
 tests: all-tests-built ## Every test, with what is installed: `make check` without apt and the network

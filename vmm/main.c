@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <fcntl.h>
+#include <limits.h>
 #include <malloc.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -248,6 +249,21 @@ static void check_stdout(void)
 	_exit(VMM_EX_IOERR);
 }
 
+/* `vmm top` is a program of its own, beside this one: what it is linked with takes longer to load
+ * than all of vmm. */
+static int run_top(char **argv)
+{
+	char path[PATH_MAX + sizeof("-top")];
+	ssize_t len = readlink("/proc/self/exe", path, PATH_MAX);
+
+	if (len > 0 && len < PATH_MAX) {
+		strcpy(path + len, "-top");
+		execv(path, argv);
+	}
+	say_errno("vmm-top, which is beside vmm");
+	return VMM_EX_NOINPUT;
+}
+
 int main(int argc, char **argv)
 {
 	char name[] = "vmm"; /* the name in argp's and getopt's messages */
@@ -261,6 +277,8 @@ int main(int argc, char **argv)
 		argv[0] = name;
 	if (argc > 1 && !strcmp(argv[1], "ctl"))
 		return ctl_main(argc - 1, argv + 1);
+	if (argc > 1 && !strcmp(argv[1], "top"))
+		return run_top(argv + 1);
 	/* One malloc arena for all threads: more would cost memory, and allocations are rare. */
 	mallopt(M_ARENA_MAX, 1);
 	options_parse(&opt, argc, argv);

@@ -112,7 +112,7 @@ static const char argp_doc[] =
 	"entry). GUEST ARGUMENTS become its command line; for Linux \"" OPTIONS_LINUX_CMDLINE
 	"\" comes before them. A GUEST without a slash that is not in the current folder is looked "
 	"for where guest.elf is installed. vmm ctl controls a running vmm by the socket of its "
-	"--control.\v"
+	"--control, and vmm top shows what it does.\v"
 	"On a terminal, Ctrl-A x ends the guest and Ctrl-A Ctrl-A sends one Ctrl-A.\n\n"
 	"Exit status:\n"
 	"  0..63  the guest's own status; 0 when Linux powers off\n"
@@ -406,7 +406,8 @@ void options_parse(struct options *opt, int argc, char **argv)
 	static const struct argp argp = {
 		.options = argp_options,
 		.parser = parse_key,
-		.args_doc = "GUEST [-- GUEST ARGUMENTS]\n--probe [--json]\nctl PATH REQUEST",
+		.args_doc =
+			"GUEST [-- GUEST ARGUMENTS]\n--probe [--json]\nctl PATH REQUEST\ntop PATH",
 		.doc = argp_doc,
 	};
 	struct input input = {.opt = opt};

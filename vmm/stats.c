@@ -130,6 +130,7 @@ json_t *stats_collect(struct machine *machine, struct pin *pin, int status)
 	object_add_text(root, "version", options_version());
 	json_object_set_new(root, "status", status < 0 ? json_null() : json_integer(status));
 	json_object_set_new(root, "wall_seconds", json_real(machine_seconds(machine)));
+	json_object_set_new(root, "paused", json_boolean(vcpus_are_held(&machine->vm)));
 	add_first_char(root, machine);
 	add_memory(root, machine);
 	add_vcpus(root, machine);

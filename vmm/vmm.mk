@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # The program `vmm`: main.c and what belongs to no room, and a folder a room.
 
-VMM_SRC      := $(sort $(wildcard vmm/*.c vmm/*/*.c vmm/*/*/*.c))
+VMM_SRC      := $(filter-out vmm/top/%,$(sort $(wildcard vmm/*.c vmm/*/*.c vmm/*/*/*.c)))
 # All but main(), for unit tests.
 VMM_CORE_SRC := $(filter-out vmm/main.c,$(VMM_SRC))
 
@@ -19,3 +19,9 @@ endif
 
 $(B)/vmm: $(call obj,release,$(VMM_SRC)) $(B)/libaliastracker.a
 	$(CC) $(CFLAGS) $(LDFLAGS) $(VMM_LINK) -o $@ $^ $(VMM_LIBS)
+
+# What `vmm top` executes. It is a program of its own since ncurses takes longer to load than all of vmm.
+VMM_TOP_SRC  := $(wildcard vmm/top/*.c) vmm/control/connection.c vmm/options.c vmm/say.c vmm/nonblocking.c
+
+$(B)/vmm-top: $(call obj,release,$(VMM_TOP_SRC))
+	$(CC) $(CFLAGS) $(LDFLAGS) -pie -pthread -o $@ $^ $(shell pkg-config --libs ncursesw jansson) -lm

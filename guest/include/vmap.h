@@ -50,9 +50,10 @@ struct vmap_space {
 
 	/* Set once. */
 	enum vmap_bug bug;
-	uint64_t lazy_max;            /* an unmap purges if more pages are held lazily */
-	unsigned block_pages;         /* size of a vmap block */
-	struct vmap_history *history; /* NULL: not recorded */
+	uint64_t lazy_max;                /* an unmap purges if more pages are held lazily */
+	unsigned block_pages;             /* size of a vmap block */
+	struct vmap_history *history;     /* NULL: not recorded */
+	struct alias_common_page *common; /* tells the host of lazy pages; NULL: not this space */
 
 	struct vmap_block_queue queues[MAX_CPUS];
 };

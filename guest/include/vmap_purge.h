@@ -31,4 +31,7 @@ void vmap_purge_flush_too(struct vmap_purge *purge, uint64_t start, uint64_t end
  * otherwise leaves the work to that purge. */
 void vmap_purge_lazy(struct vmap_space *space, bool sync);
 
+/* The number of stale PTEs has changed by `by`. Under the space's lock. Returns the new number. */
+uint64_t vmap_count_stale(struct vmap_space *space, int64_t by);
+
 #endif

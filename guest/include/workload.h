@@ -29,8 +29,10 @@ struct workload {
 void flush_strategy_init(void);
 /* The name of the strategy, for the banner. */
 const char *flush_strategy_name(void);
-/* With all CPUs up and idle, before pin_init(). */
-void vmap_init(void);
+/* With all CPUs up and idle, before pin_init(). `common`: the page of the host's interface, NULL if
+ * there is no host. */
+struct alias_common_page;
+void vmap_init(struct alias_common_page *common);
 /* After that; from then on the strategy's hooks are called. Panics if memory is short. */
 void flush_strategy_start(void);
 

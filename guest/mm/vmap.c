@@ -56,6 +56,7 @@ void vmap_space_init(struct vmap_space *space, uint64_t lo, uint64_t hi, unsigne
 	TAILQ_INIT(&space->pending);
 	space->lazy_max = lazy_max;
 	space->history = NULL;
+	space->common = NULL;
 	space->block_pages = block_pages((hi - lo) / PAGE_SIZE, cpus);
 	space->bug = VMAP_BUG_NONE;
 	space->ops = &plain;
@@ -77,13 +78,14 @@ static enum vmap_bug chosen_bug(void)
 	arg_bad("bug", "full-blocks, reflush, log-omit, log-invent or log-value");
 }
 
-void vmap_init(void)
+void vmap_init(struct alias_common_page *common)
 {
 	static struct vmap_history history = {.every = 1};
 	unsigned cpus = nr_cpus_online();
 
 	vmap_space_init(&kernel_vmap, VMALLOC_START, VMALLOC_END, cpus,
 			arg_u64("lazy", fls(cpus) * LAZY_PAGES_PER_FLS));
+	kernel_vmap.common = common;
 	kernel_vmap.bug = chosen_bug();
 	if (arg_u64("history", 0))
 		kernel_vmap.history = &history;
@@ -129,9 +131,7 @@ static void before_lazy(struct vmap_space *space, uint64_t start, unsigned nr)
 	uint64_t stale;
 
 	spin_lock(&space->lock);
-	stale = space->stale_pages += nr;
-	if (space->history)
-		vmap_history_note(space->history, stale);
+	stale = vmap_count_stale(space, nr);
 	spin_unlock(&space->lock);
 	if (space->ops->unmap) {
 		space->ops->unmap(space, start, nr);

@@ -78,6 +78,17 @@ void vmap_purge_clear(struct vmap_purge *purge, uint64_t start, uint64_t end)
 	pte_updates_finish(&updates);
 }
 
+uint64_t vmap_count_stale(struct vmap_space *space, int64_t by)
+{
+	uint64_t stale = space->stale_pages += (uint64_t)by;
+
+	if (space->common)
+		__atomic_store_n(&space->common->lazy_pages, stale, __ATOMIC_RELAXED);
+	if (space->history)
+		vmap_history_note(space->history, stale);
+	return stale;
+}
+
 /* Flushes what was cleared. */
 static void purge_flush(const struct vmap_purge *purge)
 {
@@ -89,9 +100,7 @@ static void purge_flush(const struct vmap_purge *purge)
 	count_stat(purges, 1);
 	count_stat(purged_pages, purge->cleared);
 	spin_lock(&space->lock);
-	space->stale_pages -= purge->cleared;
-	if (space->history)
-		vmap_history_note(space->history, space->stale_pages);
+	vmap_count_stale(space, -(int64_t)purge->cleared);
 	spin_unlock(&space->lock);
 }
 

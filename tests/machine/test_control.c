@@ -305,6 +305,13 @@ START_TEST(vmm_ctl)
 	expect_status(&run, 0);
 	expect_contains(run.out, "\"pfn\": 512");
 	run_free(&run);
+	run_program(&run, NULL,
+		    (const char *const[]){path_vmm(), "top", "-i", "0.2", "-n", "3", socket_path,
+					  NULL});
+	expect_status(&run, 0);
+	expect_contains(run.out, "pins/s");
+	expect_contains(run.out, "trap        scan");
+	run_free(&run);
 	ctl(&run, "strategy", "none");
 	expect_status(&run, 1);
 	expect_one_sentence(&run, "at the start");

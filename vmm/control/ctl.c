@@ -3,16 +3,14 @@
 
 #include <argp.h>
 #include <errno.h>
-#include <signal.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 #include <jansson.h>
+#include "control/connection.h"
 #include "options.h"
 #include "say.h"
 #include "status.h"
@@ -89,40 +87,18 @@ static json_t *make_request(const struct command *command)
 	return NULL;
 }
 
-static int connect_to(const char *path)
+/* Returns the answer, or NULL if there was none. */
+static json_t *exchange_lines(struct connection *connection, const json_t *request)
 {
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	strncpy(addr.sun_path, path, sizeof(addr.sun_path) - 1);
-	if (fd >= 0 && connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0)
-		return fd;
-	say_errno("no vmm at %s", path);
-	if (fd >= 0)
-		close(fd);
-	return -1;
-}
-
-/* Returns the answer, or NULL if there was none. Takes over the descriptor. */
-static json_t *exchange_lines(int fd, const json_t *request)
-{
-	FILE *stream = fdopen(fd, "r+");
+	struct pollfd fd = {.fd = connection->fd, .events = POLLIN};
+	enum connection_state state;
 	json_t *answer = NULL;
-	char *line = NULL;
-	size_t size = 0;
 
-	if (!stream) {
-		close(fd);
-		return NULL;
-	}
 	/* Even if the request could not be sent, there may be an answer that says why. */
-	if (json_dumpf(request, stream, JSON_COMPACT) == 0 && fputc('\n', stream) != EOF)
-		fflush(stream);
-	if (getline(&line, &size, stream) > 0)
-		answer = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
-	free(line);
-	fclose(stream);
-	return answer;
+	connection_send(connection, request);
+	while ((state = connection_receive(connection, &answer)) == CONNECTION_WAITING)
+		poll(&fd, 1, -1);
+	return state == CONNECTION_ANSWERED ? answer : NULL;
 }
 
 /* check_stdout() in main.c checks at exit whether it was written. */
@@ -135,15 +111,18 @@ static int print_answer(const json_t *answer)
 
 static int ask_vmm(const char *path, const json_t *request)
 {
-	int fd = connect_to(path), status;
+	struct connection connection;
+	json_t *answer = NULL;
 	const char *why;
-	json_t *answer;
+	int status;
 
-	if (fd < 0)
+	if (!connection_open(&connection, path)) {
+		connection_close(&connection);
 		return VMM_EX_NOKVM;
-	answer = exchange_lines(fd, request);
-	if (!json_is_object(answer)) {
-		json_decref(answer);
+	}
+	answer = exchange_lines(&connection, request);
+	connection_close(&connection);
+	if (!answer) {
 		say("%s: the connection ended without an answer", path);
 		return VMM_EX_NOKVM;
 	}
@@ -174,7 +153,6 @@ int ctl_main(int argc, char **argv)
 		    command.argument ? " " : "", command.argument ? command.argument : "");
 		return VMM_EX_USAGE;
 	}
-	signal(SIGPIPE, SIG_IGN);
 	status = ask_vmm(command.path, request);
 	json_decref(request);
 	return status;

@@ -137,6 +137,11 @@ void release_all_vcpus(struct vm *vm)
 	pthread_mutex_unlock(&vm->pause.lock);
 }
 
+bool vcpus_are_held(const struct vm *vm)
+{
+	return atomic_load(&vm->pause.held);
+}
+
 void debug_stop_vcpus(struct vm *vm, uint64_t who)
 {
 	pthread_mutex_lock(&vm->pause.lock);

@@ -58,6 +58,7 @@ void resume_vcpus(struct vm *vm);
  * both may be repeated. Release when the VM stops, or the vCPUs' threads do not end. */
 void hold_all_vcpus(struct vm *vm);
 void release_all_vcpus(struct vm *vm);
+bool vcpus_are_held(const struct vm *vm);
 /* Those that are paused, held or stopped just now, and a vCPU that pauses others: vCPU i by bit i.
  * Any thread. */
 uint64_t vcpus_kept_out(const struct vm *vm);

@@ -107,6 +107,8 @@ static json_t *guest_sum(const struct pin *pin)
 		lazy_max = lazy > lazy_max ? lazy : lazy_max;
 	}
 	object_add_number(guest, "lazy_pages_max", lazy_max);
+	object_add_number(guest, "lazy_pages",
+			  __atomic_load_n(&common_page(machine)->lazy_pages, __ATOMIC_RELAXED));
 	object_add_text(guest, "strategy", pin_guest_strategy(pin));
 	return guest;
 }

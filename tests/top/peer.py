@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: MIT
+"""Answers as a vmm would at its control socket, with figures that only grow by the number of requests:
+peer.py SOCKET [wrong]. What was asked, but for statistics, goes to standard output."""
+import json
+import socket
+import sys
+
+WRONG = [b"[1]\n", b"{\n", b"\0\xff\n", b"x" * 100_000]
+
+
+def statistics(n, state):
+    vcpu = {"pio": 70 * n, "mmio": n, "hypercalls": 60 * n, "upcalls": n}
+    return {
+        "wall_seconds": float(n), "paused": state["pause"], "vcpus": [vcpu] * 3, "exits": {"runs": 100 * n},
+        "pins": {"pins": 1234 * n, "aliases_met": 10 * n, "upcalls": 10 * n},
+        "tracker": {"tables": 50, "hot": n % 7, "syncs": 999 * n, "track": state["track"]},
+        "guest": {"purges": 5 * n, "local_flushes": n, "lazy_pages": n % 9, "strategy": state["strategy"]},
+    }
+
+
+def wrongly_typed():
+    return {"wall_seconds": "x", "vcpus": {"a": [1]}, "pins": [], "exits": {"runs": -1}, "tracker": 7,
+            "guest": {"strategy": 8, "lazy_pages": 1e300, "purges": None}}
+
+
+def answer(request, n, state):
+    do = request["do"]
+    if do == "statistics":
+        return statistics(n, state)
+    print(do, request.get("name", ""), flush=True)
+    if request.get("name") == "log":
+        return {"error": "no room for logs"}
+    if do in ("pause", "resume"):
+        state["pause"] = do == "pause"
+    else:
+        state[do] = request["name"]
+    return {}
+
+
+def serve(listener, wrong):
+    connection, _ = listener.accept()
+    state = {"pause": False, "strategy": "trap", "track": "dirty"}
+    n = 0
+    for line in connection.makefile("r"):
+        n += 1
+        if not wrong:
+            connection.sendall(json.dumps(answer(json.loads(line), n, state)).encode() + b"\n")
+        elif n == 1:
+            connection.sendall(json.dumps(wrongly_typed()).encode() + b"\n")
+        else:
+            connection.sendall(wrong.pop(0))
+            return
+
+
+with socket.socket(socket.AF_UNIX) as listening:
+    listening.bind(sys.argv[1])
+    listening.listen(8)
+    wrongs = WRONG if sys.argv[2:] else None
+    while wrongs is None or wrongs:
+        serve(listening, wrongs)

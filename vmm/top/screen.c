@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+#include <ctype.h>
+#include <langinfo.h>
+#include <ncurses.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include "top/show.h"
+
+#define NAME_WIDTH   12
+#define NUMBER_WIDTH 12
+#define GRAPH_AT     (NAME_WIDTH + 2 * NUMBER_WIDTH + 2)
+#define GRAPH_LEVELS 8
+#define VCPU_WIDTH   9
+#define KEYS         "s next strategy   t next track   p pause   r resume   q quit"
+
+bool screen_start(void)
+{
+	static SCREEN *screen; /* ncurses frees nothing of it anyway */
+
+	if (!screen) {
+		screen = newterm(NULL, stdout, stdin);
+		if (!screen)
+			return false;
+	}
+	cbreak();
+	noecho();
+	curs_set(0);
+	nodelay(stdscr, TRUE);
+	keypad(stdscr, TRUE);
+	clearok(stdscr, TRUE);
+	return true;
+}
+
+void screen_stop(void)
+{
+	endwin();
+}
+
+void screen_resize(void)
+{
+	struct winsize size;
+
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row && size.ws_col)
+		resizeterm(size.ws_row, size.ws_col);
+	clearok(stdscr, TRUE);
+}
+
+int screen_key(void)
+{
+	int key = getch();
+
+	return key == ERR || key > 127 ? 0 : tolower(key);
+}
+
+/* With a sign for thousands, as totals grow long. */
+static const char *group_digits(uint64_t number, char text[32])
+{
+	char digits[24];
+	size_t len = (size_t)snprintf(digits, sizeof(digits), "%llu", (unsigned long long)number);
+	char *to = text;
+
+	for (size_t i = 0; i < len; i++) {
+		if (i && (len - i) % 3 == 0)
+			*to++ = ' ';
+		*to++ = digits[i];
+	}
+	*to = '\0';
+	return text;
+}
+
+static void show_graph(const struct top_view *view, unsigned figure, int y, int width)
+{
+	static const char *const blocks[GRAPH_LEVELS + 1] = {" ", "▁", "▂", "▃", "▄",
+							     "▅", "▆", "▇", "█"};
+	static const char *const plain[GRAPH_LEVELS + 1] = {" ", ".", ":", "-", "=",
+							    "+", "*", "#", "@"};
+	const char *const *signs = strcmp(nl_langinfo(CODESET), "UTF-8") ? plain : blocks;
+	unsigned nr = view->nr < TOP_HISTORY ? view->nr : TOP_HISTORY;
+	double most = 0;
+
+	if (width <= 0)
+		return;
+	if (nr > (unsigned)width)
+		nr = (unsigned)width;
+	for (unsigned i = view->nr - nr; i < view->nr; i++)
+		if (view->history[figure][i % TOP_HISTORY] > most)
+			most = view->history[figure][i % TOP_HISTORY];
+	move(y, GRAPH_AT);
+	for (unsigned i = view->nr - nr; i < view->nr; i++) {
+		double value = view->history[figure][i % TOP_HISTORY];
+		int level = most > 0 ? (int)(value / most * GRAPH_LEVELS) : 0;
+
+		addstr(signs[level == 0 && value > 0 ? 1 : level]);
+	}
+}
+
+static void show_figure(const struct top_view *view, unsigned figure, int y)
+{
+	char total[32];
+
+	mvprintw(y, 0, "%-*s", NAME_WIDTH, top_figure_name(figure));
+	if (figure < TOP_NR_COUNTERS)
+		printw("%*.0f", NUMBER_WIDTH, top_rate(view, figure));
+	else
+		printw("%*s", NUMBER_WIDTH, "");
+	printw("%*s", NUMBER_WIDTH, group_digits(view->now.figures[figure], total));
+	show_graph(view, figure, y, COLS - GRAPH_AT);
+}
+
+static void show_head(const struct top_sample *now, const char *path)
+{
+	char text[512];
+	int len = snprintf(text, sizeof(text), "vmm top %s  %s%.1f s, %u vCPU%s", path,
+			   now->paused ? "PAUSED " : "", now->seconds, now->nr_vcpus,
+			   now->nr_vcpus == 1 ? "" : "s");
+
+	if (*now->strategy && len > 0 && (size_t)len < sizeof(text))
+		snprintf(text + len, sizeof(text) - (size_t)len, ", strategy %s, track %s",
+			 now->strategy, now->track);
+	attron(A_BOLD);
+	mvaddnstr(0, 0, text, COLS);
+	attroff(A_BOLD);
+	mvprintw(1, NAME_WIDTH, "%*s%*s", NUMBER_WIDTH, "a second", NUMBER_WIDTH, "in all");
+}
+
+/* As many vCPUs as there is room for above the line `end`. */
+static void show_vcpus(const struct top_view *view, int y, int end)
+{
+	const struct top_sample *now = &view->now;
+	unsigned room = end - y > 1 ? (unsigned)(end - y - 1) : 0;
+	unsigned shown = now->nr_vcpus <= room ? now->nr_vcpus : room ? room - 1 : 0;
+
+	if (!room)
+		return;
+	mvprintw(y++, 0, "%-*s", NAME_WIDTH, "a second:");
+	for (unsigned i = 0; i < TOP_NR_VCPU_FIGURES; i++)
+		printw("%*s", VCPU_WIDTH, top_vcpu_figure_name(i));
+	for (unsigned v = 0; v < shown; v++) {
+		mvprintw(y++, 0, "vCPU %-*u", NAME_WIDTH - 5, v);
+		for (unsigned i = 0; i < TOP_NR_VCPU_FIGURES; i++)
+			printw("%*.0f", VCPU_WIDTH, top_vcpu_rate(view, v, i));
+	}
+	if (shown < now->nr_vcpus)
+		mvprintw(y, 0, "and %u more", now->nr_vcpus - shown);
+}
+
+void screen_show(const struct top_view *view, const char *path, const char *message)
+{
+	bool pins = *view->now.strategy;
+	int y = 2, end = LINES - 2;
+
+	erase();
+	show_head(&view->now, path);
+	for (unsigned i = 0; i < TOP_NR_FIGURES; i++) {
+		if (!pins && i != TOP_EXITS)
+			continue;
+		if (i == TOP_NR_COUNTERS)
+			y++;
+		if (y < end)
+			show_figure(view, i, y++);
+	}
+	show_vcpus(view, y + 1, end);
+	mvaddnstr(end, 0, message, COLS);
+	attron(A_REVERSE);
+	mvaddnstr(LINES - 1, 0, KEYS, COLS - 1);
+	attroff(A_REVERSE);
+	refresh();
+}
