@@ -49,6 +49,10 @@
  *                 memory type other than 0; 152 bytes more for each region that has such runs
  *   5 KiB at most for each table that is followed, with its regions and runs if tables lie far
  *                 apart; 160 bytes for each further level at which it is walked
+ *   after at_survey(), until the next: 1 KiB for each region of 2 MiB in which a 4 KiB leaf maps a
+ *                 frame, 5 KiB for each GiB in which a leaf of any size does, and 96 bytes for each
+ *                 finding. During the call 144 bytes more for each level at which a table is walked,
+ *                 and 136 for each finding.
  *   224 KiB at most for the TLB-pending frames, of which there are 4096 at most. If there are more,
  *                 all frames count as pending until all TLBs are known to have been flushed.
  */
@@ -433,6 +437,60 @@ bool at_next_violation(struct alias_tracker *at, struct at_violation *out);
 const char *at_violation_name(enum at_violation_kind kind);
 const char *at_verdict_name(enum at_verdict verdict);
 
+/*
+ * A survey takes stock of all mappings, in the exempt windows and outside of them, and of what is
+ * remarkable about them, whether or not anything is pinned.
+ */
+enum at_finding_kind {
+	/* `one` is a writable mapping, outside the exempt windows, of the page table `pfn`: of any
+	 * that is reached from a root, pinned or not. Of one table 64 are told at most. */
+	AT_F_ALIAS,
+	/* The frame can be executed by `one` and written by `other`, which may be the same mapping.
+	 * Rights are combined over all levels of a path: R/W, U/S, NX. What only users can execute
+	 * may be writable in the exempt windows. */
+	AT_F_WX,
+	/* The frame is mapped with one memory type by `one` and with another by `other`. */
+	AT_F_MEMTYPE,
+};
+
+struct at_finding {
+	enum at_finding_kind kind;
+	bool gone; /* of at_next_finding(): it has ended */
+	/* The first of so many frames in a row of which the same is true, by the same large leaves.
+	 * Of AT_F_ALIAS always one. */
+	uint64_t pfn, frames;
+	struct at_alias one, other; /* the addresses are those that map `pfn` */
+};
+
+#define AT_FINDINGS_MAX 65536
+
+/* Makes a survey by the state of the last sync; reads no guest memory, so the guest may run
+ * meanwhile. What was not found by the survey before, and what is not found any more, is queued for
+ * at_next_finding(). (Of an alias the frame and the entry say whether it is the same, of the others
+ * kind and frames.) Linear in the number of entries; at once if nothing has changed since. Returns
+ * false when out of memory, if the last sync has failed, if `stop` was set, and in AT_BLIND. Then
+ * all is as after the survey before, but that at_uses() may know
+ * nothing. At most AT_FINDINGS_MAX findings, and as many events, are kept; at_stats tells of
+ * others. */
+bool at_survey(struct alias_tracker *at);
+/* Takes the oldest event that was not taken yet; returns false if there is none. */
+bool at_next_finding(struct alias_tracker *at, struct at_finding *out);
+/* Calls fn for each finding of the last survey, by frame, until it returns false. In it only
+ * functions that take the tracker as const may be called. Returns false if fn did. */
+bool at_for_each_finding(const struct alias_tracker *at,
+			 bool (*fn)(void *ctx, const struct at_finding *finding), void *ctx);
+/* What may be done with a frame by any of its mappings. */
+struct at_uses {
+	bool kernel_exec, user_exec; /* executed: in kernel mode, in user mode */
+	bool writable;               /* written, outside the exempt windows */
+	bool exempt_writable;        /* written, but in exempt windows alone */
+	uint8_t memtypes;            /* bit t: a mapping has memory type t */
+};
+/* By the last survey; all false if there was none, and for frames outside of memory. */
+struct at_uses at_uses(const struct alias_tracker *at, uint64_t pfn);
+/* For any value, never NULL. */
+const char *at_finding_name(enum at_finding_kind kind);
+
 struct at_stats {
 	uint64_t frames;
 	uint64_t pinned;   /* frames pinned now */
@@ -453,7 +511,8 @@ struct at_stats {
 	uint64_t audits;
 	uint64_t log_mismatches; /* violations AT_V_UNLOGGED and AT_V_MISLOGGED */
 	uint64_t violations;
-	uint64_t memory_bytes; /* held now by this tracker, all included */
+	uint64_t findings_dropped; /* findings and events for which there was no room */
+	uint64_t memory_bytes;     /* held now by this tracker, all included */
 };
 void at_get_stats(const struct alias_tracker *at, struct at_stats *out);
 
@@ -469,5 +528,7 @@ size_t at_oracle(const struct alias_tracker *at, uint64_t pfn, struct at_alias *
 /* The same for what is in the way of any transition, on paths of any kind. */
 size_t at_oracle_of(const struct alias_tracker *at, uint64_t pfn, struct at_transition to,
 		    struct at_alias *out, size_t max);
+/* What at_uses() would say after a sync and a survey now. */
+struct at_uses at_oracle_uses(const struct alias_tracker *at, uint64_t pfn);
 
 #endif

@@ -159,6 +159,7 @@ struct role {
 	struct links all, writable; /* all links, and the writable ones by a writable path */
 	struct role *parent;        /* one of those that link here, or NULL: path.c looks for one */
 	STAILQ_ENTRY(role) queue;   /* in at->outdated[level - 1], if queued */
+	uint32_t reach;             /* in a survey: 1 + its place in the list of roles, or 0 */
 	uint64_t walk;              /* number of the last walk that came by (pin.c, follow.c) */
 };
 
@@ -247,6 +248,15 @@ void root_drop(struct alias_tracker *at, struct role *root);
 struct role *role_child(const struct alias_tracker *at, const struct role *role, uint64_t pte);
 /* Counts all leaves as LEAF_MAPPED, as which none is counted. False if out of memory. */
 bool roles_count_all(struct alias_tracker *at);
+
+/* --- survey.c ----------------------------------------------------------------------------------
+ */
+
+struct survey;
+
+void survey_free(struct survey *survey);
+size_t survey_bytes(const struct survey *survey);
+uint64_t survey_dropped(const struct survey *survey);
 
 /* --- follow.c: roots that are followed unjudged ------------------------------------------------
  */
@@ -400,7 +410,9 @@ struct alias_tracker {
 	struct table_queue recheck_queue;
 	struct violations violations;
 	struct log log;
+	struct survey *survey; /* NULL: there was none */
 
+	uint64_t roots_changed; /* how often one was added or dropped */
 	uint64_t syncs, tables_compared, tables_changed, entries_changed, arms, wakes;
 };
 

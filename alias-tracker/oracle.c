@@ -114,3 +114,87 @@ size_t at_oracle(const struct alias_tracker *at, uint64_t pfn, struct at_alias *
 {
 	return at_oracle_of(at, pfn, (struct at_transition){.to = AT_TO_TABLE}, out, max);
 }
+
+/* --- all uses of a frame ---------------------------------------------------------------------- */
+
+struct uses_walk {
+	const struct alias_tracker *at;
+	uint64_t pfn;
+	struct at_uses uses;
+	/* (pfn, level, rights) of tables outside of exempt windows that were walked. */
+	struct map seen;
+};
+
+struct uses_way {
+	uint64_t va;
+	unsigned level;
+	bool writable, user, exec;
+};
+
+static void uses_leaf(struct uses_walk *w, const struct uses_way *way, uint64_t pte)
+{
+	uint64_t first = pte_pfn(pte, way->level, PTE_LEAF);
+	bool exempt = window_exempts(w->at, way->va, first << PAGE_SHIFT);
+
+	if (w->pfn - first >= 1ull << (pte_shift(way->level) - PAGE_SHIFT))
+		return;
+	w->uses.kernel_exec |= way->exec && !way->user;
+	w->uses.user_exec |= way->exec && way->user;
+	w->uses.writable |= way->writable && !exempt;
+	w->uses.exempt_writable |= way->writable && exempt;
+	w->uses.memtypes |= 1u << pte_type(pte, way->level);
+}
+
+static bool uses_seen(struct uses_walk *w, uint64_t pfn, const struct uses_way *to)
+{
+	uint64_t key = pfn << 6 | to->level << 3 | to->writable << 2 | to->user << 1 | to->exec;
+
+	if (window_touches(w->at, to->va, 1ull << pte_shift(to->level + 1)))
+		return false;
+	if (map_get(&w->seen, key))
+		return true;
+	map_put(&w->seen, key, 1);
+	return false;
+}
+
+static void uses_table(struct uses_walk *w, uint64_t pfn, const struct uses_way *to)
+{
+	const uint64_t *entries = frame_entries(w->at, pfn);
+
+	if (!entries || uses_seen(w, pfn, to))
+		return;
+	for (unsigned i = 0; i < PT_ENTRIES; i++) {
+		uint64_t pte = pte_load(&entries[i]);
+		enum pte_kind kind = pte_kind(pte, to->level);
+		struct uses_way way = {
+			.va = va_canonical(to->va + ((uint64_t)i << pte_shift(to->level)),
+					   w->at->levels),
+			.level = to->level,
+			.writable = to->writable && (pte & PTE_RW),
+			.user = to->user && (pte & PTE_US),
+			.exec = to->exec && !(pte & PTE_NX),
+		};
+
+		if (kind == PTE_LEAF)
+			uses_leaf(w, &way, pte);
+		way.level--;
+		if (kind == PTE_TABLE)
+			uses_table(w, pte_pfn(pte, to->level, kind), &way);
+	}
+}
+
+struct at_uses at_oracle_uses(const struct alias_tracker *at, uint64_t pfn)
+{
+	struct uses_walk w = {.at = at, .pfn = pfn};
+	struct uses_way root = {0, at->levels, true, true, true};
+
+	if (pfn >= at->config.frames)
+		return w.uses;
+	for (size_t i = 0; i < at->nr_roots; i++)
+		uses_table(&w, at->roots[i], &root);
+	for (size_t i = 0; i < at->nr_follows; i++)
+		uses_table(&w, at->follows[i], &root);
+	map_clear(&w.seen);
+	w.uses.exempt_writable = w.uses.exempt_writable && !w.uses.writable;
+	return w.uses;
+}

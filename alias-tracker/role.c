@@ -321,6 +321,7 @@ static bool root_link(struct alias_tracker *at, struct role *root, bool add)
 	links_change(&root->all, PLACE_OUTSIDE, add);
 	links_change(&root->writable, PLACE_OUTSIDE, add);
 	role_queue(at, root);
+	at->roots_changed++;
 	return roles_update(at, 1);
 }
 

@@ -83,6 +83,7 @@ void at_free(struct alias_tracker *at)
 	tables_free(at);
 	tlb_pending_free(&at->tlb_pending);
 	log_free(at);
+	survey_free(at->survey);
 	map_clear(&at->violations.reported);
 	frames_free(&at->frames);
 	free(at->roots);
@@ -113,7 +114,7 @@ static uint64_t memory_bytes(const struct alias_tracker *at)
 	uint64_t bytes = sizeof(*at) + at->frames.bytes;
 
 	bytes += tlb_pending_bytes(&at->tlb_pending) + map_bytes(&at->violations.reported) +
-		 log_bytes(at);
+		 log_bytes(at) + survey_bytes(at->survey);
 	return bytes + (at->max_roots + at->max_follows) * sizeof(uint64_t) + tables_bytes(at);
 }
 
@@ -140,6 +141,7 @@ void at_get_stats(const struct alias_tracker *at, struct at_stats *out)
 		.audits = at->log.audits,
 		.log_mismatches = at->log.nr_mismatches,
 		.violations = at->violations.total,
+		.findings_dropped = survey_dropped(at->survey),
 		.memory_bytes = memory_bytes(at),
 	};
 }

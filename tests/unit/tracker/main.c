@@ -22,6 +22,7 @@ int main(void)
 	srunner_add_suite(runner, scale_suite());
 	srunner_add_suite(runner, log_suite());
 	srunner_add_suite(runner, follow_suite());
+	srunner_add_suite(runner, survey_suite());
 	srunner_add_suite(runner, model_suite());
 	srunner_run_all(runner, CK_NORMAL);
 	int failed = srunner_ntests_failed(runner);

@@ -19,6 +19,7 @@ Suite *bounds_suite(void);
 Suite *scale_suite(void);
 Suite *log_suite(void);
 Suite *follow_suite(void);
+Suite *survey_suite(void);
 Suite *model_suite(void);
 
 #endif

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: MIT */
+/* What may be done with each frame, by any leaf that maps it. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "survey.h"
+
+#define GIB_FRAMES ((uint64_t)PT_ENTRIES * PT_ENTRIES)
+
+/* --- the radix -------------------------------------------------------------------------------- */
+
+static void *rights_alloc(struct rights *rights, size_t size)
+{
+	void *p = calloc(1, size);
+
+	rights->bytes += p ? size : 0;
+	return p;
+}
+
+void rights_free(struct rights *rights)
+{
+	for (size_t i = 0; rights->gib && i < rights->nr; i++) {
+		for (unsigned j = 0; rights->gib[i] && j < PT_ENTRIES; j++)
+			free(rights->gib[i]->region[j]);
+		free(rights->gib[i]);
+	}
+	free(rights->gib);
+	*rights = (struct rights){0};
+}
+
+static struct rights_gib *gib_make(struct rights *rights, uint64_t pfn)
+{
+	struct rights_gib **gib = &rights->gib[pfn / GIB_FRAMES];
+
+	if (!*gib)
+		*gib = rights_alloc(rights, sizeof(**gib));
+	return *gib;
+}
+
+static struct rights_region *region_make(struct rights *rights, uint64_t pfn)
+{
+	struct rights_gib *gib = gib_make(rights, pfn);
+	struct rights_region **region = gib ? &gib->region[pfn / PT_ENTRIES % PT_ENTRIES] : NULL;
+
+	if (region && !*region)
+		*region = rights_alloc(rights, sizeof(**region));
+	return region ? *region : NULL;
+}
+
+static struct rights_gib *gib_of(const struct rights *rights, uint64_t pfn)
+{
+	return pfn / GIB_FRAMES < rights->nr ? rights->gib[pfn / GIB_FRAMES] : NULL;
+}
+
+static struct rights_region *region_of(const struct rights *rights, uint64_t pfn)
+{
+	const struct rights_gib *gib = gib_of(rights, pfn);
+
+	return gib ? gib->region[pfn / PT_ENTRIES % PT_ENTRIES] : NULL;
+}
+
+static struct frame_rights either(struct frame_rights a, struct frame_rights b)
+{
+	return (struct frame_rights){a.can | b.can, a.types | b.types};
+}
+
+struct frame_rights rights_of(const struct rights *rights, uint64_t pfn)
+{
+	const struct rights_gib *gib = gib_of(rights, pfn);
+	const struct rights_region *region = region_of(rights, pfn);
+	struct frame_rights of = {0};
+
+	if (gib)
+		of = either(gib->huge, gib->large[pfn / PT_ENTRIES % PT_ENTRIES]);
+	if (region)
+		of = either(of, (struct frame_rights){region->can[pfn % PT_ENTRIES],
+						      region->types[pfn % PT_ENTRIES]});
+	of.can &= ~IS_WANTED;
+	return of;
+}
+
+void rights_set_wanted(struct rights *rights, uint64_t pfn)
+{
+	struct rights_region *region = region_of(rights, pfn);
+
+	if (region)
+		region->can[pfn % PT_ENTRIES] |= IS_WANTED;
+}
+
+bool rights_is_wanted(const struct rights *rights, uint64_t pfn)
+{
+	const struct rights_region *region = region_of(rights, pfn);
+
+	return region && region->can[pfn % PT_ENTRIES] & IS_WANTED;
+}
+
+/* --- finding them ----------------------------------------------------------------------------- */
+
+/* What leaves of the role give, by their own rights; but CAN_WRITE may be CAN_WRITE_EXEMPT where
+ * the role is reached in an exempt window. */
+static void role_rights(const struct reach *reach, uint8_t can[NR_WAYS])
+{
+	memset(can, 0, NR_WAYS);
+	for (unsigned leaf = 0; leaf < NR_WAYS; leaf++)
+		for (unsigned way = 0; way < NR_WAYS; way++) {
+			unsigned rights = reach->ways >> way & 1 ? way & leaf : 0;
+
+			if (rights & MAY_WRITE)
+				can[leaf] |= CAN_WRITE;
+			if (rights & MAY_EXEC)
+				can[leaf] |= rights & MAY_USER ? CAN_EXEC_USER : CAN_EXEC_KERNEL;
+		}
+}
+
+/* The leaf's rights as in role_rights(). */
+static unsigned leaf_index(uint64_t pte)
+{
+	return (pte >> 1 & (MAY_WRITE | MAY_USER)) | (pte & PTE_NX ? 0 : MAY_EXEC);
+}
+
+static struct frame_rights leaf_rights(const struct alias_tracker *at, const struct reach *reach,
+				       const uint8_t can[NR_WAYS], unsigned index, uint64_t pte)
+{
+	struct frame_rights rights = {
+		.can = can[leaf_index(pte)],
+		.types = 1u << pte_type(pte, reach->role->level),
+	};
+	struct at_alias out;
+
+	if (reach->exempt && rights.can & CAN_WRITE &&
+	    !reach_leaf(at, reach, index, WAY_WRITE, &out))
+		rights.can ^= CAN_WRITE | CAN_WRITE_EXEMPT;
+	return rights;
+}
+
+static bool large_leaf_note(struct rights *rights, unsigned level, uint64_t pfn,
+			    struct frame_rights of)
+{
+	struct rights_gib *gib = gib_make(rights, pfn);
+	struct frame_rights *to;
+
+	if (!gib)
+		return false;
+	to = level == 2 ? &gib->large[pfn / PT_ENTRIES % PT_ENTRIES] : &gib->huge;
+	*to = either(*to, of);
+	return true;
+}
+
+static bool large_role_note(struct alias_tracker *at, struct rights *rights,
+			    const struct reach *reach)
+{
+	const struct copy *copy = &reach->role->table->copy;
+	unsigned level = reach->role->level;
+	uint8_t can[NR_WAYS];
+
+	role_rights(reach, can);
+	FOREACH_PRESENT (i, copy) {
+		uint64_t pte = copy->entry[i], pfn = pte_pfn(pte, level, PTE_LEAF);
+
+		if (pte_kind(pte, level) != PTE_LEAF || pfn >= at->config.frames)
+			continue;
+		if (!large_leaf_note(rights, level, pfn, leaf_rights(at, reach, can, i, pte)))
+			return false;
+	}
+	return true;
+}
+
+/* Most leaves are in these: neighbours often map frames of one region. */
+static bool small_role_note(struct alias_tracker *at, struct rights *rights,
+			    const struct reach *reach)
+{
+	const struct copy *copy = &reach->role->table->copy;
+	struct rights_region *region = NULL;
+	uint64_t known = UINT64_MAX;
+	uint8_t can[NR_WAYS];
+
+	role_rights(reach, can);
+	FOREACH_PRESENT (i, copy) {
+		uint64_t pte = copy->entry[i], pfn = pte_pfn(pte, 1, PTE_LEAF);
+		struct frame_rights of;
+
+		if (pfn >= at->config.frames)
+			continue;
+		if (pfn / PT_ENTRIES != known) {
+			region = region_make(rights, pfn);
+			known = pfn / PT_ENTRIES;
+		}
+		if (!region)
+			return false;
+		of = leaf_rights(at, reach, can, i, pte);
+		region->can[pfn % PT_ENTRIES] |= of.can;
+		region->types[pfn % PT_ENTRIES] |= of.types;
+		region->any = either(region->any, of);
+	}
+	return true;
+}
+
+static bool all_note(struct alias_tracker *at, struct rights *rights, const struct reaches *reaches)
+{
+	for (size_t i = 0; i < reaches->nr; i++) {
+		const struct reach *reach = &reaches->reach[i];
+		unsigned level = reach->role->level;
+		bool ok = true;
+
+		if (wants_stop(at))
+			return false;
+		if (level == 1)
+			ok = small_role_note(at, rights, reach);
+		else if (level <= LEAF_LEVELS)
+			ok = large_role_note(at, rights, reach);
+		if (!ok)
+			return false;
+	}
+	return true;
+}
+
+bool rights_find(struct alias_tracker *at, struct rights *rights, const struct reaches *reaches)
+{
+	rights_free(rights);
+	rights->nr = (at->config.frames + GIB_FRAMES - 1) / GIB_FRAMES;
+	rights->gib = rights_alloc(rights, rights->nr * sizeof(*rights->gib));
+	if (rights->gib && all_note(at, rights, reaches))
+		return true;
+	rights_free(rights);
+	return false;
+}
+
+/* --- conflicts -------------------------------------------------------------------------------- */
+
+static bool is_wx(unsigned can)
+{
+	return ((can & CAN_EXEC_KERNEL) && (can & (CAN_WRITE | CAN_WRITE_EXEMPT))) ||
+	       ((can & CAN_EXEC_USER) && (can & CAN_WRITE));
+}
+
+static unsigned conflicts_of(struct frame_rights of)
+{
+	return (is_wx(of.can) ? CONFLICT_WX : 0) | (of.types & (of.types - 1) ? CONFLICT_TYPES : 0);
+}
+
+struct search {
+	conflict_fn *fn;
+	void *ctx;
+};
+
+/* What is so for more frames at once has been told. */
+static void conflict_tell(const struct search *s, uint64_t pfn, unsigned level,
+			  struct frame_rights of, unsigned told)
+{
+	unsigned conflicts = conflicts_of(of) & ~told;
+
+	if (conflicts)
+		s->fn(s->ctx, pfn, level, conflicts, of);
+}
+
+static void region_search(const struct search *s, const struct rights_region *region,
+			  struct frame_rights above, uint64_t pfn)
+{
+	unsigned told = conflicts_of(above);
+
+	if (!(conflicts_of(either(region->any, above)) & ~told))
+		return;
+	for (unsigned i = 0; i < PT_ENTRIES; i++) {
+		struct frame_rights own = {region->can[i], region->types[i]};
+
+		conflict_tell(s, pfn + i, 1, either(own, above), told);
+	}
+}
+
+static void gib_search(const struct search *s, const struct rights_gib *gib, uint64_t pfn)
+{
+	unsigned told = conflicts_of(gib->huge);
+
+	conflict_tell(s, pfn, 3, gib->huge, 0);
+	for (unsigned i = 0; i < PT_ENTRIES; i++, pfn += PT_ENTRIES) {
+		struct frame_rights of = either(gib->large[i], gib->huge);
+
+		conflict_tell(s, pfn, 2, of, told);
+		if (gib->region[i])
+			region_search(s, gib->region[i], of, pfn);
+	}
+}
+
+void rights_conflicts(const struct rights *rights, conflict_fn *fn, void *ctx)
+{
+	struct search s = {fn, ctx};
+
+	for (size_t i = 0; i < rights->nr; i++)
+		if (rights->gib[i])
+			gib_search(&s, rights->gib[i], i * GIB_FRAMES);
+}

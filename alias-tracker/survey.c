@@ -1,0 +1,456 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What there is to find: aliases of tables, frames that are executable here and writable there,
+ * frames with several memory types. The rights of frames tell which have any. For these the leaves
+ * are then looked for, in one pass over all tables that ends when all are found. What is found is
+ * compared with what the survey before has found.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "survey.h"
+
+#define ALIASES_MAX 64u /* of one table */
+
+/* --- lists of findings ------------------------------------------------------------------------ */
+
+static bool findings_add(struct findings *findings, const struct at_finding *finding)
+{
+	size_t more = findings->max ? findings->max * 2 : 16;
+	struct at_finding *grown;
+
+	if (findings->nr == findings->max) {
+		grown = realloc(findings->list, more * sizeof(*grown));
+		if (!grown)
+			return false;
+		findings->list = grown;
+		findings->max = more;
+	}
+	findings->list[findings->nr++] = *finding;
+	return true;
+}
+
+static void findings_free(struct findings *findings)
+{
+	free(findings->list);
+	*findings = (struct findings){0};
+}
+
+static int order(uint64_t a, uint64_t b)
+{
+	return a < b ? -1 : a > b;
+}
+
+/* Of an alias its entry matters, too. */
+static int findings_order(const void *x, const void *y)
+{
+	const struct at_finding *a = x, *b = y;
+	int by = order(a->pfn, b->pfn);
+
+	if (!by)
+		by = order(a->kind, b->kind);
+	if (!by)
+		by = order(a->frames, b->frames);
+	if (!by && a->kind == AT_F_ALIAS)
+		by = order(a->one.pte_gpa, b->one.pte_gpa);
+	if (!by && a->kind == AT_F_ALIAS)
+		by = order(a->one.level, b->one.level);
+	return by;
+}
+
+/* --- what is looked for ----------------------------------------------------------------------- */
+
+struct item {
+	struct at_finding finding;
+	unsigned level; /* of the smallest leaves that can make it one */
+	uint64_t left;  /* of an alias: how many are to be found */
+	enum way_wanted exec, write;
+	bool has_one, has_other;
+	size_t next; /* itself, or if all is found one that comes after it */
+};
+
+struct search {
+	struct alias_tracker *at;
+	struct survey *survey;
+	struct item *items; /* by frame; behind the last comes an empty one */
+	size_t nr, max, nr_open;
+	struct findings found;
+	uint64_t dropped;
+	bool failed;
+};
+
+static struct item *item_add(struct search *s, enum at_finding_kind kind, uint64_t pfn,
+			     unsigned level)
+{
+	uint64_t span = 1ull << (pte_shift(level) - PAGE_SHIFT), left = s->at->config.frames - pfn;
+	size_t more = s->max ? s->max * 2 : 64;
+	struct item *grown;
+
+	if (s->nr == AT_FINDINGS_MAX) {
+		s->dropped++;
+		return NULL;
+	}
+	if (s->nr + 1 >= s->max) {
+		grown = realloc(s->items, more * sizeof(*grown));
+		s->failed |= !grown;
+		if (!grown)
+			return NULL;
+		s->items = grown;
+		s->max = more;
+	}
+	s->items[s->nr] = (struct item){
+		.finding = {.kind = kind, .pfn = pfn, .frames = span < left ? span : left},
+		.level = level,
+	};
+	return &s->items[s->nr++];
+}
+
+static void conflict_add(void *ctx, uint64_t pfn, unsigned level, unsigned conflicts,
+			 struct frame_rights of)
+{
+	struct search *s = ctx;
+	struct item *item = NULL;
+
+	if (conflicts & CONFLICT_WX)
+		item = item_add(s, AT_F_WX, pfn, level);
+	if (item) {
+		bool exempt = !(of.can & CAN_WRITE);
+
+		item->exec = exempt ? WAY_EXEC_KERNEL : WAY_EXEC;
+		item->write = exempt ? WAY_WRITE_EXEMPT : WAY_WRITE;
+	}
+	if (conflicts & CONFLICT_TYPES)
+		item_add(s, AT_F_MEMTYPE, pfn, level);
+}
+
+static void aliases_add(struct search *s)
+{
+	const struct table *table;
+
+	TAILQ_FOREACH (table, &s->at->by_change, by_change) {
+		uint64_t nr = at_alias_count(s->at, table->pfn);
+		struct item *item = nr ? item_add(s, AT_F_ALIAS, table->pfn, 1) : NULL;
+
+		if (item)
+			item->left = nr < ALIASES_MAX ? nr : ALIASES_MAX;
+	}
+}
+
+static int items_order(const void *x, const void *y)
+{
+	const struct item *a = x, *b = y;
+
+	return findings_order(&a->finding, &b->finding);
+}
+
+static void items_find(struct search *s)
+{
+	aliases_add(s);
+	rights_conflicts(&s->survey->rights, conflict_add, s);
+	if (s->nr)
+		qsort(s->items, s->nr, sizeof(*s->items), items_order);
+	for (size_t i = 0; i < s->nr; i++) {
+		s->items[i].next = i;
+		rights_set_wanted(&s->survey->rights, s->items[i].finding.pfn);
+	}
+	if (s->nr)
+		s->items[s->nr].next = s->nr;
+	s->nr_open = s->nr;
+}
+
+/* --- looking for it --------------------------------------------------------------------------- */
+
+/* The first item from i on of which not all is found. */
+static size_t open_from(struct search *s, size_t i)
+{
+	while (s->items[i].next != i) {
+		s->items[i].next = s->items[s->items[i].next].next;
+		i = s->items[i].next;
+	}
+	return i;
+}
+
+static size_t first_of(const struct search *s, uint64_t pfn)
+{
+	size_t low = 0, high = s->nr;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (s->items[middle].finding.pfn < pfn)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static void found_add(struct search *s, const struct at_finding *finding)
+{
+	if (s->found.nr == AT_FINDINGS_MAX)
+		s->dropped++;
+	else
+		s->failed |= !findings_add(&s->found, finding);
+}
+
+/* The leaf at this index, where the item's first frame is `page` pages behind the leaf's. */
+struct leaf {
+	const struct reach *reach;
+	unsigned index;
+	uint64_t page;
+};
+
+static bool leaf_take(const struct search *s, const struct leaf *leaf, enum way_wanted wanted,
+		      struct at_alias *out)
+{
+	if (!reach_leaf(s->at, leaf->reach, leaf->index, wanted, out))
+		return false;
+	out->va += leaf->page << PAGE_SHIFT;
+	return true;
+}
+
+/* True: all of it is found. */
+static bool item_take(struct search *s, struct item *item, const struct leaf *leaf)
+{
+	struct at_finding *f = &item->finding;
+	struct at_alias one;
+
+	switch (f->kind) {
+	case AT_F_ALIAS:
+		if (!leaf_take(s, leaf, WAY_WRITE, &f->one))
+			return false;
+		found_add(s, f);
+		return --item->left == 0;
+	case AT_F_WX:
+		item->has_one = item->has_one || leaf_take(s, leaf, item->exec, &f->one);
+		item->has_other = item->has_other || leaf_take(s, leaf, item->write, &f->other);
+		break;
+	default:
+		if (!leaf_take(s, leaf, WAY_ANY, &one))
+			return false;
+		if (!item->has_one)
+			f->one = one;
+		else if (pte_type(one.pte, one.level) != pte_type(f->one.pte, f->one.level))
+			f->other = one;
+		else
+			return false;
+		item->has_other = item->has_one;
+		item->has_one = true;
+	}
+	if (!item->has_one || !item->has_other)
+		return false;
+	found_add(s, f);
+	return true;
+}
+
+static void leaf_search(struct search *s, const struct reach *reach, unsigned index, uint64_t pte)
+{
+	unsigned level = reach->role->level;
+	uint64_t pfn = pte_pfn(pte, level, PTE_LEAF);
+	uint64_t end = pfn + (1ull << (pte_shift(level) - PAGE_SHIFT));
+	size_t i;
+
+	if (level == 1 && !rights_is_wanted(&s->survey->rights, pfn))
+		return;
+	for (i = open_from(s, first_of(s, pfn)); i < s->nr && s->items[i].finding.pfn < end;
+	     i = open_from(s, i + 1)) {
+		struct leaf leaf = {reach, index, s->items[i].finding.pfn - pfn};
+
+		if (s->items[i].level > level || !item_take(s, &s->items[i], &leaf))
+			continue;
+		s->items[i].next = i + 1;
+		s->nr_open--;
+	}
+}
+
+/* From the top, so that large leaves come first, of which one makes many aliases; and tables that
+ * have not changed for long before others, since those of the kernel's own mappings hardly ever do.
+ */
+static bool leaves_search(struct search *s, const struct reaches *reaches)
+{
+	for (size_t i = 0; i < reaches->nr && s->nr_open; i++) {
+		const struct reach *reach = &reaches->reach[i];
+		unsigned level = reach->role->level;
+
+		if (wants_stop(s->at))
+			return false;
+		if (level > LEAF_LEVELS)
+			continue;
+		FOREACH_PRESENT (index, &reach->role->table->copy) {
+			uint64_t pte = copy_get(&reach->role->table->copy, index);
+
+			if (pte_kind(pte, level) == PTE_LEAF)
+				leaf_search(s, reach, index, pte);
+		}
+	}
+	return true;
+}
+
+/* --- what is new, and what is gone ------------------------------------------------------------ */
+
+/* What is taken leaves room. */
+static void events_compact(struct survey *survey)
+{
+	size_t nr = survey->events.nr - survey->first;
+
+	memmove(survey->events.list, survey->events.list + survey->first,
+		nr * sizeof(*survey->events.list));
+	survey->events.nr = nr;
+	survey->first = 0;
+}
+
+static void event_add(struct survey *survey, const struct at_finding *finding, bool gone)
+{
+	struct at_finding event = *finding;
+
+	survey->total++;
+	event.gone = gone;
+	if (survey->first && survey->events.nr == survey->events.max)
+		events_compact(survey);
+	if (survey->events.nr - survey->first == AT_FINDINGS_MAX ||
+	    !findings_add(&survey->events, &event))
+		survey->dropped++;
+}
+
+static void events_find(struct survey *survey, const struct findings *found)
+{
+	const struct findings *held = &survey->held;
+	size_t i = 0, j = 0;
+
+	while (i < held->nr || j < found->nr) {
+		int by = i == held->nr    ? 1
+			 : j == found->nr ? -1
+					  : findings_order(&held->list[i], &found->list[j]);
+
+		if (by)
+			event_add(survey, by < 0 ? &held->list[i] : &found->list[j], by < 0);
+		i += by <= 0;
+		j += by >= 0;
+	}
+}
+
+/* --- the whole -------------------------------------------------------------------------------- */
+
+static bool survey_find(struct search *s)
+{
+	struct reaches reaches;
+	bool ok = reach_find(s->at, &reaches) && rights_find(s->at, &s->survey->rights, &reaches);
+
+	if (ok)
+		items_find(s);
+	ok = ok && !s->failed && leaves_search(s, &reaches) && !s->failed;
+	free(reaches.reach);
+	free(s->items);
+	return ok;
+}
+
+/* Goes up with whatever can change what a survey finds. */
+static uint64_t changes(const struct alias_tracker *at)
+{
+	return at->entries_changed + at->roots_changed;
+}
+
+bool at_survey(struct alias_tracker *at)
+{
+	struct survey *survey = at->survey;
+	struct search s = {.at = at};
+
+	if (at->failed || at->config.mode == AT_BLIND)
+		return false;
+	if (!survey)
+		survey = at->survey = calloc(1, sizeof(*survey));
+	if (!survey)
+		return false;
+	if (survey->done && survey->changes == changes(at))
+		return true;
+	s.survey = survey;
+	survey->done = survey_find(&s);
+	if (!survey->done) {
+		findings_free(&s.found);
+		return false;
+	}
+	survey->changes = changes(at);
+	survey->dropped += s.dropped;
+	if (s.found.nr)
+		qsort(s.found.list, s.found.nr, sizeof(*s.found.list), findings_order);
+	events_find(survey, &s.found);
+	findings_free(&survey->held);
+	survey->held = s.found;
+	return true;
+}
+
+bool at_next_finding(struct alias_tracker *at, struct at_finding *out)
+{
+	struct survey *survey = at->survey;
+
+	if (!survey || survey->first == survey->events.nr)
+		return false;
+	*out = survey->events.list[survey->first++];
+	if (survey->first == survey->events.nr) {
+		findings_free(&survey->events);
+		survey->first = 0;
+	}
+	return true;
+}
+
+bool at_for_each_finding(const struct alias_tracker *at,
+			 bool (*fn)(void *ctx, const struct at_finding *finding), void *ctx)
+{
+	const struct survey *survey = at->survey;
+
+	for (size_t i = 0; survey && i < survey->held.nr; i++)
+		if (!fn(ctx, &survey->held.list[i]))
+			return false;
+	return true;
+}
+
+struct at_uses at_uses(const struct alias_tracker *at, uint64_t pfn)
+{
+	struct frame_rights of = {0};
+
+	if (at->survey && pfn < at->config.frames)
+		of = rights_of(&at->survey->rights, pfn);
+	return (struct at_uses){
+		.kernel_exec = of.can & CAN_EXEC_KERNEL,
+		.user_exec = of.can & CAN_EXEC_USER,
+		.writable = of.can & CAN_WRITE,
+		.exempt_writable = (of.can & (CAN_WRITE | CAN_WRITE_EXEMPT)) == CAN_WRITE_EXEMPT,
+		.memtypes = of.types,
+	};
+}
+
+void survey_free(struct survey *survey)
+{
+	if (!survey)
+		return;
+	rights_free(&survey->rights);
+	findings_free(&survey->held);
+	findings_free(&survey->events);
+	free(survey);
+}
+
+size_t survey_bytes(const struct survey *survey)
+{
+	if (!survey)
+		return 0;
+	return sizeof(*survey) + survey->rights.bytes +
+	       (survey->held.max + survey->events.max) * sizeof(*survey->held.list);
+}
+
+uint64_t survey_dropped(const struct survey *survey)
+{
+	return survey ? survey->dropped : 0;
+}
+
+const char *at_finding_name(enum at_finding_kind kind)
+{
+	switch (kind) {
+	case AT_F_ALIAS:
+		return "writable mapping of a page table";
+	case AT_F_WX:
+		return "executable by one mapping, writable by another";
+	case AT_F_MEMTYPE:
+		return "mapped with several memory types";
+	}
+	return "unknown finding";
+}
