@@ -408,12 +408,21 @@ struct at_violation {
 	uint64_t pte_gpa; /* the entry */
 };
 
+#define AT_STORE_MAX 4u
+
+/* An entry and its new value. */
+struct at_entry {
+	uint64_t pte_gpa; /* a multiple of 8 */
+	uint64_t pte;
+};
+
 /* clang-format off */
 /*
- * Judges a store to the entry at `pte_gpa`, a multiple of 8, before it is done. For an owner that
- * holds all stores to pinned tables back: the copies are taken to be up to date. If the answer is
- * AT_OK, the store breaks no rule, the tracker knows it from now on, and the caller does it before
- * anything else happens. With any other answer nothing has changed, and the caller does not do it:
+ * Judges one store to `nr` entries (at most AT_STORE_MAX), each another, before it is done. For an
+ * owner that holds all stores to pinned tables back: the copies are taken to be up to date. If the
+ * answer is AT_OK, the store breaks no rule, the tracker knows it from now on, and the caller does
+ * all of it before anything else happens. With any other answer nothing has changed, whatever
+ * memory there is, and the caller does none of it:
  *
  *   AT_CHILD_UNPINNED    it would link the table why->pfn, which is not pinned one level below. The
  *                        caller may pin that table and have the store judged again.
@@ -422,11 +431,11 @@ struct at_violation {
  *   AT_MAPS_BALLOONED    the same for any mapping of the ballooned frame why->pfn
  *   AT_MEMTYPE_CONFLICT  the same for a mapping of why->pfn with another memory type than it has
  *   AT_BAD_TABLE         it would link a frame outside of memory, or set reserved bits
- *   AT_BAD_STATE         the entry is not in a pinned table, or the mode is AT_BLIND
+ *   AT_BAD_STATE         an entry is not in a pinned table, or there twice, or the mode is AT_BLIND
  *   AT_NO_MEMORY
  */
 /* clang-format on */
-enum at_verdict at_store(struct alias_tracker *at, uint64_t pte_gpa, uint64_t pte,
+enum at_verdict at_store(struct alias_tracker *at, const struct at_entry *entries, unsigned nr,
 			 struct at_violation *why);
 
 /* Takes the oldest violation that was not taken yet; returns false if there is none. At most 256

@@ -233,6 +233,22 @@ void leaf_drop(struct alias_tracker *at, struct role *role, unsigned index, uint
 
 /* --- role.c: what entries do ------------------------------------------------------------------ */
 
+/* An entry that is stored to, while that is judged: its new value is the copy's, and the old one
+ * counts beside it. */
+struct held {
+	uint64_t pfn;
+	unsigned index;
+	uint64_t pte;        /* the new value */
+	struct table *table; /* NULL: it isn't followed, and nothing in it counts */
+	uint64_t old;
+	bool counts; /* the old value does; it does not if the new one means the same */
+};
+/* Of a table that is followed, which goes into held->table. False if out of memory: then the entry
+ * has but its old value. */
+bool held_begin(struct alias_tracker *at, struct held *held, struct table *table);
+/* It has but the new value from now on, or but the old one. It isn't in at->held any more. Can't
+ * fail, nor can the next roles_update() for want of memory. */
+void held_end(struct alias_tracker *at, const struct held *held, bool keep);
 /* Gives one entry of a followed table a new value. False if out of memory: then it has the old. */
 bool table_update(struct alias_tracker *at, struct table *table, unsigned index, uint64_t pte);
 /* Brings the views of all queued roles of this level and those above up to date. False if some
@@ -405,6 +421,8 @@ struct alias_tracker {
 	uint64_t nr_hot;
 	uint64_t walks;
 
+	struct held held[AT_STORE_MAX]; /* within at_store() */
+	unsigned nr_held;
 	bool counts_all; /* frames keep COUNT_MAPPED, too */
 	struct tlb_pending tlb_pending;
 	struct table_queue recheck_queue;

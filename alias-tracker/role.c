@@ -5,7 +5,8 @@
  * taken back. The second, "lower", ends what is old and moves the sums of children; it can't fail.
  *
  * A root that is dropped, and one that could not be added, needs no memory on the way down: views
- * then only go from several places to one of them, or to none.
+ * then only go from several places to one of them, or to none. Nor does a store that was judged:
+ * meanwhile both values of the entry count, and then one of them ceases to.
  */
 #include "internal.h"
 
@@ -163,6 +164,38 @@ static inline void plain_drop(struct alias_tracker *at, struct role *role, unsig
 
 /* --- a role gets another view ----------------------------------------------------------------- */
 
+static bool holds(const struct held *held, const struct role *role)
+{
+	return held->counts && held->table == role->table;
+}
+
+static bool held_raise(struct alias_tracker *at, struct role *role, struct view to)
+{
+	for (unsigned i = 0; i < at->nr_held; i++) {
+		const struct held *held = &at->held[i];
+
+		if (!holds(held, role) ||
+		    entry_raise(at, role, held->index, held->old, role->view, to))
+			continue;
+		while (held-- > at->held)
+			if (holds(held, role))
+				entry_take_back(at, role, held->index, held->old, role->view, to);
+		return false;
+	}
+	return true;
+}
+
+static void held_lower(struct alias_tracker *at, struct role *role, struct view from,
+		       struct view to)
+{
+	for (unsigned i = 0; i < at->nr_held; i++) {
+		const struct held *held = &at->held[i];
+
+		if (holds(held, role))
+			entry_lower(at, role, held->index, held->old, from, to);
+	}
+}
+
 static void view_take_back(struct alias_tracker *at, struct role *role, struct view to,
 			   unsigned end)
 {
@@ -188,7 +221,10 @@ static bool view_raise(struct alias_tracker *at, struct role *role, struct view 
 		view_take_back(at, role, to, i);
 		return false;
 	}
-	return true;
+	if (held_raise(at, role, to))
+		return true;
+	view_take_back(at, role, to, PT_ENTRIES);
+	return false;
 }
 
 static void view_lower(struct alias_tracker *at, struct role *role, struct view to)
@@ -205,11 +241,12 @@ static void view_lower(struct alias_tracker *at, struct role *role, struct view 
 		else
 			entry_lower(at, role, i, copy->entry[i], from, to);
 	}
+	held_lower(at, role, from, to);
 }
 
 static bool view_change(struct alias_tracker *at, struct role *role, struct view to)
 {
-	if (!role->table->copy.stored) {
+	if (!role->table->copy.stored && !at->nr_held) {
 		role->view = to;
 		return true;
 	}
@@ -283,6 +320,32 @@ static bool table_raise(struct alias_tracker *at, struct table *table, unsigned 
 	return true;
 }
 
+/* Begins to count that value of an entry, which then is the copy's. False: out of memory. */
+static bool value_begin(struct alias_tracker *at, struct table *table, unsigned index, uint64_t pte)
+{
+	if (!table_raise(at, table, index, pte))
+		return false;
+	copy_set(&table->copy, index, pte);
+	for (unsigned level = at->levels; level >= 1; level--) {
+		struct role *role = table->role[level - 1];
+
+		if (role)
+			entry_lower(at, role, index, pte, view_none, role->view);
+	}
+	return true;
+}
+
+/* Ceases to count a value that the entry had. */
+static void value_end(struct alias_tracker *at, struct table *table, unsigned index, uint64_t pte)
+{
+	for (unsigned level = at->levels; level >= 1; level--) {
+		struct role *role = table->role[level - 1];
+
+		if (role)
+			entry_lower(at, role, index, pte, role->view, view_none);
+	}
+}
+
 bool table_update(struct alias_tracker *at, struct table *table, unsigned index, uint64_t pte)
 {
 	uint64_t old = copy_get(&table->copy, index);
@@ -300,17 +363,32 @@ bool table_update(struct alias_tracker *at, struct table *table, unsigned index,
 		copy_set(&table->copy, index, pte);
 		return true;
 	}
-	if (!table_raise(at, table, index, pte))
+	if (!value_begin(at, table, index, pte))
 		return false;
-	copy_set(&table->copy, index, pte);
-	for (unsigned level = at->levels; level >= 1; level--) {
-		role = table->role[level - 1];
-		if (!role)
-			continue;
-		entry_lower(at, role, index, old, role->view, view_none);
-		entry_lower(at, role, index, pte, view_none, role->view);
-	}
+	value_end(at, table, index, old);
 	return true;
+}
+
+bool held_begin(struct alias_tracker *at, struct held *held, struct table *table)
+{
+	uint64_t old = copy_get(&table->copy, held->index);
+	bool counts = !means_the_same(old, held->pte);
+
+	if (counts && !value_begin(at, table, held->index, held->pte))
+		return false;
+	copy_set(&table->copy, held->index, held->pte);
+	held->table = table;
+	held->old = old;
+	held->counts = counts;
+	return true;
+}
+
+void held_end(struct alias_tracker *at, const struct held *held, bool keep)
+{
+	if (!keep)
+		copy_set(&held->table->copy, held->index, held->old);
+	if (held->counts)
+		value_end(at, held->table, held->index, keep ? held->old : held->pte);
 }
 
 /* --- roots ------------------------------------------------------------------------------------ */

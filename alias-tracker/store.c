@@ -1,5 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* A store to a pinned table, judged before it is done: for a source that holds stores back. */
+/*
+ * A store to pinned tables, judged before it is done: for a source that holds stores back.
+ *
+ * All new values are made to count first, while the old ones count on. That may need memory. Then
+ * the store is judged, and either the old values cease to count or the new ones do, neither of
+ * which needs any (role.c). So a table is judged with all links to it, old and new. That refuses
+ * nothing which is allowed without the old ones, unless one store to two tables takes a link to the
+ * one out of the other.
+ */
 #include "internal.h"
 
 /* Is anything wrong now with an entry of the recheck queue? The first, if so. */
@@ -21,32 +29,6 @@ static bool recheck_violates(struct alias_tracker *at, struct at_violation *out)
 			}
 		}
 	return false;
-}
-
-/* With all that follows from it. If false, some of that may be done. */
-static bool entry_update(struct alias_tracker *at, struct table *table, unsigned index,
-			 uint64_t pte)
-{
-	bool ok = table_update(at, table, index, pte);
-
-	return roles_update(at, 1) && ok;
-}
-
-/* Takes the value out of the copy again. What an undone store would have unmapped was never out of
- * the tables, and what it would have mapped was never in. */
-static void undo(struct alias_tracker *at, struct table *table, unsigned index, uint64_t old)
-{
-	if (entry_update(at, table, index, old)) {
-		tlb_pending_cancel(&at->tlb_pending);
-		return;
-	}
-	/* Out of memory: the copy is ahead of the table, and the next sync is to find that. */
-	at->failed = true;
-	if (table->armed) {
-		at->ops.disarm(at->config.ctx, table->pfn);
-		table->armed = false;
-		table_make_hot(at, table);
-	}
 }
 
 /* What the entry alone tells; it decides for a table that no root reaches yet. */
@@ -76,34 +58,106 @@ static uint64_t address_of(const struct alias_tracker *at, const struct table *t
 	return role ? role_path(at, role, index).va : 0;
 }
 
-enum at_verdict at_store(struct alias_tracker *at, uint64_t pte_gpa, uint64_t pte,
-			 struct at_violation *why)
+static bool is_held(const struct alias_tracker *at, uint64_t pfn, unsigned index)
 {
-	uint64_t pfn = pte_gpa >> PAGE_SHIFT, old;
-	unsigned index = pte_gpa % (PT_ENTRIES * sizeof(pte)) / sizeof(pte);
+	for (unsigned i = 0; i < at->nr_held; i++)
+		if (at->held[i].pfn == pfn && at->held[i].index == index)
+			return true;
+	return false;
+}
+
+static enum at_verdict hold_entry(struct alias_tracker *at, const struct at_entry *entry,
+				  struct at_violation *why)
+{
+	uint64_t pfn = entry->pte_gpa >> PAGE_SHIFT;
+	unsigned index = entry->pte_gpa % (PT_ENTRIES * sizeof(entry->pte)) / sizeof(entry->pte);
 	unsigned level = at_pinned_level(at, pfn);
-	struct table *table = table_find(at, pfn);
 	enum at_verdict verdict;
 
-	*why = (struct at_violation){.pte_gpa = pte_gpa, .level = (uint8_t)level};
-	if (!level || at->config.mode == AT_BLIND)
+	*why = (struct at_violation){.pte_gpa = entry->pte_gpa, .level = (uint8_t)level};
+	if (!level || is_held(at, pfn, index))
+		return AT_BAD_STATE;
+	verdict = check_entry(at, level, entry->pte, why);
+	if (verdict != AT_OK)
+		why->va = address_of(at, table_find(at, pfn), level, index);
+	at->held[at->nr_held++] = (struct held){.pfn = pfn, .index = index, .pte = entry->pte};
+	return verdict;
+}
+
+static enum at_verdict hold_entries(struct alias_tracker *at, const struct at_entry *entries,
+				    unsigned nr, struct at_violation *why)
+{
+	enum at_verdict verdict = AT_OK;
+
+	*why = (struct at_violation){0};
+	if (nr > AT_STORE_MAX || at->config.mode == AT_BLIND)
 		return AT_BAD_STATE;
 	if (at->failed)
 		return AT_NO_MEMORY;
-	verdict = check_entry(at, level, pte, why);
-	if (verdict != AT_OK)
-		why->va = address_of(at, table, level, index);
-	if (verdict != AT_OK || !table)
+	for (unsigned i = 0; i < nr && verdict == AT_OK; i++)
+		verdict = hold_entry(at, &entries[i], why);
+	return verdict;
+}
+
+/* All new values count, with all that follows from them. A table may be followed only because of
+ * one of them: it is read without the others, which come afterwards. False: out of memory. */
+static bool take_effect(struct alias_tracker *at)
+{
+	bool more = true;
+
+	while (more) {
+		more = false;
+		for (unsigned i = 0; i < at->nr_held; i++) {
+			struct held *held = &at->held[i];
+			struct table *table = held->table ? NULL : table_find(at, held->pfn);
+
+			if (!table)
+				continue;
+			if (!held_begin(at, held, table) || !roles_update(at, 1))
+				return false;
+			more = true;
+		}
+	}
+	return true;
+}
+
+/* What an undone store would have unmapped was never out of the tables, and what it would have
+ * mapped was never in. */
+static void settle(struct alias_tracker *at, bool done)
+{
+	unsigned nr = at->nr_held;
+
+	at->nr_held = 0;
+	for (unsigned i = 0; i < nr; i++) {
+		const struct held *held = &at->held[i];
+
+		if (!held->table)
+			continue;
+		held_end(at, held, done);
+		at->entries_changed += done && held->old != held->pte;
+	}
+	if (!roles_update(at, 1))
+		at->failed = true; /* it was to stop */
+	recheck_clear(at);
+	if (done)
+		tlb_pending_settle(at);
+	else
+		tlb_pending_cancel(&at->tlb_pending);
+}
+
+enum at_verdict at_store(struct alias_tracker *at, const struct at_entry *entries, unsigned nr,
+			 struct at_violation *why)
+{
+	enum at_verdict verdict = hold_entries(at, entries, nr, why);
+
+	if (verdict != AT_OK) {
+		at->nr_held = 0;
 		return verdict;
-	old = copy_get(&table->copy, index);
-	if (!entry_update(at, table, index, pte))
+	}
+	if (!take_effect(at))
 		verdict = AT_NO_MEMORY;
 	else if (recheck_violates(at, why))
 		verdict = verdict_of(why);
-	if (verdict != AT_OK)
-		undo(at, table, index, old);
-	recheck_clear(at);
-	tlb_pending_settle(at);
-	at->entries_changed += verdict == AT_OK && old != pte;
+	settle(at, verdict == AT_OK);
 	return verdict;
 }

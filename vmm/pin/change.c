@@ -52,23 +52,34 @@ static enum served pin_child(struct batch *batch, const struct at_violation *why
 	return served;
 }
 
-/* Has the tracker judge one change; with `may_pin`, also serves the pin that it needs. */
-static enum served judge_change(struct batch *batch, struct change *change, bool may_pin)
+static enum at_verdict judge(const struct pin *pin, const struct change *changes, unsigned nr,
+			     struct at_violation *why)
+{
+	struct at_entry entries[AT_STORE_MAX] = {0};
+
+	for (unsigned i = 0; i < nr; i++)
+		entries[i] = (struct at_entry){changes[i].pte_gpa, changes[i].pte};
+	return at_store(pin->at, entries, nr, why);
+}
+
+/* Has the tracker judge these changes, all or none; for a single one also serves the pin that it
+ * needs. The first has the status. */
+static enum served judge_changes(struct batch *batch, struct change *changes, unsigned nr)
 {
 	struct alias_tracker *at = batch->pin->at;
 	struct at_violation why;
-	enum at_verdict verdict = at_store(at, change->pte_gpa, change->pte, &why);
+	enum at_verdict verdict = judge(batch->pin, changes, nr, &why);
 
-	if (verdict == AT_CHILD_UNPINNED && may_pin && !at_pinned_level(at, why.pfn)) {
-		if (pin_child(batch, &why, &change->status) == UPCALL)
+	if (verdict == AT_CHILD_UNPINNED && nr == 1 && !at_pinned_level(at, why.pfn)) {
+		if (pin_child(batch, &why, &changes->status) == UPCALL)
 			return UPCALL;
-		if (change->status != ALIAS_OK) {
+		if (changes->status != ALIAS_OK) {
 			report_refused(batch, &why, verdict);
 			return SERVED;
 		}
-		verdict = at_store(at, change->pte_gpa, change->pte, &why);
+		verdict = judge(batch->pin, changes, nr, &why);
 	}
-	change->status = to_status(verdict);
+	changes->status = to_status(verdict);
 	if (verdict != AT_OK)
 		report_refused(batch, &why, verdict);
 	return SERVED;
@@ -118,22 +129,6 @@ static void make_change(const struct pin *pin, struct stale *stale, const struct
 	note_stale(pin, stale, change);
 }
 
-/* Reverts in the tracker what it has agreed to. If it does not agree to that, its copies are ahead
- * of the tables: then it compares all tables, now and at each sync from then on. Until that has
- * worked once, it agrees to nothing. */
-static void take_back(struct pin *pin, const struct change *changes, unsigned nr)
-{
-	struct at_violation why;
-	bool ok = true;
-
-	while (nr-- > 0)
-		ok &= at_store(pin->at, changes[nr].pte_gpa, changes[nr].old, &why) == AT_OK;
-	if (ok)
-		return;
-	at_set_mode(pin->at, AT_SCAN);
-	sync_tables(pin);
-}
-
 /* Reads the old value, and presets bits in the new. */
 static void prepare_change(const struct pin *pin, struct change *change)
 {
@@ -147,16 +142,12 @@ enum served change_entries(struct batch *batch, struct change *changes, unsigned
 	struct pin *pin = batch->pin;
 	struct stale stale = {0};
 
-	for (unsigned i = 0; i < nr; i++) {
+	for (unsigned i = 0; i < nr; i++)
 		prepare_change(pin, &changes[i]);
-		if (judge_change(batch, &changes[i], nr == 1) == UPCALL)
-			return UPCALL;
-		if (changes[i].status == ALIAS_OK)
-			continue;
-		changes[0].status = changes[i].status;
-		take_back(pin, changes, i);
+	if (judge_changes(batch, changes, nr) == UPCALL)
+		return UPCALL;
+	if (changes->status != ALIAS_OK)
 		return SERVED;
-	}
 	for (unsigned i = 0; i < nr; i++)
 		make_change(pin, &stale, &changes[i]);
 	flush_stale(pin, &stale);
@@ -184,7 +175,7 @@ static enum served serve_update(struct batch *batch, const struct alias_update *
 	if (!gfn_is_write_protected(&pin->vm->mem, update->pte_gpa / ALIAS_PAGE_SIZE))
 		return SERVED;
 	prepare_change(pin, &change);
-	if (judge_change(batch, &change, true) == UPCALL)
+	if (judge_changes(batch, &change, 1) == UPCALL)
 		return UPCALL;
 	*status = change.status;
 	if (*status == ALIAS_OK) {

@@ -252,7 +252,8 @@ struct change {
 	enum alias_status status;
 };
 
-/* Makes all of these changes or none. Returns UPCALL only for a single change. */
+/* Makes all of these changes (AT_STORE_MAX at most) or none; the first has the status. Returns
+ * UPCALL only for a single change. */
 enum served change_entries(struct batch *batch, struct change *changes, unsigned nr);
 /* Serves the updates in this frame, which the guest chose. */
 enum alias_status serve_updates(struct batch *batch, uint64_t pfn);

@@ -7,7 +7,8 @@
 #include "status.h"
 #include "stop.h"
 
-#define CHANGES_MAX 4u /* entries that 16 bytes in two frames can touch, and one to spare */
+/* 16 bytes in two frames touch three entries at most. */
+#define CHANGES_MAX AT_STORE_MAX
 
 unsigned count_write_protected(const struct memory *mem, const struct piece *pieces, unsigned nr)
 {

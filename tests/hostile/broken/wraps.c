@@ -201,10 +201,10 @@ WRAP(int, upcall_raise, struct vcpu *vcpu, struct kvm_regs *at_out, unsigned vec
 	return ret;
 }
 
-WRAP(enum at_verdict, at_store, struct alias_tracker *at, uint64_t pte_gpa, uint64_t pte,
-     struct at_violation *why)
+WRAP(enum at_verdict, at_store, struct alias_tracker *at, const struct at_entry *entries,
+     unsigned nr, struct at_violation *why)
 {
-	enum at_verdict verdict = __real_at_store(at, pte_gpa, pte, why);
+	enum at_verdict verdict = __real_at_store(at, entries, nr, why);
 
 	return broken(NO_JUDGE) && verdict != AT_BAD_STATE ? AT_OK : verdict;
 }
