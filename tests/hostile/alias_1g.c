@@ -3,7 +3,7 @@
  * Aliases by leaves of 1 GiB that span a table. (Such a leaf maps all memory there is here, the
  * pinned tables among it, so it can only be read-only, or in a tree that isn't pinned yet.)
  *
- * dirty, scan, log: reported with its address at the next look; a root with one is refused.
+ * dirty, scan, log: reported with its address at the next sync; a root with one is refused.
  * strict: not done.
  */
 #include "hostile.h"

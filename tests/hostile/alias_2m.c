@@ -2,8 +2,8 @@
 /*
  * Aliases by leaves of 2 MiB that span a table.
  *
- * Every source: a pin is refused, and the address named of that frame, not of the leaf. One made
- * later: dirty, scan, log: reported with its address at the next look; strict: not done.
+ * Every --track: a pin is refused, and the address named of that frame, not of the leaf. One made
+ * later: dirty, scan, log: reported with its address at the next sync; strict: not done.
  */
 #include "hostile.h"
 

@@ -3,7 +3,7 @@
  * Frames outside of memory, in the hole for devices, and those through which guest and host talk,
  * the request itself among them.
  *
- * Every source: refused, as tables and as what a table links.
+ * Every --track: refused, as tables and as what a table links.
  */
 #include "hostile.h"
 

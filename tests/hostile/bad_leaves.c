@@ -3,7 +3,7 @@
  * Large leaves and links with reserved bits, and links out of memory: what the processor makes of
  * them is a fault, what a host makes of them had better not be a mapping.
  *
- * dirty, scan, log: reported with its address at the next look; a table with one is refused.
+ * dirty, scan, log: reported with its address at the next sync; a table with one is refused.
  * strict: not done.
  */
 #include "hostile.h"

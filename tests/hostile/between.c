@@ -2,8 +2,8 @@
 /*
  * An alias made by another vCPU between the verdict and the grant.
  *
- * dirty, scan, log: granted, and reported with its address at the next look. strict: the frame is
- * guarded from before the verdict on, and the mapping not done.
+ * dirty, scan, log: granted, and reported with its address at the next sync. strict: the frame is
+ * write-protected from before the verdict on, and the mapping not done.
  */
 #include "hostile.h"
 
@@ -12,7 +12,7 @@ static bool done;
 static void other(void)
 {
 	step_wait();
-	if (guarded())
+	if (tables_write_protected())
 		step_go();
 	done = set(&tree.vm_l1[1], entry(spare[0], P | RW));
 	step_go();
@@ -26,6 +26,6 @@ static void hostile_main(void)
 	step_arm();
 	check(pin(spare[0], 1) == ALIAS_OK);
 	wait_turn(1);
-	check(done == !guarded());
-	look();
+	check(done == !tables_write_protected());
+	host_sync();
 }

@@ -2,7 +2,7 @@
 /*
  * The machine is shut down by one vCPU while another is in the middle of its pin.
  *
- * Every source: it ends, with the status of the triple fault.
+ * Every --track: it ends, with the status of the triple fault.
  */
 #include "hostile.h"
 

@@ -2,7 +2,7 @@
 /*
  * The handler of an upcall faults, and nothing handles that.
  *
- * Every source: the guest ends with the status of a triple fault, and never with one of its own.
+ * Every --track: the guest ends with the status of a triple fault, and never with one of its own.
  */
 #include "hostile.h"
 

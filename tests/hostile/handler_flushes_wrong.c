@@ -3,7 +3,7 @@
  * The handler of an upcall purges and flushes another range than the one it was told, and says
  * that all is done.
  *
- * Every source: the tables are looked at, not the handler's word: refused.
+ * Every --track: the tables are looked at, not the handler's word: refused.
  */
 #include "hostile.h"
 

@@ -3,7 +3,7 @@
  * The handler of an upcall never comes back: it leaves for where the call was made from. Later the
  * same frame is asked for again, by the very same `out`, for the same and for something else.
  *
- * Every source: each of these calls is another one, and has an upcall of its own when a mapping is
+ * Every --track: each of these calls is another one, and has an upcall of its own when a mapping is
  * met; only what comes back by IRETQ is the second try of what was there before.
  */
 #include "hostile.h"

@@ -2,7 +2,7 @@
 /*
  * The handler of an upcall never returns.
  *
- * Every source: the other vCPU is served meanwhile; the guest ends at the time limit.
+ * Every --track: the other vCPU is served meanwhile; the guest ends at the time limit.
  */
 #include "hostile.h"
 

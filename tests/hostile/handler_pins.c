@@ -2,7 +2,7 @@
 /*
  * The handler of an upcall pins the same frame again, from within.
  *
- * Every source: that call is another one, with a chance of its own, and refused when it has had
+ * Every --track: that call is another one, with a chance of its own, and refused when it has had
  * it; when the first call is repeated it is refused, too, as it had its own.
  */
 #include "hostile.h"

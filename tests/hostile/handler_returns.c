@@ -2,7 +2,7 @@
 /*
  * The handler of an upcall returns at once.
  *
- * Every source: refused after that one chance, and the address named; the next entry that meets
+ * Every --track: refused after that one chance, and the address named; the next entry that meets
  * an alias has a chance of its own.
  */
 #include "hostile.h"

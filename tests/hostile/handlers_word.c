@@ -5,7 +5,7 @@
  * pin of another frame has the host flush them both, so that all up to this tick counts as flushed.
  * Only after that it uses the mapping once more and drops it, and has yet to flush.
  *
- * Every source: what the handler has done says nothing of the second mapping: the other vCPU is
+ * Every --track: what the handler has done says nothing of the second mapping: the other vCPU is
  * flushed before the grant.
  */
 #include "hostile.h"

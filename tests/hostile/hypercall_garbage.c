@@ -3,7 +3,7 @@
  * Codes that are no call, and accesses to the hypercall of other sizes, at other places, and to
  * read.
  *
- * Every source: no call, no answer but BAD_CALL, and the next call is served.
+ * Every --track: no call, no answer but BAD_CALL, and the next call is served.
  */
 #include "hostile.h"
 

@@ -41,7 +41,7 @@ static void find_an_excuse(char which)
 		break;
 	default:
 		common()->logging = 0;
-		look();
+		host_sync();
 		common()->logging = common()->log_wanted;
 	}
 }
@@ -53,12 +53,12 @@ static void hostile_main(void)
 	unsigned status;
 
 	for (unsigned i = 0; i < 8; i++)
-		look();
+		host_sync();
 	require(set_unlogged(hidden, entry(spare[0], P | RW)));
 	find_an_excuse(word[1] == 't' ? 't' : word[0]);
 	status = pin(spare[0], 1);
 	check(status == ALIAS_HAS_ALIAS || (logged && status == ALIAS_OK));
 	do
-		look();
+		host_sync();
 	while (logged && word[1] == 'p');
 }

@@ -3,7 +3,7 @@
  * A log with lies: records of entries that did not change, with other values, of what is no
  * entry, no table, no memory.
  *
- * log: an entry is what memory says it is; with an audit at every look those of followed entries
+ * log: an entry is what memory says it is; with an audit at every sync those of followed entries
  * are reported, all others are left alone. dirty, scan, strict: nothing of it is looked at.
  */
 #include "hostile.h"
@@ -13,7 +13,7 @@ static void hostile_main(void)
 	static const uint64_t strays[] = {1,          7,     SHARED_GPA, 1ull << 45,
 					  UINT64_MAX, -8ull, 0x100000};
 
-	look();
+	host_sync();
 	if (!common()->log_wanted)
 		return;
 	for (unsigned i = 0; i < sizeof(strays) / sizeof(strays[0]); i++)

@@ -3,7 +3,7 @@
  * A log whose head moves on and on while the host takes records, and whose records change under
  * it.
  *
- * log: each look ends with what was there when it began, pins go on, and an alias with a record
+ * log: each sync ends with what was there when it began, pins go on, and an alias with a record
  * is found. dirty, scan, strict: nothing of it is looked at.
  */
 #include "hostile.h"

@@ -2,7 +2,7 @@
 /*
  * A log whose head is further on than there is room, and then behind what was taken.
  *
- * log: none of it is believed, and the host looks at the tables themselves: an alias without a
+ * log: none of it is believed, and the host compares the tables themselves: an alias without a
  * record is found, and reported beside the head that can't be. dirty, scan, strict: refused all the
  * same.
  */
@@ -17,7 +17,7 @@ static void lie(uint64_t head, unsigned i)
 
 static void hostile_main(void)
 {
-	look();
+	host_sync();
 	lie(page_of(0)->log.head + ALIAS_LOG_RECORDS + 1, 0);
 	lie(UINT64_MAX, 1);
 	lie(UINT64_MAX - 1, 2);

@@ -2,9 +2,9 @@
 /*
  * Loops: a frame that links itself at every level, and two that link each other.
  *
- * Every source: refused, and in finite time. As a table of the lowest level it is only one that
+ * Every --track: refused, and in finite time. As a table of the lowest level it is only one that
  * maps itself, which no tree may lead to: a link to it is reported with its address at the next
- * look (dirty, scan, log), or not done (strict).
+ * sync (dirty, scan, log), or not done (strict).
  */
 #include "hostile.h"
 

@@ -15,7 +15,7 @@ static void hostile_main(void)
 	require(pin(spare[1], 1) == ALIAS_OK);
 	require(set(&tree.vm_l2[1], entry(spare[1], P)));
 	require(pin(spare[0], 1) == ALIAS_OK);
-	if (!guarded()) {
+	if (!tables_write_protected()) {
 		forbidden(&tree.vm_l2[1], entry(spare[1], P | RW));
 		return;
 	}

@@ -2,7 +2,7 @@
 /*
  * The guest asks for pins by a string instruction, and has a handler.
  *
- * Every source: where an alias is met the call is malformed, as nothing could bring it back there;
+ * Every --track: where an alias is met the call is malformed, as nothing could bring it back there;
  * no upcall comes. So it is if the instruction makes more than one call. By `out` all is as ever.
  */
 #include "hostile.h"

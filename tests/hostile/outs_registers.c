@@ -2,7 +2,7 @@
 /*
  * The guest registers by a string instruction.
  *
- * Every source: that is no call, and no word about the host's KVM; the guest registers by `out`
+ * Every --track: that is no call, and no word about the host's KVM; the guest registers by `out`
  * afterwards.
  */
 #define NO_TREE

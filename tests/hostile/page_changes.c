@@ -3,7 +3,7 @@
  * A request that changes while it is served: the host has read the entry and is about to grant
  * it, when another vCPU writes another frame and level into it.
  *
- * Every source: what was read is judged, granted and answered; the other frame is as it was.
+ * Every --track: what was read is judged, granted and answered; the other frame is as it was.
  */
 #include "hostile.h"
 

@@ -2,7 +2,7 @@
 /*
  * A frame is pinned twice, and unpinned when it isn't pinned.
  *
- * Every source: refused, at the same and at any other level; what was granted stays.
+ * Every --track: refused, at the same and at any other level; what was granted stays.
  */
 #include "hostile.h"
 

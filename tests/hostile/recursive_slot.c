@@ -3,7 +3,7 @@
  * A recursive slot, as some kernels have it to reach their tables, in a root that is to be
  * pinned.
  *
- * Every source: refused, writable or not: the root is no L3 table.
+ * Every --track: refused, writable or not: the root is no L3 table.
  */
 #include "hostile.h"
 

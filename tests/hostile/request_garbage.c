@@ -2,7 +2,7 @@
 /*
  * Garbage in every field of a batch.
  *
- * Every source: the call, or the entry, is refused with the status that says why; nothing else
+ * Every --track: the call, or the entry, is refused with the status that says why; nothing else
  * changes, and the good entries beside it are served.
  */
 #include "hostile.h"

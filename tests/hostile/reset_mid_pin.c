@@ -2,7 +2,7 @@
 /*
  * A vCPU is reset (INIT) in the middle of its pin.
  *
- * Every source: the pin is brought to its end, the host goes on, and others find the frame
+ * Every --track: the pin is brought to its end, the host goes on, and others find the frame
  * pinned, once.
  */
 #include "hostile.h"

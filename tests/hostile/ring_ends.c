@@ -2,7 +2,7 @@
 /*
  * Descriptors, and rings, over the end of a slot, in the hole for devices, or wrapping.
  *
- * Every source: the disk stops, says so once, and works again after a reset; nothing beyond the
+ * Every --track: the disk stops, says so once, and works again after a reset; nothing beyond the
  * end is read or written.
  */
 #include "virtio.h"

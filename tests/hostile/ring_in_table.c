@@ -2,7 +2,7 @@
 /*
  * A disk whose rings lie in a pinned table, so that its answers are stores to it.
  *
- * dirty, scan, log: what is written is seen at the next look. strict: no answer is written, and
+ * dirty, scan, log: what is written is seen at the next sync. strict: no answer is written, and
  * the table is as it was.
  */
 #include "virtio.h"
@@ -22,6 +22,6 @@ static void hostile_main(void)
 	while (disk.status == NO_ANSWER)
 		relax();
 	*disk_reg(VIRTIO_MMIO_STATUS) = 0; /* in flight no more */
-	check((*(volatile uint64_t *)l1 == 0) == guarded());
-	look();
+	check((*(volatile uint64_t *)l1 == 0) == tables_write_protected());
+	host_sync();
 }

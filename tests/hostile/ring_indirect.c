@@ -3,7 +3,7 @@
  * Indirect descriptors abused: not negotiated, one within another, one that goes on, of sizes
  * that are no table's, out of memory, and one that is the ring itself.
  *
- * Every source: the disk stops, says so once, and works again after a reset.
+ * Every --track: the disk stops, says so once, and works again after a reset.
  */
 #include "virtio.h"
 

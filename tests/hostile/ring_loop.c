@@ -2,7 +2,7 @@
 /*
  * A descriptor ring with loops, a chain that leads out of it, and one that is available twice.
  *
- * Every source: the disk stops, says so once, and works again after a reset.
+ * Every --track: the disk stops, says so once, and works again after a reset.
  */
 #include "virtio.h"
 

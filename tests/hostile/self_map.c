@@ -2,7 +2,7 @@
 /*
  * A table that maps itself and is in use already when it is to be pinned.
  *
- * Every source: refused, and the address named at which it maps itself. (strict: it cannot be in
+ * Every --track: refused, and the address named at which it maps itself. (strict: it cannot be in
  * use unpinned, so the link asks for its pin and is refused.)
  */
 #include "hostile.h"
@@ -10,7 +10,7 @@
 static void hostile_main(void)
 {
 	spare[0][3] = entry(spare[0], P | RW);
-	if (guarded()) {
+	if (tables_write_protected()) {
 		forbidden(&tree.vm_l2[1], entry(spare[0], P | RW));
 		return;
 	}

@@ -2,7 +2,7 @@
 /*
  * Tables that two roots share.
  *
- * Every source: an alias in them is one while either root leads there, and none when the last has
+ * Every --track: an alias in them is one while either root leads there, and none when the last has
  * gone; the roots go one by one, and the table is no sooner free than both have.
  */
 #include "hostile.h"

@@ -3,7 +3,7 @@
  * Garbage in all that the host reads of the shared pages beside requests: strategies, clocks, the
  * guest's statistics.
  *
- * Every source: the wishes of the host are the guest's to take, clocks that run backwards or are
+ * Every --track: the wishes of the host are the guest's to take, clocks that run backwards or are
  * at their end make no pin be granted that must not be, and the statistics can be written.
  */
 #include "hostile.h"

@@ -3,7 +3,7 @@
  * A mapping of a pinned table is made writable by atomic operations: a bit is set, a value is
  * exchanged, compared and exchanged, added.
  *
- * dirty, scan, log: each is reported with its address at the next look. strict: not one is done,
+ * dirty, scan, log: each is reported with its address at the next sync. strict: not one is done,
  * and registers are as they were.
  */
 #include "hostile.h"
@@ -23,7 +23,7 @@ static uint64_t *const e = &tree.vm_l1[0];
 static uint64_t start(void)
 {
 	require(set(e, entry(spare[0], P)));
-	look();
+	host_sync();
 	return *(volatile uint64_t *)e;
 }
 

@@ -2,7 +2,7 @@
 /*
  * A mapping of a pinned table is made writable by the store of a single byte.
  *
- * dirty, scan, log: reported with its address at the next look. strict: not done.
+ * dirty, scan, log: reported with its address at the next sync. strict: not done.
  */
 #include "hostile.h"
 
@@ -13,7 +13,7 @@ static void hostile_main(void)
 
 	require(pin(spare[0], 1) == ALIAS_OK);
 	require(set(&tree.vm_l1[0], before));
-	look();
+	host_sync();
 	before = tree.vm_l1[0];
 	TRY(done, "movb $3, (%1)", "r"(&tree.vm_l1[0]));
 	if (common()->logging)

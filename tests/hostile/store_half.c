@@ -4,7 +4,7 @@
  * memory beside it that is no table. The word of the command line says which lies first, and of how
  * many bytes the store is: "first-8", the first entry of the table is met, or "last-8".
  *
- * dirty, scan, log: done, and reported with its address at the next look. strict: KVM, which
+ * dirty, scan, log: done, and reported with its address at the next sync. strict: KVM, which
  * shadows such a table itself, emulates the store, and has done the ordinary half when the host
  * hears of it (16 bytes: if the same comes again, as KVM would rather do without). No old value is
  * left to put back, so the guest gets no further.
@@ -100,12 +100,12 @@ static void straddle(const struct wish *wish, uint64_t *e, uint64_t bad)
 		use_table();
 		done = store(edge - (wish->last ? nr : nr_plain), bytes, wish->size);
 		check(plain_is(plain, nr_plain, done ? 0x22 : 0x11));
-	} while (guarded() && !done && ++tries < TRIES);
+	} while (tables_write_protected() && !done && ++tries < TRIES);
 	now = *(volatile uint64_t *)e;
 	if (common()->logging)
 		log_change(gpa_of(e), before, now);
 	judge_forbidden(e, before, done);
-	check(guarded() || now == bad);
+	check(tables_write_protected() || now == bad);
 }
 
 static void hostile_main(void)
@@ -117,7 +117,7 @@ static void hostile_main(void)
 	require(set(&tree.vm_l3[1], entry(table, P | RW)));
 	require(set(&table[3], link) && set(&spare[6][0], 0x400000 | P | RW));
 	require(set(&table[511], link));
-	look();
+	host_sync();
 	if (wish.last)
 		straddle(&wish, &table[511], link | 0xfull << 48); /* a link to what is no memory */
 	else

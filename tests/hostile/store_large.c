@@ -27,5 +27,5 @@ static void hostile_main(void)
 		/* (An emulated processor may store the limit before it faults for the base.) */
 		check(done || (plain[2] == 0x11 && plain[3] == 0x11));
 	}
-	check(!guarded());
+	check(!tables_write_protected());
 }

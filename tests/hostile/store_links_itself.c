@@ -3,7 +3,7 @@
  * One store of 16 bytes to two tables that lie side by side: it links the one, which nothing has
  * linked so far, and has it map a pinned table writable. Each half alone breaks no rule.
  *
- * dirty, scan, log: done, and reported with its address at the next look. strict: neither half is
+ * dirty, scan, log: done, and reported with its address at the next sync. strict: neither half is
  * done.
  */
 #include "hostile.h"
@@ -16,13 +16,13 @@ static void store_both(uint64_t *e, uint64_t first, uint64_t second, uint64_t va
 	TRY(done, "movups (%2), %%xmm0; movups %%xmm0, (%1)", "r"(e), "r"(values));
 	for (unsigned i = 0; i < 2 && common()->logging; i++)
 		log_change(gpa_of(&e[i]), 0, values[i]);
-	check(done == !guarded());
-	for (unsigned i = 0; i < 2 && guarded(); i++)
+	check(done == !tables_write_protected());
+	for (unsigned i = 0; i < 2 && tables_write_protected(); i++)
 		check(((volatile uint64_t *)e)[i] == 0);
-	look();
-	check(try_store(va, 0) == !guarded());
+	host_sync();
+	check(try_store(va, 0) == !tables_write_protected());
 	require(set(&e[0], 0) && set(&e[1], 0));
-	look();
+	host_sync();
 }
 
 static void hostile_main(void)

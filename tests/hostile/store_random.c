@@ -245,7 +245,7 @@ static void hostile_main(void)
 	state = read_decimal(&word) * 2 + 1;
 	require(*word++ == '-');
 	rounds = read_decimal(&word);
-	require(guarded() && rounds > 0 && *word == 0);
+	require(tables_write_protected() && rounds > 0 && *word == 0);
 	require(pin(spare[1], 1) == ALIAS_OK && pin(spare[4], 2) == ALIAS_OK);
 	require(pin(spare[6], 1) == ALIAS_OK);
 	require(set(&tree.vm_l2[1], entry(spare[1], P | RW)));

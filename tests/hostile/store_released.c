@@ -35,7 +35,7 @@ static void make_hole(void)
 
 static void hostile_main(void)
 {
-	if (!guarded())
+	if (!tables_write_protected())
 		return;
 	require(pin(table, 2) == ALIAS_OK && pin(spare[6], 1) == ALIAS_OK);
 	require(set(&table[3], entry(spare[6], P | RW)) && set(&spare[6][0], 0x400000 | P | RW));

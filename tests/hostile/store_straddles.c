@@ -2,7 +2,7 @@
 /*
  * One store to a page table and to memory beside it that is none, from either side.
  *
- * dirty, scan, log: done, and what breaks a rule is reported with its address at the next look.
+ * dirty, scan, log: done, and what breaks a rule is reported with its address at the next sync.
  * strict: exact or refused, and the table never written against a rule. To an L1 table it is
  * refused, and neither half done. A table above, which KVM itself shadows, KVM's emulation
  * writes: what is allowed is exact; what isn't ends the guest (store_half.c).
@@ -39,11 +39,11 @@ static void hostile_main(void)
 	require(set(&spare[6][0], 0x400000 | P | RW));
 	require(try_store(VM_BASE + (1ull << 30) + (3ull << 21), 0));
 	for (unsigned last = 0; last < 2; last++) {
-		check(straddle(spare[1], last, 0x1000) == !guarded());
+		check(straddle(spare[1], last, 0x1000) == !tables_write_protected());
 		check(straddle(spare[4], last, 0x1000));
 	}
 	require(set(&spare[1][0], 0) && set(&spare[4][0], 0));
-	check(straddle(spare[1], false, entry(spare[6], P | RW)) == !guarded());
-	check(guarded() || straddle(spare[4], false, 0x2000 | P | RW | PS));
-	look();
+	check(straddle(spare[1], false, entry(spare[6], P | RW)) == !tables_write_protected());
+	check(tables_write_protected() || straddle(spare[4], false, 0x2000 | P | RW | PS));
+	host_sync();
 }

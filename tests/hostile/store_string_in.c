@@ -7,7 +7,7 @@
  */
 #include "hostile.h"
 
-#define EMPTY_PORT 0x0123u /* nobody is there */
+#define EMPTY_PORT 0x0123u /* unassigned */
 
 static void hostile_main(void)
 {
@@ -17,6 +17,6 @@ static void hostile_main(void)
 	require(set(&tree.vm_l1[0], entry(spare[7], P | RW)) && try_store(vm_va(0), 0));
 	TRY(done, "mov $8, %%ecx; mov %w2, %%dx; cld; rep insl", "D"(&tree.vm_l2[200]),
 	    "r"(EMPTY_PORT));
-	check(!guarded() || !done);
-	check(!guarded());
+	check(!tables_write_protected() || !done);
+	check(!tables_write_protected());
 }

@@ -3,7 +3,7 @@
  * One store to two entries, of which one breaks a rule: by 16 bytes, and by 8 bytes that are not
  * aligned.
  *
- * dirty, scan, log: reported with its address at the next look. strict: neither half is done, so
+ * dirty, scan, log: reported with its address at the next sync. strict: neither half is done, so
  * the frame that the other half would have mapped can be pinned.
  */
 #include "hostile.h"
@@ -28,13 +28,13 @@ static void hostile_main(void)
 	TRY(done, "movups (%2), %%xmm0; movups %%xmm0, (%1)", "r"(e), "r"(values));
 	log_both(0, 0);
 	judge_forbidden(&e[1], 0, done);
-	check(pin(spare[1], 1) == (guarded() ? ALIAS_OK : ALIAS_HAS_ALIAS));
+	check(pin(spare[1], 1) == (tables_write_protected() ? ALIAS_OK : ALIAS_HAS_ALIAS));
 	require(set(&e[0], 0) && set(&e[1], entry(spare[0], P)));
-	look();
+	host_sync();
 	second = *(volatile uint64_t *)&e[1];
 	before = (second << 32 | 0x1000) | RW << 32; /* the lower half of the second in its upper */
 	TRY(done, "movq %2, 4(%1)", "r"(e), "r"(before));
 	log_both(0, second);
 	judge_forbidden(&e[1], second, done);
-	check(!guarded() || *(volatile uint64_t *)&e[0] == 0);
+	check(!tables_write_protected() || *(volatile uint64_t *)&e[0] == 0);
 }

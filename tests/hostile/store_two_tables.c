@@ -3,7 +3,7 @@
  * One store to two tables that lie side by side, of 8 bytes and of 16: to one above L1, which KVM
  * shadows, and one that is not, and to two that are.
  *
- * dirty, scan, log: done, and what breaks a rule is reported with its address at the next look.
+ * dirty, scan, log: done, and what breaks a rule is reported with its address at the next sync.
  * strict: exact, or neither half is done.
  */
 #include "hostile.h"
@@ -47,18 +47,18 @@ static void cross(uint64_t *e, struct pair from, struct pair to, bool allowed)
 		bool done;
 
 		require(set(&e[0], from.e[0]) && set(&e[1], from.e[1]));
-		look();
+		host_sync();
 		before = load(e);
 		done = store(e, to, size);
 		now = load(e);
 		for (unsigned i = 0; i < 2 && common()->logging; i++)
 			log_change(gpa_of(&e[i]), before.e[i], now.e[i]);
-		check(done == (allowed || !guarded()));
+		check(done == (allowed || !tables_write_protected()));
 		check(same(now, done ? to : before));
-		look();
+		host_sync();
 	}
 	require(set(&e[0], 0) && set(&e[1], 0));
-	look();
+	host_sync();
 }
 
 /* What maps a pinned table, by an entry of this level. */

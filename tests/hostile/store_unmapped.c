@@ -58,7 +58,7 @@ static void straddle(uint64_t *table)
 	TRY(done, "movups (%2), %%xmm0; movups %%xmm0, (%1)", "r"(end - 4), "r"(value));
 	expect_fault(done, end);
 	/* (A processor that is emulated may store the limit before it faults for the base.) */
-	if (guarded()) {
+	if (tables_write_protected()) {
 		TRY(done, "sgdt (%1)", "r"(end - 4));
 		expect_fault(done, end);
 	}

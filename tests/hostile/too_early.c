@@ -2,7 +2,7 @@
 /*
  * Calls before the registration.
  *
- * Every source: refused; the registration can still be made, and only then is anything served.
+ * Every --track: refused; the registration can still be made, and only then is anything served.
  */
 #define NO_TREE
 #include "hostile.h"

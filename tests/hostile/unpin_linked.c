@@ -2,7 +2,7 @@
 /*
  * A table is unpinned while another links it: it would be walked, and be anybody's to write.
  *
- * Every source: refused, at each level, until the last link has gone. The link is seen in the
+ * Every --track: refused, at each level, until the last link has gone. The link is seen in the
  * tables themselves, wherever it is.
  */
 #include "hostile.h"

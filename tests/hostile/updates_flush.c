@@ -2,9 +2,9 @@
 /*
  * XSA-286 by way of a batch: updates that take rights away, and what TLBs hold of the old ones.
  *
- * dirty, scan, log: the call is refused, as tables are not guarded. strict: a batch is flushed
- * once, after its last update, and not at all if it took no right away; after the call nothing
- * that was taken away can be used. (How often shows in the statistics.)
+ * dirty, scan, log: the call is refused, as tables are not write-protected. strict: a batch is
+ * flushed once, after its last update, and not at all if it took no right away; after the call
+ * nothing that was taken away can be used. (How often shows in the statistics.)
  */
 #include "updates.h"
 
@@ -31,7 +31,7 @@ static unsigned usable(unsigned nr)
 
 static void hostile_main(void)
 {
-	if (!guarded()) {
+	if (!tables_write_protected()) {
 		check(update(1) == ALIAS_BAD_CALL);
 		return;
 	}

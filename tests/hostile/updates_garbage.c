@@ -3,8 +3,8 @@
  * Garbage in every field of a call for updates: how many, where they are listed, which entry, its
  * value; and lists that lie in a table, in the request page, in themselves.
  *
- * dirty, scan, log: the call is refused as a whole, as tables are not guarded. strict: the call,
- * or the update, is refused with the status that says why, and those beside it are served.
+ * dirty, scan, log: the call is refused as a whole, as tables are not write-protected. strict: the
+ * call, or the update, is refused with the status that says why, and those beside it are served.
  */
 #include "updates.h"
 
@@ -58,7 +58,7 @@ static void strange_lists(void)
 
 static void hostile_main(void)
 {
-	if (!guarded()) {
+	if (!tables_write_protected()) {
 		put_update(0, gpa_of(tree.vm_l1), 0);
 		check(update(1) == ALIAS_BAD_CALL);
 		return;

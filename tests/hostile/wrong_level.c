@@ -2,8 +2,8 @@
 /*
  * Tables that are pinned, but not at the level at which they are linked.
  *
- * Every source: the pin of what links them is refused. A link made later: dirty, scan, log:
- * reported with its address at the next look; strict: not done.
+ * Every --track: the pin of what links them is refused. A link made later: dirty, scan, log:
+ * reported with its address at the next sync; strict: not done.
  */
 #include "hostile.h"
 

@@ -3,7 +3,7 @@
  * XSA-148: the size bit of a live L2 entry is flipped: what linked a pinned table maps it, with
  * all that lies in the same 2 MiB.
  *
- * dirty, scan, log: reported with its address at the next look. strict: not done.
+ * dirty, scan, log: reported with its address at the next sync. strict: not done.
  */
 #include "hostile.h"
 
@@ -13,6 +13,6 @@ static void hostile_main(void)
 
 	require(pin(l1, 1) == ALIAS_OK);
 	require(set(&tree.vm_l2[2], entry(l1, P | RW)));
-	look();
+	host_sync();
 	forbidden(&tree.vm_l2[2], entry(l1, P | RW | PS));
 }

@@ -2,7 +2,7 @@
 /*
  * XSA-185: a root that links itself, so that the tables can be written through a virtual address.
  *
- * dirty, scan, log: reported with its address at the next look, as a link to what is no L3 table.
+ * dirty, scan, log: reported with its address at the next sync, as a link to what is no L3 table.
  * strict: not done.
  */
 #include "hostile.h"

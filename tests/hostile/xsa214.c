@@ -2,7 +2,7 @@
 /*
  * XSA-214: what a frame was once survives its reuse.
  *
- * Every source: a frame that was an L1 table, and is one no more, may be mapped writable, is then
+ * Every --track: a frame that was an L1 table, and is one no more, may be mapped writable, is then
  * refused as table of any level, and is judged as an L2 table by the rules of that.
  */
 #include "hostile.h"
@@ -13,7 +13,7 @@ static void hostile_main(void)
 	check(pin(spare[0], 1) == ALIAS_OK);
 	check(unpin(spare[0]) == ALIAS_OK);
 	check(set(&tree.vm_l1[0], entry(spare[0], P | RW)));
-	look();
+	host_sync();
 	check(pin(spare[0], 1) == ALIAS_HAS_ALIAS);
 	check(pin(spare[0], 2) == ALIAS_HAS_ALIAS);
 	require(set(&tree.vm_l1[0], 0));

@@ -2,7 +2,7 @@
 /*
  * XSA-240, XSA-309: tables of one level in a chain, to have the host follow it without end.
  *
- * Every source: a table that links one of its own level, or itself, is refused its pin, as what
+ * Every --track: a table that links one of its own level, or itself, is refused its pin, as what
  * it links is not pinned one level below.
  */
 #include "hostile.h"

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * XSA-241: stale TLB entry because of a flush before the type change. Another vCPU maps a frame,
- * uses it and drops the mapping, all between two looks of the host, and leaves the flush for later.
+ * uses it and drops the mapping, all between two syncs of the host, and leaves the flush for later.
  * Then the frame is pinned.
  *
- * Every source: granted, and by then that vCPU has been flushed by the host.
+ * Every --track: granted, and by then that vCPU has been flushed by the host.
  */
 #include "hostile.h"
 
@@ -19,7 +19,7 @@ static void other(void)
 
 static void hostile_main(void)
 {
-	look();
+	host_sync();
 	start_cpu1(other);
 	next_turn(1);
 	wait_turn(2);

@@ -2,8 +2,8 @@
 /*
  * XSA-273: an entry that is not present, and has the address of a live frame in it.
  *
- * Every source: it maps nothing, so the frame can be pinned. When it becomes present: dirty,
- * scan, log: reported with its address at the next look; strict: not done.
+ * Every --track: it maps nothing, so the frame can be pinned. When it becomes present: dirty,
+ * scan, log: reported with its address at the next sync; strict: not done.
  */
 #include "hostile.h"
 

@@ -2,7 +2,7 @@
 /*
  * XSA-279: an address that is not canonical. A guest can name one only as its direct map.
  *
- * Every source: refused, as is one that wraps, or is of the user's half; addresses that the host
+ * Every --track: refused, as is one that wraps, or is of the user's half; addresses that the host
  * names are canonical, here the last one there is.
  */
 #define NO_TREE

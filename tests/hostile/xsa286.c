@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * XSA-286: an upper level changes, and nobody flushes what lay below. The host has seen a mapping;
+ * XSA-286: an upper level changes, and what lay below is not flushed. The host has seen a mapping;
  * it goes by the entry above its table.
  *
- * Every source: granted, and by then the vCPU that used it has been flushed by the host.
+ * Every --track: granted, and by then the vCPU that used it has been flushed by the host.
  */
 #include "hostile.h"
 

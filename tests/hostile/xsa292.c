@@ -3,7 +3,7 @@
  * XSA-292: a load of CR3, with PCIDs and the no-flush bit, taken for a flush. The other vCPU does
  * that after it has dropped a mapping; and exits, for whatever.
  *
- * Every source: a load of CR3 and an exit are no evidence: that vCPU is flushed before the grant.
+ * Every --track: a load of CR3 and an exit are no evidence: that vCPU is flushed before the grant.
  */
 #include "hostile.h"
 
@@ -39,7 +39,7 @@ static void other(void)
 
 static void hostile_main(void)
 {
-	look();
+	host_sync();
 	start_cpu1(other);
 	next_turn(1);
 	wait_turn(2);

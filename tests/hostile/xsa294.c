@@ -2,13 +2,13 @@
 /*
  * XSA-294: a flush that left entries of other PCIDs, or global ones. The stale entry is global.
  *
- * Every source: the host's flush drops global entries, too, before the grant.
+ * Every --track: the host's flush drops global entries, too, before the grant.
  */
 #include "hostile.h"
 
 static void hostile_main(void)
 {
-	look();
+	host_sync();
 	map_and_use(0, spare[0], G);
 	clear(&tree.vm_l1[0]);
 	check(pin(spare[0], 1) == ALIAS_OK);

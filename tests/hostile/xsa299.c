@@ -3,7 +3,7 @@
  * XSA-299, XSA-310: what a refused or interrupted validation leaves behind. The pin of a root
  * fails at its last entry, after a good part of its tree was followed.
  *
- * Every source: nothing is left: a frame that this tree alone maps can be pinned, its tables can
+ * Every --track: nothing is left: a frame that this tree alone maps can be pinned, its tables can
  * be unpinned, and the root is granted when its last entry is mended.
  */
 #include "hostile.h"

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * XSA-345: a large leaf is split while it is being looked at. A vCPU has used the 2 MiB leaf;
- * when the host has looked, another leaf of 4 KiB for the same frames takes its place, without
+ * when the host has synced, another leaf of 4 KiB for the same frames takes its place, without
  * one of them.
  *
- * Every source: refused while the large leaf is there; afterwards that frame can be pinned, and
+ * Every --track: refused while the large leaf is there; afterwards that frame can be pinned, and
  * by then the vCPU has lost the large translation.
  */
 #include "hostile.h"

@@ -13,7 +13,7 @@ static void other(void)
 {
 	wait_turn(1);
 	map_and_use(0, spare[0], 0);
-	look();
+	host_sync();
 	clear(&tree.vm_l1[0]);
 	common()->flushed = common()->cleared;
 	next_turn(2);

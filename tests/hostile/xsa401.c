@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * XSA-401: the flush came before the type change, and in between another vCPU made a new mapping.
- * The host has looked, finds a flush due, and is stopped before it pauses the vCPUs; the other vCPU
+ * The host has synced, finds a flush due, and is stopped before it pauses the vCPUs; the other vCPU
  * maps the frame.
  *
- * Every source: refused for the alias.
+ * Every --track: refused for the alias.
  */
 #include "hostile.h"
 
@@ -19,7 +19,7 @@ static void other(void)
 static void hostile_main(void)
 {
 	map_and_use(0, spare[0], 0);
-	look();
+	host_sync();
 	clear(&tree.vm_l1[0]);
 	start_cpu1(other);
 	step_arm();

@@ -2,7 +2,7 @@
 /*
  * XSA-402: mappings of a table with another memory type than the others have.
  *
- * Every source: a writable one is an alias like any other, whatever its type; a read-only one is
+ * Every --track: a writable one is an alias like any other, whatever its type; a read-only one is
  * none.
  */
 #include "hostile.h"

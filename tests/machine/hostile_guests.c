@@ -14,42 +14,43 @@ enum { HELD = 0, BROKE = 1, TIMEOUT = 75, SHUTDOWN = 80, STOPPED = 81 };
 
 /* A stale entry in a TLB. strict has one defence against all of these: the frame is read-only
  * before it is granted. */
-#define STRICT_TLB .strict_off = BREAK("no-guard"), .strict_then = RUNS_STALE
+#define STRICT_TLB .strict_off = BREAK("no-write-protect"), .strict_then = RUNS_STALE
 #define TLB(what)  .off = BREAK(what), .then = RUNS_STALE, STRICT_TLB
 
 #define STRICT_REFUSED(what) .strict_off = BREAK(what), .strict_then = {.status = BROKE}
 /* The same defence everywhere; without it the guest sees that it is not treated as it must be. */
 #define REFUSED(what) .off = BREAK(what), .then = {.status = BROKE}, STRICT_REFUSED(what)
 
-/* A call that is served only where tables are guarded. */
-#define UNGUARDED .off = BREAK("no-guard-asked"), .then = {.status = BROKE}
+/* A call that is served only where tables are write-protected. */
+#define UPDATES_REFUSED .off = BREAK("updates-anywhere"), .then = {.status = BROKE}
 
 /* The same defence everywhere, and the same comes of it when it is off. */
 #define EVERYWHERE(what, ...)                                                                      \
 	.off = BREAK(what), .then = {__VA_ARGS__}, .strict_off = BREAK(what),                      \
 	.strict_then = {__VA_ARGS__}
 
-/* A rule broken after a grant: reported, or prevented. Without the defence nothing is reported (and
- * the guest ends with `ended`); or what must be prevented isn't, and `left` of it is found in the
- * end. */
-#define UNREPORTED(nr, text) .must = {.violations = (nr), .says = (text)}, .off = BREAK("no-report")
-#define LATER_THEN(nr, text, ended, left)                                                          \
-	UNREPORTED(nr, text), .then = {.status = (ended)}, .strict_off = BREAK("no-judge"),        \
-			      .strict_then = {.status = BROKE, .violations = (left)}
-#define LATER_LEFT(nr, text, left) LATER_THEN(nr, text, HELD, left)
-#define LATER(nr, text)            LATER_THEN(nr, text, HELD, 0)
+/* A rule broken after a grant: reported, or prevented. Without the defence nothing is reported; or
+ * what must be prevented isn't, and `left` of it is found in the end. */
+#define REPORTED(nr, text)   .must = {.violations = (nr), .says = (text)}
+#define UNREPORTED(nr, text) REPORTED(nr, text), .off = BREAK("no-report")
+#define STORED(left)                                                                               \
+	.strict_off = BREAK("any-store"), .strict_then = {.status = BROKE, .violations = (left)}
+#define LATER_LEFT(nr, text, left) UNREPORTED(nr, text), STORED(left)
+#define LATER(nr, text)            LATER_LEFT(nr, text, 0)
 /* The guest tries the same by a pin that must be refused. */
-#define LATER_AND_PIN(nr, text, left) LATER_THEN(nr, text, BROKE, left)
+#define LATER_AND_PIN(nr, text, left)                                                              \
+	REPORTED(nr, text), .off = {"--break", "no-report", "--break", "grant-all"},               \
+			    .then = {.status = BROKE}, STORED(left)
 
 #define UNPINNED_LINK "link to a table that is not pinned"
 #define UNLOGGED      "entry changed without a record in the log"
-#define NO_LOG        "no log is looked at"
+#define NO_LOG        "no log is read"
 
 /* A record is missing, and there is an excuse for it. `nr` reports in all, one of them that. */
 #define EXCUSE(which, nr)                                                                          \
 	.guest = "log_excuses", .word = (which),                                                   \
 	.on_log = &(struct outcome){.violations = (nr), .says = UNLOGGED},                         \
-	.off = BREAK("no-accuse"), .off_source = "log",                                            \
+	.off = BREAK("no-mismatch"), .off_source = "log",                                          \
 	.then = {.violations = (nr)-1, .says = (nr) > 1 ? "violation: the log" : NULL},            \
 	.no_strict_switch = NO_LOG
 
@@ -70,10 +71,10 @@ enum { HELD = 0, BROKE = 1, TIMEOUT = 75, SHUTDOWN = 80, STOPPED = 81 };
 	{                                                                                          \
 		.guest = "resets_itself", .word = (which),                                         \
 		.must = {.status = SHUTDOWN, .says = CANNOT_GO_ON},                                \
-		EVERYWHERE("all-is-well", .status = HELD, .says = CANNOT_GO_ON)                    \
+		EVERYWHERE("shutdown-is-ok", .status = HELD, .says = CANNOT_GO_ON)                 \
 	}
 
-/* No single store that is known: nobody knows what else is done. */
+/* No single store that is known: what else is done is unknown. */
 #define UNKNOWN(name, which)                                                                       \
 	{                                                                                          \
 		.guest = (name), .word = (which),                                                  \
@@ -89,7 +90,7 @@ enum { HELD = 0, BROKE = 1, TIMEOUT = 75, SHUTDOWN = 80, STOPPED = 81 };
 	{                                                                                          \
 		.guest = "exception_frames", .word = (which),                                      \
 		.only_strict = "elsewhere the processor does every store",                         \
-		.on_strict = &no_handler, .strict_off = BREAK("all-is-well"), .strict_then = {     \
+		.on_strict = &no_handler, .strict_off = BREAK("shutdown-is-ok"), .strict_then = {  \
 			.status = HELD,                                                            \
 			.says = "triple fault"                                                     \
 		}                                                                                  \
@@ -110,21 +111,21 @@ const struct hostile hostiles[] = {
 	{.guest = "xsa241", .with = {"-c2", "--flush-proof=host"}, TLB("no-unseen")},
 	{.guest = "xsa401",
 	 .with = {"--step", "pause", "-c2"},
-	 .off = BREAK("no-second-look"),
+	 .off = BREAK("no-second-sync"),
 	 .then = {.status = BROKE, .violations = 1},
 	 .not_strict = "a pin stops no vCPU, so there is no such moment"},
 	{.guest = "xsa286",
 	 .with = {"-c2"},
-	 .off = {"--break", "no-unseen", "--break", "no-limbo"},
+	 .off = {"--break", "no-unseen", "--break", "no-pending"},
 	 .then = RUNS_STALE,
 	 STRICT_TLB},
 	{.guest = "xsa292", .with = {"-c2"}, TLB("any-exit")},
 	{.guest = "xsa294", TLB("flush-by-cr3")},
 	{.guest = "xsa345",
 	 .with = {"-c2"},
-	 .off = {"--break", "no-unseen", "--break", "no-limbo"},
+	 .off = {"--break", "no-unseen", "--break", "no-pending"},
 	 .then = RUNS_STALE,
-	 .strict_off = {"--break", "no-guard", "--break", "no-limbo"},
+	 .strict_off = {"--break", "no-write-protect", "--break", "no-pending"},
 	 .strict_then = RUNS_STALE},
 	{.guest = "xsa346",
 	 .with = {"-c2", "--flush-proof=host"},
@@ -132,7 +133,7 @@ const struct hostile hostiles[] = {
 	 .then = RUNS_STALE,
 	 STRICT_TLB},
 	{.guest = "xsa408", TLB("equal-is-newer")},
-	{.guest = "handlers_word", .with = {"-c2"}, TLB("no-limbo")},
+	{.guest = "handlers_word", .with = {"-c2"}, TLB("no-pending")},
 	{.guest = "handler_lies",
 	 .with = {"-c2", "--flush-proof=host"},
 	 .off = {"--flush-proof=guest"},
@@ -151,7 +152,7 @@ const struct hostile hostiles[] = {
 	{.guest = "shared_garbage", REFUSED("grant-all")},
 	{.guest = "page_changes", .with = {"--step", "grant", "-c2"}, REFUSED("read-twice")},
 	{.guest = "bad_frames", .with = {"-m4G"}, REFUSED("no-bounds")},
-	{.guest = "bad_frames", .with = {"-m4G"}, REFUSED("no-shared")},
+	{.guest = "bad_frames", .with = {"-m4G"}, REFUSED("shared-pins")},
 	{.guest = "pin_twice", REFUSED("any-state")},
 	{.guest = "unpin_linked", REFUSED("no-linked")},
 	{.guest = "xsa279", REFUSED("any-base")},
@@ -173,7 +174,7 @@ const struct hostile hostiles[] = {
 	 .strict_off = BREAK("keep-state"),
 	 .strict_then = {.status = BROKE, .violations = 1}},
 	{.guest = "xsa273", LATER(1, "at va 0xffff960000000000 (L1")},
-	{.guest = "xsa299", REFUSED("half-done")},
+	{.guest = "xsa299", REFUSED("keep-tree")},
 	{.guest = "xsa402", REFUSED("grant-all")},
 	{.guest = "wrong_level", LATER_AND_PIN(1, "at va 0xffff960040000000 (L3", 0)},
 	{.guest = "wrong_level", REFUSED("grant-all"), .must = {.violations = 1}},
@@ -182,7 +183,7 @@ const struct hostile hostiles[] = {
 	 .must = {.violations = 1},
 	 .off = BREAK("grant-all"),
 	 .then = {.status = BROKE, .violations = 1},
-	 .strict_off = BREAK("no-judge"),
+	 .strict_off = BREAK("any-store"),
 	 .strict_then = {.status = BROKE, .violations = 1}},
 	{.guest = "recursive_slot", REFUSED("grant-all")},
 	{.guest = "shared_by_roots", REFUSED("grant-all")},
@@ -207,7 +208,7 @@ const struct hostile hostiles[] = {
 	{.guest = "store_straddles",
 	 UNREPORTED(2, "at va 0xffff960000200000 (L1"),
 	 .on_strict = &held,
-	 STRICT_REFUSED("no-guard")},
+	 STRICT_REFUSED("no-write-protect")},
 	{.guest = "store_two_tables", LATER(12, "at va 0xffff96")},
 	{.guest = "store_links_itself", LATER(2, "at va 0xffff9600401ff000 (L1")},
 	HALF("first-2"),
@@ -224,8 +225,7 @@ const struct hostile hostiles[] = {
 	{.guest = "store_unmapped",
 	 .only_strict = "elsewhere the processor does every store",
 	 .on_strict = &held,
-	 .strict_off = BREAK("no-large"),
-	 .strict_then = {.status = STOPPED, .says = CANNOT_GO_ON}},
+	 STRICT_REFUSED("any-va")},
 	UNKNOWN("store_pushes", "in"),
 	UNKNOWN("store_pushes", "begin"),
 	UNKNOWN("store_pushes", "end"),
@@ -233,39 +233,34 @@ const struct hostile hostiles[] = {
 	{.guest = "wp_clear",
 	 .only_strict = "elsewhere the processor does every store",
 	 .on_strict = &(struct outcome){.violations = 3},
-	 .strict_off = BREAK("no-judge"),
+	 .strict_off = BREAK("any-store"),
 	 .strict_then = {.status = BROKE, .violations = 1}},
 	FRAMES("l1"),
 	FRAMES("l2"),
 	{.guest = "updates_garbage",
 	 .with = {"-m4G"},
 	 .on_strict = &one_violation,
-	 UNGUARDED,
+	 UPDATES_REFUSED,
 	 STRICT_REFUSED("no-bounds")},
 	{.guest = "updates_flush",
 	 .on_strict = &(struct outcome){.stats = {{"pins.all_zapped", 1},
 						  {"pins.frames_zapped", 8},
 						  {"pins.update_calls", 6}}},
-	 UNGUARDED,
-	 STRICT_REFUSED("never-flush")},
-	{.guest = "updates_flush",
-	 UNGUARDED,
-	 .on_strict = &held,
-	 .strict_off = BREAK("always-flush"),
-	 .strict_then = {.stats = {{"pins.all_zapped", 6}, {"pins.update_calls", 6}}}},
+	 UPDATES_REFUSED,
+	 STRICT_REFUSED("no-zap")},
 
 	/* races */
 	{.guest = "between",
 	 .with = {"--step", "grant", "-c2"},
 	 LATER(1, "at va 0xffff960000001000 (L1")},
-	{.guest = "after_the_look",
-	 .with = {"--step", "look", "-c2"},
+	{.guest = "after_the_sync",
+	 .with = {"--step", "sync", "-c2"},
 	 LATER(1, "at va 0xffff960000001000 (L1")},
 	{.guest = "reset_mid_pin", .with = {"--step", "grant", "-c2"}, REFUSED("any-state")},
 	{.guest = "end_mid_pin",
 	 .with = {"--step", "grant", "-c2"},
 	 .must = {.status = SHUTDOWN, .says = "triple fault"},
-	 EVERYWHERE("all-is-well", .status = HELD, .says = "triple fault")},
+	 EVERYWHERE("shutdown-is-ok", .status = HELD, .says = "triple fault")},
 	RESETS("init"),
 	RESETS("smi"),
 
@@ -275,11 +270,11 @@ const struct hostile hostiles[] = {
 	 .must = {.status = TIMEOUT, .says = "2 s", .prints = "served\n"},
 	 EVERYWHERE("one-at-a-time", .status = TIMEOUT, .says = "2 s", .prints = "")},
 	{.guest = "handler_returns", REFUSED("trust-handler")},
-	{.guest = "handler_pins", REFUSED("no-retry-mark")},
-	{.guest = "handler_leaves", REFUSED("no-retry-mark")},
+	{.guest = "handler_pins", REFUSED("no-retry")},
+	{.guest = "handler_leaves", REFUSED("no-retry")},
 	{.guest = "handler_faults",
 	 .must = {.status = SHUTDOWN, .says = "triple fault"},
-	 EVERYWHERE("all-is-well", .status = HELD, .says = "triple fault")},
+	 EVERYWHERE("shutdown-is-ok", .status = HELD, .says = "triple fault")},
 	{.guest = "handler_flushes_wrong", REFUSED("trust-handler")},
 
 	/* the log */
@@ -293,7 +288,7 @@ const struct hostile hostiles[] = {
 	{.guest = "log_lies",
 	 .with = {"--audit=1"},
 	 .on_log = &(struct outcome){.violations = 1, .says = "records in the log are wrong"},
-	 .off = BREAK("no-accuse"),
+	 .off = BREAK("no-mismatch"),
 	 .off_source = "log",
 	 .no_strict_switch = NO_LOG},
 	{.with = {"--audit=1000000"}, EXCUSE("names", 1)},
@@ -303,7 +298,7 @@ const struct hostile hostiles[] = {
 	 .word = "spins",
 	 .with = {"-c2", "--audit=1000000", "--on-violation=stop"},
 	 .on_log = &(struct outcome){.status = STOPPED, .violations = 1, .says = UNLOGGED},
-	 .off = {"--break", "no-accuse", "--timeout=4"},
+	 .off = {"--break", "no-mismatch", "--timeout=4"},
 	 .off_source = "log",
 	 .then = {.status = TIMEOUT, .says = "4 s"},
 	 .no_strict_switch = NO_LOG},
@@ -344,15 +339,15 @@ const struct hostile hostiles[] = {
 	 .off = BREAK("no-report"),
 	 .on_log = &(struct outcome){.violations = 64 + 9},
 	 .on_strict = &(struct outcome){.says = "and the guest was told"},
-	 .strict_off = BREAK("no-guard"),
+	 .strict_off = BREAK("no-write-protect"),
 	 .strict_then = {.status = BROKE, .violations = 9}},
 	{.guest = "ring_in_table",
 	 .disk = "0",
 	 .must = {.violations = 0},
 	 .on_log = &(struct outcome){.violations = 2, .says = UNLOGGED},
-	 .off = BREAK("no-accuse"),
+	 .off = BREAK("no-mismatch"),
 	 .off_source = "log",
-	 STRICT_REFUSED("no-guard")},
+	 STRICT_REFUSED("no-write-protect")},
 	{.guest = "ring_loop",
 	 .disk = "0",
 	 .must = {.says = "queue is broken"},

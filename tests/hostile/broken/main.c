@@ -15,27 +15,27 @@ int vmm_main(int argc, char **argv);
 
 static const char *const break_names[NR_BREAKS] = {
 	[NO_UNSEEN] = "no-unseen",
-	[NO_LIMBO] = "no-limbo",
-	[NO_SECOND_LOOK] = "no-second-look",
+	[NO_PENDING] = "no-pending",
+	[NO_SECOND_SYNC] = "no-second-sync",
 	[ANY_EXIT] = "any-exit",
 	[FLUSH_BY_CR3] = "flush-by-cr3",
 	[EQUAL_IS_NEWER] = "equal-is-newer",
-	[NO_SHARED] = "no-shared",
+	[SHARED_PINS] = "shared-pins",
 	[NO_REPORT] = "no-report",
 	[NO_LINKED] = "no-linked",
 	[TRUST_HANDLER] = "trust-handler",
-	[NO_RETRY_MARK] = "no-retry-mark",
+	[NO_RETRY] = "no-retry",
 	[GRANT_ALL] = "grant-all",
 	[READ_TWICE] = "read-twice",
 	[NO_BOUNDS] = "no-bounds",
 	[NO_ENDS] = "no-ends",
 	[ANY_STATE] = "any-state",
 	[KEEP_STATE] = "keep-state",
-	[HALF_DONE] = "half-done",
+	[KEEP_TREE] = "keep-tree",
 	[ANY_BASE] = "any-base",
 	[ANY_TIME] = "any-time",
 	[BELIEVE_LOG] = "believe-log",
-	[NO_ACCUSE] = "no-accuse",
+	[NO_MISMATCH] = "no-mismatch",
 	[OWN_CHANGES] = "own-changes",
 	[NO_LOG_END] = "no-log-end",
 	[ANY_ACCESS] = "any-access",
@@ -43,21 +43,20 @@ static const char *const break_names[NR_BREAKS] = {
 	[ANY_CODE] = "any-code",
 	[ANY_COUNT] = "any-count",
 	[ANY_FLAGS] = "any-flags",
-	[NO_GUARD_ASKED] = "no-guard-asked",
+	[UPDATES_ANYWHERE] = "updates-anywhere",
 	[ONE_AT_A_TIME] = "one-at-a-time",
-	[ALL_IS_WELL] = "all-is-well",
+	[SHUTDOWN_IS_OK] = "shutdown-is-ok",
 	[CUT_CHAINS] = "cut-chains",
 	[ANY_INDIRECT] = "any-indirect",
-	[NO_GUARD] = "no-guard",
-	[NO_JUDGE] = "no-judge",
+	[NO_WRITE_PROTECT] = "no-write-protect",
+	[ANY_STORE] = "any-store",
 	[GO_ON] = "go-on",
-	[NO_LARGE] = "no-large",
-	[ALWAYS_FLUSH] = "always-flush",
-	[NEVER_FLUSH] = "never-flush",
+	[ANY_VA] = "any-va",
+	[NO_ZAP] = "no-zap",
 };
 
 static const char *const place_names[NR_PLACES] = {
-	[AT_LOOK] = "look",   [AT_GRANT] = "grant", [AT_PAUSE] = "pause",
+	[AT_SYNC] = "sync",   [AT_GRANT] = "grant", [AT_PAUSE] = "pause",
 	[AT_UNPIN] = "unpin", [AT_FLUSH] = "flush", [AT_STORE] = "store",
 };
 
@@ -80,7 +79,7 @@ void step_here(enum place place)
 	     !__atomic_load_n(&step->go, __ATOMIC_SEQ_CST) && !stop_requested(&the_machine->stop);
 	     ms++) {
 		if (ms > STEP_LIMIT_MS) {
-			fprintf(stderr, "vmm-broken: nobody said go\n");
+			fprintf(stderr, "vmm-broken: the guest did not go on\n");
 			_exit(VMM_EX_SOFTWARE);
 		}
 		poll(NULL, 0, 1); /* no thread may sleep by other means */
@@ -95,7 +94,7 @@ static bool choose(const char *name, const char *const names[], unsigned nr, boo
 		chosen[i] = true;
 		return true;
 	}
-	fprintf(stderr, "vmm-broken: %s: no such thing\n", name);
+	fprintf(stderr, "vmm-broken: %s: no such break or place\n", name);
 	return false;
 }
 

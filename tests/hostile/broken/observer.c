@@ -111,7 +111,7 @@ static void forget(unsigned vcpu, bool globals)
 	tlbs[vcpu].nr_held = kept;
 }
 
-void observer_guarded(uint64_t pfn)
+void observer_write_protected(uint64_t pfn)
 {
 	pthread_mutex_lock(&lock);
 	for (unsigned vcpu = 0; vcpu < the_machine->vm.nr_vcpus; vcpu++) {
@@ -177,6 +177,18 @@ static int run(struct vcpu *vcpu, void *arg)
 	return ret;
 }
 
+/* An address that is not mapped is taken to be somewhere in memory. */
+static int translate(int fd, struct kvm_translation *translation)
+{
+	int ret = __real_ioctl(fd, KVM_TRANSLATE, translation);
+
+	if (ret == 0 && !translation->valid) {
+		translation->valid = 1;
+		translation->physical_address = STEP_GPA + translation->linear_address % 4096;
+	}
+	return ret;
+}
+
 static struct vcpu *vcpu_of(int fd)
 {
 	for (unsigned i = 0; the_machine && i < the_machine->vm.nr_vcpus; i++)
@@ -200,5 +212,7 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 		return set_sregs(vcpu->index, fd, arg);
 	if (vcpu && request == KVM_GET_SREGS)
 		return get_sregs(vcpu->index, fd, arg);
+	if (request == KVM_TRANSLATE && broken(ANY_VA))
+		return translate(fd, arg);
 	return __real_ioctl(fd, request, arg);
 }

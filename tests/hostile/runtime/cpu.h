@@ -60,7 +60,7 @@ static inline void relax(void)
 			 : __VA_ARGS__                                                             \
 			 : "r10", "r11", "rax", "rcx", "rdx", "cc", "memory")
 
-/* Stores through that address if it is mapped writable, and nobody forbids it; says whether it did.
+/* Stores through that address if it is mapped writable and the host allows it; says whether it did.
  */
 static inline bool try_store(uint64_t va, uint64_t value)
 {

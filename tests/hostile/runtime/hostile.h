@@ -6,7 +6,7 @@
  *   0  what the test claims held, as far as the guest can see
  *   1  it did not: the host did what it must not do
  *   2  the test could not be set up
- *   3  a fault that nobody expected
+ *   3  a fault that was not expected
  *
  * The image lies in the direct map, so that nothing of it is an alias. vCPU 0 runs hostile_main(),
  * on tables that are pinned by then: `tree` below.
@@ -134,8 +134,8 @@ static inline unsigned this_cpu(void)
 	return ebx >> 24;
 }
 
-/* Where tables are guarded a store that breaks a rule is not done. */
-static inline bool guarded(void)
+/* Where tables are write-protected a store that breaks a rule is not done. */
+static inline bool tables_write_protected(void)
 {
 	return page_of(0)->features & ALIAS_WRITE_PROTECTED;
 }
@@ -192,8 +192,8 @@ static inline unsigned unpin(const void *table)
 	return one(ALIAS_OP_UNPIN, pfn_of(table), 0, 0);
 }
 
-/* The host looks at the tables, and nothing else happens: nobody has pinned that frame. */
-static inline void look(void)
+/* The host syncs, and nothing else happens: that frame is not pinned. */
+static inline void host_sync(void)
 {
 	one(ALIAS_OP_UNPIN, pfn_of(direct(0x100000)), 0, 0);
 }
@@ -248,15 +248,15 @@ static inline bool set(uint64_t *e, uint64_t value)
 	return done;
 }
 
-/* `done`: a store has been done that breaks a rule. Where tables are guarded it must not have been.
- * Elsewhere the host looks at what is there now. */
+/* `done`: a store has been done that breaks a rule. Where tables are write-protected it must not
+ * have been. Elsewhere the host syncs. */
 static inline void judge_forbidden(const uint64_t *e, uint64_t before, bool done)
 {
-	check(done == !guarded());
-	if (guarded())
+	check(done == !tables_write_protected());
+	if (tables_write_protected())
 		check(*(const volatile uint64_t *)e == before);
 	else
-		look();
+		host_sync();
 }
 
 static inline void forbidden(uint64_t *e, uint64_t value)
