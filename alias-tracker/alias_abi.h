@@ -297,9 +297,9 @@ struct alias_guest_stats {
 	uint64_t upcall_ticks;    /* of pin_ticks, those in the upcall's handler */
 	uint64_t purge_ticks;     /* ticks in purges, flushes included */
 	uint64_t flush_ticks;     /* ticks in flushes of kernel ranges, waits included */
-	uint64_t retyped;         /* ops submitted with ALIAS_OP_MEMTYPE */
-	uint64_t given;           /* ops submitted with ALIAS_OP_INFLATE */
-	uint64_t taken_back;      /* ops submitted with ALIAS_OP_DEFLATE */
+	uint64_t memtypes;        /* ops submitted with ALIAS_OP_MEMTYPE */
+	uint64_t inflates;        /* ops submitted with ALIAS_OP_INFLATE */
+	uint64_t deflates;        /* ops submitted with ALIAS_OP_DEFLATE */
 	uint64_t host_shootdowns; /* of shootdowns, those by the host (ALIAS_CALL_FLUSH) */
 	uint64_t reserved[2];
 };

@@ -502,18 +502,18 @@ const char *at_finding_name(enum at_finding_kind kind);
 
 struct at_stats {
 	uint64_t frames;
-	uint64_t pinned;   /* frames pinned now */
-	uint64_t roots;    /* of these, roots */
-	uint64_t followed; /* roots followed now, pinned or not */
-	uint64_t given;    /* frames ballooned now */
-	uint64_t typed;    /* frames with a memory type other than 0 now */
-	uint64_t tables;   /* tables followed now */
-	uint64_t hot;      /* of these, hot */
+	uint64_t pinned;    /* frames pinned now */
+	uint64_t roots;     /* of these, roots */
+	uint64_t followed;  /* roots followed now, pinned or not */
+	uint64_t ballooned; /* frames ballooned now */
+	uint64_t memtyped;  /* frames with a memory type other than 0 now */
+	uint64_t tables;    /* tables followed now */
+	uint64_t hot;       /* of these, hot */
 	uint64_t syncs;
 	uint64_t tables_compared; /* sum over all syncs */
 	uint64_t tables_changed;  /* of these, with a change */
 	uint64_t entries_changed;
-	uint64_t arms, wakes;   /* times that a table was armed, and found dirtied */
+	uint64_t arms, dirtied; /* times that a table was armed, and found dirtied */
 	uint64_t records;       /* records taken from the log */
 	uint64_t stray_records; /* of these, for entries of tables that are not followed: ignored */
 	uint64_t log_losses;    /* syncs that found records lost, and compared as an audit does */

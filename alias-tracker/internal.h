@@ -408,7 +408,7 @@ struct alias_tracker {
 	uint64_t *follows; /* roots that are followed, pinned or not */
 	size_t nr_follows, max_follows;
 	bool judges_some;                       /* some may be followed, or were: see follow.c */
-	uint64_t nr_states, nr_given, nr_typed; /* frames that are not ordinary ones */
+	uint64_t nr_states, nr_ballooned, nr_memtyped; /* frames that are not ordinary ones */
 
 	uint64_t nr_tables, nr_more_roles; /* roles beyond the first of each table */
 	struct table_queue spare;          /* memory of tables that are gone, by by_change */
@@ -431,7 +431,7 @@ struct alias_tracker {
 	struct survey *survey; /* NULL: there was none */
 
 	uint64_t roots_changed; /* how often one was added or dropped */
-	uint64_t syncs, tables_compared, tables_changed, entries_changed, arms, wakes;
+	uint64_t syncs, tables_compared, tables_changed, entries_changed, arms, dirtied;
 };
 
 /* The word of a frame is 0; or its state, shifted, with WORD_STATE; or its table, which holds the

@@ -6,8 +6,8 @@
 
 /* The state of a frame: in the low three bits the level of a page table, or one of these. Above
  * them a root's index into at->roots, or the type. */
-#define STATE_GIVEN 6u
-#define STATE_TYPED 7u
+#define STATE_BALLOONED 6u
+#define STATE_MEMTYPE   7u
 
 static uint64_t state_value(const struct alias_tracker *at, struct at_transition to)
 {
@@ -15,9 +15,9 @@ static uint64_t state_value(const struct alias_tracker *at, struct at_transition
 	case AT_TO_TABLE:
 		return (uint64_t)at->nr_roots << 3 | to.arg;
 	case AT_TO_MEMTYPE:
-		return (uint64_t)to.arg << 3 | STATE_TYPED;
+		return (uint64_t)to.arg << 3 | STATE_MEMTYPE;
 	default:
-		return STATE_GIVEN;
+		return STATE_BALLOONED;
 	}
 }
 
@@ -59,14 +59,14 @@ unsigned at_pinned_level(const struct alias_tracker *at, uint64_t pfn)
 
 bool at_is_ballooned(const struct alias_tracker *at, uint64_t pfn)
 {
-	return frame_state(at, pfn) == STATE_GIVEN;
+	return frame_state(at, pfn) == STATE_BALLOONED;
 }
 
 unsigned at_memtype(const struct alias_tracker *at, uint64_t pfn)
 {
 	uint64_t value = frame_state(at, pfn);
 
-	return (value & 7) == STATE_TYPED ? value >> 3 : 0;
+	return (value & 7) == STATE_MEMTYPE ? value >> 3 : 0;
 }
 
 /* --- becoming --------------------------------------------------------------------------------- */
@@ -102,8 +102,8 @@ void state_clear(struct alias_tracker *at, uint64_t pfn)
 
 	if ((state & 7) == at->levels)
 		root_remove(at, state >> 3);
-	at->nr_given -= (state & 7) == STATE_GIVEN;
-	at->nr_typed -= (state & 7) == STATE_TYPED;
+	at->nr_ballooned -= (state & 7) == STATE_BALLOONED;
+	at->nr_memtyped -= (state & 7) == STATE_MEMTYPE;
 	at->nr_states--;
 	frame_set_state(at, pfn, word, 0);
 }
@@ -121,8 +121,8 @@ bool state_set(struct alias_tracker *at, uint64_t pfn, struct at_transition to)
 		frame_set_state(at, pfn, frame_word(&at->frames, pfn), 0);
 		return false;
 	}
-	at->nr_given += to.to == AT_TO_BALLOON;
-	at->nr_typed += to.to == AT_TO_MEMTYPE;
+	at->nr_ballooned += to.to == AT_TO_BALLOON;
+	at->nr_memtyped += to.to == AT_TO_MEMTYPE;
 	at->nr_states++;
 	return true;
 }
@@ -144,10 +144,10 @@ static bool frame_forbids(const struct alias_tracker *at, uint64_t pfn, const st
 	switch (value & 7) {
 	case 0:
 		return false;
-	case STATE_GIVEN:
+	case STATE_BALLOONED:
 		found->kind = AT_V_BALLOONED;
 		return true;
-	case STATE_TYPED:
+	case STATE_MEMTYPE:
 		found->kind = AT_V_MEMTYPE;
 		return leaf->type != value >> 3;
 	default:

@@ -194,7 +194,7 @@ static void table_dirtied(struct alias_tracker *at, struct table *table)
 	table->dirtied = true;
 	table->quiet_since = at->syncs - 1;
 	hot_insert(at, table);
-	at->wakes++;
+	at->dirtied++;
 }
 
 /* Cold tables are far away in memory: what will be needed of all of them is fetched at once. */

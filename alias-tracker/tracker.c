@@ -122,11 +122,11 @@ void at_get_stats(const struct alias_tracker *at, struct at_stats *out)
 {
 	*out = (struct at_stats){
 		.frames = at->config.frames,
-		.pinned = at->nr_states - at->nr_given - at->nr_typed,
+		.pinned = at->nr_states - at->nr_ballooned - at->nr_memtyped,
 		.roots = at->nr_roots,
 		.followed = at->nr_follows,
-		.given = at->nr_given,
-		.typed = at->nr_typed,
+		.ballooned = at->nr_ballooned,
+		.memtyped = at->nr_memtyped,
 		.tables = at->nr_tables,
 		.hot = at->nr_hot,
 		.syncs = at->syncs,
@@ -134,7 +134,7 @@ void at_get_stats(const struct alias_tracker *at, struct at_stats *out)
 		.tables_changed = at->tables_changed,
 		.entries_changed = at->entries_changed,
 		.arms = at->arms,
-		.wakes = at->wakes,
+		.dirtied = at->dirtied,
 		.records = at->log.records,
 		.stray_records = at->log.strays,
 		.log_losses = at->log.losses,

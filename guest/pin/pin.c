@@ -136,9 +136,9 @@ static void count_requests(const struct pin_req *reqs, unsigned n)
 			of[reqs[i].op]++;
 	count_stat(pins, of[PIN_OP_PIN]);
 	count_stat(unpins, of[PIN_OP_UNPIN]);
-	count_stat(retyped, of[PIN_OP_MEMTYPE]);
-	count_stat(given, of[PIN_OP_INFLATE]);
-	count_stat(taken_back, of[PIN_OP_DEFLATE]);
+	count_stat(memtypes, of[PIN_OP_MEMTYPE]);
+	count_stat(inflates, of[PIN_OP_INFLATE]);
+	count_stat(deflates, of[PIN_OP_DEFLATE]);
 	count_stat(pin_calls, 1);
 }
 

@@ -46,11 +46,11 @@ void print_totals(const char *title)
 	print_row("address spaces", t.address_spaces, "");
 	print_row("pins", t.pins, "page tables handed to the host");
 	print_row("unpins", t.unpins, "");
-	if (t.retyped)
-		print_row("changes of memory type", t.retyped, "of a frame each");
-	if (t.given || t.taken_back) {
-		print_row("balloon inflates", t.given, "");
-		print_row("balloon deflates", t.taken_back, "");
+	if (t.memtypes)
+		print_row("changes of memory type", t.memtypes, "of a frame each");
+	if (t.inflates || t.deflates) {
+		print_row("balloon inflates", t.inflates, "");
+		print_row("balloon deflates", t.deflates, "");
 	}
 	print_row("calls to the host", t.pin_calls, "");
 	print_row("tables recycled", t.tables_recycled, "from frames that were vmapped before");

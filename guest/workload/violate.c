@@ -14,7 +14,7 @@
 #include <vmap.h>
 #include <workload.h>
 
-BOOTARG(what, "workload violate: transition of the frame: table (default), type, given");
+BOOTARG(what, "workload violate: transition of the frame: table (default), memtype, ballooned");
 
 static int make_table(uint64_t pfn)
 {
@@ -26,7 +26,7 @@ static int make_uncached(uint64_t pfn)
 	return set_memory_type(&pfn, 1, MEMORY_UC);
 }
 
-static int make_given(uint64_t pfn)
+static int make_ballooned(uint64_t pfn)
 {
 	return balloon_inflate(&pfn, 1);
 }
@@ -39,8 +39,9 @@ static const struct kind {
 	uint64_t prot;
 } kinds[] = {
 	{"table", make_table, "pinned", "writable", PTE_KERNEL},
-	{"type", make_uncached, "uncached", "write-back", PTE_KERNEL},
-	{"given", make_given, "in the balloon", "read-only", PTE_KERNEL & ~(PTE_RW | PTE_D)},
+	{"memtype", make_uncached, "uncached", "write-back", PTE_KERNEL},
+	{"ballooned", make_ballooned, "in the balloon", "read-only",
+	 PTE_KERNEL & ~(PTE_RW | PTE_D)},
 };
 
 #define NR_KINDS (sizeof(kinds) / sizeof(kinds[0]))
@@ -52,7 +53,7 @@ static const struct kind *chosen_kind(void)
 	for (unsigned i = 0; i < NR_KINDS; i++)
 		if (!strcmp(name ? name : "table", kinds[i].name))
 			return &kinds[i];
-	arg_bad("what", "table, type or given");
+	arg_bad("what", "table, memtype or ballooned");
 }
 
 static int run_violate(void)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The tracker, held against its oracle. The input is a program of a guest with a small memory: page
- * tables are edited on some processors, logged or not, frames are pinned, unpinned, given away, and
+ * tables are edited on some processors, logged or not, frames are pinned, unpinned, ballooned, and
  * the tracker looks now and then, sometimes without memory, sometimes while the guest goes on.
  * After a quiet look every bit must be what a walk of all tables says.
  */

@@ -203,7 +203,7 @@ END_TEST
 START_TEST(transitions_work)
 {
 	static const char *const loads[] = {"workload=pat", "workload=balloon"};
-	static const char *const whats[] = {"what=type", "what=given"};
+	static const char *const whats[] = {"what=memtype", "what=ballooned"};
 	static const char *const kinds[] = {"with another memory type", "in the balloon"};
 	struct run run;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Frames that become memory of another type, or are given away: every strategy and source, with the
+/* Frames that become memory of another type, or are ballooned: every strategy and source, with the
  * oracle beside them, and what becomes of the host's memory. Few runs, each for several things. */
 #include <signal.h>
 #include <spawn.h>
@@ -25,8 +25,8 @@ static const struct {
 	const char *transition; /* of the statistics */
 	const char *guest;      /* the guest's own count of them */
 } loads[] = {
-	{"pat", "workload=pat", "memtype", "guest.retyped"},
-	{"balloon", "workload=balloon", "inflate", "guest.given"},
+	{"pat", "workload=pat", "memtype", "guest.memtypes"},
+	{"balloon", "workload=balloon", "inflate", "guest.inflates"},
 };
 
 static int64_t count(const struct run *run, const char *transition, const char *what)
@@ -47,7 +47,7 @@ static void expect_granted(const struct run *run, int load, bool checked)
 	ck_assert_int_eq(count(run, transition, "granted"), count(run, transition, "requests"));
 	ck_assert_int_eq(count(run, transition, "requests"), stat_of(run, loads[load].guest));
 	ck_assert_int_eq(count(run, "deflate", "granted"), count(run, "inflate", "granted"));
-	ck_assert_int_eq(count(run, "deflate", "granted"), stat_of(run, "guest.taken_back"));
+	ck_assert_int_eq(count(run, "deflate", "granted"), stat_of(run, "guest.deflates"));
 	ck_assert_int_eq(stat_of(run, "tracker.ballooned"), 0);
 	ck_assert_int_eq(stat_of(run, "tracker.memtyped"), 0);
 	ck_assert_int_eq(stat_of(run, "pins.disagreed"), 0);
@@ -135,8 +135,9 @@ START_TEST(later_mappings_are_violations)
 	static const struct {
 		const char *what, *kind;
 	} violations[] = {
-		{"what=type", "violation: mapping of a frame with another memory type than it has"},
-		{"what=given", "violation: mapping of a frame in the balloon"},
+		{"what=memtype",
+		 "violation: mapping of a frame with another memory type than it has"},
+		{"what=ballooned", "violation: mapping of a frame in the balloon"},
 	};
 	unsigned long frame = 0, va = 0;
 	const char *said;
@@ -266,11 +267,11 @@ static void expect_swing(const char *frame, int64_t given, int64_t taken)
 	ck_assert_int_eq(stat_of(&run, "tracker.ballooned"), given - taken);
 	ck_assert_int_eq(count(&run, "inflate", "granted"), given);
 	ck_assert_int_eq(count(&run, "deflate", "granted"), taken);
-	ck_assert_int_eq(stat_of(&run, "guest.given"), given);
+	ck_assert_int_eq(stat_of(&run, "guest.inflates"), given);
 	run_free(&run);
 }
 
-/* The process shrinks by what is given away, and grows by it again, give or take a MiB. */
+/* The process shrinks by what is ballooned, and grows by it again, give or take a MiB. */
 START_TEST(memory_goes_and_comes)
 {
 	const char *const argv[] = {path_vmm(),         "-m",         "128M",   "-t",

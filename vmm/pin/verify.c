@@ -43,7 +43,7 @@ void verify(struct pin *pin, uint64_t pfn, struct at_transition to, enum alias_s
 	static const char *const became[NR_TRANSITIONS] = {
 		[AT_TO_TABLE] = "was pinned while a writable alias of it",
 		[AT_TO_MEMTYPE] = "got a memory type while a mapping of it by another",
-		[AT_TO_BALLOON] = "was given away while a mapping of it",
+		[AT_TO_BALLOON] = "was ballooned while a mapping of it",
 	};
 	struct at_alias found;
 	size_t nr = at_oracle_of(pin->at, pfn, to, &found, 1);

@@ -6,13 +6,13 @@
 AGREED = 256
 
 # The guest's counters that are told; all of them count events.
-COUNTS = ("vmaps", "vunmaps", "pins", "unpins", "retyped", "given", "pin_calls", "unmap_aliases",
+COUNTS = ("vmaps", "vunmaps", "pins", "unpins", "memtypes", "inflates", "pin_calls", "unmap_aliases",
           "purges", "purged_pages", "shootdowns", "host_shootdowns", "shootdown_ipis",
           "local_flushes", "upcalls", "upcall_pages", "tables", "tables_aliased", "tables_recycled",
           "address_spaces", "lazy_pages_max")
 HOST_COUNTS = ("aliases_met", "upcalls_resolved", "host_flushes", "violations")
 EXIT_COUNTS = ("runs", "pio", "mmio", "interrupted", "kicked", "tlb_flushes")
-TRACKER_COUNTS = ("syncs", "tables_compared", "tables_changed", "entries_changed", "arms", "wakes")
+TRACKER_COUNTS = ("syncs", "tables_compared", "tables_changed", "entries_changed", "arms", "dirtied")
 
 
 def counts(stats):
@@ -136,7 +136,7 @@ def group_figures(group, results, counted):
 def transitions(entry):
     """How often a frame got another meaning, and had to have no alias of the old one: mostly pins.
     A guest or a vmm that knows of no others doesn't count them."""
-    return sum(entry["counts"].get(name, 0) for name in ("pins", "retyped", "given"))
+    return sum(entry["counts"].get(name, 0) for name in ("pins", "memtypes", "inflates"))
 
 
 def per_pin(entry, which):
@@ -149,7 +149,7 @@ def stale_counts(entry):
     page tables; in a workload about other transitions all of these, and which had is known only to
     a host that looks."""
     counts = entry["counts"]
-    others = counts.get("retyped", 0) + counts.get("given", 0)
+    others = counts.get("memtypes", 0) + counts.get("inflates", 0)
     if others:
         return others, counts["aliases_met"]
     return counts["tables_recycled"], counts["tables_aliased"]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """compare.json, told and checked. `vmm-compare --schema` prints what SCHEMA.md holds."""
 
-VERSION = 5
+VERSION = 6
 ABOUT = f"""\
 # compare.json
 
@@ -42,7 +42,7 @@ SHAPES = {
         ("source", "str", "whence the host learned of changed page tables; `off`: it did not look"),
         ("cpus", "int", "vCPUs"),
         ("busy", "str", "`all`, or `one`: all vCPUs but one were halted"),
-        ("alias", "int|null", "per cent of recycled tables given a stale alias; null: as it fell "
+        ("alias", "int|null", "per cent of recycled tables that have a stale alias; null: as it fell "
                               "out of the allocator"),
         ("free", "str", "which of the freed frames was taken first: `lifo`, `fifo`"),
         ("mmu", "str", "KVM's: `nested` paging, or `shadow`, which source `strict` needs"),
@@ -66,9 +66,9 @@ SHAPES = {
         ("vmaps", "int", "vmap and vm_map_ram calls"),
         ("vunmaps", "int", "vunmap and vm_unmap_ram calls"),
         ("pins", "int", "frames handed to the host as page tables"),
-        ("unpins", "int", "and taken back"),
-        ("retyped", "int|absent", "frames that were given another memory type"),
-        ("given", "int|absent", "frames given away to the host"),
+        ("unpins", "int", "page tables that became ordinary frames again"),
+        ("memtypes", "int|absent", "frames that got another memory type"),
+        ("inflates", "int|absent", "frames ballooned"),
         ("pin_calls", "int", "calls for both"),
         ("unmap_aliases", "int", "vm_unmap_aliases calls"),
         ("purges", "int", "purges that cleared a PTE or owed a flush"),
@@ -78,8 +78,8 @@ SHAPES = {
         ("shootdown_ipis", "int", "IPIs for the others"),
         ("local_flushes", "int", "TLB flushes of the guest's, each CPU's counted, by the host or "
                                  "not"),
-        ("upcalls", "int", "alias faults taken"),
-        ("upcall_pages", "int", "PTEs cleared for them"),
+        ("upcalls", "int", "upcalls for a stale alias"),
+        ("upcall_pages", "int", "PTEs that their handler cleared"),
         ("tables", "int", "frames taken as page tables"),
         ("tables_recycled", "int", "of them vmapped before"),
         ("tables_aliased", "int", "of them still mapped there when they were taken"),
@@ -95,12 +95,12 @@ SHAPES = {
         ("exits_interrupted", "int", "returns for a signal"),
         ("exits_kicked", "int", "of these, to bring the vCPU out"),
         ("exits_tlb_flushes", "int", "TLBs flushed by the host, for itself"),
-        ("syncs", "int", "looks of the host at the page tables"),
+        ("syncs", "int", "syncs of the host with the page tables"),
         ("tables_compared", "int", "tables compared in them"),
         ("tables_changed", "int", "tables found changed"),
         ("entries_changed", "int", "entries found changed"),
-        ("arms", "int", "tables write-protected, as they were quiet"),
-        ("wakes", "int", "of them written again"),
+        ("arms", "int", "times that a table was armed"),
+        ("dirtied", "int", "times that an armed table was dirtied"),
     ],
     "instructions": [
         ("total", "int", "of the whole system while the workload ran: guest, VMM, host's kernel"),

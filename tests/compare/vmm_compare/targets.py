@@ -203,7 +203,7 @@ def exit_per_pin(pair):
 
 # What a clean pin must not cause, and in which of the counts it would be seen.
 DISTURBED = {"kicks": ("exits_kicked",), "flushes": ("exits_tlb_flushes", "host_flushes",
-             "shootdowns"), "tables armed or dirtied": ("arms", "wakes")}
+             "shootdowns"), "tables armed or dirtied": ("arms", "dirtied")}
 
 
 def steady_target(pair, source, where):

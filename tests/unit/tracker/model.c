@@ -214,7 +214,7 @@ static void judge_leaf(struct model *m, const struct m_role *role, unsigned entr
 		told = true;
 		if (m->pinned[pfn] && writable)
 			violation_add(m, AT_V_WRITABLE, pfn, role, entry);
-		else if (m->given[pfn])
+		else if (m->ballooned[pfn])
 			violation_add(m, AT_V_BALLOONED, pfn, role, entry);
 		else if (m->type[pfn] && m->type[pfn] != type)
 			violation_add(m, AT_V_MEMTYPE, pfn, role, entry);

@@ -57,7 +57,7 @@ struct model {
 	uint64_t pool[M_POOL];
 	int16_t in_pool[M_FRAMES_MAX];
 	uint8_t pinned[M_FRAMES_MAX];
-	bool given[M_FRAMES_MAX];
+	bool ballooned[M_FRAMES_MAX];
 	uint8_t type[M_FRAMES_MAX];
 	bool counts_all; /* what the tracker was told; the model always does */
 	uint64_t roots[M_ROOTS_MAX];

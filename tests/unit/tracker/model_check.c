@@ -18,7 +18,7 @@ void compare_frame(struct run *r, uint64_t pfn)
 	must(at_mapping_count(r->w.at, pfn) == (r->m.counts_all ? r->m.mapped[pfn] : 0));
 	must(at_is_mapped(r->w.at, pfn) == (r->m.counts_all && r->m.mapped[pfn]));
 	must(at_pinned_level(r->w.at, pfn) == r->m.pinned[pfn]);
-	must(at_is_ballooned(r->w.at, pfn) == r->m.given[pfn]);
+	must(at_is_ballooned(r->w.at, pfn) == r->m.ballooned[pfn]);
 	must(at_memtype(r->w.at, pfn) == r->m.type[pfn]);
 }
 
@@ -88,7 +88,7 @@ unsigned check_allows(struct run *r, uint64_t pfn, struct at_transition to)
 		return 1 << AT_BAD_LEVEL;
 	if (to.to == AT_TO_MEMTYPE && to.arg > 7)
 		return 1 << AT_BAD_MEMTYPE;
-	if (r->m.given[pfn])
+	if (r->m.ballooned[pfn])
 		return 1 << AT_IS_BALLOONED;
 	if (wrong_state(&r->m, pfn, to.to))
 		return 1 << AT_BAD_STATE;

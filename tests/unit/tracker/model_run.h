@@ -18,7 +18,7 @@ struct run {
 	unsigned manners; /* percent of the guest's writes that keep to the rules */
 	struct {
 		uint64_t pins, pins_ok, roots_ok, unpins_ok, syncs, faults, aliases, reports, stale,
-			maps, roles, given, typed;
+			maps, roles, ballooned, memtyped;
 	} tally;
 };
 

@@ -30,13 +30,13 @@ void op_become(struct run *r)
 	if (!fired || verdict != AT_NO_MEMORY)
 		must_be(allowed >> verdict & 1, at_verdict_name(verdict));
 	if (verdict == AT_OK && to.to == AT_TO_BALLOON)
-		r->m.given[pfn] = true;
+		r->m.ballooned[pfn] = true;
 	if (verdict == AT_OK && to.to == AT_TO_MEMTYPE)
 		r->m.type[pfn] = to.arg;
 	if (verdict == AT_OK)
 		model_compute(&r->m);
-	r->tally.given += verdict == AT_OK && to.to == AT_TO_BALLOON;
-	r->tally.typed += verdict == AT_OK && to.to == AT_TO_MEMTYPE;
+	r->tally.ballooned += verdict == AT_OK && to.to == AT_TO_BALLOON;
+	r->tally.memtyped += verdict == AT_OK && to.to == AT_TO_MEMTYPE;
 	compare_some(r);
 }
 
@@ -47,12 +47,12 @@ void op_take_back(struct run *r)
 
 	if (pfn >= r->m.frames)
 		expected = AT_BAD_FRAME;
-	else if (!r->m.given[pfn])
+	else if (!r->m.ballooned[pfn])
 		expected = AT_BAD_STATE;
 	must(at_deflate(r->w.at, pfn) == expected);
 	if (expected != AT_OK)
 		return;
-	r->m.given[pfn] = false;
+	r->m.ballooned[pfn] = false;
 	model_compute(&r->m);
 	compare_some(r);
 }

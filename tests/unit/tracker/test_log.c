@@ -314,7 +314,7 @@ START_TEST(audit_that_the_owner_asks_for)
 }
 END_TEST
 
-/* A frame that was given away is linked as a table, and zeroed by its owner before it comes back.
+/* A frame that was ballooned is linked as a table, and zeroed by its owner before it comes back.
  */
 START_TEST(zeroed_by_the_owner)
 {

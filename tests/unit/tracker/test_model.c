@@ -126,7 +126,7 @@ static bool is_decent(struct run *r, unsigned slot, uint64_t pte)
 		return true;
 	if (level > 1)
 		return !(pte & E_PS) && to < r->m.frames && r->m.pinned[to] == level - 1;
-	if (to < r->m.frames && (r->m.given[to] || r->m.type[to]))
+	if (to < r->m.frames && (r->m.ballooned[to] || r->m.type[to]))
 		return false;
 	return !(pte & E_RW) || to >= r->m.frames || r->m.in_pool[to] < 0;
 }
@@ -538,10 +538,10 @@ START_TEST(agrees_with_the_model)
 	       " pins, %" PRIu64 " granted, of them %" PRIu64 " roots; %" PRIu64
 	       " roots refused for what they map, %" PRIu64 " unpins; %" PRIu64
 	       " violations, %" PRIu64 " aliases named, %" PRIu64 " stale, %" PRIu64
-	       " failures for memory; %" PRIu64 " given away, %" PRIu64 " typed\n",
+	       " failures for memory; %" PRIu64 " ballooned, %" PRIu64 " of a memory type\n",
 	       r.tally.syncs, r.tally.roles / r.tally.syncs, r.tally.pins, r.tally.pins_ok,
 	       r.tally.roots_ok, r.tally.maps, r.tally.unpins_ok, r.tally.reports, r.tally.aliases,
-	       r.tally.stale, r.tally.faults, r.tally.given, r.tally.typed);
+	       r.tally.stale, r.tally.faults, r.tally.ballooned, r.tally.memtyped);
 }
 END_TEST
 

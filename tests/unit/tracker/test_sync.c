@@ -59,7 +59,7 @@ START_TEST(quiet_tables_go_cold)
 
 	ck_assert_uint_eq(compared(), 0);
 	ck_assert_uint_eq(w.table_calls, calls); /* cold tables aren't even asked for */
-	/* A write wakes one. */
+	/* One write dirties one. */
 	world_set(&w, l1, 7, W(DATA + 7));
 	ck_assert_uint_eq(compared(), 1);
 	ck_assert(at_has_alias(w.at, DATA + 7));
@@ -143,7 +143,7 @@ START_TEST(spurious_writes_back_off)
 }
 END_TEST
 
-START_TEST(patience_has_a_limit)
+START_TEST(backoff_has_a_limit)
 {
 	teardown();
 	start(AT_CHANGES, 1u << 15);
@@ -187,7 +187,7 @@ START_TEST(arming_fails)
 	world_set(&w, l1, 7, W(DATA + 7));
 	world_sync(&w);
 	ck_assert(at_has_alias(w.at, DATA + 7));
-	sync_n(QUIET); /* the changed one forgot its patience */
+	sync_n(QUIET); /* the changed one starts its backoff anew */
 	ck_assert_uint_eq(world_stats(&w).hot, 3);
 	sync_n(QUIET); /* the others wait twice as long */
 	ck_assert_uint_eq(world_stats(&w).hot, 0);
@@ -219,7 +219,7 @@ START_TEST(freed_tables_are_disarmed)
 END_TEST
 
 /* A table that is unlinked in the sync that would have looked at it, while it is dirtied. */
-START_TEST(woken_and_gone)
+START_TEST(dirtied_and_gone)
 {
 	sync_n(QUIET);
 	world_set(&w, l1, 3, W(DATA + 3));
@@ -254,7 +254,7 @@ START_TEST(wakes_of_strangers)
 	w.noted[w.nr_noted++] = DATA;
 	w.noted[w.nr_noted++] = FRAMES + 5;
 	ck_assert_uint_eq(compared(), 0);
-	ck_assert_uint_eq(world_stats(&w).wakes, 0);
+	ck_assert_uint_eq(world_stats(&w).dirtied, 0);
 }
 END_TEST
 
@@ -367,11 +367,11 @@ Suite *sync_suite(void)
 	tcase_add_test(tcase, busy_tables_stay_hot);
 	tcase_add_test(tcase, real_changes_do_not_back_off);
 	tcase_add_test(tcase, spurious_writes_back_off);
-	tcase_add_test(tcase, patience_has_a_limit);
+	tcase_add_test(tcase, backoff_has_a_limit);
 	tcase_add_test(tcase, written_before_it_is_armed);
 	tcase_add_test(tcase, arming_fails);
 	tcase_add_test(tcase, freed_tables_are_disarmed);
-	tcase_add_test(tcase, woken_and_gone);
+	tcase_add_test(tcase, dirtied_and_gone);
 	tcase_add_test(tcase, many_wake_at_once);
 	tcase_add_test(tcase, wakes_of_strangers);
 	tcase_add_test(tcase, scan_compares_everything);

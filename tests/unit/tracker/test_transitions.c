@@ -80,15 +80,15 @@ START_TEST(states_exclude_each_other)
 	ck_assert_int_eq(at_become(w.at, DATA, TO_HOST), AT_BAD_STATE);
 	ck_assert_int_eq(at_become(w.at, DATA, TO_TYPE(1)), AT_OK);
 	ck_assert_uint_eq(at_memtype(w.at, DATA), 1);
-	ck_assert_uint_eq(world_stats(&w).typed, 1);
+	ck_assert_uint_eq(world_stats(&w).memtyped, 1);
 	ck_assert_int_eq(at_become(w.at, DATA, TO_TYPE(0)), AT_OK);
-	ck_assert_uint_eq(world_stats(&w).typed, 0);
+	ck_assert_uint_eq(world_stats(&w).memtyped, 0);
 	ck_assert_int_eq(at_pin(w.at, DATA, 1), AT_OK);
 	ck_assert_int_eq(at_become(w.at, DATA, TO_HOST), AT_BAD_STATE);
 	ck_assert_int_eq(at_become(w.at, DATA, TO_TYPE(1)), AT_BAD_STATE);
 	ck_assert_int_eq(at_unpin(w.at, DATA), AT_OK);
 	ck_assert_int_eq(at_become(w.at, DATA, TO_HOST), AT_OK);
-	ck_assert_uint_eq(world_stats(&w).given, 1);
+	ck_assert_uint_eq(world_stats(&w).ballooned, 1);
 	ck_assert_uint_eq(world_stats(&w).pinned, 4);
 }
 END_TEST

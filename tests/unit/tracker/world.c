@@ -67,7 +67,7 @@ static void op_disarm(void *ctx, uint64_t pfn)
 	w->nr_armed--;
 }
 
-static size_t op_woken(void *ctx, uint64_t *pfns, size_t max)
+static size_t op_dirtied(void *ctx, uint64_t *pfns, size_t max)
 {
 	struct world *w = ctx;
 	size_t n = 0;
@@ -159,7 +159,7 @@ void world_init(struct world *w, uint64_t frames)
 		.clock = op_clock,
 		.arm = op_arm,
 		.disarm = op_disarm,
-		.dirtied = op_woken,
+		.dirtied = op_dirtied,
 		.log_begin = op_log_begin,
 		.log_next = op_log_next,
 		.log_pending = op_log_pending,

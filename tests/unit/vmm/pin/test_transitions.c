@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Frames that become memory of another type, or are given away: the hypercall's answers, and what
+/* Frames that become memory of another type, or are ballooned: the hypercall's answers, and what
  * becomes of the host's memory. The machine has a vCPU that never runs; the test is its guest. */
 #include <fcntl.h>
 #include <errno.h>
@@ -548,7 +548,7 @@ START_TEST(statistics_tell_them_apart)
 	ask(DATA + 2, ALIAS_OP_DEFLATE, 0);
 	map(R(DATA + 3));
 	ask(DATA + 3, ALIAS_OP_INFLATE, 0);
-	page->stats.given = 3;
+	page->stats.inflates = 3;
 	pin_stats(pin, root);
 	transitions = json_object_get(root, "transitions");
 	ck_assert_int_eq(number(transitions, "pin", "granted"), 4);
@@ -561,7 +561,7 @@ START_TEST(statistics_tell_them_apart)
 	ck_assert_int_eq(number(root, "pins", "aliases_met"), 1);
 	ck_assert_int_eq(number(root, "tracker", "ballooned"), 1);
 	ck_assert_int_eq(number(root, "tracker", "memtyped"), 1);
-	ck_assert_int_eq(number(root, "guest", "given"), 3);
+	ck_assert_int_eq(number(root, "guest", "inflates"), 3);
 	json_decref(root);
 }
 END_TEST
