@@ -312,7 +312,7 @@ struct alias_guest_stats {
  * Each vCPU has a ring of its own: the records, and struct alias_log in its shared page. For each
  * change it does this, in this order, each store visible before the next one (release):
  *
- *   1. stores the entry's gpa in `changing`;
+ *   1. stores the entry's gpa in `changing`, with a full fence behind it (xchg);
  *   2. changes the entry; the vCPU must know the value that it replaces;
  *   3. if there is room (head - tail < ALIAS_LOG_RECORDS; `tail` is loaded with acquire), writes
  *      the record at index head % ALIAS_LOG_RECORDS, then increments `head`; if there is none,

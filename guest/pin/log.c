@@ -93,9 +93,15 @@ static void log_record(uint64_t entry, pte_t from, pte_t to)
 
 /* --- changes ---------------------------------------------------------------------------------- */
 
+/* A full fence: the host sees the name, or this CPU sees the `tail` of the host's last sync. */
 static void name_entry(uint64_t entry)
 {
-	__atomic_store_n(&my_log()->changing, entry, __ATOMIC_RELEASE);
+	__atomic_store_n(&my_log()->changing, entry, __ATOMIC_SEQ_CST);
+}
+
+static void unname_entry(void)
+{
+	__atomic_store_n(&my_log()->changing, 0, __ATOMIC_RELEASE);
 }
 
 void change_pte(pte_t *pte, pte_t value)
@@ -112,7 +118,7 @@ void change_pte(pte_t *pte, pte_t value)
 	name_entry(entry);
 	set_pte(pte, value);
 	log_record(entry, old, value);
-	name_entry(0);
+	unname_entry();
 }
 
 pte_t replace_pte(pte_t *pte, pte_t old, pte_t value)
@@ -128,7 +134,7 @@ pte_t replace_pte(pte_t *pte, pte_t old, pte_t value)
 	if (logging && replaced)
 		log_record(entry, old, value);
 	if (logging)
-		name_entry(0);
+		unname_entry();
 	return replaced ? value : seen;
 }
 

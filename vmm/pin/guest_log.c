@@ -11,7 +11,9 @@ static uint64_t load_u64(const uint64_t *from)
 	return __atomic_load_n(from, __ATOMIC_ACQUIRE);
 }
 
-/* All records so far are read. Release: the guest overwrites them after it has seen this. */
+/* All records so far are read. Release: the guest overwrites them after it has seen this. No other
+ * `tail` is ever stored, so a vCPU that has seen a later one than a sync began with has seen at least
+ * the one that the next sync begins with. */
 static void take_up_to(struct log_ring *ring, uint64_t tail)
 {
 	ring->tail = tail;
@@ -27,6 +29,7 @@ void guest_log_start(struct guest_log *log)
 		ring->known_tail = ring->tail_before = ring->tail;
 		take_up_to(ring, load_u64(&ring->log->head));
 		ring->end = ring->tail;
+		ring->changing = 0;
 		ring->finished = 0;
 		ring->fault = LOG_SOUND;
 	}
@@ -56,9 +59,15 @@ static bool bound_head(struct log_ring *ring)
 	return false;
 }
 
+/* What a ring shows when a sync begins. */
+struct log_begin {
+	uint64_t head, lost; /* loaded before `changing` */
+	uint64_t changing;
+};
+
 /* Has the guest counted a loss since the last sync, and may its ring have been full then? Either
- * the change was under way at the last sync, when the head was `last_end`, and its vCPU knew
- * known_tail or a later one; or it began after that, when the tail of the sync before was known. */
+ * the change was under way when the last sync began: the head was `last_end` at most, and its vCPU
+ * knew known_tail. Or it began after that, and its vCPU knew tail_before. */
 static bool has_lost(struct log_ring *ring, uint64_t last_end)
 {
 	uint64_t lost = load_u64(&ring->log->lost);
@@ -73,47 +82,63 @@ static bool has_lost(struct log_ring *ring, uint64_t last_end)
 	return more;
 }
 
-/* A vCPU between two changes sees the present tail at the next one. One that has filled the ring
- * beyond an older tail has seen a later one, even if it says that it is still at the same change.
- */
-static void raise_known_tail(struct log_ring *ring, bool between_changes, uint64_t tail)
+/* What did the change know that was under way when this sync began? If it isn't the one that the
+ * last sync found, it began after that sync had begun, and knew tail_before. If more records than
+ * fit behind that were written before it, it knew a later `tail`. */
+static void note_known_tail(struct log_ring *ring, const struct log_begin *now, bool another)
 {
-	if (!between_changes && ring->end - ring->known_tail > ALIAS_LOG_RECORDS)
+	if (!now->changing || now->changing == ring->finished) {
+		ring->known_tail = ring->end; /* none was */
+		return;
+	}
+	if (another || now->changing != ring->changing)
 		ring->known_tail = ring->tail_before;
-	if (between_changes || ring->end - ring->known_tail > ALIAS_LOG_RECORDS)
-		ring->known_tail = tail;
-	ring->tail_before = tail;
+	if (ring->known_tail == ring->tail_before &&
+	    now->head - ring->tail_before > ALIAS_LOG_RECORDS)
+		ring->known_tail = ring->tail;
 }
 
-static void begin_ring(struct log_ring *ring, uint64_t changing, struct at_log_look *look)
+static void begin_ring(struct log_ring *ring, const struct log_begin *now, struct at_log_look *look)
 {
-	uint64_t last_end = ring->end, tail = ring->tail;
+	uint64_t last_end = ring->end;
+	bool another = now->head != last_end || now->lost != ring->lost;
 
 	if (bound_head(ring)) {
 		look->lost |= has_lost(ring, last_end);
+		note_known_tail(ring, now, another);
 	} else { /* no excuse: what is missing is found by the audit */
 		ring->fault = LOG_OVERRUN;
 		ring->lost = load_u64(&ring->log->lost);
-		tail = ring->known_tail = ring->tail_before = ring->tail;
+		ring->known_tail = ring->tail;
 	}
 	look->audit |= ring->fault != LOG_SOUND;
-	raise_known_tail(ring, !changing || changing == ring->finished, tail);
+	ring->changing = now->changing;
+	ring->tail_before = ring->tail;
 }
 
 void guest_log_begin(struct guest_log *log, struct at_log_look *look)
 {
-	uint64_t changing[AT_CHANGING_MAX];
+	struct log_begin now[AT_CHANGING_MAX];
 
 	*look = (struct at_log_look){.lost = false};
 	log->next = 0;
+	for (unsigned i = 0; i < log->nr; i++) /* of a sync that was stopped */
+		take_up_to(&log->ring[i], log->ring[i].tail);
+	/* A change that isn't named yet loads `tail` after this: the guest names it, with a full
+	 * fence, before it does. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	/* all that a vCPU had done by its last call is visible: its calls are ordered with this */
 	for (unsigned i = 0; i < log->nr; i++) {
-		changing[i] = load_u64(&log->ring[i].log->changing);
-		if (changing[i])
-			look->changing[look->nr_changing++] = changing[i];
+		const struct alias_log *page = log->ring[i].log;
+
+		now[i].head = load_u64(&page->head);
+		now[i].lost = load_u64(&page->lost);
+		now[i].changing = load_u64(&page->changing);
+		if (now[i].changing)
+			look->changing[look->nr_changing++] = now[i].changing;
 	}
 	for (unsigned i = 0; i < log->nr; i++)
-		begin_ring(&log->ring[i], changing[i], look);
+		begin_ring(&log->ring[i], &now[i], look);
 }
 
 static struct at_record read_record(const struct log_ring *ring, uint64_t number)
@@ -136,10 +161,11 @@ size_t guest_log_next(struct guest_log *log, struct at_record *records, size_t m
 
 		while (n < max && tail != ring->end)
 			records[n++] = read_record(ring, tail++);
-		if (n) {
+		ring->tail = tail;
+		if (tail == ring->end)
 			take_up_to(ring, tail);
+		if (n)
 			return n;
-		}
 	}
 	return 0;
 }

@@ -43,12 +43,12 @@ struct log_ring {
 	struct alias_log *log; /* written by the guest, but for `tail` */
 	/* Written by the guest; ALIAS_LOG_RECORDS of them. */
 	const struct alias_log_record *records;
-	uint64_t tail;        /* number of records read; copied to `log` */
+	uint64_t tail;        /* number of records read; stored in `log` when a sync has read all */
 	uint64_t end;         /* this sync reads the records before it */
 	uint64_t lost;        /* the guest's count at the last sync */
-	uint64_t known_tail;  /* at each loss that is still to be counted, the vCPU knew this `tail`
-				 or a later one */
-	uint64_t tail_before; /* `tail` before the last sync read on */
+	uint64_t changing;    /* what the vCPU named when the last sync began */
+	uint64_t known_tail;  /* the change that was under way then knew this `tail` or a later one */
+	uint64_t tail_before; /* `tail` when the last sync began: what later changes knew at least */
 	uint64_t finished;    /* the entry that the vCPU named when it made a call; 0: none */
 	struct log_stall stall;
 	enum log_fault fault; /* found, and not handed out yet */

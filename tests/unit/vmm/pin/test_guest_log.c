@@ -237,6 +237,62 @@ START_TEST(a_loss_under_an_old_name)
 }
 END_TEST
 
+/* A vCPU finds no room by a `tail` that is stored while a sync still reads records. */
+START_TEST(a_loss_beside_a_sync)
+{
+	struct at_record taken[64];
+
+	for (unsigned i = 0; i < ALIAS_LOG_RECORDS; i++)
+		ck_assert(append(1, 8));
+	begin(false, 0);
+	ck_assert_uint_eq(guest_log_next(&guest_log, taken, 64), 64);
+	while (logs[1].head - logs[1].tail < ALIAS_LOG_RECORDS)
+		ck_assert(append(1, 16));
+	logs[1].changing = 24; /* there is none; held up before it counts that */
+	take();
+	begin(false, 1);
+	take();
+	logs[1].lost++;
+	logs[1].changing = 0;
+	begin(true, 0);
+	expect_no_fault();
+}
+END_TEST
+
+/* A sync that is stopped gives room for what it has read when the next one begins. */
+START_TEST(a_sync_that_is_stopped)
+{
+	struct at_record taken[64];
+
+	for (unsigned i = 0; i < ALIAS_LOG_RECORDS; i++)
+		ck_assert(append(1, 8));
+	begin(false, 0);
+	ck_assert_uint_eq(guest_log_next(&guest_log, taken, 64), 64);
+	begin(false, 0);
+	ck_assert_uint_eq(logs[1].tail, 64);
+	ck_assert_uint_eq(take(), ALIAS_LOG_RECORDS - 64);
+	ck_assert_uint_eq(logs[1].tail, ALIAS_LOG_RECORDS);
+}
+END_TEST
+
+/* Losses under a name that is kept: one change counts one. */
+START_TEST(losses_under_an_old_name)
+{
+	for (unsigned i = 0; i < ALIAS_LOG_RECORDS; i++)
+		append(1, 8);
+	logs[1].changing = 8;
+	begin(false, 1);
+	take();
+	logs[1].lost++;
+	begin(true, 1);
+	logs[1].lost++; /* by a change that began after the sync before the last */
+	begin(true, 1);
+	logs[1].lost++;
+	begin(false, 1);
+	expect_fault(1, LOG_FALSE_LOSS);
+}
+END_TEST
+
 START_TEST(started_anew)
 {
 	append(0, 8);
@@ -392,7 +448,7 @@ static void *log_much(void *arg)
 {
 	(void)arg;
 	for (uint64_t i = 0; i < 2000000; i++) {
-		__atomic_store_n(&logs[1].changing, 8 * i, __ATOMIC_RELEASE);
+		__atomic_store_n(&logs[1].changing, 8 * i, __ATOMIC_SEQ_CST);
 		append(1, 8 * i);
 		__atomic_store_n(&logs[1].changing, 0, __ATOMIC_RELEASE);
 	}
@@ -449,6 +505,9 @@ TCase *guest_log_tests(void)
 	tcase_add_test(tc, a_loss_counted_late);
 	tcase_add_test(tc, a_loss_with_room);
 	tcase_add_test(tc, a_loss_under_an_old_name);
+	tcase_add_test(tc, a_loss_beside_a_sync);
+	tcase_add_test(tc, a_sync_that_is_stopped);
+	tcase_add_test(tc, losses_under_an_old_name);
 	tcase_add_test(tc, started_anew);
 	tcase_add_test(tc, started_full);
 	tcase_add_test(tc, stopped);
