@@ -112,6 +112,8 @@ START_TEST(a_shell)
 	terminal_wait_for(&t, "Leave with");
 	terminal_expect_raw(&t);
 	terminal_expect(&t, "echo CPUs $(nproc) a''b\r", "CPUs 2 ab");
+	terminal_expect(&t, "while ! stty size | grep -q '24 80'; do :; done; echo fi''rst\r",
+			"first");
 	terminal_resize(&t, 123, 45);
 	terminal_expect(&t, "while ! stty size | grep -q '45 123'; do :; done; echo siz''ed\r",
 			"sized");
@@ -124,6 +126,24 @@ START_TEST(a_shell)
 }
 END_TEST
 
+/* Input that is there before the guest runs, and is more than all buffers on the way hold, arrives
+ * whole. */
+START_TEST(typed_ahead)
+{
+	const char *const argv[] = {path_vmm(), "--timeout", "100",     "-c2",
+				    "-i",       initramfs(), vmlinuz(), NULL};
+	const char *input = output_of("echo 'stty -echo; cat >/sent'; seq 100000 116000;"
+				      "printf '\\004'; echo 'md5sum </sent; poweroff -f'");
+	const char *sum = output_of("seq 100000 116000 | md5sum | head -c 32");
+	struct run run;
+
+	run_program(&run, input, argv);
+	expect_status(&run, 0);
+	expect_contains(run.out, sum);
+	run_free(&run);
+}
+END_TEST
+
 /* Told by pvpanic, whose driver is in the initramfs; and without a root, by the reset that follows.
  */
 START_TEST(panics)
@@ -131,7 +151,7 @@ START_TEST(panics)
 	struct run run;
 
 	if (_i == 0)
-		RUN_LINUX(&run, "-i", initramfs(), vmlinuz(), "--", "quiet",
+		RUN_LINUX(&run, "-i", initramfs(), path_of("linux/vmlinux"), "--", "quiet",
 			  "cmd=\"echo c >/proc/sysrq-trigger\"");
 	else
 		RUN_LINUX(&run, vmlinuz(), "--", "quiet");
@@ -218,6 +238,7 @@ Suite *linux_suite(void)
 	suite_add_tcase(suite, disk);
 	tcase_set_timeout(shell, 150);
 	tcase_add_test(shell, a_shell);
+	tcase_add_test(shell, typed_ahead);
 	suite_add_tcase(suite, shell);
 	tcase_set_timeout(ends, 150);
 	tcase_add_loop_test(ends, panics, 0, 2);

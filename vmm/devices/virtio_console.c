@@ -29,7 +29,6 @@ enum queues { RECEIVE, TRANSMIT, NR_QUEUES };
 struct virtio_console {
 	struct virtio_host host;
 	struct console *console;
-	bool sized; /* the driver is told the terminal's size */
 	int irq_fd; /* eventfd: each write is an edge on the interrupt pin */
 	int room_fd;
 	struct virtio_mmio mmio;
@@ -41,6 +40,7 @@ struct virtio_console {
 	pthread_mutex_t lock;
 	struct virtqueue receive;
 	bool receiving; /* the receive queue is started */
+	bool listening; /* and the driver keeps what it receives */
 	bool want_room; /* tell room_fd when there is room */
 };
 
@@ -134,10 +134,10 @@ static size_t receive_input(void *dev, const uint8_t *bytes, size_t nr)
 	size_t taken = 0;
 
 	pthread_mutex_lock(&virtio->lock);
-	if (virtio->receiving && deliver_input(virtio, bytes, nr, &taken)) {
-		virtio->receiving = false;
+	if (virtio->listening && deliver_input(virtio, bytes, nr, &taken)) {
+		virtio->receiving = virtio->listening = false;
 		tell_broken(virtio, &virtio->receive);
-	} else if (virtio->receiving && virtqueue_publish(&virtio->receive)) {
+	} else if (virtio->listening && virtqueue_publish(&virtio->receive)) {
 		virtio_mmio_used(&virtio->mmio);
 	}
 	virtio->want_room = taken < nr;
@@ -145,10 +145,10 @@ static size_t receive_input(void *dev, const uint8_t *bytes, size_t nr)
 	return taken;
 }
 
-/* The driver has given buffers. The lock is held. */
+/* The driver has given buffers, or listens from now on. The lock is held. */
 static void tell_room(struct virtio_console *virtio)
 {
-	if (!virtio->want_room)
+	if (!virtio->listening || !virtio->want_room)
 		return;
 	virtio->want_room = false;
 	if (TEMP_FAILURE_RETRY(eventfd_write(virtio->room_fd, 1)) < 0)
@@ -164,6 +164,27 @@ struct input_sink virtio_console_input(struct virtio_console *virtio)
 /* --- what the transport asks for: vCPU threads -------------------------------------------------
  */
 
+/* The lock is held. */
+static void start_receiving(struct virtio_console *virtio, uint64_t features)
+{
+	virtio->receiving = true;
+	virtio->listening = !(features & 1ull << VIRTIO_CONSOLE_F_SIZE);
+	if (!virtio->listening)
+		virtio_mmio_tell_config(&virtio->mmio);
+	tell_room(virtio);
+}
+
+/* The driver is through with its initialization (virtio_console.h). */
+static void console_config_read(void *dev)
+{
+	struct virtio_console *virtio = dev;
+
+	pthread_mutex_lock(&virtio->lock);
+	virtio->listening = virtio->receiving;
+	tell_room(virtio);
+	pthread_mutex_unlock(&virtio->lock);
+}
+
 static bool console_start(void *dev, unsigned queue, const struct virtqueue_layout *layout,
 			  uint64_t features)
 {
@@ -171,15 +192,12 @@ static bool console_start(void *dev, unsigned queue, const struct virtqueue_layo
 	struct virtqueue *vq = queue == RECEIVE ? &virtio->receive : &virtio->transmit;
 	int err;
 
-	(void)features;
 	pthread_mutex_lock(&virtio->lock);
 	err = virtqueue_init(vq, virtio->host.mem, layout, false);
-	if (err) {
+	if (err)
 		tell_broken(virtio, vq);
-	} else if (queue == RECEIVE) {
-		virtio->receiving = true;
-		tell_room(virtio);
-	}
+	else if (queue == RECEIVE)
+		start_receiving(virtio, features);
 	pthread_mutex_unlock(&virtio->lock);
 	return !err;
 }
@@ -191,7 +209,7 @@ static void console_stop(void *dev, unsigned queue)
 	if (queue != RECEIVE)
 		return;
 	pthread_mutex_lock(&virtio->lock);
-	virtio->receiving = false;
+	virtio->receiving = virtio->listening = false;
 	pthread_mutex_unlock(&virtio->lock);
 }
 
@@ -220,6 +238,7 @@ static const struct virtio_mmio_ops transport_ops = {
 	.start = console_start,
 	.stop = console_stop,
 	.notify = console_notify,
+	.config_read = console_config_read,
 	.raise = raise_irq,
 };
 
@@ -237,8 +256,7 @@ void virtio_console_resize(struct virtio_console *virtio, const struct terminal_
 {
 	const struct virtio_console_config config = config_of(size);
 
-	if (virtio->sized)
-		virtio_mmio_set_config(&virtio->mmio, &config, sizeof(config));
+	virtio_mmio_set_config(&virtio->mmio, &config, sizeof(config));
 }
 
 static void init_transport(struct virtio_console *virtio, const struct terminal_size *size)
@@ -247,12 +265,11 @@ static void init_transport(struct virtio_console *virtio, const struct terminal_
 	const struct virtio_mmio_device device = {
 		.id = VIRTIO_ID_CONSOLE,
 		.nr_queues = NR_QUEUES,
-		.features = size ? 1ull << VIRTIO_CONSOLE_F_SIZE : 0,
+		.features = 1ull << VIRTIO_CONSOLE_F_SIZE,
 		.config = &config,
 		.config_size = sizeof(config),
 	};
 
-	virtio->sized = size;
 	virtio_mmio_init(&virtio->mmio, &transport_ops, virtio, &device);
 }
 

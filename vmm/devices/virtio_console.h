@@ -7,6 +7,12 @@
  * guest's driver spins until its buffer is returned, so another thread would only make it wait
  * longer. If standard output takes nothing, that vCPU waits, and so do others that access this
  * device. The main thread, which brings input, shares no lock with them.
+ *
+ * Linux drops what it receives before its driver has registered the console, although the driver
+ * has given buffers and set DRIVER_OK long before. It handles a change of the configuration only
+ * after that. So the driver is told of one at DRIVER_OK, and input waits until it has read the
+ * configuration; the terminal's first size is heeded by this, too. A driver that does without
+ * VIRTIO_CONSOLE_F_SIZE reads none, and gets its input at once.
  */
 #ifndef VMM_DEVICES_VIRTIO_CONSOLE_H
 #define VMM_DEVICES_VIRTIO_CONSOLE_H
@@ -21,8 +27,9 @@ struct virtio_console;
 struct virtio_host;
 
 /* Creates the console and adds its registers at `mmio_base` to the MMIO bus. `gsi` is an
- * edge-triggered pin of the IOAPIC. `size` is the size of the terminal, or NULL if there is none.
- * All that `host` names, and `console`, must outlive it. Returns NULL after a message. */
+ * edge-triggered pin of the IOAPIC. `size` is the size of the terminal, or NULL if there is none,
+ * which the guest is told as 0 by 0. All that `host` names, and `console`, must outlive it. Returns
+ * NULL after a message. */
 struct virtio_console *virtio_console_create(const struct virtio_host *host,
 					     struct console *console,
 					     const struct terminal_size *size, uint64_t mmio_base,
@@ -32,8 +39,7 @@ void virtio_console_destroy(struct virtio_console *virtio);
 
 /* Its input, for the main thread. */
 struct input_sink virtio_console_input(struct virtio_console *virtio);
-/* Tells the guest the terminal's new size. Does nothing if it was created without a size. Main
- * thread. */
+/* Tells the guest the terminal's new size. Main thread. */
 void virtio_console_resize(struct virtio_console *virtio, const struct terminal_size *size);
 
 #endif

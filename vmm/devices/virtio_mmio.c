@@ -51,14 +51,19 @@ void virtio_mmio_needs_reset(struct virtio_mmio *mmio)
 	raise_interrupt(mmio, VIRTIO_MMIO_INT_CONFIG);
 }
 
+void virtio_mmio_tell_config(struct virtio_mmio *mmio)
+{
+	if (atomic_load(&mmio->status) & VIRTIO_CONFIG_S_DRIVER_OK)
+		raise_interrupt(mmio, VIRTIO_MMIO_INT_CONFIG);
+}
+
 void virtio_mmio_set_config(struct virtio_mmio *mmio, const void *config, size_t size)
 {
 	pthread_mutex_lock(&mmio->config_lock);
 	memcpy(mmio->config, config, size);
 	mmio->generation++;
 	pthread_mutex_unlock(&mmio->config_lock);
-	if (atomic_load(&mmio->status) & VIRTIO_CONFIG_S_DRIVER_OK)
-		raise_interrupt(mmio, VIRTIO_MMIO_INT_CONFIG);
+	virtio_mmio_tell_config(mmio);
 }
 
 static void stop_device(struct virtio_mmio *mmio, unsigned i)
@@ -300,6 +305,9 @@ static uint64_t read_config(struct virtio_mmio *mmio, uint64_t at, unsigned len)
 	pthread_mutex_lock(&mmio->config_lock);
 	memcpy(&value, mmio->config + at, len);
 	pthread_mutex_unlock(&mmio->config_lock);
+	if (mmio->ops->config_read &&
+	    !(atomic_load(&mmio->interrupt_status) & VIRTIO_MMIO_INT_CONFIG))
+		mmio->ops->config_read(mmio->dev);
 	return value;
 }
 

@@ -39,6 +39,9 @@ struct virtio_mmio_ops {
 	void (*stop)(void *dev, unsigned queue);
 	/* QueueNotify, for writes that no ioeventfd has taken. */
 	void (*notify)(void *dev, unsigned queue);
+	/* The driver has read the configuration, and no notification of a change of it waits to be
+	 * acknowledged. Without the lock. May be NULL. */
+	void (*config_read)(void *dev);
 	/* Makes an edge on the interrupt line. Any thread. */
 	void (*raise)(void *dev);
 };
@@ -102,6 +105,9 @@ void virtio_mmio_used(struct virtio_mmio *mmio);
 
 /* Changes the start of the configuration to these bytes, and tells the driver. Any thread. */
 void virtio_mmio_set_config(struct virtio_mmio *mmio, const void *config, size_t size);
+
+/* Has the driver read the configuration again, if it is ready. Any thread. */
+void virtio_mmio_tell_config(struct virtio_mmio *mmio);
 
 /* Tells the driver that the device does not work until it is reset. The device's thread while
  * started, or within ops->start. */
