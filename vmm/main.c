@@ -15,6 +15,7 @@
 #include "gdb/gdb.h"
 #include "kvm/exit.h"
 #include "boot/image.h"
+#include "boot/linux.h"
 #include "machine.h"
 #include "options.h"
 #include "pin/pin.h"
@@ -26,6 +27,7 @@
 #include "status.h"
 #include "trace.h"
 #include "devices/terminal.h"
+#include "devices/virtio_console.h"
 
 /* Opens descriptors 0, 1 and 2 if they are closed, so that none becomes a file of the guest's.
  * Reading or writing the new one fails as with a closed one. */
@@ -51,14 +53,14 @@ static int run_machine(struct machine *machine, struct pin *pin, const struct ev
 	return atomic_load(&machine->stop.status);
 }
 
-/* Work after the vCPUs have ended. Returns the program's status: a guest that ended by itself does
- * not hide an error that the host found. */
 /* A kernel whose console is a module says nothing before that is loaded, whatever happens. */
 static void tell_silence(const struct machine *machine, int status)
 {
 	if (!machine->is_linux || status == 0 || status == VMM_EX_QUIT)
 		return;
-	if (atomic_load_explicit(&machine->first_char.exits, memory_order_acquire) == 0)
+	if (atomic_load_explicit(&machine->first_char.exits, memory_order_acquire) == 0 &&
+	    linux_uses_hvc(machine->opt->bootargs) &&
+	    !virtio_console_has_driver(machine->virtio_console))
 		say("the guest has printed nothing: after -- console=ttyS0 it prints what it does "
 		    "from the start");
 }
@@ -100,6 +102,8 @@ static int write_trace(const struct trace *trace, const char *path, int wait_ms)
 	return failed;
 }
 
+/* Work after the vCPUs have ended. Returns the program's status: a guest that ended by itself does
+ * not hide an error that the host found. */
 static int finish_machine(struct machine *machine, struct pin *pin, int status)
 {
 	const struct options *opt = machine->opt;

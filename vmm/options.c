@@ -272,11 +272,6 @@ static void join_bootargs(const struct input *input, struct argp_state *state)
 
 	for (unsigned i = 0; i < input->nr_arguments; i++)
 		len += strlen(input->arguments[i]) + 1;
-	if (len > ALIAS_CMDLINE_SIZE)
-		argp_error(state,
-			   "the guest's command line, \"flush=%s\" and its arguments, has %zu "
-			   "characters, and at most %u are allowed",
-			   flush, len - 1, ALIAS_CMDLINE_SIZE - 1);
 	input->opt->bootargs = malloc(len);
 	if (!input->opt->bootargs)
 		argp_failure(state, VMM_EX_OSERR, ENOMEM, "malloc");
@@ -431,9 +426,15 @@ void options_parse(struct options *opt, int argc, char **argv)
 
 int options_for_guest(const struct options *opt)
 {
-	if (!opt->initrd)
+	if (opt->initrd) {
+		say("--initrd goes with a Linux kernel, which %s is not", opt->guest);
+		return VMM_EX_USAGE;
+	}
+	if (strlen(opt->bootargs) < ALIAS_CMDLINE_SIZE)
 		return 0;
-	say("--initrd goes with a Linux kernel, which %s is not", opt->guest);
+	say("the guest's command line, \"flush=%s\" and its arguments, has %zu characters, and at "
+	    "most %u are allowed",
+	    flush_name(opt->flush), strlen(opt->bootargs), ALIAS_CMDLINE_SIZE - 1);
 	return VMM_EX_USAGE;
 }
 
@@ -455,8 +456,9 @@ int options_for_linux(struct options *opt, uint32_t cmdline_max)
 		opt->mem = OPTIONS_LINUX_MEM;
 	if (strlen(cmdline) <= cmdline_max)
 		return 0;
-	say("the command line is longer than the %u characters that %s takes", cmdline_max,
-	    opt->guest);
+	say("the command line, \"" OPTIONS_LINUX_CMDLINE "\" and the guest's arguments, has %zu "
+	    "characters, and %s takes %u at most",
+	    strlen(cmdline), opt->guest, cmdline_max);
 	return VMM_EX_USAGE;
 }
 

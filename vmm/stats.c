@@ -14,10 +14,13 @@ static const struct field option_fields[] = {
 	FIELD(options, cpus),
 	FIELD(options, mem),
 	FIELD_OF(FIELD_TEXT, "initrd", options, initrd),
-	FIELD(options, audit),
 	FIELD(options, timeout),
-	FIELD(options, verify),
 	FIELD_OF(FIELD_BOOL, "sandbox", options, sandbox),
+};
+
+static const struct field pin_option_fields[] = {
+	FIELD(options, audit),
+	FIELD(options, verify),
 };
 
 static const struct field disk_fields[] = {
@@ -25,16 +28,23 @@ static const struct field disk_fields[] = {
 	FIELD_OF(FIELD_BOOL, "readonly", disk_option, readonly),
 };
 
-static json_t *describe_options(const struct options *opt)
+static void add_pin_options(json_t *object, const struct options *opt)
 {
-	json_t *object = json_object(), *disks = json_array();
-
-	ADD_FIELDS(object, option_fields, opt);
+	ADD_FIELDS(object, pin_option_fields, opt);
 	object_add_text(object, "flush", flush_name(opt->flush));
 	object_add_text(object, "track", track_name(opt->track));
 	object_add_text(object, "on_violation",
 			opt->on_violation == VIOLATION_STOP ? "stop" : "report");
 	object_add_text(object, "flush_proof", opt->flush_proof == PROOF_HOST ? "host" : "guest");
+}
+
+static json_t *describe_options(const struct options *opt, bool pins)
+{
+	json_t *object = json_object(), *disks = json_array();
+
+	ADD_FIELDS(object, option_fields, opt);
+	if (pins)
+		add_pin_options(object, opt);
 	for (unsigned i = 0; i < opt->nr_disks; i++) {
 		json_t *disk = json_object();
 
@@ -137,7 +147,7 @@ json_t *stats_collect(struct machine *machine, struct pin *pin, int status)
 	if (pin)
 		pin_stats(pin, root);
 	add_disks(root, machine);
-	json_object_set_new(root, "options", describe_options(machine->opt));
+	json_object_set_new(root, "options", describe_options(machine->opt, pin));
 	json_object_set(root, "host", machine->about.host);
 	return root;
 }

@@ -24,7 +24,7 @@ $(LINUX)/root.img: images/linux/make-root images/linux/root-init
 linux-guest: $(LINUX_ROOT) $(LINUX_VMLINUX) $(LINUX)/root.img
 
 linux: deps ## Boot an unmodified Linux under vmm: a shell, or CMD='commands'
-	@$(MAKE) -s --no-print-directory all kvm-machine $(LINUX_ROOT)
+	@$(MAKE) -s --no-print-directory all kvm-machine linux-guest
 	@images/linux/run $(B) $(LINUX_KERNEL) $(LINUX_ROOT)
 
 linux-boot: deps ## What a boot of Linux costs under vmm, and under QEMU's microvm

@@ -130,7 +130,8 @@ static void check(const struct options *opt)
 	MUST(opt->audit >= 1);
 	MUST(opt->probe != !!opt->guest);
 	MUST(!opt->control || (*opt->control && strlen(opt->control) <= OPTIONS_MAX_SOCKET));
-	MUST(!strncmp(opt->bootargs, "flush=", 6) && strlen(opt->bootargs) < ALIAS_CMDLINE_SIZE);
+	MUST(!strncmp(opt->bootargs, "flush=", 6));
+	MUST(opt->arguments > opt->bootargs && strlen(opt->bootargs) >= strlen(opt->arguments));
 }
 
 static void free_what_is_left(void)

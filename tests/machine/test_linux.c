@@ -81,6 +81,7 @@ START_TEST(root_on_a_disk)
 	ck_assert_int_lt(stat_of(&run, "exits.runs"), 2000);
 	ck_assert_int_lt(stat_of(&run, "memory.vmm_beyond_guest_bytes"), 3 << 20);
 	ck_assert_ptr_null(json_object_get(run.stats, "pins"));
+	ck_assert_ptr_null(json_object_get(json_object_get(run.stats, "options"), "track"));
 	output_of("PATH=$PATH:/usr/sbin:/sbin e2fsck -fn %s 2>&1", root);
 	ck_assert_str_eq(
 		output_of("PATH=$PATH:/usr/sbin:/sbin debugfs -R 'cat /written' %s 2>/dev/null",
@@ -144,6 +145,19 @@ START_TEST(typed_ahead)
 }
 END_TEST
 
+/* A wanted reboot, which has nothing to print, is no reason to wonder where the output is. */
+START_TEST(a_silent_reboot)
+{
+	struct run run;
+
+	RUN_LINUX(&run, "-i", initramfs(), vmlinuz(), "--", "quiet", "cmd=\"reboot -f\"");
+	expect_status(&run, 84);
+	ck_assert_str_eq(run.out, "");
+	expect_one_sentence(&run, "the guest asks for a reset");
+	run_free(&run);
+}
+END_TEST
+
 /* Told by pvpanic, whose driver is in the initramfs; and without a root, by the reset that follows.
  */
 START_TEST(panics)
@@ -187,6 +201,7 @@ static const struct {
 	const char *says;
 } refusals[] = {
 	{"an option for guests that pin", "-t", "scan", 64, "--track is not for Linux"},
+	{"a strategy", "-f", "trap", 64, "--flush is not for Linux"},
 	{"too little memory", "-m", "64M", 65, "more than --mem gives"},
 	{"no such initrd", "-i", "/nowhere", 66, "/nowhere"},
 	{"a folder for an initrd", "-i", "/", 65, "not a regular file"},
@@ -241,6 +256,7 @@ Suite *linux_suite(void)
 	tcase_add_test(shell, typed_ahead);
 	suite_add_tcase(suite, shell);
 	tcase_set_timeout(ends, 150);
+	tcase_add_test(ends, a_silent_reboot);
 	tcase_add_loop_test(ends, panics, 0, 2);
 	tcase_add_loop_test(ends, leaving_early, 0, 2);
 	tcase_add_loop_test(ends, refused, 0, sizeof(refusals) / sizeof(refusals[0]));

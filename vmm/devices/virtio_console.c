@@ -33,6 +33,7 @@ struct virtio_console {
 	int room_fd;
 	struct virtio_mmio mmio;
 	atomic_bool told_broken; /* reported once, since a guest could repeat it at will */
+	atomic_bool has_driver;
 
 	struct virtqueue transmit; /* under the transport's lock */
 
@@ -192,6 +193,7 @@ static bool console_start(void *dev, unsigned queue, const struct virtqueue_layo
 	struct virtqueue *vq = queue == RECEIVE ? &virtio->receive : &virtio->transmit;
 	int err;
 
+	atomic_store(&virtio->has_driver, true);
 	pthread_mutex_lock(&virtio->lock);
 	err = virtqueue_init(vq, virtio->host.mem, layout, false);
 	if (err)
@@ -250,6 +252,11 @@ static struct virtio_console_config config_of(const struct terminal_size *size)
 	/* They are little-endian, as we are. */
 	return (struct virtio_console_config){
 		.cols = size ? size->columns : 0, .rows = size ? size->rows : 0, .max_nr_ports = 1};
+}
+
+bool virtio_console_has_driver(const struct virtio_console *virtio)
+{
+	return atomic_load(&virtio->has_driver);
 }
 
 void virtio_console_resize(struct virtio_console *virtio, const struct terminal_size *size)

@@ -17,6 +17,7 @@
 #ifndef VMM_DEVICES_VIRTIO_CONSOLE_H
 #define VMM_DEVICES_VIRTIO_CONSOLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "devices/input.h"
@@ -39,6 +40,8 @@ void virtio_console_destroy(struct virtio_console *virtio);
 
 /* Its input, for the main thread. */
 struct input_sink virtio_console_input(struct virtio_console *virtio);
+/* Has there been a driver for it? Any thread. */
+bool virtio_console_has_driver(const struct virtio_console *virtio);
 /* Tells the guest the terminal's new size. Main thread. */
 void virtio_console_resize(struct virtio_console *virtio, const struct terminal_size *size);
 

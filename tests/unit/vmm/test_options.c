@@ -25,7 +25,8 @@ static void parse(struct options *opt, const char *const argv[])
 	options_parse(opt, argc, copy);
 }
 
-/* What options_parse() ends the process with, and what it says; 0 if it returns. */
+/* What the options of a guest of ours end the process with, and what it says; 0 if they are good.
+ */
 static int end_of(const char *const argv[], char *text, size_t size)
 {
 	struct options opt;
@@ -41,7 +42,7 @@ static int end_of(const char *const argv[], char *text, size_t size)
 		dup2(fds[1], 1);
 		dup2(fds[1], 2);
 		parse(&opt, argv);
-		_exit(0);
+		_exit(options_for_guest(&opt));
 	}
 	close(fds[1]);
 	while ((n = read(fds[0], text + len, size - 1 - len)) > 0)
@@ -228,6 +229,7 @@ START_TEST(longest_command_line)
 {
 	const size_t fits = ALIAS_CMDLINE_SIZE - 1 - strlen("flush=trap ");
 	char *word = malloc(fits + 2), text[4096];
+	struct options opt;
 	const char *const argv[] = {"vmm", "g", "--", word, NULL};
 
 	memset(word, 'x', fits + 1);
@@ -237,6 +239,10 @@ START_TEST(longest_command_line)
 	word[fits + 1] = '\0';
 	ck_assert_int_eq(end_of(argv, text, sizeof(text)), VMM_EX_USAGE);
 	ck_assert_ptr_nonnull(strstr(text, "2048 characters, and at most 2047"));
+	/* That of a Linux is another. */
+	PARSE(&opt, "vmlinuz", "--", word);
+	ck_assert_int_eq(options_for_linux(&opt, 4095), 0);
+	options_free(&opt);
 	free(word);
 }
 END_TEST

@@ -176,7 +176,9 @@ END_TEST
 
 START_TEST(prints)
 {
+	ck_assert(!virtio_console_has_driver(virtio));
 	ck_assert_uint_eq(bring_up(), ACK | DRIVER | FEAT_OK | DRIVER_OK);
+	ck_assert(virtio_console_has_driver(virtio));
 	memcpy(driver_at(&in, OUT_GPA), "hello world\nagain\n", 18);
 	driver_desc(&out, 3, OUT_GPA, 6, VRING_DESC_F_NEXT, 4);
 	driver_desc(&out, 4, OUT_GPA + 6, 6, 0, 0);
