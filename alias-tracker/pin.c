@@ -134,7 +134,6 @@ static enum at_verdict root_attach(struct alias_tracker *at, uint64_t pfn)
 		root_drop(at, root);
 		tlb_pending_cancel(&at->tlb_pending);
 	}
-	judged_update(at, false);
 	return verdict;
 }
 
@@ -153,6 +152,8 @@ static enum at_verdict become_table(struct alias_tracker *at, uint64_t pfn, stru
 		verdict = root_attach(at, pfn);
 	if (verdict != AT_OK)
 		state_clear(at, pfn);
+	if (to.arg == at->levels)
+		judged_update(at, false);
 	return verdict;
 }
 
@@ -204,6 +205,8 @@ enum at_verdict at_unpin(struct alias_tracker *at, uint64_t pfn)
 		tlb_pending_settle(at);
 	}
 	state_clear(at, pfn);
+	if (level == at->levels)
+		judged_update(at, false);
 	return AT_OK;
 }
 

@@ -14,19 +14,21 @@
 
 /* --- lists of findings ------------------------------------------------------------------------ */
 
-static bool findings_add(struct findings *findings, const struct at_finding *finding)
+/* Makes room for so many more. */
+static bool findings_reserve(struct findings *findings, size_t more)
 {
-	size_t more = findings->max ? findings->max * 2 : 16;
+	size_t max = findings->max ? findings->max * 2 : 16;
 	struct at_finding *grown;
 
-	if (findings->nr == findings->max) {
-		grown = realloc(findings->list, more * sizeof(*grown));
-		if (!grown)
-			return false;
-		findings->list = grown;
-		findings->max = more;
-	}
-	findings->list[findings->nr++] = *finding;
+	if (findings->nr + more <= findings->max)
+		return true;
+	if (max < findings->nr + more)
+		max = findings->nr + more;
+	grown = realloc(findings->list, max * sizeof(*grown));
+	if (!grown)
+		return false;
+	findings->list = grown;
+	findings->max = max;
 	return true;
 }
 
@@ -189,8 +191,10 @@ static void found_add(struct search *s, const struct at_finding *finding)
 {
 	if (s->found.nr == AT_FINDINGS_MAX)
 		s->dropped++;
+	else if (findings_reserve(&s->found, 1))
+		s->found.list[s->found.nr++] = *finding;
 	else
-		s->failed |= !findings_add(&s->found, finding);
+		s->failed = true;
 }
 
 /* The leaf at this index, where the item's first frame is `page` pages behind the leaf's. */
@@ -288,45 +292,60 @@ static bool leaves_search(struct search *s, const struct reaches *reaches)
 
 /* --- what is new, and what is gone ------------------------------------------------------------ */
 
-/* What is taken leaves room. */
-static void events_compact(struct survey *survey)
+/* What is taken leaves room. False: there is none for so many more. */
+static bool events_reserve(struct survey *survey, size_t more)
 {
 	size_t nr = survey->events.nr - survey->first;
 
-	memmove(survey->events.list, survey->events.list + survey->first,
-		nr * sizeof(*survey->events.list));
+	if (survey->first)
+		memmove(survey->events.list, survey->events.list + survey->first,
+			nr * sizeof(*survey->events.list));
 	survey->events.nr = nr;
 	survey->first = 0;
+	return findings_reserve(&survey->events,
+				more < AT_FINDINGS_MAX - nr ? more : AT_FINDINGS_MAX - nr);
 }
 
 static void event_add(struct survey *survey, const struct at_finding *finding, bool gone)
 {
-	struct at_finding event = *finding;
-
-	survey->total++;
-	event.gone = gone;
-	if (survey->first && survey->events.nr == survey->events.max)
-		events_compact(survey);
-	if (survey->events.nr - survey->first == AT_FINDINGS_MAX ||
-	    !findings_add(&survey->events, &event))
+	if (survey->events.nr == AT_FINDINGS_MAX) {
 		survey->dropped++;
+		return;
+	}
+	survey->events.list[survey->events.nr] = *finding;
+	survey->events.list[survey->events.nr++].gone = gone;
 }
 
-static void events_find(struct survey *survey, const struct findings *found)
+/* The number of findings that came or went; if `tell`, they become events. */
+static size_t events_find(struct survey *survey, const struct findings *found, bool tell)
 {
 	const struct findings *held = &survey->held;
-	size_t i = 0, j = 0;
+	size_t i = 0, j = 0, nr = 0;
 
 	while (i < held->nr || j < found->nr) {
 		int by = i == held->nr    ? 1
 			 : j == found->nr ? -1
 					  : findings_order(&held->list[i], &found->list[j]);
 
-		if (by)
+		nr += by != 0;
+		if (by && tell)
 			event_add(survey, by < 0 ? &held->list[i] : &found->list[j], by < 0);
 		i += by <= 0;
 		j += by >= 0;
 	}
+	return nr;
+}
+
+static bool findings_take(struct survey *survey, struct findings *found)
+{
+	if (found->nr)
+		qsort(found->list, found->nr, sizeof(*found->list), findings_order);
+	if (!events_reserve(survey, events_find(survey, found, false)))
+		return false;
+	events_find(survey, found, true);
+	findings_free(&survey->held);
+	survey->held = *found;
+	return true;
 }
 
 /* --- the whole -------------------------------------------------------------------------------- */
@@ -364,18 +383,13 @@ bool at_survey(struct alias_tracker *at)
 	if (survey->done && survey->changes == changes(at))
 		return true;
 	s.survey = survey;
-	survey->done = survey_find(&s);
+	survey->done = survey_find(&s) && findings_take(survey, &s.found);
 	if (!survey->done) {
 		findings_free(&s.found);
 		return false;
 	}
 	survey->changes = changes(at);
 	survey->dropped += s.dropped;
-	if (s.found.nr)
-		qsort(s.found.list, s.found.nr, sizeof(*s.found.list), findings_order);
-	events_find(survey, &s.found);
-	findings_free(&survey->held);
-	survey->held = s.found;
 	return true;
 }
 

@@ -112,7 +112,7 @@ struct survey {
 	struct findings held;   /* sorted */
 	struct findings events; /* not taken yet, from `first` on */
 	size_t first;
-	uint64_t total, dropped;
+	uint64_t dropped;
 };
 
 #endif

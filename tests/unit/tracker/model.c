@@ -39,7 +39,7 @@ static bool is_reserved(uint64_t pte, unsigned level)
 {
 	if (!(pte & P) || level == 1 || !(pte & PS))
 		return false;
-	return level == 4 || leaf_first(pte, level) % span(level) != 0;
+	return level >= 4 || leaf_first(pte, level) % span(level) != 0;
 }
 
 static unsigned leaf_type(uint64_t pte, unsigned level)
@@ -78,51 +78,114 @@ static void follow(struct model *m, uint64_t pfn)
 
 /* --- roles ------------------------------------------------------------------------------------ */
 
-/* Where in the direct map an entry of a role begins: the frame it should map, or -1. */
-static int64_t place_of(const struct model *m, const struct m_role *role, unsigned entry)
-{
-	uint64_t at;
+/* --- windows ---------------------------------------------------------------------------------- */
 
-	if (role->level == 4) {
-		if (m_index[entry] < m->direct_slot ||
-		    m_index[entry] >= m->direct_slot + m->direct_slots)
-			return -1;
-		at = (m_index[entry] - m->direct_slot) * span(4);
-	} else {
-		if (role->place < 0)
-			return -1;
-		at = role->place + m_index[entry] * span(role->level);
-	}
-	return at < m->frames ? (int64_t)at : -1;
+static bool overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
+{
+	return b - a < a_size || a - b < b_size;
 }
 
-static int32_t *role_slot(struct model *m, uint64_t pfn, unsigned level, int64_t place)
+void model_add_window(struct model *m, uint64_t base, uint64_t size, uint64_t first)
 {
-	return &m->role_of[level - 1][place < 0 ? 0 : 1 + place / 512][pfn];
+	uint64_t there = first < m->frames ? (m->frames - first) * 4096 : 0;
+
+	if (size > there)
+		size = there;
+	if (size)
+		m->windows[m->nr_windows++] = (struct m_window){base, size, first};
 }
 
-static struct m_role *role_new(struct model *m, uint64_t pfn, unsigned level, int64_t place)
+static bool touches_window(const struct model *m, uint64_t va, uint64_t size)
+{
+	for (unsigned i = 0; i < m->nr_windows; i++)
+		if (overlap(m->windows[i].base, m->windows[i].size, va, size))
+			return true;
+	return false;
+}
+
+/* The frame that belongs at that address, or -1. */
+static int64_t belongs(const struct model *m, uint64_t va)
+{
+	for (unsigned i = 0; i < m->nr_windows; i++)
+		if (va - m->windows[i].base < m->windows[i].size)
+			return m->windows[i].first + (va - m->windows[i].base) / 4096;
+	return -1;
+}
+
+static uint64_t entry_va(const struct model *m, uint64_t va, unsigned level, unsigned entry)
+{
+	uint64_t half = span(m->levels) * 4096 * 256;
+
+	va += m_index[entry] * span(level) * 4096;
+	return level == m->levels && va >= half ? va - 2 * half : va;
+}
+
+/* Is it known where an entry of the role begins, or does it not matter? */
+static bool has_place(const struct model *m, const struct m_role *role)
+{
+	return role->level == m->levels || role->place;
+}
+
+static int64_t entry_belongs(const struct model *m, const struct m_role *role, unsigned entry)
+{
+	return has_place(m, role) ? belongs(m, entry_va(m, role->va, role->level, entry)) : -1;
+}
+
+/* The place of what an entry links to; *va is its address if it has one. */
+static unsigned child_place(struct model *m, const struct m_role *role, unsigned entry,
+			    uint64_t *va)
+{
+	*va = entry_va(m, role->va, role->level, entry);
+	if (!has_place(m, role) || !touches_window(m, *va, span(role->level) * 4096))
+		return 0;
+	for (unsigned i = 1; i <= m->nr_places; i++)
+		if (m->place_va[i] == *va)
+			return i;
+	if (m->nr_places + 1 == M_PLACES)
+		ck_abort_msg("more places than the model has room for");
+	m->place_va[++m->nr_places] = *va;
+	return m->nr_places;
+}
+
+/* --- listing roles ------------------------------------------------------------------------- */
+
+static struct m_role *role_new(struct model *m, uint64_t pfn, unsigned level)
 {
 	struct m_role *role = &m->roles[m->nr_roles];
 
 	if (m->nr_roles == M_ROLES_MAX)
 		ck_abort_msg("more roles than the model has room for");
-	*role = (struct m_role){.pfn = pfn, .level = level, .place = place};
+	*role = (struct m_role){.pfn = pfn, .level = level};
 	role->another = m->any_role[level - 1][pfn];
 	m->any_role[level - 1][pfn] = ++m->nr_roles;
 	follow(m, pfn);
 	return role;
 }
 
-static void role_add(struct model *m, uint64_t pfn, unsigned level, int64_t place, bool writable)
+/* What the parent's entry links to: the same role for all links that reach it in one place. */
+static void role_add(struct model *m, const struct m_role *parent, unsigned entry, uint64_t pte)
 {
-	int32_t *slot = role_slot(m, pfn, level, place);
+	uint64_t pfn = address_pfn(pte), va;
+	unsigned level = parent->level - 1, place = child_place(m, parent, entry, &va);
+	int32_t *slot = &m->role_of[level - 1][place][pfn];
 
 	if (!*slot) {
-		role_new(m, pfn, level, place);
+		struct m_role *role = role_new(m, pfn, level);
+
+		role->place = place;
+		role->va = va;
 		*slot = m->nr_roles;
 	}
-	m->roles[*slot - 1].writable |= writable;
+	m->roles[*slot - 1].writable |= parent->writable && (pte & RW);
+	m->roles[*slot - 1].judged |= parent->judged;
+}
+
+static void root_new(struct model *m, uint64_t pfn, bool judged)
+{
+	struct m_role *role = role_new(m, pfn, m->levels);
+
+	role->writable = true;
+	role->judged = judged;
 }
 
 /* Roles are listed from the top level down, so when one has its turn all that lead to it had. */
@@ -130,12 +193,15 @@ static void list_roles(struct model *m)
 {
 	for (unsigned i = 0; i < m->nr_roles; i++) {
 		m->any_role[m->roles[i].level - 1][m->roles[i].pfn] = 0;
-		if (m->roles[i].level < 4)
-			*role_slot(m, m->roles[i].pfn, m->roles[i].level, m->roles[i].place) = 0;
+		if (m->roles[i].level < m->levels)
+			m->role_of[m->roles[i].level - 1][m->roles[i].place][m->roles[i].pfn] = 0;
 	}
 	m->nr_roles = 0;
 	for (unsigned i = 0; i < m->nr_roots; i++)
-		role_new(m, m->roots[i], 4, -1)->writable = true;
+		root_new(m, m->roots[i], true);
+	for (unsigned i = 0; i < m->nr_follows; i++)
+		if (m->pinned[m->follows[i]] != m->levels)
+			root_new(m, m->follows[i], false);
 	for (unsigned i = 0; i < m->nr_roles; i++) {
 		const struct m_role role = m->roles[i];
 
@@ -143,8 +209,7 @@ static void list_roles(struct model *m)
 			uint64_t pte = model_entry(m, role.pfn, k);
 
 			if (is_link(pte, role.level) && model_has_memory(m, address_pfn(pte)))
-				role_add(m, address_pfn(pte), role.level - 1, place_of(m, &role, k),
-					 role.writable && (pte & RW));
+				role_add(m, &role, k, pte);
 		}
 	}
 }
@@ -165,6 +230,14 @@ static void unfollow(struct model *m)
 static const struct m_role *another(const struct model *m, const struct m_role *role)
 {
 	return role->another ? &m->roles[role->another - 1] : NULL;
+}
+
+static bool is_judged(const struct model *m, const struct m_role *role)
+{
+	for (; role; role = another(m, role))
+		if (role->judged)
+			return true;
+	return false;
 }
 
 static bool is_of_root(const struct model *m, const struct m_role *role)
@@ -199,7 +272,7 @@ static void judge_leaf(struct model *m, const struct m_role *role, unsigned entr
 	bool alias = false, writable = false, told = false;
 
 	for (const struct m_role *by = role; by; by = another(m, by))
-		if (place_of(m, by, entry) != (int64_t)first) {
+		if (entry_belongs(m, by, entry) != (int64_t)first) {
 			alias = true;
 			writable |= by->writable && (pte & RW);
 		}
@@ -223,6 +296,20 @@ static void judge_leaf(struct model *m, const struct m_role *role, unsigned entr
 	}
 }
 
+static void judge_link(struct model *m, const struct m_role *role, unsigned entry, uint64_t pte)
+{
+	uint64_t pfn = address_pfn(pte);
+
+	if (!is_judged(m, role))
+		return;
+	if (is_reserved(pte, role->level))
+		violation_add(m, AT_V_BAD_TABLE, pfn, role, entry);
+	else if (is_link(pte, role->level) && !model_has_memory(m, pfn))
+		violation_add(m, AT_V_BAD_TABLE, pfn, role, entry);
+	else if (is_link(pte, role->level) && m->pinned[pfn] != role->level - 1)
+		violation_add(m, AT_V_UNPINNED, pfn, role, entry);
+}
+
 static void judge_all(struct model *m, bool count)
 {
 	m->nr_violations = 0;
@@ -232,16 +319,12 @@ static void judge_all(struct model *m, bool count)
 		if (m->any_role[role->level - 1][role->pfn] != i + 1)
 			continue;
 		for (unsigned k = 0; k < M_ENTRIES; k++) {
-			uint64_t pte = model_entry(m, role->pfn, k), pfn = address_pfn(pte);
+			uint64_t pte = model_entry(m, role->pfn, k);
 
-			if (is_reserved(pte, role->level))
-				violation_add(m, AT_V_BAD_TABLE, pfn, role, k);
-			else if (is_leaf(pte, role->level))
+			if (is_leaf(pte, role->level) && !is_reserved(pte, role->level))
 				judge_leaf(m, role, k, pte, count);
-			else if (is_link(pte, role->level) && !model_has_memory(m, pfn))
-				violation_add(m, AT_V_BAD_TABLE, pfn, role, k);
-			else if (is_link(pte, role->level) && m->pinned[pfn] != role->level - 1)
-				violation_add(m, AT_V_UNPINNED, pfn, role, k);
+			else
+				judge_link(m, role, k, pte);
 		}
 	}
 }
@@ -267,7 +350,7 @@ void model_read_all(struct model *m)
 void model_pin(struct model *m, uint64_t pfn, unsigned level)
 {
 	m->pinned[pfn] = level;
-	if (level == 4)
+	if (level == m->levels)
 		m->roots[m->nr_roots++] = pfn;
 }
 
@@ -279,17 +362,37 @@ void model_unpin(struct model *m, uint64_t pfn)
 	m->pinned[pfn] = 0;
 }
 
+void model_follow(struct model *m, uint64_t pfn)
+{
+	m->follows[m->nr_follows++] = pfn;
+}
+
+void model_unfollow(struct model *m, uint64_t pfn)
+{
+	for (unsigned i = 0; i < m->nr_follows; i++)
+		if (m->follows[i] == pfn)
+			m->follows[i] = m->follows[--m->nr_follows];
+}
+
+bool model_is_followed(const struct model *m, uint64_t pfn)
+{
+	for (unsigned i = 0; i < m->nr_follows; i++)
+		if (m->follows[i] == pfn)
+			return true;
+	return false;
+}
+
 bool model_linked(const struct model *m, uint64_t pfn)
 {
 	for (unsigned i = 0; i < m->nr_roles; i++)
-		if (m->roles[i].pfn == pfn && m->roles[i].level < 4)
+		if (m->roles[i].pfn == pfn && m->roles[i].level < m->levels)
 			return true;
 	return false;
 }
 
 bool model_followed(const struct model *m, uint64_t pfn)
 {
-	return m->pinned[pfn] == 4 || model_linked(m, pfn);
+	return m->pinned[pfn] == m->levels || model_is_followed(m, pfn) || model_linked(m, pfn);
 }
 
 uint64_t model_in_the_way(const struct model *m, uint64_t pfn, struct at_transition to)
@@ -307,15 +410,16 @@ uint64_t model_in_the_way(const struct model *m, uint64_t pfn, struct at_transit
 void model_mark_root(struct model *m, uint64_t root)
 {
 	for (unsigned i = 0; i < m->nr_roles; i++)
-		m->roles[i].of_root = m->roles[i].level == 4 && m->roles[i].pfn == root;
+		m->roles[i].of_root = m->roles[i].level == m->levels && m->roles[i].pfn == root;
 	for (unsigned i = 0; i < m->nr_roles; i++) {
 		const struct m_role *role = &m->roles[i];
 
 		for (unsigned k = 0; k < M_ENTRIES && role->of_root; k++) {
-			uint64_t pte = model_entry(m, role->pfn, k), pfn = address_pfn(pte);
+			uint64_t pte = model_entry(m, role->pfn, k), pfn = address_pfn(pte), va;
 
 			if (is_link(pte, role->level) && model_has_memory(m, pfn))
-				m->roles[*role_slot(m, pfn, role->level - 1, place_of(m, role, k)) -
+				m->roles[m->role_of[role->level - 2][child_place(m, role, k, &va)]
+						   [pfn] -
 					 1]
 					.of_root = true;
 		}
@@ -339,7 +443,7 @@ static bool leads_from(const struct model *m, uint64_t root, uint64_t va, uint64
 	bool user = true, exec = true;
 	uint64_t pfn = root;
 
-	for (unsigned l = 4;; l--) {
+	for (unsigned l = m->levels;; l--) {
 		unsigned i = va >> (12 + 9 * (l - 1)) & 511;
 		uint64_t pte = entry_at(m, pfn, i);
 
@@ -360,45 +464,97 @@ static bool leads_from(const struct model *m, uint64_t root, uint64_t va, uint64
 bool model_leads(const struct model *m, uint64_t va, uint64_t table, unsigned level, unsigned index,
 		 bool writable, const struct at_alias *rights)
 {
-	if ((va >> 47) != 0 && (va >> 47) != 0x1ffff)
+	uint64_t high = va >> (m->levels == 5 ? 56 : 47);
+
+	if (high != 0 && high != (m->levels == 5 ? 0xff : 0x1ffff))
 		return false;
 	for (unsigned i = 0; i < m->nr_roots; i++)
 		if (leads_from(m, m->roots[i], va, table, level, index, writable, rights))
 			return true;
+	for (unsigned i = 0; i < m->nr_follows; i++)
+		if (leads_from(m, m->follows[i], va, table, level, index, writable, rights))
+			return true;
 	return false;
 }
 
-static uint64_t ways_below(const struct model *m, uint64_t table, unsigned level, int64_t place,
-			   uint64_t pfn, struct at_transition to)
+/* A way down, and what it allows. */
+struct way {
+	uint64_t va;
+	unsigned level;
+	bool writable, user, exec;
+};
+
+struct ways {
+	const struct model *m;
+	uint64_t pfn;
+	struct at_transition to; /* found: ways that are in the way of it */
+	uint64_t found;
+	struct at_uses uses;
+};
+
+static void way_leaf(struct ways *ways, const struct way *way, uint64_t pte)
 {
-	const struct m_role role = {.pfn = table, .level = level, .place = place};
-	uint64_t ways = 0;
+	uint64_t first = leaf_first(pte, way->level);
+	bool exempt = belongs(ways->m, way->va) == (int64_t)first;
+	unsigned type = leaf_type(pte, way->level);
 
+	if (ways->pfn < first || ways->pfn >= first + span(way->level))
+		return;
+	ways->uses.memtypes |= 1 << type;
+	ways->uses.writable |= way->writable && !exempt;
+	ways->uses.exempt_writable |= way->writable && exempt;
+	ways->uses.user_exec |= way->exec && way->user;
+	ways->uses.kernel_exec |= way->exec && !way->user;
+	if (ways->to.to == AT_TO_TABLE && !way->writable)
+		return;
+	ways->found += !exempt && (ways->to.to != AT_TO_MEMTYPE || type != ways->to.arg);
+}
+
+static void ways_below(struct ways *ways, uint64_t table, const struct way *to)
+{
 	for (unsigned k = 0; k < M_ENTRIES; k++) {
-		uint64_t pte = live_entry(m, table, k), below = address_pfn(pte);
+		uint64_t pte = live_entry(ways->m, table, k), below = address_pfn(pte);
+		struct way way = {
+			.va = entry_va(ways->m, to->va, to->level, k),
+			.level = to->level,
+			.writable = to->writable && (pte & RW),
+			.user = to->user && (pte & US),
+			.exec = to->exec && !(pte >> 63),
+		};
 
-		if (!(pte & P) || is_reserved(pte, level) || (to.to == AT_TO_TABLE && !(pte & RW)))
+		if (!(pte & P) || is_reserved(pte, to->level))
 			continue;
-		if (is_leaf(pte, level)) {
-			uint64_t first = leaf_first(pte, level);
-
-			ways += pfn >= first && pfn < first + span(level) &&
-				place_of(m, &role, k) != (int64_t)first &&
-				(to.to != AT_TO_MEMTYPE || leaf_type(pte, level) != to.arg);
-		} else if (model_has_memory(m, below)) {
-			ways += ways_below(m, below, level - 1, place_of(m, &role, k), pfn, to);
+		if (is_leaf(pte, to->level)) {
+			way_leaf(ways, &way, pte);
+		} else if (model_has_memory(ways->m, below)) {
+			way.level--;
+			ways_below(ways, below, &way);
 		}
 	}
+}
+
+static struct ways ways_of(const struct model *m, uint64_t pfn, struct at_transition to)
+{
+	struct ways ways = {.m = m, .pfn = pfn, .to = to};
+	struct way root = {0, m->levels, true, true, true};
+
+	for (unsigned i = 0; i < m->nr_roots; i++)
+		ways_below(&ways, m->roots[i], &root);
+	for (unsigned i = 0; i < m->nr_follows; i++)
+		if (m->pinned[m->follows[i]] != m->levels)
+			ways_below(&ways, m->follows[i], &root);
+	ways.uses.exempt_writable = ways.uses.exempt_writable && !ways.uses.writable;
 	return ways;
 }
 
 uint64_t model_ways(const struct model *m, uint64_t pfn, struct at_transition to)
 {
-	uint64_t ways = 0;
+	return ways_of(m, pfn, to).found;
+}
 
-	for (unsigned i = 0; i < m->nr_roots; i++)
-		ways += ways_below(m, m->roots[i], 4, -1, pfn, to);
-	return ways;
+struct at_uses model_uses(const struct model *m, uint64_t pfn)
+{
+	return ways_of(m, pfn, (struct at_transition){.to = AT_TO_TABLE}).uses;
 }
 
 void model_maybe(const struct model *m, bool live, bool *maybe, bool *maybe_all)

@@ -15,13 +15,13 @@
 
 #include "alias_tracker.h"
 
-#define M_FRAMES_MAX 1600u
-#define M_PLACES     (M_FRAMES_MAX / 512 + 2) /* in the direct map, and outside */
-#define M_POOL       40u
-#define M_ENTRIES    14u
-#define M_ROOTS_MAX  M_POOL
-/* every frame at every level in every place, at the very worst */
-#define M_ROLES_MAX      (M_FRAMES_MAX * 3 * M_PLACES + M_ROOTS_MAX)
+#define M_FRAMES_MAX     1600u
+#define M_PLACES         40u /* addresses of tables with some of an exempt window; 0: none */
+#define M_WINDOWS        3u
+#define M_POOL           40u
+#define M_ENTRIES        14u
+#define M_ROOTS_MAX      M_POOL
+#define M_ROLES_MAX      65536u
 #define M_VIOLATIONS_MAX 65536u
 
 extern const uint16_t m_index[M_ENTRIES];
@@ -31,8 +31,10 @@ extern const uint16_t m_index[M_ENTRIES];
 struct m_role {
 	uint64_t pfn;
 	unsigned level;
-	int64_t place; /* frames from the start of the direct map, or -1 outside */
+	unsigned place; /* 0, or which address of those with some of a window */
+	uint64_t va;    /* that address */
 	bool writable;
+	bool judged;      /* reached from a pinned root */
 	bool of_root;     /* reached from the root that model_mark_root() was given */
 	unsigned another; /* 1 + index of another role of the same frame and level, or 0 */
 };
@@ -52,8 +54,14 @@ struct m_stamp {
 
 struct model {
 	uint64_t frames, hole_begin, hole_end;
-	unsigned direct_slot, direct_slots; /* of the L4 table */
-	const uint64_t *live;               /* memory */
+	unsigned levels;
+	struct m_window {
+		uint64_t base, size, first; /* bytes as far as there is memory; its first frame */
+	} windows[M_WINDOWS];
+	unsigned nr_windows;
+	uint64_t place_va[M_PLACES];
+	unsigned nr_places;
+	const uint64_t *live; /* memory */
 	uint64_t pool[M_POOL];
 	int16_t in_pool[M_FRAMES_MAX];
 	uint8_t pinned[M_FRAMES_MAX];
@@ -62,14 +70,16 @@ struct model {
 	bool counts_all; /* what the tracker was told; the model always does */
 	uint64_t roots[M_ROOTS_MAX];
 	unsigned nr_roots;
+	uint64_t follows[M_ROOTS_MAX]; /* pinned or not */
+	unsigned nr_follows;
 
 	bool followed[M_POOL];
 	uint64_t seen[M_POOL][M_ENTRIES];
 
 	struct m_role roles[M_ROLES_MAX];
 	unsigned nr_roles;
-	int32_t role_of[3][M_PLACES][M_FRAMES_MAX]; /* 1 + index, or 0 */
-	unsigned any_role[4][M_FRAMES_MAX]; /* the same, of the last one at whatever place */
+	int32_t role_of[4][M_PLACES][M_FRAMES_MAX]; /* 1 + index, or 0 */
+	unsigned any_role[5][M_FRAMES_MAX]; /* the same, of the last one at whatever place */
 	uint32_t count[M_FRAMES_MAX];
 	uint32_t mapped[M_FRAMES_MAX];     /* the same with read-only leaves, and those that */
 	uint16_t of_type[M_FRAMES_MAX][8]; /* have this type */
@@ -96,6 +106,11 @@ void model_read_all(struct model *m);
 
 void model_pin(struct model *m, uint64_t pfn, unsigned level);
 void model_unpin(struct model *m, uint64_t pfn);
+void model_follow(struct model *m, uint64_t pfn);
+void model_unfollow(struct model *m, uint64_t pfn);
+bool model_is_followed(const struct model *m, uint64_t pfn);
+/* An exempt window of so many frames from `first` on; size 0: it would not do, or has no memory. */
+void model_add_window(struct model *m, uint64_t base, uint64_t size, uint64_t first);
 /* Is it linked under something reachable? */
 bool model_linked(const struct model *m, uint64_t pfn);
 /* Or a root? */
@@ -111,6 +126,8 @@ bool model_leads(const struct model *m, uint64_t va, uint64_t table, unsigned le
 		 bool writable, const struct at_alias *rights);
 /* Ways that lead to a leaf for pfn that is in the way of this transition, in live memory. */
 uint64_t model_ways(const struct model *m, uint64_t pfn, struct at_transition to);
+/* What at_uses() should say, by all paths in live memory. */
+struct at_uses model_uses(const struct model *m, uint64_t pfn);
 
 /* All frames that any entry in the pool might map, writable or not, whatever its part. */
 void model_maybe(const struct model *m, bool live, bool *maybe, bool *maybe_all);

@@ -20,6 +20,7 @@ void compare_frame(struct run *r, uint64_t pfn)
 	must(at_pinned_level(r->w.at, pfn) == r->m.pinned[pfn]);
 	must(at_is_ballooned(r->w.at, pfn) == r->m.ballooned[pfn]);
 	must(at_memtype(r->w.at, pfn) == r->m.type[pfn]);
+	must(at_is_followed(r->w.at, pfn) == model_is_followed(&r->m, pfn));
 }
 
 void compare_all(struct run *r)
@@ -35,6 +36,7 @@ void compare_some(struct run *r)
 	for (unsigned i = 0; i < 24; i++)
 		compare_frame(r, some_frame(r));
 	must(world_stats(&r->w).roots == r->m.nr_roots);
+	must(world_stats(&r->w).followed == r->m.nr_follows);
 }
 
 /* TLB-pending frames without memory suspects everything. */
@@ -84,7 +86,7 @@ unsigned check_allows(struct run *r, uint64_t pfn, struct at_transition to)
 {
 	if (!model_has_memory(&r->m, pfn))
 		return 1 << AT_BAD_FRAME;
-	if (to.to == AT_TO_TABLE && (to.arg < 1 || to.arg > 4))
+	if (to.to == AT_TO_TABLE && (to.arg < 1 || to.arg > r->m.levels))
 		return 1 << AT_BAD_LEVEL;
 	if (to.to == AT_TO_MEMTYPE && to.arg > 7)
 		return 1 << AT_BAD_MEMTYPE;
@@ -302,7 +304,7 @@ static bool only_leaves_changed(struct run *r, const struct marks *marks)
 
 void check_reports_complete(struct run *r, const struct marks *marks)
 {
-	bool leaves_only = only_leaves_changed(r, marks);
+	bool leaves_only = !marks->linked && only_leaves_changed(r, marks);
 
 	if (marks->nr_reported >= VIOLATIONS_MAX)
 		return;

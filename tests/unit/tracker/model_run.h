@@ -15,10 +15,11 @@ struct run {
 	uint64_t random_state;
 	uint64_t op_number;
 	bool no_faults;   /* no allocation fails */
+	int64_t held;     /* findings, by what was told of them */
 	unsigned manners; /* percent of the guest's writes that keep to the rules */
 	struct {
 		uint64_t pins, pins_ok, roots_ok, unpins_ok, syncs, faults, aliases, reports, stale,
-			maps, roles, ballooned, memtyped;
+			maps, roles, ballooned, memtyped, follows, findings;
 	} tally;
 };
 
@@ -57,6 +58,12 @@ struct at_transition some_transition(struct run *r);
 void op_become(struct run *r);
 void op_take_back(struct run *r);
 void op_count_all(struct run *r); /* early, late or never */
+void op_follow(struct run *r);
+void op_unfollow(struct run *r);
+/* A survey, right after a sync. */
+void op_survey(struct run *r);
+/* No direct map, one, or some windows anywhere. */
+void start_windows(struct run *r);
 
 /* What was mapped before something happened to the mappings. */
 struct before {
@@ -75,10 +82,11 @@ void forget_stamps(struct run *r, uint64_t since);
 
 /* Marks of one sync, by frame of the pool, entry and level. */
 struct marks {
-	bool was[M_POOL][M_ENTRIES][5];      /* a violation before */
-	bool reported[M_POOL][M_ENTRIES][5]; /* now */
+	bool was[M_POOL][M_ENTRIES][6];      /* a violation before */
+	bool reported[M_POOL][M_ENTRIES][6]; /* now */
 	uint64_t seen[M_POOL][M_ENTRIES];    /* value before */
 	unsigned nr_reported;
+	bool linked; /* tables were linked anew, whatever their content */
 };
 
 void mark_before(struct run *r, struct marks *marks);

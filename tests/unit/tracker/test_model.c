@@ -53,14 +53,16 @@ uint64_t some_frame(struct run *r)
 /* --- what is written -------------------------------------------------------------------------- */
 
 /* The level for which a frame of the pool is usually taken. */
-static unsigned usual_level(unsigned slot)
+static unsigned usual_level(struct run *r, unsigned slot)
 {
-	return 1 + slot * 4 / M_POOL;
+	return 1 + slot * r->m.levels / M_POOL;
 }
 
 static uint64_t pool_frame(struct run *r, unsigned level)
 {
-	return r->m.pool[(level - 1) * (M_POOL / 4) + rnd(r, M_POOL / 4)];
+	unsigned nr = M_POOL / r->m.levels;
+
+	return r->m.pool[(level - 1) * nr + rnd(r, nr)];
 }
 
 static uint64_t flags(struct run *r, unsigned rw)
@@ -99,7 +101,7 @@ static uint64_t some_large_leaf(struct run *r, unsigned level)
 
 static uint64_t some_entry(struct run *r, unsigned slot)
 {
-	unsigned level = usual_level(slot), what = rnd(r, 100);
+	unsigned level = usual_level(r, slot), what = rnd(r, 100);
 
 	if (percent(r, 25))
 		return 0;
@@ -119,7 +121,7 @@ static uint64_t some_entry(struct run *r, unsigned slot)
 /* Would an honest guest write this into a table of this level? */
 static bool is_decent(struct run *r, unsigned slot, uint64_t pte)
 {
-	unsigned level = usual_level(slot);
+	unsigned level = usual_level(r, slot);
 	uint64_t to = pte >> 12 & ((1ull << 40) - 1);
 
 	if (!(pte & E_P))
@@ -224,6 +226,8 @@ static void op_sync(struct run *r)
 		compare_all(r);
 	if (r->tally.syncs % 128 == 0)
 		compare_oracle(r, some_frame(r), some_transition(r));
+	if (percent(r, 3))
+		op_survey(r);
 }
 
 /* --- pins ------------------------------------------------------------------------------------- */
@@ -237,7 +241,7 @@ static unsigned children_allow(struct run *r, uint64_t pfn, unsigned level)
 		if (!(pte & E_P))
 			continue;
 		if (pte & E_PS) {
-			if ((child & ~1ull) % (level == 2 ? 512 : 512 * 512))
+			if (level > 3 || (child & ~1ull) % (level == 2 ? 512 : 512 * 512))
 				return 1 << AT_BAD_TABLE;
 			continue;
 		}
@@ -275,7 +279,7 @@ static void root_pinned(struct run *r, uint64_t pfn, enum at_verdict verdict)
 
 	memcpy(followed, r->m.followed, sizeof(followed));
 	memcpy(seen, r->m.seen, sizeof(seen));
-	model_pin(&r->m, pfn, 4);
+	model_pin(&r->m, pfn, r->m.levels);
 	model_compute(&r->m);
 	model_mark_root(&r->m, pfn);
 	must_be(tree_allows(r) >> verdict & 1, at_verdict_name(verdict));
@@ -313,7 +317,7 @@ static enum at_verdict pin(struct run *r, uint64_t pfn, unsigned level)
 		must_be(allowed >> verdict & 1, at_verdict_name(verdict));
 		return verdict;
 	}
-	if (level == 4) {
+	if (level == r->m.levels) {
 		root_pinned(r, pfn, verdict);
 		r->tally.roots_ok += verdict == AT_OK;
 	} else {
@@ -338,7 +342,7 @@ static void op_pin(struct run *r)
 	unsigned slot = rnd(r, M_POOL);
 
 	if (percent(r, 85))
-		pin(r, r->m.pool[slot], usual_level(slot));
+		pin(r, r->m.pool[slot], usual_level(r, slot));
 	else if (percent(r, 50))
 		pin(r, r->m.pool[slot], rnd(r, 6));
 	else
@@ -350,7 +354,7 @@ static void op_unpin(struct run *r)
 	static struct before before;
 	uint64_t pfn = percent(r, 95) ? r->m.pool[rnd(r, M_POOL)] : rnd(r, r->m.frames + 2);
 	enum at_verdict verdict, expected = AT_OK;
-	bool root = pfn < r->m.frames && r->m.pinned[pfn] == 4;
+	bool root = pfn < r->m.frames && r->m.pinned[pfn] == r->m.levels;
 
 	if (pfn >= r->m.frames)
 		expected = AT_BAD_FRAME;
@@ -383,7 +387,7 @@ static void tidy(struct run *r, uint64_t pfn, unsigned level)
 		if (!(pte & E_P))
 			continue;
 		if (!leaf && to < r->m.frames && r->m.in_pool[to] >= 0 &&
-		    usual_level(r->m.in_pool[to]) == level - 1 &&
+		    usual_level(r, r->m.in_pool[to]) == level - 1 &&
 		    (!r->m.pinned[to] || r->m.pinned[to] == level - 1))
 			tidy(r, to, level - 1);
 		if (leaf && level == 1 && (to >= r->m.frames || r->m.in_pool[to] < 0))
@@ -399,7 +403,7 @@ static void tidy(struct run *r, uint64_t pfn, unsigned level)
 static void op_tidy(struct run *r)
 {
 	op_sync(r);
-	tidy(r, pool_frame(r, 4), 4);
+	tidy(r, pool_frame(r, r->m.levels), r->m.levels);
 }
 
 /* --- the rest --------------------------------------------------------------------------------- */
@@ -451,7 +455,11 @@ static void op_any(struct run *r)
 		op_take_back(r);
 	else if (what < 940)
 		op_count_all(r);
-	else if (what < 955)
+	else if (what < 944)
+		op_follow(r);
+	else if (what < 946)
+		op_unfollow(r);
+	else if (what < 958)
 		world_walk(&r->w, r->m.pool[rnd(r, M_POOL)]);
 	else if (what < 975)
 		compare_check(r, percent(r, 5) ? rnd(r, r->m.frames + 2) : some_frame(r),
@@ -464,11 +472,14 @@ static void op_any(struct run *r)
 static void start_epoch(struct run *r)
 {
 	memset(&r->m, 0, sizeof(r->m));
+	r->held = 0;
 	world_init(&r->w, 1100 + rnd(r, M_FRAMES_MAX - 1100));
 	r->w.hook_data = r;
 	r->manners = rnd(r, 3) * 49;
 	r->w.hole_begin = r->w.frames - 100;
 	r->w.hole_end = r->w.frames - 90;
+	r->m.levels = percent(r, 20) ? 5 : 4;
+	r->w.config.levels = r->m.levels == 5 ? 5 : rnd(r, 2) * 4;
 	r->w.config.quiet_syncs = 1 + rnd(r, 6);
 	r->w.config.mode = percent(r, 20) ? AT_SCAN : AT_CHANGES;
 	if (percent(r, 40)) {
@@ -491,10 +502,7 @@ static void start_epoch(struct run *r)
 	r->m.hole_begin = r->w.hole_begin;
 	r->m.hole_end = r->w.hole_end;
 	r->m.live = r->w.memory;
-	r->m.direct_slot = 273;
-	r->m.direct_slots = rnd(r, 3);
-	if (r->m.direct_slots)
-		must(at_set_direct_map(r->w.at, DIRECT_BASE, r->m.direct_slots * SLOT));
+	start_windows(r);
 	memset(r->m.in_pool, -1, sizeof(r->m.in_pool));
 	for (unsigned slot = 0; slot < M_POOL;) {
 		uint64_t pfn =
@@ -538,10 +546,12 @@ START_TEST(agrees_with_the_model)
 	       " pins, %" PRIu64 " granted, of them %" PRIu64 " roots; %" PRIu64
 	       " roots refused for what they map, %" PRIu64 " unpins; %" PRIu64
 	       " violations, %" PRIu64 " aliases named, %" PRIu64 " stale, %" PRIu64
-	       " failures for memory; %" PRIu64 " ballooned, %" PRIu64 " of a memory type\n",
+	       " failures for memory; %" PRIu64 " ballooned, %" PRIu64 " of a memory type; %" PRIu64
+	       " roots followed, %" PRIu64 " findings\n",
 	       r.tally.syncs, r.tally.roles / r.tally.syncs, r.tally.pins, r.tally.pins_ok,
 	       r.tally.roots_ok, r.tally.maps, r.tally.unpins_ok, r.tally.reports, r.tally.aliases,
-	       r.tally.stale, r.tally.faults, r.tally.ballooned, r.tally.memtyped);
+	       r.tally.stale, r.tally.faults, r.tally.ballooned, r.tally.memtyped,
+	       r.tally.follows, r.tally.findings);
 }
 END_TEST
 
