@@ -34,6 +34,11 @@ enum op {
 	OP_MODE,
 	OP_PIN_FAULT,
 	NR_OPS,
+	/* those of bytes from 0xf0 on */
+	OP_FOLLOW = NR_OPS,
+	OP_UNFOLLOW,
+	OP_SURVEY,
+	OP_SURVEY_FAULT,
 };
 
 struct guest {
@@ -43,7 +48,9 @@ struct guest {
 	bool lied;   /* the log, since the last audit */
 	bool in_op;  /* of the guest, while the tracker looks */
 	bool counts; /* mappings of all kinds */
-	bool direct; /* there is a direct map */
+	bool direct; /* there is a direct map, or another window, of gpa 0 */
+	uint64_t direct_base;
+	unsigned levels;
 	/* A frame that has lost its last alias is refused until this was flushed: by the guest's
 	 * clock and by the owner's; 0: nothing. */
 	uint64_t gone[FRAMES], gone_now[FRAMES];
@@ -157,48 +164,75 @@ static void check_frame(struct guest *g, uint64_t pfn)
 struct walk {
 	const struct guest *g;
 	bool writable[FRAMES], mapped[FRAMES];
-	bool seen[FRAMES][5][2]; /* at that level, by a writable path or not, outside of it */
+	struct at_uses uses[FRAMES];
+	bool seen[FRAMES][6][8]; /* at that level, with these rights, outside of it */
 };
 
-static bool in_direct_map(const struct walk *walk, uint64_t va)
+enum { WRITE = 1, USER = 2, EXEC = 4 };
+
+/* Is any of that in the direct map, as far as there is memory? */
+static bool in_direct_map(const struct walk *walk, uint64_t va, uint64_t size)
 {
-	return walk->g->direct && va - DIRECT_BASE < FRAMES * 4096ull;
+	uint64_t base = walk->g->direct_base;
+
+	return walk->g->direct && (va - base < FRAMES * 4096ull || base - va < size);
 }
 
-static void walk_leaf(struct walk *walk, uint64_t va, unsigned level, uint64_t pte, bool writable)
+static void walk_leaf(struct walk *walk, uint64_t va, unsigned level, uint64_t pte, unsigned rights)
 {
 	uint64_t span = 1ull << 9 * (level - 1);
 	uint64_t first = pte >> 12 & 0xffffffffffull & (level > 1 ? ~1ull : ~0ull);
+	bool exempt = in_direct_map(walk, va, 1) && va - walk->g->direct_base == FRAME(first);
+	unsigned type = (pte >> 3 & 3) | (pte >> (level > 1 ? 12 : 7) & 1) << 2;
 
-	if (first % span || (in_direct_map(walk, va) && va - DIRECT_BASE == FRAME(first)))
+	if (first % span)
 		return;
 	for (uint64_t pfn = first; pfn < FRAMES && pfn < first + span; pfn++) {
-		walk->mapped[pfn] = true;
-		walk->writable[pfn] |= writable;
+		struct at_uses *uses = &walk->uses[pfn];
+
+		uses->memtypes |= 1u << type;
+		uses->kernel_exec |= (rights & (EXEC | USER)) == EXEC;
+		uses->user_exec |= (rights & (EXEC | USER)) == (EXEC | USER);
+		uses->exempt_writable |= exempt && (rights & WRITE);
+		uses->writable |= !exempt && (rights & WRITE);
+		walk->mapped[pfn] |= !exempt;
+		walk->writable[pfn] |= !exempt && (rights & WRITE);
 	}
 }
 
-static void walk_table(struct walk *walk, uint64_t pfn, uint64_t va, unsigned level, bool writable)
+static void walk_table(struct walk *walk, uint64_t pfn, uint64_t va, unsigned level,
+		       unsigned rights)
 {
-	if (!in_direct_map(walk, va)) {
-		if (walk->seen[pfn][level][writable])
+	unsigned levels = walk->g->levels, unused = levels == 5 ? 7 : 16;
+
+	if (!in_direct_map(walk, va, 1ull << (12 + 9 * level))) {
+		if (walk->seen[pfn][level][rights])
 			return;
-		walk->seen[pfn][level][writable] = true;
+		walk->seen[pfn][level][rights] = true;
 	}
 	for (unsigned i = 0; i < 512; i++) {
 		uint64_t pte = world_get(&walk->g->w, pfn, i), to = pte >> 12 & 0xffffffffffull;
 		uint64_t at = va + ((uint64_t)i << (12 + 9 * (level - 1)));
-		bool rw = writable && (pte & E_RW);
+		unsigned all = rights & ((pte & E_RW ? WRITE : 0) | (pte & E_US ? USER : 0) |
+					 (pte & E_NX ? 0 : EXEC));
 
-		if (!(pte & E_P) || (level == 4 && (pte & E_PS)))
+		if (!(pte & E_P) || (level >= 4 && (pte & E_PS)))
 			continue;
-		if (level == 4 && i >= 256)
-			at |= 0xffffull << 48;
+		if (level == levels)
+			at = (uint64_t)((int64_t)(at << unused) >> unused);
 		if (level == 1 || (pte & E_PS))
-			walk_leaf(walk, at, level, pte, rw);
+			walk_leaf(walk, at, level, pte, all);
 		else if (has_memory(to))
-			walk_table(walk, to, at, level - 1, rw);
+			walk_table(walk, to, at, level - 1, all);
 	}
+}
+
+static void check_uses(struct guest *g, uint64_t pfn, struct at_uses expected)
+{
+	struct at_uses uses = at_uses(g->w.at, pfn);
+
+	expected.exempt_writable = expected.exempt_writable && !expected.writable;
+	MUST(memcmp(&uses, &expected, sizeof(uses)) == 0);
 }
 
 static void check_all(struct guest *g)
@@ -206,11 +240,13 @@ static void check_all(struct guest *g)
 	struct walk walk = {.g = g};
 
 	for (uint64_t pfn = 0; pfn < FRAMES; pfn++)
-		if (at_pinned_level(g->w.at, pfn) == 4)
-			walk_table(&walk, pfn, 0, 4, true);
+		if (at_pinned_level(g->w.at, pfn) == g->levels || at_is_followed(g->w.at, pfn))
+			walk_table(&walk, pfn, 0, g->levels, WRITE | USER | EXEC);
+	MUST(at_survey(g->w.at));
 	for (uint64_t pfn = 0; pfn < FRAMES; pfn++) {
 		MUST(at_has_alias(g->w.at, pfn) == walk.writable[pfn]);
 		MUST(at_is_mapped(g->w.at, pfn) == (g->counts && walk.mapped[pfn]));
+		check_uses(g, pfn, walk.uses[pfn]);
 	}
 }
 
@@ -236,7 +272,7 @@ static void take_violations(struct guest *g)
 	struct at_violation v;
 
 	while (at_next_violation(g->w.at, &v)) {
-		MUST(has_memory(v.pte_gpa >> 12) && v.level >= 1 && v.level <= 4);
+		MUST(has_memory(v.pte_gpa >> 12) && v.level >= 1 && v.level <= g->levels);
 		MUST(at_violation_name(v.kind));
 		if (v.kind == AT_V_UNLOGGED || v.kind == AT_V_MISLOGGED)
 			MUST(g->w.logging && g->lied);
@@ -280,11 +316,11 @@ static bool clean(struct guest *g)
 /* Nothing was written since the last look. */
 static void check_pinned(struct guest *g, uint64_t pfn, unsigned level, bool was_clean)
 {
-	MUST(has_memory(pfn) && level >= 1 && level <= 4);
+	MUST(has_memory(pfn) && level >= 1 && level <= g->levels);
 	MUST(at_pinned_level(g->w.at, pfn) == level);
 	MUST(at_oracle(g->w.at, pfn, NULL, 0) == 0);
 	MUST(g->flushed >= g->gone[pfn]);
-	if (level == 4 && was_clean)
+	if (level == g->levels && was_clean)
 		MUST(clean(g));
 }
 
@@ -320,7 +356,7 @@ static void pin(struct guest *g, bool fault)
 	else
 		check_refused(g, pfn, verdict, before);
 	take_violations(g);
-	if (level == 4)
+	if (level == g->levels)
 		note_gone(g);
 }
 
@@ -340,6 +376,58 @@ static void become(struct guest *g)
 	else
 		MUST(verdict != AT_NO_MEMORY || !g->counts);
 	take_violations(g);
+}
+
+/* --- following and surveys -------------------------------------------------------------------- */
+
+static void follow(struct guest *g, uint8_t how)
+{
+	uint64_t pfn = take1(&g->program) % (FRAMES + 2);
+	enum at_verdict verdict;
+
+	if (how & 4)
+		fault_set(1 + take1(&g->program) % 32, how & 8);
+	verdict = at_follow(g->w.at, pfn);
+	if (verdict == AT_NO_MEMORY)
+		MUST(fault_fired());
+	fault_set(0, false);
+	MUST(verdict == AT_OK || verdict == AT_NO_MEMORY || verdict == AT_BAD_FRAME ||
+	     verdict == AT_BAD_STATE);
+	MUST(verdict != AT_OK || at_is_followed(g->w.at, pfn));
+	take_violations(g);
+	note_gone(g);
+}
+
+static bool check_finding(void *ctx, const struct at_finding *f)
+{
+	struct guest *g = ctx;
+	const struct at_alias *two[] = {&f->one, f->kind == AT_F_ALIAS ? &f->one : &f->other};
+
+	MUST(at_finding_name(f->kind) && f->frames >= 1 && f->pfn + f->frames <= FRAMES);
+	for (unsigned i = 0; i < 2; i++) {
+		MUST(has_memory(two[i]->pte_gpa >> 12));
+		MUST(!((world_get(&g->w, two[i]->pte_gpa >> 12, two[i]->pte_gpa / 8 % 512) ^
+			two[i]->pte) &
+		       ~(E_A | E_D)));
+	}
+	return true;
+}
+
+static void survey(struct guest *g, bool fault)
+{
+	uint64_t pfn = take1(&g->program) % FRAMES;
+	struct at_finding f;
+
+	quiet_sync(g);
+	if (fault)
+		fault_set(1 + take1(&g->program) % 32, true);
+	MUST(at_survey(g->w.at) || fault_fired());
+	fault_set(0, false);
+	MUST(at_survey(g->w.at));
+	check_uses(g, pfn, at_oracle_uses(g->w.at, pfn));
+	at_for_each_finding(g->w.at, check_finding, g);
+	while (at_next_finding(g->w.at, &f))
+		MUST(f.pfn < FRAMES);
 }
 
 /* --- the rest --------------------------------------------------------------------------------- */
@@ -436,8 +524,20 @@ static void step(struct guest *g)
 {
 	static const unsigned unpinned = 1 << AT_OK | 1 << AT_BAD_FRAME | 1 << AT_BAD_STATE;
 	const uint8_t *at = g->program.at;
+	uint8_t op = take1(&g->program);
 
-	switch (take1(&g->program) % NR_OPS) {
+	switch (op >= 0xf0 ? NR_OPS + op % 4 : op % NR_OPS) {
+	case OP_FOLLOW:
+		follow(g, op);
+		break;
+	case OP_UNFOLLOW:
+		MUST(unpinned >> at_unfollow(g->w.at, take1(&g->program) % (FRAMES + 2)) & 1);
+		note_gone(g);
+		break;
+	case OP_SURVEY:
+	case OP_SURVEY_FAULT:
+		survey(g, op & 1);
+		break;
 	case OP_PIN:
 		pin(g, false);
 		break;
@@ -484,9 +584,31 @@ static void step(struct guest *g)
 	}
 }
 
+/* If `other`, with five levels perhaps, and with a window that begins where tables of all levels do
+ * not. */
+static void start_tracker(struct guest *g, bool other)
+{
+	uint8_t how = other ? take1(&g->program) : 0;
+	struct at_window window = {"window", DIRECT_BASE, 1ull << 21, 0, true};
+
+	g->levels = how & 1 ? 5 : 4;
+	g->w.config.levels = g->levels;
+	g->w.at = at_new(&g->w.config);
+	MUST(g->w.at != NULL);
+	if (g->levels == 5)
+		window.base = how & 2 ? 0 : 0xff11000000000000;
+	window.base +=
+		((how >> 2 & 3ull) << 21) + ((how >> 4 & 3ull) << 30) + ((how >> 6 & 3ull) << 39);
+	g->direct_base = window.base;
+	if (g->direct && !other)
+		MUST(at_set_direct_map(g->w.at, DIRECT_BASE, SLOT));
+	else if (g->direct)
+		MUST(at_add_window(g->w.at, &window));
+}
+
 static void start(struct guest *g)
 {
-	uint8_t how = take1(&g->program);
+	uint8_t how = take1(&g->program), first = how;
 
 	world_init(&g->w, FRAMES);
 	g->w.hook_data = g;
@@ -505,11 +627,8 @@ static void start(struct guest *g)
 		g->w.ops.disarm = NULL;
 		g->w.ops.dirtied = NULL;
 	}
-	g->w.at = at_new(&g->w.config);
-	MUST(g->w.at != NULL);
 	g->direct = how & 128;
-	if (g->direct)
-		MUST(at_set_direct_map(g->w.at, DIRECT_BASE, SLOT));
+	start_tracker(g, first & 128);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

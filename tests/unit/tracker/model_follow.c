@@ -142,12 +142,16 @@ struct survey {
 
 static void check_leads(struct run *r, uint64_t pfn, const struct at_alias *a, bool writable)
 {
+	struct at_alias now = *a;
 	uint64_t pages = (1ull << 9 * (a->level - 1)) - 1;
 	uint64_t first = a->pte >> 12 & ((1ull << 40) - 1) & ~pages;
 
 	must(first + (a->va >> 12 & pages) == pfn);
+	/* If nothing else has changed there was no survey: what walks set may be older. */
+	now.pte = world_get(&r->w, a->pte_gpa >> 12, a->pte_gpa / 8 % 512);
+	must(!((now.pte ^ a->pte) & ~(E_A | E_D)));
 	must(model_leads(&r->m, a->va, a->pte_gpa >> 12, a->level, a->pte_gpa / 8 % 512, writable,
-			 a));
+			 &now));
 }
 
 static unsigned type_of(const struct at_alias *a)
