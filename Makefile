@@ -24,6 +24,7 @@ MAKEFLAGS += --no-builtin-rules
 include build.mk
 include alias-tracker/alias-tracker.mk
 include vmm/vmm.mk
+include alias-audit/alias-audit.mk
 include guest/guest.mk
 include images/kvm-machine/kvm-machine.mk
 include images/linux/linux.mk
@@ -31,7 +32,7 @@ include tests/tests.mk
 include deps.mk
 
 .PHONY: all run check check-quick lint clean help install uninstall
-all: $(B)/vmm $(B)/vmm-top $(B)/guest.elf $(B)/with-kvm $(B)/libaliastracker.a $(B)/$(TRACKER_SO) ## Build everything (default)
+all: $(B)/vmm $(B)/vmm-top $(B)/alias-audit $(B)/guest.elf $(B)/with-kvm $(B)/libaliastracker.a $(B)/$(TRACKER_SO) ## Build everything (default)
 
 # What is built on the way, by as many jobs as there are processors unless make was given a number.
 BUILD_ALL = $(MAKE) -s --no-print-directory SAY=1 $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))

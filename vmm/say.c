@@ -17,6 +17,14 @@
 #define QUEUE_SIZE      65536u
 #define LAST_WAIT_MS    5000 /* at the end: how long to wait while nothing is taken */
 
+/* What lines begin with. Set before other threads exist. */
+static const char *program = "vmm";
+
+void say_as(const char *name)
+{
+	program = name;
+}
+
 static struct {
 	pthread_mutex_t lock; /* guards all below; never held while waiting */
 	bool started;
@@ -69,8 +77,8 @@ static void write_queued(void)
 	if (queue.dropped && queue.nr == 0) {
 		char line[LINE_MAX_LENGTH];
 		int len = snprintf(line, sizeof(line),
-				   "vmm: %u lines are missing here: standard error took nothing\n",
-				   queue.dropped);
+				   "%s: %u lines are missing here: standard error took nothing\n",
+				   program, queue.dropped);
 
 		queue.dropped = 0;
 		done = write_now(line, (size_t)len);
@@ -98,10 +106,13 @@ static void put_line(const char *line, size_t len)
 
 static void say_line(const char *fmt, va_list args, const char *suffix)
 {
-	char line[LINE_MAX_LENGTH] = "vmm: ";
+	char line[LINE_MAX_LENGTH];
 	size_t room = sizeof(line) - 1; /* for the newline */
-	size_t len = strlen(line);
-	int n = vsnprintf(line + len, room - len, fmt, args);
+	size_t len = (size_t)snprintf(line, room / 4, "%s: ", program);
+	int n;
+
+	len = len < room / 4 ? len : room / 4 - 1;
+	n = vsnprintf(line + len, room - len, fmt, args);
 
 	if (n > 0)
 		len = (size_t)n < room - len ? len + (size_t)n : room - 1;

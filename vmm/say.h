@@ -10,6 +10,9 @@
 
 struct pollfd;
 
+/* Names the program that speaks, vmm unless this was called; `name` is kept. Before other threads
+ * exist. */
+void say_as(const char *name);
 /* Prints one line: "vmm: ", the message, a newline; lines of several threads don't mix. Messages of
  * more than 500 characters are cut. Keeps errno. Any thread. */
 __attribute__((format(printf, 1, 2))) void say(const char *fmt, ...);

@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: MIT
+# The program `alias-audit`. From vmm it has what says things, and what makes JSON.
+
+AUDIT_SRC      := $(sort $(wildcard alias-audit/*.c))
+# All but main(), for tests.
+AUDIT_CORE_SRC := $(filter-out alias-audit/main.c,$(AUDIT_SRC)) vmm/say.c vmm/nonblocking.c vmm/json_object.c \
+		  alias-tracker/map.c
+AUDIT_LIBS      = $(shell pkg-config --libs libkdumpfile libelf jansson)
+
+$(B)/obj/%/alias-audit/args.o: DEFINES := -DVMM_VERSION=$(VERSION)
+
+$(B)/alias-audit: $(call obj,release,alias-audit/main.c $(AUDIT_CORE_SRC)) $(B)/libaliastracker.a
+	$(CC) $(CFLAGS) $(LDFLAGS) -pie -pthread -Wl,-z,relro,-z,now -o $@ $^ $(AUDIT_LIBS)

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: MIT */
+#include "audit.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include "alias_tracker.h"
+#include "low_map.h"
+
+struct audit {
+	struct physmem *mem;
+	struct alias_tracker *at; /* NULL: made by the next look */
+	/* What the tracker was made for. */
+	struct window direct_map;
+	unsigned levels;
+	struct roots roots;
+	struct windows windows;
+	uint64_t *followed; /* ascending */
+	size_t nr_followed;
+};
+
+static const uint64_t *table_of(void *ctx, uint64_t pfn)
+{
+	return physmem_table(ctx, pfn);
+}
+
+static const struct at_ops tracker_ops = {.table = table_of};
+
+struct audit *audit_new(struct physmem *mem)
+{
+	struct audit *audit = calloc(1, sizeof(*audit));
+
+	if (audit)
+		audit->mem = mem;
+	return audit;
+}
+
+static void drop_tracker(struct audit *audit)
+{
+	at_free(audit->at);
+	audit->at = NULL;
+	free(audit->followed);
+	audit->followed = NULL;
+	audit->nr_followed = 0;
+}
+
+void audit_free(struct audit *audit)
+{
+	if (!audit)
+		return;
+	drop_tracker(audit);
+	roots_free(&audit->roots);
+	free(audit);
+}
+
+static int find_roots(struct audit *audit, const struct look *look, struct notes *notes)
+{
+	struct roots *roots = &audit->roots;
+	int error = roots_from_cpus(roots, audit->mem, look->cpus, look->nr_cpus, notes);
+
+	for (size_t i = 0; !error && i < look->nr_given; i++)
+		error = roots_add_given(roots, audit->mem, look->given[i].gpa,
+					look->given[i].levels, notes);
+	if (!error)
+		error = roots_scan(roots, audit->mem, notes);
+	if (!error && !roots->nr)
+		note(notes, "no root of a 64-bit kernel was found%s",
+		     look->nr_cpus ? "" : ": no CR3 of a vCPU is known");
+	return error;
+}
+
+static bool same_window(const struct window *a, const struct window *b)
+{
+	return a->found == b->found && a->base == b->base && a->size == b->size;
+}
+
+static bool add_window(struct alias_tracker *at, const char *name, const struct window *window,
+		       bool exempt)
+{
+	return !window->found ||
+	       at_add_window(at, &(struct at_window){.name = name,
+						     .base = window->base,
+						     .size = window->size,
+						     .gpa = window->gpa,
+						     .exempt = exempt});
+}
+
+/* Makes the tracker, or keeps it if it is for what was found. */
+static int make_tracker(struct audit *audit, struct notes *notes)
+{
+	struct at_config config = {.frames = audit->mem->frames,
+				   .levels = audit->roots.levels,
+				   .mode = AT_SCAN,
+				   .ops = &tracker_ops,
+				   .ctx = audit->mem};
+	const struct window *direct = &audit->windows.direct_map;
+
+	if (audit->at && same_window(direct, &audit->direct_map) &&
+	    audit->levels == audit->roots.levels)
+		return 0;
+	drop_tracker(audit);
+	if (getrandom(&config.seed, sizeof(config.seed), GRND_NONBLOCK) < 0)
+		config.seed = 0;
+	audit->at = at_new(&config);
+	if (!audit->at)
+		return -ENOMEM;
+	audit->direct_map = *direct;
+	audit->levels = audit->roots.levels;
+	if (!add_window(audit->at, "direct map", direct, true))
+		note(notes, "the direct map at 0x%" PRIx64 " could not be exempt", direct->base);
+	return 0;
+}
+
+static int compare_pfns(const void *a, const void *b)
+{
+	const uint64_t *one = a, *other = b;
+
+	return (*one > *other) - (*one < *other);
+}
+
+static int follow(struct audit *audit, uint64_t pfn, struct notes *notes)
+{
+	enum at_verdict verdict;
+
+	if (at_is_followed(audit->at, pfn))
+		return 0;
+	verdict = at_follow(audit->at, pfn);
+	if (verdict == AT_NO_MEMORY)
+		return -ENOMEM;
+	if (verdict != AT_OK)
+		note(notes, "the root in frame 0x%" PRIx64 " was not followed: %s", pfn,
+		     at_verdict_name(verdict));
+	return 0;
+}
+
+/* The roots that are to be followed, ascending. Returns how many. */
+static size_t roots_to_follow(const struct roots *roots, uint64_t *pfns)
+{
+	size_t nr = 0;
+
+	for (size_t i = 0; i < roots->nr; i++)
+		if (!roots->root[i].maps_low)
+			pfns[nr++] = roots->root[i].pfn;
+	qsort(pfns, nr, sizeof(*pfns), compare_pfns);
+	return nr;
+}
+
+/* Unfollows the roots that are gone, and follows those that are new. */
+static int follow_roots(struct audit *audit, struct notes *notes)
+{
+	const struct roots *roots = &audit->roots;
+	uint64_t *now = malloc((roots->nr ? roots->nr : 1) * sizeof(*now));
+	size_t nr;
+	int error = 0;
+
+	if (!now)
+		return -ENOMEM;
+	nr = roots_to_follow(roots, now);
+	for (size_t i = 0; i < audit->nr_followed; i++)
+		if (!bsearch(&audit->followed[i], now, nr, sizeof(*now), compare_pfns))
+			at_unfollow(audit->at, audit->followed[i]);
+	free(audit->followed);
+	audit->followed = now;
+	audit->nr_followed = nr;
+	if (!at_sync(audit->at))
+		return -ENOMEM;
+	for (size_t i = 0; !error && i < nr; i++)
+		error = follow(audit, now[i], notes);
+	return error;
+}
+
+/* --- what the tracker knows -------------------------------------------------------------------- */
+
+struct collect {
+	struct audit *audit;
+	struct findings *findings;
+	struct at_table *tables;
+	size_t nr, room;
+};
+
+static bool take_table(void *ctx, const struct at_table *table)
+{
+	struct collect *collect = ctx;
+
+	if (collect->nr == collect->room) {
+		size_t room = collect->room ? 2 * collect->room : 256;
+		struct at_table *tables = realloc(collect->tables, room * sizeof(*tables));
+
+		if (!tables)
+			return false;
+		collect->tables = tables;
+		collect->room = room;
+	}
+	collect->tables[collect->nr++] = *table;
+	return true;
+}
+
+static struct mapping mapping_of(const struct audit *audit, const struct at_alias *alias)
+{
+	return (struct mapping){
+		.va = alias->va,
+		.pte_gpa = alias->pte_gpa,
+		.pte = alias->pte,
+		.level = alias->level,
+		.writable = true,
+		.user = alias->user,
+		.exec = alias->exec,
+		.place = windows_place(&audit->windows, alias->va, alias->user),
+	};
+}
+
+static int judge_table(struct collect *collect, const struct at_table *table)
+{
+	struct audit *audit = collect->audit;
+	struct finding finding = {.kind = FINDING_TABLE, .pfn = table->pfn};
+	struct at_alias where[FINDING_MAPPINGS];
+
+	finding.levels = (uint8_t)(table->levels << 1);
+	collect->findings->tables++;
+	for (unsigned level = 1; level <= LEVELS_MAX; level++)
+		collect->findings->walked[level] += finding.levels >> level & 1;
+	if (!at_has_alias(audit->at, table->pfn))
+		return 0;
+	finding.nr = at_alias_count(audit->at, table->pfn);
+	finding.nr_at = (unsigned)at_aliases(audit->at, table->pfn, where, FINDING_MAPPINGS);
+	for (unsigned i = 0; i < finding.nr_at; i++)
+		finding.at[i] = mapping_of(audit, &where[i]);
+	return findings_add(collect->findings, &finding);
+}
+
+static int describe_low_maps(struct collect *collect)
+{
+	const struct roots *roots = &collect->audit->roots;
+	struct findings *findings = collect->findings;
+	uint64_t *pfns = malloc((collect->nr ? collect->nr : 1) * sizeof(*pfns));
+	int error = pfns ? 0 : -ENOMEM;
+
+	for (size_t i = 0; !error && i < collect->nr; i++)
+		pfns[i] = collect->tables[i].pfn;
+	if (!error)
+		qsort(pfns, collect->nr, sizeof(*pfns), compare_pfns);
+	for (size_t i = 0; !error && i < roots->nr; i++) {
+		if (!roots->root[i].maps_low)
+			continue;
+		if (findings->nr_low < LOW_MAPS_MAX)
+			error = low_map_describe(&findings->low[findings->nr_low],
+						 collect->audit->mem, roots->root[i].pfn,
+						 roots->levels, pfns, collect->nr);
+		findings->nr_low++;
+	}
+	free(pfns);
+	return error;
+}
+
+static int collect_findings(struct audit *audit, struct findings *findings)
+{
+	struct collect collect = {.audit = audit, .findings = findings};
+	int error = 0;
+
+	if (!at_for_each_table(audit->at, take_table, &collect))
+		error = -ENOMEM;
+	for (size_t i = 0; !error && i < collect.nr; i++)
+		error = judge_table(&collect, &collect.tables[i]);
+	error = error ? error : describe_low_maps(&collect);
+	free(collect.tables);
+	findings_sort(findings);
+	return error;
+}
+
+static void describe(const struct audit *audit, const struct look *look,
+		     struct findings *findings)
+{
+	struct at_stats stats;
+
+	findings->cpus = look->nr_cpus;
+	findings->memory = audit->mem->size;
+	findings->levels = audit->roots.levels;
+	findings->isolated = audit->roots.isolated;
+	findings->windows = audit->windows;
+	for (size_t i = 0; i < audit->roots.nr; i++)
+		findings->roots[audit->roots.root[i].origin]++;
+	if (audit->mem->unreadable)
+		note(&findings->notes, "%" PRIu64 " frames could not be read, and were taken for zeros",
+		     audit->mem->unreadable);
+	if (audit->at) {
+		at_get_stats(audit->at, &stats);
+		findings->tracker_bytes = stats.memory_bytes;
+	}
+}
+
+int audit_look(struct audit *audit, const struct look *look, struct findings *findings)
+{
+	struct notes *notes = &findings->notes;
+	int error;
+
+	findings_clear(findings);
+	physmem_refresh(audit->mem);
+	error = find_roots(audit, look, notes);
+	if (!error && audit->roots.nr) {
+		error = windows_find(&audit->windows, audit->mem, audit->roots.kernel_root,
+				     audit->roots.levels, notes);
+		error = error ? error : make_tracker(audit, notes);
+		error = error ? error : follow_roots(audit, notes);
+		error = error ? error : collect_findings(audit, findings);
+	}
+	if (!error && audit->mem->exhausted)
+		error = -ENOMEM;
+	if (error)
+		drop_tracker(audit);
+	else
+		describe(audit, look, findings);
+	return error;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A look at a guest: finds its roots and windows, has the tracker follow them, and asks it about
+ * every page table and every frame. Looks that come one after the other share a tracker, which then
+ * compares tables with what they were.
+ *
+ * The guest's memory must not change during a look, or else what is found may never have been true
+ * at one time; nothing worse happens.
+ */
+#ifndef AUDIT_AUDIT_H
+#define AUDIT_AUDIT_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "findings.h"
+#include "physmem.h"
+#include "roots.h"
+
+struct audit;
+
+/* A root that is known beforehand. */
+struct given_root {
+	uint64_t gpa;
+	unsigned levels;
+};
+
+/* What a look is told. */
+struct look {
+	const struct cpu_state *cpus;
+	size_t nr_cpus;
+	const struct given_root *given;
+	size_t nr_given;
+};
+
+/* `mem` must outlive it. Returns NULL when out of memory. */
+struct audit *audit_new(struct physmem *mem);
+void audit_free(struct audit *audit);
+
+/* Looks, and fills in all of *findings but `source` and the times. Without a root there are no
+ * tables, and the notes say why. Returns 0, or -ENOMEM. */
+int audit_look(struct audit *audit, const struct look *look, struct findings *findings);
+
+/* What each frame is, by the last look: for a picture. */
+enum frame_use {
+	USE_NO_MEMORY,
+	USE_ORDINARY,
+	USE_EXECUTABLE,
+	USE_TABLE,
+	USE_ALIASED_TABLE,
+	USE_FOUND, /* of the other kinds of findings */
+	USES,
+};
+
+#endif

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+#include "core.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <libkdumpfile/kdumpfile.h>
+#include "core_notes.h"
+#include "say.h"
+#include "status.h"
+
+struct core {
+	const char *path;
+	int fd;
+	kdump_ctx_t *dump;
+	char format[24];
+	struct core_cpus cpus;
+};
+
+static size_t read_core(void *source, uint64_t gpa, void *to, size_t size)
+{
+	struct core *core = source;
+
+	kdump_read(core->dump, KDUMP_MACHPHYSADDR, gpa, to, &size);
+	return size;
+}
+
+static const struct physmem_ops core_ops = {.read = read_core};
+
+const struct cpu_state *core_cpus(const struct core *core, size_t *nr)
+{
+	*nr = core->cpus.nr;
+	return core->cpus.cpu;
+}
+
+const char *core_format(const struct core *core)
+{
+	return core->format;
+}
+
+void core_close(struct core *core)
+{
+	if (!core)
+		return;
+	if (core->dump)
+		kdump_free(core->dump);
+	if (core->fd >= 0)
+		close(core->fd);
+	free(core->cpus.cpu);
+	free(core);
+}
+
+/* A number that VMCOREINFO has under this key. */
+static bool vmcoreinfo_number(struct core *core, const char *key, int base, uint64_t *out)
+{
+	const char *text = NULL;
+	char path[64], *end;
+	kdump_attr_t attr;
+
+	/* Dots in keys divide attributes; no key here has one. */
+	snprintf(path, sizeof(path), "linux.vmcoreinfo.lines.%s", key);
+	attr.type = KDUMP_STRING;
+	if (kdump_get_typed_attr(core->dump, path, &attr) == KDUMP_OK)
+		text = attr.val.string;
+	if (!text)
+		return false;
+	errno = 0;
+	*out = strtoull(text, &end, base);
+	return !errno && end != text;
+}
+
+uint64_t core_kernel_root(const struct core *core, unsigned *levels)
+{
+	uint64_t va, phys_base, five = 0;
+	struct core *from = (struct core *)(uintptr_t)core;
+
+	*levels = 0;
+	if (!vmcoreinfo_number(from, "SYMBOL(swapper_pg_dir)", 16, &va) ||
+	    !vmcoreinfo_number(from, "NUMBER(phys_base)", 10, &phys_base))
+		return 0;
+	if (!vmcoreinfo_number(from, "NUMBER(pgtable_l5_enabled)", 10, &five))
+		five = 0;
+	*levels = five ? 5 : 4;
+	return va - 0xffffffff80000000ull + phys_base;
+}
+
+static int add_ranges(struct physmem *mem, kdump_bmp_t *map)
+{
+	kdump_addr_t first = 0, end;
+
+	while (kdump_bmp_find_set(map, &first) == KDUMP_OK) {
+		int error;
+
+		end = first;
+		if (kdump_bmp_find_clear(map, &end) != KDUMP_OK || end <= first)
+			return -EINVAL;
+		error = physmem_add(mem, first << FRAME_SHIFT, (end - first) << FRAME_SHIFT);
+		if (error)
+			return error;
+		first = end;
+	}
+	return mem->nr_ranges ? 0 : -EINVAL;
+}
+
+/* Which frames the core has. */
+static int find_ranges(struct core *core, struct physmem *mem)
+{
+	kdump_attr_t attr = {.type = KDUMP_BITMAP};
+	int error;
+
+	if (kdump_get_typed_attr(core->dump, KDUMP_ATTR_FILE_PAGEMAP, &attr) != KDUMP_OK)
+		return -EINVAL;
+	error = add_ranges(mem, attr.val.bitmap);
+	kdump_bmp_decref(attr.val.bitmap);
+	return error;
+}
+
+/* Of a machine that can be read here? Says why not. */
+static bool is_x86_64(struct core *core)
+{
+	const char *text = NULL;
+	kdump_num_t size = 0;
+
+	if (kdump_get_string_attr(core->dump, KDUMP_ATTR_FILE_FORMAT, &text) == KDUMP_OK && text)
+		snprintf(core->format, sizeof(core->format), "%s", text);
+	text = NULL;
+	if (kdump_get_string_attr(core->dump, KDUMP_ATTR_ARCH_NAME, &text) != KDUMP_OK || !text) {
+		say("%s: no machine is named in it: not a core", core->path);
+		return false;
+	}
+	if (strcmp(text, KDUMP_ARCH_X86_64)) {
+		say("%s is of a machine %s; only x86_64 is read", core->path, text);
+		return false;
+	}
+	if (kdump_get_number_attr(core->dump, KDUMP_ATTR_PAGE_SIZE, &size) != KDUMP_OK ||
+	    size != FRAME_SIZE) {
+		say("%s: its pages are not of 4 KiB", core->path);
+		return false;
+	}
+	return true;
+}
+
+static int open_file(struct core *core)
+{
+	struct stat st;
+
+	core->fd = open(core->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (core->fd < 0) {
+		say_errno("%s", core->path);
+		return VMM_EX_NOINPUT;
+	}
+	if (fstat(core->fd, &st) || !S_ISREG(st.st_mode)) {
+		say("%s is not a plain file", core->path);
+		return VMM_EX_NOINPUT;
+	}
+	return 0;
+}
+
+static int open_dump(struct core *core)
+{
+	core->dump = kdump_new();
+	if (!core->dump) {
+		say("out of memory");
+		return VMM_EX_OSERR;
+	}
+	/* A file that shrinks meanwhile must be an error, and no SIGBUS. */
+	kdump_set_number_attr(core->dump, KDUMP_ATTR_FILE_MMAP_POLICY, KDUMP_MMAP_NEVER);
+	if (kdump_open_fd(core->dump, core->fd) != KDUMP_OK) {
+		const char *why = kdump_get_err(core->dump);
+
+		say("%s can't be read as a core: %s", core->path, why ? why : "unknown");
+		return VMM_EX_DATAERR;
+	}
+	return is_x86_64(core) ? 0 : VMM_EX_DATAERR;
+}
+
+static int read_core_parts(struct core *core, struct physmem *mem)
+{
+	int error = find_ranges(core, mem);
+
+	if (error == -ENOMEM) {
+		say("out of memory");
+		return VMM_EX_OSERR;
+	}
+	if (error) {
+		say("%s has no memory, or none that makes sense", core->path);
+		return VMM_EX_DATAERR;
+	}
+	error = core_notes_read(&core->cpus, core->fd, !strcmp(core->format, "elf"), FRAME_SIZE);
+	if (error == -ENOMEM) {
+		say("out of memory");
+		return VMM_EX_OSERR;
+	}
+	return 0;
+}
+
+struct core *core_open(const char *path, struct physmem *mem, int *status)
+{
+	struct core *core = calloc(1, sizeof(*core));
+
+	physmem_init(mem, &core_ops, core);
+	if (!core) {
+		say("out of memory");
+		*status = VMM_EX_OSERR;
+		return NULL;
+	}
+	core->path = path;
+	core->fd = -1;
+	*status = open_file(core);
+	if (!*status)
+		*status = open_dump(core);
+	if (!*status)
+		*status = read_core_parts(core, mem);
+	if (!*status)
+		return core;
+	core_close(core);
+	return NULL;
+}

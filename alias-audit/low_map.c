@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+#include "low_map.h"
+
+#include "entry.h"
+#include "walk.h"
+
+struct describe {
+	struct low_map *low;
+	const struct physmem *mem;
+	const uint64_t *tables;
+	size_t nr;
+};
+
+/* How many of the tables are below this frame. */
+static size_t tables_below(const struct describe *describe, uint64_t pfn)
+{
+	size_t low = 0, high = describe->nr;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (describe->tables[mid] < pfn)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+static bool take_leaf(void *ctx, const struct walk_leaf *leaf)
+{
+	const struct describe *describe = ctx;
+	uint64_t pfn = leaf->gpa >> FRAME_SHIFT;
+	uint64_t nr = 1ull << (entry_shift(leaf->level) - FRAME_SHIFT);
+
+	if (!leaf->writable || leaf->user)
+		return true;
+	describe->low->frames += physmem_count(describe->mem, pfn, nr);
+	describe->low->tables += tables_below(describe, pfn + nr) - tables_below(describe, pfn);
+	describe->low->identity &= leaf->va == leaf->gpa;
+	return true;
+}
+
+int low_map_describe(struct low_map *low, struct physmem *mem, uint64_t root, unsigned levels,
+		     const uint64_t *tables, size_t nr)
+{
+	struct describe describe = {low, mem, tables, nr};
+
+	*low = (struct low_map){.pfn = root, .identity = true};
+	return walk_leaves(mem, root, levels, 0, KERNEL_HALF, take_leaf, &describe);
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include "args.h"
+#include "audit.h"
+#include "core.h"
+#include "names.h"
+#include "report.h"
+#include "say.h"
+#include "status.h"
+
+static double now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+}
+
+/* Returns the status that the findings come to. */
+static int status_of(const struct args *args, const struct findings *findings)
+{
+	if (!findings->tables) {
+		say("no page tables of a 64-bit kernel were found");
+		return VMM_EX_DATAERR;
+	}
+	for (unsigned kind = 0; kind < FINDING_KINDS; kind++)
+		if (findings->of_kind[kind] && args->fail_on & 1u << kind)
+			return AUDIT_FOUND;
+	if (args->fail_on & FAIL_ON_DOUBT && (findings->notes.nr || findings->notes.dropped))
+		return AUDIT_FOUND;
+	return AUDIT_NOTHING;
+}
+
+static int print_report(const struct args *args, const struct findings *findings,
+			const struct names *names)
+{
+	json_t *json;
+	int failed = 0;
+
+	if (args->json) {
+		json = report_json(findings, names);
+		failed = !json || json_dumpf(json, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
+		json_decref(json);
+		putchar('\n');
+	} else {
+		report_print(stdout, findings, names, args->all);
+	}
+	if (fflush(stdout) || ferror(stdout) || failed) {
+		say_errno("the report could not be written");
+		return VMM_EX_IOERR;
+	}
+	return 0;
+}
+
+/* Prints what was found. Returns the program's status. */
+static int tell(const struct args *args, struct findings *findings, struct names *names)
+{
+	int failed;
+
+	if (names && findings->tables)
+		names_place(names, &findings->windows, &findings->notes);
+	failed = print_report(args, findings, names);
+	return failed ? failed : status_of(args, findings);
+}
+
+static size_t given_roots(const struct args *args, struct given_root *given)
+{
+	for (unsigned i = 0; i < args->nr_roots; i++)
+		given[i] = (struct given_root){args->root[i], args->root_levels};
+	return args->nr_roots;
+}
+
+static int look_at_core(const struct args *args, const struct core *core, struct physmem *mem,
+			struct names *names)
+{
+	struct given_root given[ARGS_MAX_ROOTS + 1];
+	struct look look = {.given = given, .nr_given = given_roots(args, given)};
+	struct given_root *own = &given[look.nr_given];
+	struct findings findings = {0};
+	struct audit *audit = audit_new(mem);
+	double before = now_ms();
+	int status = VMM_EX_OSERR;
+
+	look.cpus = core_cpus(core, &look.nr_cpus);
+	own->gpa = core_kernel_root(core, &own->levels);
+	if (own->levels)
+		look.nr_given++;
+	snprintf(findings.source, sizeof(findings.source), "core %s (%s)", args->core,
+		 core_format(core));
+	if (!audit || audit_look(audit, &look, &findings)) {
+		say("out of memory");
+	} else {
+		findings.look_ms = now_ms() - before;
+		status = tell(args, &findings, names);
+	}
+	findings_clear(&findings);
+	audit_free(audit);
+	return status;
+}
+
+static int audit_core(const struct args *args, struct names *names)
+{
+	struct physmem mem;
+	int status;
+	struct core *core = core_open(args->core, &mem, &status);
+
+	if (core)
+		status = look_at_core(args, core, &mem, names);
+	physmem_free(&mem);
+	core_close(core);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	struct args args;
+	struct names *names = NULL;
+	int status = 0;
+
+	say_as("alias-audit");
+	args_parse(&args, argc, argv);
+	if (args.symbols && !(names = names_read(args.symbols, &status)))
+		return status;
+	status = audit_core(&args, names);
+	names_free(names);
+	return status;
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+#include "names.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "say.h"
+#include "status.h"
+
+#define NAMES_MAX (8u << 20)
+#define MIB_2     (2ull << 20)
+
+struct name {
+	uint64_t address;
+	char *text;
+};
+
+struct names {
+	struct name *all; /* ascending */
+	size_t nr;
+	uint64_t moved; /* by KASLR */
+	bool placed;
+	uint64_t low, high; /* of the image; others have no names here */
+};
+
+void names_free(struct names *names)
+{
+	if (!names)
+		return;
+	for (size_t i = 0; i < names->nr; i++)
+		free(names->all[i].text);
+	free(names->all);
+	free(names);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	const struct name *one = a, *other = b;
+
+	return (one->address > other->address) - (one->address < other->address);
+}
+
+/* Takes a line "ffffffff81000000 T _text". Others, and percpu variables near 0, are passed over. */
+static int take_line(struct names *names, const char *line)
+{
+	uint64_t address;
+	char type, text[128];
+	char *copy;
+
+	if (sscanf(line, "%" SCNx64 " %c %127s", &address, &type, text) != 3 ||
+	    address < 1ull << 63 || names->nr == NAMES_MAX)
+		return 0;
+	if (!(names->nr & (names->nr - 1))) {
+		size_t room = names->nr ? 2 * names->nr : 1;
+		struct name *all = realloc(names->all, room * sizeof(*all));
+
+		if (!all)
+			return -ENOMEM;
+		names->all = all;
+	}
+	copy = strdup(text);
+	if (!copy)
+		return -ENOMEM;
+	names->all[names->nr++] = (struct name){address, copy};
+	return 0;
+}
+
+static int read_lines(struct names *names, FILE *file)
+{
+	char line[256];
+	int error = 0;
+
+	while (!error && fgets(line, sizeof(line), file))
+		error = take_line(names, line);
+	if (!error && ferror(file))
+		error = -EIO;
+	if (names->nr)
+		qsort(names->all, names->nr, sizeof(*names->all), compare_names);
+	return error;
+}
+
+struct names *names_read(const char *path, int *status)
+{
+	struct names *names = calloc(1, sizeof(*names));
+	FILE *file = fopen(path, "re");
+	int error = file && names ? read_lines(names, file) : 0;
+
+	*status = 0;
+	if (!file) {
+		say_errno("%s", path);
+		*status = VMM_EX_NOINPUT;
+	} else if (!names || error == -ENOMEM) {
+		say("out of memory");
+		*status = VMM_EX_OSERR;
+	} else if (error) {
+		say("%s can't be read", path);
+		*status = VMM_EX_NOINPUT;
+	} else if (!names->nr) {
+		say("%s has no addresses of a kernel (System.map, or kallsyms as root sees it)", path);
+		*status = VMM_EX_DATAERR;
+	}
+	if (file)
+		fclose(file);
+	if (*status) {
+		names_free(names);
+		return NULL;
+	}
+	return names;
+}
+
+static const struct name *find_name(const struct names *names, const char *text)
+{
+	for (size_t i = 0; i < names->nr; i++)
+		if (!strcmp(names->all[i].text, text))
+			return &names->all[i];
+	return NULL;
+}
+
+void names_place(struct names *names, const struct windows *windows, struct notes *notes)
+{
+	const struct name *text = find_name(names, "_text");
+
+	names->placed = false;
+	if (!windows->image.found || !text) {
+		note(notes, "addresses have no names: %s",
+		     text ? "no kernel image was found" : "the names have no _text");
+		return;
+	}
+	names->moved = windows->image_low - text->address;
+	if (names->moved % MIB_2) {
+		note(notes, "addresses have no names: the kernel's image is not where these names "
+			    "may have been moved to");
+		return;
+	}
+	names->low = windows->image.base;
+	names->high = windows->image.base + windows->image.size;
+	names->placed = true;
+}
+
+uint64_t names_address(const struct names *names, const char *name)
+{
+	const struct name *found = names && names->placed ? find_name(names, name) : NULL;
+
+	return found ? found->address + names->moved : 0;
+}
+
+/* The last name that is not above the address, and the first of those that are the same. */
+static const struct name *name_below(const struct names *names, uint64_t address)
+{
+	size_t low = 0, high = names->nr;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (names->all[mid].address <= address)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	if (!low)
+		return NULL;
+	low--;
+	while (low && names->all[low - 1].address == names->all[low].address)
+		low--;
+	return &names->all[low];
+}
+
+const char *names_of(const struct names *names, uint64_t va, char *to, size_t size)
+{
+	const struct name *name;
+	uint64_t past;
+
+	to[0] = '\0';
+	if (!names || !names->placed || va < names->low || va >= names->high)
+		return to;
+	name = name_below(names, va - names->moved);
+	if (!name)
+		return to;
+	past = va - names->moved - name->address;
+	if (past)
+		snprintf(to, size, "%s+0x%" PRIx64, name->text, past);
+	else
+		snprintf(to, size, "%s", name->text);
+	return to;
+}

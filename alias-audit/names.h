@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* Names of the kernel's addresses: from System.map, or the guest's /proc/kallsyms. */
+#ifndef AUDIT_NAMES_H
+#define AUDIT_NAMES_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "notes.h"
+#include "windows.h"
+
+struct names;
+
+/* Returns NULL after a message, with an exit status in *status. */
+struct names *names_read(const char *path, int *status);
+void names_free(struct names *names);
+
+/* Finds out by where the image is how far KASLR has moved it from where the names are; what is in
+ * doubt is noted. Without this no address has a name. */
+void names_place(struct names *names, const struct windows *windows, struct notes *notes);
+/* Writes "init_top_pgt" or "__end_rodata+0x3000", or nothing if the address has no name. `names`
+ * may be NULL. Returns `to`. */
+const char *names_of(const struct names *names, uint64_t va, char *to, size_t size);
+/* Returns the address of a name as it is now, or 0. */
+uint64_t names_address(const struct names *names, const char *name);
+
+#endif

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* The findings of a look, for a person and for a program. */
+#ifndef AUDIT_REPORT_H
+#define AUDIT_REPORT_H
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <jansson.h>
+#include "findings.h"
+#include "names.h"
+
+/* Prints the answer, what it is made of, what was found, and what is in doubt. Findings that are
+ * alike are one line with a count and the first example; with `all` each has a line. `names` may be
+ * NULL. Errors stay in the stream. */
+void report_print(FILE *out, const struct findings *findings, const struct names *names, bool all);
+/* The same for a program, as alias-audit/SCHEMA.md says; all findings. Returns NULL when out of
+ * memory. */
+json_t *report_json(const struct findings *findings, const struct names *names);
+
+#endif
