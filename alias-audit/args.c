@@ -3,6 +3,7 @@
 
 #include <argp.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include "findings.h"
@@ -17,6 +18,7 @@ const char *argp_program_version = "alias-audit " TO_STRING(VMM_VERSION);
 enum long_only {
 	KEY_QMP = 256,
 	KEY_MEM,
+	KEY_PID,
 	KEY_WATCH,
 	KEY_LOOKS,
 	KEY_TIMEOUT,
@@ -33,6 +35,8 @@ static const struct argp_option argp_options[] = {
 	{"qmp", KEY_QMP, "SOCKET", 0, "The QMP socket of a running QEMU (command qemu)", 0},
 	{"mem", KEY_MEM, "FILE", 0,
 	 "The file that is the guest's memory (default: it is looked for in QEMU's descriptors)",
+	 0},
+	{"pid", KEY_PID, "PID", 0, "QEMU's process (default: the one that listens at the socket)",
 	 0},
 	{"watch", KEY_WATCH, "SEC", 0, "Look every SEC seconds, and tell what came and went", 0},
 	{"looks", KEY_LOOKS, "N", 0, "With --watch: end after N looks", 0},
@@ -142,8 +146,8 @@ static void check_args(const struct args *args, struct argp_state *state)
 		argp_error(state, "a command is missing: core or qemu");
 	if (args->command == COMMAND_CORE && !args->core)
 		argp_error(state, "core takes a file");
-	if (args->command == COMMAND_CORE && (args->qmp || args->mem || args->watch))
-		argp_error(state, "--qmp, --mem and --watch are for qemu, and not for core");
+	if (args->command == COMMAND_CORE && (args->qmp || args->mem || args->pid || args->watch))
+		argp_error(state, "--qmp, --mem, --pid and --watch are for qemu, and not for core");
 	if (args->command == COMMAND_QEMU && !args->qmp)
 		argp_error(state, "qemu takes --qmp SOCKET");
 	if (args->looks && !args->watch)
@@ -160,6 +164,9 @@ static error_t parse_arg(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_MEM:
 		args->mem = arg;
+		return 0;
+	case KEY_PID:
+		args->pid = number_arg(state, "pid", arg, INT_MAX);
 		return 0;
 	case KEY_WATCH:
 		args->watch = number_arg(state, "watch", arg, 86400);

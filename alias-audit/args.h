@@ -20,12 +20,13 @@ enum audit_command { COMMAND_CORE, COMMAND_QEMU };
 
 struct args {
 	enum audit_command command;
-	const char *core;    /* of COMMAND_CORE */
-	const char *qmp;     /* of COMMAND_QEMU: a socket's path */
-	const char *mem;     /* a file that is the guest's memory; NULL: find it */
-	unsigned watch;      /* seconds between looks; 0: one look */
-	unsigned looks;      /* end after so many looks; 0: never */
-	unsigned timeout;    /* seconds that a QMP peer may take for an answer */
+	const char *core; /* of COMMAND_CORE */
+	const char *qmp;  /* of COMMAND_QEMU: a socket's path */
+	const char *mem;  /* a file that is the guest's memory; NULL: find it */
+	unsigned pid;     /* of QEMU; 0: whoever listens at the socket */
+	unsigned watch;   /* seconds between looks; 0: one look */
+	unsigned looks;   /* end after so many looks; 0: never */
+	unsigned timeout; /* seconds that a QMP peer may take for an answer */
 	bool json, all;
 	const char *symbols; /* NULL: none */
 	const char *map;     /* file for the picture; NULL: none */

@@ -79,12 +79,11 @@ static bool same_window(const struct window *a, const struct window *b)
 static bool add_window(struct alias_tracker *at, const char *name, const struct window *window,
 		       bool exempt)
 {
-	return !window->found ||
-	       at_add_window(at, &(struct at_window){.name = name,
-						     .base = window->base,
-						     .size = window->size,
-						     .gpa = window->gpa,
-						     .exempt = exempt});
+	return !window->found || at_add_window(at, &(struct at_window){.name = name,
+								       .base = window->base,
+								       .size = window->size,
+								       .gpa = window->gpa,
+								       .exempt = exempt});
 }
 
 /* Makes the tracker, or keeps it if it is for what was found. */
@@ -171,7 +170,8 @@ static int follow_roots(struct audit *audit, struct notes *notes)
 	return error;
 }
 
-/* --- what the tracker knows -------------------------------------------------------------------- */
+/* --- what the tracker knows --------------------------------------------------------------------
+ */
 
 struct collect {
 	struct audit *audit;
@@ -269,8 +269,7 @@ static int collect_findings(struct audit *audit, struct findings *findings)
 	return error;
 }
 
-static void describe(const struct audit *audit, const struct look *look,
-		     struct findings *findings)
+static void describe(const struct audit *audit, const struct look *look, struct findings *findings)
 {
 	struct at_stats stats;
 
@@ -282,7 +281,8 @@ static void describe(const struct audit *audit, const struct look *look,
 	for (size_t i = 0; i < audit->roots.nr; i++)
 		findings->roots[audit->roots.root[i].origin]++;
 	if (audit->mem->unreadable)
-		note(&findings->notes, "%" PRIu64 " frames could not be read, and were taken for zeros",
+		note(&findings->notes,
+		     "%" PRIu64 " frames could not be read, and were taken for zeros",
 		     audit->mem->unreadable);
 	if (audit->at) {
 		at_get_stats(audit->at, &stats);

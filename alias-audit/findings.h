@@ -68,9 +68,9 @@ struct findings {
 	bool isolated;
 	size_t nr_low; /* roots that map low addresses; the first of them are in `low` */
 	struct low_map low[LOW_MAPS_MAX];
-	uint64_t tables;                /* frames */
+	uint64_t tables;                 /* frames */
 	uint64_t walked[LEVELS_MAX + 1]; /* of them, at each level; one may be at several */
-	uint64_t executable;            /* frames that are executable by some mapping */
+	uint64_t executable;             /* frames that are executable by some mapping */
 	struct windows windows;
 	double paused_ms, look_ms; /* 0: the guest did not run */
 	uint64_t tracker_bytes;

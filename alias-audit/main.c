@@ -9,6 +9,7 @@
 #include "audit.h"
 #include "core.h"
 #include "names.h"
+#include "qemu.h"
 #include "report.h"
 #include "say.h"
 #include "status.h"
@@ -44,7 +45,9 @@ static int print_report(const struct args *args, const struct findings *findings
 
 	if (args->json) {
 		json = report_json(findings, names);
-		failed = !json || json_dumpf(json, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
+		failed = !json || json_dumpf(json, stdout,
+					     (args->watch ? JSON_COMPACT : JSON_INDENT(2)) |
+						     JSON_REAL_PRECISION(6));
 		json_decref(json);
 		putchar('\n');
 	} else {
@@ -66,6 +69,20 @@ static int tell(const struct args *args, struct findings *findings, struct names
 		names_place(names, &findings->windows, &findings->notes);
 	failed = print_report(args, findings, names);
 	return failed ? failed : status_of(args, findings);
+}
+
+/* Prints what came and went since the last look. Returns the program's status. */
+static int tell_changes(const struct args *args, const struct findings *last,
+			struct findings *findings, struct names *names)
+{
+	if (names && findings->tables)
+		names_place(names, &findings->windows, &findings->notes);
+	report_changes(stdout, last, findings, names);
+	if (fflush(stdout) || ferror(stdout)) {
+		say_errno("the report could not be written");
+		return VMM_EX_IOERR;
+	}
+	return status_of(args, findings);
 }
 
 static size_t given_roots(const struct args *args, struct given_root *given)
@@ -116,6 +133,100 @@ static int audit_core(const struct args *args, struct names *names)
 	return status;
 }
 
+/* A running guest, and what is known of it. */
+struct live {
+	const struct args *args;
+	struct qemu *qemu;
+	struct audit *audit;
+	struct names *names;
+	struct notes notes; /* of how its memory is reached */
+};
+
+/* One look, during which the guest stands still. Returns 0, or a status after a message. */
+static int look_at_guest(struct live *live, struct findings *findings)
+{
+	struct given_root given[ARGS_MAX_ROOTS];
+	struct look look = {.given = given, .nr_given = given_roots(live->args, given)};
+	double before = now_ms(), paused;
+	int error;
+	bool resumed;
+
+	if (!qemu_begin(live->qemu))
+		return VMM_EX_NOKVM;
+	paused = now_ms();
+	look.cpus = qemu_cpus(live->qemu, &look.nr_cpus);
+	snprintf(findings->source, sizeof(findings->source), "QEMU at %s, %s", live->args->qmp,
+		 qemu_way(live->qemu));
+	error = audit_look(live->audit, &look, findings);
+	resumed = qemu_end(live->qemu);
+	if (error) {
+		say("out of memory");
+		return VMM_EX_OSERR;
+	}
+	findings->paused_ms = now_ms() - paused;
+	findings->look_ms = now_ms() - before;
+	for (size_t i = 0; i < live->notes.nr; i++)
+		note(&findings->notes, "%s", live->notes.text[i]);
+	return resumed ? 0 : VMM_EX_NOKVM;
+}
+
+/* Looks again and again, and tells what came and went. The status is that of the worst look. */
+static int watch_guest(struct live *live, struct findings *findings)
+{
+	struct findings last = {0};
+	int status = 0;
+
+	for (unsigned looks = 0; !live->args->looks || looks < live->args->looks; looks++) {
+		int failed;
+
+		if (looks)
+			sleep(live->args->watch);
+		failed = look_at_guest(live, findings);
+		if (!failed && looks && !live->args->json)
+			failed = tell_changes(live->args, &last, findings, live->names);
+		else if (!failed)
+			failed = tell(live->args, findings, live->names);
+		status = failed > status ? failed : status;
+		if (failed > AUDIT_FOUND)
+			break;
+		findings_clear(&last);
+		last = *findings;
+		*findings = (struct findings){0};
+	}
+	findings_clear(&last);
+	return status;
+}
+
+static int audit_qemu(const struct args *args, struct names *names)
+{
+	const struct qemu_options options = {.qmp = args->qmp,
+					     .mem = args->mem,
+					     .pid = (pid_t)args->pid,
+					     .timeout = args->timeout};
+	struct live live = {.args = args, .names = names};
+	struct findings findings = {0};
+	struct physmem mem;
+	int status;
+
+	live.qemu = qemu_open(&options, &mem, &live.notes, &status);
+	live.audit = audit_new(&mem);
+	if (live.qemu && !live.audit) {
+		say("out of memory");
+		status = VMM_EX_OSERR;
+	} else if (live.qemu && args->watch) {
+		status = watch_guest(&live, &findings);
+	} else if (live.qemu) {
+		status = look_at_guest(&live, &findings);
+		status = status ? status : tell(args, &findings, names);
+	}
+	findings_clear(&findings);
+	audit_free(live.audit);
+	physmem_free(&mem);
+	qemu_close(live.qemu);
+	notes_clear(&live.notes);
+	return status;
+}
+
 int main(int argc, char **argv)
 {
 	struct args args;
@@ -126,7 +237,7 @@ int main(int argc, char **argv)
 	args_parse(&args, argc, argv);
 	if (args.symbols && !(names = names_read(args.symbols, &status)))
 		return status;
-	status = audit_core(&args, names);
+	status = args.command == COMMAND_CORE ? audit_core(&args, names) : audit_qemu(&args, names);
 	names_free(names);
 	return status;
 }

@@ -64,7 +64,8 @@ static int take_line(struct names *names, const char *line)
 	copy = strdup(text);
 	if (!copy)
 		return -ENOMEM;
-	names->all[names->nr++] = (struct name){address, copy};
+	names->all[names->nr].address = address;
+	names->all[names->nr++].text = copy;
 	return 0;
 }
 
@@ -99,7 +100,8 @@ struct names *names_read(const char *path, int *status)
 		say("%s can't be read", path);
 		*status = VMM_EX_NOINPUT;
 	} else if (!names->nr) {
-		say("%s has no addresses of a kernel (System.map, or kallsyms as root sees it)", path);
+		say("%s has no addresses of a kernel (System.map, or kallsyms as root sees it)",
+		    path);
 		*status = VMM_EX_DATAERR;
 	}
 	if (file)

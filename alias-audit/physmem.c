@@ -76,7 +76,8 @@ int physmem_add(struct physmem *mem, uint64_t gpa, uint64_t size)
 	} else if (grow_ranges(mem)) {
 		return -ENOMEM;
 	} else {
-		mem->ranges[mem->nr_ranges++] = (struct physmem_range){start, end - start, mem->size};
+		mem->ranges[mem->nr_ranges++] =
+			(struct physmem_range){start, end - start, mem->size};
 	}
 	mem->size += end - start;
 	mem->frames = end >> FRAME_SHIFT;

@@ -29,8 +29,8 @@ struct physmem_ops {
 	/* Reads up to `size` bytes at `gpa`, all within one range. Returns how many were read; 0 if
 	 * the first of them cannot be read. */
 	size_t (*read)(void *source, uint64_t gpa, void *to, size_t size);
-	/* Returns the first address from `gpa` on, and before `end`, where memory may hold something
-	 * else than zeros, or `end`; all within one range. NULL: everywhere. */
+	/* Returns the first address from `gpa` on, and before `end`, where memory may hold
+	 * something else than zeros, or `end`; all within one range. NULL: everywhere. */
 	uint64_t (*next_data)(void *source, uint64_t gpa, uint64_t end);
 };
 

@@ -19,12 +19,14 @@ static void print_answer(FILE *out, const struct findings *findings)
 	if (!findings->tables)
 		fprintf(out, "No page table was found: there is no answer.\n");
 	else if (tables)
-		fprintf(out, "Yes: %" PRIu64 " of %" PRIu64 " page tables %s another mapping, and "
-			     "can be written through it.\n",
+		fprintf(out,
+			"Yes: %" PRIu64 " of %" PRIu64 " page tables %s another mapping, and "
+			"can be written through it.\n",
 			tables, findings->tables, tables == 1 ? "has" : "have");
 	else
-		fprintf(out, "No: none of %" PRIu64 " page table%s has another mapping that can be "
-			     "written.\n",
+		fprintf(out,
+			"No: none of %" PRIu64 " page table%s has another mapping that can be "
+			"written.\n",
 			findings->tables, plural(findings->tables));
 }
 
@@ -187,14 +189,16 @@ static void print_low_maps(FILE *out, const struct findings *findings)
 {
 	if (!findings->nr_low)
 		return;
-	fprintf(out, "\nRoots that map low addresses for the kernel alone, and were not followed: "
-		     "%zu\n",
+	fprintf(out,
+		"\nRoots that map low addresses for the kernel alone, and were not followed: "
+		"%zu\n",
 		findings->nr_low);
 	for (size_t i = 0; i < findings->nr_low && i < LOW_MAPS_MAX; i++) {
 		const struct low_map *low = &findings->low[i];
 
-		fprintf(out, "  the one at 0x%" PRIx64 " maps %" PRIu64 " frames writable%s, among "
-			     "them %" PRIu64 " of the page tables\n",
+		fprintf(out,
+			"  the one at 0x%" PRIx64 " maps %" PRIu64 " frames writable%s, among "
+			"them %" PRIu64 " of the page tables\n",
 			low->pfn << FRAME_SHIFT, low->frames,
 			low->identity ? ", each at its physical address" : "", low->tables);
 	}
@@ -240,4 +244,48 @@ void report_print(FILE *out, const struct findings *findings, const struct names
 		print_kind(out, findings, kind, names, all);
 	print_low_maps(out, findings);
 	print_notes(out, &findings->notes);
+}
+
+/* One line: what it is, and its first mapping. */
+static void print_change(FILE *out, char sign, const struct finding *finding,
+			 const struct names *names)
+{
+	static const char *const whats[FINDING_KINDS] = {
+		[FINDING_TABLE] = "page table with another mapping",
+		[FINDING_WX] = "frame executable and writable",
+		[FINDING_MEMTYPE] = "frame with two memory types",
+	};
+
+	fprintf(out, "%c %s: 0x%" PRIx64, sign, whats[finding->kind], finding->pfn);
+	for (unsigned i = 0; i < finding->nr_at && i < FINDING_MAPPINGS; i++) {
+		fprintf(out, "%s", i ? " and " : " at ");
+		print_mapping(out, &finding->at[i], names);
+	}
+	fprintf(out, "\n");
+}
+
+static int compare_order(const struct finding *a, const struct finding *b)
+{
+	if (a->kind != b->kind)
+		return a->kind < b->kind ? -1 : 1;
+	return (a->pfn > b->pfn) - (a->pfn < b->pfn);
+}
+
+void report_changes(FILE *out, const struct findings *last, const struct findings *findings,
+		    const struct names *names)
+{
+	size_t i = 0, k = 0;
+
+	while (i < last->nr || k < findings->nr) {
+		int order = i == last->nr       ? 1
+			    : k == findings->nr ? -1
+						: compare_order(&last->all[i], &findings->all[k]);
+
+		if (order < 0)
+			print_change(out, '-', &last->all[i], names);
+		else if (order > 0)
+			print_change(out, '+', &findings->all[k], names);
+		i += order <= 0;
+		k += order >= 0;
+	}
 }

@@ -13,8 +13,11 @@
  * alike are one line with a count and the first example; with `all` each has a line. `names` may be
  * NULL. Errors stay in the stream. */
 void report_print(FILE *out, const struct findings *findings, const struct names *names, bool all);
-/* The same for a program, as alias-audit/SCHEMA.md says; all findings. Returns NULL when out of
- * memory. */
+/* Prints a line for each finding that came since the last look, or went. */
+void report_changes(FILE *out, const struct findings *last, const struct findings *findings,
+		    const struct names *names);
+/* The same as report_print() for a program, as alias-audit/SCHEMA.md says; all findings. Returns
+ * NULL when out of memory. */
 json_t *report_json(const struct findings *findings, const struct names *names);
 
 #endif

@@ -96,8 +96,7 @@ static json_t *looked_at_json(const struct findings *findings)
 	json_object_set_new(object, "roots", by_origin);
 	object_add_number(object, "tables", findings->tables);
 	for (unsigned level = 1; level <= findings->levels && level <= LEVELS_MAX; level++)
-		json_array_append_new(walked,
-				      json_integer((json_int_t)findings->walked[level]));
+		json_array_append_new(walked, json_integer((json_int_t)findings->walked[level]));
 	json_object_set_new(object, "tables_by_level", walked);
 	object_add_number(object, "executable_frames", findings->executable);
 	json_object_set_new(object, "direct_map", window_json(&findings->windows.direct_map));

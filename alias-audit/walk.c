@@ -70,10 +70,10 @@ static bool walk_table(struct walk *walk, const struct reached *table, unsigned 
 	}
 	for (unsigned i = first; i < end; i++) {
 		uint64_t entry = entries[i];
-		struct reached at = {.va = canonical(entry_va(table->va, i, table->level),
-						     walk->levels),
-				     .level = table->level,
-				     .rights = rights_below(table->rights, entry)};
+		struct reached at = {
+			.va = canonical(entry_va(table->va, i, table->level), walk->levels),
+			.level = table->level,
+			.rights = rights_below(table->rights, entry)};
 
 		if (!(entry & ENTRY_P))
 			continue;

@@ -58,7 +58,8 @@ static bool count_leaf(void *ctx, const struct walk_leaf *leaf)
 	offset = offset_of(offsets, leaf->va - leaf->gpa);
 	if (!offset)
 		return true;
-	offset->frames += physmem_count(offsets->mem, leaf->gpa >> FRAME_SHIFT, size >> FRAME_SHIFT);
+	offset->frames +=
+		physmem_count(offsets->mem, leaf->gpa >> FRAME_SHIFT, size >> FRAME_SHIFT);
 	offset->low = leaf->va < offset->low ? leaf->va : offset->low;
 	offset->high = leaf->va + size - 1 > offset->high ? leaf->va + size - 1 : offset->high;
 	return true;
@@ -74,8 +75,7 @@ static void set_direct_map(struct windows *windows, const struct physmem *mem,
 {
 	uint64_t size = ((mem->frames << FRAME_SHIFT) + MIB_2 - 1) & -MIB_2;
 
-	windows->direct_map =
-		(struct window){.found = true, .base = offset->value, .size = size};
+	windows->direct_map = (struct window){.found = true, .base = offset->value, .size = size};
 	windows->direct_frames = offset->frames;
 }
 
@@ -113,8 +113,9 @@ static void choose(struct windows *windows, const struct offsets *offsets, struc
 	else
 		note(notes, "no mapping of a kernel image was found in the upper 2 GiB");
 	if (offsets->overflow)
-		note(notes, "the kernel's half has more than %u different mappings: windows may "
-			    "have been missed",
+		note(notes,
+		     "the kernel's half has more than %u different mappings: windows may "
+		     "have been missed",
 		     OFFSETS_MAX);
 }
 
