@@ -11,3 +11,8 @@ $(B)/obj/%/alias-audit/args.o: DEFINES := -DVMM_VERSION=$(VERSION)
 
 $(B)/alias-audit: $(call obj,release,alias-audit/main.c $(AUDIT_CORE_SRC)) $(B)/libaliastracker.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -pie -pthread -Wl,-z,relro,-z,now -o $@ $^ $(AUDIT_LIBS)
+
+# The same with sanitizers, for tests.
+$(B)/tests/alias-audit-san: $(call obj,san,alias-audit/main.c $(AUDIT_CORE_SRC) $(TRACKER_SRC))
+	@mkdir -p $(@D)
+	$(CC) $(ASAN) -pthread -o $@ $(sort $^) $(AUDIT_LIBS)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include <libkdumpfile/kdumpfile.h>
 #include "core_notes.h"
+#include "crash.h"
 #include "say.h"
 #include "status.h"
 
@@ -19,6 +20,7 @@ struct core {
 	int fd;
 	kdump_ctx_t *dump;
 	char format[24];
+	char *last_words; /* when the library crashes */
 	struct core_cpus cpus;
 };
 
@@ -26,7 +28,9 @@ static size_t read_core(void *source, uint64_t gpa, void *to, size_t size)
 {
 	struct core *core = source;
 
+	crash_begin();
 	kdump_read(core->dump, KDUMP_MACHPHYSADDR, gpa, to, &size);
+	crash_end();
 	return size;
 }
 
@@ -47,11 +51,14 @@ void core_close(struct core *core)
 {
 	if (!core)
 		return;
+	crash_begin();
 	if (core->dump)
 		kdump_free(core->dump);
+	crash_end();
 	if (core->fd >= 0)
 		close(core->fd);
 	free(core->cpus.cpu);
+	free(core->last_words);
 	free(core);
 }
 
@@ -65,8 +72,10 @@ static bool vmcoreinfo_number(struct core *core, const char *key, int base, uint
 	/* Dots in keys divide attributes; no key here has one. */
 	snprintf(path, sizeof(path), "linux.vmcoreinfo.lines.%s", key);
 	attr.type = KDUMP_STRING;
+	crash_begin();
 	if (kdump_get_typed_attr(core->dump, path, &attr) == KDUMP_OK)
 		text = attr.val.string;
+	crash_end();
 	if (!text)
 		return false;
 	errno = 0;
@@ -107,17 +116,14 @@ static int add_ranges(struct physmem *mem, kdump_bmp_t *map)
 	return mem->nr_ranges ? 0 : -EINVAL;
 }
 
-/* Which frames the core has. */
+/* Which frames the core has. The bitmap stays the dump's. */
 static int find_ranges(struct core *core, struct physmem *mem)
 {
 	kdump_attr_t attr = {.type = KDUMP_BITMAP};
-	int error;
 
 	if (kdump_get_typed_attr(core->dump, KDUMP_ATTR_FILE_PAGEMAP, &attr) != KDUMP_OK)
 		return -EINVAL;
-	error = add_ranges(mem, attr.val.bitmap);
-	kdump_bmp_decref(attr.val.bitmap);
-	return error;
+	return add_ranges(mem, attr.val.bitmap);
 }
 
 /* Of a machine that can be read here? Says why not. */
@@ -163,6 +169,14 @@ static int open_file(struct core *core)
 
 static int open_dump(struct core *core)
 {
+	if (asprintf(&core->last_words,
+		     "alias-audit: %s can't be read as a core: libkdumpfile crashed over it\n",
+		     core->path) < 0) {
+		core->last_words = NULL;
+		say("out of memory");
+		return VMM_EX_OSERR;
+	}
+	crash_handle(core->last_words, VMM_EX_DATAERR);
 	core->dump = kdump_new();
 	if (!core->dump) {
 		say("out of memory");
@@ -181,8 +195,11 @@ static int open_dump(struct core *core)
 
 static int read_core_parts(struct core *core, struct physmem *mem)
 {
-	int error = find_ranges(core, mem);
+	int error;
 
+	crash_begin();
+	error = find_ranges(core, mem);
+	crash_end();
 	if (error == -ENOMEM) {
 		say("out of memory");
 		return VMM_EX_OSERR;
@@ -212,8 +229,11 @@ struct core *core_open(const char *path, struct physmem *mem, int *status)
 	core->path = path;
 	core->fd = -1;
 	*status = open_file(core);
-	if (!*status)
+	if (!*status) {
+		crash_begin();
 		*status = open_dump(core);
+		crash_end();
+	}
 	if (!*status)
 		*status = read_core_parts(core, mem);
 	if (!*status)

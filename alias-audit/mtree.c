@@ -46,7 +46,8 @@ static bool take_range(const char *line, struct mtree_range *range)
 	*range = (struct mtree_range){0};
 	if (sscanf(line, " %" SCNx64 "-%" SCNx64 " (prio %*d, %15[a-z/]): %n", &range->gpa, &last,
 		   kind, &at) != 3 ||
-	    !at || last < range->gpa || (strcmp(kind, "ram") && strcmp(kind, "rom")))
+	    !at || last < range->gpa || last == UINT64_MAX ||
+	    (strcmp(kind, "ram") && strcmp(kind, "rom")))
 		return false;
 	range->size = last - range->gpa + 1;
 	take_region(range, line + at);

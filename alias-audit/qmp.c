@@ -331,13 +331,51 @@ pid_t qmp_peer(const struct qmp *qmp)
 /* --- stop and continue --------------------------------------------------------------------------
  */
 
-/* The child: waits for a byte, or for the end of the other process. It speaks no more than it must,
- * since its answers may mix with those to a command that was not done. 0xff makes QEMU's parser
- * begin anew. */
-static void watch_parent(int pipe_fd, int qmp_fd)
+/* Waits up to ten seconds for the answer to the watchdog's own command; all others mix with those
+ * to what this process did not live to see. */
+static bool hears_answer(int fd)
 {
+	char heard[8192];
+	size_t used = 0;
+
+	for (int i = 0; i < 50; i++) {
+		struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+		ssize_t n;
+
+		if (poll(&poll_fd, 1, 200) <= 0)
+			continue;
+		n = recv(fd, heard + used, sizeof(heard) - used, 0);
+		if (n <= 0)
+			return false;
+		used += (size_t)n;
+		if (memmem(heard, used, "\"watchdog\"", 10))
+			return true;
+		if (used > sizeof(heard) / 2) {
+			memmove(heard, heard + used - 16, 16);
+			used = 16;
+		}
+	}
+	return false;
+}
+
+/* Asks QEMU to go on. 0xff has its parser begin anew, after a command that was cut short. */
+static bool watchdog_continues(int fd, bool is_new)
+{
+	static const char greet[] = "{\"execute\":\"qmp_capabilities\"}\n";
 	static const char text[] = "\xff{\"execute\":\"cont\",\"id\":\"watchdog\"}\n";
-	char byte, answers[4096];
+
+	if (is_new && send(fd, greet, sizeof(greet) - 1, MSG_NOSIGNAL) < 0)
+		return false;
+	return send(fd, text, sizeof(text) - 1, MSG_NOSIGNAL) > 0 && hears_answer(fd);
+}
+
+/* The child: waits for a byte, or for the end of the other process. Then the guest is to go on, by
+ * this connection or by another. */
+__attribute__((noreturn)) static void watch_parent(const struct qmp *qmp, int pipe_fd)
+{
+	int fd, status;
+	bool went_on;
+	char byte;
 	ssize_t n;
 
 	do {
@@ -345,16 +383,13 @@ static void watch_parent(int pipe_fd, int qmp_fd)
 	} while (n < 0 && errno == EINTR);
 	if (n == 1)
 		_exit(0);
-	if (send(qmp_fd, text, sizeof(text) - 1, MSG_NOSIGNAL) < 0)
-		_exit(1);
-	/* QEMU drops what it has not read when the connection ends. */
-	for (int i = 0; i < 50; i++) {
-		struct pollfd poll_fd = {.fd = qmp_fd, .events = POLLIN};
-
-		if (poll(&poll_fd, 1, 200) > 0 && recv(qmp_fd, answers, sizeof(answers), 0) <= 0)
-			break;
+	went_on = watchdog_continues(qmp->fd, false);
+	if (!went_on) {
+		close(qmp->fd);
+		fd = connect_socket(qmp->path, &status);
+		went_on = fd >= 0 && watchdog_continues(fd, true);
 	}
-	_exit(0);
+	_exit(went_on ? 0 : 1);
 }
 
 /* Starts the child. Signals that end this process don't end it. */
@@ -372,7 +407,7 @@ static bool start_watchdog(struct qmp *qmp)
 		for (int signal_nr = 1; signal_nr < 32; signal_nr++)
 			signal(signal_nr, SIG_IGN);
 		close(ends[1]);
-		watch_parent(ends[0], qmp->fd);
+		watch_parent(qmp, ends[0]);
 	}
 	close(ends[0]);
 	if (qmp->watchdog < 0) {
@@ -385,16 +420,18 @@ static bool start_watchdog(struct qmp *qmp)
 	return true;
 }
 
-/* All is well (or the child shall see to it that it will be). */
-static void end_watchdog(struct qmp *qmp, bool well)
+/* Does the guest go on? If not, the child sees to it, and tells whether it does. */
+static bool end_watchdog(struct qmp *qmp, bool goes_on)
 {
-	if (!qmp->watchdog)
-		return;
-	if (well && write(qmp->watchdog_fd, "", 1) != 1)
+	int status = 1;
+
+	if (goes_on && write(qmp->watchdog_fd, "", 1) != 1)
 		say_errno("the watchdog");
 	close(qmp->watchdog_fd);
-	waitpid(qmp->watchdog, NULL, 0);
+	while (waitpid(qmp->watchdog, &status, 0) < 0 && errno == EINTR)
+		;
 	qmp->watchdog = 0;
+	return goes_on || (WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
 bool qmp_pause(struct qmp *qmp)
@@ -425,15 +462,16 @@ bool qmp_pause(struct qmp *qmp)
 bool qmp_resume(struct qmp *qmp)
 {
 	json_t *answer;
+	bool goes_on;
 
 	if (!qmp->paused)
 		return true;
 	qmp->paused = false;
 	answer = qmp_execute(qmp, "cont", NULL);
+	goes_on = end_watchdog(qmp, answer != NULL);
 	json_decref(answer);
-	/* The child has the connection still, and tries once more. */
-	end_watchdog(qmp, answer != NULL);
-	if (!answer)
-		say("the guest may stand still: QEMU has not said that it goes on");
-	return answer != NULL;
+	if (!goes_on)
+		say("the guest may stand still: QEMU at %s has not said that it goes on",
+		    qmp->path);
+	return goes_on;
 }

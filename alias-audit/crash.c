@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+#include "crash.h"
+
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+static volatile sig_atomic_t in_library;
+static const char *volatile last_words;
+static volatile sig_atomic_t last_status;
+
+static void end_here(int signal_nr)
+{
+	if (!in_library) {
+		/* Happens once more on return, and then ends the process as ever. */
+		signal(signal_nr, SIG_DFL);
+		return;
+	}
+	if (write(STDERR_FILENO, last_words, strlen(last_words)) < 0)
+		_exit(last_status);
+	_exit(last_status);
+}
+
+void crash_handle(const char *sentence, int status)
+{
+	static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+
+	last_words = sentence;
+	last_status = status;
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		signal(signals[i], end_here);
+}
+
+void crash_begin(void)
+{
+	in_library = 1;
+}
+
+void crash_end(void)
+{
+	in_library = 0;
+}
