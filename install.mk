@@ -5,6 +5,7 @@
 PKGCONFIGDIR ?= $(LIBDIR)/pkgconfig
 GUESTDIR     ?= $(PREFIX)/lib/vmm
 MAN_PAGE     := $(DESTDIR)$(MANDIR)/man1/vmm.1
+AUDIT_PAGE   := $(DESTDIR)$(MANDIR)/man1/alias-audit.1
 PC_FILE      := $(DESTDIR)$(PKGCONFIGDIR)/aliastracker.pc
 
 # What stands for itself in what sed puts in, within double quotes of the shell.
@@ -23,7 +24,7 @@ install-paths:
 install: install-paths all ## Install program, guest, library and manual (PREFIX=, LIBDIR=, DESTDIR=)
 	install -d "$(DESTDIR)$(BINDIR)" "$(DESTDIR)$(GUESTDIR)" "$(DESTDIR)$(LIBDIR)" "$(DESTDIR)$(PKGCONFIGDIR)" \
 		"$(DESTDIR)$(INCLUDEDIR)" "$(DESTDIR)$(MANDIR)/man1"
-	install -m 755 "$(B)/vmm" "$(B)/vmm-top" "$(DESTDIR)$(BINDIR)"
+	install -m 755 "$(B)/vmm" "$(B)/vmm-top" "$(B)/alias-audit" "$(DESTDIR)$(BINDIR)"
 	install -m 644 "$(B)/guest.elf" "$(DESTDIR)$(GUESTDIR)"
 	install -m 644 "$(B)/libaliastracker.a" "$(B)/$(TRACKER_SO)" "$(DESTDIR)$(LIBDIR)"
 	ln -sf $(TRACKER_SO) "$(DESTDIR)$(LIBDIR)/$(TRACKER_SONAME)"
@@ -33,10 +34,12 @@ install: install-paths all ## Install program, guest, library and manual (PREFIX
 		-e "s|@INCLUDEDIR@|$(call in_sed,$(INCLUDEDIR))|" -e 's|@VERSION@|$(VERSION)|' $(TRACKER_PC) >"$(PC_FILE)"
 	chmod 644 "$(PC_FILE)"
 	sed -e 's|@VERSION@|$(VERSION)|' vmm/vmm.1 >"$(MAN_PAGE)"
-	chmod 644 "$(MAN_PAGE)"
+	sed -e 's|@VERSION@|$(VERSION)|' alias-audit/alias-audit.1 >"$(AUDIT_PAGE)"
+	chmod 644 "$(MAN_PAGE)" "$(AUDIT_PAGE)"
 
 uninstall: install-paths ## Remove what `make install` with the same PREFIX=, LIBDIR=, DESTDIR= has installed
-	rm -f "$(DESTDIR)$(BINDIR)/vmm" "$(DESTDIR)$(BINDIR)/vmm-top" "$(DESTDIR)$(GUESTDIR)/guest.elf" "$(PC_FILE)" "$(MAN_PAGE)"
+	for file in vmm vmm-top alias-audit; do rm -f "$(DESTDIR)$(BINDIR)/$$file"; done
+	rm -f "$(DESTDIR)$(GUESTDIR)/guest.elf" "$(PC_FILE)" "$(MAN_PAGE)" "$(AUDIT_PAGE)"
 	for file in libaliastracker.a libaliastracker.so $(TRACKER_SONAME) $(TRACKER_SO); do \
 		rm -f "$(DESTDIR)$(LIBDIR)/$$file"; done
 	for file in $(notdir $(TRACKER_HEADERS)); do rm -f "$(DESTDIR)$(INCLUDEDIR)/$$file"; done

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include "alias_tracker.h"
+#include "entry.h"
 #include "low_map.h"
 
 struct audit {
@@ -178,6 +179,7 @@ struct collect {
 	struct findings *findings;
 	struct at_table *tables;
 	size_t nr, room;
+	int error;
 };
 
 static bool take_table(void *ctx, const struct at_table *table)
@@ -197,6 +199,14 @@ static bool take_table(void *ctx, const struct at_table *table)
 	return true;
 }
 
+/* An index into the PAT. */
+static uint8_t memtype_of(uint64_t pte, unsigned level)
+{
+	bool pat = pte & (level == 1 ? 1ull << 7 : 1ull << 12);
+
+	return (uint8_t)(pat << 2 | (pte >> 3 & 3));
+}
+
 static struct mapping mapping_of(const struct audit *audit, const struct at_alias *alias)
 {
 	return (struct mapping){
@@ -204,30 +214,96 @@ static struct mapping mapping_of(const struct audit *audit, const struct at_alia
 		.pte_gpa = alias->pte_gpa,
 		.pte = alias->pte,
 		.level = alias->level,
-		.writable = true,
+		.writable = alias->pte & ENTRY_RW,
 		.user = alias->user,
 		.exec = alias->exec,
+		.memtype = memtype_of(alias->pte, alias->level),
 		.place = windows_place(&audit->windows, alias->va, alias->user),
 	};
 }
 
-static int judge_table(struct collect *collect, const struct at_table *table)
+static void count_table(struct findings *findings, const struct at_table *table)
 {
-	struct audit *audit = collect->audit;
-	struct finding finding = {.kind = FINDING_TABLE, .pfn = table->pfn};
-	struct at_alias where[FINDING_MAPPINGS];
-
-	finding.levels = (uint8_t)(table->levels << 1);
-	collect->findings->tables++;
+	findings->tables++;
 	for (unsigned level = 1; level <= LEVELS_MAX; level++)
-		collect->findings->walked[level] += finding.levels >> level & 1;
-	if (!at_has_alias(audit->at, table->pfn))
-		return 0;
-	finding.nr = at_alias_count(audit->at, table->pfn);
-	finding.nr_at = (unsigned)at_aliases(audit->at, table->pfn, where, FINDING_MAPPINGS);
-	for (unsigned i = 0; i < finding.nr_at; i++)
-		finding.at[i] = mapping_of(audit, &where[i]);
-	return findings_add(collect->findings, &finding);
+		findings->walked[level] += table->levels >> (level - 1) & 1;
+}
+
+static int compare_tables(const void *a, const void *b)
+{
+	const struct at_table *one = a, *other = b;
+
+	return (one->pfn > other->pfn) - (one->pfn < other->pfn);
+}
+
+/* A table's aliases come one after the other: the first makes a finding, the others join it. */
+static void take_alias(struct collect *collect, const struct at_finding *found)
+{
+	struct findings *findings = collect->findings;
+	struct finding *last = findings->nr ? &findings->all[findings->nr - 1] : NULL;
+	struct finding finding = {
+		.kind = FINDING_TABLE, .pfn = found->pfn, .frames = 1, .nr_at = 1};
+	const struct at_table key = {.pfn = found->pfn}, *table;
+
+	if (last && last->kind == FINDING_TABLE && last->pfn == found->pfn) {
+		if (last->nr_at < FINDING_MAPPINGS)
+			last->at[last->nr_at++] = mapping_of(collect->audit, &found->one);
+		return;
+	}
+	table = bsearch(&key, collect->tables, collect->nr, sizeof(key), compare_tables);
+	finding.levels = table ? (uint8_t)(table->levels << 1) : 0;
+	finding.nr = at_alias_count(collect->audit->at, found->pfn);
+	finding.at[0] = mapping_of(collect->audit, &found->one);
+	collect->error = findings_add(findings, &finding);
+}
+
+static void take_pair(struct collect *collect, const struct at_finding *found)
+{
+	struct finding finding = {
+		.kind = found->kind == AT_F_WX ? FINDING_WX : FINDING_MEMTYPE,
+		.pfn = found->pfn,
+		.frames = found->frames,
+		.nr = 2,
+		.nr_at = 2,
+		.at = {mapping_of(collect->audit, &found->one),
+		       mapping_of(collect->audit, &found->other)},
+	};
+
+	collect->error = findings_add(collect->findings, &finding);
+}
+
+static bool take_alias_finding(void *ctx, const struct at_finding *found)
+{
+	struct collect *collect = ctx;
+
+	if (found->kind == AT_F_ALIAS)
+		take_alias(collect, found);
+	return !collect->error;
+}
+
+static bool take_pair_finding(void *ctx, const struct at_finding *found)
+{
+	struct collect *collect = ctx;
+
+	if (found->kind == AT_F_WX || found->kind == AT_F_MEMTYPE)
+		take_pair(collect, found);
+	return !collect->error;
+}
+
+/* Has the tracker take stock, and takes its findings. Returns 0, or -ENOMEM. */
+static int survey(struct collect *collect)
+{
+	const struct alias_tracker *at = collect->audit->at;
+	struct at_finding event;
+
+	if (!at_survey(collect->audit->at))
+		return -ENOMEM;
+	while (at_next_finding(collect->audit->at, &event))
+		; /* reports compare looks by themselves */
+	at_for_each_finding(at, take_alias_finding, collect);
+	if (!collect->error)
+		at_for_each_finding(at, take_pair_finding, collect);
+	return collect->error;
 }
 
 static int describe_low_maps(struct collect *collect)
@@ -239,8 +315,6 @@ static int describe_low_maps(struct collect *collect)
 
 	for (size_t i = 0; !error && i < collect->nr; i++)
 		pfns[i] = collect->tables[i].pfn;
-	if (!error)
-		qsort(pfns, collect->nr, sizeof(*pfns), compare_pfns);
 	for (size_t i = 0; !error && i < roots->nr; i++) {
 		if (!roots->root[i].maps_low)
 			continue;
@@ -261,12 +335,24 @@ static int collect_findings(struct audit *audit, struct findings *findings)
 
 	if (!at_for_each_table(audit->at, take_table, &collect))
 		error = -ENOMEM;
-	for (size_t i = 0; !error && i < collect.nr; i++)
-		error = judge_table(&collect, &collect.tables[i]);
+	if (!error && collect.nr)
+		qsort(collect.tables, collect.nr, sizeof(*collect.tables), compare_tables);
+	for (size_t i = 0; i < collect.nr; i++)
+		count_table(findings, &collect.tables[i]);
+	error = error ? error : survey(&collect);
 	error = error ? error : describe_low_maps(&collect);
 	free(collect.tables);
 	findings_sort(findings);
 	return error;
+}
+
+static void count_executable(const struct audit *audit, struct findings *findings)
+{
+	for (uint64_t pfn = 0; pfn < audit->mem->frames; pfn++) {
+		struct at_uses uses = at_uses(audit->at, pfn);
+
+		findings->executable += uses.kernel_exec || uses.user_exec;
+	}
 }
 
 static void describe(const struct audit *audit, const struct look *look, struct findings *findings)
@@ -285,8 +371,14 @@ static void describe(const struct audit *audit, const struct look *look, struct 
 		     "%" PRIu64 " frames could not be read, and were taken for zeros",
 		     audit->mem->unreadable);
 	if (audit->at) {
+		count_executable(audit, findings);
 		at_get_stats(audit->at, &stats);
 		findings->tracker_bytes = stats.memory_bytes;
+		if (stats.findings_dropped)
+			note(&findings->notes,
+			     "there are more than %u findings, and %" PRIu64
+			     " of them or of their changes are not told",
+			     AT_FINDINGS_MAX, stats.findings_dropped);
 	}
 }
 

@@ -40,15 +40,4 @@ void audit_free(struct audit *audit);
  * tables, and the notes say why. Returns 0, or -ENOMEM. */
 int audit_look(struct audit *audit, const struct look *look, struct findings *findings);
 
-/* What each frame is, by the last look: for a picture. */
-enum frame_use {
-	USE_NO_MEMORY,
-	USE_ORDINARY,
-	USE_EXECUTABLE,
-	USE_TABLE,
-	USE_ALIASED_TABLE,
-	USE_FOUND, /* of the other kinds of findings */
-	USES,
-};
-
 #endif

@@ -28,6 +28,7 @@ int findings_add(struct findings *findings, const struct finding *finding)
 	}
 	findings->all[findings->nr++] = *finding;
 	findings->of_kind[finding->kind]++;
+	findings->frames[finding->kind] += finding->frames;
 	return 0;
 }
 

@@ -25,8 +25,9 @@ struct mapping {
 	uint64_t va;
 	uint64_t pte_gpa, pte; /* the leaf, and what it holds */
 	uint8_t level;         /* of the leaf's table: 1, 2 (2 MiB) or 3 (1 GiB) */
-	bool writable, user, exec;
-	uint8_t memtype; /* index into the PAT */
+	bool user, exec;       /* over the whole path */
+	bool writable;         /* the same for a table; else what the leaf says */
+	uint8_t memtype;       /* index into the PAT */
 	enum place place;
 };
 
@@ -35,8 +36,12 @@ struct mapping {
 struct finding {
 	enum finding_kind kind;
 	uint64_t pfn;
-	uint8_t levels; /* a table: a bit for each level at which it is walked, 1 << level */
-	uint64_t nr;    /* mappings of this kind; `at` has the first of them */
+	uint64_t frames; /* so many in a row, by the same large leaves; of a table 1 */
+	uint8_t levels;  /* a table: a bit for each level at which it is walked, 1 << level */
+	/* A table: its writable mappings, of which `at` has the first. Else 2: the frame is
+	 * executable by the first mapping and writable by the second, or has the memory type of the
+	 * first and that of the second. */
+	uint64_t nr;
 	unsigned nr_at;
 	struct mapping at[FINDING_MAPPINGS];
 };
@@ -58,6 +63,7 @@ struct findings {
 	struct finding *all; /* by kind, then pfn */
 	size_t nr;
 	size_t of_kind[FINDING_KINDS];
+	uint64_t frames[FINDING_KINDS]; /* the sums of theirs */
 
 	/* What was looked at. */
 	char source[256]; /* "core FILE (elf)" */

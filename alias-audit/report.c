@@ -131,18 +131,16 @@ static void print_mapping(FILE *out, const struct mapping *mapping, const struct
 		name[0] ? " (" : "", name, name[0] ? ")" : "", mapping->pte, mapping->pte_gpa);
 }
 
-/* One line for `nr` findings of which this is the first, and one for each mapping of it. */
-static void print_group(FILE *out, const struct finding *finding, size_t nr,
+/* One line for so many frames, of which the first are in this finding, and one for each mapping of
+ * it. */
+static void print_group(FILE *out, const struct finding *finding, uint64_t frames,
 			const struct names *names)
 {
-	fprintf(out, "  %6zu ", nr);
-	if (finding->kind == FINDING_TABLE) {
+	fprintf(out, "  %6" PRIu64 " ", frames);
+	if (finding->kind == FINDING_TABLE)
 		print_levels(out, finding->levels);
-		fprintf(out, " table%s", plural(nr));
-	} else {
-		fprintf(out, "frame%s", plural(nr));
-	}
-	fprintf(out, "%s 0x%" PRIx64 "\n", nr == 1 ? ":" : ", the first of them", finding->pfn);
+	fprintf(out, "%s%s%s 0x%" PRIx64 "\n", finding->kind == FINDING_TABLE ? " table" : "frame",
+		plural(frames), frames == 1 ? ":" : ", the first of them", finding->pfn);
 	for (unsigned i = 0; i < finding->nr_at && i < FINDING_MAPPINGS; i++) {
 		fprintf(out, "         ");
 		print_mapping_kind(out, &finding->at[i], finding->kind == FINDING_MEMTYPE);
@@ -167,6 +165,7 @@ static void print_groups(FILE *out, const struct finding *first, size_t nr,
 			 const struct names *names)
 {
 	const struct finding **sorted = malloc(nr * sizeof(*sorted));
+	uint64_t frames;
 	size_t end;
 
 	if (!sorted) {
@@ -177,10 +176,13 @@ static void print_groups(FILE *out, const struct finding *first, size_t nr,
 		sorted[i] = &first[i];
 	qsort(sorted, nr, sizeof(*sorted), compare_alike);
 	for (size_t i = 0; i < nr; i = end) {
-		for (end = i + 1; end < nr; end++)
+		frames = sorted[i]->frames;
+		for (end = i + 1; end < nr; end++) {
 			if (finding_compare_alike(sorted[i], sorted[end]))
 				break;
-		print_group(out, sorted[i], end - i, names);
+			frames += sorted[end]->frames;
+		}
+		print_group(out, sorted[i], frames, names);
 	}
 	free(sorted);
 }
@@ -217,10 +219,10 @@ static void print_kind(FILE *out, const struct findings *findings, enum finding_
 
 	for (unsigned before = 0; before < kind; before++)
 		first += findings->of_kind[before];
-	fprintf(out, "\n%s: %zu\n", titles[kind], nr);
+	fprintf(out, "\n%s: %" PRIu64 "\n", titles[kind], findings->frames[kind]);
 	if (all)
 		for (size_t i = 0; i < nr; i++)
-			print_group(out, &first[i], 1, names);
+			print_group(out, &first[i], first[i].frames, names);
 	else if (nr)
 		print_groups(out, first, nr, names);
 }

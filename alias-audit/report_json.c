@@ -31,6 +31,7 @@ static json_t *finding_json(const struct finding *finding, const struct names *n
 
 	object_add_text(object, "kind", finding_kind_word(finding->kind));
 	object_add_hex(object, "pfn", finding->pfn);
+	object_add_number(object, "frames", finding->frames);
 	if (finding->kind == FINDING_TABLE) {
 		levels = json_array();
 		for (unsigned level = 1; level <= LEVELS_MAX; level++)
@@ -117,7 +118,7 @@ json_t *report_json(const struct findings *findings, const struct names *names)
 	object_add_number(report, "schema", 1);
 	json_object_set_new(report, "looked_at", looked_at_json(findings));
 	for (unsigned kind = 0; kind < FINDING_KINDS; kind++)
-		object_add_number(counts, finding_kind_word(kind), findings->of_kind[kind]);
+		object_add_number(counts, finding_kind_word(kind), findings->frames[kind]);
 	json_object_set_new(report, "counts", counts);
 	for (size_t i = 0; i < findings->nr; i++)
 		json_array_append_new(all, finding_json(&findings->all[i], names));

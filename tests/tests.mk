@@ -16,6 +16,7 @@ include tests/compare/compare.mk
 include tests/faults/faults.mk
 include tests/fuzz/fuzz.mk
 include tests/distros/distros.mk
+include tests/audit/audit-tests.mk
 
 UNIT := $(UNIT_TESTS) $(UNIT_TESTS_SAN)
 

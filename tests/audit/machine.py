@@ -29,7 +29,7 @@ class Machine:
         for gpa in (0, 2 << 20):
             self.map(ROOT, self.direct + gpa, gpa, RW | NX, 2)
         self.map(ROOT, self.direct + HIGH, HIGH, RW | NX, 3)
-        self.map(ROOT, IMAGE, 0, 0, 2)  # text: read-only
+        self.map(ROOT, IMAGE, 0, NX, 2)  # read-only
         self.map(ROOT, VMALLOC, DATA << 12, RW | NX)  # so that the half has all its entries
         for i in range(256, 512):
             self.table(ROOT2)[i] = self.table(ROOT)[i]
