@@ -25,6 +25,7 @@ enum long_only {
 	KEY_JSON,
 	KEY_ALL,
 	KEY_SYMBOLS,
+	KEY_MAP,
 	KEY_FAIL_ON,
 	KEY_ROOT,
 	KEY_LEVELS,
@@ -45,6 +46,7 @@ static const struct argp_option argp_options[] = {
 	{"all", KEY_ALL, NULL, 0, "Print every finding, and not one of those that are alike", 0},
 	{"symbols", KEY_SYMBOLS, "FILE", 0,
 	 "Give addresses names: System.map, or the guest's /proc/kallsyms", 0},
+	{"map", KEY_MAP, "FILE", 0, "Draw memory as a picture: FILE becomes an SVG", 0},
 	{"fail-on", KEY_FAIL_ON, "KIND,...", 0,
 	 "Exit with 1 only if these were found: table, wx, memtype, or doubt (default table,wx,memtype); none",
 	 0},
@@ -183,6 +185,9 @@ static error_t parse_arg(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_SYMBOLS:
 		args->symbols = arg;
+		return 0;
+	case KEY_MAP:
+		args->map = arg;
 		return 0;
 	case KEY_FAIL_ON:
 		args->fail_on = fail_on_arg(state, arg);

@@ -29,6 +29,7 @@ struct args {
 	unsigned timeout; /* seconds that a QMP peer may take for an answer */
 	bool json, all;
 	const char *symbols; /* NULL: none */
+	const char *map;     /* file for the picture; NULL: none */
 	unsigned fail_on;    /* bits 1 << enum finding_kind, and FAIL_ON_DOUBT */
 	unsigned nr_roots;
 	uint64_t root[ARGS_MAX_ROOTS];

@@ -20,6 +20,8 @@ struct audit {
 	struct windows windows;
 	uint64_t *followed; /* ascending */
 	size_t nr_followed;
+	struct at_table *tables; /* by the last look, ascending */
+	size_t nr_tables;
 };
 
 static const uint64_t *table_of(void *ctx, uint64_t pfn)
@@ -45,6 +47,9 @@ static void drop_tracker(struct audit *audit)
 	free(audit->followed);
 	audit->followed = NULL;
 	audit->nr_followed = 0;
+	free(audit->tables);
+	audit->tables = NULL;
+	audit->nr_tables = 0;
 }
 
 void audit_free(struct audit *audit)
@@ -341,17 +346,40 @@ static int collect_findings(struct audit *audit, struct findings *findings)
 		count_table(findings, &collect.tables[i]);
 	error = error ? error : survey(&collect);
 	error = error ? error : describe_low_maps(&collect);
-	free(collect.tables);
+	free(audit->tables);
+	audit->tables = collect.tables;
+	audit->nr_tables = collect.nr;
 	findings_sort(findings);
 	return error;
 }
 
+size_t audit_tables(const struct audit *audit)
+{
+	return audit->nr_tables;
+}
+
+uint64_t audit_table(const struct audit *audit, size_t index)
+{
+	return audit->tables[index].pfn;
+}
+
+bool audit_is_executable(const struct audit *audit, uint64_t pfn)
+{
+	struct at_uses uses = {0};
+
+	if (audit->at)
+		uses = at_uses(audit->at, pfn);
+	return uses.kernel_exec || uses.user_exec;
+}
+
 static void count_executable(const struct audit *audit, struct findings *findings)
 {
-	for (uint64_t pfn = 0; pfn < audit->mem->frames; pfn++) {
-		struct at_uses uses = at_uses(audit->at, pfn);
+	for (size_t i = 0; i < audit->mem->nr_ranges; i++) {
+		uint64_t pfn = audit->mem->ranges[i].gpa >> FRAME_SHIFT;
+		uint64_t end = pfn + (audit->mem->ranges[i].size >> FRAME_SHIFT);
 
-		findings->executable += uses.kernel_exec || uses.user_exec;
+		for (; pfn < end; pfn++)
+			findings->executable += audit_is_executable(audit, pfn);
 	}
 }
 

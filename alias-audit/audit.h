@@ -10,6 +10,7 @@
 #ifndef AUDIT_AUDIT_H
 #define AUDIT_AUDIT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "findings.h"
@@ -39,5 +40,11 @@ void audit_free(struct audit *audit);
 /* Looks, and fills in all of *findings but `source` and the times. Without a root there are no
  * tables, and the notes say why. Returns 0, or -ENOMEM. */
 int audit_look(struct audit *audit, const struct look *look, struct findings *findings);
+
+/* By the last look: the page tables, of which the first is 0; and whether some mapping makes a
+ * frame executable. */
+size_t audit_tables(const struct audit *audit);
+uint64_t audit_table(const struct audit *audit, size_t index);
+bool audit_is_executable(const struct audit *audit, uint64_t pfn);
 
 #endif

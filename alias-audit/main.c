@@ -8,6 +8,7 @@
 #include "args.h"
 #include "audit.h"
 #include "core.h"
+#include "map_svg.h"
 #include "names.h"
 #include "qemu.h"
 #include "report.h"
@@ -58,6 +59,27 @@ static int print_report(const struct args *args, const struct findings *findings
 		return VMM_EX_IOERR;
 	}
 	return 0;
+}
+
+/* The picture of --map. Returns 0, or a status after a message. */
+static int draw(const char *path, const struct audit *audit, const struct physmem *mem,
+		const struct findings *findings)
+{
+	FILE *out = fopen(path, "we");
+	int error;
+
+	if (!out) {
+		say_errno("--map %s", path);
+		return VMM_EX_IOERR;
+	}
+	error = map_svg_print(out, audit, mem, findings);
+	if (error)
+		say("out of memory");
+	if (ferror(out) | fclose(out) && !error) {
+		say_errno("--map %s", path);
+		return VMM_EX_IOERR;
+	}
+	return error ? VMM_EX_OSERR : 0;
 }
 
 /* Prints what was found. Returns the program's status. */
@@ -114,6 +136,8 @@ static int look_at_core(const struct args *args, const struct core *core, struct
 	} else {
 		findings.look_ms = now_ms() - before;
 		status = tell(args, &findings, names);
+		if (args->map && status <= AUDIT_FOUND && draw(args->map, audit, mem, &findings))
+			status = VMM_EX_IOERR;
 	}
 	findings_clear(&findings);
 	audit_free(audit);
@@ -137,6 +161,7 @@ static int audit_core(const struct args *args, struct names *names)
 struct live {
 	const struct args *args;
 	struct qemu *qemu;
+	struct physmem *mem;
 	struct audit *audit;
 	struct names *names;
 	struct notes notes; /* of how its memory is reached */
@@ -167,6 +192,12 @@ static int look_at_guest(struct live *live, struct findings *findings)
 	findings->look_ms = now_ms() - before;
 	for (size_t i = 0; i < live->notes.nr; i++)
 		note(&findings->notes, "%s", live->notes.text[i]);
+	if (live->args->map && findings->tables) {
+		int failed = draw(live->args->map, live->audit, live->mem, findings);
+
+		if (failed)
+			return failed;
+	}
 	return resumed ? 0 : VMM_EX_NOKVM;
 }
 
@@ -203,9 +234,9 @@ static int audit_qemu(const struct args *args, struct names *names)
 					     .mem = args->mem,
 					     .pid = (pid_t)args->pid,
 					     .timeout = args->timeout};
-	struct live live = {.args = args, .names = names};
 	struct findings findings = {0};
 	struct physmem mem;
+	struct live live = {.args = args, .mem = &mem, .names = names};
 	int status;
 
 	live.qemu = qemu_open(&options, &mem, &live.notes, &status);
