@@ -4,9 +4,9 @@
  *
  * All new values are made to count first, while the old ones count on. That may need memory. Then
  * the store is judged, and either the old values cease to count or the new ones do, neither of
- * which needs any (role.c). So a table is judged with all links to it, old and new. That refuses
- * nothing which is allowed without the old ones, unless one store to two tables takes a link to the
- * one out of the other.
+ * which needs any (role.c). So a table is judged with all links to it, old and new. Beyond what
+ * breaks a rule that refuses only a store of several entries that takes a link to a table out, and
+ * links the same table elsewhere or writes to it.
  */
 #include "internal.h"
 
