@@ -5,14 +5,20 @@
  *
  *   names    the entry is named as being changed, for good, by the vCPU that goes on to call
  *   spins    the same by another vCPU, which never calls; the host is to end this (VIOLATION_STOP)
+ *   lingers  likewise, and the host syncs only a few times
+ *   sleeps   the same by a vCPU that does not run meanwhile: that one may be at it
  *   loses    records are counted as lost, with all the room for them in the ring
  *   stops    the log is stopped unasked, and begun again
  *
  * log: the missing record is reported with its entry all the same, at the end of the run at the
- * latest, and what is no excuse at all as such. dirty, scan, strict: no log is asked for, and the
- * frame is refused.
+ * latest (not with `sleeps`), and what is no excuse at all as such. dirty, scan, strict: no log is
+ * asked for, and the frame is refused.
  */
 #include "hostile.h"
+
+#define PAUSE      (1ull << 30) /* ticks of the TSC */
+#define SYNCS_FEW  8u
+#define SYNCS_MANY 40u
 
 static uint64_t *const hidden = &tree.vm_l1[5];
 
@@ -24,22 +30,44 @@ static void name_it_and_spin(void)
 		relax();
 }
 
-static void find_an_excuse(char which)
+static void name_it_and_sleep(void)
+{
+	page_of(1)->log.changing = gpa_of(hidden);
+	next_turn(1);
+	for (;;)
+		__asm__ volatile("cli; hlt");
+}
+
+static void start_and_wait(void (*fn)(void))
+{
+	start_cpu1(fn);
+	wait_turn(1);
+}
+
+static void sync_times(unsigned times, uint64_t pause)
+{
+	for (; times; times--) {
+		uint64_t start = rdtsc();
+
+		host_sync();
+		while (rdtsc() - start < pause)
+			relax();
+	}
+}
+
+static void find_an_excuse(void)
 {
 	struct alias_log *log = &page_of(0)->log;
 
-	switch (which) {
-	case 'n':
+	if (word_is("names")) {
 		log->changing = gpa_of(hidden);
-		break;
-	case 's':
-		start_cpu1(name_it_and_spin);
-		wait_turn(1);
-		break;
-	case 'l':
+	} else if (word_is("spins") || word_is("lingers")) {
+		start_and_wait(name_it_and_spin);
+	} else if (word_is("sleeps")) {
+		start_and_wait(name_it_and_sleep);
+	} else if (word_is("loses")) {
 		log->lost++;
-		break;
-	default:
+	} else {
 		common()->logging = 0;
 		host_sync();
 		common()->logging = common()->log_wanted;
@@ -48,17 +76,21 @@ static void find_an_excuse(char which)
 
 static void hostile_main(void)
 {
-	const char *word = last_word();
 	bool logged = common()->log_wanted;
 	unsigned status;
 
 	for (unsigned i = 0; i < 8; i++)
 		host_sync();
 	require(set_unlogged(hidden, entry(spare[0], P | RW)));
-	find_an_excuse(word[1] == 't' ? 't' : word[0]);
+	find_an_excuse();
 	status = pin(spare[0], 1);
 	check(status == ALIAS_HAS_ALIAS || (logged && status == ALIAS_OK));
-	do
+	if (logged && word_is("lingers"))
+		sync_times(SYNCS_FEW, PAUSE);
+	if (logged && word_is("sleeps"))
+		sync_times(SYNCS_MANY, PAUSE / 8);
+	while (logged && word_is("lingers"))
+		relax();
+	while (logged && word_is("spins"))
 		host_sync();
-	while (logged && word[1] == 'p');
 }

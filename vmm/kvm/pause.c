@@ -112,15 +112,6 @@ void resume_vcpus(struct vm *vm)
 	pthread_mutex_unlock(&pause->lock);
 }
 
-uint64_t vcpus_kept_out(const struct vm *vm)
-{
-	const struct vcpu_pause *pause = &vm->pause;
-
-	return atomic_load(&pause->held)
-		       ? ALL_VCPUS
-		       : atomic_load(&pause->paused) | atomic_load(&pause->stopped);
-}
-
 void hold_all_vcpus(struct vm *vm)
 {
 	pthread_mutex_lock(&vm->pause.lock);

@@ -59,9 +59,6 @@ void resume_vcpus(struct vm *vm);
 void hold_all_vcpus(struct vm *vm);
 void release_all_vcpus(struct vm *vm);
 bool vcpus_are_held(const struct vm *vm);
-/* Those that are paused, held or stopped just now, and a vCPU that pauses others: vCPU i by bit i.
- * Any thread. */
-uint64_t vcpus_kept_out(const struct vm *vm);
 /* Stops the vCPUs in the set `who` for a debugger: when it returns, none of them is in the guest,
  * until it is released. Main thread. Release all when the VM stops. */
 void debug_stop_vcpus(struct vm *vm, uint64_t who);

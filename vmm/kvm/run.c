@@ -157,16 +157,39 @@ static void run_once(struct vcpu *vcpu)
 	trace_end(vcpu->track, TRACE_EXIT, start, reason, address, 0);
 }
 
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	return clock_gettime(clock, &now)
+		       ? 0
+		       : (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+uint64_t vcpu_ran_ns(const struct vcpu *vcpu)
+{
+	clockid_t clock = atomic_load(&vcpu->clock);
+	uint64_t ran = clock ? clock_ns(clock) : 0;
+
+	return ran ? ran : atomic_load(&vcpu->ran_ns);
+}
+
 void *vcpu_thread(void *arg)
 {
 	struct vcpu *vcpu = arg;
+	clockid_t clock = 0;
 	sigset_t kick;
+
+	pthread_getcpuclockid(pthread_self(), &clock);
+	atomic_store(&vcpu->clock, clock);
 
 	sigemptyset(&kick);
 	sigaddset(&kick, VCPU_KICK_SIGNAL);
 	pthread_sigmask(SIG_UNBLOCK, &kick, NULL);
 	while (!stop_requested(vcpu->vm->stop))
 		run_once(vcpu);
+	atomic_store(&vcpu->ran_ns, vcpu_ran_ns(vcpu));
+	atomic_store(&vcpu->clock, 0);
 	return NULL;
 }
 

@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 #include <linux/kvm.h>
 #include "kvm/flush_clock.h"
 
@@ -57,6 +58,10 @@ struct vcpu {
 	/* Number of returns of KVM_RUN. Written by the vCPU's thread only; others may read it at
 	 * any time. */
 	_Atomic uint64_t runs;
+	/* The thread's processor time: its clock while it runs, else 0; and what it came to in the
+	 * end, written before that 0. */
+	_Atomic clockid_t clock;
+	_Atomic uint64_t ran_ns;
 	struct vcpu_stats stats;
 	struct flush_stamp flushed; /* when the host last flushed its TLB */
 	struct trace_track *track;  /* NULL: no trace */
@@ -85,6 +90,10 @@ int vcpu_set_mtrrs(struct vcpu *vcpu);
 int vcpu_start(struct vcpu *vcpu);
 /* The thread's function: runs the guest until the VM stops (run.c). */
 void *vcpu_thread(void *vcpu);
+/* How long the vCPU's thread has run so far, in processor time, most of it in the guest. Any
+ * thread.
+ */
+uint64_t vcpu_ran_ns(const struct vcpu *vcpu);
 /* Flushes this vCPU's TLB of all guest translations, and stamps it. Own thread, out of the guest.
  * Returns false after a message. */
 bool vcpu_flush_tlb(struct vcpu *vcpu);

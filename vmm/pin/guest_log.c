@@ -2,9 +2,8 @@
 #include "pin/guest_log.h"
 
 #define STUCK_MS 1000u /* an entry named for longer, while its vCPU runs, is not being changed */
-#define STEP_MS                                                                                    \
-	100u /* maximum time counted between two syncs, since this process may have slept          \
-	      */
+/* Maximum time counted between two syncs: an emulated host's processor may have slept unnoticed. */
+#define STEP_MS 250u
 
 static uint64_t load_u64(const uint64_t *from)
 {
@@ -177,20 +176,25 @@ size_t guest_log_next(struct guest_log *log, struct at_record *records, size_t m
 static bool is_at_it(struct guest_log *log, struct log_ring *ring, uint64_t changing)
 {
 	struct log_stall *stall = &ring->stall;
-	uint64_t head = load_u64(&ring->log->head), now, step;
+	uint64_t head = load_u64(&ring->log->head), ran, step;
 
 	if (changing == ring->finished)
 		return false;
-	now = log->now_ms();
-	step = log->kept_out(log->ctx) >> (ring - log->ring) & 1 ? 0 : now - stall->seen_ms;
-	stall->seen_ms = now;
-	if (changing == stall->changing && head == stall->head && ring->lost == stall->lost) {
-		stall->age_ms += step < STEP_MS ? step : STEP_MS;
-		return stall->age_ms < STUCK_MS;
+	ran = log->ran_ms(log->ctx, (unsigned)(ring - log->ring));
+	if (changing != stall->changing || head != stall->head || ring->lost != stall->lost) {
+		*stall = (struct log_stall){
+			.changing = changing, .head = head, .lost = ring->lost, .ran_ms = ran};
+		return true;
 	}
-	*stall = (struct log_stall){
-		.changing = changing, .head = head, .lost = ring->lost, .seen_ms = now};
-	return true;
+	step = ran - stall->ran_ms;
+	stall->ran_ms = ran;
+	stall->age_ms += step < STEP_MS ? step : STEP_MS;
+	if (stall->age_ms < STUCK_MS)
+		return true;
+	if (!stall->told)
+		ring->fault = LOG_NAME_KEPT;
+	stall->told = true;
+	return false;
 }
 
 /* Adds the entries of the records of one ring that are not read yet. */
@@ -251,6 +255,8 @@ const char *log_fault_name(enum log_fault fault)
 		return "records are said to be lost, with room for them";
 	case LOG_OVERRUN:
 		return "there are more records than it has room for";
+	case LOG_NAME_KEPT:
+		return "an entry is named as being changed for longer than any change takes";
 	case LOG_STOPPED:
 		return "ended unasked";
 	default:

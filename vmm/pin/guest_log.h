@@ -8,9 +8,9 @@
  *
  * Nor is an entry "being changed" for as long as the guest claims. A vCPU that makes a call has
  * finished its change. A vCPU that makes no call, names the same entry and writes no record for a
- * second is not changing it either, since a change is four stores. The second is counted in syncs,
- * each of which counts as 100 ms at most, however long this process slept, and not at all if the
- * vCPU is paused, held or stopped by a debugger.
+ * second is not changing it either, since a change is four stores: that is a fault, too. The second
+ * is the vCPU's own, in which it runs: not while the host has stopped it, or runs something else.
+ * From one sync to the next 250 ms count at most.
  *
  * Threads: one at a time, the owner of the tracker; the vCPUs write meanwhile.
  */
@@ -28,14 +28,16 @@ enum log_fault {
 	LOG_SOUND,
 	LOG_FALSE_LOSS, /* records were counted as lost while the ring had room */
 	LOG_OVERRUN,    /* more records than the ring has room for */
+	LOG_NAME_KEPT,  /* a running vCPU names the same entry for longer than any change takes */
 	LOG_STOPPED,    /* all rings: the log ended although the host still wants it */
 };
 
 /* How long a vCPU has been naming the same entry. */
 struct log_stall {
 	uint64_t changing, head, lost; /* as read */
-	uint64_t seen_ms;              /* when it was read last */
+	uint64_t ran_ms;               /* how long the vCPU had run when it was read last */
 	uint64_t age_ms;
+	bool told; /* LOG_NAME_KEPT was found */
 };
 
 /* The ring of one vCPU. */
@@ -57,11 +59,10 @@ struct log_ring {
 struct guest_log {
 	unsigned nr; /* of vCPUs, at most AT_CHANGING_MAX */
 	struct log_ring *ring;
-	unsigned next;            /* the ring at which log_next() continues */
-	bool stopped;             /* LOG_STOPPED is still to be handed out */
-	uint64_t (*now_ms)(void); /* a monotonic clock */
-	/* The vCPUs that are kept out of the guest now, vCPU i by bit i: they can't go on. */
-	uint64_t (*kept_out)(const void *ctx);
+	unsigned next; /* the ring at which log_next() continues */
+	bool stopped;  /* LOG_STOPPED is still to be handed out */
+	/* How long this vCPU has run so far, in milliseconds of processor time. */
+	uint64_t (*ran_ms)(const void *ctx, unsigned vcpu);
 	const void *ctx;
 };
 

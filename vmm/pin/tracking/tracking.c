@@ -98,17 +98,9 @@ static bool log_pending(void *ctx, uint64_t *entries, size_t *nr)
 	return guest_log_pending(&((struct pin *)ctx)->log, entries, nr);
 }
 
-static uint64_t now_ms(void)
+static uint64_t ran_ms(const void *ctx, unsigned vcpu)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-static uint64_t kept_out(const void *ctx)
-{
-	return vcpus_kept_out(ctx);
+	return vcpu_ran_ns(&((const struct vm *)ctx)->vcpus[vcpu]) / 1000000;
 }
 
 static bool open_log(struct pin *pin)
@@ -124,8 +116,7 @@ static bool open_log(struct pin *pin)
 		return false;
 	}
 	pin->log.nr = nr;
-	pin->log.now_ms = now_ms;
-	pin->log.kept_out = kept_out;
+	pin->log.ran_ms = ran_ms;
 	pin->log.ctx = pin->vm;
 	for (unsigned i = 0; i < nr; i++) {
 		uint64_t gpa = machine->log_gpa + i * (uint64_t)ALIAS_LOG_SIZE;
