@@ -105,33 +105,18 @@ void copy_group_drop(struct copy *copy, unsigned group)
 
 /* --- comparing -------------------------------------------------------------------------------- */
 
-/* What differs in each group, and in any. Few instructions, as most tables have not changed.
- * (Volatile keeps the compiler from moving the loads that both branches have in common in front of
+/* (Volatile keeps the compiler from moving the loads that both branches have in common in front of
  * them.) */
-INLINE void groups_differ(vector differs[GROUPS], vector *all, const struct copy *copy,
-			  const uint64_t *now)
+INLINE void group_differs(vector *any, bool is_stored, const uint64_t *from, const uint64_t *now)
 {
-	const uint64_t *from = copy->entry;
-	uint64_t stored = copy->stored;
-
-	*all = (vector){0};
-	for (unsigned group = 0; group < GROUPS; group++, stored >>= 1) {
-		vector any = {0};
-
-		if (stored & 1) {
+	if (is_stored) {
 #pragma GCC unroll 16
-			for (unsigned i = 0; i < GROUP_ENTRIES; i += VECTOR_ENTRIES)
-				any |= *(const vector *)&from[i] ^
-				       *(const volatile vector *)&now[i];
-		} else {
+		for (unsigned i = 0; i < GROUP_ENTRIES; i += VECTOR_ENTRIES)
+			*any |= *(const vector *)&from[i] ^ *(const volatile vector *)&now[i];
+	} else {
 #pragma GCC unroll 16
-			for (unsigned i = 0; i < GROUP_ENTRIES; i += VECTOR_ENTRIES)
-				any |= *(const vector *)&now[i];
-		}
-		differs[group] = any;
-		*all |= any;
-		from += GROUP_ENTRIES;
-		now += GROUP_ENTRIES;
+		for (unsigned i = 0; i < GROUP_ENTRIES; i += VECTOR_ENTRIES)
+			*any |= *(const vector *)&now[i];
 	}
 }
 
@@ -151,21 +136,32 @@ INLINE uint64_t group_lines_differ(bool is_stored, const uint64_t *from, const u
 	return lines;
 }
 
-/* What is found here is looked at once more, entry by entry, when the difference is acted on. */
 FOR_EACH_PROCESSOR
-uint64_t copy_differs(const struct copy *copy, const uint64_t *table)
+bool copy_differs(const struct copy *copy, const uint64_t *table)
 {
-	vector differs[GROUPS], all;
+	vector all = {0};
+
+#pragma GCC unroll 8
+	for (unsigned group = 0; group < GROUPS; group++)
+		group_differs(&all, copy->stored >> group & 1, &copy->entry[group * GROUP_ENTRIES],
+			      &table[group * GROUP_ENTRIES]);
+	return any_set(&all);
+}
+
+FOR_EACH_PROCESSOR
+uint64_t copy_lines_differ(const struct copy *copy, const uint64_t *table)
+{
 	uint64_t lines = 0;
 
-	groups_differ(differs, &all, copy, table);
-	if (!any_set(&all))
-		return 0;
-	for (unsigned group = 0; group < GROUPS; group++)
-		if (any_set(&differs[group]))
-			lines |= group_lines_differ(copy->stored >> group & 1,
-						    &copy->entry[group * GROUP_ENTRIES],
-						    &table[group * GROUP_ENTRIES])
-				 << group * GROUP_LINES;
+	for (unsigned group = 0; group < GROUPS; group++) {
+		const uint64_t *from = &copy->entry[group * GROUP_ENTRIES];
+		const uint64_t *now = &table[group * GROUP_ENTRIES];
+		bool is_stored = copy->stored >> group & 1;
+		vector any = {0};
+
+		group_differs(&any, is_stored, from, now);
+		if (any_set(&any))
+			lines |= group_lines_differ(is_stored, from, now) << group * GROUP_LINES;
+	}
 	return lines;
 }

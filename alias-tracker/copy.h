@@ -23,8 +23,12 @@ struct copy {
 
 /* Fills all of it. */
 void copy_load(struct copy *copy, const uint64_t *table);
-/* Lines of the table in which it differs from the copy: bit i is for entries 8 i .. 8 i + 7. */
-uint64_t copy_differs(const struct copy *copy, const uint64_t *table);
+/* Does the table differ from the copy? Most have not changed: this takes few instructions, and
+ * where is another question. */
+bool copy_differs(const struct copy *copy, const uint64_t *table);
+/* Lines in which it does: bit i is for entries 8 i .. 8 i + 7. What is found here is looked at once
+ * more, entry by entry, when the difference is acted on. */
+uint64_t copy_lines_differ(const struct copy *copy, const uint64_t *table);
 /* A group is stored from now on. */
 void copy_group_store(struct copy *copy, unsigned group);
 /* No entry of the group is present: it isn't stored any more if all of it is zero. */

@@ -458,15 +458,20 @@ static void word_clear(struct frames *frames, struct region *region, uint64_t pf
 	region_drop_if_empty(frames, region, pfn);
 }
 
-/* A word becomes something else than zero. */
+static void word_count(struct words *words, uint64_t pfn)
+{
+	words->nr[pfn % RADIX / WORD_GROUP]++;
+	words->nr_all++;
+}
+
+/* A word becomes something else than zero, the first of its group. */
 static bool word_fill(struct frames *frames, uint64_t pfn, uintptr_t value)
 {
 	struct region *region = region_make(frames, pfn);
 	uintptr_t *word = region ? word_make(frames, region, pfn) : NULL;
 
 	if (word) {
-		region->words->nr[pfn % RADIX / WORD_GROUP]++;
-		region->words->nr_all++;
+		word_count(region->words, pfn);
 		*word = value;
 	} else if (region) {
 		region_drop_if_empty(frames, region, pfn);
@@ -479,11 +484,15 @@ bool frame_word_set(struct frames *frames, uint64_t pfn, uintptr_t value)
 	struct region *region = region_find(frames, pfn);
 	uintptr_t *word = region ? region_word(region, pfn) : NULL;
 
-	if (!word || !*word)
-		return !value || word_fill(frames, pfn, value);
-	if (value)
-		*word = value;
-	else
-		word_clear(frames, region, pfn);
+	if (!value) {
+		if (word && *word)
+			word_clear(frames, region, pfn);
+		return true;
+	}
+	if (!word)
+		return word_fill(frames, pfn, value);
+	if (!*word)
+		word_count(region->words, pfn);
+	*word = value;
 	return true;
 }

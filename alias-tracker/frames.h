@@ -95,28 +95,56 @@ bool leaf_count_add(struct frames *frames, enum count_kind kind, unsigned level,
 /* One leaf less of a frame that has one. True: that was the last. */
 bool leaf_count_drop(struct frames *frames, enum count_kind kind, unsigned level, uint64_t pfn);
 
-/* The same for a 4 KiB leaf of a frame in that region, where it is as quick as most times: false if
- * it isn't, and then nothing changed. */
+/* The same for a 4 KiB writable leaf of a frame in that region, where no memory is taken or given
+ * back, as most times: false if it would be, and then nothing changed. */
 static inline bool region_add_quick(struct region *region, uint64_t pfn)
 {
-	unsigned bits = count_bits(&region->writable, pfn % RADIX);
+	struct counts *counts = &region->writable;
+	unsigned i = pfn % RADIX, bits = count_bits(counts, i);
+	uint32_t *more;
 
-	if (bits > 1)
+	if (bits < COUNT_MORE - 1) {
+		counts->bits[i / 32] += 1ull << i % 32 * 2;
+		counts->nr += !bits;
+		return true;
+	}
+	if (!counts->more || !counts->more[i / MORE_GROUP])
 		return false;
-	region->writable.bits[pfn % RADIX / 32] += 1ull << pfn % 32 * 2;
-	region->writable.nr += !bits;
+	more = &counts->more[i / MORE_GROUP][i % MORE_GROUP];
+	if (bits != COUNT_MORE) {
+		counts->bits[i / 32] += 1ull << i % 32 * 2;
+		counts->nr_more++;
+		*more = COUNT_MORE;
+		return true;
+	}
+	*more += *more != COUNT_STICKS;
 	return true;
 }
 
 static inline bool region_drop_quick(struct region *region, uint64_t pfn, bool *last)
 {
-	unsigned bits = count_bits(&region->writable, pfn % RADIX);
+	struct counts *counts = &region->writable;
+	unsigned i = pfn % RADIX, bits = count_bits(counts, i);
+	uint32_t *more;
 
-	if (bits == COUNT_MORE || (bits == 1 && region->writable.nr == 1))
-		return false;
-	region->writable.bits[pfn % RADIX / 32] -= 1ull << pfn % 32 * 2;
-	region->writable.nr -= bits == 1;
 	*last = bits == 1;
+	if (bits < COUNT_MORE) {
+		if (bits == 1 && counts->nr == 1)
+			return false;
+		counts->bits[i / 32] -= 1ull << i % 32 * 2;
+		counts->nr -= bits == 1;
+		return true;
+	}
+	more = &counts->more[i / MORE_GROUP][i % MORE_GROUP];
+	if (*more > COUNT_MORE) {
+		*more -= *more != COUNT_STICKS;
+		return true;
+	}
+	if (counts->nr_more == 1)
+		return false;
+	*more = 0;
+	counts->bits[i / 32] -= 1ull << i % 32 * 2;
+	counts->nr_more--;
 	return true;
 }
 
@@ -132,6 +160,13 @@ static inline uintptr_t *region_word(const struct region *region, uint64_t pfn)
 	return group ? &group[pfn % WORD_GROUP] : NULL;
 }
 
+static inline bool region_has_word(const struct region *region, uint64_t pfn)
+{
+	const uintptr_t *word = region_word(region, pfn);
+
+	return word && *word;
+}
+
 static inline uintptr_t frame_word(const struct frames *frames, uint64_t pfn)
 {
 	const struct region *region = region_find(frames, pfn);
@@ -142,6 +177,6 @@ static inline uintptr_t frame_word(const struct frames *frames, uint64_t pfn)
 
 /* False if out of memory, and then nothing changed. Replacing a word that is not zero, and setting
  * one to zero, can't fail. The frame exists. */
-bool frame_word_set(struct frames *frames, uint64_t pfn, uintptr_t word);
+bool frame_word_set(struct frames *frames, uint64_t pfn, uintptr_t value);
 
 #endif

@@ -26,6 +26,7 @@
 #include "alias_tracker.h"
 #include "copy.h"
 #include "frames.h"
+#include "links.h"
 #include "map.h"
 #include "pte.h"
 
@@ -89,30 +90,6 @@ bool tlb_pending_holds(const struct alias_tracker *at, uint64_t pfn, struct at_t
 		       uint64_t *gone_at);
 size_t tlb_pending_bytes(const struct tlb_pending *tlb);
 
-/* --- places ----------------------------------------------------------------------------------- */
-
-/* Where a table is reached that has some of an exempt window in it: stands for the virtual address
- * (window.c). It matters as a leaf is exempt only at its own address. */
-#define PLACE_OUTSIDE 0u /* elsewhere; or at several places, so that no leaf can be exempt */
-#define PLACE_NONE    UINT32_MAX /* it is not reached */
-
-/* What the entries of a role count as. */
-struct view {
-	uint32_t all;      /* where it is reached */
-	uint32_t writable; /* where it is reached writably: R/W set in all entries of the path */
-};
-
-/* Links to a role, of one kind. They agree in one place if the places have no variance: then n *
- * sum of squares is the square of the sum. Exact below LINKS_EXACT of them; with more they are
- * taken to disagree. */
-#define LINKS_EXACT (1ull << 32)
-struct links {
-	uint64_t outside; /* how many come from outside of exempt windows */
-	uint64_t placed;  /* how many from within, and of their places: */
-	uint64_t sum;
-	unsigned __int128 squares;
-};
-
 /* --- window.c: exempt windows ------------------------------------------------------------------
  */
 
@@ -170,7 +147,9 @@ struct table {
 	TAILQ_ENTRY(table) by_change; /* in at->by_change */
 	TAILQ_ENTRY(table) hot;       /* in at->hot[level - 1], unless armed */
 	uint64_t pfn;
+	uint64_t state;       /* what its frame has become: see state.c; 0: an ordinary one */
 	uint64_t quiet_since; /* the sync that last saw a reason to keep it hot; or that armed it */
+	uint64_t log_born;    /* log.settled when it was read first */
 	uint32_t backoff;     /* quiet syncs after which it is armed; 0: as soon as it is dirtied */
 	uint8_t level;        /* as which it was first reached: parents are compared before it */
 	bool armed;           /* cold: not compared before it is dirtied */
@@ -178,21 +157,19 @@ struct table {
 	bool in_recheck;
 	bool followed; /* as a root */
 	uint8_t nr_roles;
-	uint64_t log_born; /* log.settled when it was read first */
 	LIST_HEAD(, mismatch) mismatches;
-	TAILQ_ENTRY(table) recheck; /* in at->recheck_queue, if in_recheck */
-	uint64_t state;             /* what its frame has become: see state.c; 0: an ordinary one */
-	size_t follow;              /* if followed: where it is in at->follows */
+	size_t follow;                    /* if followed: where it is in at->follows */
 	struct role *role[PT_LEVELS_MAX]; /* by level - 1; NULL: it isn't walked at that level */
-	struct role first;                /* most tables have but this one */
-	uint64_t to_recheck[PT_ENTRIES / 64]; /* entries to be judged at the end of the sync */
+	/* Only if in_recheck: where in at->recheck_queue it is, and which entries are to be judged
+	 * at the end of the sync. */
+	uint64_t to_recheck[PT_ENTRIES / 64];
+	TAILQ_ENTRY(table) recheck;
+	struct role first; /* most tables have but this one */
 	struct copy copy;
 };
 
 /* Is it linked by an entry of a table that is reached? (A root need not be linked.) */
 bool table_is_linked(const struct alias_tracker *at, const struct table *table);
-/* The role in which the frame is walked at that level, or NULL. */
-struct role *role_find(const struct alias_tracker *at, uint64_t pfn, unsigned level);
 /* A table of a frame that has none yet, read from its entries, with a role of this level. The role
  * is queued: if nothing links it by then, it goes again, and the table with it. NULL: out of
  * memory. */
@@ -204,18 +181,12 @@ struct role *role_of(struct alias_tracker *at, struct table *table, unsigned lev
 void role_free(struct alias_tracker *at, struct role *role);
 /* All tables go, whatever links them; nothing is counted any more. */
 void tables_free(struct alias_tracker *at);
-void role_queue(struct alias_tracker *at, struct role *role);
-void links_change(struct links *links, uint32_t place, bool add);
-/* What the links make of the role's entries. */
-struct view role_links_view(const struct role *role);
 size_t tables_bytes(const struct alias_tracker *at);
 
 /* --- leaf.c: what a leaf counts as ------------------------------------------------------------ */
 
 /* As bits. */
 enum { LEAF_MAPPED = 1, LEAF_WRITABLE = 2 };
-
-static const struct view view_none = {PLACE_NONE, PLACE_NONE};
 
 /* As what does this leaf of a table at this level count, by a view? LEAF_MAPPED only after
  * at_count_all(). */
@@ -260,8 +231,6 @@ struct role *root_add(struct alias_tracker *at, uint64_t pfn);
 /* The opposite. If it can't be done at once (only a sync that failed, or a stop, makes that so),
  * at->failed is set. */
 void root_drop(struct alias_tracker *at, struct role *root);
-/* The role that this entry, of kind PTE_TABLE, links to; NULL if there is no memory there. */
-struct role *role_child(const struct alias_tracker *at, const struct role *role, uint64_t pte);
 /* Counts all leaves as LEAF_MAPPED, as which none is counted. False if out of memory. */
 bool roles_count_all(struct alias_tracker *at);
 
@@ -311,8 +280,7 @@ void recheck_forget_table(struct alias_tracker *at, struct table *table);
 void recheck_report(struct alias_tracker *at);
 /* Forgets them unjudged; false if there were none. */
 bool recheck_clear(struct alias_tracker *at);
-/* The entry lost the meaning that it had for this role: should it come back, that is news. */
-void reported_forget(struct alias_tracker *at, const struct role *role, unsigned index);
+void reported_delete(struct alias_tracker *at, const struct role *role, unsigned index);
 /* Is something wrong with this entry of a role now, and what? Fills all but the address. */
 bool entry_violates(const struct alias_tracker *at, const struct role *role, unsigned index,
 		    struct at_violation *out);
@@ -326,20 +294,21 @@ void violation_queue(struct alias_tracker *at, struct role *role, unsigned index
  * type, which cannot fail. */
 bool state_set(struct alias_tracker *at, uint64_t pfn, struct at_transition to);
 void state_clear(struct alias_tracker *at, uint64_t pfn);
-bool state_is_ordinary(const struct alias_tracker *at, uint64_t pfn);
 /* Is there a frame, among those that a leaf of `level` spans from `pfn` on, that must not be mapped
  * so? The first, and what is wrong with it. */
 bool state_forbids(const struct alias_tracker *at, uint64_t pfn, unsigned level, bool writable,
 		   uint64_t pte, struct at_violation *found);
 
-uint64_t frame_state(const struct alias_tracker *at, uint64_t pfn);
+/* The state of a frame: in the low three bits the level of a page table, or one of these. Above
+ * them a root's index into at->roots, or the type. */
+#define STATE_BALLOONED 6u
+#define STATE_MEMTYPE   7u
+
 /* The level of a page table in that state, or 0. */
 static inline unsigned state_level(uint64_t state)
 {
 	return (state & 7) <= PT_LEVELS_MAX ? state & 7 : 0;
 }
-/* The word of a frame with this state and without a table. */
-uintptr_t word_of_state(uint64_t state);
 
 /* --- aliases.c -------------------------------------------------------------------------------- */
 
@@ -407,7 +376,7 @@ struct alias_tracker {
 	size_t nr_roots, max_roots;
 	uint64_t *follows; /* roots that are followed, pinned or not */
 	size_t nr_follows, max_follows;
-	bool judges_some;                       /* some may be followed, or were: see follow.c */
+	bool judges_some; /* some may be followed, or were: see follow.c */
 	uint64_t nr_states, nr_ballooned, nr_memtyped; /* frames that are not ordinary ones */
 
 	uint64_t nr_tables, nr_more_roles; /* roles beyond the first of each table */
@@ -438,6 +407,23 @@ struct alias_tracker {
  * state. */
 #define WORD_STATE 1u
 
+static inline uintptr_t word_of_state(uint64_t state)
+{
+	return state ? state << 1 | WORD_STATE : 0;
+}
+
+static inline uint64_t state_of_word(uintptr_t word)
+{
+	if (word & WORD_STATE)
+		return word >> 1;
+	return word ? ((const struct table *)word)->state : 0;
+}
+
+static inline uint64_t frame_state(const struct alias_tracker *at, uint64_t pfn)
+{
+	return state_of_word(frame_word(&at->frames, pfn));
+}
+
 static inline struct table *table_find(const struct alias_tracker *at, uint64_t pfn)
 {
 	uintptr_t word = frame_word(&at->frames, pfn);
@@ -445,10 +431,42 @@ static inline struct table *table_find(const struct alias_tracker *at, uint64_t 
 	return word & WORD_STATE ? NULL : (struct table *)word;
 }
 
+/* The role in which the frame is walked at that level, or NULL. */
+static inline struct role *role_find(const struct alias_tracker *at, uint64_t pfn, unsigned level)
+{
+	const struct table *table = table_find(at, pfn);
+
+	return table ? table->role[level - 1] : NULL;
+}
+
 /* Are the links of this role judged? Not where only followed roots lead to it. */
 static inline bool role_is_judged(const struct alias_tracker *at, const struct role *role)
 {
 	return !at->judges_some || role->judged;
+}
+
+/* The role that this entry, of kind PTE_TABLE, links to; NULL if there is no memory there. */
+static inline struct role *role_child(const struct alias_tracker *at, const struct role *role,
+				      uint64_t pte)
+{
+	return role_find(at, pte_pfn(pte, role->level, PTE_TABLE), role->level - 1);
+}
+
+/* The entry lost the meaning that it had for this role: should it come back, that is news. */
+static inline void reported_forget(struct alias_tracker *at, const struct role *role,
+				   unsigned index)
+{
+	if (at->violations.reported.used)
+		reported_delete(at, role, index);
+}
+
+/* The links to the role have changed. */
+static inline void role_queue(struct alias_tracker *at, struct role *role)
+{
+	if (role->queued)
+		return;
+	role->queued = true;
+	STAILQ_INSERT_TAIL(&at->outdated[role->level - 1], role, queue);
 }
 
 /* Does the owner want the running call to leave off? */

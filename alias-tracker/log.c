@@ -29,6 +29,7 @@
 #include <stdlib.h>
 
 #include "internal.h"
+#include "plain.h"
 
 struct mismatch {
 	TAILQ_ENTRY(mismatch) all;
@@ -174,38 +175,65 @@ static unsigned entry_index(uint64_t gpa)
 struct log_cursor {
 	struct table *table; /* NULL: none yet */
 	const uint64_t *entries;
+	uint64_t gpa;        /* of the table */
+	bool plain;          /* it is: nothing that its entries do can change that */
+	unsigned nr_changed; /* entries of it, since the cursor came to it */
 };
 
-static struct table *cursor_move(const struct alias_tracker *at, struct log_cursor *cursor,
-				 uint64_t gpa)
-{
-	cursor->table = entry_table(at, gpa);
-	cursor->entries = cursor->table ? frame_entries(at, cursor->table->pfn) : NULL;
-	return cursor->table;
-}
-
-/* The table of this entry; NULL if that is not followed. */
-static inline struct table *cursor_table(const struct alias_tracker *at, struct log_cursor *cursor,
-					 uint64_t gpa)
+/* The table's entries were found changed by records. */
+static void cursor_leave(struct alias_tracker *at, struct log_cursor *cursor)
 {
 	struct table *table = cursor->table;
 
-	if (table && table->pfn == gpa >> PAGE_SHIFT && gpa % sizeof(uint64_t) == 0)
-		return table;
-	return cursor_move(at, cursor, gpa);
-}
-
-static void table_changed_by_log(struct alias_tracker *at, struct table *table)
-{
-	at->entries_changed++;
-	if (table != TAILQ_FIRST(&at->by_change)) {
-		TAILQ_REMOVE(&at->by_change, table, by_change);
-		TAILQ_INSERT_HEAD(&at->by_change, table, by_change);
-	}
+	if (!cursor->nr_changed)
+		return;
+	at->entries_changed += cursor->nr_changed;
+	cursor->nr_changed = 0;
+	TAILQ_REMOVE(&at->by_change, table, by_change);
+	TAILQ_INSERT_HEAD(&at->by_change, table, by_change);
 	/* Not of this sync: an audit compares it all the same. */
 	table->quiet_since = at->syncs - 1;
 	if (table->backoff > at->config.quiet_syncs)
 		table->backoff = at->config.quiet_syncs;
+}
+
+/* Is the entry in the cursor's table, as most are? */
+static inline bool cursor_holds(const struct log_cursor *cursor, uint64_t gpa)
+{
+	return cursor->table && !((gpa - cursor->gpa) & ~(PT_ENTRIES * sizeof(gpa) - sizeof(gpa)));
+}
+
+/* Moves it to the table of that entry. False if that is not followed. */
+static bool cursor_move(struct alias_tracker *at, struct log_cursor *cursor, uint64_t gpa)
+{
+	struct table *table = entry_table(at, gpa);
+
+	if (!table)
+		return false;
+	cursor_leave(at, cursor);
+	cursor->table = table;
+	cursor->entries = frame_entries(at, table->pfn);
+	cursor->gpa = table->pfn << PAGE_SHIFT;
+	cursor->plain = is_plain(at, table);
+	return true;
+}
+
+/* Reads the entry: it was found to go from one value to another. False: it could not be followed.
+ */
+static inline bool cursor_take(struct alias_tracker *at, struct log_cursor *cursor, unsigned index,
+			       uint64_t *was, uint64_t *now)
+{
+	struct table *table = cursor->table;
+
+	if (!cursor->entries)
+		return false;
+	*was = copy_get(&table->copy, index);
+	*now = pte_load(&cursor->entries[index]);
+	if (cursor->plain ? !plain_update(at, table, index, *was, *now)
+			  : !table_update(at, table, index, *now))
+		return false;
+	cursor->nr_changed += ((*now ^ *was) & ~PTE_NOISE) != 0;
+	return true;
 }
 
 /* Adds to the balance of the entry what it was seen to become, less what the record, if there is
@@ -217,38 +245,24 @@ __attribute__((noinline)) static void note_step(struct alias_tracker *at, struct
 	account(at, table, index, seen - (record ? step(record->from, record->to) : 0), record);
 }
 
-/* Reads the entry. False: it could not be followed. */
-static inline bool take_entry(struct alias_tracker *at, const struct log_cursor *cursor,
-			      unsigned index, const struct at_record *record)
-{
-	struct table *table = cursor->table;
-	uint64_t was = copy_get(&table->copy, index), now;
-
-	if (!cursor->entries)
-		return false;
-	now = pte_load(&cursor->entries[index]);
-	if (now != was && !table_update(at, table, index, now))
-		return false;
-	if ((now ^ was) & ~PTE_NOISE)
-		table_changed_by_log(at, table);
-	if (!record || ((was ^ record->from) | (now ^ record->to)) & ~PTE_NOISE)
-		note_step(at, table, index, step(was, now), record);
-	return true;
-}
-
 /* Takes the entries of records; if not `logged`, they are only named, and claim nothing. */
 static bool take_some(struct alias_tracker *at, struct log_cursor *cursor,
 		      const struct at_record *records, size_t n, bool logged)
 {
 	bool ok = true;
 
-	for (const struct at_record *record = records; record < records + n; record++)
-		if (cursor_table(at, cursor, record->pte_gpa))
-			ok = take_entry(at, cursor, entry_index(record->pte_gpa),
-					logged ? record : NULL) &&
-			     ok;
-		else
+	for (const struct at_record *record = records; record < records + n; record++) {
+		unsigned index = entry_index(record->pte_gpa);
+		uint64_t was, now;
+
+		if (!cursor_holds(cursor, record->pte_gpa) &&
+		    !cursor_move(at, cursor, record->pte_gpa))
 			at->log.strays += logged;
+		else if (!cursor_take(at, cursor, index, &was, &now))
+			ok = false;
+		else if (!logged || ((was ^ record->from) | (now ^ record->to)) & ~PTE_NOISE)
+			note_step(at, cursor->table, index, step(was, now), logged ? record : NULL);
+	}
 	return ok;
 }
 
@@ -268,6 +282,7 @@ static bool take_all(struct alias_tracker *at, const struct at_log_look *look)
 		at->log.records += n;
 		ok = take_some(at, &cursor, records, n, true) && ok;
 	}
+	cursor_leave(at, &cursor);
 	return ok;
 }
 

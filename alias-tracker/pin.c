@@ -7,22 +7,25 @@
 static enum at_verdict check_frame(const struct alias_tracker *at, uint64_t pfn,
 				   struct at_transition to)
 {
+	uint64_t state;
+
 	if (!frame_entries(at, pfn))
 		return AT_BAD_FRAME;
 	if (to.to == AT_TO_TABLE && (to.arg < 1 || to.arg > at->levels))
 		return AT_BAD_LEVEL;
 	if (to.to == AT_TO_MEMTYPE && to.arg >= TYPES)
 		return AT_BAD_MEMTYPE;
-	if (to.to == AT_TO_TABLE && state_is_ordinary(at, pfn))
+	state = frame_state(at, pfn);
+	if (to.to == AT_TO_TABLE && !state)
 		return AT_OK;
-	if (at_is_ballooned(at, pfn))
+	if (state == STATE_BALLOONED)
 		return AT_IS_BALLOONED;
 	if (to.to == AT_TO_TABLE)
 		return AT_BAD_STATE;
 	/* A frame that is walked as a table, pinned or not, makes no transition but a pin. */
-	if (at_pinned_level(at, pfn) || table_find(at, pfn))
+	if (state_level(state) || table_find(at, pfn))
 		return AT_BAD_STATE;
-	return to.to == AT_TO_BALLOON && !state_is_ordinary(at, pfn) ? AT_BAD_STATE : AT_OK;
+	return to.to == AT_TO_BALLOON && state ? AT_BAD_STATE : AT_OK;
 }
 
 enum at_verdict at_may(const struct alias_tracker *at, uint64_t pfn, struct at_transition to)
@@ -57,7 +60,7 @@ static enum at_verdict check_children(const struct alias_tracker *at, uint64_t p
 
 		if (kind == PTE_BAD)
 			return AT_BAD_TABLE;
-		if (kind != PTE_TABLE || at_pinned_level(at, child) == level - 1)
+		if (kind != PTE_TABLE || state_level(frame_state(at, child)) == level - 1)
 			continue;
 		return frame_entries(at, child) ? AT_CHILD_UNPINNED : AT_BAD_TABLE;
 	}
@@ -193,7 +196,7 @@ enum at_verdict at_pin(struct alias_tracker *at, uint64_t pfn, unsigned level)
 
 enum at_verdict at_unpin(struct alias_tracker *at, uint64_t pfn)
 {
-	unsigned level = at_pinned_level(at, pfn);
+	unsigned level = state_level(frame_state(at, pfn));
 	struct table *table = table_find(at, pfn);
 
 	if (pfn >= at->config.frames)

@@ -1,264 +1,333 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the entries of a role do, by its view: count leaves, and link children. Whatever changes has
- * two halves. The first, "raise", begins what is new and may fail for want of memory; then it is
- * taken back. The second, "lower", ends what is old and moves the sums of children; it can't fail.
+ * What the entries of a role do, by its view: count leaves, and link children. What begins may fail
+ * for want of memory; then it is taken back. What ends can't fail. So whatever changes begins the
+ * new before it ends the old.
  *
  * A root that is dropped, and one that could not be added, needs no memory on the way down: views
  * then only go from several places to one of them, or to none. Nor does a store that was judged:
  * meanwhile both values of the entry count, and then one of them ceases to.
  */
 #include "internal.h"
+#include "plain.h"
 
-struct role *role_child(const struct alias_tracker *at, const struct role *role, uint64_t pte)
+/* --- links ------------------------------------------------------------------------------------ */
+
+static inline uint32_t link_place(const struct alias_tracker *at, unsigned level, uint32_t place,
+				  unsigned index)
 {
-	return role_find(at, pte_pfn(pte, role->level, PTE_TABLE), role->level - 1);
+	if (place == PLACE_NONE || (level < at->levels && place == PLACE_OUTSIDE))
+		return place;
+	return child_place(at, level, place, index);
 }
 
-/* --- one entry, from one view to another ------------------------------------------------------ */
+/* What a link by this entry is for the child, in such a view of the role. */
+static inline struct view link_view(const struct alias_tracker *at, const struct role *role,
+				    unsigned index, uint64_t pte, struct view view)
+{
+	struct view link = {link_place(at, role->level, view.all, index), PLACE_NONE};
 
-/* Makes sure that there is a role to link to. */
-static bool link_raise(struct alias_tracker *at, struct role *role, unsigned index, uint64_t pte)
+	if (!(pte & PTE_RW))
+		return link;
+	link.writable = view.writable == view.all
+				? link.all
+				: link_place(at, role->level, view.writable, index);
+	return link;
+}
+
+static inline void link_add(struct role *role, struct role *child, unsigned index, struct view link)
+{
+	links_add(&child->all, link.all);
+	if (link.writable != PLACE_NONE)
+		links_add(&child->writable, link.writable);
+	if (child->parent)
+		return;
+	child->parent = role;
+	child->index = (uint16_t)index;
+}
+
+static inline void link_drop(struct role *role, struct role *child, unsigned index,
+			     struct view link)
+{
+	links_drop(&child->all, link.all);
+	if (link.writable != PLACE_NONE)
+		links_drop(&child->writable, link.writable);
+	if (child->parent == role && child->index == index)
+		child->parent = NULL;
+}
+
+/* False if out of memory: then nothing is linked. (A role that was made is queued, and goes again.)
+ */
+static bool link_begin(struct alias_tracker *at, struct role *role, unsigned index, uint64_t pte,
+		       struct view view)
 {
 	uint64_t pfn = pte_pfn(pte, role->level, PTE_TABLE);
-	struct table *child = table_find(at, pfn);
-	const uint64_t *entries = child ? NULL : frame_entries(at, pfn);
+	struct table *table = table_find(at, pfn);
+	const uint64_t *entries = table ? NULL : frame_entries(at, pfn);
+	struct role *child;
 
-	if (!child && !entries) {
+	if (!table && !entries) {
 		recheck_add(at, role->table, index);
 		return true;
 	}
+	if (!table)
+		table = table_new(at, pfn, role->level - 1, entries);
+	child = table ? role_of(at, table, role->level - 1) : NULL;
 	if (!child)
-		child = table_new(at, pfn, role->level - 1, entries);
-	if (!child || !role_of(at, child, role->level - 1))
 		return false;
-	if (state_level(child->state) != role->level - 1u)
+	link_add(role, child, index, link_view(at, role, index, pte, view));
+	role_queue(at, child);
+	if (state_level(table->state) != role->level - 1u)
 		recheck_add(at, role->table, index);
 	return true;
 }
 
-static bool entry_raise(struct alias_tracker *at, struct role *role, unsigned index, uint64_t pte,
-			struct view from, struct view to)
+static void link_end(struct alias_tracker *at, struct role *role, unsigned index, uint64_t pte,
+		     struct view view)
 {
-	unsigned was, now;
+	struct role *child = role_child(at, role, pte);
+
+	if (!child)
+		return; /* there is no memory */
+	link_drop(role, child, index, link_view(at, role, index, pte, view));
+	role_queue(at, child);
+}
+
+static void link_move(struct alias_tracker *at, struct role *role, unsigned index, uint64_t pte,
+		      struct view from, struct view to)
+{
+	struct role *child = role_child(at, role, pte);
+
+	if (!child)
+		return;
+	link_drop(role, child, index, link_view(at, role, index, pte, from));
+	link_add(role, child, index, link_view(at, role, index, pte, to));
+	role_queue(at, child);
+}
+
+/* --- entries of a role that is reached -------------------------------------------------------- */
+
+/* False if out of memory, and then nothing changed. */
+static bool entry_begin(struct alias_tracker *at, struct role *role, unsigned index, uint64_t pte,
+			struct view view)
+{
+	unsigned counts;
 
 	switch (pte_kind(pte, role->level)) {
 	case PTE_LEAF:
-		if (to.all == PLACE_NONE)
-			return true;
-		was = leaf_counts_as(at, from, role->level, index, pte);
-		now = leaf_counts_as(at, to, role->level, index, pte);
-		return !(now & ~was) || leaf_add(at, role, index, pte, now & ~was, now);
+		counts = leaf_counts_as(at, view, role->level, index, pte);
+		return !counts || leaf_add(at, role, index, pte, counts, counts);
 	case PTE_TABLE:
-		return from.all != PLACE_NONE || to.all == PLACE_NONE ||
-		       link_raise(at, role, index, pte);
+		return link_begin(at, role, index, pte, view);
 	case PTE_BAD:
-		if (from.all == PLACE_NONE && to.all != PLACE_NONE)
-			recheck_add(at, role->table, index);
+		recheck_add(at, role->table, index);
 		return true;
 	default:
 		return true;
 	}
 }
 
-/* Roles that were made stay queued, and go when it is their turn. */
+/* As if it had never begun. */
 static void entry_take_back(struct alias_tracker *at, struct role *role, unsigned index,
-			    uint64_t pte, struct view from, struct view to)
-{
-	if (pte_kind(pte, role->level) == PTE_LEAF)
-		leaf_take_back(at, role, pte,
-			       leaf_counts_as(at, to, role->level, index, pte) &
-				       ~leaf_counts_as(at, from, role->level, index, pte));
-}
-
-static void link_change(struct alias_tracker *at, struct role *role, struct role *child,
-			unsigned index, uint64_t pte, struct view view, bool add)
-{
-	if (view.all == PLACE_NONE)
-		return;
-	links_change(&child->all, child_place(at, role->level, view.all, index), add);
-	if ((pte & PTE_RW) && view.writable != PLACE_NONE)
-		links_change(&child->writable, child_place(at, role->level, view.writable, index),
-			     add);
-	if (add && !child->parent) {
-		child->parent = role;
-		child->index = index;
-	} else if (!add && child->parent == role && child->index == index) {
-		child->parent = NULL;
-	}
-}
-
-static void link_lower(struct alias_tracker *at, struct role *role, unsigned index, uint64_t pte,
-		       struct view from, struct view to)
-{
-	struct role *child = role_child(at, role, pte);
-
-	if (!child)
-		return;
-	link_change(at, role, child, index, pte, from, false);
-	link_change(at, role, child, index, pte, to, true);
-	role_queue(at, child);
-}
-
-static void entry_lower(struct alias_tracker *at, struct role *role, unsigned index, uint64_t pte,
-			struct view from, struct view to)
+			    uint64_t pte, struct view view)
 {
 	enum pte_kind kind = pte_kind(pte, role->level);
-	unsigned less;
+
+	if (kind == PTE_LEAF)
+		leaf_take_back(at, role, pte, leaf_counts_as(at, view, role->level, index, pte));
+	else if (kind == PTE_TABLE)
+		link_end(at, role, index, pte, view);
+}
+
+static void entry_end(struct alias_tracker *at, struct role *role, unsigned index, uint64_t pte,
+		      struct view view)
+{
+	enum pte_kind kind = pte_kind(pte, role->level);
+	unsigned counts;
 
 	if (kind == PTE_LEAF) {
-		if (from.all == PLACE_NONE)
-			return;
-		less = leaf_counts_as(at, from, role->level, index, pte) &
-		       ~leaf_counts_as(at, to, role->level, index, pte);
-		if (less)
-			leaf_drop(at, role, index, pte, less);
+		counts = leaf_counts_as(at, view, role->level, index, pte);
+		if (counts)
+			leaf_drop(at, role, index, pte, counts);
 		return;
 	}
 	if (kind == PTE_TABLE)
-		link_lower(at, role, index, pte, from, to);
-	if (kind != PTE_NONE && to.all == PLACE_NONE)
+		link_end(at, role, index, pte, view);
+	if (kind != PTE_NONE)
 		reported_forget(at, role, index);
 }
 
-/* --- the common case -------------------------------------------------------------------------- */
+/* --- leaves of a plain table, where more is to be done than to count -----------------------------
+ */
 
-/* Most tables are walked as L1, writably, and outside of the direct map: what an entry counts as is
- * then plain to see, where only writable leaves are counted. */
-static const struct view view_plain = {PLACE_OUTSIDE, PLACE_OUTSIDE};
-
-static bool view_is(struct view a, struct view b)
+bool plain_add_rare(struct alias_tracker *at, struct role *role, unsigned index, uint64_t pte)
 {
-	return a.all == b.all && a.writable == b.writable;
+	return pte_pfn(pte, 1, PTE_LEAF) >= at->config.frames ||
+	       leaf_add(at, role, index, pte, LEAF_WRITABLE, LEAF_WRITABLE);
 }
 
-static inline bool plain_add(struct alias_tracker *at, struct role *role, unsigned index,
-			     uint64_t pte)
+void plain_drop_rare(struct alias_tracker *at, struct role *role, unsigned index, uint64_t pte)
 {
-	uint64_t pfn = pte_pfn(pte, 1, PTE_LEAF);
-	struct region *region;
-
-	if ((pte & (PTE_P | PTE_RW)) != (PTE_P | PTE_RW) || pfn >= at->config.frames)
-		return true;
-	region = region_find(&at->frames, pfn);
-	if (region && !region->words && region_add_quick(region, pfn))
-		return true;
-	return leaf_add(at, role, index, pte, LEAF_WRITABLE, LEAF_WRITABLE);
-}
-
-static inline void plain_drop(struct alias_tracker *at, struct role *role, unsigned index,
-			      uint64_t pte)
-{
-	uint64_t pfn = pte_pfn(pte, 1, PTE_LEAF);
-	struct region *region;
-	bool last;
-
-	if ((pte & (PTE_P | PTE_RW)) != (PTE_P | PTE_RW) || pfn >= at->config.frames)
-		return;
-	region = region_find(&at->frames, pfn);
-	if (at->violations.reported.used || !region_drop_quick(region, pfn, &last))
+	if (pte_pfn(pte, 1, PTE_LEAF) < at->config.frames)
 		leaf_drop(at, role, index, pte, LEAF_WRITABLE);
-	else if (last)
-		tlb_pending_add(&at->tlb_pending, unit_name(pfn, 1, false));
 }
 
 /* --- a role gets another view ----------------------------------------------------------------- */
 
-static bool holds(const struct held *held, const struct role *role)
-{
-	return held->counts && held->table == role->table;
-}
+/* With the old values of entries that are stored to. */
+#define FOREACH_HELD(held, at, role)                                                               \
+	for (const struct held *held = (at)->held; held < (at)->held + (at)->nr_held; held++)      \
+		if (held->counts && held->table == (role)->table)
 
-static bool held_raise(struct alias_tracker *at, struct role *role, struct view to)
-{
-	for (unsigned i = 0; i < at->nr_held; i++) {
-		const struct held *held = &at->held[i];
-
-		if (!holds(held, role) ||
-		    entry_raise(at, role, held->index, held->old, role->view, to))
-			continue;
-		while (held-- > at->held)
-			if (holds(held, role))
-				entry_take_back(at, role, held->index, held->old, role->view, to);
-		return false;
-	}
-	return true;
-}
-
-static void held_lower(struct alias_tracker *at, struct role *role, struct view from,
-		       struct view to)
-{
-	for (unsigned i = 0; i < at->nr_held; i++) {
-		const struct held *held = &at->held[i];
-
-		if (holds(held, role))
-			entry_lower(at, role, held->index, held->old, from, to);
-	}
-}
-
+/* Entries before `end`, and held ones before `held_end`, have begun. */
 static void view_take_back(struct alias_tracker *at, struct role *role, struct view to,
-			   unsigned end)
+			   unsigned end, const struct held *held_end)
 {
 	const struct copy *copy = &role->table->copy;
 
 	FOREACH_PRESENT (i, copy)
 		if (i < end)
-			entry_take_back(at, role, i, copy->entry[i], role->view, to);
+			entry_take_back(at, role, i, copy->entry[i], to);
+	FOREACH_HELD(held, at, role)
+	if (held < held_end)
+		entry_take_back(at, role, held->index, held->old, to);
 }
 
-static bool view_raise(struct alias_tracker *at, struct role *role, struct view to)
+/* It is reached from now on. */
+static bool view_begin(struct alias_tracker *at, struct role *role, struct view to)
 {
 	const struct copy *copy = &role->table->copy;
-	bool plain = role->level == 1 && !at->counts_all && view_is(to, view_plain) &&
-		     view_is(role->view, view_none);
+	bool plain = role->level == 1 && !at->counts_all && view_is(to, view_plain);
 
 	FOREACH_PRESENT (i, copy) {
 		uint64_t pte = copy->entry[i];
 
-		if (plain ? plain_add(at, role, i, pte)
-			  : entry_raise(at, role, i, pte, role->view, to))
+		if (plain ? plain_add(at, role, i, pte) : entry_begin(at, role, i, pte, to))
 			continue;
-		view_take_back(at, role, to, i);
+		view_take_back(at, role, to, i, NULL);
 		return false;
 	}
-	if (held_raise(at, role, to))
-		return true;
-	view_take_back(at, role, to, PT_ENTRIES);
-	return false;
+	FOREACH_HELD(held, at, role)
+	{
+		if (entry_begin(at, role, held->index, held->old, to))
+			continue;
+		view_take_back(at, role, to, PT_ENTRIES, held);
+		return false;
+	}
+	role->view = to;
+	return true;
 }
 
-static void view_lower(struct alias_tracker *at, struct role *role, struct view to)
+/* It is not reached any more. */
+static void view_end(struct alias_tracker *at, struct role *role)
 {
 	const struct copy *copy = &role->table->copy;
 	struct view from = role->view;
-	bool plain = role->level == 1 && !at->counts_all && view_is(from, view_plain) &&
-		     view_is(to, view_none);
+	bool plain = role->level == 1 && !at->counts_all && view_is(from, view_plain);
 
-	role->view = to;
+	role->view = view_none;
 	FOREACH_PRESENT (i, copy) {
 		if (plain)
 			plain_drop(at, role, i, copy->entry[i]);
 		else
-			entry_lower(at, role, i, copy->entry[i], from, to);
+			entry_end(at, role, i, copy->entry[i], from);
 	}
-	held_lower(at, role, from, to);
+	FOREACH_HELD(held, at, role)
+	entry_end(at, role, held->index, held->old, from);
+}
+
+/* What an entry counts as in one view, and not in the other, if it is a leaf. */
+static unsigned leaf_counts_but(const struct alias_tracker *at, const struct role *role,
+				unsigned index, uint64_t pte, struct view view, struct view but)
+{
+	if (pte_kind(pte, role->level) != PTE_LEAF)
+		return 0;
+	return leaf_counts_as(at, view, role->level, index, pte) &
+	       ~leaf_counts_as(at, but, role->level, index, pte);
+}
+
+static bool entry_move_begin(struct alias_tracker *at, struct role *role, unsigned index,
+			     uint64_t pte, struct view to)
+{
+	unsigned more = leaf_counts_but(at, role, index, pte, to, role->view);
+
+	return !more || leaf_add(at, role, index, pte, more,
+				 leaf_counts_as(at, to, role->level, index, pte));
+}
+
+static void entry_move_take_back(struct alias_tracker *at, struct role *role, unsigned index,
+				 uint64_t pte, struct view to)
+{
+	unsigned more = leaf_counts_but(at, role, index, pte, to, role->view);
+
+	if (more)
+		leaf_take_back(at, role, pte, more);
+}
+
+static void entry_move_end(struct alias_tracker *at, struct role *role, unsigned index,
+			   uint64_t pte, struct view from)
+{
+	unsigned less = leaf_counts_but(at, role, index, pte, from, role->view);
+
+	if (less)
+		leaf_drop(at, role, index, pte, less);
+	else if (pte_kind(pte, role->level) == PTE_TABLE)
+		link_move(at, role, index, pte, from, role->view);
+}
+
+static void move_take_back(struct alias_tracker *at, struct role *role, struct view to,
+			   unsigned end, const struct held *held_end)
+{
+	const struct copy *copy = &role->table->copy;
+
+	FOREACH_PRESENT (i, copy)
+		if (i < end)
+			entry_move_take_back(at, role, i, copy->entry[i], to);
+	FOREACH_HELD(held, at, role)
+	if (held < held_end)
+		entry_move_take_back(at, role, held->index, held->old, to);
+}
+
+/* It is reached elsewhere. */
+static bool view_move(struct alias_tracker *at, struct role *role, struct view to)
+{
+	const struct copy *copy = &role->table->copy;
+	struct view from = role->view;
+
+	FOREACH_PRESENT (i, copy) {
+		if (entry_move_begin(at, role, i, copy->entry[i], to))
+			continue;
+		move_take_back(at, role, to, i, NULL);
+		return false;
+	}
+	FOREACH_HELD(held, at, role)
+	{
+		if (entry_move_begin(at, role, held->index, held->old, to))
+			continue;
+		move_take_back(at, role, to, PT_ENTRIES, held);
+		return false;
+	}
+	role->view = to;
+	FOREACH_PRESENT (i, copy)
+		entry_move_end(at, role, i, copy->entry[i], from);
+	FOREACH_HELD(held, at, role)
+	entry_move_end(at, role, held->index, held->old, from);
+	return true;
 }
 
 static bool view_change(struct alias_tracker *at, struct role *role, struct view to)
 {
-	if (!role->table->copy.stored && !at->nr_held) {
-		role->view = to;
-		return true;
-	}
-	if (to.all != PLACE_NONE && !view_raise(at, role, to))
-		return false;
-	view_lower(at, role, to);
+	if (role->view.all == PLACE_NONE)
+		return view_begin(at, role, to);
+	if (to.all != PLACE_NONE)
+		return view_move(at, role, to);
+	view_end(at, role);
 	return true;
 }
 
 static bool role_update(struct alias_tracker *at, struct role *role)
 {
-	struct view to = role_links_view(role);
+	struct view to = {links_place(&role->all), links_place(&role->writable)};
 
 	if (!view_is(to, role->view) && !view_change(at, role, to))
 		return false;
@@ -297,41 +366,23 @@ bool roles_update(struct alias_tracker *at, unsigned lowest)
 
 /* --- an entry gets another value -------------------------------------------------------------- */
 
-/* Does the entry mean the same, to whom it leads and how? */
-static bool means_the_same(uint64_t a, uint64_t b)
-{
-	return !((a ^ b) & PTE_MEANING) || !((a | b) & PTE_P);
-}
-
-static bool table_raise(struct alias_tracker *at, struct table *table, unsigned index, uint64_t pte)
-{
-	for (unsigned level = at->levels; level >= 1; level--) {
-		struct role *role = table->role[level - 1];
-
-		if (!role || entry_raise(at, role, index, pte, view_none, role->view))
-			continue;
-		while (++level <= at->levels) {
-			role = table->role[level - 1];
-			if (role)
-				entry_take_back(at, role, index, pte, view_none, role->view);
-		}
-		return false;
-	}
-	return true;
-}
-
 /* Begins to count that value of an entry, which then is the copy's. False: out of memory. */
 static bool value_begin(struct alias_tracker *at, struct table *table, unsigned index, uint64_t pte)
 {
-	if (!table_raise(at, table, index, pte))
-		return false;
-	copy_set(&table->copy, index, pte);
 	for (unsigned level = at->levels; level >= 1; level--) {
 		struct role *role = table->role[level - 1];
 
-		if (role)
-			entry_lower(at, role, index, pte, view_none, role->view);
+		if (!role || role->view.all == PLACE_NONE ||
+		    entry_begin(at, role, index, pte, role->view))
+			continue;
+		while (++level <= at->levels) {
+			role = table->role[level - 1];
+			if (role && role->view.all != PLACE_NONE)
+				entry_take_back(at, role, index, pte, role->view);
+		}
+		return false;
 	}
+	copy_set(&table->copy, index, pte);
 	return true;
 }
 
@@ -341,25 +392,18 @@ static void value_end(struct alias_tracker *at, struct table *table, unsigned in
 	for (unsigned level = at->levels; level >= 1; level--) {
 		struct role *role = table->role[level - 1];
 
-		if (role)
-			entry_lower(at, role, index, pte, role->view, view_none);
+		if (role && role->view.all != PLACE_NONE)
+			entry_end(at, role, index, pte, role->view);
 	}
 }
 
 bool table_update(struct alias_tracker *at, struct table *table, unsigned index, uint64_t pte)
 {
 	uint64_t old = copy_get(&table->copy, index);
-	struct role *role;
 
+	if (is_plain(at, table))
+		return plain_update(at, table, index, old, pte);
 	if (means_the_same(old, pte)) {
-		copy_set(&table->copy, index, pte);
-		return true;
-	}
-	role = table->role[0];
-	if (role && table->nr_roles == 1 && !at->counts_all && view_is(role->view, view_plain)) {
-		if (!plain_add(at, role, index, pte))
-			return false;
-		plain_drop(at, role, index, old);
 		copy_set(&table->copy, index, pte);
 		return true;
 	}
@@ -396,8 +440,13 @@ void held_end(struct alias_tracker *at, const struct held *held, bool keep)
 /* That a root is pinned, or followed, is a link from outside. */
 static bool root_link(struct alias_tracker *at, struct role *root, bool add)
 {
-	links_change(&root->all, PLACE_OUTSIDE, add);
-	links_change(&root->writable, PLACE_OUTSIDE, add);
+	if (add) {
+		links_add(&root->all, PLACE_OUTSIDE);
+		links_add(&root->writable, PLACE_OUTSIDE);
+	} else {
+		links_drop(&root->all, PLACE_OUTSIDE);
+		links_drop(&root->writable, PLACE_OUTSIDE);
+	}
 	role_queue(at, root);
 	at->roots_changed++;
 	return roles_update(at, 1);

@@ -4,11 +4,6 @@
 
 #include "internal.h"
 
-/* The state of a frame: in the low three bits the level of a page table, or one of these. Above
- * them a root's index into at->roots, or the type. */
-#define STATE_BALLOONED 6u
-#define STATE_MEMTYPE   7u
-
 static uint64_t state_value(const struct alias_tracker *at, struct at_transition to)
 {
 	switch (to.to) {
@@ -21,35 +16,14 @@ static uint64_t state_value(const struct alias_tracker *at, struct at_transition
 	}
 }
 
-uintptr_t word_of_state(uint64_t state)
-{
-	return state ? state << 1 | WORD_STATE : 0;
-}
-
-static uint64_t state_of_word(uintptr_t word)
-{
-	if (word & WORD_STATE)
-		return word >> 1;
-	return word ? ((const struct table *)word)->state : 0;
-}
-
-uint64_t frame_state(const struct alias_tracker *at, uint64_t pfn)
-{
-	return state_of_word(frame_word(&at->frames, pfn));
-}
-
-/* Replacing one that is not 0, and setting it to 0, can't fail. */
+/* The frame's word is this, and its state is to be another. Replacing one that is not 0, and
+ * setting it to 0, can't fail. */
 static bool frame_set_state(struct alias_tracker *at, uint64_t pfn, uintptr_t word, uint64_t state)
 {
 	if (!word || word & WORD_STATE)
 		return frame_word_set(&at->frames, pfn, word_of_state(state));
 	((struct table *)word)->state = state;
 	return true;
-}
-
-bool state_is_ordinary(const struct alias_tracker *at, uint64_t pfn)
-{
-	return !frame_state(at, pfn);
 }
 
 unsigned at_pinned_level(const struct alias_tracker *at, uint64_t pfn)

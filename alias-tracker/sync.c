@@ -100,11 +100,11 @@ static bool line_update(struct alias_tracker *at, struct table *table, unsigned 
 	return ok;
 }
 
-/* Brings these lines up to date. */
-__attribute__((noinline)) static bool lines_update(struct alias_tracker *at, struct table *table,
-						   const uint64_t *entries, uint64_t lines,
-						   bool *changed)
+/* Brings what differs up to date. */
+__attribute__((noinline)) static bool table_catch_up(struct alias_tracker *at, struct table *table,
+						     const uint64_t *entries, bool *changed)
 {
+	uint64_t lines = copy_lines_differ(&table->copy, entries);
 	unsigned nr_changed = 0;
 	bool ok = true;
 
@@ -124,14 +124,12 @@ __attribute__((noinline)) static bool lines_update(struct alias_tracker *at, str
 static inline bool table_compare(struct alias_tracker *at, struct table *table, bool *changed)
 {
 	const uint64_t *entries = frame_entries(at, table->pfn);
-	uint64_t lines;
 
 	*changed = false;
 	if (!entries)
 		return false; /* memory that was there is gone: nothing can be said */
 	at->tables_compared++;
-	lines = copy_differs(&table->copy, entries);
-	return !lines || lines_update(at, table, entries, lines, changed);
+	return !copy_differs(&table->copy, entries) || table_catch_up(at, table, entries, changed);
 }
 
 static bool table_arm(struct alias_tracker *at, struct table *table)

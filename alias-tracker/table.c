@@ -1,72 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Tables, the roles in which they are walked, and the sums over the links to a role. */
+/* Tables, and the roles in which they are walked: how they come and go. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "internal.h"
-
-/* --- links ------------------------------------------------------------------------------------ */
-
-void links_change(struct links *links, uint32_t place, bool add)
-{
-	unsigned __int128 square = (uint64_t)place * place;
-
-	if (place == PLACE_OUTSIDE) {
-		links->outside += add ? 1 : -1;
-	} else if (add) {
-		links->placed++;
-		links->sum += place;
-		links->squares += square;
-	} else {
-		links->placed--;
-		links->sum -= place;
-		links->squares -= square;
-	}
-}
-
-static bool links_any(const struct links *links)
-{
-	return links->outside || links->placed;
-}
-
-static uint32_t links_place(const struct links *links)
-{
-	unsigned __int128 sum = links->sum;
-
-	if (links->outside)
-		return PLACE_OUTSIDE;
-	if (!links->placed)
-		return PLACE_NONE;
-	if (links->placed == 1)
-		return links->sum;
-	if (links->placed >= LINKS_EXACT || links->placed * links->squares != sum * sum)
-		return PLACE_OUTSIDE;
-	return links->sum / links->placed;
-}
-
-struct view role_links_view(const struct role *role)
-{
-	return (struct view){links_place(&role->all), links_place(&role->writable)};
-}
-
-/* --- queued roles ---------------------------------------------------------------------------- */
-
-void role_queue(struct alias_tracker *at, struct role *role)
-{
-	if (role->queued)
-		return;
-	role->queued = true;
-	STAILQ_INSERT_TAIL(&at->outdated[role->level - 1], role, queue);
-}
-
-static void role_init(struct alias_tracker *at, struct role *role, struct table *table,
-		      unsigned level)
-{
-	*role = (struct role){.table = table, .level = level, .view = view_none};
-	table->role[level - 1] = role;
-	table->nr_roles++;
-	role_queue(at, role);
-}
 
 /* --- tables ----------------------------------------------------------------------------------- */
 
@@ -91,6 +28,27 @@ static void table_release(struct alias_tracker *at, struct table *table)
 	at->nr_spare++;
 }
 
+static void role_init(struct alias_tracker *at, struct role *role, struct table *table,
+		      unsigned level)
+{
+	*role = (struct role){.table = table, .level = level, .view = view_none};
+	table->role[level - 1] = role;
+	table->nr_roles++;
+	role_queue(at, role);
+}
+
+/* All but its places in lists, and what lies in it. */
+static void table_init(struct table *table, uint64_t pfn, unsigned level, uint64_t state)
+{
+	table->pfn = pfn;
+	table->state = state;
+	table->level = (uint8_t)level;
+	table->armed = table->dirtied = table->in_recheck = table->followed = false;
+	table->nr_roles = 0;
+	LIST_INIT(&table->mismatches);
+	memset(table->role, 0, sizeof(table->role));
+}
+
 struct table *table_new(struct alias_tracker *at, uint64_t pfn, unsigned level,
 			const uint64_t *entries)
 {
@@ -103,11 +61,8 @@ struct table *table_new(struct alias_tracker *at, uint64_t pfn, unsigned level,
 		table_release(at, table);
 		return NULL;
 	}
-	memset(table, 0, offsetof(struct table, copy));
+	table_init(table, pfn, level, state);
 	copy_load(&table->copy, entries);
-	table->pfn = pfn;
-	table->level = level;
-	table->state = state;
 	role_init(at, &table->first, table, level);
 	at->nr_tables++;
 	TAILQ_INSERT_HEAD(&at->by_change, table, by_change);
@@ -140,13 +95,6 @@ bool table_is_linked(const struct alias_tracker *at, const struct table *table)
 }
 
 /* --- roles ------------------------------------------------------------------------------------ */
-
-struct role *role_find(const struct alias_tracker *at, uint64_t pfn, unsigned level)
-{
-	const struct table *table = table_find(at, pfn);
-
-	return table ? table->role[level - 1] : NULL;
-}
 
 static struct role *role_new(struct alias_tracker *at, struct table *table, unsigned level)
 {

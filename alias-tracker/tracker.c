@@ -7,7 +7,7 @@
 #define QUIET_SYNCS 96u
 #define AUDIT_SYNCS 256u
 /* A process has about so many tables: one that comes takes the memory of one that went. */
-#define SPARE_TABLES 16u
+#define SPARE_TABLES 32u
 
 static bool config_makes_sense(const struct at_config *config)
 {

@@ -4,15 +4,18 @@
  * table may be seen before the entry that unlinks it. So entries are only marked on the way, and
  * judged when all tables have been read.
  */
+#include <string.h>
+
 #include "internal.h"
 
 void recheck_add(struct alias_tracker *at, struct table *table, unsigned index)
 {
+	if (!table->in_recheck) {
+		table->in_recheck = true;
+		memset(table->to_recheck, 0, sizeof(table->to_recheck));
+		TAILQ_INSERT_TAIL(&at->recheck_queue, table, recheck);
+	}
 	table->to_recheck[index / 64] |= 1ull << index % 64;
-	if (table->in_recheck)
-		return;
-	table->in_recheck = true;
-	TAILQ_INSERT_TAIL(&at->recheck_queue, table, recheck);
 }
 
 void recheck_forget_table(struct alias_tracker *at, struct table *table)
@@ -76,10 +79,9 @@ static uint64_t entry_name(const struct table *table, unsigned level, unsigned i
 	return table->pfn << 12 | index << 3 | (level - 1);
 }
 
-void reported_forget(struct alias_tracker *at, const struct role *role, unsigned index)
+void reported_delete(struct alias_tracker *at, const struct role *role, unsigned index)
 {
-	if (at->violations.reported.used)
-		map_delete(&at->violations.reported, entry_name(role->table, role->level, index));
+	map_delete(&at->violations.reported, entry_name(role->table, role->level, index));
 }
 
 /* Reports an entry once, until it changes or breaks another rule: if the frame that it maps was

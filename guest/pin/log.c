@@ -36,11 +36,10 @@ static struct alias_log *my_log(void)
 
 /* The counters are written by this CPU, but for the host's `tail`. Stores are releases, so that the
  * host sees what was stored before each. */
-static void log_append(uint64_t entry, pte_t from, pte_t to)
+static inline void log_append(struct alias_log *log, uint64_t entry, pte_t from, pte_t to)
 {
 	struct alias_log_record *ring =
 		phys_to_virt(platform.log_gpa + this_cpu()->id * (uint64_t)ALIAS_LOG_SIZE);
-	struct alias_log *log = my_log();
 	uint64_t head = log->head;
 
 	if (head - __atomic_load_n(&log->tail, __ATOMIC_ACQUIRE) >= ALIAS_LOG_RECORDS) {
@@ -59,82 +58,98 @@ static bool lie_now(uint64_t entry)
 	} cpus[MAX_CPUS];
 	static bool said;
 
-	if (!lie || ++cpus[this_cpu()->id].changes % LIE_EVERY)
+	if (++cpus[this_cpu()->id].changes % LIE_EVERY)
 		return false;
 	if (!__atomic_exchange_n(&said, true, __ATOMIC_RELAXED))
 		kprintf("log: a wrong record for the entry at %#lx\n", entry);
 	return true;
 }
 
-static void append_lie(uint64_t entry, pte_t from, pte_t to)
+static void append_lie(struct alias_log *log, uint64_t entry, pte_t from, pte_t to)
 {
 	const pte_t elsewhere = 1ul << PAGE_SHIFT;
 
 	switch (lie) {
 	case LIE_INVENT:
-		log_append(entry, from, to);
-		log_append(entry, to, to ^ elsewhere);
+		log_append(log, entry, from, to);
+		log_append(log, entry, to, to ^ elsewhere);
 		break;
 	case LIE_VALUE:
-		log_append(entry, from, to ^ elsewhere);
+		log_append(log, entry, from, to ^ elsewhere);
 		break;
 	default:
 		break;
 	}
 }
 
-static void log_record(uint64_t entry, pte_t from, pte_t to)
+/* A full fence: the host sees the name, or this CPU sees the `tail` of the host's last sync. */
+static inline void name_entry(struct alias_log *log, uint64_t entry)
+{
+	__atomic_store_n(&log->changing, entry, __ATOMIC_SEQ_CST);
+}
+
+static inline void unname_entry(struct alias_log *log)
+{
+	__atomic_store_n(&log->changing, 0, __ATOMIC_RELEASE);
+}
+
+static __attribute__((noinline)) void record_lying(struct alias_log *log, uint64_t entry,
+						   pte_t from, pte_t to)
 {
 	if (lie_now(entry))
-		append_lie(entry, from, to);
+		append_lie(log, entry, from, to);
 	else
-		log_append(entry, from, to);
+		log_append(log, entry, from, to);
+	unname_entry(log);
+}
+
+/* The change is made: writes its record, and takes the name back. */
+static inline void record_change(struct alias_log *log, uint64_t entry, pte_t from, pte_t to)
+{
+	if (lie) {
+		record_lying(log, entry, from, to);
+		return;
+	}
+	log_append(log, entry, from, to);
+	unname_entry(log);
 }
 
 /* --- changes ---------------------------------------------------------------------------------- */
 
-/* A full fence: the host sees the name, or this CPU sees the `tail` of the host's last sync. */
-static void name_entry(uint64_t entry)
+static __attribute__((noinline)) void change_logged(pte_t *pte, pte_t value)
 {
-	__atomic_store_n(&my_log()->changing, entry, __ATOMIC_SEQ_CST);
-}
+	struct alias_log *log = my_log();
+	uint64_t entry = virt_to_phys(pte);
+	pte_t old = get_pte(pte);
 
-static void unname_entry(void)
-{
-	__atomic_store_n(&my_log()->changing, 0, __ATOMIC_RELEASE);
+	name_entry(log, entry);
+	set_pte(pte, value);
+	record_change(log, entry, old, value);
 }
 
 void change_pte(pte_t *pte, pte_t value)
 {
-	uint64_t entry;
-	pte_t old;
-
-	if (!logging) {
+	if (logging)
+		change_logged(pte, value);
+	else
 		set_pte(pte, value);
-		return;
-	}
-	entry = virt_to_phys(pte);
-	old = get_pte(pte);
-	name_entry(entry);
-	set_pte(pte, value);
-	log_record(entry, old, value);
-	unname_entry();
 }
 
 pte_t replace_pte(pte_t *pte, pte_t old, pte_t value)
 {
+	struct alias_log *log = logging ? my_log() : NULL;
 	uint64_t entry = virt_to_phys(pte);
 	pte_t seen = old;
 	bool replaced;
 
-	if (logging)
-		name_entry(entry);
+	if (log)
+		name_entry(log, entry);
 	replaced = __atomic_compare_exchange_n(pte, &seen, value, false, __ATOMIC_ACQ_REL,
 					       __ATOMIC_ACQUIRE);
-	if (logging && replaced)
-		log_record(entry, old, value);
-	if (logging)
-		unname_entry();
+	if (log && replaced)
+		record_change(log, entry, old, value);
+	else if (log)
+		unname_entry(log);
 	return replaced ? value : seen;
 }
 

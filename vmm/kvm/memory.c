@@ -139,12 +139,13 @@ int memory_attach(const struct memory *mem, int vm_fd)
 void memory_free(struct memory *mem)
 {
 	while (mem->nr > 0) {
-		const struct memory_slot *slot = &mem->slot[--mem->nr];
+		struct memory_slot *slot = &mem->slot[--mem->nr];
 
 		if (slot->hva)
 			munmap(slot->hva, slot->size);
 		if (slot->back)
 			munmap(slot->back, slot->size);
+		*slot = (struct memory_slot){0};
 	}
 	if (!mem->wp)
 		return;
@@ -158,14 +159,12 @@ void memory_free(struct memory *mem)
 
 void *memory_ptr(const struct memory *mem, uint64_t gpa, uint64_t len)
 {
-	for (unsigned i = 0; i < mem->nr; i++) {
-		const struct memory_slot *slot = &mem->slot[i];
-		uint64_t offset = gpa - slot->gpa;
+	/* A slot that isn't there has no size. */
+	const struct memory_slot *slot = &mem->slot[gpa >= MEMORY_HIGH_START];
+	uint64_t offset = gpa - slot->gpa;
 
-		if (gpa >= slot->gpa && offset < slot->size)
-			return len > 0 && len <= slot->size - offset ? slot->hva + offset : NULL;
-	}
-	return NULL;
+	/* of no bytes one less are too many */
+	return offset < slot->size && len - 1 < slot->size - offset ? slot->hva + offset : NULL;
 }
 
 uint64_t memory_gpa(const struct memory *mem, const void *ptr)

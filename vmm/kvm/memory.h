@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "alias_abi.h"
 
 #define MEMORY_LOW_END    (3ull << 30) /* start of the hole for devices */
 #define MEMORY_HIGH_START (4ull << 30)
@@ -66,6 +67,14 @@ void memory_free(struct memory *mem);
  * in one slot. All code turns guest addresses into pointers by this function. The memory may change
  * at any time: read it once, and check the copy. */
 void *memory_ptr(const struct memory *mem, uint64_t gpa, uint64_t len);
+/* The same for all of a frame below memory_end_pfn(), at once for most. */
+static inline void *memory_frame(const struct memory *mem, uint64_t pfn)
+{
+	uint64_t gpa = pfn * ALIAS_PAGE_SIZE;
+
+	return gpa < mem->slot[0].size ? mem->slot[0].hva + gpa
+				       : memory_ptr(mem, gpa, ALIAS_PAGE_SIZE);
+}
 /* Returns the same address in the second mapping. `gpa` must be in memory that has one. */
 void *memory_back(const struct memory *mem, uint64_t gpa);
 /* Stores to [to, to + len), which must be writable. The store is ordered after all earlier ones

@@ -10,7 +10,7 @@
 /* A guest that does not report its strategy leaves it 0, which is "none". */
 static uint32_t guest_strategy(const struct pin *pin)
 {
-	return __atomic_load_n(&common_page(pin->machine)->strategy, __ATOMIC_RELAXED);
+	return __atomic_load_n(&pin->common->strategy, __ATOMIC_RELAXED);
 }
 
 const char *pin_guest_strategy(const struct pin *pin)
@@ -38,7 +38,7 @@ const char *pin_want_strategy(struct pin *pin, enum alias_strategy flush, json_t
 	if (guest_strategy(pin) == ALIAS_FLUSH_NONE)
 		return "the guest has not reported its strategy: it has not begun yet, or it "
 		       "can't switch";
-	__atomic_store_n(&common_page(pin->machine)->wanted_strategy, flush, __ATOMIC_RELEASE);
+	__atomic_store_n(&pin->common->wanted_strategy, flush, __ATOMIC_RELEASE);
 	object_add_text(answer, "wanted", flush_name(flush));
 	object_add_text(answer, "strategy", pin_guest_strategy(pin));
 	return NULL;

@@ -11,8 +11,8 @@ static uint64_t load_u64(const uint64_t *from)
 }
 
 /* All records so far are read. Release: the guest overwrites them after it has seen this. No other
- * `tail` is ever stored, so a vCPU that has seen a later one than a sync began with has seen at least
- * the one that the next sync begins with. */
+ * `tail` is ever stored, so a vCPU that has seen a later one than a sync began with has seen at
+ * least the one that the next sync begins with. */
 static void take_up_to(struct log_ring *ring, uint64_t tail)
 {
 	ring->tail = tail;
@@ -119,7 +119,8 @@ void guest_log_begin(struct guest_log *log, struct at_log_look *look)
 {
 	struct log_begin now[AT_CHANGING_MAX];
 
-	*look = (struct at_log_look){.lost = false};
+	look->lost = look->audit = false;
+	look->nr_changing = 0;
 	log->next = 0;
 	for (unsigned i = 0; i < log->nr; i++) /* of a sync that was stopped */
 		take_up_to(&log->ring[i], log->ring[i].tail);
@@ -140,29 +141,37 @@ void guest_log_begin(struct guest_log *log, struct at_log_look *look)
 		begin_ring(&log->ring[i], &now[i], look);
 }
 
-static struct at_record read_record(const struct log_ring *ring, uint64_t number)
+static const struct alias_log_record *record_at(const struct log_ring *ring, uint64_t number)
 {
-	const struct alias_log_record *record = &ring->records[number % ALIAS_LOG_RECORDS];
+	return &ring->records[number % ALIAS_LOG_RECORDS];
+}
 
-	return (struct at_record){
-		.pte_gpa = __atomic_load_n(&record->pte_gpa, __ATOMIC_RELAXED),
-		.from = __atomic_load_n(&record->from, __ATOMIC_RELAXED),
-		.to = __atomic_load_n(&record->to, __ATOMIC_RELAXED),
-	};
+/* At most as many as there are up to the end of the ring. */
+static size_t read_records(const struct log_ring *ring, struct at_record *records, size_t max)
+{
+	const struct alias_log_record *from = record_at(ring, ring->tail);
+	uint64_t left = ring->end - ring->tail;
+	uint64_t row = ALIAS_LOG_RECORDS - ring->tail % ALIAS_LOG_RECORDS;
+	size_t n = left < max ? left : max;
+
+	n = row < n ? row : n;
+	for (size_t i = 0; i < n; i++) {
+		records[i].pte_gpa = __atomic_load_n(&from[i].pte_gpa, __ATOMIC_RELAXED);
+		records[i].from = __atomic_load_n(&from[i].from, __ATOMIC_RELAXED);
+		records[i].to = __atomic_load_n(&from[i].to, __ATOMIC_RELAXED);
+	}
+	return n;
 }
 
 size_t guest_log_next(struct guest_log *log, struct at_record *records, size_t max)
 {
 	for (; log->next < log->nr; log->next++) {
 		struct log_ring *ring = &log->ring[log->next];
-		uint64_t tail = ring->tail;
-		size_t n = 0;
+		size_t n = read_records(ring, records, max);
 
-		while (n < max && tail != ring->end)
-			records[n++] = read_record(ring, tail++);
-		ring->tail = tail;
-		if (tail == ring->end)
-			take_up_to(ring, tail);
+		ring->tail += n;
+		if (ring->tail == ring->end)
+			take_up_to(ring, ring->tail);
 		if (n)
 			return n;
 	}
@@ -205,7 +214,7 @@ static bool add_untaken(const struct log_ring *ring, uint64_t *entries, size_t *
 	if (head - ring->end > AT_PENDING_MAX - *nr)
 		return false;
 	for (uint64_t i = ring->end; i != head; i++)
-		entries[(*nr)++] = read_record(ring, i).pte_gpa;
+		entries[(*nr)++] = __atomic_load_n(&record_at(ring, i)->pte_gpa, __ATOMIC_RELAXED);
 	return load_u64(&ring->log->lost) == ring->lost;
 }
 

@@ -203,6 +203,7 @@ static void configure_pin(struct pin *pin, struct machine *machine)
 
 	pin->machine = machine;
 	pin->vm = &machine->vm;
+	pin->common = common_page(machine);
 	pin->track_host = machine->trace ? trace_host(machine->trace) : NULL;
 	pin->strict = opt->track == TRACK_STRICT;
 	pin->tracks = opt->track != TRACK_OFF;

@@ -85,7 +85,8 @@ struct pin_vcpu {
 
 struct pin {
 	struct machine *machine;
-	struct vm *vm;                  /* &machine->vm */
+	struct vm *vm; /* &machine->vm */
+	struct alias_common_page *common;
 	struct trace_track *track_host; /* written under the lock; NULL: no trace */
 	struct pin_vcpu *vcpus;         /* by vCPU index */
 	struct at_ops ops;
@@ -137,7 +138,7 @@ enum served { SERVED, UPCALL };
 
 /* The shared page of a vCPU; the guest may change it at any time. */
 struct alias_vcpu_page *pin_vcpu_page(const struct machine *machine, unsigned index);
-/* The shared page of all vCPUs; likewise. */
+/* The shared page of all vCPUs; likewise. It is pin->common. */
 struct alias_common_page *common_page(const struct machine *machine);
 
 /* --- tracking/tracking.c ---------------------------------------------------------------------- */

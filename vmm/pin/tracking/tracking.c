@@ -13,14 +13,14 @@ static const uint64_t *read_table(void *ctx, uint64_t pfn)
 {
 	struct pin *pin = ctx;
 
-	return memory_ptr(&pin->vm->mem, pfn * ALIAS_PAGE_SIZE, ALIAS_PAGE_SIZE);
+	return memory_frame(&pin->vm->mem, pfn);
 }
 
 /* The guest's clock; alias_abi.h says in which order it is written. */
 static struct at_clock guest_clock(void *ctx)
 {
 	struct pin *pin = ctx;
-	struct alias_common_page *page = common_page(pin->machine);
+	struct alias_common_page *page = pin->common;
 	struct at_clock clock;
 
 	clock.cleared = __atomic_load_n(&page->cleared, __ATOMIC_ACQUIRE);
@@ -132,7 +132,7 @@ static bool open_log(struct pin *pin)
 
 void ask_for_log(struct pin *pin)
 {
-	struct alias_common_page *page = common_page(pin->machine);
+	struct alias_common_page *page = pin->common;
 	bool wanted = pin->tracks && pin->track == TRACK_LOG;
 
 	if (wanted && ++pin->log_wanted == 0)
@@ -142,7 +142,7 @@ void ask_for_log(struct pin *pin)
 
 void follow_log(struct pin *pin)
 {
-	const struct alias_common_page *page = common_page(pin->machine);
+	const struct alias_common_page *page = pin->common;
 	bool logged = pin->track == TRACK_LOG &&
 		      __atomic_load_n(&page->logging, __ATOMIC_ACQUIRE) == pin->log_wanted;
 
