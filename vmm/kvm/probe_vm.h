@@ -27,8 +27,12 @@ struct probe_vm {
 	struct vcpu vcpu; /* without a thread */
 };
 
-/* Creates the VM, with `code` loaded. `kvm_fd` is /dev/kvm. Returns false if KVM refuses something.
- * Call probe_vm_end() in both cases. */
+/* What a check that then says nothing of this host's KVM gives as its reason. */
+#define PROBE_VM_REFUSED                                                                           \
+	"KVM refuses the small VM in which this is tried, for the reason given on standard error"
+
+/* Creates the VM, with `code` loaded and a CPUID of all that KVM supports. `kvm_fd` is /dev/kvm.
+ * Returns false after a message if KVM refuses something. Call probe_vm_end() in both cases. */
 bool probe_vm_begin(struct probe_vm *vm, int kvm_fd, const uint8_t *code, size_t size);
 void probe_vm_end(struct probe_vm *vm);
 

@@ -38,25 +38,30 @@ static bool tables_can_be_protected(const struct probe_vm *vm)
 	return vm->vcpu.run->exit_reason == KVM_EXIT_MMIO && vm->vcpu.run->mmio.is_write;
 }
 
-static bool try_it(int kvm_fd)
+/* Returns NULL if it works, or why not. */
+static const char *try_it(int kvm_fd)
 {
 	struct probe_vm vm;
-	bool ok = probe_vm_begin(&vm, kvm_fd, probe_code, sizeof(probe_code)) &&
-		  tables_can_be_protected(&vm);
+	const char *why_not = NULL;
 
+	if (!probe_vm_begin(&vm, kvm_fd, probe_code, sizeof(probe_code)))
+		why_not = PROBE_VM_REFUSED;
+	else if (!tables_can_be_protected(&vm))
+		why_not = "--track strict needs KVM's shadow MMU, and on this host read-only page "
+			  "tables do not work: load kvm_amd with npt=0 or kvm_intel with ept=0, or "
+			  "use another --track";
 	probe_vm_end(&vm);
-	return ok;
+	return why_not;
 }
 
 bool shadow_check(int kvm_fd, char *why, size_t size)
 {
+	const char *why_not;
+
 	if (nested_by_parameter(why, size))
 		return false;
-	if (try_it(kvm_fd))
-		return true;
-	snprintf(why, size,
-		 "--track strict needs KVM's shadow MMU, and on this host read-only page tables "
-		 "do not work: load kvm_amd with npt=0 or kvm_intel with ept=0, or use "
-		 "another --track");
-	return false;
+	why_not = try_it(kvm_fd);
+	if (why_not)
+		snprintf(why, size, "%s", why_not);
+	return !why_not;
 }

@@ -139,13 +139,16 @@ static bool comes_back(struct probe_vm *vm, unsigned vector)
 bool upcall_check(int kvm_fd, unsigned vector, char *why, size_t size)
 {
 	struct probe_vm vm;
-	bool ok = probe_vm_begin(&vm, kvm_fd, probe_code, sizeof(probe_code)) &&
-		  comes_back(&vm, vector);
+	const char *why_not = NULL;
 
+	if (!probe_vm_begin(&vm, kvm_fd, probe_code, sizeof(probe_code)))
+		why_not = PROBE_VM_REFUSED;
+	else if (!comes_back(&vm, vector))
+		why_not = UPCALL_BROKEN;
 	probe_vm_end(&vm);
-	if (!ok)
-		snprintf(why, size, UPCALL_BROKEN);
-	return ok;
+	if (why_not)
+		snprintf(why, size, "%s", why_not);
+	return !why_not;
 }
 
 bool upcall_is_ruled_out(struct vcpu *vcpu, void *page, uint32_t gpa)

@@ -37,6 +37,7 @@ int main(void)
 	suite_add_tcase(suite, write_protect_tests());
 	suite_add_tcase(suite, strict_pte_tests());
 	suite_add_tcase(suite, kvm_tests());
+	suite_add_tcase(suite, probe_vm_tests());
 	suite_add_tcase(suite, upcall_tests());
 	suite_add_tcase(suite, transition_tests());
 	suite_add_tcase(suite, transition_request_tests());

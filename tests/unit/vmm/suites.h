@@ -32,6 +32,7 @@ TCase *insn_tests(void);
 TCase *write_protect_tests(void);
 TCase *strict_pte_tests(void);
 TCase *kvm_tests(void);
+TCase *probe_vm_tests(void);
 TCase *upcall_tests(void);
 TCase *transition_tests(void);
 TCase *transition_request_tests(void);
