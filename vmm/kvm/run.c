@@ -93,6 +93,14 @@ static void handle_exit(struct vcpu *vcpu)
 	}
 }
 
+/* KVM does nothing more with a VM that it has given up, and refuses all calls on it. */
+static bool is_given_up(const struct vcpu *vcpu, int error)
+{
+	struct kvm_regs regs;
+
+	return error == EIO && ioctl(vcpu->fd, KVM_GET_REGS, &regs) < 0 && errno == EIO;
+}
+
 static void handle_error(struct vcpu *vcpu, int error)
 {
 	const struct vm *vm = vcpu->vm;
@@ -104,6 +112,12 @@ static void handle_error(struct vcpu *vcpu, int error)
 	}
 	if (error == EFAULT && vm->store_ops && vm->store_ops->stopped(vm->stores, vcpu)) {
 		count_one(&vcpu->stats.exits_other);
+		return;
+	}
+	if (is_given_up(vcpu, error)) {
+		count_one(&vcpu->stats.exits_other);
+		say("vCPU %u: KVM has given this VM up: the guest cannot go on", vcpu->index);
+		stop_request(vm->stop, VMM_EX_SHUTDOWN);
 		return;
 	}
 	errno = error;

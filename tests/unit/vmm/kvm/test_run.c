@@ -31,11 +31,16 @@ static struct vcpu vcpu;
 static const struct step *script;
 static uint8_t seen[64]; /* what the device got */
 static unsigned nr_seen, nr_written;
+static bool given_up; /* the VM, after which KVM refuses all calls on it */
 
 static int play_kvm(int fd, unsigned long request, void *arg)
 {
 	if (fd != VCPU_FD)
 		return FAKE_PASS;
+	if (given_up) {
+		errno = EIO;
+		return -1;
+	}
 	if (request == KVM_GET_REGS) {
 		memset(arg, 0, sizeof(struct kvm_regs));
 		return 0;
@@ -90,6 +95,7 @@ static void set_up(void)
 	memset(&machine, 0, sizeof(machine));
 	memset(&area, 0, sizeof(area));
 	nr_seen = nr_written = 0;
+	given_up = false;
 	fake_kvm = play_kvm;
 	machine.stop.status = -1;
 	machine.stop.fd = eventfd(0, EFD_NONBLOCK);
@@ -225,13 +231,22 @@ static const struct {
 	{{shut_down, 0}, VMM_EX_SHUTDOWN},  {{internal_error, 0}, VMM_EX_SHUTDOWN},
 	{{fail_entry, 0}, VMM_EX_SHUTDOWN}, {{debug, 0}, VMM_EX_SOFTWARE},
 	{{nonsense, 0}, VMM_EX_SOFTWARE},   {{NULL, EFAULT}, VMM_EX_OSERR},
-	{{NULL, ENOEXEC}, VMM_EX_OSERR},
+	{{NULL, ENOEXEC}, VMM_EX_OSERR},    {{NULL, EIO}, VMM_EX_OSERR},
 };
 
 START_TEST(ends)
 {
 	ck_assert_int_eq(run(&endings[_i].step), endings[_i].status);
 	ck_assert_uint_eq(nr_seen, 0);
+	ck_assert_uint_eq(vcpu.runs, 1);
+}
+END_TEST
+
+/* Such as for an SMI without memory where the handler's state goes. */
+START_TEST(vm_is_given_up)
+{
+	given_up = true;
+	ck_assert_int_eq(run(NULL), VMM_EX_SHUTDOWN);
 	ck_assert_uint_eq(vcpu.runs, 1);
 }
 END_TEST
@@ -315,6 +330,7 @@ TCase *run_tests(void)
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, accesses);
 	tcase_add_loop_test(tc, ends, 0, sizeof(endings) / sizeof(endings[0]));
+	tcase_add_test(tc, vm_is_given_up);
 	tcase_add_loop_test(tc, guests_do_not_break_us, 0, KVM_EXIT_NOTIFY + 1);
 	tcase_add_test(tc, first_status_counts);
 	return tc;
