@@ -71,6 +71,8 @@ def ask(stage):
     if probe["host"]["kvm"].get("kvm_amd.npt") in ("N", "0"):
         raise Failure("this QEMU runs no such guest under nested paging (with-kvm --help), which the"
                       " comparison is about: use another")
+    if not probe["kvm"]["usable"]:
+        raise Failure(f"the machine's KVM can't be used: {probe['kvm']['why_not']}")
     usable = [name for name, source in probe["track"].items() if source["usable"]]
     sources = [name for name in choices(vmm, "-t") if name in usable or name in SHADOW]
     strategies = choices(vmm, "-f")
