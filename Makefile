@@ -32,7 +32,7 @@ include tests/tests.mk
 include deps.mk
 
 .PHONY: all run check check-quick lint clean help install uninstall
-all: $(B)/vmm $(B)/vmm-top $(B)/alias-audit $(B)/guest.elf $(B)/with-kvm $(B)/libaliastracker.a $(B)/$(TRACKER_SO) ## Build everything (default)
+all: $(B)/vmm $(B)/vmm-top $(B)/vmm-lines $(B)/alias-audit $(B)/guest.elf $(B)/with-kvm $(B)/libaliastracker.a $(B)/$(TRACKER_SO) ## Build everything (default)
 
 # What is built on the way, by as many jobs as there are processors unless make was given a number.
 BUILD_ALL = $(MAKE) -s --no-print-directory SAY=1 $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
@@ -50,7 +50,7 @@ check-quick: deps ## The same in a minute and a half: something of all, for betw
 	@$(MAKE) -s --no-print-directory quick-tests
 
 lint: deps lint-deps ## Style and static analysis
-	@$(MAKE) -s --no-print-directory $(B)/vmm $(B)/vmm-top
+	@$(MAKE) -s --no-print-directory $(B)/vmm $(B)/vmm-top $(B)/vmm-lines
 	@tests/lint-layers $(B)
 	@tests/lint
 

@@ -24,7 +24,7 @@ install-paths:
 install: install-paths all ## Install program, guest, library and manual (PREFIX=, LIBDIR=, DESTDIR=)
 	install -d "$(DESTDIR)$(BINDIR)" "$(DESTDIR)$(GUESTDIR)" "$(DESTDIR)$(LIBDIR)" "$(DESTDIR)$(PKGCONFIGDIR)" \
 		"$(DESTDIR)$(INCLUDEDIR)" "$(DESTDIR)$(MANDIR)/man1"
-	install -m 755 "$(B)/vmm" "$(B)/vmm-top" "$(B)/alias-audit" "$(DESTDIR)$(BINDIR)"
+	install -m 755 "$(B)/vmm" "$(B)/vmm-top" "$(B)/vmm-lines" "$(B)/alias-audit" "$(DESTDIR)$(BINDIR)"
 	install -m 644 "$(B)/guest.elf" "$(DESTDIR)$(GUESTDIR)"
 	install -m 644 "$(B)/libaliastracker.a" "$(B)/$(TRACKER_SO)" "$(DESTDIR)$(LIBDIR)"
 	ln -sf $(TRACKER_SO) "$(DESTDIR)$(LIBDIR)/$(TRACKER_SONAME)"
@@ -38,7 +38,7 @@ install: install-paths all ## Install program, guest, library and manual (PREFIX
 	chmod 644 "$(MAN_PAGE)" "$(AUDIT_PAGE)"
 
 uninstall: install-paths ## Remove what `make install` with the same PREFIX=, LIBDIR=, DESTDIR= has installed
-	for file in vmm vmm-top alias-audit; do rm -f "$(DESTDIR)$(BINDIR)/$$file"; done
+	for file in vmm vmm-top vmm-lines alias-audit; do rm -f "$(DESTDIR)$(BINDIR)/$$file"; done
 	rm -f "$(DESTDIR)$(GUESTDIR)/guest.elf" "$(PC_FILE)" "$(MAN_PAGE)" "$(AUDIT_PAGE)"
 	for file in libaliastracker.a libaliastracker.so $(TRACKER_SONAME) $(TRACKER_SO); do \
 		rm -f "$(DESTDIR)$(LIBDIR)/$$file"; done

@@ -351,6 +351,24 @@ struct alias_log {
 };
 
 /*
+ * Origins: who has made a mapping, and who has removed it. Each vCPU may keep the last
+ * ALIAS_ORIGINS records of that in a ring, in any of the guest's memory, and name it in its shared
+ * page. The host reads them when it tells somebody of an alias, and uses them for nothing else.
+ */
+#define ALIAS_ORIGINS 512u
+
+enum alias_origin_kind { ALIAS_ORIGIN_NONE, ALIAS_ORIGIN_MAPPED, ALIAS_ORIGIN_UNMAPPED };
+
+struct alias_origin {
+	uint64_t va;       /* of the first page */
+	uint64_t caller;   /* the return address of the call that mapped or unmapped */
+	uint32_t nr_pages; /* MAPPED: how many pages */
+	uint32_t kind;     /* enum alias_origin_kind */
+	uint32_t purges;   /* the common page's `purges` at that time, modulo 2^32 */
+	uint32_t pins;     /* the vCPU's stats.pins at that time, modulo 2^32 */
+};
+
+/*
  * The page that all vCPUs share.
  *
  *   wanted_strategy  The host stores the strategy that it wants (enum alias_strategy), or 0 for no
@@ -360,6 +378,8 @@ struct alias_log {
  *   log_wanted       The host stores the number of the log that it wants, or 0 for none (above).
  *   logging          The guest stores the number of the log that it keeps, or 0 for none (above).
  *   lazy_pages       The guest stores how many pages it holds lazily, for the host's statistics.
+ *   purges           The guest stores how many purges there have been on all CPUs, for the ages of
+ *                    mappings (below).
  *
  * `cleared` and `flushed` are the guest's word about its TLBs. The host uses them with --track
  * dirty, log and scan, unless --flush-proof host is given; with strict it never does.
@@ -384,7 +404,8 @@ struct alias_common_page {
 	uint32_t log_wanted;
 	uint32_t logging;
 	uint64_t lazy_pages;
-	uint8_t pad[ALIAS_PAGE_SIZE - 152];
+	uint64_t purges;
+	uint8_t pad[ALIAS_PAGE_SIZE - 160];
 };
 
 /* The page of one vCPU. Only that vCPU writes it, and the host during that vCPU's calls and stores
@@ -411,9 +432,12 @@ struct alias_vcpu_page {
 	uint32_t reserved;
 	/* Written by the guest (ALIAS_PENDING) before the call, and by the host: */
 	uint8_t update_status[ALIAS_UPDATE_MAX]; /* enum alias_status of each update */
+	/* Written by the guest: */
+	uint64_t origins_gpa; /* of ALIAS_ORIGINS struct alias_origin; a multiple of 8; 0: none */
+	uint64_t nr_origins;  /* records written; the last is at (nr_origins - 1) % ALIAS_ORIGINS */
 	uint8_t pad[ALIAS_PAGE_SIZE - 44 - sizeof(struct alias_fault) -
 		    sizeof(struct alias_guest_stats) - ALIAS_BATCH_MAX * sizeof(struct alias_op) -
-		    sizeof(struct alias_log) - 16 - ALIAS_UPDATE_MAX];
+		    sizeof(struct alias_log) - 32 - ALIAS_UPDATE_MAX];
 };
 
 _Static_assert(sizeof(struct alias_op) == 16, "ABI");
@@ -425,6 +449,7 @@ _Static_assert(offsetof(struct alias_common_page, strategy) == 132, "ABI");
 _Static_assert(offsetof(struct alias_common_page, log_wanted) == 136, "ABI");
 _Static_assert(offsetof(struct alias_common_page, logging) == 140, "ABI");
 _Static_assert(offsetof(struct alias_common_page, lazy_pages) == 144, "ABI");
+_Static_assert(offsetof(struct alias_common_page, purges) == 152, "ABI");
 _Static_assert(sizeof(struct alias_common_page) == ALIAS_PAGE_SIZE, "ABI");
 _Static_assert(offsetof(struct alias_vcpu_page, fault) == 40, "ABI");
 _Static_assert(offsetof(struct alias_vcpu_page, stats) == 192, "ABI");
@@ -435,6 +460,8 @@ _Static_assert(sizeof(struct alias_log) == 128, "ABI");
 _Static_assert(ALIAS_LOG_SIZE % ALIAS_PAGE_SIZE == 0, "ABI");
 _Static_assert(offsetof(struct alias_vcpu_page, updates_pfn) == 2624, "ABI");
 _Static_assert(offsetof(struct alias_vcpu_page, update_status) == 2640, "ABI");
+_Static_assert(offsetof(struct alias_vcpu_page, origins_gpa) == 2896, "ABI");
+_Static_assert(sizeof(struct alias_origin) == 32, "ABI");
 _Static_assert(ALIAS_UPDATE_MAX * sizeof(struct alias_update) == ALIAS_PAGE_SIZE, "ABI");
 _Static_assert(sizeof(struct alias_vcpu_page) == ALIAS_PAGE_SIZE, "ABI");
 

@@ -81,6 +81,7 @@ _Noreturn void guest_main(uint64_t start_info_gpa)
 	irq_enable();
 	blk_init();
 	vmap_init(platform.has_host ? phys_to_virt(platform.shared_gpa) : NULL);
+	origins_init();
 	flush_strategy_start();
 	if (pin_init())
 		panic("the host refuses the kernel's page tables");

@@ -17,6 +17,7 @@
 
 struct console;
 struct sandbox;
+struct symbols;
 struct virtio_blk;
 struct uart;
 struct virtio_console;
@@ -53,7 +54,8 @@ struct machine {
 	uint64_t end_ns; /* when the last vCPU ended; 0 before */
 	struct virtio_blk *blk[OPTIONS_MAX_DISKS];
 	struct stop stop;
-	struct trace *trace; /* NULL: none; not owned */
+	struct trace *trace;     /* NULL: none; not owned */
+	struct symbols *symbols; /* names of the guest's code; NULL: none; not owned */
 };
 
 struct image;

@@ -16,6 +16,7 @@
 #include "kvm/exit.h"
 #include "boot/image.h"
 #include "boot/linux.h"
+#include "boot/symbols.h"
 #include "machine.h"
 #include "options.h"
 #include "pin/pin.h"
@@ -84,15 +85,18 @@ static int write_stats(const json_t *stats, const char *path, int wait_ms)
 }
 
 /* The writers of all tracks have ended. Returns 0, or a status after a message. */
-static int write_trace(const struct trace *trace, const char *path, int wait_ms)
+static int write_trace(const struct trace *trace, const struct symbols *symbols, const char *path,
+		       int wait_ms)
 {
+	_Static_assert(TRACE_NAME_MAX == SYMBOLS_MAX_NAME, "");
+	const struct trace_names names = {exit_name, symbols_caller, symbols};
 	struct output output = {.what = "trace", .path = path};
 	char *text = NULL;
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
 	int failed = VMM_EX_IOERR;
 
-	if (out && trace_print(trace, exit_name, out) == 0 && fclose(out) == 0) {
+	if (out && trace_print(trace, &names, out) == 0 && fclose(out) == 0) {
 		output.text = text;
 		failed = output_file_write(&output, wait_ms);
 	} else {
@@ -146,9 +150,12 @@ static int boot_machine(const struct options *opt, struct image *image, struct e
 {
 	struct machine machine;
 	struct pin *pin = NULL; /* a Linux has none */
+	bool named = image->kind == IMAGE_GUEST && (opt->verbose || opt->control || trace);
+	struct symbols *symbols = named ? symbols_read(image) : NULL;
 	int status = machine_init(&machine, opt, image, trace);
 	bool ready;
 
+	machine.symbols = symbols;
 	if (!status)
 		status = attach(&machine, image, &pin, events);
 	image_free(image);
@@ -163,10 +170,11 @@ static int boot_machine(const struct options *opt, struct image *image, struct e
 	pin_free(pin);
 	machine_free(&machine);
 	if (ready && trace) {
-		int failed = write_trace(trace, opt->trace, machine_time_left(&machine));
+		int failed = write_trace(trace, symbols, opt->trace, machine_time_left(&machine));
 
 		status = failed && status <= (int)ALIAS_EXIT_MAX ? failed : status;
 	}
+	symbols_free(symbols);
 	return status;
 }
 

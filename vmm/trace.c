@@ -81,7 +81,7 @@ void trace_record(struct trace_track *track, const struct trace_event *event)
 
 struct printer {
 	const struct trace *trace;
-	const char *(*exit_name)(uint32_t reason);
+	const struct trace_names *names;
 	double us_per_tick;
 	FILE *out;
 };
@@ -104,7 +104,7 @@ static void print_name(const struct printer *p, const struct trace_event *e)
 
 	switch (e->kind) {
 	case TRACE_EXIT:
-		fputs(p->exit_name((uint32_t)e->a), p->out);
+		fputs(p->names->exit((uint32_t)e->a), p->out);
 		break;
 	case TRACE_CALL:
 		fputs(call_names[e->a < sizeof(call_names) / sizeof(call_names[0]) ? e->a : 0],
@@ -116,6 +116,22 @@ static void print_name(const struct printer *p, const struct trace_event *e)
 	default:
 		fputs(names[e->kind], p->out);
 	}
+}
+
+/* Of an alias, whose event `e` is: the next one may tell where it comes from. */
+static void print_origin(const struct printer *p, const struct trace_event *e)
+{
+	char name[TRACE_NAME_MAX];
+
+	if (e->kind != TRACE_ORIGIN)
+		return;
+	fprintf(p->out,
+		",\"mapped_by\":\"%s\",\"mapped_on_cpu\":%u,\"purges_ago\":%u,\"pins_ago\":%u",
+		p->names->caller(p->names->symbols, e->a, name), e->origin.cpu,
+		e->origin.purges_ago, e->origin.pins_ago);
+	if (e->b)
+		fprintf(p->out, ",\"unmapped_by\":\"%s\",\"unmapped_on_cpu\":%u",
+			p->names->caller(p->names->symbols, e->b, name), e->origin.unmapped_on);
 }
 
 static void print_args(const struct printer *p, const struct trace_event *e)
@@ -180,13 +196,16 @@ static void print_request(const struct printer *p, const struct trace_event *e, 
 	}
 }
 
-static void print_event(const struct printer *p, const struct trace_event *e, unsigned tid)
+static void print_event(const struct printer *p, const struct trace_event *e,
+			const struct trace_event *next, unsigned tid)
 {
 	fprintf(p->out, ",\n{\"ph\":\"X\",\"name\":\"");
 	print_name(p, e);
 	fprintf(p->out, "\",\"pid\":1,\"tid\":%u,\"ts\":%.3f,\"dur\":%.3f,\"args\":{", tid,
 		time_of(p, e->start), (double)(e->end - e->start) * p->us_per_tick);
 	print_args(p, e);
+	if (e->kind == TRACE_ALIAS && next)
+		print_origin(p, next);
 	fprintf(p->out, "}}");
 	if (e->flow)
 		print_flow(p, e, tid);
@@ -240,12 +259,17 @@ static void print_track(const struct printer *p, unsigned tid)
 	for (uint64_t i = first; i < track->nr; i++) {
 		struct trace_event e = track->events[i % TRACE_EVENTS];
 
+		if (e.kind == TRACE_ORIGIN)
+			continue;
 		if (e.kind == TRACE_UPCALL)
 			e = between_exits(track, i, first);
 		if (e.kind == TRACE_DISK)
 			print_request(p, &e, tid, i);
 		else
-			print_event(p, &e, tid);
+			print_event(p, &e,
+				    i + 1 < track->nr ? &track->events[(i + 1) % TRACE_EVENTS]
+						      : NULL,
+				    tid);
 	}
 }
 
@@ -259,12 +283,12 @@ static uint64_t nr_lost(const struct trace *trace)
 	return lost;
 }
 
-int trace_print(const struct trace *trace, const char *(*exit_name)(uint32_t reason), FILE *out)
+int trace_print(const struct trace *trace, const struct trace_names *names, FILE *out)
 {
 	uint64_t ns = now_ns() - trace->ns, ticks = __rdtsc() - trace->tsc;
 	const struct printer p = {
 		.trace = trace,
-		.exit_name = exit_name,
+		.names = names,
 		.us_per_tick = ticks ? (double)ns / 1000 / (double)ticks : 0,
 		.out = out,
 	};

@@ -17,6 +17,8 @@
 #include <stdio.h>
 #include <x86intrin.h>
 
+struct symbols;
+
 #define TRACE_EVENTS (1u << 16)
 
 enum trace_kind {
@@ -26,6 +28,8 @@ enum trace_kind {
 	TRACE_SYNC,   /* tables are compared */
 	TRACE_FLUSH,  /* TLBs are flushed by the host; a: frame, or UINT64_MAX: the guest asked */
 	TRACE_ALIAS,  /* a stale alias is met; a: frame, b: va of its first mapping */
+	TRACE_ORIGIN, /* right after it, if known: a: who mapped it, b: who unmapped it, or 0; and
+			 `origin` */
 	TRACE_UPCALL, /* the guest's handler, from the upcall to the second try; a: frame, b: PTEs
 			 purged */
 	TRACE_GRANT,  /* the second try is granted; a: frame */
@@ -35,7 +39,14 @@ enum trace_kind {
 };
 
 struct trace_event {
-	uint64_t start, end; /* TSC */
+	union {
+		struct {
+			uint64_t start, end; /* TSC */
+		};
+		struct {
+			uint32_t purges_ago, pins_ago, cpu, unmapped_on;
+		} origin;
+	};
 	uint64_t a, b;
 	uint32_t flow; /* events of one stale alias share a number; 0: none */
 	enum trace_kind kind;
@@ -80,8 +91,18 @@ static inline void trace_end(struct trace_track *track, enum trace_kind kind, ui
 							  .kind = kind});
 }
 
-/* The whole trace as Chrome's JSON (the Trace Event Format); the writers have ended. `exit_name`
- * names exits. Returns 0, or -1 with errno. */
-int trace_print(const struct trace *trace, const char *(*exit_name)(uint32_t reason), FILE *out);
+/* What names things in the trace. */
+struct trace_names {
+	const char *(*exit)(uint32_t reason);
+	/* The code that called; returns `name`, TRACE_NAME_MAX characters. */
+	const char *(*caller)(const struct symbols *symbols, uint64_t return_address, char *name);
+	const struct symbols *symbols;
+};
+
+#define TRACE_NAME_MAX 160
+
+/* The whole trace as Chrome's JSON (the Trace Event Format); the writers have ended. Returns 0, or
+ * -1 with errno. */
+int trace_print(const struct trace *trace, const struct trace_names *names, FILE *out);
 
 #endif

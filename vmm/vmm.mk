@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # The program `vmm`: main.c and what belongs to no room, and a folder a room.
 
-VMM_SRC      := $(filter-out vmm/top/%,$(sort $(wildcard vmm/*.c vmm/*/*.c vmm/*/*/*.c)))
+VMM_SRC      := $(filter-out vmm/top/% vmm/lines/%,$(sort $(wildcard vmm/*.c vmm/*/*.c vmm/*/*/*.c)))
 # All but main(), for unit tests.
 VMM_CORE_SRC := $(filter-out vmm/main.c,$(VMM_SRC))
 
@@ -25,3 +25,7 @@ VMM_TOP_SRC  := $(wildcard vmm/top/*.c) vmm/control/connection.c vmm/options.c v
 
 $(B)/vmm-top: $(call obj,release,$(VMM_TOP_SRC))
 	$(CC) $(CFLAGS) $(LDFLAGS) -pie -pthread -o $@ $^ $(shell pkg-config --libs ncursesw jansson) -lm
+
+# What vmm asks for the names of the guest's code, where messages or answers tell them.
+$(B)/vmm-lines: $(call obj,release,$(wildcard vmm/lines/*.c))
+	$(CC) $(CFLAGS) $(LDFLAGS) -pie -o $@ $^ $(shell pkg-config --libs libdw libelf libseccomp)

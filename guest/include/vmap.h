@@ -118,47 +118,14 @@ void vmap_area_free_lazy(struct vmap_space *space, struct vmap_area *area);
  * PTEs are cleared and flushed. Called by the purge in flight. */
 void vmap_area_release(struct vmap_space *space, struct vmap_area *area);
 
-/* The same for the kernel's space, with the strategy lock held for reading. */
+/* The same for the kernel's space, with the strategy lock held for reading. Those that map and
+ * unmap record their callers for the host (struct alias_origin). */
 
-static inline void *vmap_aligned(const uint64_t *pfns, unsigned count, uint64_t align,
-				 uint64_t prot)
-{
-	void *addr;
-
-	strategy_read_lock();
-	addr = vmap_aligned_in(&kernel_vmap, pfns, count, align, prot);
-	strategy_read_unlock();
-	return addr;
-}
-
-static inline void *vmap(const uint64_t *pfns, unsigned count, uint64_t prot)
-{
-	return vmap_aligned(pfns, count, PAGE_SIZE, prot);
-}
-
-static inline void vunmap(void *addr)
-{
-	strategy_read_lock();
-	vunmap_in(&kernel_vmap, addr);
-	strategy_read_unlock();
-}
-
-static inline void *vm_map_ram(const uint64_t *pfns, unsigned count, uint64_t prot)
-{
-	void *addr;
-
-	strategy_read_lock();
-	addr = vm_map_ram_in(&kernel_vmap, pfns, count, prot);
-	strategy_read_unlock();
-	return addr;
-}
-
-static inline void vm_unmap_ram(void *addr, unsigned count)
-{
-	strategy_read_lock();
-	vm_unmap_ram_in(&kernel_vmap, addr, count);
-	strategy_read_unlock();
-}
+void *vmap_aligned(const uint64_t *pfns, unsigned count, uint64_t align, uint64_t prot);
+void *vmap(const uint64_t *pfns, unsigned count, uint64_t prot);
+void vunmap(void *addr);
+void *vm_map_ram(const uint64_t *pfns, unsigned count, uint64_t prot);
+void vm_unmap_ram(void *addr, unsigned count);
 
 static inline uint64_t vm_unmap_aliases(void)
 {

@@ -98,6 +98,9 @@ static void purge_flush(const struct vmap_purge *purge)
 		return;
 	flush_tlb_clear_epoch(purge->epoch, purge->start, purge->end);
 	count_stat(purges, 1);
+	if (space->common) /* under the purge lock */
+		__atomic_store_n(&space->common->purges, space->common->purges + 1,
+				 __ATOMIC_RELAXED);
 	count_stat(purged_pages, purge->cleared);
 	spin_lock(&space->lock);
 	vmap_count_stale(space, -(int64_t)purge->cleared);

@@ -2,6 +2,7 @@
 """Reads the traces that test-trace has made: check.py DIRECTORY."""
 import json
 import pathlib
+import re
 import sys
 
 failed = 0
@@ -51,6 +52,10 @@ def main(directory):
     events = demo["traceEvents"]
     want = [[ALIAS, UPCALL, ("f", "granted")], [ALIAS, UPCALL, ("f", "refused")]]
     check("demo_tells_its_story", story(events) == want, story(events))
+    aliases = [e["args"] for e in slices(events) if e["name"] == ALIAS[1]]
+    who = [[re.sub(":[0-9]+", "", a.get(by, "")) for by in ("mapped_by", "unmapped_by")] for a in aliases]
+    want = [[f"{f} (guest/workload/demo.c)" if f else "" for f in fs] for fs in (("tell_map", "tell_unmap"), ("tell_live", ""))]
+    check("demo_tells_who_mapped_and_unmapped", who == want, aliases)
     upcalls = [e for e in slices(events) if e["name"] == UPCALL[1]]
     check("demo_purges_in_upcalls", [e["args"]["ptes_purged"] > 0 for e in upcalls] == [True, True], upcalls)
     names = {e["args"]["name"] for e in nfs["traceEvents"] if e["name"] == "thread_name"}

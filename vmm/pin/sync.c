@@ -3,6 +3,7 @@
 #include <x86intrin.h>
 #include "machine.h"
 #include "pin/internal.h"
+#include "pin/origin.h"
 #include "say.h"
 #include "status.h"
 #include "trace.h"
@@ -46,10 +47,12 @@ void report_violations(struct pin *pin)
 	struct at_violation v;
 
 	while (at_next_violation(pin->at, &v)) {
-		if (pin->count.violations + taken++ < PIN_SAID_MAX)
+		if (pin->count.violations + taken++ < PIN_SAID_MAX) {
 			say("violation: %s: frame 0x%llx at va 0x%llx (L%u entry at gpa 0x%llx)",
 			    at_violation_name(v.kind), (unsigned long long)v.pfn,
 			    (unsigned long long)v.va, v.level, (unsigned long long)v.pte_gpa);
+			origin_say(pin->machine, v.va);
+		}
 		if (pin->machine->opt->on_violation == VIOLATION_STOP)
 			stop_request(&pin->machine->stop, VMM_EX_VIOLATION);
 	}

@@ -4,6 +4,7 @@
 #include "kvm/upcall.h"
 #include "machine.h"
 #include "pin/internal.h"
+#include "pin/origin.h"
 #include "say.h"
 #include "status.h"
 #include "trace.h"
@@ -109,8 +110,10 @@ static uint64_t tell_aliases(struct batch *batch, uint64_t pfn, struct at_transi
 	for (size_t i = 0; i < fault.nr; i++)
 		fault.va[i] = found[i].va;
 	batch->page->fault = fault;
-	if (nr && batch->pin->machine->opt->verbose)
+	if (nr && batch->pin->machine->opt->verbose) {
 		say_alias(pfn, to, &found[0], upcall);
+		origin_say(batch->pin->machine, found[0].va);
+	}
 	return nr ? found[0].va : 0;
 }
 
@@ -243,6 +246,7 @@ static uint64_t purged_by_guest(const struct batch *batch)
 static void trace_alias(struct batch *batch, struct pin_retry *retry, uint64_t va)
 {
 	struct trace_track *track = batch->vcpu->track;
+	struct origin origin;
 
 	if (!track)
 		return;
@@ -250,6 +254,14 @@ static void trace_alias(struct batch *batch, struct pin_retry *retry, uint64_t v
 	retry->raised = trace_now(track);
 	retry->purged_before = purged_by_guest(batch);
 	trace_end(track, TRACE_ALIAS, retry->raised, retry->pfn, va, retry->flow);
+	if (origin_find(batch->pin->machine, va, &origin))
+		trace_record(track, &(struct trace_event){
+					    .kind = TRACE_ORIGIN,
+					    .a = origin.caller,
+					    .b = origin.unmapped_by,
+					    .origin = {origin.purges_ago, origin.pins_ago,
+						       origin.cpu, origin.unmapped_on},
+				    });
 }
 
 /* The second try of an op that had an upcall is answered. */

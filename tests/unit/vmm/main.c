@@ -43,6 +43,8 @@ int main(void)
 	suite_add_tcase(suite, transition_request_tests());
 	suite_add_tcase(suite, sandbox_tests());
 	suite_add_tcase(suite, hypercall_tests());
+	suite_add_tcase(suite, origin_tests());
+	suite_add_tcase(suite, symbols_tests());
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);

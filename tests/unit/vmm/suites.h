@@ -38,5 +38,7 @@ TCase *transition_tests(void);
 TCase *transition_request_tests(void);
 TCase *sandbox_tests(void);
 TCase *hypercall_tests(void);
+TCase *origin_tests(void);
+TCase *symbols_tests(void);
 
 #endif

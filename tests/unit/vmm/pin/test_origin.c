@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+/* Where mappings come from, by records that a guest keeps as it should, or as it likes. */
+#include <stdlib.h>
+#include <string.h>
+#include "machine.h"
+#include "pin/internal.h"
+#include "pin/origin.h"
+#include "suites.h"
+
+#define RECORDS_GPA 0x100000u
+#define VA          0xffffc90000000000u
+
+static struct machine machine;
+static struct origin origin;
+
+static void set_up(void)
+{
+	memset(&machine, 0, sizeof(machine));
+	machine.vm.nr_vcpus = 2;
+	ck_assert_int_eq(memory_init(&machine.vm.mem, 4 << 20), 0);
+	for (unsigned cpu = 0; cpu < 2; cpu++)
+		pin_vcpu_page(&machine, cpu)->origins_gpa = RECORDS_GPA + cpu * 0x10000;
+	common_page(&machine)->purges = 7;
+}
+
+static void tear_down(void)
+{
+	memory_free(&machine.vm.mem);
+}
+
+static void note(unsigned cpu, enum alias_origin_kind kind, uint64_t va, uint32_t nr_pages,
+		 uint64_t caller)
+{
+	struct alias_vcpu_page *page = pin_vcpu_page(&machine, cpu);
+	struct alias_origin *records =
+		memory_ptr(&machine.vm.mem, page->origins_gpa, ALIAS_ORIGINS * sizeof(*records));
+
+	records[page->nr_origins++ % ALIAS_ORIGINS] = (struct alias_origin){
+		.va = va,
+		.caller = caller,
+		.nr_pages = nr_pages,
+		.kind = kind,
+		.purges = (uint32_t)common_page(&machine)->purges,
+		.pins = (uint32_t)page->stats.pins,
+	};
+}
+
+START_TEST(a_mapping_and_its_end)
+{
+	char text[ORIGIN_TEXT_MAX];
+
+	note(1, ALIAS_ORIGIN_MAPPED, VA, 4, 0x1000);
+	pin_vcpu_page(&machine, 1)->stats.pins += 3;
+	common_page(&machine)->purges++;
+	ck_assert(origin_find(&machine, VA + 0x3000, &origin));
+	ck_assert_str_eq(origin_text(&machine, &origin, text),
+			 "4 pages at va 0xffffc90000000000, mapped by 0x1000 on CPU 1, 1 purge and "
+			 "3 pins ago");
+	note(0, ALIAS_ORIGIN_UNMAPPED, VA, 0, 0x2000);
+	ck_assert(origin_find(&machine, VA, &origin));
+	ck_assert_str_eq(origin_text(&machine, &origin, text),
+			 "4 pages at va 0xffffc90000000000, mapped by 0x1000 on CPU 1, 1 purge and "
+			 "3 pins ago; unmapped by 0x2000 on CPU 0");
+	ck_assert(!origin_find(&machine, VA + 0x4000, &origin));
+	ck_assert(!origin_find(&machine, VA - 1, &origin));
+}
+END_TEST
+
+/* An address is used again after a purge; that its first mapping was removed says nothing of the
+ * second. */
+START_TEST(the_newest_counts)
+{
+	note(0, ALIAS_ORIGIN_MAPPED, VA, 1, 0x1000);
+	note(0, ALIAS_ORIGIN_UNMAPPED, VA, 1, 0x2000);
+	common_page(&machine)->purges++;
+	note(1, ALIAS_ORIGIN_MAPPED, VA, 2, 0x3000);
+	ck_assert(origin_find(&machine, VA, &origin));
+	ck_assert_uint_eq(origin.caller, 0x3000);
+	ck_assert_uint_eq(origin.purges_ago, 0);
+	ck_assert_uint_eq(origin.unmapped_by, 0);
+}
+END_TEST
+
+START_TEST(old_records_are_lost)
+{
+	note(0, ALIAS_ORIGIN_MAPPED, VA, 1, 0x1000);
+	for (unsigned i = 1; i < ALIAS_ORIGINS; i++)
+		note(0, ALIAS_ORIGIN_MAPPED, VA + i * 0x1000, 1, 0x2000);
+	ck_assert(origin_find(&machine, VA, &origin));
+	note(0, ALIAS_ORIGIN_MAPPED, VA + ALIAS_ORIGINS * 0x1000, 1, 0x2000);
+	ck_assert(!origin_find(&machine, VA, &origin));
+}
+END_TEST
+
+START_TEST(records_that_are_nowhere)
+{
+	static const uint64_t gpas[] = {1, RECORDS_GPA + 4, (4 << 20) - 8, UINT64_MAX - 7,
+					1ull << 40};
+
+	for (size_t i = 0; i < sizeof(gpas) / sizeof(gpas[0]); i++) {
+		pin_vcpu_page(&machine, 0)->origins_gpa = gpas[i];
+		pin_vcpu_page(&machine, 0)->nr_origins = UINT64_MAX - i;
+		ck_assert(!origin_find(&machine, VA, &origin));
+	}
+}
+END_TEST
+
+START_TEST(records_of_nonsense)
+{
+	unsigned char *bytes = memory_ptr(&machine.vm.mem, RECORDS_GPA,
+					  ALIAS_ORIGINS * sizeof(struct alias_origin));
+	char text[ORIGIN_TEXT_MAX];
+
+	for (unsigned round = 0; round < 100; round++) {
+		for (size_t i = 0; i < ALIAS_ORIGINS * sizeof(struct alias_origin); i++)
+			bytes[i] = (unsigned char)(round < 10 ? 0xff : rand());
+		for (size_t i = 16; i < ALIAS_ORIGINS * sizeof(struct alias_origin); i += 32)
+			bytes[i + 4] = 1, bytes[i + 5] = bytes[i + 6] = bytes[i + 7] = 0;
+		pin_vcpu_page(&machine, 0)->nr_origins = (uint64_t)rand() << 33;
+		if (origin_find(&machine, (uint64_t)rand() << 33, &origin))
+			ck_assert_uint_lt(strlen(origin_text(&machine, &origin, text)),
+					  ORIGIN_TEXT_MAX);
+		json_decref(origin_json(&machine, UINT64_MAX));
+	}
+}
+END_TEST
+
+TCase *origin_tests(void)
+{
+	TCase *tc = tcase_create("origin");
+
+	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_add_test(tc, a_mapping_and_its_end);
+	tcase_add_test(tc, the_newest_counts);
+	tcase_add_test(tc, old_records_are_lost);
+	tcase_add_test(tc, records_that_are_nowhere);
+	tcase_add_test(tc, records_of_nonsense);
+	return tc;
+}

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmm-lines: standard input is an ELF file; standard output gets the function, file and line of its
+ * code addresses, in the form of boot/symbols.h. It is a program of its own since libdw takes half
+ * as long to load as all of vmm, and since its input may be hostile: it confines itself to memory,
+ * standard output and ten seconds before it looks at that.
+ */
+#include <dwarf.h>
+#include <elfutils/libdw.h>
+#include <errno.h>
+#include <gelf.h>
+#include <seccomp.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "boot/symbols.h"
+
+#define MAX_SECONDS 10
+#define MAX_MEMORY  (1ull << 30)
+#define MAX_DEPTH   64 /* of blocks and functions that are inlined into each other */
+
+struct function {
+	uint64_t start, end;
+	uint32_t name;
+};
+
+struct lines {
+	struct symbols_row *rows;
+	size_t nr, room;
+	struct function *functions;
+	size_t nr_functions;
+	char *text;
+	size_t text_size;
+	const char *last_file; /* and its index in the text */
+	uint32_t last_index;
+};
+
+/* --- the confinement -------------------------------------------------------------------------- */
+
+/* Other system calls fail; libdw looks for the file in /proc, and can do without. */
+static bool confine(void)
+{
+	static const int calls[] = {SCMP_SYS(brk),     SCMP_SYS(munmap),     SCMP_SYS(mremap),
+				    SCMP_SYS(madvise), SCMP_SYS(exit_group), SCMP_SYS(futex),
+				    SCMP_SYS(fstat),   SCMP_SYS(newfstatat)};
+	const struct rlimit time = {MAX_SECONDS, MAX_SECONDS}, memory = {MAX_MEMORY, MAX_MEMORY};
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EACCES));
+	bool ok = filter != NULL;
+
+	for (size_t i = 0; ok && i < sizeof(calls) / sizeof(calls[0]); i++)
+		ok = seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 0) == 0;
+	ok = ok &&
+	     seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(write), 1,
+			      SCMP_A0(SCMP_CMP_EQ, STDOUT_FILENO, 0)) == 0 &&
+	     seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 2,
+			      SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
+			      SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS, MAP_ANONYMOUS)) == 0 &&
+	     setrlimit(RLIMIT_CPU, &time) == 0 && setrlimit(RLIMIT_AS, &memory) == 0 &&
+	     seccomp_load(filter) == 0;
+	seccomp_release(filter);
+	return ok;
+}
+
+/* --- what is collected ------------------------------------------------------------------------ */
+
+/* Returns the index of a copy of the first `len` characters, or 0 if there is no room. */
+static uint32_t add_text(struct lines *lines, const char *text, size_t len)
+{
+	uint32_t index = (uint32_t)lines->text_size;
+
+	if (lines->text_size + len + 1 > SYMBOLS_MAX_TEXT)
+		return 0;
+	for (size_t i = 0; i < len; i++)
+		lines->text[index + i] =
+			text[i] < ' ' || text[i] > '~' || strchr("\"\\", text[i]) ? '?' : text[i];
+	lines->text_size += len + 1;
+	return index;
+}
+
+/* libdw has each name of a unit once, so that its rows follow each other with the same pointer. */
+static uint32_t add_file(struct lines *lines, const char *file)
+{
+	if (file == lines->last_file)
+		return lines->last_index;
+	lines->last_file = file;
+	if (!strncmp(file, "./", 2))
+		file += 2;
+	return lines->last_index = add_text(lines, file, strlen(file));
+}
+
+static void add_row(struct lines *lines, const struct symbols_row *row)
+{
+	if (lines->nr == SYMBOLS_MAX_ROWS)
+		return;
+	if (lines->nr == lines->room) {
+		lines->room = lines->room ? 2 * lines->room : 4096;
+		lines->rows = realloc(lines->rows, lines->room * sizeof(*lines->rows));
+		if (!lines->rows)
+			exit(EXIT_FAILURE);
+	}
+	lines->rows[lines->nr++] = *row;
+}
+
+/* --- functions -------------------------------------------------------------------------------- */
+
+/* A function from the symbol table. What compilers append to a name after a dot is left out. */
+static void add_function(struct lines *lines, Elf *elf, const GElf_Shdr *shdr, const GElf_Sym *sym)
+{
+	const char *name = elf_strptr(elf, shdr->sh_link, sym->st_name);
+	struct symbols_row row = {.addr = sym->st_value};
+
+	if (GELF_ST_TYPE(sym->st_info) != STT_FUNC || !name || !sym->st_value)
+		return;
+	row.function = add_text(lines, name, strcspn(name, "."));
+	lines->functions[lines->nr_functions++] = (struct function){
+		.start = sym->st_value,
+		.end = sym->st_value + (sym->st_size ? sym->st_size : 1),
+		.name = row.function,
+	};
+	add_row(lines, &row);
+	row.addr += sym->st_size ? sym->st_size : 1;
+	row.function = 0;
+	add_row(lines, &row); /* until something else begins there */
+}
+
+static int by_start(const void *a, const void *b)
+{
+	const struct function *x = a, *y = b;
+
+	return (x->start > y->start) - (x->start < y->start);
+}
+
+static void read_functions(struct lines *lines, Elf *elf)
+{
+	Elf_Scn *section = NULL;
+	Elf_Data *data;
+	GElf_Shdr shdr;
+	GElf_Sym sym;
+
+	while ((section = elf_nextscn(elf, section))) {
+		size_t nr;
+
+		if (!gelf_getshdr(section, &shdr) || shdr.sh_type != SHT_SYMTAB ||
+		    !(data = elf_getdata(section, NULL)) || lines->functions)
+			continue;
+		nr = data->d_size / sizeof(Elf64_Sym);
+		lines->functions = calloc(nr + 1, sizeof(*lines->functions));
+		for (size_t i = 0; lines->functions && i < nr; i++)
+			if (gelf_getsym(data, (int)i, &sym))
+				add_function(lines, elf, &shdr, &sym);
+	}
+	if (lines->functions)
+		qsort(lines->functions, lines->nr_functions, sizeof(*lines->functions), by_start);
+}
+
+/* Returns the index of the name of the function at `addr`, or 0. */
+static uint32_t function_at(const struct lines *lines, uint64_t addr)
+{
+	size_t low = 0, high = lines->nr_functions;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (lines->functions[middle].start <= addr)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low && addr < lines->functions[low - 1].end ? lines->functions[low - 1].name : 0;
+}
+
+/* --- lines ------------------------------------------------------------------------------------ */
+
+static void add_line(struct lines *lines, Dwarf_Line *line)
+{
+	const char *file = dwarf_linesrc(line, NULL, NULL);
+	struct symbols_row row = {0};
+	Dwarf_Addr addr;
+	bool ends = true;
+	int number = 0;
+
+	if (dwarf_lineaddr(line, &addr) || dwarf_lineendsequence(line, &ends))
+		return;
+	row.addr = addr;
+	row.function = function_at(lines, addr);
+	if (!ends && file && dwarf_lineno(line, &number) == 0 && number > 0) {
+		row.file = add_file(lines, file);
+		row.line = (uint32_t)number;
+	}
+	add_row(lines, &row);
+}
+
+static void read_lines(struct lines *lines, Dwarf_Die *unit)
+{
+	Dwarf_Lines *of_unit;
+	size_t nr;
+
+	lines->last_file = NULL;
+	if (dwarf_getsrclines(unit, &of_unit, &nr))
+		return;
+	for (size_t i = 0; i < nr; i++)
+		add_line(lines, dwarf_onesrcline(of_unit, i));
+}
+
+static void for_each_unit(struct lines *lines, Dwarf *dwarf,
+			  void (*read)(struct lines *lines, Dwarf_Die *unit))
+{
+	Dwarf_Off at = 0, next;
+	size_t header;
+	Dwarf_Die unit;
+
+	for (; dwarf && !dwarf_nextcu(dwarf, at, &next, &header, NULL, NULL, NULL); at = next)
+		if (dwarf_offdie(dwarf, at + header, &unit))
+			read(lines, &unit);
+}
+
+/* --- order ------------------------------------------------------------------------------------ */
+
+/* How much a row says: the better one of two at an address comes last. */
+static int worth(const struct symbols_row *row)
+{
+	return 2 * (row->line > 0) + (row->function > 0);
+}
+
+static int by_address(const void *a, const void *b)
+{
+	const struct symbols_row *x = a, *y = b;
+
+	if (x->addr != y->addr)
+		return x->addr > y->addr ? 1 : -1;
+	return worth(x) - worth(y);
+}
+
+static void keep_one_an_address(struct lines *lines)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < lines->nr; i++)
+		if (i + 1 == lines->nr || lines->rows[i].addr != lines->rows[i + 1].addr)
+			lines->rows[kept++] = lines->rows[i];
+	lines->nr = kept;
+}
+
+static void sort_rows(struct lines *lines)
+{
+	if (lines->nr)
+		qsort(lines->rows, lines->nr, sizeof(*lines->rows), by_address);
+	keep_one_an_address(lines);
+}
+
+/* --- inlined functions ------------------------------------------------------------------------ */
+
+/* Index of the first row at or above `addr`. */
+static size_t row_from(const struct lines *lines, uint64_t addr)
+{
+	size_t low = 0, high = lines->nr;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (lines->rows[middle].addr < addr)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static void name_inlined(struct lines *lines, Dwarf_Die *die)
+{
+	const char *name = dwarf_diename(die);
+	uint32_t index = name ? add_text(lines, name, strlen(name)) : 0;
+	Dwarf_Addr base, start, end;
+	ptrdiff_t at = 0;
+
+	while (index && (at = dwarf_ranges(die, at, &base, &start, &end)) > 0)
+		for (size_t i = row_from(lines, start); i < lines->nr && lines->rows[i].addr < end;
+		     i++)
+			lines->rows[i].function = index;
+}
+
+/* Of what a function is inlined into, it is the name that the source has for a place. Those inside
+ * of others come later. */
+static void walk_inlined(struct lines *lines, Dwarf_Die *parent, unsigned depth)
+{
+	Dwarf_Die die;
+
+	if (depth == MAX_DEPTH || dwarf_child(parent, &die))
+		return;
+	do {
+		int tag = dwarf_tag(&die);
+
+		if (tag == DW_TAG_inlined_subroutine)
+			name_inlined(lines, &die);
+		if (tag == DW_TAG_inlined_subroutine || tag == DW_TAG_subprogram ||
+		    tag == DW_TAG_lexical_block)
+			walk_inlined(lines, &die, depth + 1);
+	} while (dwarf_siblingof(&die, &die) == 0);
+}
+
+static void read_inlined(struct lines *lines, Dwarf_Die *unit)
+{
+	walk_inlined(lines, unit, 0);
+}
+
+/* --- the answer ------------------------------------------------------------------------------- */
+
+static bool answer(struct lines *lines)
+{
+	struct symbols_header header = {.magic = SYMBOLS_MAGIC};
+
+	header.nr_rows = (uint32_t)lines->nr;
+	header.text_size = (uint32_t)lines->text_size;
+	fwrite(&header, sizeof(header), 1, stdout);
+	fwrite(lines->rows, sizeof(*lines->rows), lines->nr, stdout);
+	fwrite(lines->text, 1, lines->text_size, stdout);
+	return fflush(stdout) == 0;
+}
+
+int main(void)
+{
+	static char text[SYMBOLS_MAX_TEXT];
+	struct lines lines = {.text = text, .text_size = 1};
+	struct stat st;
+	void *file;
+	Dwarf *dwarf;
+	Elf *elf;
+
+	if (fstat(STDIN_FILENO, &st) || st.st_size <= 0)
+		return EXIT_FAILURE;
+	file = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE, STDIN_FILENO, 0);
+	if (file == MAP_FAILED || !confine())
+		return EXIT_FAILURE;
+	elf_version(EV_CURRENT);
+	elf = elf_memory(file, (size_t)st.st_size);
+	if (!elf)
+		return EXIT_FAILURE;
+	read_functions(&lines, elf);
+	dwarf = dwarf_begin_elf(elf, DWARF_C_READ, NULL);
+	for_each_unit(&lines, dwarf, read_lines);
+	sort_rows(&lines);
+	for_each_unit(&lines, dwarf, read_inlined);
+	return answer(&lines) ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* Where a mapping comes from, by the guest's records (struct alias_origin). For messages only: it
+ * is the guest's word. */
+#ifndef VMM_PIN_ORIGIN_H
+#define VMM_PIN_ORIGIN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <jansson.h>
+
+#define ORIGIN_TEXT_MAX 480
+
+struct machine;
+
+struct origin {
+	uint64_t va; /* of the area's first page */
+	uint32_t nr_pages;
+	unsigned cpu;
+	uint64_t caller;               /* return address of the call that mapped it */
+	uint32_t purges_ago, pins_ago; /* since then; pins of that CPU */
+	uint64_t unmapped_by;          /* return address of the call that unmapped it; 0: none */
+	unsigned unmapped_on;          /* on which CPU */
+};
+
+/* Finds the last mapping that was made at `va`. Reads many records, so only for messages, answers
+ * and the trace. Returns false if the guest has no record of it. Any thread. */
+bool origin_find(const struct machine *machine, uint64_t va, struct origin *origin);
+/* "mapped by f (a.c:1) on CPU 0 ...". Returns `text`. */
+const char *origin_text(const struct machine *machine, const struct origin *origin,
+			char text[ORIGIN_TEXT_MAX]);
+/* The same as an object. Returns a new reference; null if there is no record. */
+json_t *origin_json(const struct machine *machine, uint64_t va);
+/* Says on a line of its own what is known of the mapping at `va`, if anything is. */
+void origin_say(const struct machine *machine, uint64_t va);
+
+#endif
