@@ -37,12 +37,9 @@ def answer(request, n, state):
     return {}
 
 
-def serve(listener, wrong):
-    connection, _ = listener.accept()
+def talk(connection, wrong):
     state = {"pause": False, "strategy": "trap", "track": "dirty"}
-    n = 0
-    for line in connection.makefile("r"):
-        n += 1
+    for n, line in enumerate(connection.makefile("r"), 1):
         if not wrong:
             connection.sendall(json.dumps(answer(json.loads(line), n, state)).encode() + b"\n")
         elif n == 1:
@@ -50,6 +47,15 @@ def serve(listener, wrong):
         else:
             connection.sendall(wrong.pop(0))
             return
+
+
+def serve(listener, wrong):
+    connection, _ = listener.accept()
+    with connection:
+        try:
+            talk(connection, wrong)
+        except ConnectionError:
+            pass  # it has left while an answer was on its way
 
 
 with socket.socket(socket.AF_UNIX) as listening:
