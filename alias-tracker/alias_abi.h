@@ -129,7 +129,7 @@ enum alias_strategy {
 
 /* Calls: the codes written to the hypercall port, each by an `out` of its own. Not by a string
  * instruction (OUTS): if that makes several calls, registers, or needs an upcall, the answer is
- * ALIAS_BAD_CALL. */
+ * ALIAS_BAD_CALL. (If it does none of this, the host can't tell it from an `out`.) */
 enum alias_call {
 	/* Registers the guest. `direct_base` and `direct_size` of the caller's page say where the
 	 * direct map is. Made once, before the first pin. The host answers in `call_status` and

@@ -130,6 +130,7 @@ struct batch {
 	bool verify;  /* the oracle checks this call */
 	bool waits;   /* ALIAS_BATCH_WAIT counts: the handler can wait for the guest's flush */
 	bool paused;  /* the other vCPUs are paused */
+	bool cleared; /* the host has cleared a frame since the last sync, which may be a table */
 };
 
 enum served { SERVED, UPCALL };

@@ -320,8 +320,12 @@ enum served serve_transition(struct batch *batch, uint64_t pfn, struct at_transi
 {
 	struct pin_retry op = {.pfn = pfn, .to = to, .index = index};
 	struct pin_retry *retry = retry_find(batch, &op);
-	struct transition_facts facts = find_facts(batch, &op, retry);
+	struct transition_facts facts;
 
+	if (batch->cleared && batch->pin->tracks)
+		sync_tables(batch->pin);
+	batch->cleared = false;
+	facts = find_facts(batch, &op, retry);
 	for (;;) {
 		switch (transition_next(&facts)) {
 		case STEP_WAIT:
@@ -365,6 +369,7 @@ enum alias_status serve_deflate(struct batch *batch, uint64_t pfn)
 		verdict = AT_NO_MEMORY;
 	else
 		verdict = at_deflate(pin->at, pfn);
+	batch->cleared |= verdict == AT_OK;
 	count_answer(&pin->count.ops[COUNT_DEFLATE], verdict == AT_OK);
 	return to_status(verdict);
 }

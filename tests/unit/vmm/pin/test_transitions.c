@@ -500,6 +500,24 @@ START_TEST(a_store_that_is_taken_back)
 }
 END_TEST
 
+/* The host clears a frame that the guest has as a table meanwhile: what else is asked for with the
+ * same call is judged by that. */
+START_TEST(a_table_cleared_within_a_call)
+{
+	ck_assert_uint_eq(ask(DATA, ALIAS_OP_INFLATE, 0), ALIAS_OK);
+	frame(ROOT + 2)[1] = W(DATA);
+	frame(DATA)[0] = W(DATA + 1);
+	ck_assert_uint_eq(ask(DATA + 1, ALIAS_OP_PIN, 1), ALIAS_HAS_ALIAS);
+	page->count = 2;
+	page->ops[0] = (struct alias_op){.pfn = DATA, .op = ALIAS_OP_DEFLATE};
+	page->ops[1] = (struct alias_op){.pfn = DATA + 1, .op = ALIAS_OP_PIN, .level = 1};
+	ring(ALIAS_CALL_PIN);
+	ck_assert_uint_eq(page->ops[0].status, ALIAS_OK);
+	ck_assert_uint_eq(page->ops[1].status, ALIAS_OK);
+	ck_assert_int_eq(pin_figure(pin, "pins.disagreed"), 0);
+}
+END_TEST
+
 /* A page that the system does not let go of stays the guest's. */
 START_TEST(what_cannot_be_released)
 {
@@ -724,6 +742,7 @@ TCase *transition_request_tests(void)
 
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, requests_are_checked);
+	tcase_add_test(tc, a_table_cleared_within_a_call);
 	tcase_add_test(tc, what_cannot_be_released);
 	tcase_add_test(tc, what_cannot_come_back);
 	tcase_add_test(tc, the_first_transition_has_no_evidence);
