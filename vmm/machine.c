@@ -134,26 +134,48 @@ static int load_guest(struct machine *machine, const struct image *image)
 		.nr_disks = machine->opt->nr_disks,
 		.shared_size = shared_size(machine),
 	};
-	int status = image_load(image, &machine->vm.mem);
+	int err = image_load(image, &machine->vm.mem);
 	int size;
 
 	place_logs(machine);
 	config.log_gpa = machine->log_gpa;
 	config.log_size = machine->log_size;
-	if (status)
-		return status;
+	if (err)
+		return err;
 	size = fdt_write(memory_ptr(&machine->vm.mem, FDT_GPA, FDT_MAX_SIZE), FDT_MAX_SIZE,
 			 &config);
 	if (size < 0) {
 		say("the device tree does not fit into %llu KiB", FDT_MAX_SIZE >> 10);
-		return VMM_EX_SOFTWARE;
+		return -ENOSPC;
 	}
 	pvh_write_guest(&machine->vm.mem, config.bootargs, size, config.shared_size,
 			config.log_size);
 	return 0;
 }
 
-static int enter_image(struct machine *machine, const struct image *image)
+static void say_set_up(const struct machine *machine, uint64_t entry)
+{
+	const struct options *opt = machine->opt;
+
+	if (!opt->verbose)
+		return;
+	say("%s: entry 0x%" PRIx64 ", %u vCPU%s, %" PRIu64 " MiB, %u disk%s", opt->guest, entry,
+	    opt->cpus, opt->cpus > 1 ? "s" : "", opt->mem >> 20, opt->nr_disks,
+	    opt->nr_disks == 1 ? "" : "s");
+	if (!machine->is_linux)
+		say("flush %s, track %s, command line \"%s\"", flush_name(opt->flush),
+		    track_name(opt->track), opt->bootargs);
+	else
+		say("Linux, command line \"%s\"", opt->bootargs);
+	if (!opt->sandbox)
+		say("no sandbox: any thread may make any system call");
+	else if (landlock_abi())
+		say("sandbox: seccomp on each thread, Landlock (version %d)", landlock_abi());
+	else
+		say("sandbox: seccomp on each thread; this kernel has no Landlock");
+}
+
+int machine_enter_image(struct machine *machine, const struct image *image)
 {
 	const struct vcpu_entry_64 entry_64 = {
 		.rip = image->entry,
@@ -173,8 +195,12 @@ static int enter_image(struct machine *machine, const struct image *image)
 			&machine->vm.vcpus[0],
 			memory_ptr(&machine->vm.mem, SHARED_GPA, ALIAS_PAGE_SIZE), SHARED_GPA);
 	if (image->kind == IMAGE_BZIMAGE)
-		return vcpu_set_entry_64(&machine->vm.vcpus[0], &entry_64);
-	return vcpu_set_entry(&machine->vm.vcpus[0], (uint32_t)image->entry, START_INFO_GPA);
+		err = vcpu_set_entry_64(&machine->vm.vcpus[0], &entry_64);
+	else
+		err = vcpu_set_entry(&machine->vm.vcpus[0], (uint32_t)image->entry, START_INFO_GPA);
+	if (!err)
+		say_set_up(machine, image->entry);
+	return err;
 }
 
 static int create_uart(struct machine *machine)
@@ -234,34 +260,10 @@ static int create_guest_devices(struct machine *machine)
 	return bus_add(&machine->io.pio, &poweroff);
 }
 
-/* Errors that are due to the file itself: the user can fix them. */
-static int disk_status(int err)
-{
-	switch (-err) {
-	case 0:
-		return 0;
-	case ENOENT:
-	case ENOTDIR:
-	case EISDIR:
-	case ELOOP:
-	case ENXIO:
-	case EACCES:
-	case EPERM:
-	case EROFS:
-	case EINVAL:
-	case EWOULDBLOCK: /* locked by another program */
-		return VMM_EX_NOINPUT;
-	default:
-		return VMM_EX_OSERR;
-	}
-}
-
-static int create_disks(struct machine *machine)
+int machine_add_disks(struct machine *machine)
 {
 	struct virtio_host host = virtio_host(machine);
 
-	if (!blk_images_are_distinct(machine->opt->disk, machine->opt->nr_disks))
-		return VMM_EX_USAGE;
 	for (unsigned i = 0; i < machine->opt->nr_disks; i++) {
 		int err;
 
@@ -271,7 +273,7 @@ static int create_disks(struct machine *machine)
 					&machine->blk[i]);
 
 		if (err)
-			return disk_status(err);
+			return err;
 	}
 	return 0;
 }
@@ -332,78 +334,54 @@ static int create_sandbox(struct machine *machine)
 	return machine->sandbox ? 0 : -EINVAL;
 }
 
-static void look_about(struct about *about)
+static void describe_host(struct about *about)
 {
 	about->host = host_describe();
 	about->status_fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
 	about->smaps_fd = open("/proc/self/smaps_rollup", O_RDONLY | O_CLOEXEC);
 }
 
-static void say_story(const struct machine *machine, uint64_t entry)
-{
-	const struct options *opt = machine->opt;
-
-	if (!opt->verbose)
-		return;
-	say("%s: entry 0x%" PRIx64 ", %u vCPU%s, %" PRIu64 " MiB, %u disk%s", opt->guest, entry,
-	    opt->cpus, opt->cpus > 1 ? "s" : "", opt->mem >> 20, opt->nr_disks,
-	    opt->nr_disks == 1 ? "" : "s");
-	if (!machine->is_linux)
-		say("flush %s, track %s, command line \"%s\"", flush_name(opt->flush),
-		    track_name(opt->track), opt->bootargs);
-	else
-		say("Linux, command line \"%s\"", opt->bootargs);
-	if (!opt->sandbox)
-		say("no sandbox: any thread may make any system call");
-	else if (landlock_abi())
-		say("sandbox: seccomp on each thread, Landlock (version %d)", landlock_abi());
-	else
-		say("sandbox: seccomp on each thread; this kernel has no Landlock");
-}
-
-/* Opens /dev/kvm and checks that it has what the options need. Returns 0, or a status after a
- * message. */
-static int open_kvm(struct machine *machine)
+int machine_open_kvm(struct machine *machine)
 {
 	char why[256];
 
 	machine->kvm_fd = kvm_open(machine->opt->cpus);
 	if (machine->kvm_fd < 0)
-		return VMM_EX_NOKVM;
+		return machine->kvm_fd;
 	if (machine->opt->track != TRACK_STRICT || shadow_check(machine->kvm_fd, why, sizeof(why)))
 		return 0;
 	say("%s", why);
-	return VMM_EX_NOKVM;
+	return -EOPNOTSUPP;
+}
+
+int machine_create_vm(struct machine *machine)
+{
+	int err = vm_create(&machine->vm, machine->kvm_fd);
+
+	if (!err)
+		err = create_uart(machine);
+	return err ? err : create_guest_devices(machine);
 }
 
 int machine_init(struct machine *machine, const struct options *opt, const struct image *image,
 		 struct trace *trace)
 {
-	int status;
+	int err;
 
 	set_up(machine, opt);
 	machine->trace = trace;
 	machine->is_linux = image->kind != IMAGE_GUEST;
-	if (create_host_side(machine) || create_sandbox(machine))
-		return VMM_EX_OSERR;
-	if (opt->stats || opt->control)
-		look_about(&machine->about);
-	status = image->kind == IMAGE_GUEST ? load_guest(machine, image)
-					    : load_linux(machine, image);
-	if (status)
-		return status;
-	status = open_kvm(machine);
-	if (status)
-		return status;
-	if (vm_create(&machine->vm, machine->kvm_fd) || create_uart(machine) ||
-	    create_guest_devices(machine))
-		return VMM_EX_OSERR;
-	status = create_disks(machine);
-	if (!status && enter_image(machine, image))
-		status = VMM_EX_OSERR;
-	if (!status)
-		say_story(machine, image->entry);
-	return status;
+	err = create_host_side(machine);
+	if (!err)
+		err = create_sandbox(machine);
+	if (!err && (opt->stats || opt->control))
+		describe_host(&machine->about);
+	return err;
+}
+
+int machine_load(struct machine *machine, const struct image *image)
+{
+	return machine->is_linux ? load_linux(machine, image) : load_guest(machine, image);
 }
 
 /* No vCPU enters the guest before all threads are confined. */
@@ -412,14 +390,15 @@ int machine_start(struct machine *machine)
 	int err;
 
 	hold_all_vcpus(&machine->vm);
-	for (unsigned i = 0; i < machine->vm.nr_vcpus; i++)
-		if (vcpu_start(&machine->vm.vcpus[i]))
-			return VMM_EX_OSERR;
+	for (unsigned i = 0; i < machine->vm.nr_vcpus; i++) {
+		err = vcpu_start(&machine->vm.vcpus[i]);
+		if (err)
+			return err;
+	}
 	err = sandbox_enter(machine->sandbox, SANDBOX_MAIN);
 	if (err) {
 		errno = -err;
-		say_errno("the sandbox of the main thread");
-		return VMM_EX_OSERR;
+		return say_errno("the sandbox of the main thread");
 	}
 	machine->first_char.start_ns = now_ns();
 	machine->first_char.start_tsc = __rdtsc();

@@ -61,11 +61,24 @@ struct machine {
 struct image;
 struct trace;
 
-/* Sets up the machine, with the image loaded, so that its vCPUs can be started. Returns 0, or a
- * status of status.h after a message. Call machine_free() in both cases. */
+/* The steps that set the machine up, in this order; then its vCPUs can be started. Each returns 0,
+ * or a negated errno after a message. Call machine_free() in any case, after machine_init(). */
+
+/* All that needs no KVM: memory, console, sandbox. */
 int machine_init(struct machine *machine, const struct options *opt, const struct image *image,
 		 struct trace *trace);
-/* Confines the calling thread and starts the vCPUs. Returns 0, or a status of status.h after a
+/* Loads the image. Errors as those of linux_load(). */
+int machine_load(struct machine *machine, const struct image *image);
+/* Opens /dev/kvm. Any error says that the options can't be had here. */
+int machine_open_kvm(struct machine *machine);
+/* Creates the VM, its vCPUs and devices. */
+int machine_create_vm(struct machine *machine);
+/* Opens the disks' files. */
+int machine_add_disks(struct machine *machine);
+/* Sets the registers of vCPU 0 to the image's entry. */
+int machine_enter_image(struct machine *machine, const struct image *image);
+
+/* Confines the calling thread and starts the vCPUs. Returns 0, or a negated errno after a
  * message. */
 int machine_start(struct machine *machine);
 /* Waits until the vCPUs' threads have ended; after stop_request(). */

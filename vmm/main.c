@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <malloc.h>
@@ -7,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "devices/blk/image.h"
 #include "devices/console.h"
 #include "control/control.h"
 #include "control/ctl.h"
@@ -39,15 +41,56 @@ static void fill_standard_fds(void)
 			open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
 }
 
+/* --- from errors to statuses ------------------------------------------------------------------ */
+
+/* The error of opening or reading a file that the command line names: the user can fix it, unless
+ * it is the host's. */
+static int disk_status(int err)
+{
+	switch (-err) {
+	case ENOENT:
+	case ENOTDIR:
+	case EISDIR:
+	case ELOOP:
+	case ENXIO:
+	case EACCES:
+	case EPERM:
+	case EROFS:
+	case EINVAL:
+	case EWOULDBLOCK: /* locked by another program */
+		return VMM_EX_NOINPUT;
+	default:
+		return VMM_EX_OSERR;
+	}
+}
+
+/* The error of reading or loading an image or an initrd. */
+static int image_status(int err)
+{
+	switch (-err) {
+	case ENOEXEC:
+		return VMM_EX_DATAERR;
+	case ENOSPC:
+		return VMM_EX_SOFTWARE;
+	case ENOMEM:
+		return VMM_EX_OSERR;
+	default:
+		return VMM_EX_NOINPUT;
+	}
+}
+
+static int options_status(int err)
+{
+	return err == -EINVAL ? VMM_EX_USAGE : VMM_EX_OSERR;
+}
+
+/* --- the machine ------------------------------------------------------------------------------ */
+
 /* Runs the machine until its end. Returns its status. */
 static int run_machine(struct machine *machine, struct pin *pin, const struct events *events)
 {
-	int status = machine_start(machine);
-
-	if (!status && events_serve(events, machine, pin))
-		status = VMM_EX_OSERR;
-	if (status)
-		stop_request(&machine->stop, status);
+	if (machine_start(machine) || events_serve(events, machine, pin))
+		stop_request(&machine->stop, VMM_EX_OSERR);
 	machine_join(machine);
 	terminal_restore();
 	events_unblock_signals();
@@ -71,20 +114,20 @@ static int write_stats(const json_t *stats, const char *path, int wait_ms)
 	struct output output = {.what = "statistics", .path = path};
 	char *text = json_dumps(stats, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
 	char *line = NULL;
-	int failed = VMM_EX_IOERR;
+	int err = -ENOMEM;
 
 	if (text && asprintf(&line, "%s\n", text) >= 0) {
 		output.text = line;
-		failed = output_file_write(&output, wait_ms);
+		err = output_file_write(&output, wait_ms);
 		free(line);
 	} else {
 		say("statistics to %s: out of memory", path);
 	}
 	free(text);
-	return failed;
+	return err;
 }
 
-/* The writers of all tracks have ended. Returns 0, or a status after a message. */
+/* The writers of all tracks have ended. Returns 0, or a negated errno after a message. */
 static int write_trace(const struct trace *trace, const struct symbols *symbols, const char *path,
 		       int wait_ms)
 {
@@ -94,47 +137,73 @@ static int write_trace(const struct trace *trace, const struct symbols *symbols,
 	char *text = NULL;
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
-	int failed = VMM_EX_IOERR;
+	int err = -ENOMEM;
 
 	if (out && trace_print(trace, &names, out) == 0 && fclose(out) == 0) {
 		output.text = text;
-		failed = output_file_write(&output, wait_ms);
+		err = output_file_write(&output, wait_ms);
 	} else {
 		say("trace to %s: out of memory", path);
 	}
 	free(text);
-	return failed;
+	return err;
 }
 
-/* Work after the vCPUs have ended. Returns the program's status: a guest that ended by itself does
- * not hide an error that the host found. */
+/* A guest that ended by itself does not hide an error that the host found. */
+static int worse_status(int status, int found)
+{
+	return found && status <= (int)ALIAS_EXIT_MAX ? found : status;
+}
+
+/* Work after the vCPUs have ended. Returns the program's status. */
 static int finish_machine(struct machine *machine, struct pin *pin, int status)
 {
 	const struct options *opt = machine->opt;
 	json_t *stats;
-	int failed;
 
-	if (!console_drain(machine->console) && status <= (int)ALIAS_EXIT_MAX)
-		status = VMM_EX_IOERR;
-	if (pin && !pin_final_audit(pin) && status <= (int)ALIAS_EXIT_MAX)
-		status = VMM_EX_VIOLATION;
-	if (!machine_sync_disks(machine) && status <= (int)ALIAS_EXIT_MAX)
-		status = VMM_EX_IOERR;
+	if (!console_drain(machine->console))
+		status = worse_status(status, VMM_EX_IOERR);
+	if (pin && !pin_final_audit(pin))
+		status = worse_status(status, VMM_EX_VIOLATION);
+	if (!machine_sync_disks(machine))
+		status = worse_status(status, VMM_EX_IOERR);
 	tell_silence(machine, status);
 	if (opt->verbose)
 		say("ended with status %d after %.3f s", status, machine_seconds(machine));
 	if (!opt->stats)
 		return status;
 	stats = stats_collect(machine, pin, status);
-	failed = write_stats(stats, opt->stats, machine_time_left(machine));
+	if (write_stats(stats, opt->stats, machine_time_left(machine)))
+		status = worse_status(status, VMM_EX_IOERR);
 	json_decref(stats);
-	return failed && status <= (int)ALIAS_EXIT_MAX ? failed : status;
+	return status;
 }
 
-/* Pins, if the guest is one that makes them, and a debugger. Returns 0, or a status after a
+/* Returns 0, or a status after a message. */
+static int create_machine(struct machine *machine, const struct options *opt,
+			  const struct image *image, struct trace *trace)
+{
+	int err;
+
+	if (machine_init(machine, opt, image, trace))
+		return VMM_EX_OSERR;
+	err = machine_load(machine, image);
+	if (err)
+		return image_status(err);
+	if (machine_open_kvm(machine))
+		return VMM_EX_NOKVM;
+	if (machine_create_vm(machine))
+		return VMM_EX_OSERR;
+	err = machine_add_disks(machine);
+	if (err)
+		return disk_status(err);
+	return machine_enter_image(machine, image) ? VMM_EX_OSERR : 0;
+}
+
+/* Serves pins, if the guest is one that makes them, and a debugger. Returns 0, or a status after a
  * message. */
-static int attach(struct machine *machine, const struct image *image, struct pin **pin,
-		  const struct events *events)
+static int attach_pin_and_gdb(struct machine *machine, const struct image *image, struct pin **pin,
+			      const struct events *events)
 {
 	if (!machine->is_linux && !(*pin = pin_create(machine)))
 		return VMM_EX_OSERR;
@@ -152,12 +221,12 @@ static int boot_machine(const struct options *opt, struct image *image, struct e
 	struct pin *pin = NULL; /* a Linux has none */
 	bool named = image->kind == IMAGE_GUEST && (opt->verbose || opt->control || trace);
 	struct symbols *symbols = named ? symbols_read(image) : NULL;
-	int status = machine_init(&machine, opt, image, trace);
+	int status = create_machine(&machine, opt, image, trace);
 	bool ready;
 
 	machine.symbols = symbols;
 	if (!status)
-		status = attach(&machine, image, &pin, events);
+		status = attach_pin_and_gdb(&machine, image, &pin, events);
 	image_free(image);
 	ready = !status;
 	if (ready)
@@ -169,11 +238,8 @@ static int boot_machine(const struct options *opt, struct image *image, struct e
 		status = finish_machine(&machine, pin, status);
 	pin_free(pin);
 	machine_free(&machine);
-	if (ready && trace) {
-		int failed = write_trace(trace, symbols, opt->trace, machine_time_left(&machine));
-
-		status = failed && status <= (int)ALIAS_EXIT_MAX ? failed : status;
-	}
+	if (ready && trace && write_trace(trace, symbols, opt->trace, machine_time_left(&machine)))
+		status = worse_status(status, VMM_EX_IOERR);
 	symbols_free(symbols);
 	return status;
 }
@@ -196,10 +262,10 @@ static bool replaces_input(const struct options *opt, const char *option, const 
 }
 
 /* Checks what can be checked before the machine is made. Returns 0, or a status after a message. */
-static int check_outputs(const struct options *opt)
+static int check_files(const struct options *opt)
 {
-	int status;
-
+	if (!blk_images_are_distinct(opt->disk, opt->nr_disks))
+		return VMM_EX_USAGE;
 	if ((opt->stats && replaces_input(opt, "--stats", opt->stats)) ||
 	    (opt->trace && replaces_input(opt, "--trace", opt->trace)))
 		return VMM_EX_USAGE;
@@ -207,8 +273,10 @@ static int check_outputs(const struct options *opt)
 		say("--stats and --trace both write to %s", opt->stats);
 		return VMM_EX_USAGE;
 	}
-	status = opt->stats ? output_file_check("--stats", opt->stats) : 0;
-	return !status && opt->trace ? output_file_check("--trace", opt->trace) : status;
+	if ((opt->stats && output_file_check("--stats", opt->stats)) ||
+	    (opt->trace && output_file_check("--trace", opt->trace)))
+		return VMM_EX_IOERR;
+	return 0;
 }
 
 /* Takes over the image. */
@@ -235,17 +303,19 @@ static int boot_image(const struct options *opt, struct image *image)
 static int boot_guest(struct options *opt)
 {
 	struct image image;
-	int status = check_outputs(opt);
+	int status = check_files(opt);
+	int err;
 
-	if (!status)
-		status = image_open(&image, opt->guest);
 	if (status)
 		return status;
-	status = image.kind == IMAGE_GUEST ? options_for_guest(opt)
-					   : options_for_linux(opt, image.cmdline_max);
-	if (status) {
+	err = image_open(&image, opt->guest);
+	if (err)
+		return image_status(err);
+	err = image.kind == IMAGE_GUEST ? options_for_guest(opt)
+					: options_for_linux(opt, image.cmdline_max);
+	if (err) {
 		image_free(&image);
-		return status;
+		return options_status(err);
 	}
 	sandbox_trap_install(fatal_clean_up);
 	return boot_image(opt, &image);

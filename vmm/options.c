@@ -428,14 +428,14 @@ int options_for_guest(const struct options *opt)
 {
 	if (opt->initrd) {
 		say("--initrd goes with a Linux kernel, which %s is not", opt->guest);
-		return VMM_EX_USAGE;
+		return -EINVAL;
 	}
 	if (strlen(opt->bootargs) < ALIAS_CMDLINE_SIZE)
 		return 0;
 	say("the guest's command line, \"flush=%s\" and its arguments, has %zu characters, and at "
 	    "most %u are allowed",
 	    flush_name(opt->flush), strlen(opt->bootargs), ALIAS_CMDLINE_SIZE - 1);
-	return VMM_EX_USAGE;
+	return -EINVAL;
 }
 
 int options_for_linux(struct options *opt, uint32_t cmdline_max)
@@ -444,11 +444,11 @@ int options_for_linux(struct options *opt, uint32_t cmdline_max)
 
 	if (opt->own_option) {
 		say("--%s is not for Linux, and %s is a Linux kernel", opt->own_option, opt->guest);
-		return VMM_EX_USAGE;
+		return -EINVAL;
 	}
 	if (asprintf(&cmdline, OPTIONS_LINUX_CMDLINE "%s%s", *opt->arguments ? " " : "",
 		     opt->arguments) < 0)
-		return say_errno("memory for the command line"), VMM_EX_OSERR;
+		return say_errno("memory for the command line");
 	free(opt->bootargs);
 	opt->bootargs = cmdline;
 	opt->arguments = NULL;
@@ -459,7 +459,7 @@ int options_for_linux(struct options *opt, uint32_t cmdline_max)
 	say("the command line, \"" OPTIONS_LINUX_CMDLINE "\" and the guest's arguments, has %zu "
 	    "characters, and %s takes %u at most",
 	    strlen(cmdline), opt->guest, cmdline_max);
-	return VMM_EX_USAGE;
+	return -EINVAL;
 }
 
 void options_free(struct options *opt)

@@ -72,8 +72,8 @@ void options_parse(struct options *opt, int argc, char **argv);
 void options_free(struct options *opt);
 /* Adapt the options to the kind of guest. options_for_linux() builds Linux's command line, of
  * `cmdline_max` characters at most, and sets the default size of its memory. Both return 0,
- * VMM_EX_USAGE after a message about a command line that is too long or that names an option that
- * does not go with this guest, or VMM_EX_OSERR when out of memory. */
+ * -EINVAL after a message about a command line that is too long or that names an option that does
+ * not go with this guest, or -ENOMEM after one. */
 int options_for_guest(const struct options *opt);
 int options_for_linux(struct options *opt, uint32_t cmdline_max);
 

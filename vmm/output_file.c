@@ -14,7 +14,6 @@
 #include <unistd.h>
 #include "fatal.h"
 #include "say.h"
-#include "status.h"
 
 #define LAST_WAIT_MS 5000 /* a reader gets at least this long, whatever --timeout */
 #define RETRY_MS     20   /* between two attempts to open a FIFO */
@@ -52,8 +51,7 @@ static int write_stdout(const struct output *output, int wait_ms)
 {
 	if (dump_text(output->text, STDOUT_FILENO, wait_ms))
 		return 0;
-	say_errno("%s to standard output", output->what);
-	return VMM_EX_IOERR;
+	return say_errno("%s to standard output", output->what);
 }
 
 /* Creates a temporary file beside `path`; *name (to be freed, or NULL) is its name. A signal that
@@ -91,6 +89,7 @@ static int write_file(const struct output *output)
 	char *temporary = NULL;
 	int fd = open_temporary(output->path, &temporary);
 	bool ok = false;
+	int err = 0;
 
 	if (fd >= 0) {
 		/* mkstemp() lets only the owner read it; use the mode that open() would have: */
@@ -103,10 +102,10 @@ static int write_file(const struct output *output)
 	if (ok)
 		fatal_file_keep(FATAL_OUTPUT);
 	else
-		say_errno("%s to %s", output->what, output->path);
+		err = say_errno("%s to %s", output->what, output->path);
 	fatal_file_remove(FATAL_OUTPUT);
 	free(temporary);
-	return ok ? 0 : VMM_EX_IOERR;
+	return err;
 }
 
 /* Anything but a plain file is written to directly: a rename would replace the device, pipe or link
@@ -147,12 +146,13 @@ static int write_special(const struct output *output, int wait_ms)
 
 	if (fd >= 0)
 		ok = close(fd) == 0 && ok;
-	if (unread)
-		say("%s to %s: there is no reader, and the time limit has passed", output->what,
-		    output->path);
-	else if (!ok)
-		say_errno("%s to %s", output->what, output->path);
-	return ok ? 0 : VMM_EX_IOERR;
+	if (!ok && !unread)
+		return say_errno("%s to %s", output->what, output->path);
+	if (ok)
+		return 0;
+	say("%s to %s: there is no reader, and the time limit has passed", output->what,
+	    output->path);
+	return -ENXIO;
 }
 
 int output_file_write(const struct output *output, int wait_ms)
@@ -224,6 +224,5 @@ int output_file_check(const char *option, const char *path)
 	if (!err)
 		return 0;
 	errno = -err;
-	say_errno("%s %s", option, path);
-	return VMM_EX_IOERR;
+	return say_errno("%s %s", option, path);
 }

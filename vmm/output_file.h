@@ -12,14 +12,14 @@ struct output {
 };
 
 /* Checks before the run that `path` can be written, so that a hopeless path is not found out hours
- * later. Leaves no file behind. Returns 0, or VMM_EX_IOERR after a message that begins with the
- * option. */
+ * later. Leaves no file behind. Returns 0, or a negated errno after a message that begins with
+ * the option. */
 int output_file_check(const char *option, const char *path);
 /* Would writing to `path` replace `other`, or the output that is written there? */
 bool output_file_replaces(const char *path, const char *other);
 /* Writes it. A plain file is replaced as a whole, or stays as it was; anything else is written to
- * directly, waiting up to `wait_ms` for a reader (-1: for ever). Main thread. Returns 0, or
- * VMM_EX_IOERR after a message. */
+ * directly, waiting up to `wait_ms` for a reader (-1: for ever). Main thread. Returns 0, or a
+ * negated errno after a message. */
 int output_file_write(const struct output *output, int wait_ms);
 
 #endif

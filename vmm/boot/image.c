@@ -15,7 +15,6 @@
 #include "alias_abi.h"
 #include "boot/bzimage.h"
 #include "say.h"
-#include "status.h"
 
 #define NOTE_PHYS32_ENTRY 18 /* XEN_ELFNOTE_PHYS32_ENTRY, Xen's public/elfnote.h */
 #define NOTE_NAME         "Xen"
@@ -207,10 +206,8 @@ static int read_whole(struct image *image, int fd, const char *path)
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0) {
-			say_errno("reading %s", path);
-			return VMM_EX_NOINPUT;
-		}
+		if (n < 0)
+			return say_errno("reading %s", path);
 		if (n == 0)
 			break; /* the file has shrunk: it is checked as it is now */
 		done += n;
@@ -255,34 +252,34 @@ static int find_file(const char *path)
 	return -1;
 }
 
-static void say_not_opened(const char *path)
+/* Returns the negated errno. */
+static int say_not_opened(const char *path)
 {
 	char installed[PATH_MAX];
-	bool searched = errno == ENOENT && !strchr(path, '/');
 
-	if (searched && installed_path(path, installed))
-		say("%s: there is no such file here, and no %s", path, installed);
-	else
-		say_errno("%s", path);
+	if (errno != ENOENT || strchr(path, '/') || !installed_path(path, installed))
+		return say_errno("%s", path);
+	say("%s: there is no such file here, and no %s", path, installed);
+	return -ENOENT;
 }
 
-/* Returns the descriptor, or a negated status after a message. */
+/* Returns the descriptor, or a negated errno after a message. */
 static int open_file(const char *path, struct stat *st)
 {
 	int fd = find_file(path);
-	int status = VMM_EX_NOINPUT;
+	int err;
 
 	if (fd < 0 || fstat(fd, st) < 0) {
-		say_not_opened(path);
+		err = say_not_opened(path);
 	} else if (!S_ISREG(st->st_mode)) {
 		say("%s: not a guest image: it is not a regular file", path);
-		status = VMM_EX_DATAERR;
+		err = -ENOEXEC;
 	} else {
 		return fd;
 	}
 	if (fd >= 0)
 		close(fd);
-	return -status;
+	return err;
 }
 
 int image_open(struct image *image, const char *path)
@@ -290,10 +287,10 @@ int image_open(struct image *image, const char *path)
 	struct stat st;
 	size_t mapped;
 	int fd = open_file(path, &st);
-	int status;
+	int err;
 
 	if (fd < 0)
-		return -fd;
+		return fd;
 	mapped = st.st_size ? st.st_size : 1;
 	image->size = st.st_size;
 	image->file =
@@ -301,21 +298,21 @@ int image_open(struct image *image, const char *path)
 	if (image->file == MAP_FAILED) {
 		say_errno("memory for %s", path);
 		close(fd);
-		return VMM_EX_OSERR;
+		return -ENOMEM;
 	}
 	image->mapped = mapped;
-	status = read_whole(image, fd, path);
+	err = read_whole(image, fd, path);
 	close(fd);
-	if (!status) {
+	if (!err) {
 		const char *wrong = image_parse(image);
 
 		if (!wrong)
 			return 0;
 		say("%s: %s", path, wrong);
-		status = VMM_EX_DATAERR;
+		err = -ENOEXEC;
 	}
 	image_free(image);
-	return status;
+	return err;
 }
 
 static bool overlap_in_file(const struct image_segment *a, const struct image_segment *b)
@@ -361,7 +358,7 @@ int image_load(const struct image *image, const struct memory *mem)
 			    "gives",
 			    (unsigned long long)segment->gpa,
 			    (unsigned long long)(segment->gpa + (segment->memsz - 1)));
-			return VMM_EX_DATAERR;
+			return -ENOEXEC;
 		}
 	}
 	for (unsigned i = 0; i < image->nr; i++) {

@@ -41,14 +41,15 @@ struct image {
 
 /* Reads and checks the file at `path`. A name without a slash that is not in the current folder is
  * looked for in ../lib/vmm of the program's, where `make install` puts guest.elf. Returns 0, or a
- * status of status.h after a message; call image_free() only after 0. */
+ * negated errno after a message: ENOEXEC if the file is no guest image, ENOMEM, or why it can't be
+ * read. Call image_free() only after 0. */
 int image_open(struct image *image, const char *path);
 /* The check of image_open(): checks the image->size bytes at image->file, and fills the rest of
  * `image`. Returns NULL, or what is wrong (static string). */
 const char *image_parse(struct image *image);
-/* Copies all segments into guest memory, or none. Returns 0, or VMM_EX_DATAERR after a message.
- * Call it once: it gives the memory of an image_open()ed file's segments back to the host, so their
- * bytes at `file` are lost. Those outside of the segments stay. */
+/* Copies all segments into guest memory, or none. Returns 0, or -ENOEXEC after a message: they
+ * do not fit. Call it once: it gives the memory of an image_open()ed file's segments back to the
+ * host, so their bytes at `file` are lost. Those outside of the segments stay. */
 int image_load(const struct image *image, const struct memory *mem);
 void image_free(struct image *image);
 

@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "say.h"
-#include "status.h"
 
 #define PAGE 4096ull
 
@@ -39,7 +38,7 @@ static int place_initrd(struct initrd *initrd, const struct memory *mem, const s
 	say("%s: an initrd of %" PRIu64 " KiB does not fit between the kernel's end, at %" PRIu64
 	    " KiB, and %" PRIu64 " KiB, the end of what --mem gives and the kernel can reach",
 	    path, initrd->size >> 10, bottom >> 10, top >> 10);
-	return VMM_EX_DATAERR;
+	return -ENOEXEC;
 }
 
 /* Reads the file directly into guest memory. */
@@ -54,13 +53,11 @@ static int read_whole(const struct initrd *initrd, const struct memory *mem, int
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0) {
-			say_errno("reading %s", path);
-			return VMM_EX_NOINPUT;
-		}
+		if (n < 0)
+			return say_errno("reading %s", path);
 		if (n == 0) {
 			say("%s: it has become shorter while it was read", path);
-			return VMM_EX_DATAERR;
+			return -ENOEXEC;
 		}
 		done += (uint64_t)n;
 	}
@@ -71,33 +68,29 @@ static int load_file(struct initrd *initrd, const struct memory *mem, const stru
 		     int fd, const char *path)
 {
 	struct stat st;
-	int status;
+	int err;
 
-	if (fstat(fd, &st) < 0) {
-		say_errno("%s", path);
-		return VMM_EX_NOINPUT;
-	}
+	if (fstat(fd, &st) < 0)
+		return say_errno("%s", path);
 	if (!S_ISREG(st.st_mode) || st.st_size == 0) {
 		say("%s: not an initrd: it is %s", path,
 		    S_ISREG(st.st_mode) ? "empty" : "not a regular file");
-		return VMM_EX_DATAERR;
+		return -ENOEXEC;
 	}
 	initrd->size = (uint64_t)st.st_size;
-	status = place_initrd(initrd, mem, image, path);
-	return status ? status : read_whole(initrd, mem, fd, path);
+	err = place_initrd(initrd, mem, image, path);
+	return err ? err : read_whole(initrd, mem, fd, path);
 }
 
 int initrd_load(struct initrd *initrd, const struct memory *mem, const struct image *image,
 		const char *path)
 {
 	int fd = TEMP_FAILURE_RETRY(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-	int status;
+	int err;
 
-	if (fd < 0) {
-		say_errno("%s", path);
-		return VMM_EX_NOINPUT;
-	}
-	status = load_file(initrd, mem, image, fd, path);
+	if (fd < 0)
+		return say_errno("%s", path);
+	err = load_file(initrd, mem, image, fd, path);
 	close(fd);
-	return status;
+	return err;
 }

@@ -12,7 +12,8 @@ struct initrd {
 };
 
 /* Reads the file at `path` into guest memory: as high as the kernel allows, and above all its
- * segments, which are loaded already. Returns 0, or a status of status.h after a message. */
+ * segments, which are loaded already. Returns 0, or a negated errno after a message: ENOEXEC if the
+ * file is no initrd or does not fit, or why it can't be read. */
 int initrd_load(struct initrd *initrd, const struct memory *mem, const struct image *image,
 		const char *path);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "boot/linux.h"
 
+#include <errno.h>
 #include <string.h>
 #include "boot/acpi.h"
 #include "boot/bzimage.h"
@@ -10,7 +11,6 @@
 #include "options.h"
 #include "pte.h"
 #include "say.h"
-#include "status.h"
 
 _Static_assert(OPTIONS_MAX_DISKS < ACPI_MAX_VIRTIO, "disks and a console");
 _Static_assert(VIRTIO_GSI + OPTIONS_MAX_DISKS <= VIRTIO_CONSOLE_GSI, "each has a pin of its own");
@@ -79,7 +79,7 @@ static int write_acpi(const struct memory *mem, const struct linux_config *confi
 	if (acpi_write(memory_ptr(mem, ACPI_GPA, ACPI_MAX_SIZE), ACPI_MAX_SIZE, ACPI_GPA, &acpi))
 		return 0;
 	say("the ACPI tables do not fit into %u KiB", ACPI_MAX_SIZE >> 10);
-	return VMM_EX_SOFTWARE;
+	return -ENOSPC;
 }
 
 /* Code at the address that a reset of a BIOS jumps to: mov al, VALUE; mov dx, PORT; out dx, al;
@@ -164,14 +164,14 @@ int linux_load(const struct memory *mem, const struct image *image,
 {
 	const struct map map = memory_map(mem);
 	struct initrd initrd = {0};
-	int status = image_load(image, mem);
+	int err = image_load(image, mem);
 
-	if (!status && config->initrd)
-		status = initrd_load(&initrd, mem, image, config->initrd);
-	if (!status)
-		status = write_acpi(mem, config);
-	if (status)
-		return status;
+	if (!err && config->initrd)
+		err = initrd_load(&initrd, mem, image, config->initrd);
+	if (!err)
+		err = write_acpi(mem, config);
+	if (err)
+		return err;
 	write_bios_reset(mem);
 	if (image->kind == IMAGE_BZIMAGE)
 		write_bzimage(mem, image, config->cmdline, &map, &initrd);

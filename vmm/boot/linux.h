@@ -25,8 +25,9 @@ struct linux_config {
 };
 
 /* Loads kernel, initrd, command line, ACPI tables and the data of the boot protocol into guest
- * memory. `image` must not be an IMAGE_GUEST. Returns 0, or a status of status.h after a
- * message. */
+ * memory. `image` must not be an IMAGE_GUEST. Returns 0, or a negated errno after a
+ * message: ENOEXEC if kernel or initrd do not fit, ENOSPC if the ACPI tables don't, or why the
+ * initrd can't be read. */
 int linux_load(const struct memory *mem, const struct image *image,
 	       const struct linux_config *config);
 

@@ -2,12 +2,12 @@
 /* The loader against images that are spoilt in every way: none may be accepted wrongly, and none
  * may make it read outside of the file (the sanitizers watch). */
 #include <elf.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "boot/image.h"
-#include "status.h"
 #include "suites.h"
 
 #define NR_OF(array) ((int)(sizeof(array) / sizeof((array)[0])))
@@ -344,7 +344,7 @@ START_TEST(all_or_nothing)
 	ck_assert_int_eq(memory_init(&mem, 4 << 20), 0);
 	ck_assert_ptr_null(parse(&image, &elf, sizeof(elf)));
 	image.file = &elf;
-	ck_assert_int_eq(image_load(&image, &mem), VMM_EX_DATAERR);
+	ck_assert_int_eq(image_load(&image, &mem), -ENOEXEC);
 	ck_assert_int_eq(*(uint8_t *)memory_ptr(&mem, CODE_GPA, 1), 0);
 	memory_free(&mem);
 }
@@ -358,18 +358,18 @@ START_TEST(files)
 	int fd = mkstemp(path);
 
 	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(image_open(&image, path), VMM_EX_DATAERR);
+	ck_assert_int_eq(image_open(&image, path), -ENOEXEC);
 	ck_assert_int_eq(write(fd, &elf, sizeof(elf)), sizeof(elf));
 	ck_assert_int_eq(image_open(&image, path), 0);
 	ck_assert_uint_eq(image.size, sizeof(elf));
 	image_free(&image);
 	close(fd);
 	unlink(path);
-	ck_assert_int_eq(image_open(&image, path), VMM_EX_NOINPUT);
-	ck_assert_int_eq(image_open(&image, "/tmp"), VMM_EX_DATAERR);
-	ck_assert_int_eq(image_open(&image, "/dev/zero"), VMM_EX_DATAERR);
+	ck_assert_int_eq(image_open(&image, path), -ENOENT);
+	ck_assert_int_eq(image_open(&image, "/tmp"), -ENOEXEC);
+	ck_assert_int_eq(image_open(&image, "/dev/zero"), -ENOEXEC);
 	ck_assert_int_eq(mkfifo(path, 0600), 0);
-	ck_assert_int_eq(image_open(&image, path), VMM_EX_DATAERR);
+	ck_assert_int_eq(image_open(&image, path), -ENOEXEC);
 	unlink(path);
 }
 END_TEST

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A Linux kernel: its boot header, spoilt in every way, and what it finds in memory. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +10,6 @@
 #include "boot/linux.h"
 #include "boot/pvh.h"
 #include "machine_map.h"
-#include "status.h"
 #include "suites.h"
 
 #define NR_OF(array) ((int)(sizeof(array) / sizeof((array)[0])))
@@ -299,12 +299,12 @@ static const struct {
 	int64_t size; /* -1: a folder, -2: nothing there */
 	int status;
 } bad_initrds[] = {
-	{0, VMM_EX_DATAERR},
-	{64 * MIB, VMM_EX_DATAERR},
-	{64 * MIB - KERNEL_GPA - INIT_SIZE + 1, VMM_EX_DATAERR},
-	{1ll << 40, VMM_EX_DATAERR},
-	{-1, VMM_EX_DATAERR},
-	{-2, VMM_EX_NOINPUT},
+	{0, -ENOEXEC},
+	{64 * MIB, -ENOEXEC},
+	{64 * MIB - KERNEL_GPA - INIT_SIZE + 1, -ENOEXEC},
+	{1ll << 40, -ENOEXEC},
+	{-1, -ENOEXEC},
+	{-2, -ENOENT},
 	{64 * MIB - KERNEL_GPA - INIT_SIZE, 0},
 };
 
@@ -329,7 +329,7 @@ START_TEST(too_little_memory)
 	struct memory mem;
 
 	ck_assert_int_eq(memory_init(&mem, KERNEL_GPA + INIT_SIZE - 4096), 0);
-	ck_assert_int_eq(load(&mem, NULL, IMAGE_BZIMAGE), VMM_EX_DATAERR);
+	ck_assert_int_eq(load(&mem, NULL, IMAGE_BZIMAGE), -ENOEXEC);
 	memory_free(&mem);
 }
 END_TEST
