@@ -28,7 +28,7 @@ WHOLE_MACHINE := 'tests/on-kvm strategies' 'tests/on-kvm hostile' 'tests/on-kvm 
 		 'tests/on-kvm control transitions strict sandbox faults statistics' \
 		 tests/compare/test-compare 'tests/on-kvm --npt 0 sanitized@strict' 'tests/on-kvm sanitized' \
 		 tests/look/test-look tests/gdb/test-gdb tests/trace/test-trace tests/soak/test-soak tests/qemu-selftest \
-		 tests/transcript
+		 tests/transcript tests/audit/test-linux
 # Of all rooms something, in seconds.
 QUICK         := $(filter-out tests/model/check $(B)/tests/unit-tracker,$(UNIT_TESTS)) \
 		 --on-kvm 'tests/on-kvm pins endings' 'tests/on-kvm --npt 0 strict'
@@ -51,4 +51,4 @@ quick-tests: quick-tests-built
 	@tests/run-all $(QUICK)
 
 .PHONY: whole-machine-deps
-whole-machine-deps: all hostile linux-guest $(addprefix $(B)/,tests/whole-machine tests/fault-walk vmm-compare vmm-san)
+whole-machine-deps: all hostile linux-guest $(addprefix $(B)/,tests/inside tests/whole-machine tests/fault-walk vmm-compare vmm-san)

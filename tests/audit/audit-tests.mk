@@ -3,3 +3,8 @@
 
 UNIT_TESTS += tests/audit/test-audit
 tests/audit/test-audit: $(B)/tests/alias-audit-san
+
+# On a stock Linux, emulated: what runs in it is static.
+$(B)/tests/inside: tests/audit/inside.c
+	@mkdir -p $(@D)
+	$(CC) $(CSTD) $(WARNINGS) $(WERROR) -D_GNU_SOURCE -O2 -static -o $@ $<
