@@ -15,6 +15,9 @@
 #include "say.h"
 #include "status.h"
 
+/* What Linux's phys_base is added to (__START_KERNEL_map). */
+#define IMAGE_START 0xffffffff80000000ull
+
 struct core {
 	const char *path;
 	int fd;
@@ -62,40 +65,43 @@ void core_close(struct core *core)
 	free(core);
 }
 
-/* A number that VMCOREINFO has under this key. */
-static bool vmcoreinfo_number(struct core *core, const char *key, int base, uint64_t *out)
+/* A number that VMCOREINFO has in the line "KEY=NUMBER". */
+static bool vmcoreinfo_number(const struct core *core, const char *key, int64_t *out)
 {
-	const char *text = NULL;
-	char path[64], *end;
-	kdump_attr_t attr;
+	char *text = NULL, *end;
+	kdump_status status;
+	bool is_number;
 
-	/* Dots in keys divide attributes; no key here has one. */
-	snprintf(path, sizeof(path), "linux.vmcoreinfo.lines.%s", key);
-	attr.type = KDUMP_STRING;
 	crash_begin();
-	if (kdump_get_typed_attr(core->dump, path, &attr) == KDUMP_OK)
-		text = attr.val.string;
+	status = kdump_vmcoreinfo_line(core->dump, key, &text);
 	crash_end();
-	if (!text)
+	if (status != KDUMP_OK || !text)
 		return false;
 	errno = 0;
-	*out = strtoull(text, &end, base);
-	return !errno && end != text;
+	*out = strtoll(text, &end, 10);
+	is_number = !errno && end != text;
+	free(text);
+	return is_number;
 }
 
 uint64_t core_kernel_root(const struct core *core, unsigned *levels)
 {
-	uint64_t va, phys_base, five = 0;
-	struct core *from = (struct core *)(uintptr_t)core;
+	int64_t phys_base, five = 0;
+	kdump_status status;
+	kdump_addr_t va;
 
 	*levels = 0;
-	if (!vmcoreinfo_number(from, "SYMBOL(swapper_pg_dir)", 16, &va) ||
-	    !vmcoreinfo_number(from, "NUMBER(phys_base)", 10, &phys_base))
+	crash_begin();
+	/* Only then it reads VMCOREINFO; that it finds no page tables is no matter. */
+	kdump_set_string_attr(core->dump, KDUMP_ATTR_OSTYPE, "linux");
+	status = kdump_vmcoreinfo_symbol(core->dump, "swapper_pg_dir", &va);
+	crash_end();
+	if (status != KDUMP_OK || !vmcoreinfo_number(core, "NUMBER(phys_base)", &phys_base))
 		return 0;
-	if (!vmcoreinfo_number(from, "NUMBER(pgtable_l5_enabled)", 10, &five))
+	if (!vmcoreinfo_number(core, "NUMBER(pgtable_l5_enabled)", &five))
 		five = 0;
 	*levels = five ? 5 : 4;
-	return va - 0xffffffff80000000ull + phys_base;
+	return va - IMAGE_START + (uint64_t)phys_base;
 }
 
 static int add_ranges(struct physmem *mem, kdump_bmp_t *map)

@@ -31,7 +31,7 @@ class Linux:
         self.process = subprocess.Popen(
             ['qemu-system-x86_64', '-M', 'q35', '-accel', 'tcg', '-cpu', cpu, '-m', memory, '-smp', str(cpus),
              '-display', 'none', '-nic', 'none', '-no-reboot', '-kernel', kernel, '-initrd', initrd,
-             '-append', 'console=ttyS0 quiet panic=-1 cmd="exec sh /driver" ' + append,
+             '-append', 'console=ttyS0 quiet panic=-1 no_timer_check cmd="exec sh /driver" ' + append,
              '-object', 'memory-backend-file,id=ram,size=%s,mem-path=%s,share=on' % (memory, self.memory_path),
              '-machine', 'memory-backend=ram', '-device', 'vmcoreinfo',
              '-qmp', 'unix:%s,server=on,wait=off' % self.qmp_path, '-serial', 'stdio', '-monitor', 'none'],

@@ -86,10 +86,19 @@ class Machine:
     def prstatus(self):
         return struct.pack('<III', 5, 336, 1) + b'CORE\0\0\0\0' + bytes(336)
 
-    def core(self, notes=True):
+    def vmcoreinfo(self):
+        """Of a kernel whose image's first 2 MiB are at 0, as its root is."""
+        text = 'OSRELEASE=6.1.0\nPAGESIZE=4096\nSYMBOL(swapper_pg_dir)=%x\nNUMBER(phys_base)=-16777216\n' \
+               'NUMBER(pgtable_l5_enabled)=%d\n' % (IMAGE + (ROOT << 12), self.levels == 5)
+        text = text.encode() + b'\0' * (-len(text) % 4)
+        return struct.pack('<III', 11, len(text), 0) + b'VMCOREINFO\0\0' + text
+
+    def core(self, notes=True, vmcoreinfo=False):
         note = self.prstatus() * len(self.cr3s)
         if notes:
             note += b''.join(self.note(cr3) for cr3 in self.cr3s)
+        if vmcoreinfo:
+            note += self.vmcoreinfo()
         nr = 1 + len(self.ranges)
         header = struct.pack('<16sHHIQQQIHHHHHH', b'\x7fELF\x02\x01\x01', 4, 62, 1, 0, 64, 0, 0, 64, 56, nr, 0, 0, 0)
         at = 64 + 56 * nr
