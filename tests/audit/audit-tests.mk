@@ -8,3 +8,8 @@ tests/audit/test-audit: $(B)/tests/alias-audit-san
 $(B)/tests/inside: tests/audit/inside.c
 	@mkdir -p $(@D)
 	$(CC) $(CSTD) $(WARNINGS) $(WERROR) -D_GNU_SOURCE -O2 -static -o $@ $<
+
+.PHONY: audit
+audit: deps ## Look for page tables of a stock Linux that have another mapping (in QEMU; PICTURE=FILE.svg)
+	@$(MAKE) -s --no-print-directory $(B)/alias-audit $(B)/tests/inside kvm-machine $(LINUX_ROOT)
+	@tests/audit/show "$(B)" "$(LINUX_KERNEL)" "$(LINUX_ROOT)"
