@@ -325,10 +325,10 @@ struct alias_guest_stats {
  * logged.
  *
  * The host also reports a log mismatch if a loss is counted while the ring has room, if there are
- * more records than the ring holds, if the log is turned off while `log_wanted` is unchanged, and if
- * a vCPU names the same entry for a second, without a record, while it runs. (Only the time in which
- * it does run counts, and of that at most 250 ms from one sync to the next.) Steps 1 to 4 must follow
- * each other at once: no access to a port, and so no call, in between.
+ * more records than the ring holds, if the log is turned off while `log_wanted` is unchanged, and
+ * if a vCPU names the same entry for a second, without a record, while it runs. (Only the time in
+ * which it does run counts, and of that at most 250 ms from one sync to the next.) Steps 1 to 4
+ * must follow each other at once: no access to a port, and so no call, in between.
  *
  * Turning it on and off. The host stores a number in `log_wanted` of the common page; 0 means no
  * log. A vCPU that begins a pin call and finds another number in `logging` makes all vCPUs log from

@@ -49,8 +49,8 @@ struct log_ring {
 	uint64_t end;         /* this sync reads the records before it */
 	uint64_t lost;        /* the guest's count at the last sync */
 	uint64_t changing;    /* what the vCPU named when the last sync began */
-	uint64_t known_tail;  /* the change that was under way then knew this `tail` or a later one */
-	uint64_t tail_before; /* `tail` when the last sync began: what later changes knew at least */
+	uint64_t known_tail;  /* the change under way then knew this `tail` or a later one */
+	uint64_t tail_before; /* `tail` when the last sync began: later changes knew it at least */
 	uint64_t finished;    /* the entry that the vCPU named when it made a call; 0: none */
 	struct log_stall stall;
 	enum log_fault fault; /* found, and not handed out yet */

@@ -550,8 +550,8 @@ START_TEST(agrees_with_the_model)
 	       " roots followed, %" PRIu64 " findings\n",
 	       r.tally.syncs, r.tally.roles / r.tally.syncs, r.tally.pins, r.tally.pins_ok,
 	       r.tally.roots_ok, r.tally.maps, r.tally.unpins_ok, r.tally.reports, r.tally.aliases,
-	       r.tally.stale, r.tally.faults, r.tally.ballooned, r.tally.memtyped,
-	       r.tally.follows, r.tally.findings);
+	       r.tally.stale, r.tally.faults, r.tally.ballooned, r.tally.memtyped, r.tally.follows,
+	       r.tally.findings);
 }
 END_TEST
 
