@@ -147,7 +147,7 @@ START_TEST(no_mapping_is_left_for_an_unpin)
 	NEED_SHADOW_MMU();
 	before = max_map_count(FEW_MAPPINGS);
 	if (before < 0) {
-		printf("skipped: %s: " MAX_MAP_COUNT " can't be changed\n", __func__);
+		printf("skip %s: " MAX_MAP_COUNT " can't be changed\n", __func__);
 		return;
 	}
 	run_program(&run, NULL, argv);
