@@ -306,6 +306,69 @@ static void check_end(const struct input *input, struct argp_state *state)
 	join_bootargs(input, state);
 }
 
+/* Options that are not for Linux. */
+static error_t parse_own_key(struct options *opt, int key, char *arg, struct argp_state *state)
+{
+	switch (key) {
+	case 'f':
+		opt->own_option = "flush";
+		opt->flush = choose_by_name(state, "flush", arg, flush_names);
+		return 0;
+	case 't':
+		opt->own_option = "track";
+		opt->track = choose_by_name(state, "track", arg, track_names);
+		return 0;
+	case KEY_AUDIT:
+		opt->own_option = "audit";
+		opt->audit = parse_number(state, "audit", arg, INT_MAX);
+		return 0;
+	case KEY_ON_VIOLATION:
+		opt->own_option = "on-violation";
+		opt->on_violation = choose_by_name(state, "on-violation", arg, violation_names);
+		return 0;
+	case KEY_FLUSH_PROOF:
+		opt->own_option = "flush-proof";
+		opt->flush_proof = choose_by_name(state, "flush-proof", arg, proof_names);
+		return 0;
+	case KEY_VERIFY:
+		opt->own_option = "verify";
+		opt->verify = arg ? parse_number(state, "verify", arg, INT_MAX) : 1;
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+/* Options that name a file or a socket. */
+static error_t parse_path_key(struct options *opt, int key, char *arg, struct argp_state *state)
+{
+	switch (key) {
+	case 'i':
+		if (!*arg)
+			argp_error(state, "--initrd needs a file");
+		opt->initrd = arg;
+		return 0;
+	case 's':
+		if (!*arg)
+			argp_error(state, "--stats needs a file, or - for standard output");
+		opt->stats = arg;
+		return 0;
+	case KEY_TRACE:
+		if (!*arg)
+			argp_error(state, "--trace needs a file, or - for standard output");
+		opt->trace = arg;
+		return 0;
+	case KEY_CONTROL:
+		if (!*arg || strlen(arg) > OPTIONS_MAX_SOCKET)
+			argp_error(state, "--control: the path of a socket has 1 to %zu characters",
+				   OPTIONS_MAX_SOCKET);
+		opt->control = arg;
+		return 0;
+	default:
+		return parse_own_key(opt, key, arg, state);
+	}
+}
+
 static error_t parse_key(int key, char *arg, struct argp_state *state)
 {
 	struct input *input = state->input;
@@ -322,56 +385,11 @@ static error_t parse_key(int key, char *arg, struct argp_state *state)
 	case 'd':
 		add_disk(opt, state, arg);
 		return 0;
-	case 'i':
-		if (!*arg)
-			argp_error(state, "--initrd needs a file");
-		opt->initrd = arg;
-		return 0;
-	case 'f':
-		opt->own_option = "flush";
-		opt->flush = choose_by_name(state, "flush", arg, flush_names);
-		return 0;
-	case 't':
-		opt->own_option = "track";
-		opt->track = choose_by_name(state, "track", arg, track_names);
-		return 0;
-	case KEY_AUDIT:
-		opt->own_option = "audit";
-		opt->audit = parse_number(state, "audit", arg, INT_MAX);
-		return 0;
-	case 's':
-		if (!*arg)
-			argp_error(state, "--stats needs a file, or - for standard output");
-		opt->stats = arg;
-		return 0;
 	case 'v':
 		opt->verbose = true;
 		return 0;
-	case KEY_ON_VIOLATION:
-		opt->own_option = "on-violation";
-		opt->on_violation = choose_by_name(state, "on-violation", arg, violation_names);
-		return 0;
-	case KEY_FLUSH_PROOF:
-		opt->own_option = "flush-proof";
-		opt->flush_proof = choose_by_name(state, "flush-proof", arg, proof_names);
-		return 0;
 	case KEY_TIMEOUT:
 		opt->timeout = parse_number(state, "timeout", arg, INT_MAX / 1000);
-		return 0;
-	case KEY_VERIFY:
-		opt->own_option = "verify";
-		opt->verify = arg ? parse_number(state, "verify", arg, INT_MAX) : 1;
-		return 0;
-	case KEY_CONTROL:
-		if (!*arg || strlen(arg) > OPTIONS_MAX_SOCKET)
-			argp_error(state, "--control: the path of a socket has 1 to %zu characters",
-				   OPTIONS_MAX_SOCKET);
-		opt->control = arg;
-		return 0;
-	case KEY_TRACE:
-		if (!*arg)
-			argp_error(state, "--trace needs a file, or - for standard output");
-		opt->trace = arg;
 		return 0;
 	case KEY_GDB:
 		set_gdb(opt, state, arg);
@@ -392,7 +410,7 @@ static error_t parse_key(int key, char *arg, struct argp_state *state)
 		check_end(input, state);
 		return 0;
 	default:
-		return ARGP_ERR_UNKNOWN;
+		return parse_path_key(opt, key, arg, state);
 	}
 }
 
