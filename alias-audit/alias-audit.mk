@@ -3,7 +3,7 @@
 
 AUDIT_SRC      := $(sort $(wildcard alias-audit/*.c))
 # All but main(), for tests.
-AUDIT_CORE_SRC := $(filter-out alias-audit/main.c,$(AUDIT_SRC)) vmm/say.c vmm/nonblocking.c vmm/json_object.c \
+AUDIT_CORE_SRC := $(filter-out alias-audit/main.c,$(AUDIT_SRC)) vmm/say.c vmm/nonblocking.c vmm/json_object.c vmm/frame_grid.c \
 		  alias-tracker/map.c
 AUDIT_LIBS      = $(shell pkg-config --libs libkdumpfile libelf jansson)
 

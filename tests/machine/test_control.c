@@ -312,6 +312,16 @@ START_TEST(vmm_ctl)
 	expect_contains(run.out, "pins/s");
 	expect_contains(run.out, "trap        scan");
 	run_free(&run);
+	ctl(&run, "map", tmp_file("map.svg"));
+	expect_status(&run, 0);
+	run_free(&run);
+	ctl(&run, "map", "-");
+	expect_status(&run, 0);
+	expect_contains(run.out, "cells with page tables");
+	run_free(&run);
+	ctl(&run, "map", tmp_file("no/map.svg"));
+	expect_status(&run, 74);
+	run_free(&run);
 	ctl(&run, "strategy", "none");
 	expect_status(&run, 1);
 	expect_one_sentence(&run, "at the start");

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <jansson.h>
 #include "control/connection.h"
+#include "control/map_svg.h"
 #include "options.h"
 #include "say.h"
 #include "status.h"
@@ -19,13 +20,14 @@
 
 static const char doc[] =
 	"Sends a request to a running vmm, by the socket of its --control, and prints the answer "
-	"as JSON.\v"
+	"as JSON, or as a picture.\v"
 	"REQUEST:\n"
 	"  statistics       as --stats writes them at the end\n"
 	"  strategy NAME    have the guest use another strategy\n"
 	"  track NAME       dirty, log or scan: change --track\n"
 	"  pause, resume    stop all vCPUs; let them go on\n"
-	"  frame PFN        the state of a frame, and its mappings\n\n"
+	"  frame PFN        the state of a frame, and its mappings\n"
+	"  map FILE         a picture of what each frame is, as SVG\n\n"
 	"Exit status: 0 done; 1 refused; 64 wrong command line; 69 no vmm at PATH, "
 	"or it ended before it answered; 74 standard output failed";
 
@@ -82,6 +84,8 @@ static json_t *make_request(const struct command *command)
 		return argument ? NULL : json_pack("{s:s}", "do", name);
 	if (!strcmp(name, "strategy") || !strcmp(name, "track"))
 		return argument ? json_pack("{s:s, s:s}", "do", name, "name", argument) : NULL;
+	if (!strcmp(name, "map"))
+		return argument ? json_pack("{s:s}", "do", name) : NULL;
 	if (!strcmp(name, "frame") && argument && parse_pfn(argument, &pfn))
 		return json_pack("{s:s, s:I}", "do", name, "pfn", pfn);
 	return NULL;
@@ -109,8 +113,9 @@ static int print_answer(const json_t *answer)
 	return 0;
 }
 
-static int ask_vmm(const char *path, const json_t *request)
+static int ask_vmm(const struct command *command, const json_t *request)
 {
+	const char *path = command->path;
 	struct connection connection;
 	json_t *answer = NULL;
 	const char *why;
@@ -129,7 +134,11 @@ static int ask_vmm(const char *path, const json_t *request)
 	why = json_string_value(json_object_get(answer, "error"));
 	if (why)
 		say("refused: %s", why);
-	status = why ? REFUSED : print_answer(answer);
+	if (why)
+		status = REFUSED;
+	else
+		status = strcmp(command->name, "map") ? print_answer(answer)
+						      : map_svg_write(answer, command->argument);
 	json_decref(answer);
 	return status;
 }
@@ -153,7 +162,7 @@ int ctl_main(int argc, char **argv)
 		    command.argument ? " " : "", command.argument ? command.argument : "");
 		return VMM_EX_USAGE;
 	}
-	status = ask_vmm(command.path, request);
+	status = ask_vmm(&command, request);
 	json_decref(request);
 	return status;
 }

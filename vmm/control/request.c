@@ -75,6 +75,13 @@ static const char *do_frame(const struct control_target *target, const json_t *a
 	return pin_describe_frame(target->pin, (uint64_t)pfn, answer);
 }
 
+static const char *do_map(const struct control_target *target, const json_t *argument,
+			  json_t *answer)
+{
+	(void)argument;
+	return pin_map_frames(target->pin, answer);
+}
+
 static const struct request {
 	const char *name;
 	const char *argument; /* name of the member beside "do"; NULL if there is none */
@@ -91,6 +98,7 @@ static const struct request {
 	{"pause", NULL, JSON_NULL, do_pause, false, "pause has no further members"},
 	{"resume", NULL, JSON_NULL, do_resume, false, "resume has no further members"},
 	{"frame", "pfn", JSON_INTEGER, do_frame, true, "frame has one member, pfn: a whole number"},
+	{"map", NULL, JSON_NULL, do_map, true, "map has no further members"},
 };
 
 static const struct request *find_request(const char *name)
@@ -113,7 +121,7 @@ static const char *perform_request(const struct control_target *target, const js
 	request = find_request(name);
 	if (!request)
 		return "there is no such request: statistics, strategy, track, pause, resume, "
-		       "frame";
+		       "frame, map";
 	argument = request->argument ? json_object_get(object, request->argument) : NULL;
 	if (json_object_size(object) != (request->argument ? 2u : 1u) ||
 	    (request->argument && (!argument || json_typeof(argument) != request->type)))

@@ -43,6 +43,10 @@ const char *pin_set_track_mode(struct pin *pin, enum track_mode track, json_t *a
 /* Syncs, and describes the frame. Answer: "pfn", "pinned_level", "memtype", "ballooned",
  * "alias_count", "mapping_count", "aliases", "mappings" (if all mappings are counted), "more". */
 const char *pin_describe_frame(struct pin *pin, uint64_t pfn, json_t *answer);
+/* Syncs, and tells what each frame is. Answer: "frames", "frames_per_cell", "cells" (a string of
+ * FRAME_LETTERS, of what is most remarkable in each cell). Takes the lock for about a second for
+ * each 64 GiB. */
+const char *pin_map_frames(struct pin *pin, json_t *answer);
 /* The name of the strategy that the guest reports; "unknown" if there is no such strategy. */
 const char *pin_guest_strategy(const struct pin *pin);
 

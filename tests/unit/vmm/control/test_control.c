@@ -110,6 +110,7 @@ START_TEST(what_is_no_request)
 		{"{\"do\":\"strategy\",\"name\":\"trap\",\"x\":1}", "name: a string"},
 		{"{\"do\":\"track\",\"nam\":\"scan\"}", "name: a string"},
 		{"{\"do\":\"frame\",\"pfn\":\"1\"}", "a whole number"},
+		{"{\"do\":\"map\",\"file\":\"x\"}", "no further members"},
 		{"{\"do\":\"frame\",\"pfn\":1.5}", "a whole number"},
 		{"{\"do\":\"frame\",\"pfn\":-1}", "no such frame"},
 		{"{\"do\":\"frame\",\"pfn\":1024}", "no such frame"},

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+#include "control/map_svg.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "frame_grid.h"
+#include "output_file.h"
+#include "pin/map.h"
+#include "say.h"
+#include "status.h"
+
+/* Grey alone tells them apart, too. */
+static const struct frame_look looks[FRAME_NR_KINDS] = {
+	[FRAME_NONE] = {"#ffffff", NULL},
+	[FRAME_ORDINARY] = {"#ececea", "memory"},
+	[FRAME_MAPPED] = {"#b4cdea", "mapped writable"},
+	[FRAME_BALLOONED] = {"#c9a9d6", "in the balloon"},
+	[FRAME_TYPED] = {"#e6b04a", "of another memory type"},
+	[FRAME_L1] = {"#6fae7c", "page table L1"},
+	[FRAME_L2] = {"#3f8a55", "L2"},
+	[FRAME_L3] = {"#1f6238", "L3"},
+	[FRAME_L4] = {"#063a18", "L4"},
+	[FRAME_STALE] = {"#d8402a", "stale alias"},
+	[FRAME_ALIASED] = {"#000000", "page table with an alias"},
+};
+
+static uint64_t gpa_of(const void *ctx, uint64_t frame)
+{
+	(void)ctx;
+	return frame << 12;
+}
+
+/* Returns false if the cells are no answer of a vmm. */
+static bool paint(struct frame_grid *grid, const char *cells)
+{
+	if (!cells || strlen(cells) != grid->nr)
+		return false;
+	for (size_t i = 0; i < grid->nr; i++) {
+		const char *letter = strchr(FRAME_LETTERS, cells[i]);
+
+		if (!letter)
+			return false;
+		grid->cell[i] = (uint8_t)(letter - FRAME_LETTERS);
+	}
+	return true;
+}
+
+static char *print_grid(const struct frame_grid *grid)
+{
+	size_t size, nr[FRAME_NR_KINDS] = {0};
+	char *text = NULL, title[160];
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return NULL;
+	for (size_t i = 0; i < grid->nr; i++)
+		nr[grid->cell[i]]++;
+	snprintf(title, sizeof(title), "%zu cells with page tables, %zu with a stale alias",
+		 nr[FRAME_L1] + nr[FRAME_L2] + nr[FRAME_L3] + nr[FRAME_L4] + nr[FRAME_ALIASED],
+		 nr[FRAME_STALE]);
+	frame_grid_print(out, grid, title, gpa_of, NULL);
+	if (fclose(out) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
+int map_svg_write(const json_t *answer, const char *path)
+{
+	json_int_t frames = json_integer_value(json_object_get(answer, "frames"));
+	const char *cells = json_string_value(json_object_get(answer, "cells"));
+	struct output output = {.what = "the map", .path = path};
+	int status = VMM_EX_OSERR;
+	struct frame_grid grid;
+	char *text = NULL;
+
+	if (frame_grid_init(&grid, frames > 0 ? (uint64_t)frames : 0, looks, FRAME_NR_KINDS)) {
+		say_errno("memory for the map");
+	} else if (!paint(&grid, cells)) {
+		say("this is no map of frames");
+		status = VMM_EX_NOKVM;
+	} else if (!(text = print_grid(&grid))) {
+		say_errno("memory for the map");
+	} else {
+		output.text = text;
+		status = output_file_write(&output, -1);
+	}
+	free(text);
+	frame_grid_free(&grid);
+	return status;
+}
