@@ -29,6 +29,7 @@ include guest/guest.mk
 include images/kvm-machine/kvm-machine.mk
 include images/linux/linux.mk
 include tests/tests.mk
+include docs/pictures/pictures.mk
 include deps.mk
 
 .PHONY: all run check check-quick lint clean help install uninstall

@@ -9,6 +9,13 @@
 
 #define PAGE_SIZE 4096u
 #define CR0_PG    (1ull << 31)
+#define CR4_LA57  (1ull << 12)
+#define EFER_LMA  (1ull << 10)
+
+#define PTE_PRESENT 1ull
+#define PTE_USER    4ull
+#define PTE_LARGE   0x80ull
+#define PTE_ADDRESS 0x000ffffffffff000ull
 
 static bool is_paging(const struct gdb_target *target, unsigned vcpu)
 {
@@ -155,12 +162,30 @@ bool gdb_break_at(const struct gdb_target *target, uint64_t va)
 	return find_software(target, va) != NULL;
 }
 
+/* May user code run there, by this vCPU's page tables? Whether it is user code that has stopped
+ * does not matter. */
 static bool is_user_code(const struct gdb_target *target, unsigned vcpu, uint64_t va)
 {
 	struct kvm_sregs sregs;
+	uint64_t table, pte;
 
-	return va >> 63 == 0 && ioctl(target->vm->vcpus[vcpu].fd, KVM_GET_SREGS, &sregs) == 0 &&
-	       sregs.cs.dpl == 3;
+	if (ioctl(target->vm->vcpus[vcpu].fd, KVM_GET_SREGS, &sregs) < 0)
+		return true;
+	if (!(sregs.cr0 & CR0_PG) || !(sregs.efer & EFER_LMA))
+		return false;
+	table = sregs.cr3;
+	for (unsigned level = sregs.cr4 & CR4_LA57 ? 5 : 4;; level--) {
+		uint64_t index = va >> (12 + 9 * (level - 1)) & 511;
+		const uint64_t *at =
+			memory_ptr(&target->vm->mem, (table & PTE_ADDRESS) + 8 * index, 8);
+
+		pte = at ? __atomic_load_n(at, __ATOMIC_RELAXED) : 0;
+		if (!(pte & PTE_PRESENT) || !(pte & PTE_USER))
+			return false;
+		if (level == 1 || (level <= 3 && pte & PTE_LARGE))
+			return true;
+		table = pte;
+	}
 }
 
 static bool overlaps(const struct gdb_target *target, uint64_t va, size_t len)
@@ -179,9 +204,10 @@ enum gdb_result gdb_insert_software(struct gdb_target *target, unsigned vcpu, ui
 
 	if (find_software(target, va))
 		return GDB_OK;
-	/* User code can't do I/O: the breakpoint would fault. */
+	/* User code can't do I/O: the breakpoint would fault. (An answer that this kind is not
+	 * supported would have GDB store an INT3 itself.) */
 	if (!target->int3 && is_user_code(target, vcpu, va))
-		return GDB_UNSUPPORTED;
+		return GDB_FAILED;
 	if (target->nr_software == GDB_MAX_SOFTWARE || overlaps(target, va, at.len) ||
 	    chunk_length(va, at.len) < at.len || !translate_address(target, vcpu, va, &at.gpa) ||
 	    gdb_read_memory(target, vcpu, va, at.code, at.len) < at.len ||

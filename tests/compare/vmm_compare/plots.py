@@ -5,14 +5,18 @@ from .gnuplot import COLOURS, block, gnuplot
 from .history import draw_history
 from .plan import BASELINE, SEEN, SHADOW, strategy_text
 
-# The source: line and point. A strategy that works under a host that does not look has no other.
-DASHES = {"off": (1, 7), "dirty": (2, 5), "scan": (3, 9), "log": (4, 13)}
+# The source: the line. A strategy that works under a host that does not look has no other.
+DASHES = {"off": 1, "dirty": 2, "scan": 3, "log": 4}
+# The strategy: its point, too, so that lines are told apart without colours.
+POINTS = {"none": 1, "legacy": 2, "eager": 7, "eager/host": 6, "nolazy": 8, "eager-pte": 10, "quicklist": 12,
+          "page-bit": 4, "trap": 5, "trap-range": 9}
 PARTS = {"exit": "exit and entry", "lock": "waiting for the host", "sync": "arm and wake tables",
          "compare": "compare tables", "verdict": "verdict and graph",
          "host_flush": "flush by the host", "upcall": "upcall",
          "purge": "purge: clear PTEs", "shootdown": "purge: shootdown"}
-PART_COLOURS = ("#bbbbbb", "#666666", "#88ccee", "#0072b2", "#332288", "#e69f00", "#009e73",
-                "#cc79a7", "#d55e00")
+# Dark and light in turn: neighbours differ in grey, too.
+PART_COLOURS = ("#cccccc", "#555555", "#a8dcf4", "#0060a0", "#c8c0f0", "#20185c", "#f4c870", "#006e50",
+                "#f0c0d8")
 
 
 def series_name(strategy, source):
@@ -22,8 +26,8 @@ def series_name(strategy, source):
 
 def style(strategy, source):
     """gnuplot's words for a line."""
-    dash, point = DASHES.get(source, (5, 4))
-    return (f'lc rgb "{COLOURS.get(strategy, "#000000")}" lw 2 dt {dash} pt {point} ps 0.7')
+    return (f'lc rgb "{COLOURS.get(strategy, "#000000")}" lw 2 dt {DASHES.get(source, 5)} '
+            f'pt {POINTS.get(strategy, 3)} ps 0.9')
 
 
 def lines_plot(series, prefix):
@@ -190,11 +194,6 @@ PARTS_TEXT = """\
 What the instructions of a pin go to, upcalls and purges on its behalf included. Measured where
 one vCPU is busy: with several on one processor these spans hold what others do. `off`: the host
 does not look."""
-def crossing_text(marks):
-    """The crossovers of a picture in words; marks: [(title, [(x, y, who)])]."""
-    said = [f"{who} at {x:.1f} % ({title})" for title, found in marks for x, _, who in found]
-    return " The line of `trap` is crossed by: " + "; ".join(said) + "." if said else \
-        " No line crosses that of `trap`."
 
 
 def draw_alias(results, out):
@@ -210,15 +209,12 @@ def draw_alias(results, out):
             continue
         grid = Grid(out / f"cost-alias-{workload}", f"{workload}: cost of a pin, and stale aliases",
                     len(columns), ALIAS_AXIS, "stale aliases, % of recycled tables")
-        said = []
         for row, which in enumerate(ROWS):
             for column, (cpus, busy) in enumerate(columns):
                 series = costs(here, "alias", which, keep[which], cpus=cpus, busy=busy)
-                marks, title = trap_crossings(series), f"{which}, {point_title(cpus, busy)}"
-                said.append((title, marks))
-                grid.add(row, column, point_title(cpus, busy), series, marks)
+                grid.add(row, column, point_title(cpus, busy), series, trap_crossings(series))
         grid.draw()
-        drawn.append((grid.path.name, ALIAS_TEXT + crossing_text(said)))
+        drawn.append((grid.path.name, ALIAS_TEXT))
     return drawn
 
 
@@ -292,7 +288,7 @@ def draw_parts(results, out):
             body = (f"{data}set multiplot layout {number},1 "
                     f"title '{workload}: what a pin is made of' font ',15'\n"
                     "set style data histograms\nset style histogram rowstacked\n"
-                    "set style fill solid 0.9 noborder\nset boxwidth 0.7\n"
+                    "set style fill solid 0.9 border lc rgb '#ffffff'\nset boxwidth 0.7\n"
                     "set ylabel 'instructions a pin'\nset format y '%.0f'\n"
                     "set xtics scale 0 font ',8'\nset bmargin 4\nset lmargin 11\n"
                     f"set key outside right top vertical invert\n{commands}unset multiplot\n")

@@ -3,7 +3,7 @@
 text and those who look."""
 import html as markup
 
-from . import summary
+from . import headline, summary
 from .figures import AGREED, per_pin, stale_share
 from .machine import Failure
 from .plan import strategy_text
@@ -260,7 +260,8 @@ table { display: block; overflow-x: auto }
 .targets td, .targets th { text-align: left }
 .yes { color: #00684a; font-weight: bold } .no { color: #b00020; font-weight: bold }
 figure { margin: 1.5rem 0; overflow-x: auto } figcaption { max-width: 60rem }
-svg { max-width: 100%; height: auto } code { background: #f3f3f3; padding: 0 .2em }
+svg { max-width: 100%; height: auto }
+@media (max-width: 50rem) { .wide svg { max-width: none; width: 60rem } } code { background: #f3f3f3; padding: 0 .2em }
 summary { cursor: pointer; margin: .3rem 0 }
 """
 
@@ -303,23 +304,27 @@ def figure(out, name, about):
     # Names inside must not be those of another picture on the same page.
     for prefix in ('id="', 'href="#', "url(#"):
         svg = svg.replace(prefix, f"{prefix}{name}-")
-    return f"<figure>{svg}<figcaption>{marked(about)}</figcaption></figure>\n"
+    return f"<figure class=\"wide\">{svg}<figcaption>{marked(about)}</figcaption></figure>\n"
 
 
 def html(results, pictures, out):
     """index.html."""
-    body = f"<h1>{TITLE}</h1>\n{paragraphs(QUESTION)}\n"
-    body += "".join(f'<p class="lead">{marked(text)}</p>\n' for text in summary.lead(results))
-    body += f"{paragraphs(INTRO)}\n"
+    body = f"<h1>{TITLE}</h1>\n"
+    answer, *details = summary.lead(results)
+    body += f'<p class="lead">{marked(answer)}</p>\n'
+    body += f"<figure>{headline.draw(*summary.short_rows(results))}</figure>\n"
+    body += f"<h2>How to read it</h2>\n{paragraphs(QUESTION)}\n{paragraphs(INTRO)}\n"
     body += f"<p>{marked(host_text(results))} {marked(time_text(results))}</p>\n"
+    body += "<h2>What else the figures say</h2>\n"
+    body += "".join(f"<p>{marked(text)}</p>\n" for text in details)
+    body += "<h2>Pictures</h2>\n"
+    body += "".join(figure(out, name, about) for name, about in pictures)
     body += f"<h2>In short</h2>\n<p>{marked(SHORT)}</p>\n"
     body += html_table(*summary.short_rows(results), "short")
     body += f"<h2>How many frames are stale</h2>\n<p>{marked(SHARES)}</p>\n"
     body += html_table(*summary.share_rows(results), "short")
     body += f"<h2>What preventing costs</h2>\n<p>{marked(CONFINE)}</p>\n"
     body += html_table(*summary.confine_rows(results), "short")
-    body += "<h2>Pictures</h2>\n"
-    body += "".join(figure(out, name, about) for name, about in pictures)
     body += f"<h2>What must be reached</h2>\n<p>{marked(TARGETS)}</p>\n"
     body += html_table(*against_eager(results), "targets")
     body += html_table(*other_targets(results), "targets")
@@ -333,4 +338,5 @@ def html(results, pictures, out):
         body += (f"<details><summary>{markup.escape(title)}</summary><p>"
                  f"{marked(rate_text(entries))}</p>{table}</details>\n")
     return ("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+            "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
             f"<title>{TITLE}</title><style>\n{CSS}</style></head>\n<body>\n{body}</body></html>\n")

@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include "gdb/packet.h"
+#include "fake_kvm.h"
 #include "gdb/registers.h"
+#include "gdb/target.h"
+#include "kvm/vm.h"
 #include "suites.h"
 
 static struct gdb_reader reader;
@@ -207,6 +210,70 @@ START_TEST(the_description_names_each_register)
 }
 END_TEST
 
+/* --- breakpoints ------------------------------------------------------------------------------ */
+
+static struct gdb_target target;
+static struct vm vm;
+static struct vcpu vcpu;
+
+/* Long mode with four levels, and the tables at 0x1000 to 0x4000; addresses are translated as they
+ * are. */
+static int play_kvm(int fd, unsigned long request, void *arg)
+{
+	struct kvm_translation *translation = arg;
+
+	(void)fd;
+	if (request == KVM_GET_SREGS) {
+		*(struct kvm_sregs *)arg =
+			(struct kvm_sregs){.cr0 = 0x80000001, .cr3 = 0x1000, .efer = 0x500};
+		return 0;
+	}
+	if (request != KVM_TRANSLATE)
+		return FAKE_PASS;
+	translation->physical_address = translation->linear_address;
+	translation->valid = 1;
+	return 0;
+}
+
+/* Page 0x8000 at its own address; the entry of `level` without the user bit. */
+static void map_page(unsigned level)
+{
+	for (unsigned at = 4; at >= 1; at--) {
+		uint64_t *table = memory_ptr(&vm.mem, (5 - at) * 0x1000, 4096);
+
+		table[at == 1 ? 8 : 0] =
+			(at == 1 ? 0x8000 : (6 - at) * 0x1000u) | (at == level ? 3 : 7);
+	}
+}
+
+/* Where breakpoints are instructions that user code can't do, whatever has stopped. */
+START_TEST(no_breakpoint_in_user_code)
+{
+	const uint8_t *code;
+
+	vm = (struct vm){.nr_vcpus = 1, .vcpus = &vcpu};
+	target = (struct gdb_target){.vm = &vm};
+	ck_assert_int_eq(memory_init(&vm.mem, 1 << 20), 0);
+	code = memory_ptr(&vm.mem, 0x8010, 2);
+	fake_kvm = play_kvm;
+	map_page(0);
+	ck_assert_int_eq(gdb_insert(&target, 0, GDB_SOFTWARE, 0x8010, 1), GDB_FAILED);
+	ck_assert_uint_eq(code[0], 0);
+	for (unsigned level = 1; level <= 4; level++) {
+		map_page(level);
+		ck_assert_int_eq(gdb_insert(&target, 0, GDB_SOFTWARE, 0x8010, 1), GDB_OK);
+		ck_assert_uint_ne(code[0], 0);
+		ck_assert_int_eq(gdb_remove(&target, GDB_SOFTWARE, 0x8010, 1), GDB_OK);
+		ck_assert_uint_eq(code[0], 0);
+	}
+	map_page(0);
+	target.int3 = true;
+	ck_assert_int_eq(gdb_insert(&target, 0, GDB_SOFTWARE, 0x8010, 1), GDB_OK);
+	fake_kvm = NULL;
+	memory_free(&vm.mem);
+}
+END_TEST
+
 TCase *gdb_tests(void)
 {
 	TCase *tc = tcase_create("gdb");
@@ -224,5 +291,6 @@ TCase *gdb_tests(void)
 	tcase_add_test(tc, registers_are_where_kvm_has_them);
 	tcase_add_test(tc, what_is_only_shown_is_not_set);
 	tcase_add_test(tc, the_description_names_each_register);
+	tcase_add_test(tc, no_breakpoint_in_user_code);
 	return tc;
 }
