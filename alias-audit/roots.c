@@ -79,11 +79,21 @@ static bool knows_root(const struct roots *roots, uint64_t pfn)
 	return false;
 }
 
-/* Is some entry of the lower half for the kernel alone? */
+/* Does the upper half link this table, too? */
+static bool is_shared(const uint64_t *entries, uint64_t entry)
+{
+	for (unsigned i = KERNEL_HALF; i < ENTRIES; i++)
+		if (entries[i] & ENTRY_P && (entries[i] & ENTRY_ADDR) == (entry & ENTRY_ADDR))
+			return true;
+	return false;
+}
+
+/* Is some entry of the lower half for the kernel alone, or one of the kernel's half once more? */
 static bool maps_low(const uint64_t *entries)
 {
 	for (unsigned i = 0; i < KERNEL_HALF; i++)
-		if ((entries[i] & (ENTRY_P | ENTRY_US)) == ENTRY_P)
+		if (entries[i] & ENTRY_P &&
+		    (!(entries[i] & ENTRY_US) || is_shared(entries, entries[i])))
 			return true;
 	return false;
 }

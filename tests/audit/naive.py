@@ -85,6 +85,12 @@ def roots(core):
                     break
 
 
+def maps_low(entries):
+    """Has it kernel mappings of low addresses? Such roots are told apart."""
+    upper = {e & ADDR for e in entries[256:] if e & P}
+    return any(e & P and (not e & US or e & ADDR in upper) for e in entries[:256])
+
+
 def canonical(va, levels):
     bits = 12 + 9 * levels
     va &= (1 << bits) - 1
@@ -140,7 +146,7 @@ def compare(core, report):
     direct = looked['direct_map'] and {k: int(v, 16) for k, v in looked['direct_map'].items()}
     walk = Walk(core)
     for pfn, entries in roots(core):
-        if not any(e & P and not e & US for e in entries[:256]):
+        if not maps_low(entries):
             walk.table(pfn, core.levels, 0, RW | US)
     if looked['tables'] != len(walk.tables):
         wrong.append('%d tables, and there are %d' % (looked['tables'], len(walk.tables)))

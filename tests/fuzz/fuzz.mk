@@ -3,7 +3,7 @@
 # the replay of the corpora is part of `make check` and takes the compiler of everything else.
 # FUZZ_COUNT_NAME are the sources whose edges count as coverage of the target: what it is there for.
 
-FUZZ_TARGETS := elf bzimage request strict virtqueue sync control options insn fdt bootargs
+FUZZ_TARGETS := elf bzimage request strict virtqueue sync control options insn fdt bootargs audit peer
 
 FUZZ_PIN            := $(wildcard vmm/pin/*.c vmm/pin/tracking/*.c) vmm/kvm/upcall.c vmm/kvm/pause.c
 FUZZ_NOT_PIN        := $(addprefix vmm/pin/,insn.c insn_execute.c) vmm/pin/tracking/uffd.c
@@ -20,6 +20,10 @@ FUZZ_COUNT_options  := vmm/options.c
 FUZZ_COUNT_insn     := vmm/pin/insn.c vmm/pin/insn_execute.c
 FUZZ_COUNT_fdt      := guest/arch/fdt.c guest/arch/pvh.c guest/arch/platform.c
 FUZZ_COUNT_bootargs := tests/fuzz/fuzz_bootargs.c guest/lib/stdlib.c
+
+FUZZ_COUNT_audit    := $(addprefix alias-audit/,audit.c findings.c low_map.c map_svg.c notes.c physmem.c report.c \
+		       report_json.c roots.c walk.c windows.c)
+FUZZ_COUNT_peer     := $(addprefix alias-audit/,core_notes.c mtree.c qmp.c)
 
 # With what else it is linked: sources of tests, and libraries.
 FUZZ_MACHINE        := tests/fuzz/fuzz_machine.c tests/unit/vmm/fake_kvm.c
@@ -48,15 +52,15 @@ $(eval $(call variant,edges,$(FUZZ_CC),$$(FUZZ_FLAGS) $(FUZZ_EDGES)))
 $(eval $(call variant,platform-fuzzer,$(FUZZ_CC),$$(FUZZ_FLAGS) $(PLATFORM_FLAGS)))
 $(eval $(call variant,platform-edges,$(FUZZ_CC),$$(FUZZ_FLAGS) $(PLATFORM_FLAGS) $(FUZZ_EDGES)))
 $(foreach v,platform-fuzzer platform-edges,$(eval $(B)/obj/$(v)/guest/%.o: DEFINES := $(PLATFORM_GUEST)))
-$(foreach v,san fuzzer edges,$(eval $(B)/obj/$(v)/tests/fuzz/%.o: DEFINES := -iquote tests/unit/vmm))
+$(foreach v,san fuzzer edges,$(eval $(B)/obj/$(v)/tests/fuzz/%.o: DEFINES := -iquote tests/unit/vmm -iquote alias-audit))
 
 # $(call fuzz_obj,replay|fuzzer|edges,SOURCES)
 fuzz_obj = $(call obj,$(if $(filter replay,$(1)),platform,platform-$(1)),$(filter $(FUZZ_IS_GUEST),$(2))) \
 	   $(call obj,$(if $(filter replay,$(1)),san,$(1)),$(filter-out $(FUZZ_IS_GUEST),$(2)))
 
 # What a target needs beside what it is there for comes from an archive.
-$(B_FUZZ)/fuzzer/rest.a: $(call fuzz_obj,fuzzer,$(VMM_CORE_SRC) $(TRACKER_SRC))
-$(B_FUZZ)/replay/rest.a: $(call fuzz_obj,replay,$(VMM_CORE_SRC) $(TRACKER_SRC))
+$(B_FUZZ)/fuzzer/rest.a: $(call fuzz_obj,fuzzer,$(VMM_CORE_SRC) $(TRACKER_SRC) $(filter alias-audit/%,$(AUDIT_CORE_SRC)))
+$(B_FUZZ)/replay/rest.a: $(call fuzz_obj,replay,$(VMM_CORE_SRC) $(TRACKER_SRC) $(filter alias-audit/%,$(AUDIT_CORE_SRC)))
 $(B_FUZZ)/%/rest.a:
 	@mkdir -p $(@D)
 	@rm -f $@
