@@ -353,7 +353,7 @@ static int collect_findings(struct audit *audit, struct findings *findings)
 	return error;
 }
 
-size_t audit_tables(const struct audit *audit)
+size_t audit_nr_tables(const struct audit *audit)
 {
 	return audit->nr_tables;
 }

@@ -43,7 +43,7 @@ int audit_look(struct audit *audit, const struct look *look, struct findings *fi
 
 /* By the last look: the page tables, of which the first is 0; and whether some mapping makes a
  * frame executable. */
-size_t audit_tables(const struct audit *audit);
+size_t audit_nr_tables(const struct audit *audit);
 uint64_t audit_table(const struct audit *audit, size_t index);
 bool audit_is_executable(const struct audit *audit, uint64_t pfn);
 

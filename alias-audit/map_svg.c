@@ -40,7 +40,7 @@ static void paint_uses(struct frame_grid *grid, const struct audit *audit,
 			if (audit_is_executable(audit, pfn))
 				paint(grid, mem, pfn, CELL_EXECUTABLE);
 	}
-	for (size_t i = 0; i < audit_tables(audit); i++)
+	for (size_t i = 0; i < audit_nr_tables(audit); i++)
 		paint(grid, mem, audit_table(audit, i), CELL_TABLE);
 }
 

@@ -15,6 +15,7 @@
 #include "devices/input.h"
 #include "fatal.h"
 #include "gdb/gdb.h"
+#include "live_audit.h"
 #include "machine.h"
 #include "say.h"
 #include "status.h"
@@ -183,7 +184,8 @@ static void serve_once(struct machine *machine, struct input *input, const struc
 
 int events_serve(const struct events *events, struct machine *machine, struct pin *pin)
 {
-	const struct control_target target = {.machine = machine, .pin = pin};
+	struct live_audit *audit = NULL;
+	const struct control_target target = {.machine = machine, .pin = pin, .audit = &audit};
 	struct pollfd fds[NR_SOURCES] = {
 		[STOP] = {.fd = machine->stop.fd, .events = POLLIN},
 		[SIGNAL] = {.fd = events->signal_fd, .events = POLLIN},
@@ -220,5 +222,6 @@ int events_serve(const struct events *events, struct machine *machine, struct pi
 	}
 	if (fds[TIMEOUT].fd >= 0)
 		close(fds[TIMEOUT].fd);
+	live_audit_free(audit);
 	return err;
 }

@@ -2,6 +2,9 @@
 # The program `vmm`: main.c and what belongs to no room, and a folder a room.
 
 VMM_SRC      := $(filter-out vmm/top/% vmm/lines/%,$(sort $(wildcard vmm/*.c vmm/*/*.c vmm/*/*/*.c)))
+# A look at all page tables is shared with alias-audit.
+VMM_SRC      += $(patsubst %,alias-audit/%.c,audit findings low_map names notes physmem report report_json roots walk \
+			windows) alias-tracker/map.c
 # All but main(), for unit tests.
 VMM_CORE_SRC := $(filter-out vmm/main.c,$(VMM_SRC))
 

@@ -305,6 +305,15 @@ START_TEST(vmm_ctl)
 	expect_status(&run, 0);
 	expect_contains(run.out, "\"pfn\": 512");
 	run_free(&run);
+	ctl(&run, "audit", NULL);
+	expect_status(&run, 0);
+	answer = json_loads(run.out, 0, NULL);
+	ck_assert_int_gt(json_integer_value(json_object_get(
+				 json_object_get(answer, "looked_at"), "tables")),
+			 4);
+	ck_assert(json_is_array(json_object_get(answer, "findings")));
+	json_decref(answer);
+	run_free(&run);
 	run_program(&run, NULL,
 		    (const char *const[]){path_vmm(), "top", "-i", "0.2", "-n", "3", socket_path,
 					  NULL});

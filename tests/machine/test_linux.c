@@ -120,7 +120,9 @@ START_TEST(a_shell)
 			"sized");
 	ctl(socket, "pause", NULL, "true");
 	ctl(socket, "statistics", NULL, "\"mmio\"");
+	ctl(socket, "audit", NULL, "direct_map");
 	ctl(socket, "resume", NULL, "false");
+	ctl(socket, "audit", NULL, "\"kind\": \"table\"");
 	ctl(socket, "strategy", "trap", "the guest is Linux");
 	terminal_expect(&t, "reboot -f\r", "the guest asks for a reset");
 	ck_assert_int_eq(terminal_end(&t), 84);

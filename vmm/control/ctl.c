@@ -26,6 +26,7 @@ static const char doc[] =
 	"  strategy NAME    have the guest use another strategy\n"
 	"  track NAME       dirty, log or scan: change --track\n"
 	"  pause, resume    stop all vCPUs; let them go on\n"
+	"  audit            look at all page tables: which have another mapping?\n"
 	"  frame PFN        the state of a frame, and its mappings\n"
 	"  map FILE         a picture of what each frame is, as SVG\n\n"
 	"Exit status: 0 done; 1 refused; 64 wrong command line; 69 no vmm at PATH, "
@@ -80,7 +81,8 @@ static json_t *make_request(const struct command *command)
 	const char *name = command->name, *argument = command->argument;
 	json_int_t pfn;
 
-	if (!strcmp(name, "statistics") || !strcmp(name, "pause") || !strcmp(name, "resume"))
+	if (!strcmp(name, "statistics") || !strcmp(name, "pause") || !strcmp(name, "resume") ||
+	    !strcmp(name, "audit"))
 		return argument ? NULL : json_pack("{s:s}", "do", name);
 	if (!strcmp(name, "strategy") || !strcmp(name, "track"))
 		return argument ? json_pack("{s:s, s:s}", "do", name, "name", argument) : NULL;

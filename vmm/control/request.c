@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <string.h>
+#include "live_audit.h"
 #include "machine.h"
 #include "pin/pin.h"
 #include "stats.h"
@@ -82,6 +83,23 @@ static const char *do_map(const struct control_target *target, const json_t *arg
 	return pin_map_frames(target->pin, answer);
 }
 
+static const char *do_audit(const struct control_target *target, const json_t *argument,
+			    json_t *answer)
+{
+	json_t *report = NULL;
+	int failed = -1;
+
+	(void)argument;
+	if (!*target->audit)
+		*target->audit = live_audit_new(target->machine);
+	if (*target->audit)
+		report = live_audit_report(*target->audit);
+	if (report)
+		failed = json_object_update(answer, report);
+	json_decref(report);
+	return failed ? "out of memory" : NULL;
+}
+
 static const struct request {
 	const char *name;
 	const char *argument; /* name of the member beside "do"; NULL if there is none */
@@ -97,6 +115,7 @@ static const struct request {
 	{"track", "name", JSON_STRING, do_track, true, "track has one member, name: a string"},
 	{"pause", NULL, JSON_NULL, do_pause, false, "pause has no further members"},
 	{"resume", NULL, JSON_NULL, do_resume, false, "resume has no further members"},
+	{"audit", NULL, JSON_NULL, do_audit, false, "audit has no further members"},
 	{"frame", "pfn", JSON_INTEGER, do_frame, true, "frame has one member, pfn: a whole number"},
 	{"map", NULL, JSON_NULL, do_map, true, "map has no further members"},
 };
@@ -121,7 +140,7 @@ static const char *perform_request(const struct control_target *target, const js
 	request = find_request(name);
 	if (!request)
 		return "there is no such request: statistics, strategy, track, pause, resume, "
-		       "frame, map";
+		       "audit, frame, map";
 	argument = request->argument ? json_object_get(object, request->argument) : NULL;
 	if (json_object_size(object) != (request->argument ? 2u : 1u) ||
 	    (request->argument && (!argument || json_typeof(argument) != request->type)))

@@ -6,13 +6,15 @@
 #include <stddef.h>
 #include <jansson.h>
 
+struct live_audit;
 struct machine;
 struct pin;
 
 /* What requests are about. */
 struct control_target {
 	struct machine *machine;
-	struct pin *pin;
+	struct pin *pin;           /* NULL: the guest is Linux */
+	struct live_audit **audit; /* made by the first request that needs it */
 };
 
 /* Carries out one request: a line of JSON, without its newline, as described in vmm(1). On the main

@@ -266,6 +266,27 @@ static uint64_t resident_pages(uint8_t *hva, uint64_t bytes)
 	return pages;
 }
 
+uint64_t memory_next_resident(const struct memory *mem, uint64_t gpa, uint64_t end)
+{
+	uint8_t *hva = memory_ptr(mem, gpa, end - gpa);
+	unsigned char in_core[4096];
+
+	while (hva && gpa < end) {
+		uint64_t pages = (end - gpa) / ALIAS_PAGE_SIZE;
+
+		if (pages > sizeof(in_core))
+			pages = sizeof(in_core);
+		if (mincore(hva, pages * ALIAS_PAGE_SIZE, in_core) < 0)
+			return gpa;
+		for (uint64_t i = 0; i < pages; i++)
+			if (in_core[i] & 1)
+				return gpa + i * ALIAS_PAGE_SIZE;
+		hva += pages * ALIAS_PAGE_SIZE;
+		gpa += pages * ALIAS_PAGE_SIZE;
+	}
+	return end;
+}
+
 uint64_t memory_resident(const struct memory *mem)
 {
 	uint64_t pages = 0;

@@ -123,6 +123,9 @@ static const struct rule rules[] = {
 	{M, SOCKET, CALL(recvfrom)},
 	{M, SOCKET, CALL(sendto)},
 	{M, SOCKET, CALL(unlink)},
+	/* its request audit: which page tables do the vCPUs use? */
+	{M, CONTROL, IOCTL(KVM_GET_SREGS)},
+	{M, CONTROL, CALL(getrandom)},
 	/* vCPUs as a debugger sees them, while they are stopped */
 	{M, GDB, IOCTL(KVM_GET_REGS)},
 	{M, GDB, IOCTL(KVM_SET_REGS)},

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+#include "live_audit.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <linux/kvm.h>
+#include "../alias-audit/audit.h"
+#include "../alias-audit/report.h"
+#include "json_object.h"
+#include "kvm/pause.h"
+#include "machine.h"
+#include "say.h"
+
+/* An answer on the control socket has an end: each finding is less than 1 KiB of it. */
+#define REPORTED_MAX 8192u
+
+struct live_audit {
+	struct machine *machine;
+	struct physmem mem;
+	struct audit *audit;
+	struct findings findings; /* of the last look */
+};
+
+/* --- the guest's memory ----------------------------------------------------------------------- */
+
+static size_t read_memory(void *source, uint64_t gpa, void *to, size_t size)
+{
+	const struct memory *mem = source;
+	const void *from = memory_ptr(mem, gpa, size);
+
+	if (!from)
+		return 0;
+	memcpy(to, from, size);
+	return size;
+}
+
+/* What is not resident was never written. (What the host has swapped out is passed over: but page
+ * tables in use are not what it swaps.) */
+static uint64_t next_data(void *source, uint64_t gpa, uint64_t end)
+{
+	return memory_next_resident(source, gpa, end);
+}
+
+static const struct physmem_ops memory_ops = {.read = read_memory, .next_data = next_data};
+
+/* --- a look ----------------------------------------------------------------------------------- */
+
+struct live_audit *live_audit_new(struct machine *machine)
+{
+	struct live_audit *audit = calloc(1, sizeof(*audit));
+	struct memory *mem = &machine->vm.mem;
+	int error = 0;
+
+	if (!audit)
+		return NULL;
+	audit->machine = machine;
+	physmem_init(&audit->mem, &memory_ops, mem);
+	for (unsigned i = 0; !error && i < mem->nr; i++)
+		error = physmem_add(&audit->mem, mem->slot[i].gpa, mem->slot[i].size);
+	audit->audit = error ? NULL : audit_new(&audit->mem);
+	if (audit->audit)
+		return audit;
+	live_audit_free(audit);
+	return NULL;
+}
+
+void live_audit_free(struct live_audit *audit)
+{
+	if (!audit)
+		return;
+	audit_free(audit->audit);
+	physmem_free(&audit->mem);
+	findings_clear(&audit->findings);
+	free(audit);
+}
+
+static double now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+}
+
+/* Those that could not be asked are left out. */
+static size_t read_vcpus(const struct vm *vm, struct cpu_state *states)
+{
+	struct kvm_sregs sregs;
+	size_t nr = 0;
+
+	for (unsigned i = 0; i < vm->nr_vcpus; i++) {
+		if (ioctl(vm->vcpus[i].fd, KVM_GET_SREGS, &sregs) < 0)
+			continue;
+		states[nr++] = (struct cpu_state){.cr0 = sregs.cr0,
+						  .cr3 = sregs.cr3,
+						  .cr4 = sregs.cr4,
+						  .efer = sregs.efer,
+						  .knows_efer = true};
+	}
+	return nr;
+}
+
+/* Returns 0, or -ENOMEM. The old findings move to *last, if that is not NULL. */
+static int look_held(struct live_audit *audit, struct findings *last)
+{
+	struct cpu_state states[OPTIONS_MAX_CPUS];
+	struct look look = {.cpus = states};
+
+	look.nr_cpus = read_vcpus(&audit->machine->vm, states);
+	if (last) {
+		*last = audit->findings;
+		audit->findings = (struct findings){0};
+	}
+	return audit_look(audit->audit, &look, &audit->findings);
+}
+
+static int look(struct live_audit *audit, struct findings *last)
+{
+	struct vm *vm = &audit->machine->vm;
+	bool was_held = vcpus_are_held(vm);
+	double paused = now_ms();
+	int error;
+
+	hold_all_vcpus(vm);
+	error = look_held(audit, last);
+	if (!was_held)
+		release_all_vcpus(vm);
+	snprintf(audit->findings.source, sizeof(audit->findings.source), "vmm %s",
+		 audit->machine->opt->guest);
+	audit->findings.look_ms = now_ms() - paused;
+	audit->findings.paused_ms = audit->findings.look_ms;
+	return error;
+}
+
+json_t *live_audit_report(struct live_audit *audit)
+{
+	struct findings *findings = &audit->findings;
+	size_t nr, left_out = 0;
+	json_t *report;
+
+	if (look(audit, NULL))
+		return NULL;
+	nr = findings->nr;
+	if (nr > REPORTED_MAX) {
+		left_out = nr - REPORTED_MAX;
+		findings->nr = REPORTED_MAX;
+	}
+	report = report_json(findings, NULL);
+	findings->nr = nr;
+	if (report)
+		object_add_number(report, "left_out", left_out);
+	return report;
+}
+
+void live_audit_say_changes(struct live_audit *audit)
+{
+	struct findings last = {0};
+	char *text = NULL;
+	size_t size;
+	FILE *out;
+
+	if (look(audit, &last)) {
+		say("audit: out of memory");
+	} else if ((out = open_memstream(&text, &size))) {
+		report_changes(out, &last, &audit->findings, NULL);
+		fclose(out);
+		for (char *rest = text, *line; text && (line = strtok_r(rest, "\n", &rest));)
+			say("audit: %s", line);
+	}
+	free(text);
+	findings_clear(&last);
+}
