@@ -132,12 +132,19 @@ static void take_signal(struct machine *machine, struct input *input, int signal
 	}
 }
 
-static int create_timeout(unsigned seconds)
+static int set_timer(int fd, uint64_t ms)
 {
-	struct itimerspec at = {.it_value = {.tv_sec = seconds}};
+	struct itimerspec at = {.it_value = {.tv_sec = (time_t)(ms / 1000),
+					     .tv_nsec = (long)(ms % 1000) * 1000000}};
+
+	return timerfd_settime(fd, 0, &at, NULL);
+}
+
+static int create_timer(uint64_t ms)
+{
 	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
 
-	if (fd < 0 || timerfd_settime(fd, 0, &at, NULL) < 0) {
+	if (fd < 0 || set_timer(fd, ms) < 0) {
 		int err = say_errno("timerfd");
 
 		if (fd >= 0)
@@ -151,6 +158,7 @@ enum source {
 	STOP,
 	SIGNAL,
 	TIMEOUT,
+	WATCH,
 	SAID,
 	CONSOLE,
 	ROOM,
@@ -182,6 +190,29 @@ static void serve_once(struct machine *machine, struct input *input, const struc
 	}
 }
 
+/* Sets those that there are to be. Returns 0, or a negated errno after a message. */
+static int create_timers(const struct options *opt, int *timeout, int *watch)
+{
+	if (opt->timeout > 0 && (*timeout = create_timer(opt->timeout * 1000ull)) < 0)
+		return *timeout;
+	if (opt->watch > 0 && (*watch = create_timer(opt->watch)) < 0)
+		return *watch;
+	return 0;
+}
+
+/* The next look is so much later than this one's end: however long looks take, the guest runs. */
+static int watch_once(const struct control_target *target, int timer)
+{
+	if (!*target->audit)
+		*target->audit = live_audit_new(target->machine);
+	if (!*target->audit) {
+		say("watch: out of memory");
+		return -ENOMEM;
+	}
+	live_audit_say_changes(*target->audit);
+	return set_timer(timer, target->machine->opt->watch) < 0 ? say_errno("timerfd") : 0;
+}
+
 int events_serve(const struct events *events, struct machine *machine, struct pin *pin)
 {
 	struct live_audit *audit = NULL;
@@ -190,18 +221,15 @@ int events_serve(const struct events *events, struct machine *machine, struct pi
 		[STOP] = {.fd = machine->stop.fd, .events = POLLIN},
 		[SIGNAL] = {.fd = events->signal_fd, .events = POLLIN},
 		[TIMEOUT] = {.fd = -1, .events = POLLIN},
+		[WATCH] = {.fd = -1, .events = POLLIN},
 		[CONSOLE] = {.fd = console_timer_fd(machine->console), .events = POLLIN},
 		[ROOM] = {.fd = machine->input.room_fd, .events = POLLIN},
 		[INPUT] = {.events = POLLIN},
 	};
 	struct input input;
-	int err = 0;
+	int err;
 
-	if (machine->opt->timeout > 0) {
-		fds[TIMEOUT].fd = create_timeout(machine->opt->timeout);
-		if (fds[TIMEOUT].fd < 0)
-			return fds[TIMEOUT].fd;
-	}
+	err = create_timers(machine->opt, &fds[TIMEOUT].fd, &fds[WATCH].fd);
 	input_init(&input, &machine->input);
 	while (!stop_requested(&machine->stop) && !err) {
 		/* poll() works for regular files, too; epoll does not. */
@@ -215,6 +243,8 @@ int events_serve(const struct events *events, struct machine *machine, struct pi
 			continue;
 		}
 		serve_once(machine, &input, fds);
+		if (fds[WATCH].revents)
+			err = watch_once(&target, fds[WATCH].fd);
 		if (events->control)
 			control_serve(events->control, &target, &fds[CONTROL]);
 		if (events->gdb)
@@ -222,6 +252,8 @@ int events_serve(const struct events *events, struct machine *machine, struct pi
 	}
 	if (fds[TIMEOUT].fd >= 0)
 		close(fds[TIMEOUT].fd);
+	if (fds[WATCH].fd >= 0)
+		close(fds[WATCH].fd);
 	live_audit_free(audit);
 	return err;
 }

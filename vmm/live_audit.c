@@ -17,6 +17,7 @@
 
 /* An answer on the control socket has an end: each finding is less than 1 KiB of it. */
 #define REPORTED_MAX 8192u
+#define SAID_MAX     64u /* lines of one look */
 
 struct live_audit {
 	struct machine *machine;
@@ -156,6 +157,19 @@ json_t *live_audit_report(struct live_audit *audit)
 	return report;
 }
 
+/* The first of them; a guest could make any number. */
+static void say_lines(char *text)
+{
+	char *rest = text, *line;
+	size_t nr = 0;
+
+	while (text && (line = strtok_r(rest, "\n", &rest)))
+		if (nr++ < SAID_MAX)
+			say("watch: %s", line);
+	if (nr > SAID_MAX)
+		say("watch: and %zu more", nr - SAID_MAX);
+}
+
 void live_audit_say_changes(struct live_audit *audit)
 {
 	struct findings last = {0};
@@ -164,12 +178,11 @@ void live_audit_say_changes(struct live_audit *audit)
 	FILE *out;
 
 	if (look(audit, &last)) {
-		say("audit: out of memory");
+		say("watch: out of memory");
 	} else if ((out = open_memstream(&text, &size))) {
 		report_changes(out, &last, &audit->findings, NULL);
 		fclose(out);
-		for (char *rest = text, *line; text && (line = strtok_r(rest, "\n", &rest));)
-			say("audit: %s", line);
+		say_lines(text);
 	}
 	free(text);
 	findings_clear(&last);

@@ -323,6 +323,7 @@ static int create_sandbox(struct machine *machine)
 		.stats = plain_file(opt->stats),
 		.trace = plain_file(opt->trace),
 		.control = opt->control,
+		.audit = opt->control || opt->watch,
 		.gdb = opt->gdb != NULL,
 		.gdb_socket = opt->gdb && strchr(opt->gdb, '/') ? opt->gdb : NULL,
 	};

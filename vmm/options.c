@@ -51,6 +51,7 @@ enum long_only {
 	KEY_NO_SANDBOX,
 	KEY_GDB,
 	KEY_TRACE,
+	KEY_WATCH,
 };
 
 static const struct argp_option argp_options[] = {
@@ -91,6 +92,10 @@ static const struct argp_option argp_options[] = {
 	 0},
 	{"control", KEY_CONTROL, "PATH", 0,
 	 "Serve requests of this user on a Unix socket at PATH (see vmm ctl)", 0},
+	{"watch", KEY_WATCH, "MS", 0,
+	 "Look at all page tables after each MS milliseconds, and report which get or lose another "
+	 "mapping, and what becomes writable here and executable there",
+	 0},
 	{"trace", KEY_TRACE, "FILE", 0,
 	 "Write a trace for Perfetto or chrome://tracing (JSON) to FILE at exit; - is standard output",
 	 0},
@@ -390,6 +395,9 @@ static error_t parse_key(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_TIMEOUT:
 		opt->timeout = parse_number(state, "timeout", arg, INT_MAX / 1000);
+		return 0;
+	case KEY_WATCH:
+		opt->watch = parse_number(state, "watch", arg, INT_MAX);
 		return 0;
 	case KEY_GDB:
 		set_gdb(opt, state, arg);

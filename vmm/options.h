@@ -49,6 +49,7 @@ struct options {
 	const char *stats; /* file; "-" for standard output; NULL for none */
 	const char *trace; /* the same */
 	unsigned timeout;  /* seconds, 0 for none */
+	unsigned watch;    /* ms between two looks at the page tables, 0 for none */
 	unsigned verify;   /* call the oracle after one pin call in so many; 0: never */
 	bool verbose;      /* -v: report what the host does, on standard error */
 	bool probe, json;

@@ -11,10 +11,12 @@
 #include <unistd.h>
 #include "control/control.h"
 #include "control/request.h"
+#include "live_audit.h"
 #include "fuzz_machine.h"
 #include "kvm/host.h"
 
 static struct fuzz_machine fm;
+static struct live_audit *audit;
 static struct control *control;
 static char folder[] = "/tmp/fuzz-control-XXXXXX";
 static int client;
@@ -54,7 +56,7 @@ static void connect_once(void)
 
 static void serve(void)
 {
-	const struct control_target target = {&fm.machine, fm.pin};
+	const struct control_target target = {&fm.machine, fm.pin, &audit};
 	struct pollfd fds[CONTROL_NR_FDS];
 
 	for (;;) {
@@ -115,6 +117,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	answers += send_piece((const uint8_t *)"\n", 1);
 	MUST(answers == lines);
+	live_audit_free(audit);
+	audit = NULL;
 	fuzz_machine_end(&fm);
 	return 0;
 }

@@ -21,7 +21,7 @@
 #define W   (1u << SANDBOX_UFFD)
 #define ALL (M | V | D | W)
 
-enum need { ALWAYS, STRICT, NOT_STRICT, OUTPUT, CONTROL, SOCKET, GDB };
+enum need { ALWAYS, STRICT, NOT_STRICT, OUTPUT, CONTROL, SOCKET, AUDIT, GDB };
 
 struct rule {
 	unsigned threads;
@@ -123,9 +123,9 @@ static const struct rule rules[] = {
 	{M, SOCKET, CALL(recvfrom)},
 	{M, SOCKET, CALL(sendto)},
 	{M, SOCKET, CALL(unlink)},
-	/* its request audit: which page tables do the vCPUs use? */
-	{M, CONTROL, IOCTL(KVM_GET_SREGS)},
-	{M, CONTROL, CALL(getrandom)},
+	/* a look at all page tables: which are the vCPUs'? */
+	{M, AUDIT, IOCTL(KVM_GET_SREGS)},
+	{M, AUDIT, CALL(getrandom)},
 	/* vCPUs as a debugger sees them, while they are stopped */
 	{M, GDB, IOCTL(KVM_GET_REGS)},
 	{M, GDB, IOCTL(KVM_SET_REGS)},
@@ -159,6 +159,8 @@ static bool is_needed(enum need need, const struct sandbox_needs *needs)
 		return needs->control != NULL;
 	case SOCKET:
 		return needs->control || needs->gdb;
+	case AUDIT:
+		return needs->audit;
 	case GDB:
 		return needs->gdb;
 	}

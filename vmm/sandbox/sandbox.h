@@ -27,6 +27,7 @@ struct sandbox_needs {
 	const char *stats;      /* file that the main thread writes at the end, or NULL */
 	const char *trace;      /* another, or NULL */
 	const char *control;    /* socket that the main thread removes at the end, or NULL */
+	bool audit;             /* the main thread looks at page tables */
 	bool gdb;               /* the main thread serves a debugger */
 	const char *gdb_socket; /* and removes its socket at the end, or NULL */
 };

@@ -84,8 +84,8 @@ START_TEST(everything_at_once)
 
 	PARSE(&opt, "-c64", "g.elf", "--mem", "1G", "-d", "a,ro", "--disk=b", "-d", "c,rw", "-f",
 	      "trap-range", "-t", "scan", "-s", "-", "--on-violation", "stop", "--flush-proof",
-	      "host", "--timeout", "7", "--verify=9", "-v", "--no-sandbox", "--", "a=1", "-c", "--",
-	      "b");
+	      "host", "--timeout", "7", "--watch", "250", "--verify=9", "-v", "--no-sandbox", "--",
+	      "a=1", "-c", "--", "b");
 	ck_assert_uint_eq(opt.cpus, 64);
 	ck_assert_uint_eq(opt.mem, 1ull << 30);
 	ck_assert_uint_eq(opt.nr_disks, 3);
@@ -101,6 +101,7 @@ START_TEST(everything_at_once)
 	ck_assert_int_eq(opt.on_violation, VIOLATION_STOP);
 	ck_assert_int_eq(opt.flush_proof, PROOF_HOST);
 	ck_assert_uint_eq(opt.timeout, 7);
+	ck_assert_uint_eq(opt.watch, 250);
 	ck_assert_uint_eq(opt.verify, 9);
 	ck_assert(opt.verbose && !opt.sandbox);
 	ck_assert_str_eq(opt.bootargs, "flush=trap-range a=1 -c -- b");
@@ -187,6 +188,7 @@ static const struct {
 	{{"vmm", "--on-violation", "ignore", "g"}, "report, stop"},
 	{{"vmm", "--flush-proof", "me", "g"}, "guest, host"},
 	{{"vmm", "--timeout", "0", "g"}, "--timeout"},
+	{{"vmm", "--watch", "0", "g"}, "--watch"},
 	{{"vmm", "--timeout", "1.5", "g"}, "1.5"},
 	{{"vmm", "-s", "", "g"}, "--stats"},
 	{{"vmm", "-i", "", "g"}, "--initrd"},

@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include "control/control.h"
 #include "control/request.h"
+#include "live_audit.h"
 #include "machine.h"
 #include "pin/pin.h"
 #include "suites.h"
@@ -23,6 +24,7 @@ static char path[64];
 static struct options opt;
 static struct machine machine;
 static struct pin *pin;
+static struct live_audit *audit;
 static struct control_target target;
 static struct control *control;
 
@@ -35,11 +37,13 @@ static void start_machine(enum alias_strategy flush, enum track_mode track)
 	ck_assert_int_eq(memory_init(&machine.vm.mem, 4 << 20), 0);
 	pin = pin_create(&machine);
 	ck_assert_ptr_nonnull(pin);
-	target = (struct control_target){&machine, pin};
+	target = (struct control_target){&machine, pin, &audit};
 }
 
 static void end_machine(void)
 {
+	live_audit_free(audit);
+	audit = NULL;
 	pin_free(pin);
 	memory_free(&machine.vm.mem);
 	vcpu_pause_destroy(&machine.vm.pause);
@@ -104,6 +108,7 @@ START_TEST(what_is_no_request)
 		{"{\"do\":7}", "an object with a member do"},
 		{"{\"do\":\"dance\"}", "no such request"},
 		{"{\"do\":\"pause\",\"name\":\"x\"}", "no further members"},
+		{"{\"do\":\"audit\",\"name\":\"x\"}", "no further members"},
 		{"{\"do\":\"statistics\",\"pfn\":1}", "no further members"},
 		{"{\"do\":\"strategy\"}", "name: a string"},
 		{"{\"do\":\"strategy\",\"name\":7}", "name: a string"},
@@ -175,6 +180,15 @@ START_TEST(what_is_done)
 	ck_assert(json_is_false(json_object_get(answer, "paused")));
 	ck_assert(!machine.vm.pause.held);
 	json_decref(answer);
+	/* Without vCPUs there are no roots, and that is said. */
+	for (unsigned i = 0; i < 2; i++) {
+		answer = ask("{\"do\":\"audit\"}");
+		ck_assert(json_is_object(json_object_get(answer, "looked_at")));
+		ck_assert_uint_eq(json_array_size(json_object_get(answer, "findings")), 0);
+		ck_assert_uint_ge(json_array_size(json_object_get(answer, "doubts")), 1);
+		ck_assert(!machine.vm.pause.held);
+		json_decref(answer);
+	}
 	answer = ask("{\"do\":\"frame\",\"pfn\":1023}");
 	ck_assert_int_eq(json_integer_value(json_object_get(answer, "pfn")), FRAMES - 1);
 	ck_assert_int_eq(json_integer_value(json_object_get(answer, "pinned_level")), 0);
