@@ -12,11 +12,15 @@
 #include <libkdumpfile/kdumpfile.h>
 #include "core_notes.h"
 #include "crash.h"
+#include "flattened.h"
 #include "say.h"
 #include "status.h"
 
 /* What Linux's phys_base is added to (__START_KERNEL_map). */
 #define IMAGE_START 0xffffffff80000000ull
+
+/* Where a compressed core has utsname.machine. */
+#define DISKDUMP_AT_MACHINE 0x110
 
 struct core {
 	const char *path;
@@ -132,6 +136,21 @@ static int find_ranges(struct core *core, struct physmem *mem)
 	return add_ranges(mem, attr.val.bitmap);
 }
 
+/* The library does not believe the header of a compressed core of QEMU, which names the machine and
+ * nothing else of a utsname. */
+static void name_machine(struct core *core)
+{
+	char machine[sizeof(KDUMP_ARCH_X86_64)];
+	const char *text = NULL;
+
+	if (kdump_get_string_attr(core->dump, KDUMP_ATTR_ARCH_NAME, &text) != KDUMP_OK &&
+	    !strcmp(core->format, "diskdump") &&
+	    pread(core->fd, machine, sizeof(machine), DISKDUMP_AT_MACHINE) ==
+		    (ssize_t)sizeof(machine) &&
+	    !memcmp(machine, KDUMP_ARCH_X86_64, sizeof(machine)))
+		kdump_set_string_attr(core->dump, KDUMP_ATTR_ARCH_NAME, machine);
+}
+
 /* Of a machine that can be read here? Says why not. */
 static bool is_x86_64(struct core *core)
 {
@@ -140,6 +159,7 @@ static bool is_x86_64(struct core *core)
 
 	if (kdump_get_string_attr(core->dump, KDUMP_ATTR_FILE_FORMAT, &text) == KDUMP_OK && text)
 		snprintf(core->format, sizeof(core->format), "%s", text);
+	name_machine(core);
 	text = NULL;
 	if (kdump_get_string_attr(core->dump, KDUMP_ATTR_ARCH_NAME, &text) != KDUMP_OK || !text) {
 		say("%s: no machine is named in it: not a core", core->path);
@@ -170,6 +190,25 @@ static int open_file(struct core *core)
 		say("%s is not a plain file", core->path);
 		return VMM_EX_NOINPUT;
 	}
+	return 0;
+}
+
+/* Puts a core that comes in pieces together. Returns 0, or a status after a message. */
+static int put_together(struct core *core)
+{
+	int fd;
+
+	if (!flattened_is(core->fd))
+		return 0;
+	fd = flattened_unpack(core->fd);
+	if (fd < 0) {
+		say("%s is flattened, and can't be put together in a file in $TMPDIR or "
+		    "/var/tmp: %s",
+		    core->path, fd == -EINVAL ? "it is cut or corrupt" : strerror(-fd));
+		return fd == -EINVAL ? VMM_EX_DATAERR : VMM_EX_OSERR;
+	}
+	close(core->fd);
+	core->fd = fd;
 	return 0;
 }
 
@@ -235,6 +274,8 @@ struct core *core_open(const char *path, struct physmem *mem, int *status)
 	core->path = path;
 	core->fd = -1;
 	*status = open_file(core);
+	if (!*status)
+		*status = put_together(core);
 	if (!*status) {
 		crash_begin();
 		*status = open_dump(core);

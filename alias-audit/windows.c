@@ -51,15 +51,16 @@ static bool count_leaf(void *ctx, const struct walk_leaf *leaf)
 {
 	struct offsets *offsets = ctx;
 	uint64_t size = 1ull << entry_shift(leaf->level);
+	uint64_t frames =
+		physmem_count(offsets->mem, leaf->gpa >> FRAME_SHIFT, size >> FRAME_SHIFT);
 	struct offset *offset;
 
-	if ((leaf->va - leaf->gpa) % MIB_2 || !physmem_has(offsets->mem, leaf->gpa >> FRAME_SHIFT))
+	if ((leaf->va - leaf->gpa) % MIB_2 || !frames)
 		return true;
 	offset = offset_of(offsets, leaf->va - leaf->gpa);
 	if (!offset)
 		return true;
-	offset->frames +=
-		physmem_count(offsets->mem, leaf->gpa >> FRAME_SHIFT, size >> FRAME_SHIFT);
+	offset->frames += frames;
 	offset->low = leaf->va < offset->low ? leaf->va : offset->low;
 	offset->high = leaf->va + size - 1 > offset->high ? leaf->va + size - 1 : offset->high;
 	return true;

@@ -3,6 +3,7 @@
 core with QEMU's notes, and as QEMU's monitor tells of it. What it has is one kernel half, two roots,
 a direct map, an image, and a process; tests plant what is to be found."""
 import struct
+import zlib
 
 P, RW, US, PWT, PCD, A, D, PS, NX = 1, 2, 4, 8, 16, 32, 64, 128, 1 << 63
 FRAME = 4096
@@ -16,6 +17,15 @@ HIGH = 0x40000000  # gpa of the second range, which 1 GiB leaves map
 ROOT, ROOT2, USER_L1, EXTRA_L1 = 0x10, 0x12, 0x22, 0x300
 HIGH_L1 = HIGH >> 12
 DATA, TEXT, OTHER = 0x100, 0x101, 0x102
+
+
+def flatten(core):
+    """The same in pieces, the last one first."""
+    pieces = [(at, core[at:at + 5000]) for at in range(0, len(core), 5000)]
+    out = b'makedumpfile\0\0\0\0' + struct.pack('>QQ', 1, 1) + bytes(FRAME - 32)
+    for at, piece in reversed(pieces):
+        out += struct.pack('>QQ', at, len(piece)) + piece
+    return out + b'\xff' * 16
 
 
 class Machine:
@@ -108,6 +118,31 @@ class Machine:
             phdrs += struct.pack('<IIQQQQQQ', 1, 0, at, 0, gpa, size, size, 0)
             at += size
         return header + phdrs + note + self.image()
+
+    def compressed(self):
+        """A compressed core as QEMU writes it, with the frames that hold something."""
+        frames = sorted(self.memory)
+        end = max(gpa + size for gpa, size in self.ranges) >> 12
+        blocks = (end // 8 + FRAME) // FRAME  # of one bitmap
+        bitmap = bytearray(blocks * FRAME)
+        for pfn in frames:
+            bitmap[pfn // 8] |= 1 << pfn % 8
+        note = b''.join(self.prstatus() + self.note(cr3) for cr3 in self.cr3s)
+        header = bytearray(FRAME)
+        struct.pack_into('<8si', header, 0, b'KDUMP   ', 6)
+        header[0x110:0x116] = b'x86_64'
+        struct.pack_into('<IiiiIIIIi', header, 0x1a8, 1, FRAME, 1, 2 * blocks, min(end, 0xffffffff), 0, 0, 0, 1)
+        sub = bytearray(FRAME)
+        struct.pack_into('<QQ', sub, 48, FRAME + 512, len(note))
+        struct.pack_into('<QQQ', sub, 88, 0, end, end)
+        sub[512:512 + len(note)] = note
+        table, data = b'', b''
+        at = FRAME * (2 + 2 * blocks) + 24 * len(frames)
+        for pfn in frames:
+            page = zlib.compress(struct.pack('<512Q', *self.memory[pfn]))
+            table += struct.pack('<QIIQ', at + len(data), len(page), 1, 0)
+            data += page
+        return bytes(header + sub + bitmap + bitmap) + table + data
 
     def mtree(self):
         """`info mtree -f`, with the carriage returns that the monitor sends."""
