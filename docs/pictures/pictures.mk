@@ -5,7 +5,7 @@
 pictures: deps ## Draw README's pictures anew: the answer, from docs/RESULTS.md, and the demo's trace
 	@$(BUILD_ALL) all kvm-machine
 	@mkdir -p "$(B)/pictures"
-	@"$(B)/with-kvm" --timeout 120 --out "$(B)/pictures" "$(B)/vmm" --trace "$(B)/pictures/trace.json" \
+	@"$(B)/with-kvm" --count --timeout 240 --out "$(B)/pictures" "$(B)/vmm" --trace "$(B)/pictures/trace.json" \
 		"$(B)/guest.elf" >/dev/null
 	@docs/pictures/draw trace "$(B)/pictures/trace.json" >docs/pictures/trace.svg
 	@docs/pictures/draw headline docs/RESULTS.md >docs/pictures/headline.svg

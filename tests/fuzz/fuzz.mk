@@ -3,7 +3,7 @@
 # the replay of the corpora is part of `make check` and takes the compiler of everything else.
 # FUZZ_COUNT_NAME are the sources whose edges count as coverage of the target: what it is there for.
 
-FUZZ_TARGETS := elf bzimage request strict virtqueue sync control options insn fdt bootargs audit peer
+FUZZ_TARGETS := elf bzimage request strict virtqueue sync control options insn fdt bootargs audit peer gdb
 
 FUZZ_PIN            := $(wildcard vmm/pin/*.c vmm/pin/tracking/*.c) vmm/kvm/upcall.c vmm/kvm/pause.c
 FUZZ_NOT_PIN        := $(addprefix vmm/pin/,insn.c insn_execute.c) vmm/pin/tracking/uffd.c
@@ -17,6 +17,7 @@ FUZZ_COUNT_virtqueue := $(addprefix vmm/devices/,virtio_mmio.c virtqueue.c blk/c
 FUZZ_COUNT_sync     := $(filter-out alias-tracker/oracle.c,$(TRACKER_SRC))
 FUZZ_COUNT_control  := vmm/control/control.c vmm/control/request.c vmm/pin/control.c vmm/pin/stats.c
 FUZZ_COUNT_options  := vmm/options.c
+FUZZ_COUNT_gdb      := $(wildcard vmm/gdb/*.c)
 FUZZ_COUNT_insn     := vmm/pin/insn.c vmm/pin/insn_execute.c
 FUZZ_COUNT_fdt      := guest/arch/fdt.c guest/arch/pvh.c guest/arch/platform.c
 FUZZ_COUNT_bootargs := tests/fuzz/fuzz_bootargs.c guest/lib/stdlib.c
@@ -30,12 +31,14 @@ FUZZ_MACHINE        := tests/fuzz/fuzz_machine.c tests/unit/vmm/fake_kvm.c
 FUZZ_WITH_request   := $(FUZZ_MACHINE)
 FUZZ_WITH_strict    := $(FUZZ_MACHINE)
 FUZZ_WITH_control   := $(FUZZ_MACHINE)
+FUZZ_WITH_gdb       := tests/unit/vmm/fake_kvm.c
 FUZZ_WITH_sync      := tests/unit/tracker/world.c tests/unit/tracker/fault.c
 FUZZ_WITH_fdt       := tests/unit/platform/fake_platform.c $(addprefix guest/lib/,format.c stdlib.c)
 FUZZ_WITH_bootargs  := tests/unit/platform/fake_platform.c guest/lib/format.c
 FUZZ_LD_request     := -Wl,--wrap=ioctl
 FUZZ_LD_strict      := -Wl,--wrap=ioctl
 FUZZ_LD_control     := -Wl,--wrap=ioctl
+FUZZ_LD_gdb         := -Wl,--wrap=ioctl
 FUZZ_LD_options     := -Wl,--wrap=argp_parse,--wrap=argp_error,--wrap=argp_failure,--wrap=exit
 
 # Sources of the guest have its headers, and stand on what the platform's unit tests stand on.
