@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Compressed cores as QEMU and makedumpfile -F write them where they cannot seek: pieces, each with
- * its place in the core. libkdumpfile reads none of these before 0.5.2. */
+ * its place in the core. libkdumpfile 0.5.1 reads none of these. */
 #ifndef AUDIT_FLATTENED_H
 #define AUDIT_FLATTENED_H
 
