@@ -468,7 +468,8 @@ struct at_finding {
 	/* The first of so many frames in a row of which the same is true, by the same large leaves.
 	 * Of AT_F_ALIAS always one. */
 	uint64_t pfn, frames;
-	struct at_alias one, other; /* the addresses are those that map `pfn` */
+	/* The addresses are those that map `pfn`. (Accessed and dirty bits may be older.) */
+	struct at_alias one, other;
 };
 
 #define AT_FINDINGS_MAX 65536

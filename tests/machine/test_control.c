@@ -308,9 +308,9 @@ START_TEST(vmm_ctl)
 	ctl(&run, "audit", NULL);
 	expect_status(&run, 0);
 	answer = json_loads(run.out, 0, NULL);
-	ck_assert_int_gt(json_integer_value(json_object_get(
-				 json_object_get(answer, "looked_at"), "tables")),
-			 4);
+	ck_assert_int_gt(
+		json_integer_value(json_object_get(json_object_get(answer, "looked_at"), "tables")),
+		4);
 	ck_assert(json_is_array(json_object_get(answer, "findings")));
 	json_decref(answer);
 	run_free(&run);
