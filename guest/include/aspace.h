@@ -23,7 +23,8 @@ struct aspace_range {
 
 /* Creates an address space. The ranges, which must not overlap, are mapped to new pages of
  * undefined content. The tables are pinned as one batch, bottom up. Returns 0, or -1 if memory is
- * short or the host refused a pin; then everything is undone. */
+ * short or the host refused a pin; then everything is undone, or its frames are never used again,
+ * if the host refuses even to unpin a table. */
 int aspace_create(struct aspace *as, const struct aspace_range *ranges, unsigned nr_ranges);
 
 /* Maps one more page at `va`, where no page is mapped. Each missing table is pinned, and then
@@ -36,7 +37,7 @@ void aspace_enter(const struct aspace *as);
 void aspace_leave(void);
 
 /* Unpins the tables, the root first, and frees all frames. Not while this CPU runs in the address
- * space. Returns 0, or -1 if the host refused to unpin a table. */
+ * space. Returns 0, or -1 if the host refused to unpin a table; then no frame is freed. */
 int aspace_destroy(struct aspace *as);
 
 /* Returns the frame that `va` is mapped to, or NO_FRAME. */

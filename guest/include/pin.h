@@ -30,7 +30,8 @@ struct pin_req {
 		uint8_t level; /* PIN_OP_PIN: 1..4 */
 		uint8_t type;  /* PIN_OP_MEMTYPE: enum memory_type */
 	};
-	uint8_t op; /* enum pin_op */
+	uint8_t op;   /* enum pin_op */
+	bool granted; /* the answer, written by pin_batch() if there is a host */
 };
 
 /* Can a stale alias prevent it? */
@@ -59,7 +60,7 @@ int pin_table(uint64_t pfn, unsigned level);
 int unpin_table(uint64_t pfn);
 /* Makes these requests, in order, with as few calls to the host as possible. Returns 0, or -1 after
  * a message if any was refused; the others, before and after it, are done nevertheless. */
-int pin_batch(const struct pin_req *reqs, unsigned n);
+int pin_batch(struct pin_req *reqs, unsigned n);
 
 /* A list that collects requests: pin_list_add() hands over each full batch, pin_list_submit() the
  * rest. */
@@ -80,12 +81,12 @@ void pin_list_add(struct pin_list *list, uint64_t pfn, unsigned level, enum pin_
 int pin_list_submit(struct pin_list *list);
 
 /* Makes the request `to` for each of these frames: for all or none. If any is refused, makes the
- * request `back` for all those asked for so far, ignoring its answers. `pfn` of `to` and `back` is
- * not used. Returns 0, or -1 after a message. */
+ * request `back` for those that were granted, and panics if the host refuses that. `pfn` of `to`
+ * and `back` is not used. Returns 0, or -1 after a message. */
 int pin_frames(const uint64_t *pfns, unsigned n, struct pin_req to, struct pin_req back);
 
 /* pin_batch() without a message. If it returns -1, *why says what was refused first. */
-int pin_batch_try(const struct pin_req *reqs, unsigned n, struct pin_refusal *why);
+int pin_batch_try(struct pin_req *reqs, unsigned n, struct pin_refusal *why);
 /* "has a writable alias" and the like; for any value, never NULL. */
 const char *pin_status_name(enum alias_status status);
 

@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 
+#include "console.h"
 #include "flush.h"
 #include "frame.h"
 #include "log.h"
@@ -70,6 +71,7 @@ struct visitor {
 	bool top_down;
 	struct pin_list *list; /* for pin_one() and unpin_one() */
 	unsigned freed_pages;  /* counted by free_one() */
+	unsigned kept;         /* counted by unpin_quietly(): tables that stay pinned */
 };
 
 static void visit(struct visitor *v, uint64_t pfn, unsigned level)
@@ -99,15 +101,18 @@ static void unpin_one(struct visitor *v, uint64_t pfn, unsigned level)
 	pin_list_add(v->list, pfn, level, PIN_OP_UNPIN);
 }
 
-/* After a batch that was refused in part: unpins the tables, and ignores refusals for those that
- * were never pinned. */
+/* After a batch that was refused in part. A table that was never pinned is in the wrong state for
+ * it, and so is one that a table which stays pinned links. */
 static void unpin_quietly(struct visitor *v, uint64_t pfn, unsigned level)
 {
 	struct pin_req req = {.pfn = pfn, .op = PIN_OP_UNPIN};
 	struct pin_refusal why;
 
-	(void)v, (void)level;
-	pin_batch_try(&req, 1, &why);
+	(void)level;
+	if (!pin_batch_try(&req, 1, &why) || why.status == ALIAS_BAD_STATE)
+		return;
+	kprintf("guest: table %#lx stays pinned: it %s\n", pfn, pin_status_name(why.status));
+	v->kept++;
 }
 
 static void free_one(struct visitor *v, uint64_t pfn, unsigned level)
@@ -152,7 +157,10 @@ int aspace_create(struct aspace *as, const struct aspace_range *ranges, unsigned
 	visit(&pin, as->root_pfn, 4);
 	if (pin_list_submit(&list)) {
 		visit(&undo, as->root_pfn, 4);
-		free_tree(as);
+		if (undo.kept)
+			*as = (struct aspace){0}; /* the tree is the host's, for good */
+		else
+			free_tree(as);
 		return -1;
 	}
 	count_stat(address_spaces, 1);

@@ -100,23 +100,24 @@ static void write_batch(struct alias_vcpu_page *page, const struct pin_req *reqs
 		      (flush_strategy()->host_flushes ? 0 : ALIAS_BATCH_WAIT);
 }
 
-/* Finds the first refusal; returns false if there is none. */
-static bool find_refusal(const struct alias_vcpu_page *page, const struct pin_req *reqs, unsigned n,
+/* Notes what was granted, and finds the first refusal; returns false if there is none. */
+static bool read_answers(const struct alias_vcpu_page *page, struct pin_req *reqs, unsigned n,
 			 struct pin_refusal *why)
 {
-	bool call_failed = page->call_status != ALIAS_OK;
+	bool call_failed = page->call_status != ALIAS_OK, refused = false;
 
 	for (unsigned i = 0; i < n; i++) {
 		enum alias_status status = call_failed ? page->call_status : page->ops[i].status;
 
-		if (status == ALIAS_OK)
+		reqs[i].granted = page->ops[i].status == ALIAS_OK;
+		if (status == ALIAS_OK || refused)
 			continue;
 		*why = (struct pin_refusal){.req = reqs[i], .status = status};
 		if (status == ALIAS_HAS_ALIAS && page->fault.pfn == reqs[i].pfn)
 			why->fault = page->fault;
-		return true;
+		refused = true;
 	}
-	return false;
+	return refused;
 }
 
 static bool any_minds_aliases(const struct pin_req *reqs, unsigned n)
@@ -143,7 +144,7 @@ static void count_requests(const struct pin_req *reqs, unsigned n)
 }
 
 /* Makes one call, of up to ALIAS_BATCH_MAX requests. Returns true if any was refused. */
-static bool call_host(const struct pin_req *reqs, unsigned n, struct pin_refusal *why)
+static bool call_host(struct pin_req *reqs, unsigned n, struct pin_refusal *why)
 {
 	struct alias_vcpu_page *page = this_cpu()->vcpu_page;
 	struct call *call = &calls[this_cpu()->id];
@@ -157,12 +158,12 @@ static bool call_host(const struct pin_req *reqs, unsigned n, struct pin_refusal
 	since = call->since = rdtsc();
 	hypercall(page, ALIAS_CALL_PIN);
 	count_stat(pin_ticks, rdtsc() - since);
-	refused = find_refusal(page, reqs, n, why);
+	refused = read_answers(page, reqs, n, why);
 	call->busy = false;
 	return refused;
 }
 
-static int submit_reqs(const struct pin_req *reqs, unsigned n, struct pin_refusal *why)
+static int submit_reqs(struct pin_req *reqs, unsigned n, struct pin_refusal *why)
 {
 	int result = 0;
 
@@ -189,7 +190,7 @@ static int submit_reqs(const struct pin_req *reqs, unsigned n, struct pin_refusa
 	return result;
 }
 
-int pin_batch_try(const struct pin_req *reqs, unsigned n, struct pin_refusal *why)
+int pin_batch_try(struct pin_req *reqs, unsigned n, struct pin_refusal *why)
 {
 	int result;
 
@@ -228,7 +229,7 @@ static void say_refusal(const struct pin_refusal *why)
 		name_status(why), where);
 }
 
-int pin_batch(const struct pin_req *reqs, unsigned n)
+int pin_batch(struct pin_req *reqs, unsigned n)
 {
 	struct pin_refusal why;
 
@@ -236,68 +237,6 @@ int pin_batch(const struct pin_req *reqs, unsigned n)
 		return 0;
 	say_refusal(&why);
 	return -1;
-}
-
-static void fill_reqs(struct pin_req *reqs, const uint64_t *pfns, unsigned n, struct pin_req like)
-{
-	for (unsigned i = 0; i < n; i++) {
-		reqs[i] = like;
-		reqs[i].pfn = pfns[i];
-	}
-}
-
-int pin_frames(const uint64_t *pfns, unsigned n, struct pin_req to, struct pin_req back)
-{
-	struct pin_req reqs[ALIAS_BATCH_MAX];
-	struct pin_refusal why;
-	unsigned asked = 0;
-	int result = 0;
-
-	for (unsigned nr; !result && asked < n; asked += nr) {
-		nr = n - asked < ALIAS_BATCH_MAX ? n - asked : ALIAS_BATCH_MAX;
-		fill_reqs(reqs, pfns + asked, nr, to);
-		result = pin_batch(reqs, nr);
-	}
-	for (unsigned nr; result && asked > 0; asked -= nr) {
-		nr = asked < ALIAS_BATCH_MAX ? asked : ALIAS_BATCH_MAX;
-		fill_reqs(reqs, pfns + asked - nr, nr, back);
-		pin_batch_try(reqs, nr, &why);
-	}
-	return result;
-}
-
-int pin_table(uint64_t pfn, unsigned level)
-{
-	struct pin_req req = {.pfn = pfn, .level = (uint8_t)level, .op = PIN_OP_PIN};
-
-	return pin_batch(&req, 1);
-}
-
-int unpin_table(uint64_t pfn)
-{
-	struct pin_req req = {.pfn = pfn, .op = PIN_OP_UNPIN};
-
-	return pin_batch(&req, 1);
-}
-
-static void pin_list_hand_over(struct pin_list *list)
-{
-	if (list->nr && pin_batch(list->reqs, list->nr))
-		list->result = -1;
-	list->nr = 0;
-}
-
-void pin_list_add(struct pin_list *list, uint64_t pfn, unsigned level, enum pin_op op)
-{
-	list->reqs[list->nr++] = (struct pin_req){.pfn = pfn, .level = (uint8_t)level, .op = op};
-	if (list->nr == ALIAS_BATCH_MAX)
-		pin_list_hand_over(list);
-}
-
-int pin_list_submit(struct pin_list *list)
-{
-	pin_list_hand_over(list);
-	return list->result;
 }
 
 static void add_kernel_table(void *list, uint64_t pfn, unsigned level)

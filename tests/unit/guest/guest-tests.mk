@@ -3,7 +3,8 @@
 # what the processor and the boot code provide in the guest.
 
 GUEST_TEST_SRC := $(wildcard tests/unit/guest/*.c) $(wildcard guest/mm/vmap*.c) guest/mm/frame.c \
-		guest/mm/set_memory.c guest/lib/spinlock.c guest/workload/crc32.c
+		guest/mm/set_memory.c guest/mm/aspace.c guest/pin/many.c guest/lib/spinlock.c \
+		guest/workload/crc32.c
 GUEST_TEST_CPP := -D_GNU_SOURCE -Itests/unit/guest/shim -Iguest/include -Iguest/workload -Ialias-tracker
 
 # The same allocator with threads as CPUs.

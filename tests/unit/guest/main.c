@@ -24,6 +24,8 @@ int main(void)
 	srunner_add_suite(runner, frame_suite());
 	srunner_add_suite(runner, crc32_suite());
 	srunner_add_suite(runner, set_memory_suite());
+	srunner_add_suite(runner, pin_many_suite());
+	srunner_add_suite(runner, aspace_suite());
 	/* The code under test has static state: each test starts from a fresh process. */
 	srunner_set_fork_status(runner, CK_FORK);
 	srunner_run_all(runner, CK_NORMAL);

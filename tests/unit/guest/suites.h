@@ -12,6 +12,8 @@ Suite *vmap_ops_suite(void);
 Suite *frame_suite(void);
 Suite *crc32_suite(void);
 Suite *set_memory_suite(void);
+Suite *pin_many_suite(void);
+Suite *aspace_suite(void);
 
 /* The seed of this run: printed at the start, set by the environment variable SEED to repeat. */
 extern uint64_t test_seed;

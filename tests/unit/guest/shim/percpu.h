@@ -10,6 +10,7 @@
 struct percpu {
 	uint32_t id;
 	struct alias_guest_stats *stats;
+	uint64_t root_pfn;
 };
 
 struct percpu *this_cpu(void);
