@@ -58,7 +58,8 @@ static void handle_exit(struct vcpu *vcpu)
 		break;
 	case EXIT_MMIO:
 		count_one(&vcpu->stats.exits_mmio);
-		if (!vm->store_ops || !vm->store_ops->emulated(vm->stores, vcpu, &exit.io))
+		if (!vm->store_ops ||
+		    vm->store_ops->emulated(vm->stores, vcpu, &exit.io) == STORE_EXIT_OTHER)
 			vm->io_ops->mmio(vm->io, vcpu, &exit.io);
 		break;
 	case EXIT_AGAIN:
@@ -73,7 +74,7 @@ static void handle_exit(struct vcpu *vcpu)
 	case EXIT_STUCK:
 		count_one(&vcpu->stats.exits_other);
 		if (vm->store_ops && emulation_failed(vcpu->run) &&
-		    vm->store_ops->failed(vm->stores, vcpu))
+		    vm->store_ops->failed(vm->stores, vcpu) == STORE_EXIT_DONE)
 			break;
 		say_stuck(vcpu);
 		end_with_dump(vcpu, VMM_EX_SHUTDOWN);
@@ -110,7 +111,8 @@ static void handle_error(struct vcpu *vcpu, int error)
 		count_one(&vcpu->stats.exits_intr);
 		return;
 	}
-	if (error == EFAULT && vm->store_ops && vm->store_ops->stopped(vm->stores, vcpu)) {
+	if (error == EFAULT && vm->store_ops &&
+	    vm->store_ops->stopped(vm->stores, vcpu) == STORE_EXIT_DONE) {
 		count_one(&vcpu->stats.exits_other);
 		return;
 	}

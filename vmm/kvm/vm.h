@@ -20,14 +20,20 @@ struct io_ops {
 	void (*mmio)(void *ctx, struct vcpu *vcpu, const struct exit_io *io);
 };
 
-/* Handlers of the exits that a store to a write-protected frame can cause. Called on the vCPU's own
- * thread, out of the guest. Each returns false, without having done anything, if the exit has
- * another cause. */
+/* What came of an exit that a store to a write-protected frame can cause. */
+enum store_exit {
+	STORE_EXIT_DONE, /* such a store: the vCPU goes on, or the machine has been asked to stop */
+	STORE_EXIT_OTHER, /* another cause: nothing has been done */
+};
+
+/* Handlers of such exits. Called on the vCPU's own thread, out of the guest. */
 struct store_ops {
-	bool (*stopped)(void *ctx, struct vcpu *vcpu); /* KVM_RUN failed with EFAULT */
-	bool (*failed)(void *ctx, struct vcpu *vcpu);  /* KVM could not emulate an instruction */
+	/* KVM_RUN failed with EFAULT. */
+	enum store_exit (*stopped)(void *ctx, struct vcpu *vcpu);
+	/* KVM could not emulate an instruction. */
+	enum store_exit (*failed)(void *ctx, struct vcpu *vcpu);
 	/* KVM has emulated a store to an address without a device. */
-	bool (*emulated)(void *ctx, struct vcpu *vcpu, const struct exit_io *io);
+	enum store_exit (*emulated)(void *ctx, struct vcpu *vcpu, const struct exit_io *io);
 };
 
 /* Where there is a debugger: a vCPU has met a breakpoint or made a step (KVM_EXIT_DEBUG). Its own

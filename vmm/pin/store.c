@@ -217,16 +217,17 @@ static void frame_stopped(struct pin *pin, struct vcpu *vcpu, struct pin_vcpu *o
 	refuse_store(vcpu);
 }
 
-/* Returns false if the instruction stores to no write-protected frame, again and again. */
-static bool known_stopped(struct pin *pin, struct vcpu *vcpu, struct vcpu_state *state,
-			  const struct insn *insn, struct pin_vcpu *own)
+/* Another cause is at work if the instruction stores to no write-protected frame, again and again.
+ */
+static enum store_exit known_stopped(struct pin *pin, struct vcpu *vcpu, struct vcpu_state *state,
+				     const struct insn *insn, struct pin_vcpu *own)
 {
 	struct piece pieces[PIECES_MAX];
 	uint64_t unmapped;
 	unsigned nr = locate_store(vcpu, insn, pieces, &unmapped);
 
 	if (nr > 0 && count_write_protected(&pin->vm->mem, pieces, nr) == 0)
-		return try_again(own, STOPS_MAX);
+		return try_again(own, STOPS_MAX) ? STORE_EXIT_DONE : STORE_EXIT_OTHER;
 	own->stops = 0;
 	if (nr == 0)
 		page_fault(vcpu, state, unmapped);
@@ -234,10 +235,10 @@ static bool known_stopped(struct pin *pin, struct vcpu *vcpu, struct vcpu_state 
 		refuse_large(pin, vcpu, state->regs.rip, pieces, nr);
 	else
 		do_insn(pin, vcpu, insn, &state->regs);
-	return true;
+	return STORE_EXIT_DONE;
 }
 
-static bool store_stopped(void *ctx, struct vcpu *vcpu)
+static enum store_exit store_stopped(void *ctx, struct vcpu *vcpu)
 {
 	struct pin *pin = ctx;
 	struct pin_vcpu *own = count_stops(pin, vcpu);
@@ -247,19 +248,19 @@ static bool store_stopped(void *ctx, struct vcpu *vcpu)
 	size_t nr_read;
 
 	if (delivering < 0 || !vcpu_get_state(vcpu, &state))
-		return false;
+		return STORE_EXIT_OTHER;
 	if (delivering)
 		frame_stopped(pin, vcpu, own);
 	else if (decode_next(vcpu, &state, &insn, &nr_read))
 		return known_stopped(pin, vcpu, &state, &insn, own);
 	else if (!try_again(own, STOPS_MAX_UNKNOWN))
 		end_unknown(pin, vcpu, "here", state.regs.rip);
-	return true;
+	return STORE_EXIT_DONE;
 }
 
 /* KVM has queued #UD, since it can't emulate the instruction, and has done nothing of it. An
  * unknown instruction may be a store to a page table all the same. */
-static bool store_failed(void *ctx, struct vcpu *vcpu)
+static enum store_exit store_failed(void *ctx, struct vcpu *vcpu)
 {
 	struct pin *pin = ctx;
 	struct pin_vcpu *own = count_stops(pin, vcpu);
@@ -269,16 +270,16 @@ static bool store_failed(void *ctx, struct vcpu *vcpu)
 	bool known;
 
 	if (!vcpu_get_state(vcpu, &state))
-		return false;
+		return STORE_EXIT_OTHER;
 	known = decode_next(vcpu, &state, &insn, &nr_read);
 	if (!state.long_mode || nr_read == 0 || vcpu_unraise(vcpu))
-		return false; /* it runs at an address without code */
+		return STORE_EXIT_OTHER; /* it runs at an address without code */
 	if (known)
 		return known_stopped(pin, vcpu, &state, &insn, own);
 	own->stops = 0;
 	pin->count.stores_refused++;
 	refuse_store(vcpu);
-	return true;
+	return STORE_EXIT_DONE;
 }
 
 /* --- stored by KVM's emulation ---------------------------------------------------------------- */
@@ -368,7 +369,7 @@ static void do_emulated(struct pin *pin, struct vcpu *vcpu, const struct vcpu_st
  * guest may jump by a far call to an address behind such code; then it gets exactly what that code
  * would have done, and only its own stack is wrong.
  */
-static bool store_emulated(void *ctx, struct vcpu *vcpu, const struct exit_io *io)
+static enum store_exit store_emulated(void *ctx, struct vcpu *vcpu, const struct exit_io *io)
 {
 	struct pin *pin = ctx;
 	struct piece pieces[PIECES_MAX];
@@ -376,7 +377,7 @@ static bool store_emulated(void *ctx, struct vcpu *vcpu, const struct exit_io *i
 	int nr;
 
 	if (!io->write || !memory_ptr(&vcpu->vm->mem, io->addr, 1))
-		return false;
+		return STORE_EXIT_OTHER;
 	nr = gather_pieces(vcpu, pieces);
 	if (nr < 0 || !vcpu_get_state(vcpu, &state))
 		stop_request(vcpu->vm->stop, VMM_EX_OSERR);
@@ -384,7 +385,7 @@ static bool store_emulated(void *ctx, struct vcpu *vcpu, const struct exit_io *i
 		end_unknown(pin, vcpu, "here", state.regs.rip);
 	else
 		do_emulated(pin, vcpu, &state, pieces, (unsigned)nr);
-	return true;
+	return STORE_EXIT_DONE;
 }
 
 const struct store_ops pin_store_ops = {

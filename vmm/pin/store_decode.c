@@ -191,19 +191,21 @@ static enum emulated compare_store(const struct vcpu *vcpu, const struct insn *i
  * of up to 8 bytes leave fewer than 8 there; those of 16 come from a register, which still holds
  * them.
  */
-static bool may_be_half(const struct vcpu *vcpu, const struct piece *piece)
+static enum emulated half_or_whole(const struct vcpu *vcpu, const struct piece *piece)
 {
 	unsigned offset = piece->gpa % ALIAS_PAGE_SIZE;
 	struct kvm_fpu fpu;
 
 	if (offset > 0 && offset + piece->len < ALIAS_PAGE_SIZE)
-		return false;
+		return EMULATED_WHOLE;
+	if (piece->len == STORE_BYTES)
+		return EMULATED_WHOLE;
 	if (piece->len != WHOLE_BYTES || !vcpu_get_fpu(vcpu, &fpu))
-		return piece->len != STORE_BYTES;
+		return EMULATED_HALF;
 	for (unsigned i = 0; i < sizeof(fpu.xmm) / sizeof(fpu.xmm[0]); i++)
 		if (!memcmp(fpu.xmm[i] + (offset > 0 ? 0 : WHOLE_BYTES), piece->bytes, WHOLE_BYTES))
-			return true;
-	return false;
+			return EMULATED_HALF;
+	return EMULATED_WHOLE;
 }
 
 /* Reads the code that ends at RIP, up to the length of the longest instruction: as much as is
@@ -262,8 +264,8 @@ enum emulated decode_emulated(const struct vcpu *vcpu, const struct vcpu_state *
 			before->rip -= len;
 		}
 	}
-	if (found == EMULATED_WHOLE && nr == 1 && may_be_half(vcpu, &pieces[0]))
-		found = EMULATED_HALF;
+	if (found == EMULATED_WHOLE && nr == 1)
+		found = half_or_whole(vcpu, &pieces[0]);
 	*again &= found == EMULATED_WHOLE;
 	return found;
 }

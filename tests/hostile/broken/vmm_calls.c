@@ -18,7 +18,7 @@
 static struct vcpu *upcalled;
 static const struct store_ops *pin_stores;
 
-static bool stop_before_store(void *ctx, struct vcpu *vcpu, const struct exit_io *io)
+static enum store_exit stop_before_store(void *ctx, struct vcpu *vcpu, const struct exit_io *io)
 {
 	step_here(AT_STORE);
 	return pin_stores->emulated(ctx, vcpu, io);
