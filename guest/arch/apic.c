@@ -82,7 +82,7 @@ void apic_eoi(void)
 	apic_write(APIC_EOI, 0);
 }
 
-static void send(uint32_t apic_id, uint32_t command)
+static void write_icr(uint32_t apic_id, uint32_t command)
 {
 	uint64_t flags;
 
@@ -102,22 +102,22 @@ static void send(uint32_t apic_id, uint32_t command)
 
 void apic_send_ipi(uint32_t apic_id, uint8_t vector)
 {
-	send(apic_id, ICR_FIXED | vector);
+	write_icr(apic_id, ICR_FIXED | vector);
 }
 
 void apic_send_to_others(uint8_t vector)
 {
-	send(0, ICR_OTHERS | ICR_FIXED | vector);
+	write_icr(0, ICR_OTHERS | ICR_FIXED | vector);
 }
 
 void apic_send_init(uint32_t apic_id)
 {
-	send(apic_id, ICR_INIT);
+	write_icr(apic_id, ICR_INIT);
 }
 
 void apic_send_sipi(uint32_t apic_id, uint8_t page)
 {
-	send(apic_id, ICR_SIPI | page);
+	write_icr(apic_id, ICR_SIPI | page);
 }
 
 /* The IOAPIC: the register's number goes into its first word, the value is in the fifth. Only boot

@@ -67,7 +67,7 @@ unsigned nr_cpus_online(void)
 }
 
 /* Sets all members but `self` and `canary`, which the first C function needs already. */
-static void attach(struct percpu *cpu, unsigned id)
+static void attach_percpu(struct percpu *cpu, unsigned id)
 {
 	cpu->id = id;
 	cpu->apic_id = platform.apic_ids[id];
@@ -87,7 +87,7 @@ void boot_cpu_init(void)
 
 void boot_cpu_attach(void)
 {
-	attach(&percpu[0], 0);
+	attach_percpu(&percpu[0], 0);
 }
 
 static void check_apic_id(void)
@@ -143,7 +143,7 @@ static void start_cpu(unsigned id)
 		panic("no memory for the stacks of CPU %u", id);
 	cpu->self = cpu;
 	cpu->canary = CANARY;
-	attach(cpu, id);
+	attach_percpu(cpu, id);
 	cpu->root_pfn = kernel_root_pfn();
 	ap_boot_cr3 = kernel_root_pfn() << PAGE_SHIFT;
 	ap_boot_stack = (uint64_t)stacks->ist; /* the stack ends where the IST stacks begin */
@@ -162,7 +162,7 @@ static void start_cpu(unsigned id)
 	panic("CPU %u (APIC id %u) does not start", id, cpu->apic_id);
 }
 
-static void woken(void *arg)
+static void ipi_wake(void *arg)
 {
 	(void)arg; /* the interrupt itself ends the halt; the loop checks its condition */
 }
@@ -182,7 +182,7 @@ void smp_init(void)
 
 	for (unsigned id = platform.nr_cpus; id < n; id++)
 		platform.apic_ids[id] = id;
-	register_ipi(VECTOR_WAKE, woken, NULL);
+	register_ipi(VECTOR_WAKE, ipi_wake, NULL);
 	check_apic_id();
 	memcpy(phys_to_virt(TRAMPOLINE_GPA), trampoline, trampoline_end - trampoline);
 	for (unsigned id = 1; id < n; id++)

@@ -41,7 +41,7 @@ static void put_name(struct aml *aml, const char name[4])
 	aml_bytes(aml, name, 4);
 }
 
-static size_t begin(struct aml *aml)
+static size_t begin_pkg_length(struct aml *aml)
 {
 	size_t begun = aml->nr;
 
@@ -67,7 +67,7 @@ size_t aml_scope(struct aml *aml, const char *path)
 	size_t begun;
 
 	put_byte(aml, OP_SCOPE);
-	begun = begin(aml);
+	begun = begin_pkg_length(aml);
 	aml_bytes(aml, path, strlen(path));
 	return begun;
 }
@@ -78,7 +78,7 @@ size_t aml_device(struct aml *aml, const char name[4])
 
 	put_byte(aml, OP_EXTENDED);
 	put_byte(aml, OP_EXT_DEVICE);
-	begun = begin(aml);
+	begun = begin_pkg_length(aml);
 	aml_bytes(aml, name, 4);
 	return begun;
 }
@@ -120,7 +120,7 @@ void aml_name_package(struct aml *aml, const char name[4], const uint8_t *values
 
 	put_name(aml, name);
 	put_byte(aml, OP_PACKAGE);
-	begun = begin(aml);
+	begun = begin_pkg_length(aml);
 	put_byte(aml, nr);
 	for (unsigned i = 0; i < nr; i++) {
 		put_byte(aml, OP_BYTE);
@@ -137,7 +137,7 @@ size_t aml_begin_resources(struct aml *aml)
 
 	put_name(aml, "_CRS");
 	put_byte(aml, OP_BUFFER);
-	begun = begin(aml);
+	begun = begin_pkg_length(aml);
 	put_byte(aml, OP_DWORD);
 	put_dword(aml, 0);
 	return begun;

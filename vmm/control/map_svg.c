@@ -34,7 +34,7 @@ static uint64_t gpa_of(const void *ctx, uint64_t frame)
 }
 
 /* Returns false if the cells are no answer of a vmm. */
-static bool paint(struct frame_grid *grid, const char *cells)
+static bool paint_cells(struct frame_grid *grid, const char *cells)
 {
 	if (!cells || strlen(cells) != grid->nr)
 		return false;
@@ -79,7 +79,7 @@ int map_svg_write(const json_t *answer, const char *path)
 
 	if (frame_grid_init(&grid, frames > 0 ? (uint64_t)frames : 0, looks, FRAME_NR_KINDS)) {
 		say_errno("memory for the map");
-	} else if (!paint(&grid, cells)) {
+	} else if (!paint_cells(&grid, cells)) {
 		say("this is no map of frames");
 		status = VMM_EX_NOKVM;
 	} else if (!(text = print_grid(&grid))) {

@@ -15,7 +15,7 @@
 #define INT3_AT          (PROBE_VM_CODE + 1)
 
 /* Runs `nop; int3` with these settings. Does KVM exit at the int3? */
-static bool stops(int kvm_fd, struct kvm_guest_debug debug, unsigned exception)
+static bool stops_at_int3(int kvm_fd, struct kvm_guest_debug debug, unsigned exception)
 {
 	static const uint8_t code[] = {0x90, 0xcc};
 	struct probe_vm vm;
@@ -43,8 +43,8 @@ void gdb_target_init(struct gdb_target *target, struct vm *vm, const struct imag
 	target->vm = vm;
 	target->nr_segments = image->nr;
 	memcpy(target->segment, image->segment, sizeof(target->segment));
-	target->int3 = stops(kvm_fd, int3, GDB_EXCEPTION_INT3);
-	target->hardware = stops(kvm_fd, hardware, EXCEPTION_DEBUG);
+	target->int3 = stops_at_int3(kvm_fd, int3, GDB_EXCEPTION_INT3);
+	target->hardware = stops_at_int3(kvm_fd, hardware, EXCEPTION_DEBUG);
 }
 
 bool gdb_get_registers(const struct gdb_target *target, unsigned vcpu, struct gdb_registers *out)

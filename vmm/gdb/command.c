@@ -51,7 +51,7 @@ static unsigned first_of(uint64_t vcpus)
 
 /* --- stops ------------------------------------------------------------------------------------ */
 
-static const struct gdb_hardware *watchpoint(const struct gdb *gdb, const struct gdb_hit *hit)
+static const struct gdb_hardware *watchpoint_of(const struct gdb *gdb, const struct gdb_hit *hit)
 {
 	for (unsigned i = 0; i < GDB_MAX_HARDWARE; i++)
 		if (hit->arch.dr6 >> i & 1 && gdb->target.hardware_slot[i].used &&
@@ -62,7 +62,7 @@ static const struct gdb_hardware *watchpoint(const struct gdb *gdb, const struct
 
 void gdb_reply_stop(struct gdb *gdb, unsigned vcpu, const struct gdb_hit *hit)
 {
-	const struct gdb_hardware *watch = hit ? watchpoint(gdb, hit) : NULL;
+	const struct gdb_hardware *watch = hit ? watchpoint_of(gdb, hit) : NULL;
 
 	gdb->vcpu = vcpu;
 	gdb_reply_text(&gdb->reply, "T%02xthread:%x;", hit ? SIGNAL_TRAP : SIGNAL_INT, vcpu + 1);

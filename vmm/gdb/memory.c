@@ -188,7 +188,7 @@ static bool is_user_code(const struct gdb_target *target, unsigned vcpu, uint64_
 	}
 }
 
-static bool overlaps(const struct gdb_target *target, uint64_t va, size_t len)
+static bool overlaps_software(const struct gdb_target *target, uint64_t va, size_t len)
 {
 	for (unsigned i = 0; i < target->nr_software; i++)
 		if (va - target->software[i].va < target->software[i].len ||
@@ -208,7 +208,7 @@ enum gdb_result gdb_insert_software(struct gdb_target *target, unsigned vcpu, ui
 	 * supported would have GDB store an INT3 itself.) */
 	if (!target->int3 && is_user_code(target, vcpu, va))
 		return GDB_FAILED;
-	if (target->nr_software == GDB_MAX_SOFTWARE || overlaps(target, va, at.len) ||
+	if (target->nr_software == GDB_MAX_SOFTWARE || overlaps_software(target, va, at.len) ||
 	    chunk_length(va, at.len) < at.len || !translate_address(target, vcpu, va, &at.gpa) ||
 	    gdb_read_memory(target, vcpu, va, at.code, at.len) < at.len ||
 	    !store_chunk(target, at.gpa, target->int3 ? int3 : out, at.len))

@@ -9,7 +9,7 @@
 #define ESCAPE      '}'
 #define ESCAPE_MASK 0x20
 
-static int digit(char c)
+static int hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';
@@ -48,7 +48,7 @@ static void take_data(struct gdb_reader *reader, uint8_t byte)
 
 static void take_sum(struct gdb_reader *reader, uint8_t byte)
 {
-	int d = digit((char)byte);
+	int d = hex_digit((char)byte);
 
 	reader->bad_digit |= d < 0;
 	reader->given = (uint8_t)(reader->given << 4 | (d & 0xf));
@@ -158,8 +158,8 @@ bool gdb_parse_bytes(const char *text, void *bytes, size_t nr)
 	uint8_t *byte = bytes;
 
 	for (size_t i = 0; i < nr; i++) {
-		int high = digit(text[2 * i]);
-		int low = high < 0 ? -1 : digit(text[2 * i + 1]);
+		int high = hex_digit(text[2 * i]);
+		int low = high < 0 ? -1 : hex_digit(text[2 * i + 1]);
 
 		if (low < 0)
 			return false;
@@ -172,10 +172,10 @@ bool gdb_parse_number(const char **text, uint64_t *number)
 {
 	unsigned nr = 0;
 
-	for (*number = 0; digit(**text) >= 0; ++*text, nr++) {
+	for (*number = 0; hex_digit(**text) >= 0; ++*text, nr++) {
 		if (nr == 16)
 			return false;
-		*number = *number << 4 | (unsigned)digit(**text);
+		*number = *number << 4 | (unsigned)hex_digit(**text);
 	}
 	return nr > 0;
 }

@@ -35,7 +35,7 @@ static void write_memory(struct probe_vm *vm, const uint8_t *code, size_t size)
 	write_u64(vm, PROBE_VM_GDT + PROBE_VM_DS, 0x00cf93000000ffffull);
 }
 
-static bool refused(const char *call)
+static bool probe_vm_refused(const char *call)
 {
 	say_errno("%s of a probe VM", call);
 	return false;
@@ -61,7 +61,7 @@ static bool enter_long_mode(int vcpu_fd)
 	struct kvm_sregs sregs;
 
 	if (ioctl(vcpu_fd, KVM_GET_SREGS, &sregs) < 0)
-		return refused("KVM_GET_SREGS");
+		return probe_vm_refused("KVM_GET_SREGS");
 	sregs.cr0 = 0x80010033; /* PG, WP, NE, ET, MP, PE */
 	sregs.cr3 = PROBE_VM_L4;
 	sregs.cr4 = 0x20;   /* PAE */
@@ -71,8 +71,8 @@ static bool enter_long_mode(int vcpu_fd)
 	sregs.gdt = (struct kvm_dtable){.base = PROBE_VM_GDT, .limit = 23};
 	sregs.idt = (struct kvm_dtable){.base = PROBE_VM_IDT, .limit = ALIAS_PAGE_SIZE - 1};
 	if (ioctl(vcpu_fd, KVM_SET_SREGS, &sregs) < 0)
-		return refused("KVM_SET_SREGS");
-	return ioctl(vcpu_fd, KVM_SET_REGS, &regs) == 0 || refused("KVM_SET_REGS");
+		return probe_vm_refused("KVM_SET_SREGS");
+	return ioctl(vcpu_fd, KVM_SET_REGS, &regs) == 0 || probe_vm_refused("KVM_SET_REGS");
 }
 
 static bool create_vcpu(struct probe_vm *vm, int kvm_fd)
@@ -80,7 +80,7 @@ static bool create_vcpu(struct probe_vm *vm, int kvm_fd)
 	int run_size = ioctl(kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
 
 	if (run_size < (int)sizeof(struct kvm_run))
-		return refused("KVM_GET_VCPU_MMAP_SIZE");
+		return probe_vm_refused("KVM_GET_VCPU_MMAP_SIZE");
 	return vcpu_create(&vm->vcpu, vm->vm_fd, (size_t)run_size) == 0;
 }
 
@@ -88,8 +88,8 @@ static bool create_vcpu(struct probe_vm *vm, int kvm_fd)
 static bool set_cpuid(const struct probe_vm *vm, int kvm_fd)
 {
 	struct kvm_cpuid2 *cpuid = cpuid_supported(kvm_fd);
-	bool ok = cpuid &&
-		  (ioctl(vm->vcpu.fd, KVM_SET_CPUID2, cpuid) == 0 || refused("KVM_SET_CPUID2"));
+	bool ok = cpuid && (ioctl(vm->vcpu.fd, KVM_SET_CPUID2, cpuid) == 0 ||
+			    probe_vm_refused("KVM_SET_CPUID2"));
 
 	free(cpuid);
 	return ok;
@@ -101,7 +101,7 @@ static bool set_memory(const struct probe_vm *vm)
 						     .userspace_addr = (uintptr_t)vm->memory};
 
 	return ioctl(vm->vm_fd, KVM_SET_USER_MEMORY_REGION, &region) == 0 ||
-	       refused("KVM_SET_USER_MEMORY_REGION");
+	       probe_vm_refused("KVM_SET_USER_MEMORY_REGION");
 }
 
 bool probe_vm_begin(struct probe_vm *vm, int kvm_fd, const uint8_t *code, size_t size)
@@ -111,7 +111,7 @@ bool probe_vm_begin(struct probe_vm *vm, int kvm_fd, const uint8_t *code, size_t
 
 	*vm = (struct probe_vm){.vm_fd = -1, .vcpu = {.fd = -1}};
 	if (memory == MAP_FAILED)
-		return refused("mmap");
+		return probe_vm_refused("mmap");
 	vm->memory = memory;
 	write_memory(vm, code, size);
 	vm->vm_fd = kvm_create_vm(kvm_fd);

@@ -44,7 +44,7 @@ struct lines {
 /* --- the confinement -------------------------------------------------------------------------- */
 
 /* Other system calls fail; libdw looks for the file in /proc, and can do without. */
-static bool confine(void)
+static bool confine_process(void)
 {
 	static const int calls[] = {SCMP_SYS(brk),     SCMP_SYS(munmap),     SCMP_SYS(mremap),
 				    SCMP_SYS(madvise), SCMP_SYS(exit_group), SCMP_SYS(futex),
@@ -223,7 +223,7 @@ static void for_each_unit(struct lines *lines, Dwarf *dwarf,
 /* --- order ------------------------------------------------------------------------------------ */
 
 /* How much a row says: the better one of two at an address comes last. */
-static int worth(const struct symbols_row *row)
+static int row_worth(const struct symbols_row *row)
 {
 	return 2 * (row->line > 0) + (row->function > 0);
 }
@@ -234,7 +234,7 @@ static int by_address(const void *a, const void *b)
 
 	if (x->addr != y->addr)
 		return x->addr > y->addr ? 1 : -1;
-	return worth(x) - worth(y);
+	return row_worth(x) - row_worth(y);
 }
 
 static void keep_one_an_address(struct lines *lines)
@@ -311,7 +311,7 @@ static void read_inlined(struct lines *lines, Dwarf_Die *unit)
 
 /* --- the answer ------------------------------------------------------------------------------- */
 
-static bool answer(struct lines *lines)
+static bool write_answer(struct lines *lines)
 {
 	struct symbols_header header = {.magic = SYMBOLS_MAGIC};
 
@@ -335,7 +335,7 @@ int main(void)
 	if (fstat(STDIN_FILENO, &st) || st.st_size <= 0)
 		return EXIT_FAILURE;
 	file = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE, STDIN_FILENO, 0);
-	if (file == MAP_FAILED || !confine())
+	if (file == MAP_FAILED || !confine_process())
 		return EXIT_FAILURE;
 	elf_version(EV_CURRENT);
 	elf = elf_memory(file, (size_t)st.st_size);
@@ -346,5 +346,5 @@ int main(void)
 	for_each_unit(&lines, dwarf, read_lines);
 	sort_rows(&lines);
 	for_each_unit(&lines, dwarf, read_inlined);
-	return answer(&lines) ? EXIT_SUCCESS : EXIT_FAILURE;
+	return write_answer(&lines) ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -30,7 +30,7 @@ struct line {
 	size_t len;
 };
 
-static void append(struct line *line, const char *text)
+static void append_text(struct line *line, const char *text)
 {
 	size_t len = strlen(text);
 
@@ -51,7 +51,7 @@ static void append_hex(struct line *line, uint64_t value)
 	while (value /= 16);
 	*--digit = 'x';
 	*--digit = '0';
-	append(line, digit);
+	append_text(line, digit);
 }
 
 static void append_call(struct line *line, const siginfo_t *info, const ucontext_t *context)
@@ -60,19 +60,19 @@ static void append_call(struct line *line, const siginfo_t *info, const ucontext
 	unsigned nr = (unsigned)info->si_syscall;
 
 	if (info->si_arch == AUDIT_ARCH_X86_64 && nr < NR_CALLS && calls[nr]) {
-		append(line, calls[nr]);
+		append_text(line, calls[nr]);
 	} else {
-		append(line, info->si_arch == AUDIT_ARCH_X86_64 ? "" : "32-bit ");
-		append(line, "number ");
+		append_text(line, info->si_arch == AUDIT_ARCH_X86_64 ? "" : "32-bit ");
+		append_text(line, "number ");
 		append_hex(line, nr);
 	}
-	append(line, "(");
+	append_text(line, "(");
 	append_hex(line, (uint64_t)regs[REG_RDI]);
-	append(line, ", ");
+	append_text(line, ", ");
 	append_hex(line, (uint64_t)regs[REG_RSI]);
-	append(line, ", ");
+	append_text(line, ", ");
 	append_hex(line, (uint64_t)regs[REG_RDX]);
-	append(line, ")");
+	append_text(line, ")");
 }
 
 static void on_sigsys(int signal, siginfo_t *info, void *context)
@@ -85,11 +85,11 @@ static void on_sigsys(int signal, siginfo_t *info, void *context)
 		(void)raise(signal); /* SA_RESETHAND: this ends the process when we return */
 		return;
 	}
-	append(&line, "vmm: the sandbox has stopped a thread (");
-	append(&line, thread_name);
-	append(&line, ") at a system call that it has no business with: ");
+	append_text(&line, "vmm: the sandbox has stopped a thread (");
+	append_text(&line, thread_name);
+	append_text(&line, ") at a system call that it has no business with: ");
 	append_call(&line, info, context);
-	append(&line, "\n");
+	append_text(&line, "\n");
 	restore();
 	/* A reader of standard error that takes nothing must not keep the process from ending. */
 	if (poll(&err, 1, LAST_WAIT_MS) == 1 && write(STDERR_FILENO, line.text, line.len) < 0)

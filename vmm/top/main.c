@@ -118,7 +118,7 @@ static bool ask_next(struct top *top)
 	return sent;
 }
 
-static void show(const struct top *top)
+static void show_top(const struct top *top)
 {
 	if (top->on_screen && top->view.nr)
 		screen_show(&top->view, top->path, top->message);
@@ -146,7 +146,7 @@ static void take_answer(struct top *top, const json_t *answer)
 	else if (top->asked_statistics)
 		take_sample(top, answer);
 	top->due |= !top->asked_statistics;
-	show(top);
+	show_top(top);
 }
 
 /* Returns false if the vmm has gone. */
@@ -198,7 +198,7 @@ static int handle_keys(struct top *top)
 		if (key == 'p' || key == 'r')
 			wish_for(top, key == 'p' ? "pause" : "resume", NULL);
 	}
-	show(top);
+	show_top(top);
 	return GOES_ON;
 }
 
@@ -211,7 +211,7 @@ static void stop_for_shell(struct top *top)
 		screen_start();
 		screen_resize();
 	}
-	show(top);
+	show_top(top);
 }
 
 static int handle_signals(struct top *top)
@@ -224,7 +224,7 @@ static int handle_signals(struct top *top)
 		} else if (info.ssi_signo == SIGWINCH) {
 			if (top->on_screen)
 				screen_resize();
-			show(top);
+			show_top(top);
 		} else {
 			return 128 + (int)info.ssi_signo;
 		}
@@ -275,7 +275,7 @@ static int tell_end(struct top *top)
 }
 
 /* Serves what poll() found. Returns a status, or GOES_ON. */
-static int serve(struct top *top, const struct pollfd fds[4])
+static int serve_top(struct top *top, const struct pollfd fds[4])
 {
 	uint64_t expired;
 	int status = GOES_ON;
@@ -299,7 +299,7 @@ static int serve(struct top *top, const struct pollfd fds[4])
 	return status;
 }
 
-static int run(struct top *top)
+static int run_top(struct top *top)
 {
 	struct pollfd fds[] = {
 		{.fd = top->signals, .events = POLLIN},
@@ -314,12 +314,12 @@ static int run(struct top *top)
 		if (!ask_next(top))
 			return tell_end(top);
 		if (poll(fds, 4, -1) > 0)
-			status = serve(top, fds);
+			status = serve_top(top, fds);
 	}
 	return status;
 }
 
-static int start(struct top *top)
+static int start_top(struct top *top)
 {
 	int status;
 
@@ -330,7 +330,7 @@ static int start(struct top *top)
 	if (!connection_open(&top->connection, top->path))
 		return VMM_EX_NOKVM;
 	top->on_screen = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && screen_start();
-	status = run(top);
+	status = run_top(top);
 	leave_screen(top);
 	return status;
 }
@@ -350,7 +350,7 @@ int main(int argc, char **argv)
 	argp_err_exit_status = VMM_EX_USAGE;
 	if (argp_parse(&argp, argc, argv, 0, NULL, &top))
 		return VMM_EX_USAGE;
-	status = start(&top);
+	status = start_top(&top);
 	connection_close(&top.connection);
 	if (fclose(stdout) == 0 || status)
 		return status;
