@@ -141,7 +141,7 @@ static void account(struct alias_tracker *at, struct table *table, unsigned inde
 	if (!mismatch)
 		mismatch = mismatch_new(at, table, index);
 	if (!mismatch) {
-		/* No memory for an accusation: begin anew with this table. */
+		/* No memory for the mismatch: begin anew with this table. */
 		log_forget_table(at, table);
 		log_add_table(at, table);
 		return;

@@ -64,7 +64,7 @@ static void write_all(const char *text, size_t len)
 
 void console_write_unlocked(const char *text, size_t len)
 {
-	for (unsigned patience = 1000000; patience && !spin_trylock(&lock); patience--)
+	for (unsigned tries = 1000000; tries && !spin_trylock(&lock); tries--)
 		cpu_relax();
 	write_all(text, len);
 	spin_unlock(&lock);

@@ -11,10 +11,10 @@
 
 BOOTARG(ahead, "trap, trap-range: 1 (default): purge before a pin if that is cheaper; 0: never");
 
-/* When upcalls have cost PATIENCE upcalls more than purges before the pins would have, everything
+/* When upcalls have cost EXCESS upcalls more than purges before the pins would have, everything
  * is purged before the next HOLDS pins; each time that this proves right again, before twice as
  * many, up to HOLDS_MAX. After these pins, AGAIN upcalls are enough to start again. */
-#define PATIENCE  4u
+#define EXCESS    4u
 #define AGAIN     1u
 #define HOLDS     64u
 #define HOLDS_MAX 4096u
@@ -38,7 +38,7 @@ static struct account {
 	bool saved;            /* a purge before the last pin would have found something */
 } account;
 
-static void average(uint64_t *of, uint64_t newest)
+static void add_to_average(uint64_t *of, uint64_t newest)
 {
 	if (*of && newest > OUTLIER * *of)
 		newest = OUTLIER * *of;
@@ -61,8 +61,9 @@ uint64_t purge_cost_all(void)
 	spin_lock(&account.lock);
 	account.upcall_spent = 0;
 	if (cleared) {
-		average(&account.flush_ticks, flushes);
-		average(&account.page_ticks, (ticks > flushes ? ticks - flushes : 0) / cleared);
+		add_to_average(&account.flush_ticks, flushes);
+		add_to_average(&account.page_ticks,
+			       (ticks > flushes ? ticks - flushes : 0) / cleared);
 	}
 	spin_unlock(&account.lock);
 	return cleared;
@@ -71,7 +72,7 @@ uint64_t purge_cost_all(void)
 void purge_cost_upcall(uint64_t ticks)
 {
 	spin_lock(&account.lock);
-	average(&account.upcall_ticks, ticks);
+	add_to_average(&account.upcall_ticks, ticks);
 	account.upcall_spent += ticks + account.flush_ticks;
 	/* A purge before the pin would have cost a purge, too; what is lost is the upcall only. */
 	account.lost += account.upcall_ticks;
@@ -95,7 +96,7 @@ static void begin_ahead(struct account *a)
 	if (a->holds > HOLDS_MAX)
 		a->holds = HOLDS_MAX;
 	a->ahead = a->holds;
-	a->lost = (PATIENCE - AGAIN) * a->upcall_ticks;
+	a->lost = (EXCESS - AGAIN) * a->upcall_ticks;
 }
 
 /* The last pin met no alias. That saved the flush of a purge if there was more to purge than at the
@@ -113,7 +114,7 @@ static void note_saved(struct account *a, uint64_t stale)
 /* Does a purge before this pin pay, with so many stale pages? */
 static bool pays_ahead(struct account *a, uint64_t stale)
 {
-	if (!a->ahead && a->lost > PATIENCE * a->upcall_ticks && arg_u64("ahead", 1))
+	if (!a->ahead && a->lost > EXCESS * a->upcall_ticks && arg_u64("ahead", 1))
 		begin_ahead(a);
 	if (!a->ahead) {
 		note_saved(a, stale);

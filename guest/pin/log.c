@@ -10,17 +10,17 @@
 #include "percpu.h"
 #include "platform.h"
 
-#define LIE_EVERY 64u
+#define WRONG_EVERY 64u
 
 /* Wrong logs, to test the host. */
-enum lie { LIE_NONE, LIE_OMIT, LIE_INVENT, LIE_VALUE };
+enum log_bug { BUG_NONE, BUG_OMIT, BUG_INVENT, BUG_VALUE };
 
 /* The value of log_wanted for which this log is kept; 0: none is kept. Written with the strategy
  * lock held for writing. */
 static uint32_t logging;
 
 /* Written by log_init(), constant afterwards. */
-static enum lie lie;
+static enum log_bug log_bug;
 
 static struct alias_common_page *log_common_page(void)
 {
@@ -51,30 +51,30 @@ static inline void log_append(struct alias_log *log, uint64_t entry, pte_t from,
 }
 
 /* Shall this record be wrong? Prints a line the first time. */
-static bool lie_now(uint64_t entry)
+static bool wrong_now(uint64_t entry)
 {
 	static struct {
 		__cacheline uint64_t changes;
 	} cpus[MAX_CPUS];
 	static bool said;
 
-	if (++cpus[this_cpu()->id].changes % LIE_EVERY)
+	if (++cpus[this_cpu()->id].changes % WRONG_EVERY)
 		return false;
 	if (!__atomic_exchange_n(&said, true, __ATOMIC_RELAXED))
 		kprintf("log: a wrong record for the entry at %#lx\n", entry);
 	return true;
 }
 
-static void append_lie(struct alias_log *log, uint64_t entry, pte_t from, pte_t to)
+static void append_wrong(struct alias_log *log, uint64_t entry, pte_t from, pte_t to)
 {
 	const pte_t elsewhere = 1ul << PAGE_SHIFT;
 
-	switch (lie) {
-	case LIE_INVENT:
+	switch (log_bug) {
+	case BUG_INVENT:
 		log_append(log, entry, from, to);
 		log_append(log, entry, to, to ^ elsewhere);
 		break;
-	case LIE_VALUE:
+	case BUG_VALUE:
 		log_append(log, entry, from, to ^ elsewhere);
 		break;
 	default:
@@ -93,11 +93,11 @@ static inline void unname_entry(struct alias_log *log)
 	__atomic_store_n(&log->changing, 0, __ATOMIC_RELEASE);
 }
 
-static __attribute__((noinline)) void record_lying(struct alias_log *log, uint64_t entry,
-						   pte_t from, pte_t to)
+static __attribute__((noinline)) void record_wrongly(struct alias_log *log, uint64_t entry,
+						     pte_t from, pte_t to)
 {
-	if (lie_now(entry))
-		append_lie(log, entry, from, to);
+	if (wrong_now(entry))
+		append_wrong(log, entry, from, to);
 	else
 		log_append(log, entry, from, to);
 	unname_entry(log);
@@ -106,8 +106,8 @@ static __attribute__((noinline)) void record_lying(struct alias_log *log, uint64
 /* The change is made: writes its record, and takes the name back. */
 static inline void record_change(struct alias_log *log, uint64_t entry, pte_t from, pte_t to)
 {
-	if (lie) {
-		record_lying(log, entry, from, to);
+	if (log_bug) {
+		record_wrongly(log, entry, from, to);
 		return;
 	}
 	log_append(log, entry, from, to);
@@ -168,24 +168,24 @@ static void log_switch(void)
 	__atomic_store_n(&log_common_page()->logging, logging, __ATOMIC_RELEASE);
 }
 
-static enum lie chosen_lie(void)
+static enum log_bug chosen_bug(void)
 {
 	static const char *const names[] = {
-		[LIE_OMIT] = "log-omit",
-		[LIE_INVENT] = "log-invent",
-		[LIE_VALUE] = "log-value",
+		[BUG_OMIT] = "log-omit",
+		[BUG_INVENT] = "log-invent",
+		[BUG_VALUE] = "log-value",
 	};
 	const char *name = arg_str("bug");
 
-	for (enum lie l = LIE_OMIT; name && l <= LIE_VALUE; l++)
-		if (!strcmp(name, names[l]))
-			return l;
-	return LIE_NONE;
+	for (enum log_bug b = BUG_OMIT; name && b <= BUG_VALUE; b++)
+		if (!strcmp(name, names[b]))
+			return b;
+	return BUG_NONE;
 }
 
 void log_init(void)
 {
-	lie = chosen_lie();
+	log_bug = chosen_bug();
 	if (platform.log_gpa)
 		log_switch();
 }

@@ -136,7 +136,7 @@ static const char *judge_end(const struct trace *trace, const struct scene *scen
 		return "it did not end";
 	if (trace->signalled)
 		return "it was ended by a signal";
-	/* The visitor lost his patience, as the guest never saw the key. */
+	/* The visitor waited in vain, as the guest never saw the key. */
 	if (trace->status == 128 + SIGTERM)
 		return sentences > 1 ? NULL : "it waited for ever, and didn't say why";
 	if (!is_expected(trace->status) && (trace->status != PANIC || !sentences))
@@ -154,7 +154,7 @@ static const char *judge_things(const struct trace *trace, const struct scene *s
 	if (!scene->terminal_whole)
 		return "the terminal is not as it was";
 	if (!scene->disk_whole)
-		return "the disk has what nobody wrote";
+		return "the disk has what was never written";
 	if (strstr(scene->out, "written, flushed and read back") && !scene->disk_written)
 		return "the disk lacks what the guest was told is written";
 	if (scene->stats_there && !scene->stats_whole)

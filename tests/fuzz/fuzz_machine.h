@@ -30,7 +30,8 @@ struct fuzz_machine {
 void fuzz_machine_start(struct fuzz_machine *fm);
 void fuzz_machine_end(struct fuzz_machine *fm);
 
-/* A store of the guest, of 8 bytes at a multiple of 8; one to a guarded frame is none. */
+/* A store of the guest, of 8 bytes at a multiple of 8; one to a write-protected frame does nothing.
+ */
 void fuzz_machine_store(struct fuzz_machine *fm, uint64_t gpa, uint64_t value);
 uint64_t fuzz_machine_load(const struct fuzz_machine *fm, uint64_t gpa);
 /* An entry of a page table from two bytes: what it allows, and the frame. */

@@ -35,7 +35,7 @@ enum op {
 struct guest {
 	struct fuzz_machine fm;
 	struct bytes program;
-	bool poked; /* the log may be a lie */
+	bool poked; /* the log may be wrong */
 	uint8_t pinned[MACHINE_FRAMES];
 };
 
@@ -106,7 +106,7 @@ static void request(struct guest *g)
 
 /* --- calls ------------------------------------------------------------------------------------ */
 
-/* Was a log kept that may be false, or does nobody look? */
+/* Was a log kept that may be wrong, or is every pin granted without a check? */
 static bool may_be_wrong(const struct guest *g)
 {
 	const struct pin *pin = pin_of(g);

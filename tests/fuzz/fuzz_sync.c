@@ -456,7 +456,7 @@ static void flushed(struct guest *g)
 			g->gone[pfn] = 0;
 }
 
-/* The log is a lie: something is left out, or invented. Or a change is begun, and not ended. */
+/* The log is wrong: something is left out, or invented. Or a change is begun, and not ended. */
 static void falsify_log(struct guest *g)
 {
 	uint8_t how = take1(&g->program);

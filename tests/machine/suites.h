@@ -7,7 +7,7 @@
 
 Suite *pins_suite(void);        /* "pins": strategies, sources, verdicts, counts */
 Suite *strategies_suite(void);  /* "strategies": what each promises, and changing them */
-Suite *log_suite(void);         /* "log": the source of that name, believed and doubted */
+Suite *log_suite(void);         /* "log": --track log, with right and wrong logs */
 Suite *endings_suite(void);     /* "endings": guests and images that go wrong, exit statuses */
 Suite *console_suite(void);     /* "console": terminal, input, signals */
 Suite *linux_suite(void);       /* "linux": an unmodified one as guest */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The source `log`: honest guests are believed and never accused, and those that lie are found out.
+/* --track log: right logs are believed and cause no log mismatch, and wrong ones are found out.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,20 +36,20 @@ START_TEST(honest_guests_are_not_accused)
 }
 END_TEST
 
-/* What the guest says it has lied about is what is reported, among others. (Where it left a purge
- * out a pin may be refused: for the host the alias is still there.) */
-START_TEST(a_lie_is_reported_with_its_entry)
+/* The entry for which the guest says that it kept a wrong log is the one reported, among others.
+ * (Where it left a purge out a pin may be refused: for the host the alias is still there.) */
+START_TEST(a_mismatch_is_reported_with_its_entry)
 {
-	static const char *const lies[] = {"bug=log-omit", "bug=log-invent", "bug=log-value"};
+	static const char *const bugs[] = {"bug=log-omit", "bug=log-invent", "bug=log-value"};
 	static const char said[] = "log: a wrong record for the entry at ";
 	struct run run;
 	const char *entry;
 	char report[64];
 
 	RUN(&run, "-c", cpus[_i / 3], "-m", "128M", "-t", "log", path_guest(), "--",
-	    "workload=process", _i / 3 ? "iters=2" : "iters=9", lies[_i % 3]);
+	    "workload=process", _i / 3 ? "iters=2" : "iters=9", bugs[_i % 3]);
 	entry = strstr(run.out, said);
-	ck_assert_msg(entry != NULL, "the guest did not lie:\n%s", run.out);
+	ck_assert_msg(entry != NULL, "the log was right:\n%s", run.out);
 	snprintf(report, sizeof(report), "entry at gpa %#lx)",
 		 strtoul(entry + strlen(said), NULL, 16));
 	expect_contains(run.err, report);
@@ -91,7 +91,7 @@ START_TEST(what_is_left_out_is_missed_until_the_audit)
 }
 END_TEST
 
-/* The oracle finds what the guest kept from the tracker, and it is the guest that is accused. */
+/* The oracle finds what the guest kept from the tracker, and reports log mismatches. */
 START_TEST(the_oracle_tells_whose_mistake_it_is)
 {
 	struct run run;
@@ -106,7 +106,7 @@ START_TEST(the_oracle_tells_whose_mistake_it_is)
 }
 END_TEST
 
-/* Nobody drains the ring while nothing is pinned: the guest goes on, without an exit, and the host
+/* The ring is not drained while nothing is pinned: the guest goes on, without an exit, and the host
  * looks at all tables. */
 START_TEST(a_full_log_costs_no_exits)
 {
@@ -125,7 +125,7 @@ START_TEST(a_full_log_costs_no_exits)
 }
 END_TEST
 
-/* Pins of clean frames: nobody is kicked or flushed, and nothing is compared but in audits. */
+/* Pins of clean frames: no vCPU is kicked or flushed, and nothing is compared but in audits. */
 START_TEST(clean_pins_compare_nothing)
 {
 	struct run run;
@@ -167,7 +167,7 @@ Suite *log_suite(void)
 
 	tcase_set_timeout(tc, 240);
 	tcase_add_loop_test(tc, honest_guests_are_not_accused, 0, 4);
-	tcase_add_loop_test(tc, a_lie_is_reported_with_its_entry, 0, 6);
+	tcase_add_loop_test(tc, a_mismatch_is_reported_with_its_entry, 0, 6);
 	tcase_add_test(tc, a_lie_stops_the_guest);
 	tcase_add_test(tc, what_is_left_out_is_missed_until_the_audit);
 	tcase_add_test(tc, the_oracle_tells_whose_mistake_it_is);

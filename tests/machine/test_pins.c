@@ -128,7 +128,7 @@ START_TEST(eager_is_refused_without_a_trap)
 }
 END_TEST
 
-/* A clean pin costs one exit: no upcall, no flush, nobody kicked. */
+/* A clean pin costs one exit: no upcall, no flush, no kick. */
 START_TEST(clean_pins_flush_nothing)
 {
 	struct run few, many;
@@ -232,7 +232,7 @@ START_TEST(host_proof_flushes)
 {
 	struct run guest, host;
 
-	NOT_IF_STRICT("guarding a frame has flushed it");
+	NOT_IF_STRICT("write-protecting a frame has flushed it");
 	RUN(&guest, "-c", "4", "-m", "128M", "--verify", path_guest(), "--", "workload=process",
 	    "iters=12");
 	RUN(&host, "-c", "4", "-m", "128M", "--verify", "--flush-proof", "host", path_guest(), "--",
@@ -254,7 +254,7 @@ START_TEST(flush_stamps)
 	const char *proof = _i ? "host" : "guest";
 	struct run run;
 
-	NOT_IF_STRICT("guarding a frame has flushed it");
+	NOT_IF_STRICT("write-protecting a frame has flushed it");
 	RUN(&run, "-c", "4", "-m", "128M", "-f", "eager-pte", "--flush-proof", proof, path_guest(),
 	    "--", "workload=process", "iters=20");
 	expect_status(&run, 0);
@@ -268,12 +268,12 @@ START_TEST(flush_stamps)
 }
 END_TEST
 
-/* With one vCPU, which is out of the guest when it asks, nobody is ever kicked. */
+/* With one vCPU, which is out of the guest when it asks, there is never a kick. */
 START_TEST(a_lonely_cpu_kicks_nobody)
 {
 	struct run run;
 
-	NOT_IF_STRICT("guarding a frame has flushed it");
+	NOT_IF_STRICT("write-protecting a frame has flushed it");
 	RUN(&run, "-f", "eager-pte", path_guest(), "--", "workload=process", "iters=20");
 	expect_status(&run, 0);
 	ck_assert_int_gt(stat_of(&run, "pins.host_flushes"), 0);

@@ -213,7 +213,7 @@ START_TEST(eager_pte_leaves_tlbs_to_the_host)
 	ck_assert_int_eq(stat_of(&run, "guest.unmap_aliases"), AT_THE_END);
 	ck_assert_int_eq(stat_of(&run, "guest.tables_aliased"), 0);
 	ck_assert_int_gt(stat_of(&run, "guest.tables_recycled"), 0);
-	if (!track_is("strict")) /* where guarding a frame has flushed it */
+	if (!track_is("strict")) /* where write-protecting a frame has flushed it */
 		ck_assert_int_gt(stat_of(&run, "pins.host_flushes"), 0);
 	RUN(&clean, "-c", cpus[_i], "-f", "eager-pte", path_guest(), "--", "workload=cleanpin");
 	expect_status(&clean, 0);
@@ -229,7 +229,7 @@ START_TEST(eager_pte_hides_nothing_from_the_host)
 {
 	struct run run;
 
-	NOT_IF_STRICT("guarding a frame has flushed it");
+	NOT_IF_STRICT("write-protecting a frame has flushed it");
 	RUN(&run, "-m", "128M", "-t", track_or(track_modes[_i]), "-f", "eager-pte", path_guest(),
 	    "--", "workload=grow", "iters=40", "alias=100");
 	expect_status(&run, 0);

@@ -178,7 +178,7 @@ END_TEST
 
 static const char *const strategies[] = {"none", "eager-pte", "page-bit", "trap-range"};
 
-/* Many entries for one exit, and nobody's word is taken for a flush. */
+/* Many entries for one exit, and no flush is taken on the guest's word. */
 START_TEST(strategies_work)
 {
 	const char *flush = strategies[_i];

@@ -142,7 +142,7 @@ static const char *why_not_welcome(int fd, const struct client *slot)
 static void accept_client(struct control *control)
 {
 	int fd = accept4(control->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	struct client stranger = {.fd = fd}, *slot = NULL;
+	struct client refused = {.fd = fd}, *slot = NULL;
 	const char *why;
 
 	if (fd < 0)
@@ -152,9 +152,9 @@ static void accept_client(struct control *control)
 			slot = &control->clients[i];
 	why = why_not_welcome(fd, slot);
 	if (why) {
-		send_answer(&stranger, control_refusal(why));
-		if (stranger.fd >= 0)
-			hang_up(&stranger);
+		send_answer(&refused, control_refusal(why));
+		if (refused.fd >= 0)
+			hang_up(&refused);
 		return;
 	}
 	slot->fd = fd;

@@ -39,8 +39,8 @@ void compare_some(struct run *r)
 	must(world_stats(&r->w).followed == r->m.nr_follows);
 }
 
-/* TLB-pending frames without memory suspects everything. */
-static bool suspects_all(struct run *r)
+/* Without memory for TLB-pending frames every frame counts as one. */
+static bool all_are_pending(struct run *r)
 {
 	return r->w.at->tlb_pending.floor.cleared > 0;
 }
@@ -100,7 +100,7 @@ unsigned check_allows(struct run *r, uint64_t pfn, struct at_transition to)
 		return 1 << AT_ALIAS;
 	if (r->m.flushed < must_stamp(&r->m, pfn, to))
 		return 1 << AT_STALE_TLB;
-	if (r->m.flushed < may_stamp(&r->m, pfn, to) || suspects_all(r))
+	if (r->m.flushed < may_stamp(&r->m, pfn, to) || all_are_pending(r))
 		return 1 << AT_STALE_TLB | 1 << AT_OK;
 	return 1 << AT_OK;
 }

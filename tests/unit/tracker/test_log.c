@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* AT_LOGGED: what a sync learns of the log, what an audit finds out about it, and whom it accuses.
+/* AT_LOGGED: what a sync learns of the log, what an audit finds out about it, and which mismatches
+ * it reports.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -541,9 +542,9 @@ static void make_tables(void)
 		cpus[cpu].done = 0;
 }
 
-/* Whatever an honest guest's processors do between any two things that the tracker looks at, none
- * is accused; and what was there when a sync began is known after it. */
-START_TEST(honest_processors_are_never_accused)
+/* Whatever an honest guest's processors do between any two things that the tracker looks at, there
+ * is no log mismatch; and what was there when a sync began is known after it. */
+START_TEST(honest_processors_have_no_mismatch)
 {
 	struct at_alias found;
 
@@ -560,7 +561,7 @@ START_TEST(honest_processors_are_never_accused)
 		ck_assert(rnd(20) ? at_sync(w.at) : at_audit(w.at));
 		w.meanwhile = NULL;
 		if (world_violations(&w, NULL))
-			ck_abort_msg("sync %u: an honest guest is accused", i);
+			ck_abort_msg("sync %u: a right log has a mismatch", i);
 		for (unsigned t = 0; !busy && t < TARGETS; t++)
 			if (at_alias_count(w.at, DATA + t) != at_oracle(w.at, DATA + t, &found, 1))
 				ck_abort_msg("sync %u: a change was missed", i);
@@ -571,37 +572,37 @@ START_TEST(honest_processors_are_never_accused)
 }
 END_TEST
 
-/* Of one that lies now and then, in one way each time, every lie is found by the next audit, and
- * nothing else. */
-START_TEST(every_lie_is_found)
+/* A log that is wrong now and then, in one way each time: every mismatch is found by the next
+ * audit, and nothing else. */
+START_TEST(every_mismatch_is_found)
 {
-	bool lied[ENTRIES] = {false}, told[ENTRIES] = {false};
+	bool wronged[ENTRIES] = {false}, told[ENTRIES] = {false};
 	struct at_violation v;
 
-	seed("lies");
+	seed("wrong");
 	for (unsigned i = 0; i < 200000; i++) {
 		unsigned index = rnd(ENTRIES);
 		uint64_t from = world_get(&w, l1, index), to = rnd(3) ? W(DATA + rnd(5)) : 0;
-		bool lie = !lied[index] && from != to && rnd(100) == 0;
+		bool wrong = !wronged[index] && from != to && rnd(100) == 0;
 		uint64_t other = to ^ FRAME(1 + rnd(7));
 
-		lied[index] |= lie;
-		if (!lie || rnd(2))
+		wronged[index] |= wrong;
+		if (!wrong || rnd(2))
 			world_store(&w, l1, index, to);
 		if (world_get(&w, l1, index) != to)
 			world_record(&w, rnd(WORLD_CPUS), l1, index, from, to); /* invented */
-		else if (!lie || rnd(2))
-			world_record(&w, rnd(WORLD_CPUS), l1, index, from, lie ? other : to);
+		else if (!wrong || rnd(2))
+			world_record(&w, rnd(WORLD_CPUS), l1, index, from, wrong ? other : to);
 		if (rnd(10))
 			continue;
 		ck_assert(at_audit(w.at));
 		while (at_next_violation(w.at, &v))
 			told[(v.pte_gpa - FRAME(l1)) / 8] = true;
 		for (unsigned k = 0; k < ENTRIES; k++) {
-			if (lied[k] != told[k])
-				ck_abort_msg("change %u: entry %u: lied %d, told %d", i, k, lied[k],
-					     told[k]);
-			lied[k] = told[k] = false;
+			if (wronged[k] != told[k])
+				ck_abort_msg("change %u: entry %u: lied %d, told %d", i, k,
+					     wronged[k], told[k]);
+			wronged[k] = told[k] = false;
 		}
 	}
 	ck_assert_uint_gt(world_stats(&w).log_mismatches, 500);
@@ -638,8 +639,8 @@ Suite *log_suite(void)
 	tcase_add_loop_test(tcase, mode_left, 0, 2);
 	tcase_add_test(tcase, mode_left_with_records_to_take);
 	tcase_add_test(tcase, no_log_no_mode);
-	tcase_add_test(tcase, honest_processors_are_never_accused);
-	tcase_add_test(tcase, every_lie_is_found);
+	tcase_add_test(tcase, honest_processors_have_no_mismatch);
+	tcase_add_test(tcase, every_mismatch_is_found);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

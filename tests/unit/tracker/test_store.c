@@ -146,7 +146,7 @@ START_TEST(links_lead_to_pinned_tables)
 }
 END_TEST
 
-/* What nobody can reach is judged when it is linked. */
+/* A table that no root reaches is judged when it is linked. */
 START_TEST(a_table_that_is_not_reached)
 {
 	ck_assert_int_eq(store(TABLE, 9, W(l1)), AT_OK);

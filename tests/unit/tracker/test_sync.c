@@ -119,7 +119,7 @@ START_TEST(real_changes_do_not_back_off)
 }
 END_TEST
 
-/* Walks by the processor dirty a table that nobody changes: it is armed ever more rarely. */
+/* Walks by the processor dirty a table that is not changed: it is armed ever more rarely. */
 START_TEST(spurious_writes_back_off)
 {
 	unsigned last = QUIET, now;

@@ -223,7 +223,7 @@ START_TEST(unpinned_root)
 }
 END_TEST
 
-/* More than fit: all is suspect then, until there is evidence for all of it. */
+/* More than fit: all frames are TLB-pending then, until there is evidence for all of it. */
 START_TEST(overflow)
 {
 	enum { PAGES = 6000 };

@@ -459,7 +459,7 @@ START_TEST(mapping_with_another_type)
 	expect_violation(AT_V_MEMTYPE, DATA, va_of(4));
 	set(3, R(DATA) | E_PWT);
 	expect_violation(AT_V_MEMTYPE, DATA, va_of(3));
-	set(5, W(DATA + 1) | E_PCD); /* whose type nobody has named */
+	set(5, W(DATA + 1) | E_PCD); /* whose memory type was never set */
 	ck_assert_uint_eq(world_violations(&w, NULL), 0);
 }
 END_TEST

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Standard error that takes nothing for a while: nobody waits, and what is lost is told. */
+/* Standard error that takes nothing for a while: no thread waits, and what is lost is told. */
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Without a host that guards tables: plain stores. */
+/* Without a host that write-protects tables: plain stores. */
 #ifndef PTE_UPDATES_H
 #define PTE_UPDATES_H
 

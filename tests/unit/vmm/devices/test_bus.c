@@ -71,8 +71,8 @@ START_TEST(finds_the_device)
 }
 END_TEST
 
-/* All ones, and nobody is asked: outside, across an end, and with lengths that don't exist. */
-START_TEST(nobody_there)
+/* Unassigned I/O reads as all ones: outside, across an end, and with lengths that don't exist. */
+START_TEST(unassigned_io)
 {
 	static const struct {
 		uint64_t addr;
@@ -141,7 +141,7 @@ TCase *bus_tests(void)
 	TCase *tc = tcase_create("bus");
 
 	tcase_add_test(tc, finds_the_device);
-	tcase_add_test(tc, nobody_there);
+	tcase_add_test(tc, unassigned_io);
 	tcase_add_test(tc, overlaps);
 	tcase_add_test(tc, full);
 	tcase_add_test(tc, end_is_optional);

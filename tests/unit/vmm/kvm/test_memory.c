@@ -50,7 +50,7 @@ START_TEST(refuses)
 }
 END_TEST
 
-/* 64 GiB are reserved, not taken; the hole belongs to nobody. */
+/* 64 GiB are reserved, not taken; the hole has no memory. */
 START_TEST(two_slots)
 {
 	struct memory mem;

@@ -273,7 +273,7 @@ START_TEST(two_who_pause)
 }
 END_TEST
 
-/* Held, nobody runs; and a pause in the meantime neither waits for the release nor ends the hold.
+/* Held, no vCPU runs; and a pause in the meantime neither waits for the release nor ends the hold.
  */
 START_TEST(nobody_runs_while_held)
 {

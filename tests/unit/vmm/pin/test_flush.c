@@ -210,7 +210,7 @@ START_TEST(the_newer_ones_are_spared)
 	for (unsigned i = 0; i < NR; i++)
 		enter(i);
 	ck_assert_uint_eq(vcpus[2].stats.tlb_flushes, 1);
-	/* All were flushed after that: nobody is asked. */
+	/* All were flushed after that: no vCPU is paused. */
 	leave_stale(DATA + 2);
 	for (unsigned i = 0; i < NR; i++)
 		ck_assert(vcpu_flush_tlb(&vcpus[i]));
@@ -258,8 +258,8 @@ START_TEST(spared_and_flushing)
 }
 END_TEST
 
-/* One is in the middle of a flush at first, and has a stamp when it is looked who is due: nobody.
- */
+/* One is in the middle of a flush at first, and has a stamp when it is asked which
+ * vCPUs are due: none. */
 START_TEST(flushed_meanwhile)
 {
 	leave_stale(DATA);
@@ -288,7 +288,7 @@ START_TEST(no_stamp_without_a_flush)
 }
 END_TEST
 
-/* The guest's flush came through before the host's: nobody is asked. */
+/* The guest's flush came through before the host's: no vCPU is paused. */
 START_TEST(the_guest_was_faster)
 {
 	leave_stale(DATA);

@@ -407,7 +407,7 @@ START_TEST(heads_that_lie)
 	ck_assert_uint_eq(logs[0].tail, heads[_i]);
 	begin(false, 0);
 	expect_no_fault();
-	logs[0].lost++; /* a jump of the head leaves no room for a lie after it */
+	logs[0].lost++; /* a jump of the head leaves no room for a wrong record after it */
 	begin(false, 0);
 	expect_fault(0, LOG_FALSE_LOSS);
 }

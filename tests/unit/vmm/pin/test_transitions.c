@@ -29,7 +29,7 @@
 #define LIST      (ROOT - 1) /* of updates */
 #define MAPPED_AT 0x5000ull  /* by entry 5 of L1 */
 
-/* Tables that are looked at, and such as are guarded. */
+/* Tables that are compared, and tables that are write-protected. */
 static const enum track_mode track_modes[] = {TRACK_SCAN, TRACK_STRICT};
 
 static struct options opt;
