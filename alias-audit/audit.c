@@ -219,7 +219,7 @@ static struct mapping mapping_of(const struct audit *audit, const struct at_alia
 		.pte_gpa = alias->pte_gpa,
 		.pte = alias->pte,
 		.level = alias->level,
-		.writable = alias->pte & ENTRY_RW,
+		.writable = alias->pte & PTE_RW,
 		.user = alias->user,
 		.exec = alias->exec,
 		.memtype = memtype_of(alias->pte, alias->level),

@@ -31,7 +31,7 @@ static bool take_leaf(void *ctx, const struct walk_leaf *leaf)
 {
 	const struct describe *describe = ctx;
 	uint64_t pfn = leaf->gpa >> FRAME_SHIFT;
-	uint64_t nr = 1ull << (entry_shift(leaf->level) - FRAME_SHIFT);
+	uint64_t nr = 1ull << (pte_shift(leaf->level) - FRAME_SHIFT);
 
 	if (!leaf->writable || leaf->user)
 		return true;

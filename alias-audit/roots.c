@@ -11,10 +11,10 @@
 #define CR4_PAE   (1ull << 5)
 #define CR4_LA57  (1ull << 12)
 #define EFER_LMA  (1ull << 10)
-#define CR3_FRAME ENTRY_ADDR /* without PCID, PCD, PWT and the flag that keeps TLB entries */
+#define CR3_FRAME PTE_ADDR /* without PCID, PCD, PWT and the flag that keeps TLB entries */
 
 /* What of an entry is the same in all roots: not the flags, of which the processor sets one. */
-#define HALF_MASK (ENTRY_ADDR | ENTRY_P)
+#define HALF_MASK (PTE_ADDR | PTE_P)
 
 void roots_free(struct roots *roots)
 {
@@ -29,8 +29,8 @@ static void half_of(struct root_half *half, const uint64_t *entries)
 	for (unsigned i = 0; i < ENTRIES / 2; i++) {
 		uint64_t entry = entries[KERNEL_HALF + i];
 
-		half->entries[i] = entry & ENTRY_P ? entry & HALF_MASK : 0;
-		if (entry & ENTRY_P) {
+		half->entries[i] = entry & PTE_P ? entry & HALF_MASK : 0;
+		if (entry & PTE_P) {
 			half->present++;
 			half->probe = i;
 		}
@@ -45,7 +45,7 @@ static bool has_half(const uint64_t *entries, const struct root_half *half)
 	if ((upper[half->probe] & HALF_MASK) != half->entries[half->probe])
 		return false;
 	for (unsigned i = 0; i < ENTRIES / 2; i++) {
-		uint64_t entry = upper[i] & ENTRY_P ? upper[i] & HALF_MASK : 0;
+		uint64_t entry = upper[i] & PTE_P ? upper[i] & HALF_MASK : 0;
 
 		if (entry != half->entries[i])
 			return false;
@@ -58,7 +58,7 @@ static bool is_sound(const struct physmem *mem, const struct root_half *half)
 {
 	for (unsigned i = 0; i < ENTRIES / 2; i++)
 		if (half->entries[i] &&
-		    !physmem_has(mem, (half->entries[i] & ENTRY_ADDR) >> FRAME_SHIFT))
+		    !physmem_has(mem, (half->entries[i] & PTE_ADDR) >> FRAME_SHIFT))
 			return false;
 	return half->present > 0;
 }
@@ -83,7 +83,7 @@ static bool knows_root(const struct roots *roots, uint64_t pfn)
 static bool is_shared(const uint64_t *entries, uint64_t entry)
 {
 	for (unsigned i = KERNEL_HALF; i < ENTRIES; i++)
-		if (entries[i] & ENTRY_P && (entries[i] & ENTRY_ADDR) == (entry & ENTRY_ADDR))
+		if (entries[i] & PTE_P && (entries[i] & PTE_ADDR) == (entry & PTE_ADDR))
 			return true;
 	return false;
 }
@@ -92,8 +92,8 @@ static bool is_shared(const uint64_t *entries, uint64_t entry)
 static bool maps_low(const uint64_t *entries)
 {
 	for (unsigned i = 0; i < KERNEL_HALF; i++)
-		if (entries[i] & ENTRY_P &&
-		    (!(entries[i] & ENTRY_US) || is_shared(entries, entries[i])))
+		if (entries[i] & PTE_P &&
+		    (!(entries[i] & PTE_US) || is_shared(entries, entries[i])))
 			return true;
 	return false;
 }

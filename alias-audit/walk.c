@@ -17,13 +17,13 @@ struct walk {
 struct reached {
 	uint64_t pfn, va;
 	unsigned level;
-	uint64_t rights; /* ENTRY_RW, ENTRY_US, and ENTRY_NX, which takes one away */
+	uint64_t rights; /* PTE_RW, PTE_US, and PTE_NX, which takes one away */
 };
 
 /* Has the table not been walked like this? From now on it has. */
 static bool is_new(struct walk *walk, const struct reached *table)
 {
-	uint64_t rights = (table->rights & (ENTRY_RW | ENTRY_US)) >> 1 | table->rights >> 63 << 2;
+	uint64_t rights = (table->rights & (PTE_RW | PTE_US)) >> 1 | table->rights >> 63 << 2;
 	struct map_slot *slot = map_make(&walk->seen, table->pfn << 6 | rights << 3 | table->level);
 
 	if (!slot) {
@@ -38,7 +38,7 @@ static bool is_new(struct walk *walk, const struct reached *table)
 
 static uint64_t rights_below(uint64_t rights, uint64_t entry)
 {
-	return (rights & entry & (ENTRY_RW | ENTRY_US)) | ((rights | entry) & ENTRY_NX);
+	return (rights & entry & (PTE_RW | PTE_US)) | ((rights | entry) & PTE_NX);
 }
 
 static struct walk_leaf leaf_of(uint64_t entry, const struct reached *at, unsigned index,
@@ -50,9 +50,9 @@ static struct walk_leaf leaf_of(uint64_t entry, const struct reached *at, unsign
 		.pte_gpa = (pfn << FRAME_SHIFT) + 8 * index,
 		.pte = entry,
 		.level = at->level,
-		.writable = at->rights & ENTRY_RW,
-		.user = at->rights & ENTRY_US,
-		.exec = !(at->rights & ENTRY_NX),
+		.writable = at->rights & PTE_RW,
+		.user = at->rights & PTE_US,
+		.exec = !(at->rights & PTE_NX),
 	};
 }
 
@@ -71,19 +71,19 @@ static bool walk_table(struct walk *walk, const struct reached *table, unsigned 
 	for (unsigned i = first; i < end; i++) {
 		uint64_t entry = entries[i];
 		struct reached at = {
-			.va = canonical(entry_va(table->va, i, table->level), walk->levels),
+			.va = va_canonical(entry_va(table->va, i, table->level), walk->levels),
 			.level = table->level,
 			.rights = rights_below(table->rights, entry)};
 
-		if (!(entry & ENTRY_P))
+		if (!(entry & PTE_P))
 			continue;
 		if (entry_is_leaf(entry, table->level)) {
 			struct walk_leaf leaf = leaf_of(entry, &at, i, table->pfn);
 
 			if (!walk->visit(walk->ctx, &leaf))
 				return false;
-		} else if (!(entry & ENTRY_PS)) {
-			at.pfn = (entry & ENTRY_ADDR) >> FRAME_SHIFT;
+		} else if (!(entry & PTE_PS)) {
+			at.pfn = (entry & PTE_ADDR) >> FRAME_SHIFT;
 			at.level--;
 			if (!walk_table(walk, &at, 0, ENTRIES))
 				return false;
@@ -96,7 +96,7 @@ int walk_leaves(struct physmem *mem, uint64_t root, unsigned levels, unsigned fi
 		walk_visit *visit, void *ctx)
 {
 	struct walk walk = {.mem = mem, .levels = levels, .visit = visit, .ctx = ctx};
-	struct reached top = {.pfn = root, .level = levels, .rights = ENTRY_RW | ENTRY_US};
+	struct reached top = {.pfn = root, .level = levels, .rights = PTE_RW | PTE_US};
 
 	map_init(&walk.seen, mem->copies.seed);
 	walk_table(&walk, &top, first, end);

@@ -50,7 +50,7 @@ static struct offset *offset_of(struct offsets *offsets, uint64_t value)
 static bool count_leaf(void *ctx, const struct walk_leaf *leaf)
 {
 	struct offsets *offsets = ctx;
-	uint64_t size = 1ull << entry_shift(leaf->level);
+	uint64_t size = 1ull << pte_shift(leaf->level);
 	uint64_t frames =
 		physmem_count(offsets->mem, leaf->gpa >> FRAME_SHIFT, size >> FRAME_SHIFT);
 	struct offset *offset;

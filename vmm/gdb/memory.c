@@ -6,16 +6,12 @@
 #include <sys/ioctl.h>
 #include "kvm/vm.h"
 #include "kvm/write_protect.h"
+#include "pte.h"
 
 #define PAGE_SIZE 4096u
 #define CR0_PG    (1ull << 31)
 #define CR4_LA57  (1ull << 12)
 #define EFER_LMA  (1ull << 10)
-
-#define PTE_PRESENT 1ull
-#define PTE_USER    4ull
-#define PTE_LARGE   0x80ull
-#define PTE_ADDRESS 0x000ffffffffff000ull
 
 static bool is_paging(const struct gdb_target *target, unsigned vcpu)
 {
@@ -175,14 +171,14 @@ static bool is_user_code(const struct gdb_target *target, unsigned vcpu, uint64_
 		return false;
 	table = sregs.cr3;
 	for (unsigned level = sregs.cr4 & CR4_LA57 ? 5 : 4;; level--) {
-		uint64_t index = va >> (12 + 9 * (level - 1)) & 511;
+		uint64_t index = va >> pte_shift(level) & (PT_ENTRIES - 1);
 		const uint64_t *at =
-			memory_ptr(&target->vm->mem, (table & PTE_ADDRESS) + 8 * index, 8);
+			memory_ptr(&target->vm->mem, (table & PTE_ADDR) + 8 * index, 8);
 
-		pte = at ? __atomic_load_n(at, __ATOMIC_RELAXED) : 0;
-		if (!(pte & PTE_PRESENT) || !(pte & PTE_USER))
+		pte = at ? pte_load(at) : 0;
+		if (!(pte & PTE_P) || !(pte & PTE_US))
 			return false;
-		if (level == 1 || (level <= 3 && pte & PTE_LARGE))
+		if (level == 1 || (level <= LEAF_LEVELS && pte & PTE_PS))
 			return true;
 		table = pte;
 	}
