@@ -52,8 +52,8 @@ static enum served pin_child(struct batch *batch, const struct at_violation *why
 	return served;
 }
 
-static enum at_verdict judge_changes(const struct pin *pin, const struct change *changes,
-				     unsigned nr, struct at_violation *why)
+static enum at_verdict verdict_on_changes(const struct pin *pin, const struct change *changes,
+					  unsigned nr, struct at_violation *why)
 {
 	struct at_entry entries[AT_STORE_MAX] = {0};
 
@@ -68,7 +68,7 @@ static enum served judge_changes(struct batch *batch, struct change *changes, un
 {
 	struct alias_tracker *at = batch->pin->at;
 	struct at_violation why;
-	enum at_verdict verdict = judge_changes(batch->pin, changes, nr, &why);
+	enum at_verdict verdict = verdict_on_changes(batch->pin, changes, nr, &why);
 
 	if (verdict == AT_CHILD_UNPINNED && nr == 1 && !at_pinned_level(at, why.pfn)) {
 		if (pin_child(batch, &why, &changes->status) == UPCALL)
@@ -77,7 +77,7 @@ static enum served judge_changes(struct batch *batch, struct change *changes, un
 			report_refused(batch, &why, verdict);
 			return SERVED;
 		}
-		verdict = judge_changes(batch->pin, changes, nr, &why);
+		verdict = verdict_on_changes(batch->pin, changes, nr, &why);
 	}
 	changes->status = to_status(verdict);
 	if (verdict != AT_OK)
