@@ -7,11 +7,12 @@
 #include <string.h>
 #include "entry.h"
 
-#define CR0_PG    (1ull << 31)
-#define CR4_PAE   (1ull << 5)
-#define CR4_LA57  (1ull << 12)
-#define EFER_LMA  (1ull << 10)
-#define CR3_FRAME PTE_ADDR /* without PCID, PCD, PWT and the flag that keeps TLB entries */
+#define CR0_PG   (1ull << 31)
+#define CR4_PAE  (1ull << 5)
+#define CR4_LA57 (1ull << 12)
+#define EFER_LMA (1ull << 10)
+#define CR3_FRAME                                                                                  \
+	((uint64_t)PTE_ADDR) /* without PCID, PCD, PWT and the flag that keeps TLB entries */
 
 /* What of an entry is the same in all roots: not the flags, of which the processor sets one. */
 #define HALF_MASK (PTE_ADDR | PTE_P)
