@@ -47,12 +47,12 @@ static struct rights_region *region_make(struct rights *rights, uint64_t pfn)
 	return region ? *region : NULL;
 }
 
-static struct rights_gib *gib_of(const struct rights *rights, uint64_t pfn)
+static inline struct rights_gib *gib_of(const struct rights *rights, uint64_t pfn)
 {
 	return pfn / GIB_FRAMES < rights->nr ? rights->gib[pfn / GIB_FRAMES] : NULL;
 }
 
-static struct rights_region *region_of(const struct rights *rights, uint64_t pfn)
+static inline struct rights_region *region_of(const struct rights *rights, uint64_t pfn)
 {
 	const struct rights_gib *gib = gib_of(rights, pfn);
 
@@ -101,25 +101,29 @@ bool rights_is_wanted(const struct rights *rights, uint64_t pfn)
 static void role_rights(const struct reach *reach, uint8_t can[NR_WAYS])
 {
 	memset(can, 0, NR_WAYS);
-	for (unsigned leaf = 0; leaf < NR_WAYS; leaf++)
-		for (unsigned way = 0; way < NR_WAYS; way++) {
-			unsigned rights = reach->ways >> way & 1 ? way & leaf : 0;
+	for (unsigned ways = reach->ways; ways; ways &= ways - 1) {
+		unsigned way = (unsigned)__builtin_ctz(ways);
+
+		for (unsigned leaf = 0; leaf < NR_WAYS; leaf++) {
+			unsigned rights = way & leaf;
 
 			if (rights & MAY_WRITE)
 				can[leaf] |= CAN_WRITE;
 			if (rights & MAY_EXEC)
 				can[leaf] |= rights & MAY_USER ? CAN_EXEC_USER : CAN_EXEC_KERNEL;
 		}
+	}
 }
 
 /* The leaf's rights as in role_rights(). */
-static unsigned leaf_index(uint64_t pte)
+static inline unsigned leaf_index(uint64_t pte)
 {
 	return (pte >> 1 & (MAY_WRITE | MAY_USER)) | (pte & PTE_NX ? 0 : MAY_EXEC);
 }
 
-static struct frame_rights leaf_rights(const struct alias_tracker *at, const struct reach *reach,
-				       const uint8_t can[NR_WAYS], unsigned index, uint64_t pte)
+static inline struct frame_rights leaf_rights(const struct alias_tracker *at,
+					      const struct reach *reach, const uint8_t can[NR_WAYS],
+					      unsigned index, uint64_t pte)
 {
 	struct frame_rights rights = {
 		.can = can[leaf_index(pte)],
@@ -165,27 +169,22 @@ static bool large_role_note(struct alias_tracker *at, struct rights *rights,
 	return true;
 }
 
-/* Most leaves are in these: neighbours often map frames of one region. */
+/* Most leaves are in these. */
 static bool small_role_note(struct alias_tracker *at, struct rights *rights,
 			    const struct reach *reach)
 {
 	const struct copy *copy = &reach->role->table->copy;
-	struct rights_region *region = NULL;
-	uint64_t known = UINT64_MAX;
 	uint8_t can[NR_WAYS];
 
 	role_rights(reach, can);
 	FOREACH_PRESENT (i, copy) {
 		uint64_t pte = copy->entry[i], pfn = pte_pfn(pte, 1, PTE_LEAF);
+		struct rights_region *region = region_of(rights, pfn);
 		struct frame_rights of;
 
 		if (pfn >= at->config.frames)
 			continue;
-		if (pfn / PT_ENTRIES != known) {
-			region = region_make(rights, pfn);
-			known = pfn / PT_ENTRIES;
-		}
-		if (!region)
+		if (!region && !(region = region_make(rights, pfn)))
 			return false;
 		of = leaf_rights(at, reach, can, i, pte);
 		region->can[pfn % PT_ENTRIES] |= of.can;
