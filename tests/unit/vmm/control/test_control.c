@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 #include "control/control.h"
+#include "control/map_svg.h"
 #include "control/request.h"
 #include "live_audit.h"
 #include "machine.h"
@@ -131,6 +132,42 @@ START_TEST(what_is_no_request)
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
 		expect_refusal(lines[i][0], lines[i][1]);
 	ck_assert(!machine.vm.pause.held);
+}
+END_TEST
+
+START_TEST(a_map_has_a_letter_for_each_frame)
+{
+	json_t *answer = ask("{\"do\":\"map\"}");
+	const char *cells = json_string_value(json_object_get(answer, "cells"));
+
+	ck_assert_int_eq(json_integer_value(json_object_get(answer, "frames")), FRAMES);
+	ck_assert_int_eq(json_integer_value(json_object_get(answer, "frames_per_cell")), 1);
+	ck_assert_uint_eq(strlen(cells), FRAMES);
+	ck_assert_uint_eq(strspn(cells, "."), FRAMES);
+	ck_assert_int_eq(map_svg_write(answer, path), 0);
+	ck_assert_int_eq(unlink(path), 0);
+	json_decref(answer);
+}
+END_TEST
+
+START_TEST(what_is_no_map)
+{
+	static const char *const answers[] = {
+		"{}",
+		"{\"frames\": 2, \"cells\": \".\"}",
+		"{\"frames\": 2, \"cells\": \".?\"}",
+		"{\"frames\": -1, \"cells\": \".\"}",
+		"{\"frames\": 9223372036854775807, \"cells\": \"\"}",
+		"{\"frames\": \"2\", \"cells\": 7}",
+	};
+
+	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+		json_t *answer = json_loads(answers[i], 0, NULL);
+
+		ck_assert_int_ne(map_svg_write(answer, path), 0);
+		ck_assert_int_lt(access(path, F_OK), 0);
+		json_decref(answer);
+	}
 }
 END_TEST
 
@@ -382,6 +419,8 @@ TCase *control_tests(void)
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, what_is_no_request);
+	tcase_add_test(tc, a_map_has_a_letter_for_each_frame);
+	tcase_add_test(tc, what_is_no_map);
 	tcase_add_test(tc, a_wish_is_stored);
 	tcase_add_test(tc, who_does_not_look);
 	tcase_add_test(tc, what_is_done);
