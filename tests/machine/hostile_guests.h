@@ -30,8 +30,9 @@ struct hostile {
 	const char *off[HOSTILE_OPTIONS], *strict_off[HOSTILE_OPTIONS];
 	struct outcome then, strict_then;
 	const char *off_source; /* under which that is tried; NULL: dirty */
-	/* Why strict has no such switch; why it, or all others, have nothing to do here. */
-	const char *no_strict_switch, *not_strict, *only_strict;
+	/* Why strict has no such switch, or the others; why it, or the others, have nothing to do
+	 * here. */
+	const char *no_strict_switch, *no_switch, *not_strict, *only_strict;
 };
 
 extern const struct hostile hostiles[];

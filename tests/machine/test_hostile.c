@@ -185,6 +185,37 @@ START_TEST(defence_off_on_strict)
 }
 END_TEST
 
+/* Does standard error have to be empty? */
+static bool is_silent(const struct outcome *outcome)
+{
+	return !outcome->says && !outcome->violations;
+}
+
+/* Is there no run that is both? */
+static bool exclude(const struct outcome *a, const struct outcome *b)
+{
+	return a->status != b->status || a->violations != b->violations ||
+	       (a->prints && b->prints && strcmp(a->prints, b->prints) != 0) ||
+	       (a->says && is_silent(b)) || (b->says && is_silent(a));
+}
+
+static const char *why_no_switch(const struct hostile *hostile);
+
+/* What happens with the defence off can't happen with it: else the switch would show nothing. */
+START_TEST(the_defence_makes_the_difference)
+{
+	const struct hostile *hostile = &hostiles[_i];
+	const char *source = hostile->off_source ? hostile->off_source : "dirty";
+
+	if (is_strict() && !why_no_switch(hostile))
+		ck_assert_msg(exclude(must(hostile, "strict"), &hostile->strict_then), "%s %s",
+			      hostile->guest, hostile->strict_off[1]);
+	else if (!why_no_switch(hostile))
+		ck_assert_msg(exclude(must(hostile, source), &hostile->then), "%s %s",
+			      hostile->guest, hostile->off[1]);
+}
+END_TEST
+
 static const char *why_not(const struct hostile *hostile)
 {
 	return is_strict() ? hostile->not_strict : hostile->only_strict;
@@ -202,6 +233,8 @@ static const char *why_no_switch(const struct hostile *hostile)
 		return why_not(hostile);
 	if (is_strict())
 		return hostile->no_strict_switch;
+	if (hostile->no_switch)
+		return hostile->no_switch;
 	if (on_shadow_mmu() && needs_nested_paging(hostile))
 		return "it needs nested paging: with a shadow MMU no stale TLB entry was left";
 	return NULL;
@@ -226,6 +259,7 @@ Suite *hostile_suite(void)
 {
 	Suite *suite = suite_create("hostile");
 	TCase *tc = tcase_create("must"), *off = tcase_create("off");
+	TCase *table = tcase_create("table");
 
 	tcase_set_timeout(tc, 60);
 	tcase_set_timeout(off, 60);
@@ -242,6 +276,8 @@ Suite *hostile_suite(void)
 		else
 			tcase_add_loop_test(off, defence_off, i, i + 1);
 	}
+	tcase_add_loop_test(table, the_defence_makes_the_difference, 0, (int)nr_hostiles);
+	suite_add_tcase(suite, table);
 	suite_add_tcase(suite, tc);
 	suite_add_tcase(suite, off);
 	return suite;
