@@ -8,24 +8,28 @@
 #include "fake_kvm.h"
 #include "machine.h"
 #include "pin/internal.h"
+#include "pin/pin.h"
+#include "pin_figure.h"
 #include "suites.h"
 
 #define NR     4u
-#define FRAMES 32u
-#define ROOT   1u /* and the tables below it: 2, 3, 4 */
-#define DATA   16u
+#define BYTES  (4ull << 20)
+#define ROOT   0x100u /* and the tables below it, down to L1 */
+#define L1     (ROOT + 3)
+#define DATA   0x200u
 #define W(pfn) ((uint64_t)(pfn) << 12 | 3)
 
-static uint64_t memory[FRAMES][512];
-static struct alias_common_page common;
+static struct alias_common_page *common;
 static struct options opt;
 static struct machine machine;
 static struct vcpu vcpus[NR];
 static struct kvm_run runs[NR];
-static struct pin pin;
+static struct pin *pin;
+static struct at_clock (*read_clock)(void *ctx); /* of the pin */
 static bool no_flush;
 
-/* Some vCPU that is not kept out maps a frame, uses it, and drops it, as the host looks; once. */
+/* A vCPU that is not paused maps a frame, uses it, and drops it, just when a sync has begun; once.
+ */
 static bool one_is_busy;
 
 /* What a vCPU does in the moment after a stamp was read: it begins to flush, or comes to its end
@@ -55,24 +59,21 @@ uint64_t __wrap_flush_stamp_get(const struct flush_stamp *stamp)
 	return value;
 }
 
-static const uint64_t *table(void *ctx, uint64_t pfn)
+static uint64_t *frame(uint64_t pfn)
 {
-	uint64_t paused = atomic_load(&machine.vm.pause.paused);
-
-	(void)ctx;
-	if (one_is_busy && paused && paused != ALL_VCPUS) {
-		one_is_busy = false;
-		common.cleared++;
-	}
-	return memory[pfn];
+	return memory_ptr(&machine.vm.mem, pfn * ALIAS_PAGE_SIZE, ALIAS_PAGE_SIZE);
 }
 
-static struct at_clock guest_clock(void *ctx)
+static struct at_clock busy_clock(void *ctx)
 {
-	(void)ctx;
-	return (struct at_clock){.cleared = common.cleared,
-				 .flushed = common.flushed,
-				 .now = flush_clock_now(&machine.vm.flush_clock)};
+	uint64_t paused = atomic_load(&machine.vm.pause.paused);
+	struct at_clock clock = read_clock(ctx);
+
+	if (one_is_busy && paused && paused != ALL_VCPUS) {
+		one_is_busy = false;
+		common->cleared++;
+	}
+	return clock;
 }
 
 static int play_kvm(int fd, unsigned long request, void *arg)
@@ -82,20 +83,20 @@ static int play_kvm(int fd, unsigned long request, void *arg)
 		errno = EIO;
 		return -1;
 	}
-	return request == KVM_SET_SREGS || request == KVM_GET_SREGS ? 0 : FAKE_PASS;
+	return request == KVM_SET_SREGS || request == KVM_GET_SREGS ||
+			       request == KVM_SET_USER_MEMORY_REGION
+		       ? 0
+		       : FAKE_PASS;
 }
 
-static void set_up(void)
+static void set_up_with(enum flush_proof proof)
 {
-	struct at_config config = {.frames = FRAMES, .mode = AT_SCAN, .ops = &pin.ops};
-
+	opt = (struct options){
+		.flush = ALIAS_FLUSH_TRAP, .track = TRACK_SCAN, .flush_proof = proof};
 	fake_kvm = play_kvm;
 	no_flush = false;
 	one_is_busy = false;
 	moment.after = NULL;
-	memset(memory, 0, sizeof(memory));
-	memset(&common, 0, sizeof(common));
-	opt = (struct options){.flush_proof = PROOF_GUEST};
 	machine = (struct machine){.opt = &opt, .stop.status = -1};
 	machine.vm = (struct vm){.nr_vcpus = NR, .vcpus = vcpus, .stop = &machine.stop};
 	machine.stop.fd = eventfd(0, 0);
@@ -103,43 +104,50 @@ static void set_up(void)
 	flush_clock_init(&machine.vm.flush_clock);
 	for (unsigned i = 0; i < NR; i++)
 		vcpus[i] = (struct vcpu){.index = i, .vm = &machine.vm, .run = &runs[i]};
-	pin = (struct pin){.machine = &machine,
-			   .vm = &machine.vm,
-			   .ops = {.table = table, .clock = guest_clock}};
-	for (unsigned level = 4; level > 1; level--)
-		memory[5 - level][0] = W(6 - level);
-	pin.at = at_new(&config);
-	ck_assert_ptr_nonnull(pin.at);
+	ck_assert_int_eq(memory_init(&machine.vm.mem, BYTES), 0);
+	pin = pin_create(&machine);
+	ck_assert_ptr_nonnull(pin);
+	read_clock = pin->ops.clock;
+	pin->ops.clock = busy_clock;
+	common = common_page(&machine);
+	for (unsigned i = 0; i < 3; i++)
+		frame(ROOT + i)[0] = W(ROOT + i + 1);
 	for (unsigned level = 1; level <= 4; level++)
-		ck_assert_int_eq(at_pin(pin.at, 5 - level, level), AT_OK);
+		ck_assert_int_eq(at_pin(pin->at, ROOT + 4 - level, level), AT_OK);
+}
+
+static void set_up(void)
+{
+	set_up_with(PROOF_GUEST);
 }
 
 static void tear_down(void)
 {
-	at_free(pin.at);
+	pin_free(pin);
+	memory_free(&machine.vm.mem);
 	vcpu_pause_destroy(&machine.vm.pause);
 	close(machine.stop.fd);
 }
 
 static void map(unsigned pfn)
 {
-	memory[4][pfn] = W(pfn);
+	frame(L1)[pfn - DATA] = W(pfn);
 }
 
 /* Mapped, seen, and gone; no flush by the guest. */
 static void leave_stale(unsigned pfn)
 {
 	map(pfn);
-	sync_tables(&pin);
-	common.cleared++;
-	memory[4][pfn] = 0;
-	sync_tables(&pin);
+	sync_tables(pin);
+	common->cleared++;
+	frame(L1)[pfn - DATA] = 0;
+	sync_tables(pin);
 }
 
 static enum at_verdict flush_for(unsigned pfn)
 {
-	host_flush(&pin, &vcpus[0], false, pfn, (struct at_transition){.to = AT_TO_TABLE});
-	return at_check(pin.at, pfn, 1);
+	host_flush(pin, &vcpus[0], false, pfn, (struct at_transition){.to = AT_TO_TABLE});
+	return at_check(pin->at, pfn, 1);
 }
 
 /* vCPU i is on its way into the guest. */
@@ -180,18 +188,18 @@ END_TEST
 START_TEST(all_are_asked_once)
 {
 	leave_stale(DATA);
-	ck_assert_int_eq(at_check(pin.at, DATA, 1), AT_STALE_TLB);
+	ck_assert_int_eq(at_check(pin->at, DATA, 1), AT_STALE_TLB);
 	ck_assert_int_eq(flush_for(DATA), AT_OK);
 	ck_assert_uint_eq(asked(), 15);
-	ck_assert_uint_eq(pin.count.vcpus_flushed, NR);
+	ck_assert_int_eq(pin_figure(pin, "pins.vcpus_flushed"), NR);
 	/* They have yet to do it: what goes meanwhile is covered by it. */
 	leave_stale(DATA + 1);
-	ck_assert_int_eq(at_check(pin.at, DATA + 1, 1), AT_STALE_TLB);
+	ck_assert_int_eq(at_check(pin->at, DATA + 1, 1), AT_STALE_TLB);
 	ck_assert_int_eq(flush_for(DATA + 1), AT_OK);
-	ck_assert_uint_eq(pin.count.host_flushes, 1);
-	ck_assert_uint_eq(pin.count.vcpus_flushed, NR);
-	ck_assert_uint_eq(pin.count.vcpus_spared, NR);
-	ck_assert_uint_eq(pin.count.kicks, 0);
+	ck_assert_int_eq(pin_figure(pin, "pins.host_flushes"), 1);
+	ck_assert_int_eq(pin_figure(pin, "pins.vcpus_flushed"), NR);
+	ck_assert_int_eq(pin_figure(pin, "pins.vcpus_spared"), NR);
+	ck_assert_int_eq(pin_figure(pin, "pins.kicks"), 0);
 }
 END_TEST
 
@@ -205,8 +213,8 @@ START_TEST(the_newer_ones_are_spared)
 	enter(2);
 	ck_assert_int_eq(flush_for(DATA + 1), AT_OK);
 	ck_assert_uint_eq(asked(), 1 | 2 | 8); /* 3 had been asked before */
-	ck_assert_uint_eq(pin.count.vcpus_flushed, NR + 2);
-	ck_assert_uint_eq(pin.count.vcpus_spared, 2);
+	ck_assert_int_eq(pin_figure(pin, "pins.vcpus_flushed"), NR + 2);
+	ck_assert_int_eq(pin_figure(pin, "pins.vcpus_spared"), 2);
 	for (unsigned i = 0; i < NR; i++)
 		enter(i);
 	ck_assert_uint_eq(vcpus[2].stats.tlb_flushes, 1);
@@ -228,7 +236,7 @@ START_TEST(spared_too_early)
 	ck_assert_int_eq(flush_for(DATA), AT_OK);
 	ck_assert(!one_is_busy);
 	ck_assert_uint_eq(asked(), 15);
-	ck_assert_uint_eq(pin.count.host_flushes, 1);
+	ck_assert_int_eq(pin_figure(pin, "pins.host_flushes"), 1);
 	/* And if it makes none, it is not. */
 	for (unsigned i = 0; i < NR; i++)
 		enter(i);
@@ -272,7 +280,7 @@ START_TEST(flushed_meanwhile)
 	moment.tick = flush_clock_tick(&machine.vm.flush_clock);
 	ck_assert_int_eq(flush_for(DATA + 1), AT_OK);
 	ck_assert_ptr_null(moment.after);
-	ck_assert_uint_eq(pin.count.host_flushes, 1);
+	ck_assert_int_eq(pin_figure(pin, "pins.host_flushes"), 1);
 }
 END_TEST
 
@@ -292,45 +300,45 @@ END_TEST
 START_TEST(the_guest_was_faster)
 {
 	leave_stale(DATA);
-	common.flushed = common.cleared;
+	common->flushed = common->cleared;
 	ck_assert_int_eq(flush_for(DATA), AT_OK);
 	ck_assert_uint_eq(asked(), 0);
-	ck_assert_uint_eq(pin.count.host_flushes, 0);
+	ck_assert_int_eq(pin_figure(pin, "pins.host_flushes"), 0);
 }
 END_TEST
 
-/* XSA-241, XSA-401: what came and went between two looks. */
+/* XSA-241, XSA-401: what came and went between two syncs. */
 START_TEST(what_went_unseen)
 {
-	sync_tables(&pin);
-	ck_assert_uint_eq(pin.unseen, 0);
-	common.cleared++; /* mapped, used, and cleared again */
-	sync_tables(&pin);
-	ck_assert_uint_ne(pin.unseen, 0);
+	sync_tables(pin);
+	ck_assert_int_eq(flush_for(DATA), AT_OK);
+	ck_assert_uint_eq(asked(), 0);
+	common->cleared++; /* mapped, used, and cleared again */
+	sync_tables(pin);
 	ck_assert_int_eq(flush_for(DATA), AT_OK);
 	ck_assert_uint_eq(asked(), 15);
-	ck_assert_uint_eq(pin.unseen, 0);
 	for (unsigned i = 0; i < NR; i++)
 		enter(i);
-	sync_tables(&pin);
-	ck_assert_uint_eq(pin.unseen, 0);
+	sync_tables(pin);
+	ck_assert_int_eq(flush_for(DATA), AT_OK);
+	ck_assert_uint_eq(asked(), 0);
 }
 END_TEST
 
-/* Where the guest's word doesn't count, it may have happened before every look. */
+/* Where the guest's word doesn't count, it may have happened before every sync. */
 START_TEST(without_its_word)
 {
-	opt.flush_proof = PROOF_HOST;
-	common.cleared = 1; /* as that clock stands for ever */
+	tear_down();
+	set_up_with(PROOF_HOST);
 	for (unsigned round = 1; round <= 3; round++) {
-		sync_tables(&pin);
-		ck_assert_uint_ne(pin.unseen, 0);
+		sync_tables(pin);
 		ck_assert_int_eq(flush_for(DATA), AT_OK);
 		ck_assert_uint_eq(asked(), 15);
-		ck_assert_uint_eq(pin.unseen, 0);
-		ck_assert_uint_eq(pin.count.vcpus_flushed, round * NR);
+		ck_assert_int_eq(pin_figure(pin, "pins.vcpus_flushed"), round * NR);
 		for (unsigned i = 0; i < NR; i++)
 			enter(i);
+		ck_assert_int_eq(flush_for(DATA), AT_OK);
+		ck_assert_uint_eq(asked(), 0);
 	}
 }
 END_TEST
