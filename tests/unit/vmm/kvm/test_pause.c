@@ -2,11 +2,14 @@
 /* Pausing, with the real threads of vCPUs on a KVM that is played here: "in the guest" they advance
  * a counter. */
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include "fake_kvm.h"
 #include "machine.h"
@@ -297,6 +300,77 @@ START_TEST(nobody_runs_while_held)
 }
 END_TEST
 
+#define STOP_MS 300
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* By what its vCPUs have run a guest is judged: however long each was kept from it by others, that
+ * is not in it. (A loaded machine keeps them for longer.) */
+static void expect_it_stood_still(void (*still)(void))
+{
+	uint64_t since, ran[NR];
+
+	start(0);
+	for (unsigned i = 0; i < NR; i++)
+		while (atomic_load(&counter[i]) == 0)
+			sched_yield();
+	since = now_ns();
+	for (unsigned i = 0; i < NR; i++)
+		ran[i] = vcpu_ran_ns(&vcpus[i]);
+	still();
+	for (unsigned i = 0; i < NR; i++) {
+		uint64_t more = vcpu_ran_ns(&vcpus[i]) - ran[i];
+
+		ck_assert_uint_gt(ran[i], 0);
+		/* Half of it, as the two clocks may differ. */
+		ck_assert_uint_lt(more + STOP_MS * 500000ull, now_ns() - since);
+	}
+	join(0);
+}
+
+static void hold_for_a_while(void)
+{
+	hold_all_vcpus(&machine.vm);
+	poll(NULL, 0, STOP_MS);
+	release_all_vcpus(&machine.vm);
+}
+
+START_TEST(held_is_not_run)
+{
+	expect_it_stood_still(hold_for_a_while);
+}
+END_TEST
+
+static void stop_for_a_while(void)
+{
+	raise(SIGSTOP); /* all threads */
+}
+
+START_TEST(stopped_is_not_run)
+{
+	pid_t child = fork();
+	int status;
+
+	ck_assert_int_ge(child, 0);
+	if (child == 0) {
+		expect_it_stood_still(stop_for_a_while);
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(child, &status, WUNTRACED), child);
+	ck_assert(WIFSTOPPED(status));
+	poll(NULL, 0, STOP_MS);
+	kill(child, SIGCONT);
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_int_eq(status, 0);
+}
+END_TEST
+
 /* vCPUs that pause as they do, and a holder: all of them come to an end. */
 START_TEST(hold_among_pausers)
 {
@@ -339,6 +413,8 @@ TCase *pause_tests(void)
 	tcase_add_test(tc, nobody_runs_while_paused);
 	tcase_add_test(tc, some_are_paused);
 	tcase_add_test(tc, nobody_runs_while_held);
+	tcase_add_test(tc, held_is_not_run);
+	tcase_add_test(tc, stopped_is_not_run);
 	tcase_add_test(tc, hold_among_pausers);
 	tcase_add_test(tc, the_end_while_held);
 	tcase_add_test(tc, a_vcpu_that_waits_for_the_pauser);
