@@ -41,6 +41,9 @@ int main(void)
 	suite_add_tcase(suite, upcall_tests());
 	suite_add_tcase(suite, transition_tests());
 	suite_add_tcase(suite, transition_request_tests());
+	suite_add_tcase(suite, retry_tests());
+	suite_add_tcase(suite, balloon_tests());
+	suite_add_tcase(suite, balloon_request_tests());
 	suite_add_tcase(suite, sandbox_tests());
 	suite_add_tcase(suite, hypercall_tests());
 	suite_add_tcase(suite, origin_tests());
