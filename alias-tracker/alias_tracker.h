@@ -49,6 +49,7 @@
  *                 memory type other than 0; 152 bytes more for each region that has such runs
  *   5 KiB at most for each table that is followed, with its regions and runs if tables lie far
  *                 apart; 160 bytes for each further level at which it is walked
+ *   145 KiB at most for tables that were followed: the next ones take that memory
  *   after at_survey(), until the next: 1 KiB for each region of 2 MiB in which a 4 KiB leaf maps a
  *                 frame, 5 KiB for each GiB in which a leaf of any size does, and 96 bytes for each
  *                 finding. During the call 144 bytes more for each level at which a table is walked,

@@ -61,28 +61,35 @@ INLINE uint64_t present_in(const uint64_t *entry)
 	return bits[0] | bits[1] | bits[2] | bits[3];
 }
 
-FOR_EACH_PROCESSOR
-void copy_load(struct copy *copy, const uint64_t *table)
+/* Bit i: in group i something is not zero. */
+INLINE uint64_t groups_set(const uint64_t *table)
 {
-	vector any[GROUPS], all = {0};
+	vector zero = {0}; /* bit i: these entries of group i are */
 
 #pragma GCC unroll 8
 	for (unsigned group = 0; group < GROUPS; group++) {
-		group_or(&any[group], &table[group * GROUP_ENTRIES]);
-		all |= any[group];
-		copy->present[group] = 0;
+		uint64_t bit = 1ull << group;
+		vector any;
+
+		group_or(&any, &table[group * GROUP_ENTRIES]);
+		zero |= (vector)(any == (vector){0}) & (vector){bit, bit, bit, bit};
 	}
-	copy->stored = 0;
-	if (!any_set(&all))
-		return;
-	for (unsigned group = 0; group < GROUPS; group++) {
+	return ~(zero[0] & zero[1] & zero[2] & zero[3]) & ((1u << GROUPS) - 1);
+}
+
+FOR_EACH_PROCESSOR
+void copy_load(struct copy *copy, const uint64_t *table)
+{
+	uint64_t stored = groups_set(table);
+
+	copy->stored = stored;
+	memset(copy->present, 0, sizeof(copy->present));
+	for (; stored; stored &= stored - 1) {
+		unsigned group = (unsigned)__builtin_ctzll(stored);
 		uint64_t *entry = &copy->entry[group * GROUP_ENTRIES];
 
-		if (!any_set(&any[group]))
-			continue;
 		group_load(entry, &table[group * GROUP_ENTRIES]);
 		copy->present[group] = present_in(entry);
-		copy->stored |= 1ull << group;
 	}
 }
 

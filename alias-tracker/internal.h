@@ -175,8 +175,15 @@ bool table_is_linked(const struct alias_tracker *at, const struct table *table);
  * memory. */
 struct table *table_new(struct alias_tracker *at, uint64_t pfn, unsigned level,
 			const uint64_t *entries);
-/* The role of a table at that level, made (and queued) if need be. NULL: out of memory. */
-struct role *role_of(struct alias_tracker *at, struct table *table, unsigned level);
+/* Makes, and queues, the role of a table at a level at which it has none. NULL: out of memory. */
+struct role *role_new(struct alias_tracker *at, struct table *table, unsigned level);
+/* The role of a table at that level, made if need be. */
+static inline struct role *role_of(struct alias_tracker *at, struct table *table, unsigned level)
+{
+	struct role *role = table->role[level - 1];
+
+	return role ? role : role_new(at, table, level);
+}
 /* The role is linked by nothing and not queued. Its table goes with its last role. */
 void role_free(struct alias_tracker *at, struct role *role);
 /* All tables go, whatever links them; nothing is counted any more. */

@@ -13,17 +13,16 @@
 
 /* --- links ------------------------------------------------------------------------------------ */
 
-static inline uint32_t link_place(const struct alias_tracker *at, unsigned level, uint32_t place,
-				  unsigned index)
+static uint32_t link_place(const struct alias_tracker *at, unsigned level, uint32_t place,
+			   unsigned index)
 {
-	if (place == PLACE_NONE || (level < at->levels && place == PLACE_OUTSIDE))
-		return place;
-	return child_place(at, level, place, index);
+	return place == PLACE_NONE ? PLACE_NONE : child_place(at, level, place, index);
 }
 
-/* What a link by this entry is for the child, in such a view of the role. */
-static inline struct view link_view(const struct alias_tracker *at, const struct role *role,
-				    unsigned index, uint64_t pte, struct view view)
+__attribute__((noinline)) static struct view link_view_placed(const struct alias_tracker *at,
+							      const struct role *role,
+							      unsigned index, uint64_t pte,
+							      struct view view)
 {
 	struct view link = {link_place(at, role->level, view.all, index), PLACE_NONE};
 
@@ -33,6 +32,15 @@ static inline struct view link_view(const struct alias_tracker *at, const struct
 				? link.all
 				: link_place(at, role->level, view.writable, index);
 	return link;
+}
+
+/* What a link by this entry is for the child, in such a view of the role. */
+static inline struct view link_view(const struct alias_tracker *at, const struct role *role,
+				    unsigned index, uint64_t pte, struct view view)
+{
+	if (role->level == at->levels || !view_is(view, view_plain))
+		return link_view_placed(at, role, index, pte, view);
+	return (struct view){PLACE_OUTSIDE, pte & PTE_RW ? PLACE_OUTSIDE : PLACE_NONE};
 }
 
 static inline void link_add(struct role *role, struct role *child, unsigned index, struct view link)

@@ -8,6 +8,7 @@
  * that was cold for longer than that before it was dirtied is armed again at once.
  */
 #include "internal.h"
+#include "plain.h"
 
 #define BACKOFF_MAX  (1u << 16) /* by doubling; a configured one may be larger */
 #define DIRTIED_MAX  64u
@@ -78,40 +79,52 @@ static void note_change(struct alias_tracker *at, struct table *table, unsigned 
 		table->backoff = at->config.quiet_syncs;
 }
 
-/* Brings one line of entries up to date; adds those that changed to *nr_changed. */
-static bool line_update(struct alias_tracker *at, struct table *table, unsigned line,
-			const uint64_t *entries, unsigned *nr_changed)
+/* An entry was found changed. Most that change are of plain tables. */
+static inline bool entry_update(struct alias_tracker *at, struct table *table, bool plain,
+				unsigned index, uint64_t was, uint64_t now)
 {
-	bool ok = true;
+	if (!(plain ? plain_update(at, table, index, was, now)
+		    : table_update(at, table, index, now)))
+		return false;
+	if (at->config.mode == AT_LOGGED)
+		log_note_change(at, table, index, was, now);
+	return true;
+}
 
-	for (unsigned index = line * LINE_ENTRIES; index < (line + 1) * LINE_ENTRIES; index++) {
-		uint64_t was = copy_get(&table->copy, index), now = pte_load(&entries[index]);
+/* Brings these lines of entries up to date. Returns how many have changed; sets *ok to false if
+ * some could not be followed. */
+static unsigned lines_update(struct alias_tracker *at, struct table *table, const uint64_t *entries,
+			     uint64_t lines, bool *ok)
+{
+	bool plain = is_plain(at, table); /* nothing that its entries do can change that */
+	unsigned nr_changed = 0;
 
-		if (now == was)
-			continue;
-		if (!table_update(at, table, index, now)) {
-			ok = false;
-			continue;
+	for (; lines; lines &= lines - 1) {
+		unsigned first = (unsigned)__builtin_ctzll(lines) * LINE_ENTRIES;
+
+		for (unsigned index = first; index < first + LINE_ENTRIES; index++) {
+			uint64_t was = copy_get(&table->copy, index);
+			uint64_t now = pte_load(&entries[index]);
+
+			if (now == was)
+				continue;
+			if (entry_update(at, table, plain, index, was, now))
+				nr_changed += ((now ^ was) & ~PTE_NOISE) != 0;
+			else
+				*ok = false;
 		}
-		*nr_changed += ((now ^ was) & ~PTE_NOISE) != 0;
-		if (at->config.mode == AT_LOGGED)
-			log_note_change(at, table, index, was, now);
 	}
-	return ok;
+	return nr_changed;
 }
 
 /* Brings what differs up to date. */
 __attribute__((noinline)) static bool table_catch_up(struct alias_tracker *at, struct table *table,
 						     const uint64_t *entries, bool *changed)
 {
-	uint64_t lines = copy_lines_differ(&table->copy, entries);
-	unsigned nr_changed = 0;
 	bool ok = true;
+	unsigned nr_changed =
+		lines_update(at, table, entries, copy_lines_differ(&table->copy, entries), &ok);
 
-	for (; lines; lines &= lines - 1)
-		ok = line_update(at, table, (unsigned)__builtin_ctzll(lines), entries,
-				 &nr_changed) &&
-		     ok;
 	*changed = nr_changed != 0;
 	if (nr_changed)
 		note_change(at, table, nr_changed);

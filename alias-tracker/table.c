@@ -96,7 +96,7 @@ bool table_is_linked(const struct alias_tracker *at, const struct table *table)
 
 /* --- roles ------------------------------------------------------------------------------------ */
 
-static struct role *role_new(struct alias_tracker *at, struct table *table, unsigned level)
+struct role *role_new(struct alias_tracker *at, struct table *table, unsigned level)
 {
 	bool more = table->first.table != NULL;
 	struct role *role = more ? malloc(sizeof(*role)) : &table->first;
@@ -106,13 +106,6 @@ static struct role *role_new(struct alias_tracker *at, struct table *table, unsi
 	role_init(at, role, table, level);
 	at->nr_more_roles += more;
 	return role;
-}
-
-struct role *role_of(struct alias_tracker *at, struct table *table, unsigned level)
-{
-	struct role *role = table->role[level - 1];
-
-	return role ? role : role_new(at, table, level);
 }
 
 void role_free(struct alias_tracker *at, struct role *role)
