@@ -141,8 +141,9 @@ test_carried() {
 		>"$work/script"
 	chmod +x "$work/script"
 	: >"$work/a file.txt"
-	(cd "$work" && VMM_X='1 2' OTHER=3 machine --with 'a file.txt' ./script </dev/null)
-	ok "--with, VMM_ variables and a script's interpreter are carried" same \
+	mkdir "$work/folder" && mkfifo "$work/folder/fifo"
+	(cd "$work" && VMM_X='1 2' OTHER=3 machine --with 'a file.txt' --with folder ./script </dev/null)
+	ok "--with, also of a FIFO, VMM_ variables and a script's interpreter are carried" same \
 		"bash a file.txt 1 2:none" "$(cat "$work/stdout")"
 }
 

@@ -55,7 +55,39 @@ static const char *check_kind(const struct setup_header *header, size_t length)
 	return NULL;
 }
 
-static const char *check_place(const struct image_segment *segment)
+/* How a payload may begin (Documentation/arch/x86/boot.rst, and lzo): at another place setup_sects,
+ * say, is wrong, and the entry is elsewhere, too. */
+static bool is_payload(const uint8_t *at, size_t length)
+{
+	static const uint8_t magic[][2] = {
+		{0x1f, 0x8b}, {0x1f, 0x9e}, /* gzip */
+		{0x42, 0x5a},               /* bzip2 */
+		{0x5d, 0x00},               /* lzma */
+		{0xfd, 0x37},               /* xz */
+		{0x89, 0x4c},               /* lzo */
+		{0x02, 0x21},               /* lz4 */
+		{0x28, 0xb5},               /* zstd */
+		{0x7f, 0x45},               /* an ELF file, not compressed */
+	};
+
+	for (size_t i = 0; i < sizeof(magic) / sizeof(magic[0]); i++)
+		if (length >= sizeof(magic[i]) && !memcmp(at, magic[i], sizeof(magic[i])))
+			return true;
+	return false;
+}
+
+static const char *check_payload(const struct setup_header *header, const uint8_t *kernel,
+				 size_t size)
+{
+	if (header->payload_offset > size || header->payload_length > size - header->payload_offset)
+		return "a Linux bzImage whose payload ends after its kernel";
+	if (!is_payload(kernel + header->payload_offset, header->payload_length))
+		return "a Linux bzImage whose payload is not where its header says (setup_sects, "
+		       "payload_offset)";
+	return NULL;
+}
+
+static const char *check_place(const struct image_segment *segment, uint32_t alignment)
 {
 	if (segment->filesz <= ENTRY_64)
 		return "a Linux bzImage that ends before its entry";
@@ -63,6 +95,8 @@ static const char *check_place(const struct image_segment *segment)
 		return "a Linux bzImage that needs less memory than it has bytes (init_size)";
 	if (segment->gpa < IMAGE_MIN_GPA || segment->gpa > MEMORY_END - segment->memsz)
 		return "a Linux bzImage to be loaded below 1 MiB or above 4 GiB (pref_address)";
+	if (!alignment || (alignment & (alignment - 1)) || segment->gpa % alignment)
+		return "a Linux bzImage whose place is not aligned as it says (kernel_alignment)";
 	return NULL;
 }
 
@@ -84,9 +118,9 @@ const char *bzimage_parse(struct image *image)
 	kernel = (size_t)header.syssize * 16;
 	if (setup > image->size || kernel > image->size - setup)
 		return "a Linux bzImage cut off: its kernel ends after the file";
-	if (header.payload_offset > kernel ||
-	    header.payload_length > kernel - header.payload_offset)
-		return "a Linux bzImage whose payload ends after its kernel";
+	wrong = check_payload(&header, (const uint8_t *)image->file + setup, kernel);
+	if (wrong)
+		return wrong;
 	image->kind = IMAGE_BZIMAGE;
 	image->cmdline_max = header.cmdline_size;
 	image->initrd_max = header.initrd_addr_max;
@@ -98,5 +132,5 @@ const char *bzimage_parse(struct image *image)
 		.memsz = header.init_size,
 		.offset = setup,
 	};
-	return check_place(&image->segment[0]);
+	return check_place(&image->segment[0], header.kernel_alignment);
 }

@@ -56,6 +56,7 @@ static struct bzimage valid(void)
 	};
 
 	memset(image.kernel, 0xc0, sizeof(image.kernel));
+	memcpy(image.kernel + 1024, "\x28\xb5", 2);
 	memset(image.before, 0xbe, sizeof(image.before));
 	return image;
 }
@@ -139,6 +140,13 @@ static const struct {
 	{"no kernel", FIELD(syssize), 0, "payload"},
 	{"payload offset", FIELD(payload_offset), KERNEL_SIZE + 1, "payload"},
 	{"payload length", FIELD(payload_length), 3073, "payload"},
+	{"payload elsewhere", FIELD(payload_offset), 1023, "not where"},
+	{"no payload", FIELD(payload_length), 0, "not where"},
+	{"half a payload's mark", FIELD(payload_length), 1, "not where"},
+	{"fewer sectors than there are", FIELD(setup_sects), SETUP_SECTS - 1, "not where"},
+	{"not aligned", FIELD(kernel_alignment), 0, "kernel_alignment"},
+	{"aligned to no power of two", FIELD(kernel_alignment), UINT32_MAX, "kernel_alignment"},
+	{"aligned to 2 GiB", FIELD(kernel_alignment), 0x80000000, "kernel_alignment"},
 	{"payload wraps", FIELD(payload_length), UINT32_MAX, "payload"},
 	{"init_size 0", FIELD(init_size), 0, "init_size"},
 	{"init_size below the file's", FIELD(init_size), KERNEL_SIZE - 1, "init_size"},
