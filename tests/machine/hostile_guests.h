@@ -21,7 +21,7 @@ struct outcome {
 
 struct hostile {
 	const char *guest;
-	const char *with[HOSTILE_OPTIONS]; /* of vmm, and of vmm-broken, beside -t SOURCE */
+	const char *with[HOSTILE_OPTIONS]; /* of vmm, and of vmm-broken, beside -t TRACK */
 	const char *word;                  /* of the guest's command line; NULL: none */
 	const char *disk;                  /* 512 bytes of it come 8 at a time from here on */
 	struct outcome must; /* under every mode of tracking that none of these is for */
@@ -29,7 +29,7 @@ struct hostile {
 	/* These switch the defence off that the guest is there for, and then: */
 	const char *off[HOSTILE_OPTIONS], *strict_off[HOSTILE_OPTIONS];
 	struct outcome then, strict_then;
-	const char *off_source; /* under which that is tried; NULL: dirty */
+	const char *off_track; /* under which that is tried; NULL: dirty */
 	/* Why strict has no such switch, or the others; why it, or the others, have nothing to do
 	 * here. */
 	const char *no_strict_switch, *no_switch, *not_strict, *only_strict;

@@ -6,7 +6,7 @@
  * by itself with 81 when the observer of vmm-broken sees a vCPU run with a stale entry of a page
  * table.
  *
- * With VMM_TRACK=SOURCE only that source is tried: so they are run on strict, where it works.
+ * With VMM_TRACK=MODE only that mode is tried: so they are run on strict, where it works.
  */
 #include <check.h>
 #include <stdio.h>
@@ -67,7 +67,7 @@ static void add_options(struct command *command, const char *const options[HOSTI
 }
 
 /* `off` are the options that switch defences off. */
-static void run_hostile(struct run *run, const struct hostile *hostile, const char *source,
+static void run_hostile(struct run *run, const struct hostile *hostile, const char *track,
 			const char *const off[HOSTILE_OPTIONS])
 {
 	struct command command = {0};
@@ -80,7 +80,7 @@ static void run_hostile(struct run *run, const struct hostile *hostile, const ch
 	add(&command, "-m16M");
 	add(&command, "--timeout=" TIME_LIMIT);
 	add(&command, "-t");
-	add(&command, source);
+	add(&command, track);
 	add_options(&command, hostile->with, false);
 	add_options(&command, off, false);
 	if (hostile->disk) {
@@ -129,22 +129,22 @@ static void expect(const struct run *run, const struct hostile *hostile,
 	expect_stats(run, hostile, outcome);
 }
 
-static const struct outcome *must(const struct hostile *hostile, const char *source)
+static const struct outcome *must(const struct hostile *hostile, const char *track)
 {
-	if (hostile->on_log && !strcmp(source, "log"))
+	if (hostile->on_log && !strcmp(track, "log"))
 		return hostile->on_log;
-	if (hostile->on_strict && !strcmp(source, "strict"))
+	if (hostile->on_strict && !strcmp(track, "strict"))
 		return hostile->on_strict;
 	return &hostile->must;
 }
 
-static void run_as_it_must(const struct hostile *hostile, const char *source)
+static void run_as_it_must(const struct hostile *hostile, const char *track)
 {
 	static const char *const nothing[HOSTILE_OPTIONS];
 	struct run run;
 
-	run_hostile(&run, hostile, source, nothing);
-	expect(&run, hostile, must(hostile, source));
+	run_hostile(&run, hostile, track, nothing);
+	expect(&run, hostile, must(hostile, track));
 	run_free(&run);
 }
 
@@ -167,8 +167,7 @@ START_TEST(defence_off)
 	const struct hostile *hostile = &hostiles[_i];
 	struct run run;
 
-	run_hostile(&run, hostile, hostile->off_source ? hostile->off_source : "dirty",
-		    hostile->off);
+	run_hostile(&run, hostile, hostile->off_track ? hostile->off_track : "dirty", hostile->off);
 	expect(&run, hostile, &hostile->then);
 	run_free(&run);
 }
@@ -205,13 +204,13 @@ static const char *why_no_switch(const struct hostile *hostile);
 START_TEST(the_defence_makes_the_difference)
 {
 	const struct hostile *hostile = &hostiles[_i];
-	const char *source = hostile->off_source ? hostile->off_source : "dirty";
+	const char *track = hostile->off_track ? hostile->off_track : "dirty";
 
 	if (is_strict() && !why_no_switch(hostile))
 		ck_assert_msg(exclude(must(hostile, "strict"), &hostile->strict_then), "%s %s",
 			      hostile->guest, hostile->strict_off[1]);
 	else if (!why_no_switch(hostile))
-		ck_assert_msg(exclude(must(hostile, source), &hostile->then), "%s %s",
+		ck_assert_msg(exclude(must(hostile, track), &hostile->then), "%s %s",
 			      hostile->guest, hostile->off[1]);
 }
 END_TEST

@@ -12,7 +12,7 @@ static const char *const cpus[] = {"1", "4"};
 #define NR_OF(array) ((int)(sizeof(array) / sizeof((array)[0])))
 #define NR_MATRIX    (NR_OF(strategies) * NR_OF(track_modes) * NR_OF(cpus))
 
-/* Every strategy x source x 1 and 4 vCPUs; after every pin the oracle looks. */
+/* Every strategy x --track x 1 and 4 vCPUs; after every pin the oracle looks. */
 START_TEST(matrix)
 {
 	const char *flush = strategies[_i % NR_OF(strategies)];

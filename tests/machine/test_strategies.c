@@ -49,8 +49,8 @@ static void expect_right(const struct run *run, const char *flush)
 			 stat_of(run, "pins.pins") + stat_of(run, "pins.unpins"));
 }
 
-/* Every strategy x source x 1 and 4 vCPUs x load; after every pin the oracle looks. Only those that
- * trap are ever trapped; `none` is granted what was met. */
+/* Every strategy x --track x 1 and 4 vCPUs x load; after every pin the oracle looks. Only those
+ * that trap are ever trapped; `none` is granted what was met. */
 START_TEST(matrix)
 {
 	int i = _i;

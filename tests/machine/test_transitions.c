@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Frames that become memory of another type, or are ballooned: every strategy and source, with the
+/* Frames that become memory of another type, or are ballooned: every strategy and --track, with the
  * oracle beside them, and what becomes of the host's memory. Few runs, each for several things. */
 #include <signal.h>
 #include <spawn.h>
@@ -61,7 +61,7 @@ static void expect_granted(const struct run *run, int load, bool checked)
 	}
 }
 
-/* Sources go round among the strategies, and so does the number of vCPUs. */
+/* Modes of --track go round among the strategies, and so does the number of vCPUs. */
 START_TEST(every_strategy)
 {
 	int load = _i % 2, strategy = _i / 2;

@@ -63,7 +63,7 @@
 #define TICK_LATE       11
 #define CLOCK_EARLY     12
 #define NO_UNSEEN       13
-#define NO_LIMBO        14
+#define NO_PENDING      14
 #define NAMES_LATE      15
 #define NO_NAMES        16
 #define LOST_UNHEEDED   17
@@ -475,7 +475,7 @@ end:
 	od
 }
 
-/* --- the watcher's thread: note_write() in source_uffd.c ------------------------------------------- */
+/* --- the watcher's thread: note_write() in tracking/uffd.c ----------------------------------------- */
 
 #if SOURCE == UFFD
 inline note()
@@ -525,7 +525,7 @@ end:
 #define FLUSHED 0
 #endif
 
-#define HELD(f) (gone_cleared[f]) /* limbo_holds(); what is over is 0 at once */
+#define HELD(f) (gone_cleared[f]) /* TLB-pending; what is over is 0 at once */
 
 inline forget_young()
 {
@@ -700,14 +700,14 @@ inline drop_stamps()
 	i = 0
 }
 
-/* limbo_settle() */
+/* tlb_pending_settle() */
 inline settle()
 {
 	c = CLEARED;
 	d_step {
 		seen_flushed = FLUSHED;
 		drop_stamps();
-#if BUG != NO_LIMBO
+#if BUG != NO_PENDING
 		for (i : 0 .. FRAMES - 1) {
 			if
 			:: seen_flushed < c && (gone & ~copy & BIT(i)) ->

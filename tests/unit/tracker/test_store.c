@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Stores that are judged before they are done. The tables are written here only when that is
- * allowed, as a source that holds stores back does it. */
+ * allowed, as write protection does it. */
 #include "fault.h"
 #include "suites.h"
 #include "world.h"
