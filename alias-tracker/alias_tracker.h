@@ -107,7 +107,7 @@ struct at_log_look {
 	uint64_t changing[AT_CHANGING_MAX];
 };
 
-/* How the tracker reaches the world. All are called from within the at_* calls, by that thread. */
+/* How the tracker reaches the guest. All are called from within the at_* calls, by that thread. */
 struct at_ops {
 	/* Returns the 512 entries of the frame, or NULL if there is no memory. For a pfn it must
 	 * be either always NULL or never. The pointer stays valid until the next call of an at_*
