@@ -214,17 +214,16 @@ static void print_kind(FILE *out, const struct findings *findings, enum finding_
 		[FINDING_WX] = "Frames that are executable by one mapping and writable by another",
 		[FINDING_MEMTYPE] = "Frames that are mapped with two memory types",
 	};
-	const struct finding *first = findings->all;
-	size_t nr = findings->of_kind[kind];
+	size_t nr = findings->of_kind[kind], first = 0;
 
 	for (unsigned before = 0; before < kind; before++)
 		first += findings->of_kind[before];
 	fprintf(out, "\n%s: %" PRIu64 "\n", titles[kind], findings->frames[kind]);
 	if (all)
-		for (size_t i = 0; i < nr; i++)
-			print_group(out, &first[i], first[i].frames, names);
+		for (size_t i = first; i < first + nr; i++)
+			print_group(out, &findings->all[i], findings->all[i].frames, names);
 	else if (nr)
-		print_groups(out, first, nr, names);
+		print_groups(out, &findings->all[first], nr, names);
 }
 
 static void print_notes(FILE *out, const struct notes *notes)
