@@ -86,7 +86,7 @@ int map_svg_write(const json_t *answer, const char *path)
 		say_errno("memory for the map");
 	} else {
 		output.text = text;
-		status = output_file_write(&output, -1);
+		status = output_file_write(&output, -1) ? VMM_EX_IOERR : 0;
 	}
 	free(text);
 	frame_grid_free(&grid);
