@@ -16,7 +16,9 @@ static void hostile_main(void)
 
 	page->direct_base = DIRECT;
 	page->direct_size = DIRECT_SIZE;
-	check(call_by_outs(twice, 1) == ALIAS_BAD_CALL);
-	check(call_by_outs(twice, 2) == ALIAS_BAD_CALL);
+	for (unsigned eax = 0; eax <= ALIAS_CALL_REGISTER; eax += ALIAS_CALL_REGISTER) {
+		check(call_by_outs(twice, 1, eax) == ALIAS_BAD_CALL);
+		check(call_by_outs(twice, 2, eax) == ALIAS_BAD_CALL);
+	}
 	check(register_direct(DIRECT, DIRECT_SIZE) == ALIAS_OK);
 }

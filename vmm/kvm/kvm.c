@@ -31,6 +31,7 @@ static const struct needed {
 	{KVM_CAP_IOEVENTFD, "KVM_CAP_IOEVENTFD"},
 	{KVM_CAP_VCPU_EVENTS, "KVM_CAP_VCPU_EVENTS"},
 	{KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT"},
+	{KVM_CAP_SYNC_REGS, "KVM_CAP_SYNC_REGS"},
 };
 
 /* 'Y' or '1', 'N' or '0'; 0 if there is no such parameter. */

@@ -33,6 +33,7 @@ int vcpu_create(struct vcpu *vcpu, int vm_fd, size_t run_size)
 	if (run == MAP_FAILED)
 		return say_errno("mmap of the run page of vCPU %u", vcpu->index);
 	vcpu->run = run;
+	vcpu->run->kvm_valid_regs = KVM_SYNC_X86_REGS; /* each exit brings them */
 	vcpu->run_size = run_size;
 	return 0;
 }

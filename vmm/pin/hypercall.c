@@ -169,6 +169,14 @@ static enum alias_status serve_locked(struct pin *pin, struct vcpu *vcpu,
 	return status;
 }
 
+/* KVM tells of an `outs` as of an `out`. But what an `out` writes is EAX. (An `outs` of the same
+ * value gets no more than an `out` would.) */
+static bool is_by_string(const struct kvm_run *run, uint64_t value)
+{
+	return run->io.count > 1 ||
+	       (run->kvm_valid_regs & KVM_SYNC_X86_REGS && (uint32_t)run->s.regs.regs.rax != value);
+}
+
 static void hypercall_write(void *dev, struct vcpu *vcpu, uint64_t off, unsigned len,
 			    uint64_t value)
 {
@@ -178,8 +186,8 @@ static void hypercall_write(void *dev, struct vcpu *vcpu, uint64_t off, unsigned
 	uint64_t start = trace_now(vcpu->track);
 	enum alias_status status;
 
-	if (vcpu->run->io.count > 1)
-		call = 0; /* REP OUTS */
+	if (is_by_string(vcpu->run, value))
+		call = 0;
 	count_one(&vcpu->stats.hypercalls);
 	status = call == ALIAS_CALL_FLUSH ? serve_flush(pin, vcpu)
 					  : serve_locked(pin, vcpu, page, call);

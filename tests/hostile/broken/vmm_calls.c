@@ -79,6 +79,13 @@ static void wait_for_handler(const struct vcpu *vcpu)
 
 REAL(bus_write);
 
+/* The call, as an `out` of this value makes it. */
+static bool call_by_out(const struct bus *bus, struct vcpu *vcpu, uint64_t value)
+{
+	vcpu->run->s.regs.regs.rax = value;
+	return __real_bus_write(bus, vcpu, HYPERCALL_PORT, 4, value);
+}
+
 /* Registers the guest at its first call, if that is another one. */
 static void register_first(const struct bus *bus, struct vcpu *vcpu, uint64_t value)
 {
@@ -89,7 +96,7 @@ static void register_first(const struct bus *bus, struct vcpu *vcpu, uint64_t va
 	if (!registered && value != ALIAS_CALL_REGISTER) {
 		page->direct_base = 0xffff888000000000;
 		page->direct_size = 1ull << 39;
-		__real_bus_write(bus, vcpu, HYPERCALL_PORT, 4, ALIAS_CALL_REGISTER);
+		call_by_out(bus, vcpu, ALIAS_CALL_REGISTER);
 	}
 	registered = true;
 }
@@ -101,10 +108,6 @@ WRAP(bool, bus_write, const struct bus *bus, struct vcpu *vcpu, uint64_t addr, u
 
 	if (bus != &the_machine->io.pio || addr - HYPERCALL_PORT >= 4)
 		return __real_bus_write(bus, vcpu, addr, len, value);
-	if (broken(ANY_ACCESS)) {
-		addr = HYPERCALL_PORT;
-		len = 4;
-	}
 	if (broken(ANY_CODE))
 		value = (uint8_t)value;
 	if (broken(ONE_AT_A_TIME))
@@ -118,6 +121,8 @@ WRAP(bool, bus_write, const struct bus *bus, struct vcpu *vcpu, uint64_t addr, u
 		page->call_status = ALIAS_OK;
 		return true;
 	}
+	if (broken(ANY_ACCESS) || broken(ANY_CODE) || broken(ANY_TIME) || broken(OUTS_IS_OUT))
+		return call_by_out(bus, vcpu, value);
 	return __real_bus_write(bus, vcpu, addr, len, value);
 }
 
