@@ -7,7 +7,7 @@ import shutil
 import signal
 import sys
 
-from . import figures, options, plan, plots, report, schema, targets
+from . import figures, frame_map, options, plan, plots, report, schema, targets
 from .discover import discover
 from .machine import Failure, Stage
 from .run import Runner, write_whole
@@ -73,13 +73,20 @@ def run_all(stage, opt, groups, out):
             "missing": missing}
 
 
-def publish(results, out, with_pictures):
+def pictures_of(results, stage, out, opt):
+    """[(name, text)] of all that were drawn."""
+    if not opt.pictures:
+        return []
+    frames = frame_map.kept(out) if opt.report_only else frame_map.take(stage, out)
+    return plots.draw(results, out) + frames
+
+
+def publish(results, out, pictures):
     """Writes everything that is for people, and compare.json."""
     wrong = schema.check(results)
     if wrong:
         raise Failure(f"compare.json would not be as described: {wrong[0]}")
     write_whole(out / "compare.json", json.dumps(results, indent=1) + "\n")
-    pictures = plots.draw(results, out) if with_pictures else []
     write_whole(out / "compare.md", report.markdown(results, pictures))
     write_whole(out / "index.html", report.html(results, pictures, out))
 
@@ -127,7 +134,7 @@ def compare(opt, p):
               f"{sum(group.runs(opt.repeat) for group in groups)} runs")
         return 0
     results = {**describe(opt, found, stage), **run_all(stage, opt, groups, out)}
-    publish(results, out, opt.pictures)
+    publish(results, out, pictures_of(results, stage, out, opt))
     if opt.results:
         page = Path(opt.results)
         write_whole(page, report.with_figures(page.read_text(), results))

@@ -3,6 +3,8 @@
 without colours and can be read on a telephone."""
 import html as markup
 
+from .summary import NO_DIFFERENCE
+
 WIDTH, BAR, GAP, RIGHT = 460, 15, 16, 70  # pixels
 # Columns of the short table, what they are here, and how they look.
 BARS = (("eager", "eager: purge before every pin", "url(#slanted)"),
@@ -18,6 +20,8 @@ PATTERN = """\
 def value_of(text):
     """A number as the tables have it, None for none."""
     digits = "".join(text.split())
+    if text == NO_DIFFERENCE:
+        return 0.0
     return None if digits == "-" else float(digits)
 
 
@@ -29,9 +33,9 @@ def chosen(head, rows):
 
 def bar(y, value, look, scale):
     """One bar, and its number."""
-    width = max(value * scale, 0)
+    width, text = max(value * scale, 0), f"{value:,.0f}" if value else NO_DIFFERENCE
     return (f'<rect x="1" y="{y}" width="{width:.1f}" height="{BAR - 3}" fill="{look}" stroke="#222222"/>'
-            f'<text x="{width + 7:.1f}" y="{y + BAR - 5}">{value:,.0f}</text>\n'.replace(",", "\u202f"))
+            f'<text x="{width + 7:.1f}" y="{y + BAR - 5}">{text}</text>\n'.replace(",", "\u202f"))
 
 
 def draw(head, rows):

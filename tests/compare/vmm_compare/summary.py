@@ -168,15 +168,34 @@ HEAD = ["vCPUs", "stale", "source", "host's look", "eager, unseen", "eager", str
         "trap", "trap / eager", "total: eager, unseen", "total: trap", "trap / eager, unseen", "with waiting"]
 
 
-def short_row(where, rate, trap, unseen, seen, by_host):
-    """One point of the table."""
+NO_DIFFERENCE = "no difference"
+
+
+def cost_text(entry, which, noise):
+    """What this costs a pin, unless the runs differ by more than that from one to the next."""
+    if not entry:
+        return "-"
+    return NO_DIFFERENCE if abs(entry["cost"][which]) <= noise else number(round(per_pin(entry, which)))
+
+
+def quotient_text(one, other, which, noise):
+    """In parts of the other; less than nothing is noise."""
+    value = ratio(one, other, which, noise)
+    return number(value if value is None else max(value, 0.0))
+
+
+def short_row(where, rate, points, cells):
+    """One point of the table; cells: trap, then eager unseen, seen, and with the host's flush."""
+    trap, unseen, seen, by_host = cells
+    noise = points.noise(where, trap["source"])
+    more_noise = points.noise(where, trap["source"], (*COMPARED, EAGER_HOST))
     axes = named(where)
     rate = f"{rate:.0f} %" + ("" if axes["alias"] is not None else f", {axes['free']}")
-    costs = ((trap, "look"), (unseen, "maintenance"), (seen, "maintenance"), (by_host, "maintenance"),
-             (trap, "maintenance"))
+    costs = ((trap, "look", noise), (unseen, "maintenance", noise), (seen, "maintenance", noise),
+             (by_host, "maintenance", more_noise), (trap, "maintenance", noise))
     return [cpus_text(axes["cpus"], axes["busy"]), rate, trap["source"],
-            *(number(round(per_pin(entry, which))) if entry else "-" for entry, which in costs),
-            quotient(trap, seen, "maintenance"), number(round(per_pin(unseen, "total"))),
+            *(cost_text(*cost) for cost in costs),
+            quotient_text(trap, seen, "maintenance", noise), number(round(per_pin(unseen, "total"))),
             number(round(per_pin(trap, "total"))), quotient(trap, unseen, "total"),
             quotient(trap, unseen, "total_with_waiting")]
 
@@ -191,8 +210,8 @@ def short_rows(results, workload="process"):
         if axes["workload"] == workload and seen:
             at = (axes["alias"] is None, axes["alias"] or 0, axes["free"] == "fifo", axes["cpus"],
                   axes["busy"])
-            rows.append((at, short_row(where, points.rate(where), trap, unseen, seen,
-                                       points.get(where, EAGER_HOST, trap["source"]))))
+            cells = (trap, unseen, seen, points.get(where, EAGER_HOST, trap["source"]))
+            rows.append((at, short_row(where, points.rate(where), points, cells)))
     return HEAD, [row for _, row in sorted(rows)]
 
 
