@@ -18,7 +18,9 @@ include tests/fuzz/fuzz.mk
 include tests/distros/distros.mk
 include tests/audit/audit-tests.mk
 
-UNIT := $(UNIT_TESTS) $(UNIT_TESTS_SAN)
+# The longest first.
+UNIT_LONGEST := $(B)/tests/unit-tracker-san $(B)/tests/unit-vmm-san tests/model/check $(B)/tests/unit-tracker
+UNIT := $(UNIT_LONGEST) $(filter-out $(UNIT_LONGEST),$(UNIT_TESTS) $(UNIT_TESTS_SAN))
 
 # The longest first. Each line of tests/on-kvm is one machine: to start one takes seconds.
 WHOLE_MACHINE := 'tests/on-kvm strategies' 'tests/on-kvm hostile' 'tests/on-kvm --npt 0 hostile@strict strict' \

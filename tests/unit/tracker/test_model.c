@@ -15,7 +15,7 @@
 #include "suites.h"
 
 #ifndef MODEL_OPS
-#define MODEL_OPS 2000000
+#define MODEL_OPS 600000
 #endif
 #define EPOCH 20000 /* operations with one tracker */
 
