@@ -84,13 +84,13 @@
  * --track strict), the guest cannot write to a pinned table. The host does each store to one, after
  * it has checked that the store breaks no rule.
  *
- *   - If a store links a table that is not pinned, and breaks no other rule, the host pins that
- *     table, as if an op of a batch had asked for it. If that table has a stale alias, `fault.op`
+ *   - If a store to one entry links a table that is not pinned, and breaks no other rule, the host
+ *     pins that table, as if an op of a batch had asked for it. If that table has a stale alias, `fault.op`
  *     is ALIAS_FAULT_STORE, and RIP at the upcall is at the store.
  *   - A store that breaks a rule is not done. It raises #GP(0) with RIP at the store. (RIP is
  *     behind the store if KVM had already emulated it when the host learnt of it.)
  *   - What the guest reads back may differ from what it stored: the host sets the accessed bit in
- *     present entries, and the dirty bit in writable leaves.
+ *     present entries, and the dirty bit in leaves.
  *   - ALIAS_CALL_UPDATE writes many entries with one call.
  */
 /* clang-format on */

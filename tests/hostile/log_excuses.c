@@ -7,7 +7,9 @@
  *   spins    the same by another vCPU, which never calls; the host is to end this (VIOLATION_STOP)
  *   lingers  likewise, and the host syncs only a few times
  *   sleeps   the same by a vCPU that does not run meanwhile: that one may be at it
+ *   swaps    two others that never call name it and another entry in turn
  *   loses    records are counted as lost, with all the room for them in the ring
+ *   half     the same, where the records of two syncs together would have filled it
  *   stops    the log is stopped unasked, and begun again
  *
  * log: the missing record is reported with its entry all the same, at the end of the run at the
@@ -26,6 +28,13 @@ static void name_it_and_spin(void)
 {
 	page_of(1)->log.changing = gpa_of(hidden);
 	next_turn(1);
+	for (;;)
+		relax();
+}
+
+static void spin(void)
+{
+	next_turn(turn + 1);
 	for (;;)
 		relax();
 }
@@ -55,6 +64,30 @@ static void sync_times(unsigned times, uint64_t pause)
 	}
 }
 
+static void swap_names(void)
+{
+	static unsigned times;
+
+	page_of(1 + times % 2)->log.changing = gpa_of(hidden);
+	page_of(2 - times % 2)->log.changing = gpa_of(hidden + 1);
+	times++;
+}
+
+static void write_records(unsigned nr)
+{
+	for (; nr; nr--)
+		log_change(gpa_of(hidden + 1), 0, 0);
+}
+
+static void start_two(void)
+{
+	start_cpu(1, spin);
+	wait_turn(1);
+	start_cpu(2, spin);
+	wait_turn(2);
+	swap_names();
+}
+
 static void find_an_excuse(void)
 {
 	struct alias_log *log = &page_of(0)->log;
@@ -65,6 +98,11 @@ static void find_an_excuse(void)
 		start_and_wait(name_it_and_spin);
 	} else if (word_is("sleeps")) {
 		start_and_wait(name_it_and_sleep);
+	} else if (word_is("swaps")) {
+		start_two();
+	} else if (word_is("half")) {
+		write_records(ALIAS_LOG_RECORDS / 2);
+		log->lost++;
 	} else if (word_is("loses")) {
 		log->lost++;
 	} else {
@@ -81,6 +119,10 @@ static void hostile_main(void)
 
 	for (unsigned i = 0; i < 8; i++)
 		host_sync();
+	if (logged && word_is("half")) {
+		write_records(ALIAS_LOG_RECORDS / 2);
+		host_sync();
+	}
 	require(set_unlogged(hidden, entry(spare[0], P | RW)));
 	find_an_excuse();
 	status = pin(spare[0], 1);
@@ -89,6 +131,10 @@ static void hostile_main(void)
 		sync_times(SYNCS_FEW, PAUSE);
 	if (logged && word_is("sleeps"))
 		sync_times(SYNCS_MANY, PAUSE / 8);
+	while (logged && word_is("swaps")) {
+		swap_names();
+		sync_times(1, PAUSE / 2);
+	}
 	while (logged && word_is("lingers"))
 		relax();
 	while (logged && word_is("spins"))

@@ -12,11 +12,17 @@ static uint64_t load_u64(const uint64_t *from)
 
 /* All records so far are read. Release: the guest overwrites them after it has seen this. No other
  * `tail` is ever stored, so a vCPU that has seen a later one than a sync began with has seen at
- * least the one that the next sync begins with. */
+ * least the one that the next sync begins with. A change that loads the `tail` before is under way
+ * or done when the head is loaded, behind the fence. */
 static void take_up_to(struct log_ring *ring, uint64_t tail)
 {
-	ring->tail = tail;
+	bool same = tail == ring->stored_tail;
+
+	ring->tail = ring->stored_tail = tail;
 	__atomic_store_n(&ring->log->tail, tail, __ATOMIC_RELEASE);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (!same)
+		ring->head_then = load_u64(&ring->log->head);
 }
 
 void guest_log_start(struct guest_log *log)
@@ -25,7 +31,8 @@ void guest_log_start(struct guest_log *log)
 		struct log_ring *ring = &log->ring[i];
 
 		ring->lost = load_u64(&ring->log->lost);
-		ring->known_tail = ring->tail_before = ring->tail;
+		ring->known_tail = ring->tail_before = ring->stored_tail = ring->tail;
+		ring->head_then = ring->tail;
 		take_up_to(ring, load_u64(&ring->log->head));
 		ring->end = ring->tail;
 		ring->changing = 0;
@@ -64,9 +71,10 @@ struct log_begin {
 	uint64_t changing;
 };
 
-/* Has the guest counted a loss since the last sync, and may its ring have been full then? Either
- * the change was under way when the last sync began: the head was `last_end` at most, and its vCPU
- * knew known_tail. Or it began after that, and its vCPU knew tail_before. */
+/* Has the guest counted a loss since the last sync, and may its ring have been full then? The
+ * change may have been under way when the last sync began: the head was `last_end` at most, and its
+ * vCPU knew known_tail. Or it began after that, and loaded tail_before: the head was head_then at
+ * most. Or it loaded the present `tail`. */
 static bool has_lost(struct log_ring *ring, uint64_t last_end)
 {
 	uint64_t lost = load_u64(&ring->log->lost);
@@ -74,7 +82,8 @@ static bool has_lost(struct log_ring *ring, uint64_t last_end)
 
 	ring->lost = lost;
 	if (more && last_end - ring->known_tail < ALIAS_LOG_RECORDS &&
-	    load_u64(&ring->log->head) - ring->tail_before < ALIAS_LOG_RECORDS) {
+	    ring->head_then - ring->tail_before < ALIAS_LOG_RECORDS &&
+	    load_u64(&ring->log->head) - ring->tail < ALIAS_LOG_RECORDS) {
 		ring->fault = LOG_FALSE_LOSS;
 		more = false;
 	}
@@ -181,18 +190,23 @@ size_t guest_log_next(struct guest_log *log, struct at_record *records, size_t m
 /* --- what is pending -------------------------------------------------------------------------- */
 
 /* Is the vCPU changing this entry? Not if it has made a call since, nor if it has made no progress
- * for longer than any change takes. */
+ * for longer than any change takes. Of two changes the first must have left a record or a loss, so
+ * with no progress there is one other name at most: that of the next change. */
 static bool is_at_it(struct guest_log *log, struct log_ring *ring, uint64_t changing)
 {
 	struct log_stall *stall = &ring->stall;
 	uint64_t head = load_u64(&ring->log->head), ran, step;
+	bool progress = head != stall->head || ring->lost != stall->lost || !stall->changing;
 
 	if (changing == ring->finished)
 		return false;
 	ran = log->ran_ms(log->ctx, (unsigned)(ring - log->ring));
-	if (changing != stall->changing || head != stall->head || ring->lost != stall->lost) {
-		*stall = (struct log_stall){
-			.changing = changing, .head = head, .lost = ring->lost, .ran_ms = ran};
+	if (progress || (changing != stall->changing && !stall->renamed)) {
+		*stall = (struct log_stall){.changing = changing,
+					    .head = head,
+					    .lost = ring->lost,
+					    .ran_ms = ran,
+					    .renamed = !progress};
 		return true;
 	}
 	step = ran - stall->ran_ms;
@@ -228,7 +242,9 @@ bool guest_log_pending(struct guest_log *log, uint64_t *entries, size_t *nr)
 	for (unsigned i = 0; i < log->nr; i++) {
 		uint64_t changing = load_u64(&log->ring[i].log->changing);
 
-		if (changing && is_at_it(log, &log->ring[i], changing))
+		if (!changing)
+			log->ring[i].stall.changing = 0;
+		else if (is_at_it(log, &log->ring[i], changing))
 			entries[(*nr)++] = changing;
 	}
 	for (unsigned i = 0; ok && i < log->nr; i++)

@@ -7,7 +7,7 @@
  * reported.
  *
  * Nor is an entry "being changed" for as long as the guest claims. A vCPU that makes a call has
- * finished its change. A vCPU that makes no call, names the same entry and writes no record for a
+ * finished its change. A vCPU that makes no call, always names an entry and writes no record for a
  * second is not changing it either, since a change is four stores: that is a fault, too. The second
  * is the vCPU's own, in which it runs: not while the host has stopped it, or runs something else.
  * From one sync to the next 250 ms count at most.
@@ -37,7 +37,8 @@ struct log_stall {
 	uint64_t changing, head, lost; /* as read */
 	uint64_t ran_ms;               /* how long the vCPU had run when it was read last */
 	uint64_t age_ms;
-	bool told; /* LOG_NAME_KEPT was found */
+	bool renamed; /* it named another entry before, with the same head */
+	bool told;    /* LOG_NAME_KEPT was found */
 };
 
 /* The ring of one vCPU. */
@@ -46,6 +47,8 @@ struct log_ring {
 	/* Written by the guest; ALIAS_LOG_RECORDS of them. */
 	const struct alias_log_record *records;
 	uint64_t tail;        /* number of records read; stored in `log` when a sync has read all */
+	uint64_t stored_tail; /* the one in `log` */
+	uint64_t head_then;   /* a head loaded after it was stored */
 	uint64_t end;         /* this sync reads the records before it */
 	uint64_t lost;        /* the guest's count at the last sync */
 	uint64_t changing;    /* what the vCPU named when the last sync began */

@@ -9,7 +9,8 @@
  * its own tables forbid to this vCPU in its present mode. But the exit shows that this vCPU could
  * write to the frame a moment ago: KVM walks the guest's tables, with access rights, before it
  * finds the frame read-only in the host. Ring 3 can do that only if its kernel lets it write to
- * page tables, and then it needs no race.
+ * page tables, and then it needs no race. It shows that for the frame that faults alone: of a store
+ * that straddles two tables, the rights to the second are not known (SECURITY.md).
  */
 #include <string.h>
 #include <sys/ioctl.h>

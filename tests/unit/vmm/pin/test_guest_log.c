@@ -213,6 +213,20 @@ START_TEST(a_loss_with_room)
 }
 END_TEST
 
+/* A ring that was never more than half full, although two syncs together have filled it. */
+START_TEST(a_loss_with_room_in_two_syncs)
+{
+	for (unsigned sync = 0; sync < 2; sync++) {
+		for (unsigned i = 0; i < ALIAS_LOG_RECORDS / 2 + 1; i++)
+			ck_assert(append(1, 8));
+		logs[1].lost += sync;
+		begin(false, 0);
+		take();
+	}
+	expect_fault(1, LOG_FALSE_LOSS);
+}
+END_TEST
+
 /* Many records under one name are many changes: the vCPU has seen that its ring is read. */
 START_TEST(a_loss_under_an_old_name)
 {
@@ -370,6 +384,32 @@ START_TEST(named_while_it_does_not_run)
 }
 END_TEST
 
+/* Two names in turn hide two entries; but the first change left no record. */
+START_TEST(named_in_turn)
+{
+	unsigned looks = 0;
+
+	do {
+		logs[2].changing = looks % 2 ? 24 : 32;
+		ran[2] += 100;
+	} while (nr_pending() && looks++ < 1000);
+	ck_assert_uint_eq(looks, 11);
+	expect_fault(2, LOG_NAME_KEPT);
+}
+END_TEST
+
+/* Between two looks it was at no change. */
+START_TEST(named_now_and_then)
+{
+	for (unsigned i = 0; i < 100; i++) {
+		logs[2].changing = i % 2 ? 24 : 0;
+		ck_assert_uint_eq(nr_pending(), i % 2);
+		ran[2] += 100;
+	}
+	expect_no_fault();
+}
+END_TEST
+
 /* The same entry again and again: each change is another one. */
 START_TEST(named_anew)
 {
@@ -500,6 +540,7 @@ TCase *guest_log_tests(void)
 	tcase_add_test(tc, a_loss_counted_late);
 	tcase_add_test(tc, a_loss_with_room);
 	tcase_add_test(tc, a_loss_under_an_old_name);
+	tcase_add_test(tc, a_loss_with_room_in_two_syncs);
 	tcase_add_test(tc, a_loss_beside_a_sync);
 	tcase_add_test(tc, a_sync_that_is_stopped);
 	tcase_add_test(tc, losses_under_an_old_name);
@@ -509,6 +550,8 @@ TCase *guest_log_tests(void)
 	tcase_add_test(tc, named_at_a_call);
 	tcase_add_test(tc, named_for_ever);
 	tcase_add_test(tc, named_while_it_does_not_run);
+	tcase_add_test(tc, named_in_turn);
+	tcase_add_test(tc, named_now_and_then);
 	tcase_add_test(tc, named_anew);
 	tcase_add_loop_test(tc, heads_that_lie, 0, 4);
 	tcase_add_test(tc, noise);
