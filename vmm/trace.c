@@ -88,9 +88,12 @@ struct printer {
 
 static const char *const call_names[] = {"hypercall", "register", "pin", "update", "flush"};
 
+/* In microseconds, rounded to what is printed: where one slice ends, the next may begin. */
 static double time_of(const struct printer *p, uint64_t tsc)
 {
-	return (double)(int64_t)(tsc - p->trace->tsc) * p->us_per_tick;
+	double ns = (double)(int64_t)(tsc - p->trace->tsc) * p->us_per_tick * 1000;
+
+	return (double)(int64_t)(ns + (ns < 0 ? -0.5 : 0.5)) / 1000;
 }
 
 static void print_name(const struct printer *p, const struct trace_event *e)
@@ -202,7 +205,7 @@ static void print_event(const struct printer *p, const struct trace_event *e,
 	fprintf(p->out, ",\n{\"ph\":\"X\",\"name\":\"");
 	print_name(p, e);
 	fprintf(p->out, "\",\"pid\":1,\"tid\":%u,\"ts\":%.3f,\"dur\":%.3f,\"args\":{", tid,
-		time_of(p, e->start), (double)(e->end - e->start) * p->us_per_tick);
+		time_of(p, e->start), time_of(p, e->end) - time_of(p, e->start));
 	print_args(p, e);
 	if (e->kind == TRACE_ALIAS && next)
 		print_origin(p, next);

@@ -6,7 +6,7 @@ import re
 import sys
 
 failed = 0
-ROUNDED = 0.003  # microseconds: starts and durations are each rounded to a nanosecond
+ROUNDED = 0.0001  # of sums of numbers with three digits
 
 
 def check(name, good, why=""):

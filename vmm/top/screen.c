@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <term.h>
 #include <unistd.h>
 #include "top/show.h"
 
@@ -16,11 +17,25 @@
 #define VCPU_WIDTH   9
 #define KEYS         "s next strategy   t next track   p pause   r resume   q quit"
 
+/* A "dumb" terminal is known and can do nothing. */
+static bool can_move_cursor(void)
+{
+	int err;
+	const char *cup;
+
+	if (setupterm(NULL, STDOUT_FILENO, &err) != OK)
+		return false;
+	cup = tigetstr("cup");
+	return cup && cup != (const char *)-1;
+}
+
 bool screen_start(void)
 {
 	static SCREEN *screen; /* ncurses frees nothing of it anyway */
 
 	if (!screen) {
+		if (!can_move_cursor())
+			return false;
 		screen = newterm(NULL, stdout, stdin);
 		if (!screen)
 			return false;
