@@ -94,7 +94,7 @@ static bool is_wanted(const struct search *s, const struct role *role, uint64_t 
 	return s->to.to != AT_TO_MEMTYPE || pte_type(pte, role->level) != s->to.arg;
 }
 
-static void tell(const struct search *s, struct role *role, unsigned index)
+static void search_report(const struct search *s, struct role *role, unsigned index)
 {
 	uint64_t pte = copy_get(&role->table->copy, index);
 	uint64_t page = s->pfn - pte_pfn(pte, role->level, PTE_LEAF);
@@ -129,7 +129,7 @@ static void search_role(struct search *s, struct role *role, struct pattern patt
 		if (!is_wanted(s, role, pte))
 			continue;
 		if (s->out)
-			tell(s, role, i);
+			search_report(s, role, i);
 		s->nr++;
 	}
 }
@@ -143,7 +143,7 @@ static void search_table(struct search *s, const struct table *table, unsigned l
 		search_role(s, role, pattern);
 }
 
-static size_t search(struct search *s)
+static size_t search_tables(struct search *s)
 {
 	const struct table *table;
 
@@ -164,7 +164,7 @@ bool is_in_the_way(const struct alias_tracker *at, uint64_t pfn, struct at_trans
 
 	if (to.to == AT_TO_TABLE)
 		return at_has_alias(at, pfn);
-	return at_is_mapped(at, pfn) && (to.to == AT_TO_BALLOON || search(&s));
+	return at_is_mapped(at, pfn) && (to.to == AT_TO_BALLOON || search_tables(&s));
 }
 
 size_t at_in_the_way(struct alias_tracker *at, uint64_t pfn, struct at_transition to,
@@ -172,7 +172,7 @@ size_t at_in_the_way(struct alias_tracker *at, uint64_t pfn, struct at_transitio
 {
 	struct search s = {.at = at, .pfn = pfn, .to = to, .out = out, .max = max};
 
-	return search(&s);
+	return search_tables(&s);
 }
 
 size_t at_aliases(struct alias_tracker *at, uint64_t pfn, struct at_alias *out, size_t max)

@@ -4,8 +4,8 @@
  * the log are only compared with that, in a balance for each entry: what it was seen to become,
  * less what the log says it became. Changes of an entry form a chain (each record's `to` is the
  * next one's `from`), so however many there were, on however many processors, and in whatever order
- * their records are taken, the sum of hash(to) - hash(from) over the records is hash(now) -
- * hash(then).
+ * their records are taken, the sum of pte_hash(to) - pte_hash(from) over the records is
+ * pte_hash(now) - pte_hash(then).
  *
  * A balance that isn't zero may be due to a change that is on its way: made, and not logged yet, or
  * logged and not taken yet. So no entry is judged before log_pending() has been asked. Of a table
@@ -42,7 +42,7 @@ struct mismatch {
 	uint64_t balance;
 };
 
-static uint64_t hash(uint64_t pte)
+static uint64_t pte_hash(uint64_t pte)
 {
 	uint64_t x = pte & ~PTE_NOISE;
 
@@ -50,9 +50,9 @@ static uint64_t hash(uint64_t pte)
 	return x ^ x >> 29;
 }
 
-static uint64_t step(uint64_t from, uint64_t to)
+static uint64_t change_hash(uint64_t from, uint64_t to)
 {
-	return hash(to) - hash(from);
+	return pte_hash(to) - pte_hash(from);
 }
 
 /* --- mismatches ------------------------------------------------------------------------------- */
@@ -130,8 +130,8 @@ static bool is_judged(const struct alias_tracker *at, const struct table *table)
 }
 
 /* Adds to the balance of an entry. */
-static void account(struct alias_tracker *at, struct table *table, unsigned index, uint64_t amount,
-		    bool recorded)
+static void balance_add(struct alias_tracker *at, struct table *table, unsigned index,
+			uint64_t amount, bool recorded)
 {
 	struct mismatch *mismatch;
 
@@ -155,7 +155,7 @@ static void account(struct alias_tracker *at, struct table *table, unsigned inde
 void log_note_change(struct alias_tracker *at, struct table *table, unsigned index, uint64_t from,
 		     uint64_t to)
 {
-	account(at, table, index, step(from, to), false);
+	balance_add(at, table, index, change_hash(from, to), false);
 }
 
 /* --- what the log says ------------------------------------------------------------------------ */
@@ -242,7 +242,8 @@ __attribute__((noinline)) static void note_step(struct alias_tracker *at, struct
 						unsigned index, uint64_t seen,
 						const struct at_record *record)
 {
-	account(at, table, index, seen - (record ? step(record->from, record->to) : 0), record);
+	balance_add(at, table, index, seen - (record ? change_hash(record->from, record->to) : 0),
+		    record);
 }
 
 /* Takes the entries of records; if not `logged`, they are only named, and claim nothing. */
@@ -261,7 +262,8 @@ static bool take_some(struct alias_tracker *at, struct log_cursor *cursor,
 		else if (!cursor_take(at, cursor, index, &was, &now))
 			ok = false;
 		else if (!logged || ((was ^ record->from) | (now ^ record->to)) & ~PTE_NOISE)
-			note_step(at, cursor->table, index, step(was, now), logged ? record : NULL);
+			note_step(at, cursor->table, index, change_hash(was, now),
+				  logged ? record : NULL);
 	}
 	return ok;
 }
@@ -323,7 +325,7 @@ static void report_mismatch(struct alias_tracker *at, const struct mismatch *mis
 	violation_queue(at, table->role[level - 1], mismatch->index, &violation);
 }
 
-static void judge(struct alias_tracker *at, struct mismatch *mismatch)
+static void mismatch_judge(struct alias_tracker *at, struct mismatch *mismatch)
 {
 	if (mismatch->pending) {
 		mismatch->pending = false;
@@ -335,7 +337,7 @@ static void judge(struct alias_tracker *at, struct mismatch *mismatch)
 }
 
 /* All is read that was to be read. */
-static void settle(struct alias_tracker *at)
+static void log_settle(struct alias_tracker *at)
 {
 	uint64_t pending[AT_PENDING_MAX];
 	struct mismatch *mismatch, *next;
@@ -350,7 +352,7 @@ static void settle(struct alias_tracker *at)
 			return;
 	for (mismatch = TAILQ_FIRST(&at->log.mismatches); mismatch; mismatch = next) {
 		next = TAILQ_NEXT(mismatch, all);
-		judge(at, mismatch);
+		mismatch_judge(at, mismatch);
 	}
 	at->log.fresh = false;
 	at->log.settled++;
@@ -387,7 +389,7 @@ bool log_sync(struct alias_tracker *at)
 	log->audit = false;
 	log->rescan = !ok;
 	if (ok)
-		settle(at);
+		log_settle(at);
 	return ok;
 }
 

@@ -6,7 +6,7 @@
 
 #define CAPACITY_MIN 16u
 
-static bool resize(struct map *map, size_t capacity)
+static bool map_resize(struct map *map, size_t capacity)
 {
 	struct map old = *map;
 	struct map_slot *slots = calloc(capacity, sizeof(*slots));
@@ -48,7 +48,7 @@ void map_empty(struct map *map)
 
 bool map_grow(struct map *map)
 {
-	return resize(map, map->capacity ? map->capacity * 2 : CAPACITY_MIN);
+	return map_resize(map, map->capacity ? map->capacity * 2 : CAPACITY_MIN);
 }
 
 bool map_put(struct map *map, uint64_t key, uint64_t value)
@@ -86,7 +86,7 @@ void map_delete(struct map *map, uint64_t key)
 	close_gap(map, slot - map->slots);
 	/* Staying large is no error. */
 	if (map->capacity > CAPACITY_MIN && map->used < map->capacity / 8)
-		resize(map, map->capacity / 2);
+		map_resize(map, map->capacity / 2);
 }
 
 bool map_next(const struct map *map, size_t *at, uint64_t *key, uint64_t *value)

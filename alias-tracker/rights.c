@@ -59,7 +59,7 @@ static inline struct rights_region *region_of(const struct rights *rights, uint6
 	return gib ? gib->region[pfn / PT_ENTRIES % PT_ENTRIES] : NULL;
 }
 
-static struct frame_rights either(struct frame_rights a, struct frame_rights b)
+static struct frame_rights rights_union(struct frame_rights a, struct frame_rights b)
 {
 	return (struct frame_rights){a.can | b.can, a.types | b.types};
 }
@@ -71,10 +71,10 @@ struct frame_rights rights_of(const struct rights *rights, uint64_t pfn)
 	struct frame_rights of = {0};
 
 	if (gib)
-		of = either(gib->huge, gib->large[pfn / PT_ENTRIES % PT_ENTRIES]);
+		of = rights_union(gib->huge, gib->large[pfn / PT_ENTRIES % PT_ENTRIES]);
 	if (region)
-		of = either(of, (struct frame_rights){region->can[pfn % PT_ENTRIES],
-						      region->types[pfn % PT_ENTRIES]});
+		of = rights_union(of, (struct frame_rights){region->can[pfn % PT_ENTRIES],
+							    region->types[pfn % PT_ENTRIES]});
 	of.can &= ~IS_WANTED;
 	return of;
 }
@@ -146,7 +146,7 @@ static bool large_leaf_note(struct rights *rights, unsigned level, uint64_t pfn,
 	if (!gib)
 		return false;
 	to = level == 2 ? &gib->large[pfn / PT_ENTRIES % PT_ENTRIES] : &gib->huge;
-	*to = either(*to, of);
+	*to = rights_union(*to, of);
 	return true;
 }
 
@@ -189,7 +189,7 @@ static bool small_role_note(struct alias_tracker *at, struct rights *rights,
 		of = leaf_rights(at, reach, can, i, pte);
 		region->can[pfn % PT_ENTRIES] |= of.can;
 		region->types[pfn % PT_ENTRIES] |= of.types;
-		region->any = either(region->any, of);
+		region->any = rights_union(region->any, of);
 	}
 	return true;
 }
@@ -257,12 +257,12 @@ static void region_search(const struct search *s, const struct rights_region *re
 {
 	unsigned told = conflicts_of(above);
 
-	if (!(conflicts_of(either(region->any, above)) & ~told))
+	if (!(conflicts_of(rights_union(region->any, above)) & ~told))
 		return;
 	for (unsigned i = 0; i < PT_ENTRIES; i++) {
 		struct frame_rights own = {region->can[i], region->types[i]};
 
-		conflict_tell(s, pfn + i, 1, either(own, above), told);
+		conflict_tell(s, pfn + i, 1, rights_union(own, above), told);
 	}
 }
 
@@ -272,7 +272,7 @@ static void gib_search(const struct search *s, const struct rights_gib *gib, uin
 
 	conflict_tell(s, pfn, 3, gib->huge, 0);
 	for (unsigned i = 0; i < PT_ENTRIES; i++, pfn += PT_ENTRIES) {
-		struct frame_rights of = either(gib->large[i], gib->huge);
+		struct frame_rights of = rights_union(gib->large[i], gib->huge);
 
 		conflict_tell(s, pfn, 2, of, told);
 		if (gib->region[i])

@@ -123,7 +123,7 @@ static bool take_effect(struct alias_tracker *at)
 
 /* What an undone store would have unmapped was never out of the tables, and what it would have
  * mapped was never in. */
-static void settle(struct alias_tracker *at, bool done)
+static void held_settle(struct alias_tracker *at, bool done)
 {
 	unsigned nr = at->nr_held;
 
@@ -158,6 +158,6 @@ enum at_verdict at_store(struct alias_tracker *at, const struct at_entry *entrie
 		verdict = AT_NO_MEMORY;
 	else if (recheck_violates(at, why))
 		verdict = verdict_of(why);
-	settle(at, verdict == AT_OK);
+	held_settle(at, verdict == AT_OK);
 	return verdict;
 }

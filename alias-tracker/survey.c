@@ -38,7 +38,7 @@ static void findings_free(struct findings *findings)
 	*findings = (struct findings){0};
 }
 
-static int order(uint64_t a, uint64_t b)
+static int compare_u64(uint64_t a, uint64_t b)
 {
 	return a < b ? -1 : a > b;
 }
@@ -47,16 +47,16 @@ static int order(uint64_t a, uint64_t b)
 static int findings_order(const void *x, const void *y)
 {
 	const struct at_finding *a = x, *b = y;
-	int by = order(a->pfn, b->pfn);
+	int by = compare_u64(a->pfn, b->pfn);
 
 	if (!by)
-		by = order(a->kind, b->kind);
+		by = compare_u64(a->kind, b->kind);
 	if (!by)
-		by = order(a->frames, b->frames);
+		by = compare_u64(a->frames, b->frames);
 	if (!by && a->kind == AT_F_ALIAS)
-		by = order(a->one.pte_gpa, b->one.pte_gpa);
+		by = compare_u64(a->one.pte_gpa, b->one.pte_gpa);
 	if (!by && a->kind == AT_F_ALIAS)
-		by = order(a->one.level, b->one.level);
+		by = compare_u64(a->one.level, b->one.level);
 	return by;
 }
 
@@ -364,7 +364,7 @@ static bool survey_find(struct search *s)
 }
 
 /* Goes up with whatever can change what a survey finds. */
-static uint64_t changes(const struct alias_tracker *at)
+static uint64_t survey_changes(const struct alias_tracker *at)
 {
 	return at->entries_changed + at->roots_changed;
 }
@@ -380,7 +380,7 @@ bool at_survey(struct alias_tracker *at)
 		survey = at->survey = calloc(1, sizeof(*survey));
 	if (!survey)
 		return false;
-	if (survey->done && survey->changes == changes(at))
+	if (survey->done && survey->changes == survey_changes(at))
 		return true;
 	s.survey = survey;
 	survey->done = survey_find(&s) && findings_take(survey, &s.found);
@@ -388,7 +388,7 @@ bool at_survey(struct alias_tracker *at)
 		findings_free(&s.found);
 		return false;
 	}
-	survey->changes = changes(at);
+	survey->changes = survey_changes(at);
 	survey->dropped += s.dropped;
 	return true;
 }

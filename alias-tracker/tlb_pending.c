@@ -208,7 +208,7 @@ void tlb_pending_count_all(struct alias_tracker *at)
 	at->tlb_pending.uncounted = (struct stamp){.cleared = clock.cleared, .now = clock.now};
 }
 
-static void lower(struct tlb_pending *tlb, uint64_t name, uint64_t cleared)
+static void stamp_lower(struct tlb_pending *tlb, uint64_t name, uint64_t cleared)
 {
 	struct stamp *stamp = stamp_find(tlb, name);
 
@@ -238,10 +238,10 @@ void tlb_pending_lower(struct alias_tracker *at, uint64_t pfn, bool all, uint64_
 	if (!cleared)
 		return;
 	if (all)
-		lower(tlb, unit_name(pfn, 1, true), cleared);
+		stamp_lower(tlb, unit_name(pfn, 1, true), cleared);
 	else if (at->counts_all && !keep_for_others(tlb, pfn))
 		return;
-	lower(tlb, unit_name(pfn, 1, false), cleared);
+	stamp_lower(tlb, unit_name(pfn, 1, false), cleared);
 }
 
 /* Adds a stamp to what is asked, unless one of the clocks says that it is over. */
