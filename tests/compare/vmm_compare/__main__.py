@@ -26,7 +26,7 @@ def describe(opt, found, stage):
         "clock": {"instructions": "emulated machine, QEMU -icount shift=0",
                   "time": stage.native_kvm() if opt.time else None},
         "settings": {"cpus": opt.cpus, "seeds": opt.seeds, "strategies": opt.strategies,
-                     "sources": opt.sources, "workloads": opt.workloads, "all": opt.all},
+                     "track": opt.track, "workloads": opt.workloads, "all": opt.all},
     }
 
 
@@ -93,7 +93,7 @@ def publish(results, out, pictures):
 
 def failures(results):
     """The cells that did not end well, a line each."""
-    return [f"{entry['workload']} {entry['strategy']} {entry['source']} -c {entry['cpus']}: status "
+    return [f"{entry['workload']} {entry['strategy']} {entry['track']} -c {entry['cpus']}: status "
             f"{entry['status']}: {' / '.join(entry.get('said', []))}"
             for entry in results["cells"] if entry["counts"] is None]
 
@@ -101,7 +101,7 @@ def failures(results):
 def offered(found):
     """What can be asked for by name."""
     return "\n".join(f"{what}: {', '.join(names)}" for what, names in (
-        ("strategies", found.strategies), ("sources", found.sources),
+        ("strategies", found.strategies), ("track", found.tracks),
         ("workloads", found.workloads)))
 
 

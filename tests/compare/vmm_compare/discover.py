@@ -16,16 +16,16 @@ USAGE = 64  # vmm's exit status for a wrong command line
 class Found:
     """Names, in the order in which the program lists them."""
     strategies: list
-    sources: list  # that look, and run on the machine's KVM, or on its shadow MMU
-    unseen: list  # of the strategies those that keep their promise, or none, unlooked at
+    tracks: list  # values of --track that run on the machine's KVM, or on its shadow MMU
+    untracked: list  # strategies that keep their promise, or make none, with --track off
     workloads: list
     bootargs: list
     version: str
     host: dict
 
 
-def works_unseen(vmm, strategy):
-    """Does the strategy keep its promise, or none, without a host that looks?"""
+def works_untracked(vmm, strategy):
+    """Does the strategy keep its promise, or make none, without a host that tracks?"""
     run = subprocess.run([vmm, "-f", strategy, "-t", "off", "no-such-image"],
                          capture_output=True, check=False)
     return run.returncode != USAGE
@@ -73,11 +73,11 @@ def ask(stage):
                       " comparison is about: use another")
     if not probe["kvm"]["usable"]:
         raise Failure(f"the machine's KVM can't be used: {probe['kvm']['why_not']}")
-    usable = [name for name, source in probe["track"].items() if source["usable"]]
-    sources = [name for name in choices(vmm, "-t") if name in usable or name in SHADOW]
+    usable = [name for name, track in probe["track"].items() if track["usable"]]
+    tracks = [name for name in choices(vmm, "-t") if name in usable or name in SHADOW]
     strategies = choices(vmm, "-f")
-    unseen = [name for name in strategies if works_unseen(vmm, name)]
-    return Found(strategies, sources, unseen, workloads, bootargs, probe["version"],
+    untracked = [name for name in strategies if works_untracked(vmm, name)]
+    return Found(strategies, tracks, untracked, workloads, bootargs, probe["version"],
                  probe["host"])
 
 

@@ -35,7 +35,7 @@ def parts(stats):
     return {
         "exit": max(0, guest["pin_ticks"] - host["ticks"] - upcalls),
         "lock": host["lock_ticks"],
-        "sync": host["track_ticks"],
+        "track": host["track_ticks"],
         "compare": host["sync_ticks"] - host["track_ticks"],
         "verdict": max(0, host["ticks"] - host["lock_ticks"] - host["sync_ticks"]
                        - host["flush_ticks"]),
@@ -99,22 +99,22 @@ POINT = ("workload", "cpus", "busy", "alias", "free", "mmu", "seed", "iters")
 
 
 def point(entry):
-    """Where on the axes other than strategy and source a cell lies."""
+    """Where on the axes other than strategy and `--track` a cell lies."""
     return tuple(entry[name] for name in POINT)
 
 
-def cost(entry, unseen, same):
-    """Above `none`: unseen is that under a host that does not look, same that under the same
-    source. Between them is what the host's look costs; the rest is done about stale aliases."""
+def cost(entry, untracked, same):
+    """Above `none`: untracked is that under a host that does not track, same that under the same
+    `--track`. Between them is what the host's tracking costs; the rest is done about stale aliases."""
     mine = entry["instructions"]
-    look = {which: same["instructions"][which] - unseen["instructions"][which]
+    tracking = {which: same["instructions"][which] - untracked["instructions"][which]
             for which in ("work", "total")}
-    above = {which: mine[which] - unseen["instructions"][which] for which in ("work", "total")}
+    above = {which: mine[which] - untracked["instructions"][which] for which in ("work", "total")}
     return {
-        "look": look["work"],
-        "maintenance": above["work"] - look["work"],
+        "tracking": tracking["work"],
+        "maintenance": above["work"] - tracking["work"],
         "total": above["work"],
-        "maintenance_with_waiting": above["total"] - look["total"],
+        "maintenance_with_waiting": above["total"] - tracking["total"],
         "total_with_waiting": above["total"],
     }
 
@@ -123,13 +123,13 @@ def group_figures(group, results, counted):
     """The entries of a group; those of the matrix know their cost."""
     entries = [cell_figures(cell, result, counted)
                for cell, result in zip(group.cells, results)]
-    bases = {(point(entry), entry["source"]): entry for entry in entries
+    bases = {(point(entry), entry["track"]): entry for entry in entries
              if entry["strategy"] == "none" and entry["instructions"]}
     for entry in entries:
-        unseen = bases.get((point(entry), "off"))
-        same = bases.get((point(entry), entry["source"]))
-        if group.kind == "matrix" and entry["instructions"] and unseen and same:
-            entry["cost"] = cost(entry, unseen, same)
+        untracked = bases.get((point(entry), "off"))
+        same = bases.get((point(entry), entry["track"]))
+        if group.kind == "matrix" and entry["instructions"] and untracked and same:
+            entry["cost"] = cost(entry, untracked, same)
     return entries
 
 
@@ -147,7 +147,7 @@ def per_pin(entry, which):
 def stale_counts(entry):
     """(frames that might have had a stale alias, those that had one): recycled ones that became
     page tables; in a workload about other transitions all of these, and which had is known only to
-    a host that looks."""
+    a host that tracks."""
     counts = entry["counts"]
     others = counts.get("memtypes", 0) + counts.get("inflates", 0)
     if others:

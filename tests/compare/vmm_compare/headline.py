@@ -6,11 +6,11 @@ import html as markup
 from .summary import NO_DIFFERENCE
 
 WIDTH, BAR, GAP, RIGHT = 460, 15, 16, 70  # pixels
-# Columns of the short table, what they are here, and how they look.
+# Columns of the short table, what they are here, and how they are drawn.
 BARS = (("eager", "eager: purge before every pin", "url(#slanted)"),
         ("eager, host flushes", "eager, TLBs flushed by the host", "#9a9a9a"),
         ("trap", "trap: purge when the host meets an alias", "#000000"),
-        ("host's look", "the host's look, whatever the guest does", "#ffffff"))
+        ("host's tracking", "the host's tracking, whatever the guest does", "#ffffff"))
 PATTERN = """\
 <defs><pattern id="slanted" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
 <rect width="6" height="6" fill="#f6d9c8"/><rect width="2.5" height="6" fill="#b04000"/></pattern></defs>
@@ -31,10 +31,10 @@ def chosen(head, rows):
     return [(row[0], [value_of(row[at]) for at in columns]) for row in rows if row[1] == rows[0][1]]
 
 
-def bar(y, value, look, scale):
+def bar(y, value, fill, scale):
     """One bar, and its number."""
     width, text = max(value * scale, 0), f"{value:,.0f}" if value else NO_DIFFERENCE
-    return (f'<rect x="1" y="{y}" width="{width:.1f}" height="{BAR - 3}" fill="{look}" stroke="#222222"/>'
+    return (f'<rect x="1" y="{y}" width="{width:.1f}" height="{BAR - 3}" fill="{fill}" stroke="#222222"/>'
             f'<text x="{width + 7:.1f}" y="{y + BAR - 5}">{text}</text>\n'.replace(",", "\u202f"))
 
 
@@ -45,17 +45,17 @@ def draw(head, rows):
     if most <= 0:
         return ""
     stale, y, body = rows[0][1].split(",")[0], 24, ""
-    for _, name, look in BARS:
-        body += (f'<rect x="1" y="{y}" width="26" height="{BAR - 3}" fill="{look}" stroke="#222222"/>'
+    for _, name, fill in BARS:
+        body += (f'<rect x="1" y="{y}" width="26" height="{BAR - 3}" fill="{fill}" stroke="#222222"/>'
                  f'<text x="34" y="{y + BAR - 5}">{markup.escape(name)}</text>\n')
         y += BAR + 4
     for cpus, values in points:
         y += GAP
         body += f'<text x="1" y="{y + 4}" font-weight="bold">{markup.escape(cpus)}</text>\n'
         y += 10
-        for value, (_, _, look) in zip(values, BARS):
+        for value, (_, _, fill) in zip(values, BARS):
             if value is not None:
-                body += bar(y, value, look, (WIDTH - RIGHT) / most)
+                body += bar(y, value, fill, (WIDTH - RIGHT) / most)
                 y += BAR
     return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y + 8}" width="{WIDTH}" '
             'font-family="sans-serif" font-size="13">\n<rect width="100%" height="100%" fill="white"/>\n'

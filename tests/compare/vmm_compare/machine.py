@@ -101,7 +101,7 @@ def disk_image():
 
 def vmm_words(cell, out, number):
     """The command line of a cell."""
-    words = ["./vmm", "-f", cell.flush(), "-t", cell.source, "-c", str(cell.cpus), "-m", cell.mem,
+    words = ["./vmm", "-f", cell.flush(), "-t", cell.track, "-c", str(cell.cpus), "-m", cell.mem,
              "--timeout", str(CELL_SECONDS), "-s", f"{out}/{number}.json", "-d", "disk.img,ro",
              "guest.elf", "--"]
     return words + cell.bootargs()

@@ -50,9 +50,9 @@ def parser():
     p.add_argument("--strategies", type=words, help="those to compare; none is always run")
     p.add_argument("--workloads", type=words, help="(default: the main ones that there are)")
     p.add_argument("--cpus", type=numbers(1, 64), default=[1, 2, 4, 8], help="(default: 1,2,4,8)")
-    p.add_argument("--sources", type=words, help="whence the host learns of changed page tables; "
-                   "with all strategies each (default: dirty and log with those that differ, scan "
-                   "with some)")
+    p.add_argument("--track", type=words, help="how the host learns of changed page tables, as "
+                   "vmm's --track; with all strategies each (default: dirty and log with those that "
+                   "differ, scan with some)")
     p.add_argument("--busy", type=words, help="whether all vCPUs are at work, or all but one are "
                    "halted: all, one (default: all, and one with many vCPUs)")
     p.add_argument("--alias", type=rates, help="per cent of recycled tables that have a stale "
@@ -65,7 +65,7 @@ def parser():
                    "until two agree; the one with the least work counts, as what the machine's "
                    "kernel does now and then only adds to it (default: 3)")
     p.add_argument("--iters", type=int, default=0, help="how often each busy CPU does its work")
-    p.add_argument("--all", action="store_true", help="every strategy with every source, more "
+    p.add_argument("--all", action="store_true", help="every strategy with every --track, more "
                    "alias rates, the other transitions, and the cases of Linux's test_vmalloc")
     p.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1),
                    help="machines at a time (default: 2, 1 on one processor)")
@@ -89,7 +89,7 @@ def check(opt, found, p):
     if opt.workloads is None:
         opt.workloads = plan.default_workloads(opt, found.workloads)
     for given, offered, what in ((opt.strategies, found.strategies, "strategies"),
-                                 (opt.sources, found.sources, "sources"),
+                                 (opt.track, found.tracks, "track"),
                                  (opt.workloads, found.workloads, "workloads"),
                                  (opt.busy, ["all", "one"], "busy"),
                                  (opt.free, ["lifo", "fifo"], "free")):
@@ -100,8 +100,8 @@ def check(opt, found, p):
     opt.strategies = opt.strategies or found.strategies
     opt.all_busy = bool(opt.all or opt.busy)
     opt.busy = opt.busy or ["all", "one"]
-    opt.all_pairs = bool(opt.all or opt.sources)
-    opt.sources = opt.sources or [name for name in found.sources
-                                  if opt.all or name in plan.MAIN_SOURCES]
+    opt.all_pairs = bool(opt.all or opt.track)
+    opt.track = opt.track or [name for name in found.tracks
+                              if opt.all or name in plan.MAIN_TRACKS]
     if any(rate is not None for rate in opt.alias or []) and "alias" not in found.bootargs:
         p.error("--alias: this guest has no boot argument alias=")

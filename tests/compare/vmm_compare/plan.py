@@ -29,22 +29,22 @@ WORKLOADS = (
         "align_shift", "vm_map_ram")),
 )
 DEFAULT_STEPS = 80
-# Of workload cleanpin: whole audits of the log (256 calls each, two calls a pin). A look at all
+# Of workload cleanpin: whole audits of the log (256 calls each, two calls a pin). A sync of all
 # tables takes much longer.
 PIN_STEPS, PIN_STEPS_BASELINE = 768, 32
 # When all is as it stays: a table that is quiet, but walked all the time, is armed in vain after 32
-# looks, after twice as many each time, and after 65,536 of them in the end.
+# syncs, after twice as many each time, and after 65,536 of them in the end.
 STEADY_PINS, STEADY_MORE = 20000, 1536
 
-# The sources of the default set: those that a VMM would use, and the baseline.
-MAIN_SOURCES = ("dirty", "log", "scan", "strict")
+# The values of --track in the default set: those that a VMM would use, and the baseline.
+MAIN_TRACKS = ("dirty", "log", "scan", "strict")
 BASELINE = "scan"
 # Those that need KVM's shadow MMU: a machine of its own, whose costs are not those of the other.
 SHADOW = ("strict",)
-# Who can do without a host that looks is run without one. These are run with one too, at all points
-# with all sources but the baseline, and at SCANNED points with that.
-SEEN = ("none", "eager", "trap", "trap-range")
-SCAN_SEEN = ("none", "trap")
+# Who can do without a host that tracks is run without one. These are run with one too, at all points
+# with all of these but the baseline, and at SCANNED points with that.
+TRACKED = ("none", "eager", "trap", "trap-range")
+SCAN_TRACKED = ("none", "trap")
 SCAN_WORKLOADS = ("process",)
 
 SHADOW_WORKLOADS = ("process",)
@@ -56,8 +56,8 @@ ALIAS_RATES = (0, 1, 5, 20, 50, 100)
 ALIAS_POINTS = ((1, "all"), (4, "all"), (8, "one"))  # at which all rates are run
 RARE = 1  # per cent; rates up to this are run with any number of vCPUs
 # `eager`, but the other CPUs' TLBs are flushed as `trap` has it done: so that the two can be told
-# apart from two ways of flushing. Where rates are set, with the source that mostly is `trap`'s best.
-EAGER_HOST, EAGER_HOST_SOURCES = "eager/host", ("off", "log")
+# apart from two ways of flushing. Where rates are set, with the --track that mostly is `trap`'s best.
+EAGER_HOST, EAGER_HOST_TRACKS = "eager/host", ("off", "log")
 FIFO_POINTS = ((1, "all"), (4, "one"))  # at which frames are also taken in the other order
 HISTORY_STRATEGIES = ("none", "legacy", "eager", "nolazy", "quicklist", "trap", "trap-range")
 
@@ -77,7 +77,7 @@ class Cell:
     """One run of vmm. `busy` is "all", or "one": the other CPUs are halted."""
     workload: str
     strategy: str  # behind a slash how TLBs are flushed, if not as the guest would
-    source: str
+    track: str
     cpus: int
     busy: str = "all"
     alias: int | None = None  # per cent; None: as it falls out of the allocator
@@ -143,9 +143,9 @@ class Group:
         return sum(cell.times(repeat) for cell in self.cells)
 
     def warm_ups(self):
-        """Run before the others, their figures thrown away: the first cell of each source. The
-        host's kernel does much of what a source asks of it for the first time only once."""
-        return list({cell.source: cell for cell in reversed(self.cells)}.values())[::-1]
+        """Run before the others, their figures thrown away: the first cell of each `--track`. The
+        host's kernel does much of what write tracking asks of it for the first time only once."""
+        return list({cell.track: cell for cell in reversed(self.cells)}.values())[::-1]
 
 
 def find(name):
@@ -160,38 +160,38 @@ def default_workloads(opt, offered):
             if w.name.partition(":")[0] in offered and (opt.all or w.when != "all")]
 
 
-def is_seen(strategy, source, scanned, unseen):
-    """Is the pair, of a strategy and a source that looks, one of the default set?"""
-    if source == BASELINE:
-        return scanned and strategy in SCAN_SEEN
-    return strategy in SEEN or not unseen and source not in SHADOW
+def is_tracked(strategy, track, scanned, untracked):
+    """Is the pair, of a strategy and a `--track` that tracks, one of the default set?"""
+    if track == BASELINE:
+        return scanned and strategy in SCAN_TRACKED
+    return strategy in TRACKED or not untracked and track not in SHADOW
 
 
-def looking(opt, found, mmu="nested"):
-    """The sources that are asked for and work on such an MMU, in vmm's order."""
-    return [source for source in found.sources
-            if source in opt.sources and (source in SHADOW) == (mmu == "shadow")]
+def tracks_of(opt, found, mmu="nested"):
+    """The values of `--track` that are asked for and work on such an MMU, in vmm's order."""
+    return [track for track in found.tracks
+            if track in opt.track and (track in SHADOW) == (mmu == "shadow")]
 
 
 def variants(opt, found, mmu, scanned):
-    """(strategy, source) of all the cells of a point, those of `none` first; source "off" is a host
-    that grants every pin unseen."""
+    """(strategy, track) of all the cells of a point, those of `none` first; track "off" is a host
+    that grants every pin without tracking."""
     pairs = []
     for strategy in dict.fromkeys(["none", *opt.strategies]):
-        unseen = strategy in found.unseen and (mmu == "nested" or opt.all_pairs or strategy in SEEN)
-        pairs += [(strategy, "off")] if unseen else []
-        pairs += [(strategy, source) for source in looking(opt, found, mmu)
-                  if opt.all_pairs or is_seen(strategy, source, scanned, unseen)]
+        untracked = strategy in found.untracked and (mmu == "nested" or opt.all_pairs or strategy in TRACKED)
+        pairs += [(strategy, "off")] if untracked else []
+        pairs += [(strategy, track) for track in tracks_of(opt, found, mmu)
+                  if opt.all_pairs or is_tracked(strategy, track, scanned, untracked)]
     return pairs
 
 
 def eager_host_variants(opt, found, workload, mmu, cpus, alias):
-    """(strategy, source) of the cells of a point that tell `trap` from its way of flushing."""
+    """(strategy, track) of the cells of a point that tell `trap` from its way of flushing."""
     if "shootdown" not in found.bootargs or "eager" not in opt.strategies or mmu != "nested" or \
             workload.name not in ALIAS_WORKLOADS or cpus == 1 or alias is None:
         return []
-    return [(EAGER_HOST, source) for source in EAGER_HOST_SOURCES
-            if source in ("off", *looking(opt, found))]
+    return [(EAGER_HOST, track) for track in EAGER_HOST_TRACKS
+            if track in ("off", *tracks_of(opt, found))]
 
 
 def iterations(opt, workload, cpus=1, busy="all", mmu="nested"):
@@ -223,13 +223,13 @@ def is_wanted(opt, workload, mmu, free, cpus, busy, alias):
 
 
 def point_cells(opt, found, workload, mmu, free, cpus, busy, alias, seed):
-    """All strategies and sources at one point of the other axes."""
+    """All strategies and values of `--track` at one point of the other axes."""
     scanned = alias is None and busy == "all" and free == "lifo" and workload.name in SCAN_WORKLOADS
     pairs = (variants(opt, found, mmu, scanned)
              + eager_host_variants(opt, found, workload, mmu, cpus, alias))
-    return [Cell(workload.name, strategy, source, cpus, busy, alias, free, mmu, seed,
+    return [Cell(workload.name, strategy, track, cpus, busy, alias, free, mmu, seed,
                  iterations(opt, workload, cpus, busy, mmu))
-            for strategy, source in pairs]
+            for strategy, track in pairs]
 
 
 def workload_points(opt, found, workload, mmu, seed):
@@ -250,7 +250,7 @@ def workload_points(opt, found, workload, mmu, seed):
 def matrix(opt, found):
     """The groups of the comparison itself: neighbouring points of a workload share a machine."""
     groups = []
-    mmus = [mmu for mmu in ("nested", "shadow") if looking(opt, found, mmu) or mmu == "nested"]
+    mmus = [mmu for mmu in ("nested", "shadow") if tracks_of(opt, found, mmu) or mmu == "nested"]
     for mmu, seed, name in itertools.product(mmus, opt.seeds, opt.workloads):
         first, cells = None, []
         for point, more in workload_points(opt, found, find(name), mmu, seed):
@@ -266,36 +266,36 @@ def matrix(opt, found):
 
 def history_group(opt, found):
     """How many pages are held lazily over time; the sampling spoils the instructions."""
-    sources = looking(opt, found)
+    tracks = tracks_of(opt, found)
     cpus = min(4, max(opt.cpus))
     iters = iterations(opt, find("process"), cpus)
-    cells = [Cell("process", strategy, "off" if strategy in found.unseen else sources[0], cpus,
+    cells = [Cell("process", strategy, "off" if strategy in found.untracked else tracks[0], cpus,
                   seed=opt.seeds[0], iters=iters, extra=("history=1",), clocked=False)
              for strategy in HISTORY_STRATEGIES if strategy == "none" or strategy in opt.strategies]
     return Group("history", "history", tuple(cells))
 
 
-def pin_cells(opt, found, source):
+def pin_cells(opt, found, track):
     """What a clean pin costs, by itself. Each is run with two lengths: the difference leaves out
     what happens once."""
     kinds = [{}] + [{"mem": mem, "extra": ("touch=0",)} for mem in ("256M", "1G", "8G", "64G")]
     kinds += [{"cpus": 4, "busy": "one"}, {"cpus": 4}]
     if "batch" in found.bootargs:
         kinds.append({"extra": ("batch=32",)})
-    # One look at 10,000 tables takes longer than a run may.
-    live = (10, 100, 1000) if source == BASELINE else (10, 100, 1000, 10000)
+    # One sync of 10,000 tables takes longer than a run may.
+    live = (10, 100, 1000) if track == BASELINE else (10, 100, 1000, 10000)
     for tables in live if "tables" in found.bootargs else ():
         # MiB of vmalloc space, of 2 MiB a table
         kinds.append({"mem": "256M", "extra": (f"tables={2 * tables}",)})
-    steps = opt.iters or (PIN_STEPS_BASELINE if source == BASELINE else PIN_STEPS)
-    return [Cell("cleanpin", "trap", source, iters=times * steps, **{"cpus": 1, **kind})
+    steps = opt.iters or (PIN_STEPS_BASELINE if track == BASELINE else PIN_STEPS)
+    return [Cell("cleanpin", "trap", track, iters=times * steps, **{"cpus": 1, **kind})
             for kind in kinds for times in (1, 3)]
 
 
-def steady_cells(opt, source):
-    """Runs that have long been steady, and are a little longer still: only events are looked at."""
+def steady_cells(opt, track):
+    """Runs that have long been steady, and are a little longer still: only events count."""
     pins = [opt.iters, 2 * opt.iters] if opt.iters else [STEADY_PINS, STEADY_PINS + STEADY_MORE]
-    return [Cell("cleanpin", "trap", source, cpus, busy,
+    return [Cell("cleanpin", "trap", track, cpus, busy,
                  iters=more // (cpus if busy == "all" else 1), clocked=False)
             for cpus, busy in FEW for more in pins]
 
@@ -303,13 +303,13 @@ def steady_cells(opt, source):
 def make(opt, found):
     """Everything that the options ask for, in the order in which it is run."""
     groups = matrix(opt, found)
-    sources = looking(opt, found)
-    if opt.extras and sources:
+    tracks = tracks_of(opt, found)
+    if opt.extras and tracks:
         if "trap" in opt.strategies:
-            groups += [Group(f"pins-{source}", "pins", tuple(pin_cells(opt, found, source)))
-                       for source in sources]
-            groups += [Group(f"steady-{source}", "pins", tuple(steady_cells(opt, source)))
-                       for source in sources if source != BASELINE]
+            groups += [Group(f"pins-{track}", "pins", tuple(pin_cells(opt, found, track)))
+                       for track in tracks]
+            groups += [Group(f"steady-{track}", "pins", tuple(steady_cells(opt, track)))
+                       for track in tracks if track != BASELINE]
         if "history" in found.bootargs and "process" in opt.workloads:
             groups.append(history_group(opt, found))
     return groups

@@ -3,14 +3,14 @@
 from .figures import per_pin, transitions
 from .gnuplot import COLOURS, block, gnuplot
 from .history import draw_history
-from .plan import BASELINE, SEEN, SHADOW, strategy_text
+from .plan import BASELINE, TRACKED, SHADOW, strategy_text
 
-# The source: the line. A strategy that works under a host that does not look has no other.
+# The value of --track: the line. A strategy that works under a host that does not track has no other.
 DASHES = {"off": 1, "dirty": 2, "scan": 3, "log": 4}
 # The strategy: its point, too, so that lines are told apart without colours.
 POINTS = {"none": 1, "legacy": 2, "eager": 7, "eager/host": 6, "nolazy": 8, "eager-pte": 10, "quicklist": 12,
           "page-bit": 4, "trap": 5, "trap-range": 9}
-PARTS = {"exit": "exit and entry", "lock": "waiting for the host", "sync": "arm and wake tables",
+PARTS = {"exit": "exit and entry", "lock": "waiting for the host", "track": "write tracking",
          "compare": "compare tables", "verdict": "verdict and graph",
          "host_flush": "flush by the host", "upcall": "upcall",
          "purge": "purge: clear PTEs", "shootdown": "purge: shootdown"}
@@ -19,51 +19,51 @@ PART_COLOURS = ("#cccccc", "#555555", "#a8dcf4", "#0060a0", "#c8c0f0", "#20185c"
                 "#f0c0d8")
 
 
-def series_name(strategy, source):
+def series_name(strategy, track):
     """For the key."""
-    return f"{strategy_text(strategy)}, {'unseen' if source == 'off' else source}"
+    return f"{strategy_text(strategy)}, {'untracked' if track == 'off' else track}"
 
 
-def style(strategy, source):
+def style(strategy, track):
     """gnuplot's words for a line."""
-    return (f'lc rgb "{COLOURS.get(strategy, "#000000")}" lw 2 dt {DASHES.get(source, 5)} '
+    return (f'lc rgb "{COLOURS.get(strategy, "#000000")}" lw 2 dt {DASHES.get(track, 5)} '
             f'pt {POINTS.get(strategy, 3)} ps 0.9')
 
 
 def lines_plot(series, prefix):
-    """(data blocks, plot command) of {(strategy, source): [(x, y)]}."""
+    """(data blocks, plot command) of {(strategy, track): [(x, y)]}."""
     blocks, plots = "", []
-    for number, ((strategy, source), rows) in enumerate(series.items()):
+    for number, ((strategy, track), rows) in enumerate(series.items()):
         blocks += block(f"{prefix}{number}", sorted(rows))
-        plots.append(f"${prefix}{number} using 1:2 with linespoints {style(strategy, source)} "
-                     f"title '{series_name(strategy, source)}'")
+        plots.append(f"${prefix}{number} using 1:2 with linespoints {style(strategy, track)} "
+                     f"title '{series_name(strategy, track)}'")
     return blocks, plots
 
 
 def shown(results):
-    """The lines of the pictures: {cost: keep(strategy, source)}. Strategies that can do without a
-    host that looks are shown without; of the maintenance `eager` with one too, so that like is
+    """The lines of the pictures: {cost: keep(strategy, track)}. Strategies that can do without a
+    host that tracks are shown without; of the maintenance `eager` with one too, so that like is
     compared with like."""
-    looking = [source for source in results["settings"]["sources"]
-               if source not in (BASELINE, *SHADOW)]
-    unseen = {e["strategy"] for e in results["cells"] if e["source"] == "off"}
+    tracked = [track for track in results["settings"]["track"]
+               if track not in (BASELINE, *SHADOW)]
+    untracked = {e["strategy"] for e in results["cells"] if e["track"] == "off"}
 
-    def keep(seen, strategy, source):
+    def keep(also, strategy, track):
         strategy = strategy.partition("/")[0]
-        if strategy in seen or strategy not in unseen:
-            return source in looking if strategy in SEEN else source in looking[:1]
-        return source == "off"
-    return {"maintenance": lambda *pair: keep(SEEN, *pair), "total": lambda *pair: keep((), *pair)}
+        if strategy in also or strategy not in untracked:
+            return track in tracked if strategy in TRACKED else track in tracked[:1]
+        return track == "off"
+    return {"maintenance": lambda *pair: keep(TRACKED, *pair), "total": lambda *pair: keep((), *pair)}
 
 
 def costs(entries, x, which, keep, **fixed):
-    """{(strategy, source): [(x, cost a pin)]} of the cells that fit; means over seeds."""
+    """{(strategy, track): [(x, cost a pin)]} of the cells that fit; means over seeds."""
     found = {}
     for entry in entries:
         if entry["cost"] and entry["strategy"] != "none" and entry[x] is not None and keep(
-                entry["strategy"], entry["source"]) and all(
+                entry["strategy"], entry["track"]) and all(
                 entry[name] == value for name, value in fixed.items()):
-            there = found.setdefault((entry["strategy"], entry["source"]), {})
+            there = found.setdefault((entry["strategy"], entry["track"]), {})
             there.setdefault(entry[x], []).append(per_pin(entry, which))
     return {key: [(at, sum(v) / len(v)) for at, v in rows.items()] for key, rows in found.items()}
 
@@ -85,10 +85,10 @@ def crossings(one, other):
 def trap_crossings(series):
     """Of `trap` with all others but its kin: [(x, y, who)]."""
     found = []
-    for (strategy, source), rows in series.items():
-        for (other, other_source), other_rows in series.items():
+    for (strategy, track), rows in series.items():
+        for (other, other_track), other_rows in series.items():
             if strategy == "trap" and other not in ("trap", "trap-range", "none"):
-                found += [(x, y, series_name(other, other_source))
+                found += [(x, y, series_name(other, other_track))
                           for x, y in crossings(rows, other_rows)]
     return found
 
@@ -183,7 +183,7 @@ def point_title(cpus, busy):
 ALIAS_TEXT = """\
 What a pin costs above the same run with `none`, waiting left out, against the share of recycled
 tables that still have a stale alias. Above, the maintenance of aliases alone: `none` under a
-host that looks is subtracted. Below, everything: `none` under a host that does not look is, and
+host that tracks is subtracted. Below, everything: `none` under a host that does not track is, and
 strategies that need no such host are shown without. A circle marks where a line crosses that of
 `trap`. The scale of costs is logarithmic, and linear near 0."""
 CPUS_TEXT = """\
@@ -193,7 +193,7 @@ goes to whoever else has work."""
 PARTS_TEXT = """\
 What the instructions of a pin go to, upcalls and purges on its behalf included. Measured where
 one vCPU is busy: with several on one processor these spans hold what others do. `off`: the host
-does not look."""
+does not track."""
 
 
 def draw_alias(results, out):
@@ -251,11 +251,11 @@ def parts_rows(results, workload, cpus, busy):
     for entry in results["cells"]:
         if (entry["workload"], entry["cpus"], entry["busy"]) == (workload, cpus, busy) and \
                 entry["alias"] is None and entry["free"] == "lifo" and entry["cost"] and \
-                (entry["strategy"] == "none" and entry["source"] != BASELINE
-                 or keep(entry["strategy"], entry["source"])):
+                (entry["strategy"] == "none" and entry["track"] != BASELINE
+                 or keep(entry["strategy"], entry["track"])):
             pins = transitions(entry) or 1
             parts = entry["instructions"]["parts"]
-            rows.append((f"{entry['strategy']}\\n{entry['source']}",
+            rows.append((f"{entry['strategy']}\\n{entry['track']}",
                          [parts[name] / pins for name in PARTS]))
     return rows
 

@@ -15,18 +15,18 @@ QUESTION = """\
 A kernel that unmaps lazily leaves page table entries, and TLB entries, behind: stale aliases. A
 frame that becomes a page table must have none, so a guest whose page tables are checked by its host
 must flush them in time. The old way (`eager`) is to purge before every page table is handed over
-(*pinned*). The other (`trap`) is to let the host, which has to look anyway, trap back into the
+(*pinned*). The other (`trap`) is to let the host, which has to check anyway, trap back into the
 guest where it meets an alias that is really there. Which is cheaper?
 """
 
 INTRO = """\
 All costs are instructions of the whole system (guest, VMM and host kernel), same work, same random
-numbers, and there are two. The *host's look*: bringing its reverse map up to date at each pin. A
+numbers, and there are two. The *host's tracking*: bringing its reverse map up to date at each pin. A
 host that does not trust its guests pays it whatever they do. It is `none`, a guest that does
-nothing about aliases, under a host that looks (and grants whatever it meets), less `none` under one
+nothing about aliases, under a host that tracks (and grants whatever it meets), less `none` under one
 that does not. The *alias maintenance*: purges, shootdowns, upcalls, flushes by the host. It is a
-strategy, less `none` under the same host. The *total* is both. The *source* is how the host learns
-of changed page tables; `off`, or *unseen*, is a host that does not look and grants every pin.
+strategy, less `none` under the same host. The *total* is both. `--track` is how the host learns
+of changed page tables; `off`, or *untracked*, is a host that does not track and grants every pin.
 *Waiting* is what vCPUs spend in loops until another has answered; costs are without it where
 nothing else is said. In workloads `pat` and `balloon` a frame that gets another memory type, or is
 given away to the host, counts as a pin.
@@ -63,10 +63,10 @@ CAVEATS = f"""\
 
 
 TOLD = {True: "yes", False: "no", None: "-"}
-KINDS = {("maintenance", "looking"): "maintenance; eager's host looks",
-         ("maintenance", "unseen"): "maintenance; eager's host does not",
-         ("total", "looking"): "total; eager's host looks",
-         ("total", "unseen"): "total; eager's host does not"}
+KINDS = {("maintenance", "tracked"): "maintenance; eager's host tracks",
+         ("maintenance", "untracked"): "maintenance; eager's host does not",
+         ("total", "tracked"): "total; eager's host tracks",
+         ("total", "untracked"): "total; eager's host does not"}
 
 
 def against_eager(results):
@@ -102,7 +102,7 @@ def worst_points(results, kinds=tuple(KINDS)):
             and (row["cost"], row["against"]) in kinds]
 
 
-COSTS = {"look": "look", "maintenance": "maintenance", "total": "total",
+COSTS = {"tracking": "tracking", "maintenance": "maintenance", "total": "total",
          "maintenance_with_waiting": "maintenance, with waiting",
          "total_with_waiting": "total, with waiting"}
 EVENTS = {"pins": "pins", "aliases_met": "aliases met", "purges": "purges",
@@ -113,10 +113,10 @@ EVENTS = {"pins": "pins", "aliases_met": "aliases met", "purges": "purges",
 
 def cell_rows(entries):
     """Head and rows of a table of cells at one point."""
-    head = ["strategy", "source", *COSTS.values(), "M instr. in all", *EVENTS.values()]
+    head = ["strategy", "track", *COSTS.values(), "M instr. in all", *EVENTS.values()]
     rows = []
     for entry in entries:
-        row = [strategy_text(entry["strategy"]), entry["source"]]
+        row = [strategy_text(entry["strategy"]), entry["track"]]
         if not entry["counts"]:
             rows.append(row + ["failed"] + ["-"] * (len(head) - 3))
             continue
@@ -151,7 +151,7 @@ def points(results):
 def rate_text(entries):
     """The measured alias rate of a point, under `none`: it leaves every alias."""
     rates = [stale_share(e) for e in entries
-             if e["counts"] and e["strategy"] == "none" and e["source"] != "off"]
+             if e["counts"] and e["strategy"] == "none" and e["track"] != "off"]
     if not rates or rates[0] is None:
         return ""
     return f"Under `none` {rates[0]:.1f} % of those frames that had been mapped were stale when taken."
@@ -212,9 +212,9 @@ def with_figures(page, results):
 
 
 SHORT = """\
-Workload `process`, instructions a pin: first the look, then the maintenance, then the totals.
+Workload `process`, instructions a pin: first the tracking, then the maintenance, then the totals.
 *Stale* is the share of recycled tables that are given a stale alias, or what was measured under
-`none` where that fell out of the allocator. *unseen*: its host does not look. *host flushes*: other
+`none` where that fell out of the allocator. *untracked*: its host does not track. *host flushes*: other
 CPUs' TLBs are flushed by the host, as under `trap`; *-*: not run."""
 SHARES = """\
 Of the frames that had been mapped by vmap and then became page tables (*recycled*) the share that
@@ -224,14 +224,14 @@ the most there can be, and what a point is judged by; who purges leaves fewer, a
 and `trap`. In `pat` and `balloon`: of the frames that got another memory type or were given away
 the share that the host found still mapped otherwise."""
 CONFINE = """\
-With source `strict` every store to a page table is judged before it is done. That needs KVM's
+With `--track strict` every store to a page table is judged before it is done. That needs KVM's
 shadow MMU, so it is compared with runs on that MMU only: instructions a pin of such a run under a
-host that grants unseen, and what the look and the maintenance add."""
+host that grants without tracking, and what the tracking and the maintenance add."""
 TARGETS = """\
 `trap` against `eager`, the cost of one as a multiple of the other's, at the worst point
-measured; in parentheses with waiting counted. `trap` has the source that is best at the point.
-Four ways to compare: the maintenance alone or the total, and an `eager` under a host that looks
-(with the same source) or under one that does not. The first is what the design set out to reach:
+measured; in parentheses with waiting counted. `trap` has the `--track` that is best at the point.
+Four ways to compare: the maintenance alone or the total, and an `eager` under a host that tracks
+(with the same `--track`) or under one that does not. The first is what the design set out to reach:
 both are measured above `none` under the same host. *-*: there is no such point, or `eager` cost
 nothing there."""
 

@@ -64,7 +64,7 @@ class Progress:
 
 
 def slim(cell):
-    """The part of vmm's statistics that is looked at."""
+    """The part of vmm's statistics that is used."""
     if cell["stats"] is not None:
         cell["stats"] = {key: cell["stats"].get(key) for key in KEPT}
     if "history: " not in cell["log"]:

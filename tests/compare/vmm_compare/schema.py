@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """compare.json, told and checked. `vmm-compare --schema` prints what SCHEMA.md holds."""
 
-VERSION = 6
+VERSION = 7
 ABOUT = f"""\
 # compare.json
 
@@ -39,13 +39,13 @@ SHAPES = {
         ("workload", "str", "the guest's, and behind a colon the case of test_vmalloc"),
         ("strategy", "str", "how stale aliases were kept off page tables; `eager/host`: `eager`, with "
                             "the shootdowns done by the host"),
-        ("source", "str", "whence the host learned of changed page tables; `off`: it did not look"),
+        ("track", "str", "`--track`: how the host learned of changed page tables; `off`: not at all"),
         ("cpus", "int", "vCPUs"),
         ("busy", "str", "`all`, or `one`: all vCPUs but one were halted"),
         ("alias", "int|null", "per cent of recycled tables that have a stale alias; null: as it fell "
                               "out of the allocator"),
         ("free", "str", "which of the freed frames was taken first: `lifo`, `fifo`"),
-        ("mmu", "str", "KVM's: `nested` paging, or `shadow`, which source `strict` needs"),
+        ("mmu", "str", "KVM's: `nested` paging, or `shadow`, which `--track strict` needs"),
         ("seed", "int", "of the workload's random numbers"),
         ("iters", "int", "how often each busy CPU did its work"),
         ("mem", "str", "memory of the guest"),
@@ -117,7 +117,7 @@ SHAPES = {
     "parts": [
         ("exit", "int", "from the guest to the VMM and back"),
         ("lock", "int", "waiting for the host's lock"),
-        ("sync", "int", "write-protecting quiet tables, asking which were written"),
+        ("track", "int", "write tracking: arming quiet tables, learning which were written"),
         ("compare", "int", "comparing tables with their copies, and following what changed"),
         ("verdict", "int", "judging, recording, following new trees, and the rest of a call"),
         ("host_flush", "int", "TLB flushes by the host"),
@@ -126,9 +126,9 @@ SHAPES = {
         ("shootdown", "int", "flushes of kernel ranges"),
     ],
     "cost": [
-        ("look", "int", "of a host that looks: `none` with this source - `none` with `off`"),
+        ("tracking", "int", "of a host that tracks: `none` with this `track` - `none` with `off`"),
         ("maintenance", "int", "of what is done about stale aliases: the run - `none` with the "
-                               "same source"),
+                               "same track"),
         ("total", "int", "both: the run - `none` with `off`"),
         ("maintenance_with_waiting", "int", "the same of instructions.total; the others are of "
                                             "instructions.work, which leaves waiting out"),
@@ -142,8 +142,8 @@ SHAPES = {
     "target": [
         ("name", "str", "what is judged"),
         ("cost", "str|null", "`maintenance` or `total`: which cost of both is compared"),
-        ("against", "str|null", "with another run under a host that is `looking` too, or `unseen`: "
-                                "not"),
+        ("against", "str|null", "with another run under a host that tracks, too (`tracked`), or "
+                                "not (`untracked`)"),
         ("target", "str", "what it must be"),
         ("measured", "str", "what it is, at the point where it is worst"),
         ("with_waiting", "str", "the same with waiting counted, at its worst; empty where that "

@@ -44,7 +44,7 @@ def wins(pairs, which):
 
 def maintenance_text(points):
     """Where the idea wins: what is done about stale aliases, where these are rare."""
-    pairs = points.pairs("unseen", is_rare)
+    pairs = points.pairs("untracked", is_rare)
     if not pairs:
         return "Stale aliases are rare at no point that was run, so nothing shows where traps win."
     text = (f"Where at most {RARE:g} % of the recycled tables have a stale alias, `trap` costs "
@@ -62,8 +62,8 @@ def maintenance_text(points):
 
 def often_text(points):
     """Where more are stale."""
-    rows = [(ratio(one, other, "maintenance", points.noise(where, one["source"])),
-             points.rate(where), where) for one, other, where in points.pairs("looking", is_often)]
+    rows = [(ratio(one, other, "maintenance", points.noise(where, one["track"])),
+             points.rate(where), where) for one, other, where in points.pairs("tracked", is_often)]
     rows = sorted(row for row in rows if row[0] is not None)
     if not rows:
         return ""
@@ -80,7 +80,7 @@ def often_text(points):
 
 def ratios_text(points, pairs):
     """The least and the most of what the first maintains, in parts of what the second does."""
-    found = [ratio(one, other, "maintenance", points.noise(where, one["source"],
+    found = [ratio(one, other, "maintenance", points.noise(where, one["track"],
                                                            (*COMPARED, other["strategy"])))
              for one, other, where in pairs]
     told = sorted(value for value in found if value is not None)
@@ -93,36 +93,36 @@ def ratios_text(points, pairs):
 
 def host_flush_text(points):
     """What is left of that where `eager` flushes as `trap` does."""
-    pairs = points.pairs("looking", is_rare, EAGER_HOST)
+    pairs = points.pairs("tracked", is_rare, EAGER_HOST)
     if not pairs:
         return ""
     there = {where for *_, where in pairs}
-    plain = [pair for pair in points.pairs("looking", is_rare) if pair[2] in there]
+    plain = [pair for pair in points.pairs("tracked", is_rare) if pair[2] in there]
     mine, theirs = (span([per_pin(pair[at], "maintenance") for pair in pairs]) for at in (0, 1))
     text = ("`trap` has the TLBs of other vCPUs flushed by the host, `eager` by IPIs. An `eager` that "
             f"has the host flush them too was run at {len(pairs)} points with at most {RARE:g} % "
             f"stale. There, under the same host, `trap`'s maintenance is {ratios_text(points, plain)} "
             f"that of `eager` with IPIs, and {ratios_text(points, pairs)} that of `eager` with the "
             f"host's flush: {mine} against {theirs} instructions a pin")
-    often = points.pairs("looking", is_often, EAGER_HOST)
+    often = points.pairs("tracked", is_often, EAGER_HOST)
     if often:
         text += f". At {len(often)} points where more are stale it is {ratios_text(points, often)} that"
     return text + "."
 
 
-def look_text(points):
-    """What the host's look costs, and what that means for the idea as a whole."""
-    pairs = points.pairs("unseen")
+def tracking_text(points):
+    """What the host's tracking costs, and what that means for the idea as a whole."""
+    pairs = points.pairs("untracked")
     if not pairs:
         return ""
-    sources = [one["source"] for one, *_ in pairs]
+    tracks = [one["track"] for one, *_ in pairs]
     cheaper = wins(pairs, "total")
-    looks = span([per_pin(one, "look") for one, *_ in pairs])
-    unseen = span([per_pin(other, "total") for _, other, _ in pairs])
-    text = (f"The host's look is the other cost: {looks} instructions a pin (best source, mostly "
-            f"`{max(set(sources), key=sources.count)}`). Under a host that does not look, all that "
-            f"`eager` does about aliases is {unseen}. A host that looks anyway, for its own "
-            "safety, pays for that whatever the guest does. One that would look for this alone "
+    trackings = span([per_pin(one, "tracking") for one, *_ in pairs])
+    untracked = span([per_pin(other, "total") for _, other, _ in pairs])
+    text = (f"The host's tracking is the other cost: {trackings} instructions a pin (best `--track`, mostly "
+            f"`{max(set(tracks), key=tracks.count)}`). Under a host that does not track, all that "
+            f"`eager` does about aliases is {untracked}. A host that tracks anyway, for its own "
+            "safety, pays for that whatever the guest does. One that would track for this alone "
             f"finds `trap` cheaper in all than `eager` at {len(cheaper)} of {len(pairs)} points")
     if 0 < len(cheaper) <= 4:
         text += f" ({'; '.join(where_of(where) for *_, where in cheaper)})"
@@ -160,12 +160,12 @@ def lead(results):
     """Paragraphs: when trap-driven flushing wins, by how much, and when not."""
     points = Points(results["cells"])
     texts = [maintenance_text(points) + " " + often_text(points), host_flush_text(points),
-             look_text(points), rivals_text(points)]
+             tracking_text(points), rivals_text(points)]
     return [text.strip() for text in texts if text.strip()]
 
 
-HEAD = ["vCPUs", "stale", "source", "host's look", "eager, unseen", "eager", strategy_text(EAGER_HOST),
-        "trap", "trap / eager", "total: eager, unseen", "total: trap", "trap / eager, unseen", "with waiting"]
+HEAD = ["vCPUs", "stale", "track", "host's tracking", "eager, untracked", "eager", strategy_text(EAGER_HOST),
+        "trap", "trap / eager", "total: eager, untracked", "total: trap", "trap / eager, untracked", "with waiting"]
 
 
 NO_DIFFERENCE = "no difference"
@@ -185,19 +185,19 @@ def quotient_text(one, other, which, noise):
 
 
 def short_row(where, rate, points, cells):
-    """One point of the table; cells: trap, then eager unseen, seen, and with the host's flush."""
-    trap, unseen, seen, by_host = cells
-    noise = points.noise(where, trap["source"])
-    more_noise = points.noise(where, trap["source"], (*COMPARED, EAGER_HOST))
+    """One point of the table; cells: trap, then eager untracked, tracked, and with the host's flush."""
+    trap, untracked, tracked, by_host = cells
+    noise = points.noise(where, trap["track"])
+    more_noise = points.noise(where, trap["track"], (*COMPARED, EAGER_HOST))
     axes = named(where)
     rate = f"{rate:.0f} %" + ("" if axes["alias"] is not None else f", {axes['free']}")
-    costs = ((trap, "look", noise), (unseen, "maintenance", noise), (seen, "maintenance", noise),
+    costs = ((trap, "tracking", noise), (untracked, "maintenance", noise), (tracked, "maintenance", noise),
              (by_host, "maintenance", more_noise), (trap, "maintenance", noise))
-    return [cpus_text(axes["cpus"], axes["busy"]), rate, trap["source"],
+    return [cpus_text(axes["cpus"], axes["busy"]), rate, trap["track"],
             *(cost_text(*cost) for cost in costs),
-            quotient_text(trap, seen, "maintenance", noise), number(round(per_pin(unseen, "total"))),
-            number(round(per_pin(trap, "total"))), quotient(trap, unseen, "total"),
-            quotient(trap, unseen, "total_with_waiting")]
+            quotient_text(trap, tracked, "maintenance", noise), number(round(per_pin(untracked, "total"))),
+            number(round(per_pin(trap, "total"))), quotient(trap, untracked, "total"),
+            quotient(trap, untracked, "total_with_waiting")]
 
 
 def short_rows(results, workload="process"):
@@ -205,12 +205,12 @@ def short_rows(results, workload="process"):
     pin."""
     points = Points(results["cells"])
     rows = []
-    for trap, unseen, where in points.pairs("unseen"):
-        axes, seen = named(where), points.get(where, "eager", trap["source"])
-        if axes["workload"] == workload and seen:
+    for trap, untracked, where in points.pairs("untracked"):
+        axes, tracked = named(where), points.get(where, "eager", trap["track"])
+        if axes["workload"] == workload and tracked:
             at = (axes["alias"] is None, axes["alias"] or 0, axes["free"] == "fifo", axes["cpus"],
                   axes["busy"])
-            cells = (trap, unseen, seen, points.get(where, EAGER_HOST, trap["source"]))
+            cells = (trap, untracked, tracked, points.get(where, EAGER_HOST, trap["track"]))
             rows.append((at, short_row(where, points.rate(where), points, cells)))
     return HEAD, [row for _, row in sorted(rows)]
 
@@ -239,19 +239,19 @@ def share_rows(results):
 
 def confine_rows(results):
     """(head, rows) of hosts that prevent instead of auditing: on the shadow MMU, where a run is
-    dearer even under a host that does not look."""
-    head = ["workload", "vCPUs", "stale", "run, unseen", "look", "eager", "trap", "total: trap"]
+    dearer even under a host that does not track."""
+    head = ["workload", "vCPUs", "stale", "run, untracked", "tracking", "eager", "trap", "total: trap"]
     points, rows = Points(results["cells"], "shadow"), []
     for where, cells in points.points.items():
         axes = named(where)
-        for source in dict.fromkeys(source for _, source in cells if source != "off"):
-            trap, eager = cells.get(("trap", source)), cells.get(("eager", source))
+        for track in dict.fromkeys(track for _, track in cells if track != "off"):
+            trap, eager = cells.get(("trap", track)), cells.get(("eager", track))
             if trap and eager:
-                unseen = (trap["instructions"]["work"] - trap["cost"]["total"]) / (
+                untracked = (trap["instructions"]["work"] - trap["cost"]["total"]) / (
                     transitions(trap) or 1)
-                costs = (per_pin(trap, "look"), per_pin(eager, "maintenance"),
+                costs = (per_pin(trap, "tracking"), per_pin(eager, "maintenance"),
                          per_pin(trap, "maintenance"), per_pin(trap, "total"))
                 rows.append([axes["workload"], cpus_text(axes["cpus"], axes["busy"]),
-                             f"{points.rate(where):.0f} %", number(round(unseen)),
+                             f"{points.rate(where):.0f} %", number(round(untracked)),
                              *(number(round(cost)) for cost in costs)])
     return head, rows

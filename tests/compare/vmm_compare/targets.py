@@ -11,8 +11,8 @@ MANY_PAGES = 256  # purged at a time by `trap`: many areas are lazy
 BUSY = ((1, "all"), (2, "all"), (4, "all"), (4, "one"), (8, "all"), (8, "one"))
 LIMITS = {1: 1.1, 2: 1 / 4, 4: 1 / 10, 8: 1 / 20}
 # The two costs, and against an eager under which host.
-KINDS = (("maintenance", "looking"), ("maintenance", "unseen"), ("total", "looking"),
-         ("total", "unseen"))
+KINDS = (("maintenance", "tracked"), ("maintenance", "untracked"), ("total", "tracked"),
+         ("total", "untracked"))
 
 
 class Points:
@@ -23,7 +23,7 @@ class Points:
         for entry in entries:
             if entry["cost"] and entry["mmu"] == mmu:
                 here = self.points.setdefault(point(entry), {})
-                here[entry["strategy"], entry["source"]] = entry
+                here[entry["strategy"], entry["track"]] = entry
 
     def rate(self, where):
         """Per cent of the recycled tables that have a stale alias: as it was set, or as it was
@@ -36,32 +36,32 @@ class Points:
                 if key[0] == "none"]
         return stale_share(none[0]) or 0
 
-    def noise(self, where, source, strategies=COMPARED):
+    def noise(self, where, track, strategies=COMPARED):
         """Costs at the point that are no larger can't be told from none: by how much the runs of
         one cell that went into them differ, at most, or may without being repeated."""
         cells = [entry for (strategy, of), entry in self.points[where].items()
-                 if of in (source, "off") and strategy in strategies]
+                 if of in (track, "off") and strategy in strategies]
         return max([spread(entry) for entry in cells]
                    + [least_noise(entry) for entry in cells if entry["strategy"] == "none"])
 
     def best(self, where, strategy):
-        """The cell of the strategy with the source that costs least in all."""
-        cells = [entry for (name, source), entry in self.points[where].items()
-                 if name == strategy and source != "off"]
+        """The cell of the strategy with the `--track` that costs least in all."""
+        cells = [entry for (name, track), entry in self.points[where].items()
+                 if name == strategy and track != "off"]
         return min(cells, key=lambda entry: entry["cost"]["total"]) if cells else None
 
-    def get(self, where, strategy, source):
+    def get(self, where, strategy, track):
         """One cell or None."""
-        return self.points[where].get((strategy, source))
+        return self.points[where].get((strategy, track))
 
     def pairs(self, against, only=lambda named, rate: True, rival="eager"):
-        """[(trap, eager, where)] at all points that fit; eager under a host that looks as that of
+        """[(trap, eager, where)] at all points that fit; eager under a host that tracks as that of
         trap does, or not at all. Another rival than that is one of its variants."""
         found = []
         for where in self.points:
             trap = self.best(where, "trap")
             eager = trap and self.get(where, rival,
-                                      "off" if against == "unseen" else trap["source"])
+                                      "off" if against == "untracked" else trap["track"])
             if eager and only(dict(zip(POINT, where)), self.rate(where)):
                 found.append((trap, eager, where))
         return found
@@ -103,7 +103,7 @@ def flushes_text(one, other):
 def ratio_target(name, limit, points, pairs, cost, against):
     """The worst ratio of the pairs must stay below the limit."""
     kinds = {"cost": cost, "against": against}
-    found = [(ratio(one, other, cost, points.noise(where, one["source"])), where, one, other)
+    found = [(ratio(one, other, cost, points.noise(where, one["track"])), where, one, other)
              for one, other, where in pairs]
     waiting = [ratio(one, other, cost + "_with_waiting") for one, other, _ in pairs]
     found = sorted([row for row in found if row[0] is not None], key=lambda row: -row[0])
@@ -111,7 +111,7 @@ def ratio_target(name, limit, points, pairs, cost, against):
     if not found:
         return judged(name, f"at most {limit:.3g}", "not measured", None, **kinds)
     (worst, where, one, other), best = found[0], found[-1]
-    note = f"worst: {where_of(where)}, {one['source']}: {flushes_text(one, other)}"
+    note = f"worst: {where_of(where)}, {one['track']}: {flushes_text(one, other)}"
     if len(found) > 1:
         within = sum(row[0] <= limit for row in found)
         note += f"; best {best[0]:.2f}: {where_of(best[1])}; within: {within} of {len(found)}"
@@ -137,9 +137,9 @@ def eager_targets(points):
 
 def run_target(points, cost):
     """The whole run with `trap` against that with `none`."""
-    against = "looking" if cost == "maintenance" else "unseen"
+    against = "tracked" if cost == "maintenance" else "untracked"
     name, found, waiting = "any vCPUs, at most 1 % stale: whole run, trap / none", [], []
-    for trap, _, where in points.pairs("looking", lambda _, rate: rate <= RARE):
+    for trap, _, where in points.pairs("tracked", lambda _, rate: rate <= RARE):
         run = trap["instructions"]
         found.append((run["work"] / (run["work"] - trap["cost"][cost]), where))
         waiting.append(run["total"] / (run["total"] - trap["cost"][cost + "_with_waiting"]))
@@ -154,12 +154,12 @@ def run_target(points, cost):
 
 
 def range_targets(points):
-    """`trap-range` against `trap`, same source, where there was something to purge: elsewhere both
+    """`trap-range` against `trap`, same `--track`, where there was something to purge: elsewhere both
     do the same. Where several vCPUs are busy, who meets whom differs, so those stand apart."""
     exact, noisy, half = [], [], []
     for where, cells in points.points.items():
-        for (strategy, source), entry in cells.items():
-            trap = points.get(where, "trap", source)
+        for (strategy, track), entry in cells.items():
+            trap = points.get(where, "trap", track)
             if strategy != "trap-range" or not trap or not trap["counts"]["purges"]:
                 continue
             named = dict(zip(POINT, where))
@@ -167,7 +167,7 @@ def range_targets(points):
             (exact if alone else noisy).append((entry, trap, where))
             many = trap["counts"]["purged_pages"] / trap["counts"]["purges"] >= MANY_PAGES
             half += [(entry, trap, where)] if many else []
-    return [ratio_target(name, limit, points, pairs, "maintenance", "looking") for name, limit, pairs in (
+    return [ratio_target(name, limit, points, pairs, "maintenance", "tracked") for name, limit, pairs in (
         ("one vCPU busy: trap-range / trap", 1.0, exact),
         ("several busy: trap-range / trap", 1.0, noisy),
         (f"a purge clears {MANY_PAGES} pages or more: trap-range / trap", 0.5, half))]
@@ -176,11 +176,11 @@ def range_targets(points):
 PLAIN = (1, "all", MEM, ())  # vCPUs, busy, memory, further arguments
 
 
-def pin_pairs(entries, source, clocked=True):
+def pin_pairs(entries, track, clocked=True):
     """Of the runs about single pins: (few, many) by the kind of run."""
     found = {}
     for entry in entries:
-        if (entry["workload"], entry["strategy"], entry["source"]) == ("cleanpin", "trap", source) \
+        if (entry["workload"], entry["strategy"], entry["track"]) == ("cleanpin", "trap", track) \
                 and entry["counts"] and entry["clocked"] == clocked:
             kind = (entry["cpus"], entry["busy"], entry["mem"], tuple(entry["extra"]))
             found.setdefault(kind, []).append(entry)
@@ -201,12 +201,12 @@ def exit_per_pin(pair):
     return (parts[1] - parts[0]) / (many["counts"]["pins"] - few["counts"]["pins"])
 
 
-# What a clean pin must not cause, and in which of the counts it would be seen.
+# What a clean pin must not cause, and in which of the counts it would show.
 DISTURBED = {"kicks": ("exits_kicked",), "flushes": ("exits_tlb_flushes", "host_flushes",
              "shootdowns"), "tables armed or dirtied": ("arms", "dirtied")}
 
 
-def steady_target(pair, source, where):
+def steady_target(pair, track, where):
     """One exit a call, and nothing that concerns another vCPU, when all is as it stays. A pin and
     an unpin are two calls."""
     few, many = pair
@@ -215,28 +215,28 @@ def steady_target(pair, source, where):
                  for what, names in DISTURBED.items()}
     said = ", ".join(f"{count} {what}" for what, count in disturbed.items())
     pins = many["counts"]["pins"] - few["counts"]["pins"]
-    return judged(f"steady clean pin, {source}, {where}: exits a call, and what disturbs others", "1; 0",
+    return judged(f"steady clean pin, {track}, {where}: exits a call, and what disturbs others", "1; 0",
                   f"{exits:.2f}; {sum(disturbed.values())}",
                   exits <= 1.01 and not any(disturbed.values()),
                   f"in {pins:,} more pins and unpins: {said}; "
                   f"{grown(pair, 'counts', 'exits_runs') / 2:.2f} KVM_RUN a call")
 
 
-def clean_pin_targets(entries, source):
+def clean_pin_targets(entries, track):
     """Of pins that meet no alias; each is unpinned again, in a call of its own."""
-    rows = [steady_target(pair, source, cpus_text(cpus, busy))
-            for (cpus, busy, *_), pair in pin_pairs(entries, source, clocked=False).items()]
-    pairs = pin_pairs(entries, source)
+    rows = [steady_target(pair, track, cpus_text(cpus, busy))
+            for (cpus, busy, *_), pair in pin_pairs(entries, track, clocked=False).items()]
+    pairs = pin_pairs(entries, track)
     plain, batch = pairs.get(PLAIN), pairs.get((*PLAIN[:3], ("batch=32",)))
     if plain and batch:
         one, many = exit_per_pin(plain), exit_per_pin(batch)
-        rows.append(judged(f"batch of 32, {source}: exit cost a pin / that of a single pin",
+        rows.append(judged(f"batch of 32, {track}: exit cost a pin / that of a single pin",
                            "at most 0.125", f"{many / one:.3f}", many / one <= 0.125,
                            f"instructions: {many:.0f} against {one:.0f}"))
     sizes = [pairs.get((1, "all", mem, ("touch=0",))) for mem in ("256M", "1G", "8G", "64G")]
-    rows += flat(f"cost of a pin and unpin from 256 MiB to 64 GiB of guest, {source}", sizes)
+    rows += flat(f"cost of a pin and unpin from 256 MiB to 64 GiB of guest, {track}", sizes)
     tables = [pairs.get((1, "all", "256M", (f"tables={2 * n}",))) for n in (10, 100, 1000, 10000)]
-    return rows + flat(f"cost of a pin and unpin from 10 to 10,000 live tables, {source}", tables)
+    return rows + flat(f"cost of a pin and unpin from 10 to 10,000 live tables, {track}", tables)
 
 
 def flat(name, pairs):
@@ -250,12 +250,12 @@ def flat(name, pairs):
 
 
 def judge(entries):
-    """All rows of the table. The baseline among the sources is there to be compared with."""
+    """All rows of the table. The baseline among the values of `--track` is there to be compared with."""
     points = Points(entries)
     rows = eager_targets(points) + range_targets(points)
     rows += [run_target(points, cost) for cost in ("maintenance", "total")]
-    sources = dict.fromkeys(e["source"] for e in entries if e["workload"] == "cleanpin"
-                            and e["source"] != BASELINE)
-    for source in sources:
-        rows += clean_pin_targets(entries, source)
+    tracks = dict.fromkeys(e["track"] for e in entries if e["workload"] == "cleanpin"
+                            and e["track"] != BASELINE)
+    for track in tracks:
+        rows += clean_pin_targets(entries, track)
     return rows
