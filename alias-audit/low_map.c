@@ -2,6 +2,7 @@
 #include "low_map.h"
 
 #include "entry.h"
+#include "sorted.h"
 #include "walk.h"
 
 struct describe {
@@ -14,17 +15,7 @@ struct describe {
 /* How many of the tables are below this frame. */
 static size_t tables_below(const struct describe *describe, uint64_t pfn)
 {
-	size_t low = 0, high = describe->nr;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (describe->tables[mid] < pfn)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
+	return sorted_below(describe->tables, describe->nr, sizeof(*describe->tables), pfn);
 }
 
 static bool take_leaf(void *ctx, const struct walk_leaf *leaf)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "say.h"
+#include "sorted.h"
 #include "status.h"
 
 #define NAMES_MAX (8u << 20)
@@ -152,22 +153,12 @@ uint64_t names_address(const struct names *names, const char *name)
 /* The last name that is not above the address, and the first of those that are the same. */
 static const struct name *name_below(const struct names *names, uint64_t address)
 {
-	size_t low = 0, high = names->nr;
+	size_t nr = sorted_up_to(names->all, names->nr, sizeof(*names->all), address);
 
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (names->all[mid].address <= address)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	if (!low)
+	if (!nr)
 		return NULL;
-	low--;
-	while (low && names->all[low - 1].address == names->all[low].address)
-		low--;
-	return &names->all[low];
+	address = names->all[nr - 1].address;
+	return &names->all[sorted_below(names->all, nr, sizeof(*names->all), address)];
 }
 
 const char *names_of(const struct names *names, uint64_t va, char *to, size_t size)

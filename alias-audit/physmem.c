@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include "sorted.h"
 
 #define GPA_MAX    (1ull << 47)
 #define RANGES_MAX 65536u
@@ -87,17 +88,10 @@ int physmem_add(struct physmem *mem, uint64_t gpa, uint64_t size)
 /* The first range that ends after `gpa`, or the number of ranges. */
 static size_t range_after(const struct physmem *mem, uint64_t gpa)
 {
-	size_t low = 0, high = mem->nr_ranges;
+	size_t nr = sorted_up_to(mem->ranges, mem->nr_ranges, sizeof(*mem->ranges), gpa);
+	bool in_last = nr && gpa - mem->ranges[nr - 1].gpa < mem->ranges[nr - 1].size;
 
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (mem->ranges[mid].gpa + mem->ranges[mid].size <= gpa)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
+	return nr - in_last;
 }
 
 bool physmem_has(const struct physmem *mem, uint64_t pfn)

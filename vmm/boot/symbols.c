@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "boot/image.h"
+#include "sorted.h"
 
 struct symbols {
 	void *answer; /* header, rows and text are in it */
@@ -178,17 +179,9 @@ void symbols_free(struct symbols *symbols)
 /* Returns the last row at or below `addr`, or NULL. */
 static const struct symbols_row *find_row(const struct symbols *symbols, uint64_t addr)
 {
-	uint32_t low = 0, high = symbols->nr;
+	size_t nr = sorted_up_to(symbols->rows, symbols->nr, sizeof(*symbols->rows), addr);
 
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-
-		if (symbols->rows[middle].addr <= addr)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low ? &symbols->rows[low - 1] : NULL;
+	return nr ? &symbols->rows[nr - 1] : NULL;
 }
 
 const char *symbols_caller(const struct symbols *symbols, uint64_t return_address,

@@ -20,6 +20,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "boot/symbols.h"
+#include "sorted.h"
 
 #define MAX_SECONDS 10
 #define MAX_MEMORY  (1ull << 30)
@@ -162,17 +163,10 @@ static void read_functions(struct lines *lines, Elf *elf)
 /* Returns the index of the name of the function at `addr`, or 0. */
 static uint32_t function_at(const struct lines *lines, uint64_t addr)
 {
-	size_t low = 0, high = lines->nr_functions;
+	size_t nr = sorted_up_to(lines->functions, lines->nr_functions, sizeof(*lines->functions),
+				 addr);
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (lines->functions[middle].start <= addr)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low && addr < lines->functions[low - 1].end ? lines->functions[low - 1].name : 0;
+	return nr && addr < lines->functions[nr - 1].end ? lines->functions[nr - 1].name : 0;
 }
 
 /* --- lines ------------------------------------------------------------------------------------ */
@@ -259,17 +253,7 @@ static void sort_rows(struct lines *lines)
 /* Index of the first row at or above `addr`. */
 static size_t row_from(const struct lines *lines, uint64_t addr)
 {
-	size_t low = 0, high = lines->nr;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (lines->rows[middle].addr < addr)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return sorted_below(lines->rows, lines->nr, sizeof(*lines->rows), addr);
 }
 
 static void name_inlined(struct lines *lines, Dwarf_Die *die)
