@@ -98,6 +98,14 @@ static uint64_t shared_size(const struct machine *machine)
 	return (1 + (uint64_t)machine->vm.nr_vcpus) * ALIAS_PAGE_SIZE;
 }
 
+bool machine_shares_frame(const struct machine *machine, uint64_t pfn)
+{
+	uint64_t gpa = pfn * ALIAS_PAGE_SIZE;
+
+	return pfn <= UINT64_MAX / ALIAS_PAGE_SIZE && (gpa - SHARED_GPA < shared_size(machine) ||
+						       gpa - machine->log_gpa < machine->log_size);
+}
+
 /* The guest's logs are at the end of the first slot, if a log may be wanted. */
 static void place_logs(struct machine *machine)
 {

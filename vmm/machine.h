@@ -88,6 +88,9 @@ void machine_join(struct machine *machine);
 bool machine_sync_disks(struct machine *machine);
 void machine_free(struct machine *machine);
 
+/* Is it one of the frames that guest and host share: the shared pages, and the logs? */
+bool machine_shares_frame(const struct machine *machine, uint64_t pfn);
+
 /* Seconds from machine_start() to the end of machine_join(), or until now. */
 double machine_seconds(const struct machine *machine);
 /* Milliseconds left of --timeout, 0 or more; -1 without --timeout. After machine_start(). */

@@ -162,15 +162,6 @@ static bool can_wait(const struct batch *batch, const struct pin_retry *retry)
 	return clock.flushed < clock.cleared;
 }
 
-/* A shared page, or one of the logs? These can't make a transition. */
-static bool is_shared(const struct pin *pin, uint64_t pfn)
-{
-	const struct machine *machine = pin->machine;
-
-	return pfn - pin->shared_pfn < pin->shared_frames ||
-	       pfn - machine->log_gpa / ALIAS_PAGE_SIZE < machine->log_size / ALIAS_PAGE_SIZE;
-}
-
 /* Gives the memory of the granted frame to the host's kernel. If that fails, the transition
  * fails. */
 static enum at_verdict give_up_frame(struct pin *pin, uint64_t pfn)
@@ -208,7 +199,8 @@ static struct transition_facts find_facts(struct batch *batch, const struct pin_
 		.can_purge = batch->upcalls && !(retry && retry->purged),
 	};
 
-	if (is_shared(pin, op->pfn))
+	/* What guest and host share can't make a transition. */
+	if (machine_shares_frame(pin->machine, op->pfn))
 		return facts;
 	facts.verdict = judge_transition(batch, op->pfn, op->to);
 	facts.final =
@@ -310,7 +302,7 @@ static enum alias_status answer_op(struct batch *batch, const struct pin_retry *
 	if (retry)
 		retry_end(batch, retry);
 	count_answer(count, verdict == AT_OK);
-	if (batch->verify && !is_shared(pin, op->pfn))
+	if (batch->verify && !machine_shares_frame(pin->machine, op->pfn))
 		verify(pin, op->pfn, op->to, to_status(verdict));
 	return to_status(verdict);
 }

@@ -56,7 +56,6 @@ enum breaks {
 	ANY_CODE,         /* of a call's code only the low byte counts */
 	ANY_COUNT,        /* a batch that is too long is served as far as there is room for one */
 	ANY_FLAGS,        /* unknown flags are ignored */
-	UPDATES_ANYWHERE, /* updates are served where tables are not write-protected */
 	ONE_AT_A_TIME,    /* after an upcall no other vCPU is served */
 	SHUTDOWN_IS_OK,   /* a triple fault is a good end */
 	CUT_CHAINS,       /* a chain that breaks a rule is taken up to there */
@@ -72,7 +71,7 @@ enum breaks {
 bool broken(enum breaks what);
 
 /* Where --step can stop. */
-enum place { AT_SYNC, AT_GRANT, AT_PAUSE, AT_UNPIN, AT_FLUSH, AT_STORE, NR_PLACES };
+enum place { AT_SYNC, AT_GRANT, AT_PAUSE, AT_UNPIN, AT_STORE, NR_PLACES };
 
 /* Waits there if so asked, once. */
 void step_here(enum place place);

@@ -43,7 +43,6 @@ static const char *const break_names[NR_BREAKS] = {
 	[ANY_CODE] = "any-code",
 	[ANY_COUNT] = "any-count",
 	[ANY_FLAGS] = "any-flags",
-	[UPDATES_ANYWHERE] = "updates-anywhere",
 	[ONE_AT_A_TIME] = "one-at-a-time",
 	[SHUTDOWN_IS_OK] = "shutdown-is-ok",
 	[CUT_CHAINS] = "cut-chains",
@@ -57,7 +56,7 @@ static const char *const break_names[NR_BREAKS] = {
 
 static const char *const place_names[NR_PLACES] = {
 	[AT_SYNC] = "sync",   [AT_GRANT] = "grant", [AT_PAUSE] = "pause",
-	[AT_UNPIN] = "unpin", [AT_FLUSH] = "flush", [AT_STORE] = "store",
+	[AT_UNPIN] = "unpin", [AT_STORE] = "store",
 };
 
 /* Written by main() alone, before there are other threads. */

@@ -8,6 +8,7 @@
 #include "kvm/memory.h"
 #include "machine.h"
 #include "machine_map.h"
+#include "pte.h"
 
 #define QUIET_MS 100u /* a log that has not moved for so long is at its end */
 
@@ -17,6 +18,9 @@ static uint64_t gone_at;
 /* How the tracker reaches the guest, and the ops that it really has. */
 static struct at_ops ops;
 static const struct at_ops *own_ops;
+static enum at_mode mode;
+
+REAL(at_unpin);
 
 static bool is_strict(void)
 {
@@ -55,12 +59,55 @@ static size_t log_next(void *ctx, struct at_record *records, size_t max)
 	return nr == 0 && broken(NO_LOG_END) ? take_more(ctx, records, max) : nr;
 }
 
+/* --- what the tracker reads ------------------------------------------------------------------- */
+
+#define HIDING_MAX 4u /* tables with links to one frame */
+
+/* With NO_LINKED, while a frame is unpinned: links to it are read as zeros. */
+static uint64_t hidden_pfn = UINT64_MAX;
+static uint64_t hiding[HIDING_MAX][PT_ENTRIES];
+static unsigned nr_hiding;
+
+static const uint64_t *table(void *ctx, uint64_t pfn)
+{
+	const uint64_t *entries = own_ops->table(ctx, pfn);
+	bool links = false;
+
+	if (!entries || hidden_pfn == UINT64_MAX || nr_hiding == HIDING_MAX)
+		return entries;
+	for (unsigned i = 0; i < PT_ENTRIES; i++) {
+		bool hide =
+			entries[i] & PTE_P && (entries[i] & PTE_ADDR) >> PAGE_SHIFT == hidden_pfn;
+
+		hiding[nr_hiding][i] = hide ? 0 : entries[i];
+		links |= hide;
+	}
+	return links ? hiding[nr_hiding++] : entries;
+}
+
+/* The tracker unpins a frame that tables link. */
+static enum at_verdict unpin_linked(struct alias_tracker *at, uint64_t pfn)
+{
+	enum at_verdict verdict;
+
+	hidden_pfn = pfn;
+	nr_hiding = 0;
+	at_set_mode(at, AT_SCAN); /* the next sync compares every table */
+	at_sync(at);
+	verdict = __real_at_unpin(at, pfn);
+	hidden_pfn = UINT64_MAX;
+	at_set_mode(at, mode);
+	return verdict;
+}
+
 WRAP(struct alias_tracker *, at_new, const struct at_config *config)
 {
 	struct at_config changed = *config;
 
 	own_ops = config->ops;
+	mode = config->mode;
 	ops = *own_ops;
+	ops.table = table;
 	if (ops.log_begin) {
 		ops.log_begin = log_begin;
 		ops.log_next = log_next;
@@ -158,14 +205,12 @@ static const struct alias_op *op_of(uint64_t pfn)
 	return NULL;
 }
 
-static enum at_verdict let_through(const struct alias_tracker *at, enum at_verdict verdict,
-				   uint64_t pfn)
+static enum at_verdict let_through(enum at_verdict verdict, uint64_t pfn)
 {
 	if (verdict == AT_ALIAS && alias_of == pfn && broken(TRUST_HANDLER))
 		return AT_OK;
-	if (verdict == AT_BAD_STATE)
-		return at_pinned_level(at, pfn) && broken(ANY_STATE) ? AT_OK : verdict;
-	return verdict != AT_BAD_FRAME && broken(GRANT_ALL) ? AT_OK : verdict;
+	return verdict != AT_BAD_FRAME && verdict != AT_BAD_STATE && broken(GRANT_ALL) ? AT_OK
+										       : verdict;
 }
 
 /* With write-protected tables a refused frame gets no further than this. */
@@ -175,7 +220,9 @@ WRAP(enum at_verdict, at_check, const struct alias_tracker *at, uint64_t pfn, un
 
 	if (!is_strict())
 		return verdict;
-	verdict = let_through(at, verdict, pfn);
+	if (verdict == AT_BAD_STATE && at_pinned_level(at, pfn) && broken(ANY_STATE))
+		return AT_OK;
+	verdict = let_through(verdict, pfn);
 	if (verdict == AT_ALIAS)
 		alias_of = pfn;
 	return verdict;
@@ -197,8 +244,11 @@ static enum at_verdict keep_tree(struct alias_tracker *at, uint64_t pfn)
 
 static enum at_verdict pin_broken(struct alias_tracker *at, uint64_t pfn, unsigned level)
 {
-	enum at_verdict verdict = __real_at_check(at, pfn, level);
+	enum at_verdict verdict;
 
+	if (at_pinned_level(at, pfn) && broken(ANY_STATE))
+		__real_at_unpin(at, pfn); /* what it was is forgotten */
+	verdict = __real_at_check(at, pfn, level);
 	if (!broken(KEEP_TREE))
 		return __real_at_become(at, pfn, (struct at_transition){AT_TO_TABLE, level});
 	if (verdict != AT_OK)
@@ -220,7 +270,7 @@ WRAP(enum at_verdict, at_become, struct alias_tracker *at, uint64_t pfn, struct 
 	step_here(AT_GRANT);
 	if (op && broken(READ_TWICE))
 		pfn = op->pfn;
-	verdict = let_through(at, pin_broken(at, pfn, to.arg), pfn);
+	verdict = let_through(pin_broken(at, pfn, to.arg), pfn);
 	alias_of = verdict == AT_ALIAS ? pfn : UINT64_MAX;
 	if (verdict == AT_OK)
 		observer_pinned(pfn, true);
@@ -237,7 +287,7 @@ WRAP(enum at_verdict, at_unpin, struct alias_tracker *at, uint64_t pfn)
 		return AT_OK;
 	verdict = __real_at_unpin(at, pfn);
 	if (verdict == AT_BAD_STATE && is_pinned && broken(NO_LINKED))
-		verdict = AT_OK;
+		verdict = unpin_linked(at, pfn);
 	if (verdict == AT_OK)
 		observer_pinned(pfn, false);
 	return verdict;

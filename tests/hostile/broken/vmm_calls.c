@@ -42,19 +42,6 @@ WRAP(struct pin *, pin_create, struct machine *machine)
 
 /* --- the hypercall port ----------------------------------------------------------------------- */
 
-/* Answers pins of shared pages, before the hypercall is asked. */
-static void grant_shared(struct alias_vcpu_page *page)
-{
-	uint64_t nr = the_machine->vm.nr_vcpus + 1;
-
-	for (unsigned i = 0; i < ALIAS_BATCH_MAX; i++) {
-		struct alias_op *op = &page->ops[i];
-
-		if (op->op == ALIAS_OP_PIN && op->pfn - SHARED_GPA / ALIAS_PAGE_SIZE < nr)
-			op->status = ALIAS_OK;
-	}
-}
-
 /* The request, as the hypercall accepts it. */
 static void mend_request(struct alias_vcpu_page *page)
 {
@@ -64,8 +51,6 @@ static void mend_request(struct alias_vcpu_page *page)
 		page->flags &= ALIAS_BATCH_UPCALL | ALIAS_BATCH_WAIT;
 	if (broken(NO_RETRY))
 		page->call_status = ALIAS_PENDING;
-	if (broken(SHARED_PINS))
-		grant_shared(page);
 }
 
 /* For ever, as the host is not told that a handler is done. */
@@ -117,22 +102,24 @@ WRAP(bool, bus_write, const struct bus *bus, struct vcpu *vcpu, uint64_t addr, u
 	page = memory_ptr(&the_machine->vm.mem, SHARED_GPA + (vcpu->index + 1ull) * ALIAS_PAGE_SIZE,
 			  ALIAS_PAGE_SIZE);
 	mend_request(page);
-	if (value == ALIAS_CALL_UPDATE && broken(UPDATES_ANYWHERE)) {
-		page->call_status = ALIAS_OK;
-		return true;
-	}
 	if (broken(ANY_ACCESS) || broken(ANY_CODE) || broken(ANY_TIME) || broken(OUTS_IS_OUT))
 		return call_by_out(bus, vcpu, value);
 	return __real_bus_write(bus, vcpu, addr, len, value);
 }
 
-/* --- the machine's end ------------------------------------------------------------------------ */
+/* --- the machine: what is shared with the guest, and the end
+ * ------------------------------------------------------------------------ */
 
 WRAP(void, stop_request, struct stop *stop, int status)
 {
 	if (status == VMM_EX_VIOLATION && broken(GO_ON))
 		return;
 	__real_stop_request(stop, status == VMM_EX_SHUTDOWN && broken(SHUTDOWN_IS_OK) ? 0 : status);
+}
+
+WRAP(bool, machine_shares_frame, const struct machine *machine, uint64_t pfn)
+{
+	return !broken(SHARED_PINS) && __real_machine_shares_frame(machine, pfn);
 }
 
 /* --- memory, and its write protection --------------------------------------------------------- */
@@ -170,12 +157,6 @@ WRAP(unsigned, pause_vcpus, struct vm *vm, struct vcpu *self, uint64_t who)
 {
 	step_here(AT_PAUSE);
 	return __real_pause_vcpus(vm, self, who);
-}
-
-WRAP(bool, vcpu_flush_tlb, struct vcpu *vcpu)
-{
-	step_here(AT_FLUSH);
-	return __real_vcpu_flush_tlb(vcpu);
 }
 
 WRAP(uint64_t, flush_stamp_get, const struct flush_stamp *stamp)

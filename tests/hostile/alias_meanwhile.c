@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An alias made by another vCPU after the host has synced at the tables, before the verdict.
+ * An alias made by another vCPU while a pin is served: after the host's sync and before the verdict
+ * (--step sync), or between verdict and grant (--step grant).
  *
  * dirty, scan, log: granted, as of that sync, and reported with its address at the next. strict:
- * what the other vCPU stores is judged after the grant, and not done.
+ * not done, as the other vCPU's store is judged after the grant, or the frame is write-protected
+ * from before the verdict on.
  */
 #include "hostile.h"
 
