@@ -14,8 +14,8 @@
 
 struct core;
 
-/* Opens it; `mem` is initialised in any case, and reads the core until it is closed. Returns NULL
- * after a message, with an exit status in *status. */
+/* Opens it; `path` must stay. `mem` is initialised in any case, and reads the core until it is
+ * closed. Returns NULL after a message, with an exit status in *status. */
 struct core *core_open(const char *path, struct physmem *mem, int *status);
 void core_close(struct core *core);
 

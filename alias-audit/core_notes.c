@@ -39,10 +39,8 @@ static int add_cpu(struct core_cpus *cpus, const uint8_t *desc, size_t size)
 	struct cpu_state *cpu;
 
 	if (size < QEMU_SIZE || load32(desc + QEMU_AT_VERSION) != QEMU_VERSION ||
-	    cpus->nr == CORE_MAX_CPUS) {
-		cpus->odd++;
+	    cpus->nr == CORE_MAX_CPUS)
 		return 0;
-	}
 	if (!(cpus->nr & (cpus->nr - 1))) {
 		size_t room = cpus->nr ? 2 * cpus->nr : 1;
 

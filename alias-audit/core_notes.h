@@ -10,14 +10,16 @@
 
 #define CORE_MAX_CPUS 4096u
 
+/* Zeros are an empty one. Its owner frees `cpu`. */
 struct core_cpus {
 	struct cpu_state *cpu;
-	size_t nr;
-	size_t odd; /* notes of QEMU that are not of the size or version that is known */
+	size_t nr; /* CORE_MAX_CPUS at most */
 };
 
-/* Reads the notes of the core in `fd`: of an ELF core, or of a compressed one whose blocks have
- * `block_size` bytes. Returns 0, -ENOMEM, or -EIO: they can't be read. Frees nothing. */
+/* Adds the vCPUs that the notes of the core in `fd` tell of: an ELF core, or a compressed one whose
+ * blocks have `block_size` bytes. Notes of QEMU of another size or version than is known
+ * are passed over. Returns 0, -ENOMEM, or -EIO: they
+ * can't be read. */
 int core_notes_read(struct core_cpus *cpus, int fd, bool is_elf, uint64_t block_size);
 /* The same for notes in memory. */
 int core_notes_parse(struct core_cpus *cpus, const uint8_t *notes, size_t size);

@@ -32,7 +32,7 @@ int findings_add(struct findings *findings, const struct finding *finding)
 	return 0;
 }
 
-static int compare(uint64_t a, uint64_t b)
+static int compare_numbers(uint64_t a, uint64_t b)
 {
 	return (a > b) - (a < b);
 }
@@ -40,9 +40,9 @@ static int compare(uint64_t a, uint64_t b)
 static int compare_by_frame(const void *a, const void *b)
 {
 	const struct finding *one = a, *other = b;
-	int order = compare(one->kind, other->kind);
+	int order = compare_numbers(one->kind, other->kind);
 
-	return order ? order : compare(one->pfn, other->pfn);
+	return order ? order : compare_numbers(one->pfn, other->pfn);
 }
 
 void findings_sort(struct findings *findings)
@@ -72,11 +72,11 @@ static uint64_t kind_of_mapping(const struct mapping *mapping)
 
 int finding_compare_alike(const struct finding *a, const struct finding *b)
 {
-	int order = compare(a->kind, b->kind);
+	int order = compare_numbers(a->kind, b->kind);
 
-	order = order ? order : compare(a->levels, b->levels);
-	order = order ? order : compare(a->nr_at, b->nr_at);
+	order = order ? order : compare_numbers(a->levels, b->levels);
+	order = order ? order : compare_numbers(a->nr_at, b->nr_at);
 	for (unsigned i = 0; !order && i < a->nr_at && i < FINDING_MAPPINGS; i++)
-		order = compare(kind_of_mapping(&a->at[i]), kind_of_mapping(&b->at[i]));
+		order = compare_numbers(kind_of_mapping(&a->at[i]), kind_of_mapping(&b->at[i]));
 	return order;
 }

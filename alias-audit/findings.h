@@ -42,7 +42,7 @@ struct finding {
 	 * executable by the first mapping and writable by the second, or has the memory type of the
 	 * first and that of the second. */
 	uint64_t nr;
-	unsigned nr_at;
+	unsigned nr_at; /* of `at`, that are filled in */
 	struct mapping at[FINDING_MAPPINGS];
 };
 
@@ -59,8 +59,9 @@ struct low_map {
 
 #define LOW_MAPS_MAX 8u
 
+/* Zeros are an empty one. */
 struct findings {
-	struct finding *all; /* by kind, then pfn */
+	struct finding *all; /* by kind, then pfn, after findings_sort() */
 	size_t nr;
 	size_t of_kind[FINDING_KINDS];
 	uint64_t frames[FINDING_KINDS]; /* the sums of theirs */
@@ -71,27 +72,29 @@ struct findings {
 	uint64_t memory; /* bytes */
 	unsigned levels;
 	size_t roots[ROOT_SHARED + 1]; /* by origin */
-	bool isolated;
+	bool isolated;                 /* page tables are (PTI) */
 	size_t nr_low; /* roots that map low addresses; the first of them are in `low` */
 	struct low_map low[LOW_MAPS_MAX];
 	uint64_t tables;                 /* frames */
 	uint64_t walked[LEVELS_MAX + 1]; /* of them, at each level; one may be at several */
 	uint64_t executable;             /* frames that are executable by some mapping */
 	struct windows windows;
-	double paused_ms, look_ms; /* 0: the guest did not run */
+	double look_ms,
+		paused_ms; /* how long it took; how long the guest stood still for it, or 0 */
 	uint64_t tracker_bytes;
 	struct notes notes;
 };
 
 /* Frees and empties all but `source`. */
 void findings_clear(struct findings *findings);
-/* Returns 0, or -ENOMEM. */
+/* Adds a copy of it. Returns 0, or -ENOMEM. */
 int findings_add(struct findings *findings, const struct finding *finding);
 /* Brings them into their order. */
 void findings_sort(struct findings *findings);
 /* "table", "wx", "memtype". */
 const char *finding_kind_word(enum finding_kind kind);
-/* Are the two alike but for the frame and the addresses? */
+/* For qsort(): brings those together that are alike but for the frame and the addresses, and
+ * returns 0 for two of these. */
 int finding_compare_alike(const struct finding *a, const struct finding *b);
 
 #endif

@@ -28,7 +28,7 @@ bool flattened_is(int fd)
 }
 
 /* Returns 0, or a negated errno. */
-static int copy(int from, off_t at, int to, off_t to_at, int64_t left)
+static int copy_bytes(int from, off_t at, int to, off_t to_at, int64_t left)
 {
 	char buffer[1 << 16];
 
@@ -70,7 +70,7 @@ static int unpack_to(int from, int to)
 		    piece.size > PLACE_MAX)
 			return -EINVAL;
 		at += (off_t)sizeof(piece);
-		error = copy(from, at, to, piece.offset, piece.size);
+		error = copy_bytes(from, at, to, piece.offset, piece.size);
 		at += piece.size;
 	}
 	return error;

@@ -32,11 +32,11 @@ static bool take_leaf(void *ctx, const struct walk_leaf *leaf)
 	return true;
 }
 
-int low_map_describe(struct low_map *low, struct physmem *mem, uint64_t root, unsigned levels,
+int low_map_describe(struct low_map *low, struct physmem *mem, uint64_t root_pfn, unsigned levels,
 		     const uint64_t *tables, size_t nr)
 {
 	struct describe describe = {low, mem, tables, nr};
 
-	*low = (struct low_map){.pfn = root, .identity = true};
-	return walk_leaves(mem, root, levels, 0, KERNEL_HALF, take_leaf, &describe);
+	*low = (struct low_map){.pfn = root_pfn, .identity = true};
+	return walk_leaves(mem, root_pfn, levels, 0, KERNEL_HALF, take_leaf, &describe);
 }

@@ -8,8 +8,9 @@
 #include "findings.h"
 #include "physmem.h"
 
-/* `tables` are the pfns of the page tables that are known, ascending. Returns 0, or -ENOMEM. */
-int low_map_describe(struct low_map *low, struct physmem *mem, uint64_t root, unsigned levels,
+/* Fills in *low for the root in this frame. `tables` are the pfns of the `nr` page tables that are
+ * known, ascending. Returns 0, or -ENOMEM. */
+int low_map_describe(struct low_map *low, struct physmem *mem, uint64_t root_pfn, unsigned levels,
 		     const uint64_t *tables, size_t nr);
 
 #endif

@@ -14,7 +14,7 @@ enum cell {
 	CELLS
 };
 
-static const struct frame_look looks[CELLS] = {
+static const struct frame_style styles[CELLS] = {
 	[CELL_ORDINARY] = {"#e4e4e0", "memory"},
 	[CELL_EXECUTABLE] = {"#7aa6d8", "executable"},
 	[CELL_TABLE] = {"#2e7d4f", "page table"},
@@ -79,7 +79,7 @@ int map_svg_print(FILE *out, const struct audit *audit, const struct physmem *me
 {
 	struct frame_grid grid;
 	char title[160];
-	int err = frame_grid_init(&grid, mem->size >> FRAME_SHIFT, looks, CELLS);
+	int err = frame_grid_init(&grid, mem->size >> FRAME_SHIFT, styles, CELLS);
 
 	if (!err) {
 		paint_uses(&grid, audit, mem);

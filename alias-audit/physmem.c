@@ -155,20 +155,20 @@ const uint64_t *physmem_table(struct physmem *mem, uint64_t pfn)
 /* Looks at the frames of [gpa, gpa + size), which the buffer has room for. Returns false at the end
  * of the scan. */
 static bool scan_chunk(struct physmem *mem, uint64_t gpa, size_t size, uint8_t *buffer,
-		       physmem_look *look, void *ctx)
+		       physmem_visit *visit, void *ctx)
 {
 	size_t got = mem->ops->read(mem->source, gpa, buffer, size) & -(size_t)FRAME_SIZE;
 
 	for (size_t at = got; at < size; at += FRAME_SIZE)
 		read_frame(mem, gpa + at, buffer + at);
 	for (size_t at = 0; at < size; at += FRAME_SIZE)
-		if (!look(ctx, (gpa + at) >> FRAME_SHIFT, (const uint64_t *)(buffer + at)))
+		if (!visit(ctx, (gpa + at) >> FRAME_SHIFT, (const uint64_t *)(buffer + at)))
 			return false;
 	return true;
 }
 
 static bool scan_range(struct physmem *mem, uint64_t gpa, uint64_t end, uint8_t *buffer,
-		       physmem_look *look, void *ctx)
+		       physmem_visit *visit, void *ctx)
 {
 	while (gpa < end) {
 		uint64_t size;
@@ -176,14 +176,14 @@ static bool scan_range(struct physmem *mem, uint64_t gpa, uint64_t end, uint8_t 
 		if (mem->ops->next_data)
 			gpa = mem->ops->next_data(mem->source, gpa, end) & -(uint64_t)FRAME_SIZE;
 		size = end - gpa < CHUNK ? end - gpa : CHUNK;
-		if (size && !scan_chunk(mem, gpa, size, buffer, look, ctx))
+		if (size && !scan_chunk(mem, gpa, size, buffer, visit, ctx))
 			return false;
 		gpa += size;
 	}
 	return true;
 }
 
-int physmem_scan(struct physmem *mem, uint64_t from, uint64_t to, physmem_look *look, void *ctx)
+int physmem_scan(struct physmem *mem, uint64_t from, uint64_t to, physmem_visit *visit, void *ctx)
 {
 	uint64_t gpa, end;
 	uint8_t *buffer = aligned_alloc(FRAME_SIZE, CHUNK);
@@ -196,7 +196,7 @@ int physmem_scan(struct physmem *mem, uint64_t from, uint64_t to, physmem_look *
 		end = gpa + mem->ranges[i].size;
 		gpa = gpa > from << FRAME_SHIFT ? gpa : from << FRAME_SHIFT;
 		end = end < to << FRAME_SHIFT ? end : to << FRAME_SHIFT;
-		if (gpa >= end || !scan_range(mem, gpa, end, buffer, look, ctx))
+		if (gpa >= end || !scan_range(mem, gpa, end, buffer, visit, ctx))
 			break;
 	}
 	free(buffer);

@@ -43,7 +43,8 @@ struct physmem {
 	uint64_t frames; /* one more than the highest pfn */
 	uint64_t size;   /* the sum of all ranges */
 
-	/* Since physmem_refresh(): frames of a range that could not be read, and count as zeros. */
+	/* Since physmem_refresh(): how often a frame of a range could not be read, and counted as
+	 * zeros. */
 	uint64_t unreadable;
 	/* Since physmem_refresh(): a table was not copied as the host is out of memory. */
 	bool exhausted;
@@ -69,9 +70,10 @@ const uint64_t *physmem_table(struct physmem *mem, uint64_t pfn);
 /* Forgets all copies: from now on tables are read anew. */
 void physmem_refresh(struct physmem *mem);
 
-/* Calls `look` for each frame of [from, to) that may hold something else than zeros, in ascending
- * order, until it returns false. The entries are valid during the call. Returns 0, or -ENOMEM. */
-typedef bool physmem_look(void *ctx, uint64_t pfn, const uint64_t *entries);
-int physmem_scan(struct physmem *mem, uint64_t from, uint64_t to, physmem_look *look, void *ctx);
+/* Calls `visit` for each frame of memory of the pfns [from, to) that may hold something else than
+ * zeros, in ascending order, until it returns false. The entries are valid during the call, and not
+ * kept as a copy. Returns 0, or -ENOMEM. */
+typedef bool physmem_visit(void *ctx, uint64_t pfn, const uint64_t *entries);
+int physmem_scan(struct physmem *mem, uint64_t from, uint64_t to, physmem_visit *visit, void *ctx);
 
 #endif

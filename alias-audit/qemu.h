@@ -16,7 +16,7 @@
 struct qemu;
 
 struct qemu_options {
-	const char *qmp;  /* path of the socket */
+	const char *qmp;  /* path of the socket; must outlive the struct qemu */
 	const char *mem;  /* file that is the guest's memory; NULL: look for it */
 	pid_t pid;        /* of QEMU; 0: of the process that listens at the socket */
 	unsigned timeout; /* seconds */

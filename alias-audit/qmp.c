@@ -51,7 +51,7 @@ json_t *qmp_parse(const char *line, size_t len)
 	return object;
 }
 
-static void lose(struct qmp *qmp)
+static void lose_connection(struct qmp *qmp)
 {
 	close(qmp->fd);
 	qmp->fd = -1;
@@ -97,7 +97,7 @@ static bool send_all(struct qmp *qmp, const char *text, size_t len, int64_t unti
 	return true;
 }
 
-static bool grow(struct qmp *qmp)
+static bool grow_buffer(struct qmp *qmp)
 {
 	size_t size = qmp->size ? 2 * qmp->size : 65536;
 	char *buffer;
@@ -117,11 +117,11 @@ static bool grow(struct qmp *qmp)
 }
 
 /* Reads some more. Returns false after a message. */
-static bool receive(struct qmp *qmp, int64_t until)
+static bool receive_more(struct qmp *qmp, int64_t until)
 {
 	ssize_t n;
 
-	if (qmp->used == qmp->size && !grow(qmp))
+	if (qmp->used == qmp->size && !grow_buffer(qmp))
 		return false;
 	do {
 		if (!wait_for(qmp, POLLIN, until))
@@ -148,7 +148,7 @@ static json_t *next_line(struct qmp *qmp, int64_t until)
 
 	while (!qmp->used || !(end = memchr(qmp->buffer + searched, '\n', qmp->used - searched))) {
 		searched = qmp->used;
-		if (!receive(qmp, until))
+		if (!receive_more(qmp, until))
 			return NULL;
 	}
 	object = qmp_parse(qmp->buffer, (size_t)(end - qmp->buffer));
@@ -202,7 +202,7 @@ static json_t *wait_answer(struct qmp *qmp, const char *command, int64_t until)
 		if (i + 1 == STRAY_MAX)
 			say("QEMU at %s answers everything but %s", qmp->path, command);
 	}
-	lose(qmp);
+	lose_connection(qmp);
 	return NULL;
 }
 
@@ -225,7 +225,7 @@ json_t *qmp_execute(struct qmp *qmp, const char *command, json_t *arguments)
 	free(text);
 	if (sent)
 		return wait_answer(qmp, command, until);
-	lose(qmp);
+	lose_connection(qmp);
 	return NULL;
 }
 

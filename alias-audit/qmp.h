@@ -16,8 +16,8 @@
 
 struct qmp;
 
-/* Connects, and does the handshake. Every answer may take `timeout` seconds. Returns NULL after a
- * message, with an exit status in *status. */
+/* Connects, and does the handshake; `path` must stay. Every answer may take `timeout` seconds.
+ * Returns NULL after a message, with an exit status in *status. */
 struct qmp *qmp_open(const char *path, unsigned timeout, int *status);
 void qmp_close(struct qmp *qmp);
 

@@ -55,7 +55,7 @@ struct roots {
 	bool overflow; /* there are more than ROOTS_MAX */
 	struct root_half half[ROOTS_MAX_HALVES];
 	unsigned nr_halves;
-	uint64_t kernel_root; /* the root whose upper half has most entries */
+	uint64_t kernel_root; /* pfn of the root whose upper half has most entries */
 	bool isolated;        /* there are two kinds of upper halves: PTI */
 };
 
@@ -65,7 +65,7 @@ void roots_free(struct roots *roots);
  * is not read, is noted. Returns 0, or -ENOMEM. */
 int roots_from_cpus(struct roots *roots, struct physmem *mem, const struct cpu_state *cpus,
 		    size_t nr, struct notes *notes);
-/* Adds a root by its address, as a root of so many levels. */
+/* Adds a root by its address, as a root of so many levels; likewise. */
 int roots_add_given(struct roots *roots, struct physmem *mem, uint64_t gpa, unsigned levels,
 		    struct notes *notes);
 /* Adds the frames of memory that share an upper half with one of those. Returns 0, or -ENOMEM. */

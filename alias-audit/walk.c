@@ -92,11 +92,11 @@ static bool walk_table(struct walk *walk, const struct reached *table, unsigned 
 	return true;
 }
 
-int walk_leaves(struct physmem *mem, uint64_t root, unsigned levels, unsigned first, unsigned end,
-		walk_visit *visit, void *ctx)
+int walk_leaves(struct physmem *mem, uint64_t root_pfn, unsigned levels, unsigned first,
+		unsigned end, walk_visit *visit, void *ctx)
 {
 	struct walk walk = {.mem = mem, .levels = levels, .visit = visit, .ctx = ctx};
-	struct reached top = {.pfn = root, .level = levels, .rights = PTE_RW | PTE_US};
+	struct reached top = {.pfn = root_pfn, .level = levels, .rights = PTE_RW | PTE_US};
 
 	map_init(&walk.seen, mem->copies.seed);
 	walk_table(&walk, &top, first, end);

@@ -91,7 +91,8 @@ static void set_image(struct windows *windows, const struct offset *offset)
 	windows->image_low = offset->low;
 }
 
-static void choose(struct windows *windows, const struct offsets *offsets, struct notes *notes)
+static void choose_windows(struct windows *windows, const struct offsets *offsets,
+			   struct notes *notes)
 {
 	uint64_t memory = offsets->mem->size >> FRAME_SHIFT;
 	const struct offset *direct = NULL, *image = NULL;
@@ -120,7 +121,7 @@ static void choose(struct windows *windows, const struct offsets *offsets, struc
 		     OFFSETS_MAX);
 }
 
-int windows_find(struct windows *windows, struct physmem *mem, uint64_t root, unsigned levels,
+int windows_find(struct windows *windows, struct physmem *mem, uint64_t root_pfn, unsigned levels,
 		 struct notes *notes)
 {
 	struct offsets offsets = {.mem = mem};
@@ -130,9 +131,10 @@ int windows_find(struct windows *windows, struct physmem *mem, uint64_t root, un
 	map_init(&offsets.index, mem->copies.seed);
 	offsets.all = malloc(OFFSETS_MAX * sizeof(*offsets.all));
 	if (offsets.all)
-		error = walk_leaves(mem, root, levels, KERNEL_HALF, ENTRIES, count_leaf, &offsets);
+		error = walk_leaves(mem, root_pfn, levels, KERNEL_HALF, ENTRIES, count_leaf,
+				    &offsets);
 	if (!error)
-		choose(windows, &offsets, notes);
+		choose_windows(windows, &offsets, notes);
 	map_clear(&offsets.index);
 	free(offsets.all);
 	return error;

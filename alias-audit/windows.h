@@ -39,9 +39,11 @@ enum place {
 	PLACES,
 };
 
-/* Finds the windows of the tree of a root. What is not found is noted. Returns 0, or -ENOMEM. */
-int windows_find(struct windows *windows, struct physmem *mem, uint64_t root, unsigned levels,
+/* Finds the windows of the tree of the root in this frame. What is not found is noted. Returns 0,
+ * or -ENOMEM. */
+int windows_find(struct windows *windows, struct physmem *mem, uint64_t root_pfn, unsigned levels,
 		 struct notes *notes);
+/* Where the address is; `user`: its mapping is for user mode. */
 enum place windows_place(const struct windows *windows, uint64_t va, bool user);
 /* "kernel image" and the like; for JSON the same in one word. */
 const char *place_name(enum place place);

@@ -15,10 +15,10 @@
 #define LEGEND_LINE  18u
 #define LABEL_HEIGHT 32u /* pixels from one address to the next */
 
-int frame_grid_init(struct frame_grid *grid, uint64_t frames, const struct frame_look *looks,
-		    unsigned nr_looks)
+int frame_grid_init(struct frame_grid *grid, uint64_t frames, const struct frame_style *styles,
+		    unsigned nr_styles)
 {
-	*grid = (struct frame_grid){.looks = looks, .nr_looks = nr_looks};
+	*grid = (struct frame_grid){.styles = styles, .nr_styles = nr_styles};
 	while (frames >> grid->shift >= CELLS_MAX)
 		grid->shift++;
 	grid->nr = (size_t)((frames + (1ull << grid->shift) - 1) >> grid->shift);
@@ -32,12 +32,12 @@ void frame_grid_free(struct frame_grid *grid)
 	grid->cell = NULL;
 }
 
-void frame_grid_paint(struct frame_grid *grid, uint64_t frame, unsigned look)
+void frame_grid_paint(struct frame_grid *grid, uint64_t frame, unsigned style)
 {
 	uint8_t *cell = &grid->cell[frame >> grid->shift];
 
-	if (look > *cell)
-		*cell = (uint8_t)look;
+	if (style > *cell)
+		*cell = (uint8_t)style;
 }
 
 /* Where things are. */
@@ -50,8 +50,8 @@ static struct layout lay_out(const struct frame_grid *grid)
 {
 	unsigned cell = grid->nr <= SMALL ? 8 : 2, shown = 0;
 
-	for (unsigned look = 0; look < grid->nr_looks; look++)
-		shown += grid->looks[look].what != NULL;
+	for (unsigned style = 0; style < grid->nr_styles; style++)
+		shown += grid->styles[style].what != NULL;
 	return (struct layout){
 		.columns = WIDTH / cell,
 		.cell = cell,
@@ -59,20 +59,20 @@ static struct layout lay_out(const struct frame_grid *grid)
 	};
 }
 
-/* The cells in a row of one look are one rectangle, and all those of a look one path. */
-static void print_look(FILE *out, const struct frame_grid *grid, const struct layout *layout,
-		       unsigned look)
+/* The cells in a row of one style are one rectangle, and all those of a style one path. */
+static void print_style(FILE *out, const struct frame_grid *grid, const struct layout *layout,
+			unsigned style)
 {
 	size_t end;
 
-	fprintf(out, "<path fill=\"%s\" d=\"", grid->looks[look].colour);
+	fprintf(out, "<path fill=\"%s\" d=\"", grid->styles[style].colour);
 	for (size_t i = 0; i < grid->nr; i = end) {
 		size_t row_end = (i / layout->columns + 1) * layout->columns;
 
 		for (end = i + 1; end < grid->nr && end < row_end; end++)
 			if (grid->cell[end] != grid->cell[i])
 				break;
-		if (grid->cell[i] != look)
+		if (grid->cell[i] != style)
 			continue;
 		fprintf(out, "M%zu %zuh%zuv%uh-%zuz", LEFT + i % layout->columns * layout->cell,
 			layout->top + i / layout->columns * layout->cell, (end - i) * layout->cell,
@@ -85,16 +85,16 @@ static void print_legend(FILE *out, const struct frame_grid *grid)
 {
 	unsigned shown = 0;
 
-	for (unsigned look = 0; look < grid->nr_looks; look++) {
+	for (unsigned style = 0; style < grid->nr_styles; style++) {
 		unsigned x = LEFT + shown % 6 * LEGEND_WIDTH;
 		unsigned y = LEGEND_TOP + shown / 6 * LEGEND_LINE;
 
-		if (!grid->looks[look].what)
+		if (!grid->styles[style].what)
 			continue;
 		fprintf(out,
 			"<rect x=\"%u\" y=\"%u\" width=\"12\" height=\"12\" fill=\"%s\" "
 			"stroke=\"#606060\" stroke-width=\"0.5\"/><text x=\"%u\" y=\"%u\">%s</text>\n",
-			x, y, grid->looks[look].colour, x + 17, y + 11, grid->looks[look].what);
+			x, y, grid->styles[style].colour, x + 17, y + 11, grid->styles[style].what);
 		shown++;
 	}
 }
@@ -117,7 +117,7 @@ void frame_grid_print(FILE *out, const struct frame_grid *grid, const char *titl
 		fprintf(out, "<text x=\"%u\" y=\"%zu\" text-anchor=\"end\">0x%" PRIx64 "</text>\n",
 			LEFT - 8, layout.top + row * layout.cell + 10,
 			address(ctx, (uint64_t)row * layout.columns << grid->shift));
-	for (unsigned look = 0; look < grid->nr_looks; look++)
-		print_look(out, grid, &layout, look);
+	for (unsigned style = 0; style < grid->nr_styles; style++)
+		print_style(out, grid, &layout, style);
 	fprintf(out, "</svg>\n");
 }

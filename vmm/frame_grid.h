@@ -9,25 +9,25 @@
 #include <stdio.h>
 
 /* What a cell may be, the least remarkable first. */
-struct frame_look {
+struct frame_style {
 	const char *colour, *what; /* what: NULL for cells that are left white */
 };
 
 struct frame_grid {
-	const struct frame_look *looks;
-	unsigned nr_looks; /* at most 255 */
-	uint8_t *cell;     /* index of its look */
+	const struct frame_style *styles;
+	unsigned nr_styles; /* at most 255 */
+	uint8_t *cell;      /* index of its style */
 	size_t nr;
 	unsigned shift; /* log2 of the frames in a cell */
 };
 
-/* For so many frames, all of the first look. Returns 0, or -ENOMEM. frame_grid_free() in both
+/* For so many frames, all of the first style. Returns 0, or -ENOMEM. frame_grid_free() in both
  * cases. */
-int frame_grid_init(struct frame_grid *grid, uint64_t frames, const struct frame_look *looks,
-		    unsigned nr_looks);
+int frame_grid_init(struct frame_grid *grid, uint64_t frames, const struct frame_style *styles,
+		    unsigned nr_styles);
 void frame_grid_free(struct frame_grid *grid);
 /* The frame, counted from 0, is that; unless its cell is something more remarkable already. */
-void frame_grid_paint(struct frame_grid *grid, uint64_t frame, unsigned look);
+void frame_grid_paint(struct frame_grid *grid, uint64_t frame, unsigned style);
 /* Prints it with a title, which is XML, above. address(ctx, frame) is the address of a frame.
  * Errors stay in the stream. */
 void frame_grid_print(FILE *out, const struct frame_grid *grid, const char *title,

@@ -52,7 +52,7 @@ static bool map_page(struct aspace *as, pte_t *pte, uint64_t va,
 	return true;
 }
 
-static bool build(struct aspace *as, const struct aspace_range *ranges, unsigned nr_ranges)
+static bool build_ranges(struct aspace *as, const struct aspace_range *ranges, unsigned nr_ranges)
 {
 	for (unsigned i = 0; i < nr_ranges; i++) {
 		for (unsigned n = 0; n < ranges[i].nr_pages; n++) {
@@ -74,7 +74,7 @@ struct visitor {
 	unsigned kept;         /* counted by unpin_quietly(): tables that stay pinned */
 };
 
-static void visit(struct visitor *v, uint64_t pfn, unsigned level)
+static void visit_tables(struct visitor *v, uint64_t pfn, unsigned level)
 {
 	const pte_t *table = pfn_to_virt(pfn);
 	unsigned nr = level == 4 ? USER_L4 : PTRS;
@@ -85,7 +85,7 @@ static void visit(struct visitor *v, uint64_t pfn, unsigned level)
 		pte_t pte = get_pte(&table[i]);
 
 		if (pte & PTE_P)
-			visit(v, pte_pfn(pte), level - 1);
+			visit_tables(v, pte_pfn(pte), level - 1);
 	}
 	if (!v->top_down)
 		v->table(v, pfn, level);
@@ -134,7 +134,7 @@ static void free_tree(struct aspace *as)
 {
 	struct visitor v = {.table = free_one};
 
-	visit(&v, as->root_pfn, 4);
+	visit_tables(&v, as->root_pfn, 4);
 	BUG_ON(v.freed_pages != as->nr_pages);
 	*as = (struct aspace){0};
 }
@@ -149,14 +149,14 @@ int aspace_create(struct aspace *as, const struct aspace_range *ranges, unsigned
 	if (as->root_pfn == NO_FRAME)
 		return -1;
 	kernel_root_copy(as->root_pfn);
-	if (!build(as, ranges, nr_ranges)) {
+	if (!build_ranges(as, ranges, nr_ranges)) {
 		free_tree(as);
 		return -1;
 	}
 	pin_list_init(&list);
-	visit(&pin, as->root_pfn, 4);
+	visit_tables(&pin, as->root_pfn, 4);
 	if (pin_list_submit(&list)) {
-		visit(&undo, as->root_pfn, 4);
+		visit_tables(&undo, as->root_pfn, 4);
 		if (undo.kept)
 			*as = (struct aspace){0}; /* the tree is the host's, for good */
 		else
@@ -197,7 +197,7 @@ int aspace_destroy(struct aspace *as)
 	 * CPU's TLB, and no other CPU has had any. */
 	BUG_ON(this_cpu()->root_pfn == as->root_pfn);
 	pin_list_init(&list);
-	visit(&unpin, as->root_pfn, 4);
+	visit_tables(&unpin, as->root_pfn, 4);
 	if (pin_list_submit(&list))
 		return -1;
 	free_tree(as);

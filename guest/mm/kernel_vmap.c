@@ -51,8 +51,8 @@ static void note_origin(enum alias_origin_kind kind, void *addr, unsigned nr_pag
 	__atomic_store_n(&page->nr_origins, page->nr_origins + 1, __ATOMIC_RELEASE);
 }
 
-static void *map(const uint64_t *pfns, unsigned count, uint64_t align, uint64_t prot,
-		 uint64_t caller)
+static void *map_frames(const uint64_t *pfns, unsigned count, uint64_t align, uint64_t prot,
+			uint64_t caller)
 {
 	void *addr;
 
@@ -65,12 +65,12 @@ static void *map(const uint64_t *pfns, unsigned count, uint64_t align, uint64_t 
 
 void *vmap_aligned(const uint64_t *pfns, unsigned count, uint64_t align, uint64_t prot)
 {
-	return map(pfns, count, align, prot, RETURN_ADDRESS);
+	return map_frames(pfns, count, align, prot, RETURN_ADDRESS);
 }
 
 void *vmap(const uint64_t *pfns, unsigned count, uint64_t prot)
 {
-	return map(pfns, count, PAGE_SIZE, prot, RETURN_ADDRESS);
+	return map_frames(pfns, count, PAGE_SIZE, prot, RETURN_ADDRESS);
 }
 
 void vunmap(void *addr)

@@ -131,7 +131,7 @@ static struct vmap_block *new_block(struct vmap_space *space)
 
 /* If nothing of the block is mapped, makes all of its unused pages dirty, so that it gets freed.
  * Only its own CPU does this, and only that CPU uses its pages. */
-static bool retire(struct vmap_block *block)
+static bool retire_block(struct vmap_block *block)
 {
 	bool idle;
 
@@ -155,7 +155,7 @@ static void retire_idle_blocks(struct vmap_space *space, struct vmap_block_queue
 
 	for (struct vmap_block *block = LIST_FIRST(&queue->free); block; block = next) {
 		next = LIST_NEXT(block, free);
-		if (!retire(block))
+		if (!retire_block(block))
 			continue;
 		block->nr_free = 0;
 		LIST_REMOVE(block, free);

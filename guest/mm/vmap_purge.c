@@ -15,7 +15,7 @@ static struct spinlock purge_lock = SPINLOCK_INIT;
 /* What vmap_clear() has cleared and the next purge is to flush. By the purge lock. */
 static struct vmap_purge owed;
 
-static void extend(struct vmap_purge *purge, uint64_t start, uint64_t end)
+static void extend_purge(struct vmap_purge *purge, uint64_t start, uint64_t end)
 {
 	bool empty = purge->start == purge->end;
 
@@ -28,7 +28,7 @@ static void extend(struct vmap_purge *purge, uint64_t start, uint64_t end)
 void vmap_purge_flush_too(struct vmap_purge *purge, uint64_t start, uint64_t end)
 {
 	purge->epoch = clear_epoch_begin();
-	extend(purge, start, end);
+	extend_purge(purge, start, end);
 }
 
 /* Clears the PTEs of [start, end), from `pte` on, within one table. Returns whether the epoch has
@@ -51,7 +51,7 @@ static bool clear_ptes(struct vmap_purge *purge, struct pte_updates *updates, pt
 		ticked = true;
 		pte_updates_add(updates, pte, 0);
 		purge->cleared++;
-		extend(purge, va, va + PAGE_SIZE);
+		extend_purge(purge, va, va + PAGE_SIZE);
 		if (ops->cleared)
 			ops->cleared(pte_pfn(old));
 	}
@@ -150,8 +150,8 @@ void vmap_purge_wait(void)
 
 /* Takes the lazy areas, and with `pending` also the blocks, off the space's lists at once. What
  * other CPUs unmap meanwhile is left to the next purge. */
-static void claim(struct vmap_space *space, struct vmap_area_list *areas,
-		  struct vmap_pending_list *pending)
+static void claim_lazy(struct vmap_space *space, struct vmap_area_list *areas,
+		       struct vmap_pending_list *pending)
 {
 	spin_lock(&space->lock);
 	TAILQ_CONCAT(areas, &space->lazy, lazy);
@@ -202,7 +202,7 @@ void vmap_purge_lazy(struct vmap_space *space, bool sync)
 	else if (!spin_trylock(&purge_lock))
 		return;
 	purge = purge_begin(space);
-	claim(space, &areas, NULL);
+	claim_lazy(space, &areas, NULL);
 	purge_finish(space, &areas, &purge);
 	spin_unlock(&purge_lock);
 	count_stat(purge_ticks, rdtsc() - since);
@@ -219,7 +219,7 @@ uint64_t vm_unmap_aliases_in(struct vmap_space *space)
 	/* Even if nothing is lazy: what a purge in flight has claimed may not be flushed yet. */
 	spin_lock(&purge_lock);
 	purge = purge_begin(space);
-	claim(space, &areas, &blocks);
+	claim_lazy(space, &areas, &blocks);
 	/* The blocks first: a claimed area is freed with its block. */
 	clear_blocks(space, &blocks, &purge);
 	purge_finish(space, &areas, &purge);

@@ -56,7 +56,7 @@ static bool is_zero(uint64_t pfn)
 	return !any;
 }
 
-static bool inflate(struct worker *w, struct cpu_state *s, unsigned n)
+static bool inflate_frames(struct worker *w, struct cpu_state *s, unsigned n)
 {
 	uint64_t *pfns = s->pfns + s->nr;
 
@@ -74,7 +74,7 @@ static bool inflate(struct worker *w, struct cpu_state *s, unsigned n)
 }
 
 /* Deflates the last `n` frames. */
-static bool deflate(struct worker *w, struct cpu_state *s, unsigned n)
+static bool deflate_frames(struct worker *w, struct cpu_state *s, unsigned n)
 {
 	uint64_t *pfns = s->pfns + s->nr - n;
 
@@ -99,14 +99,14 @@ static bool balloon_step(struct worker *w)
 	s->begun = true;
 	if (grows ? s->nr + n > NR_FRAMES : s->nr < n)
 		grows = !grows;
-	return grows ? inflate(w, s, n) : deflate(w, s, n);
+	return grows ? inflate_frames(w, s, n) : deflate_frames(w, s, n);
 }
 
 static bool balloon_finish(struct worker *w)
 {
 	struct cpu_state *s = &states[w->cpu];
 
-	return !s->nr || deflate(w, s, s->nr);
+	return !s->nr || deflate_frames(w, s, s->nr);
 }
 
 /* --- in one go -------------------------------------------------------------------------------- */
@@ -148,7 +148,7 @@ static int expect_zeroes(const uint64_t *pfns, unsigned n)
 	return 0;
 }
 
-static bool swing(uint64_t mib)
+static bool swing_memory(uint64_t mib)
 {
 	static uint64_t blocks[SWING_MAX];
 
@@ -176,7 +176,7 @@ static int run_balloon(void)
 	int status = run_workers("balloon", &steps, DEFAULT_ITERS);
 	uint64_t mib = arg_u64("swing", 0);
 
-	if (status == EXIT_OK && mib && !swing(mib))
+	if (status == EXIT_OK && mib && !swing_memory(mib))
 		status = EXIT_CHECK_FAILED;
 	return status;
 }

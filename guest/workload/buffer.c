@@ -8,7 +8,7 @@
 #include "vmap.h"
 
 /* What is written at an address; differs between CPUs and from time to time. */
-static uint64_t pattern(const struct worker *w, uint64_t addr)
+static uint64_t test_pattern(const struct worker *w, uint64_t addr)
 {
 	return addr * 0x9e3779b97f4a7c15u ^ w->rng.state;
 }
@@ -16,7 +16,7 @@ static uint64_t pattern(const struct worker *w, uint64_t addr)
 bool use_page(struct worker *w, volatile uint64_t *mapped, uint64_t pfn)
 {
 	volatile uint64_t *direct = pfn_to_virt(pfn);
-	uint64_t value = pattern(w, (uint64_t)mapped);
+	uint64_t value = test_pattern(w, (uint64_t)mapped);
 	unsigned last = PAGE_SIZE / sizeof(*mapped) - 1;
 
 	mapped[0] = value;

@@ -17,7 +17,7 @@ static uint32_t times_x(uint32_t a)
 	return a >> 1 ^ (a & 1 ? POLYNOMIAL : 0);
 }
 
-static uint32_t times(uint32_t a, uint32_t b)
+static uint32_t multiply(uint32_t a, uint32_t b)
 {
 	uint32_t product = 0;
 
@@ -51,8 +51,8 @@ uint32_t crc32_combine(uint32_t crc1, uint32_t crc2, uint64_t len2)
 	uint32_t square = ONE >> 8; /* x^8, then its squares */
 	uint32_t shift = ONE;       /* x^(8 len2) in the end */
 
-	for (; len2; len2 >>= 1, square = times(square, square))
+	for (; len2; len2 >>= 1, square = multiply(square, square))
 		if (len2 & 1)
-			shift = times(shift, square);
-	return times(shift, crc1) ^ crc2;
+			shift = multiply(shift, square);
+	return multiply(shift, crc1) ^ crc2;
 }

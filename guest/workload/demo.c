@@ -54,13 +54,13 @@ static bool demo_fail(const char *what)
 	return false;
 }
 
-static void title(struct story *s, const char *what)
+static void print_title(struct story *s, const char *what)
 {
 	kprintf("\n%u. %s\n", ++s->step, what);
 }
 
 /* What was counted since `before`. */
-static struct alias_guest_stats since(const struct alias_guest_stats *before)
+static struct alias_guest_stats stats_since(const struct alias_guest_stats *before)
 {
 	struct alias_guest_stats now = total_stats();
 
@@ -96,7 +96,7 @@ static bool tell_map(struct story *s)
 {
 	volatile uint64_t *last;
 
-	title(s, "Some scattered frames are mapped as one buffer, and written.");
+	print_title(s, "Some scattered frames are mapped as one buffer, and written.");
 	for (unsigned i = 0; i < NR_CLEAN; i++)
 		s->clean[i] = alloc_table();
 	if (!take_frames(s->pfns, NR_PAGES) || s->clean[NR_CLEAN - 1] == NO_FRAME)
@@ -121,10 +121,11 @@ static bool tell_unmap(struct story *s)
 	struct alias_guest_stats before = total_stats(), d;
 	bool at_once = s->tale == EVERY_UNMAP || s->tale == EVERY_PTE;
 
-	title(s, at_once ? "The buffer is unmapped, at once."
-			 : "The buffer is unmapped: lazily, since flushing TLBs is expensive.");
+	print_title(s,
+		    at_once ? "The buffer is unmapped, at once."
+			    : "The buffer is unmapped: lazily, since flushing TLBs is expensive.");
 	vunmap((void *)s->buffer);
-	d = since(&before);
+	d = stats_since(&before);
 	kprintf("   vunmap(%#lx): TLB flushes %lu, IPIs %lu\n", s->buffer, d.local_flushes,
 		d.shootdown_ipis);
 	print_pte(at_once ? "in the page table" : "still in the page table", last);
@@ -145,7 +146,7 @@ static bool tell_unmap(struct story *s)
 
 /* Creates the address space. Its four tables are the four frames of the buffer, since the frame
  * freed last is the first to be allocated again. */
-static bool recycle(struct story *s)
+static bool recycle_frames(struct story *s)
 {
 	const struct aspace_range range = {.va = USER_VA, .nr_pages = 2};
 
@@ -204,10 +205,10 @@ static bool tell_pin(struct story *s)
 	struct alias_guest_stats before = total_stats(), d;
 	bool good;
 
-	title(s, "The frames are freed, and become the page tables of a new address space.");
-	if (!recycle(s))
+	print_title(s, "The frames are freed, and become the page tables of a new address space.");
+	if (!recycle_frames(s))
 		return false;
-	d = since(&before);
+	d = stats_since(&before);
 	if (s->tale != CACHE)
 		kprintf("   root (L4) %#lx, L3 %#lx, L2 %#lx, L1 %#lx: pinned as one batch\n",
 			s->pfns[0], s->pfns[1], s->pfns[2], s->pfns[3]);
@@ -226,7 +227,7 @@ static bool tell_run(struct story *s)
 	volatile uint64_t *user = (volatile uint64_t *)USER_VA;
 	uint64_t seen;
 
-	title(s, "The address space runs.");
+	print_title(s, "The address space runs.");
 	aspace_enter(&s->as);
 	*user = MARK;
 	seen = *(volatile uint64_t *)pfn_to_virt(aspace_frame(&s->as, USER_VA));
@@ -248,7 +249,7 @@ static bool tell_danger(struct story *s)
 	uint64_t before, after, repaired;
 	pte_t entry;
 
-	title(s, "The danger: a bug writes to the buffer once more.");
+	print_title(s, "The danger: a bug writes to the buffer once more.");
 	aspace_enter(&s->as);
 	user[0] = MARK;
 	user[PAGE_SIZE / sizeof(*user)] = ~MARK;
@@ -276,7 +277,8 @@ static bool tell_clean(struct story *s)
 {
 	struct alias_guest_stats before = total_stats(), d;
 
-	title(s, "Frames without an alias are pinned, while some other buffer is held lazily.");
+	print_title(s,
+		    "Frames without an alias are pinned, while some other buffer is held lazily.");
 	for (unsigned i = 0; i < NR_CLEAN; i++) {
 		uint64_t pfn = alloc_frame();
 		void *other = pfn == NO_FRAME ? NULL : vmap(&pfn, 1, PTE_KERNEL);
@@ -287,7 +289,7 @@ static bool tell_clean(struct story *s)
 		if (pin_table(s->clean[i], 1))
 			return demo_fail("a clean frame was refused");
 	}
-	d = since(&before);
+	d = stats_since(&before);
 	kprintf("   %u pins: %lu upcalls, %lu purges, %lu TLB flushes, %lu IPIs\n", NR_CLEAN,
 		d.upcalls, d.purges, d.local_flushes, d.shootdown_ipis);
 	if (s->tale == EVERY_PIN || s->tale == EVERY_UNMAP) {
@@ -309,7 +311,7 @@ static bool tell_live(struct story *s)
 	struct pin_refusal why;
 	bool refused;
 
-	title(s, "A bug: a frame is pinned while its buffer is still in use.");
+	print_title(s, "A bug: a frame is pinned while its buffer is still in use.");
 	if (!alias)
 		return demo_fail("no memory");
 	refused = pin_batch_try(&req, 1, &why);
@@ -324,7 +326,7 @@ static bool tell_live(struct story *s)
 	return true;
 }
 
-static bool tell(struct story *s)
+static bool tell_all(struct story *s)
 {
 	return tell_map(s) && tell_unmap(s) && tell_pin(s) && tell_run(s) &&
 	       (s->tale != UNCHECKED || tell_danger(s)) && tell_clean(s) && tell_live(s) &&
@@ -362,7 +364,7 @@ static int run_demo(void)
 		"demo: %u CPU%s; strategy %s: %s%s.\n",
 		nr_cpus_online(), nr_cpus_online() == 1 ? "" : "s", flush_strategy()->name,
 		flush_strategy()->help, platform.has_host ? "" : "; no host checks");
-	good = tell(&s);
+	good = tell_all(&s);
 	kprintf("\n");
 	print_totals("demo");
 	kprintf("demo: other strategies tell it otherwise: none, legacy, eager, nolazy, eager-pte,\n"

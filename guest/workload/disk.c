@@ -21,7 +21,7 @@ struct chunk {
 	uint64_t *data;
 };
 
-static uint64_t expected(uint64_t sector, uint64_t seed, unsigned word)
+static uint64_t expected_word(uint64_t sector, uint64_t seed, unsigned word)
 {
 	return word ? (sector ^ seed) * 0x9e3779b97f4a7c15u + word : sector ^ seed;
 }
@@ -29,13 +29,14 @@ static uint64_t expected(uint64_t sector, uint64_t seed, unsigned word)
 static void fill_chunk(struct chunk *chunk, uint64_t seed)
 {
 	for (uint32_t i = 0; i < chunk->seg.len / sizeof(uint64_t); i++)
-		chunk->data[i] = expected(chunk->request.sector + i / WORDS, seed, i % WORDS);
+		chunk->data[i] = expected_word(chunk->request.sector + i / WORDS, seed, i % WORDS);
 }
 
 static bool is_filled(const struct chunk *chunk, uint64_t seed)
 {
 	for (uint32_t i = 0; i < chunk->seg.len / sizeof(uint64_t); i++)
-		if (chunk->data[i] != expected(chunk->request.sector + i / WORDS, seed, i % WORDS))
+		if (chunk->data[i] !=
+		    expected_word(chunk->request.sector + i / WORDS, seed, i % WORDS))
 			return false;
 	return true;
 }

@@ -72,7 +72,7 @@ static bool make_slots(struct slot *slots)
 	return true;
 }
 
-static bool flush(uint64_t number)
+static bool flush_disk(uint64_t number)
 {
 	if (blk_flush() != BLK_OK) {
 		kprintf("ledger: I/O error in flush\n");
@@ -98,7 +98,7 @@ static int run_ledger(void)
 
 		good = finish_write(slot);
 		if (good && number % FLUSH_EVERY == 0)
-			good = flush(number - DEPTH);
+			good = flush_disk(number - DEPTH);
 		if (good)
 			start_write(slot, number,
 				    number % DEPTH +
@@ -107,7 +107,7 @@ static int run_ledger(void)
 	}
 	for (unsigned i = 0; i < DEPTH; i++)
 		good = finish_write(&slots[i]) && good;
-	return good && flush(last) ? EXIT_OK : EXIT_CHECK_FAILED;
+	return good && flush_disk(last) ? EXIT_OK : EXIT_CHECK_FAILED;
 }
 
 WORKLOAD(ledger, "write sectors of the disk, and say which are done", run_ledger);

@@ -104,7 +104,7 @@ static bool soak_buffer(struct worker *w)
 	return true;
 }
 
-static bool storm(struct worker *w)
+static bool soak_storm(struct worker *w)
 {
 	uint64_t rounds = 1 + rng_below(&w->rng, ROUNDS);
 	uint64_t pfns[ALIAS_BATCH_MAX];
@@ -128,7 +128,7 @@ static bool storm(struct worker *w)
 
 /* The host syncs at the next pin, of any frame. The alias is purged before the frame is freed, so
  * that the frame is clean then. */
-static bool violate(struct worker *w)
+static bool soak_violate(struct worker *w)
 {
 	uint64_t table = alloc_table(), next = alloc_table();
 	void *alias;
@@ -163,17 +163,17 @@ static bool violate_apart(struct worker *w)
 	bool good;
 
 	gate_close();
-	good = violate(w);
+	good = soak_violate(w);
 	gate_open();
 	return good;
 }
 
-static bool soak(struct worker *w)
+static bool soak_worker(struct worker *w)
 {
 	bool good = true;
 
 	while (good && this_cpu()->stats->pins < goal.pins) {
-		good = storm(w);
+		good = soak_storm(w);
 		if (good && !rng_below(&w->rng, SWITCH_EVERY))
 			good = switch_step_apart(w);
 		if (good && goal.violate && done[w->cpu].storms % goal.violate == 0)
@@ -190,7 +190,7 @@ static int run_soak(void)
 
 	goal.pins = arg_u64("pins", DEFAULT_PINS) / nr_cpus_online();
 	goal.violate = arg_u64("violate", DEFAULT_VIOLATE);
-	good = run_on_workers("soak", soak, 1);
+	good = run_on_workers("soak", soak_worker, 1);
 	workload_end("soak", &before);
 	switch_print("soak");
 	for (unsigned cpu = 0; cpu < nr_cpus_online(); cpu++)

@@ -27,7 +27,7 @@ static const char *const names[ALIAS_NR_FLUSH] = {
 /* How often each strategy was in use after a step, on any CPU; atomic. */
 static uint64_t counts[ALIAS_NR_FLUSH];
 
-static void wish(unsigned strategy)
+static void want_strategy(unsigned strategy)
 {
 	struct alias_common_page *page = phys_to_virt(platform.shared_gpa);
 
@@ -45,7 +45,7 @@ static bool switch_step(struct worker *w)
 			return worker_fail(w, "the strategy could not be changed", to);
 		break;
 	case 1:
-		wish(to);
+		want_strategy(to);
 		break;
 	}
 	if (!mixed_steps.step(w))

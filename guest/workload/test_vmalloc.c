@@ -41,7 +41,7 @@ struct allocation {
 	uint64_t pfns[PAGES_MOST];
 };
 
-static bool allocate(struct worker *w, struct allocation *a, unsigned nr, uint64_t align)
+static bool allocate_area(struct worker *w, struct allocation *a, unsigned nr, uint64_t align)
 {
 	a->nr = nr;
 	if (!take_frames(a->pfns, nr))
@@ -57,7 +57,7 @@ static bool allocate(struct worker *w, struct allocation *a, unsigned nr, uint64
 	return true;
 }
 
-static void release(struct allocation *a)
+static void release_area(struct allocation *a)
 {
 	vunmap(a->addr);
 	give_frames(a->pfns, a->nr);
@@ -67,9 +67,9 @@ static bool come_and_go(struct worker *w, unsigned nr, uint64_t align)
 {
 	struct allocation a;
 
-	if (!allocate(w, &a, nr, align))
+	if (!allocate_area(w, &a, nr, align))
 		return false;
-	release(&a);
+	release_area(&a);
 	return true;
 }
 
@@ -145,9 +145,9 @@ static bool long_busy_list(struct worker *w)
 	for (uint64_t i = 0; good && i < w->iters; i++) {
 		struct allocation a;
 
-		good = allocate(w, &a, PAGES_MOST, PAGE_SIZE) && come_and_go(w, 1, PAGE_SIZE);
+		good = allocate_area(w, &a, PAGES_MOST, PAGE_SIZE) && come_and_go(w, 1, PAGE_SIZE);
 		if (good)
-			release(&a);
+			release_area(&a);
 	}
 	list_end(&busy);
 	free_frame(pfn);

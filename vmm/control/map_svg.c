@@ -13,7 +13,7 @@
 #include "status.h"
 
 /* Grey alone tells them apart, too. */
-static const struct frame_look looks[FRAME_NR_KINDS] = {
+static const struct frame_style styles[FRAME_NR_KINDS] = {
 	[FRAME_NONE] = {"#ffffff", NULL},
 	[FRAME_ORDINARY] = {"#ececea", "memory"},
 	[FRAME_MAPPED] = {"#b4cdea", "mapped writable"},
@@ -77,7 +77,7 @@ int map_svg_write(const json_t *answer, const char *path)
 	struct frame_grid grid;
 	char *text = NULL;
 
-	if (frame_grid_init(&grid, frames > 0 ? (uint64_t)frames : 0, looks, FRAME_NR_KINDS)) {
+	if (frame_grid_init(&grid, frames > 0 ? (uint64_t)frames : 0, styles, FRAME_NR_KINDS)) {
 		say_errno("memory for the map");
 	} else if (!paint_cells(&grid, cells)) {
 		say("this is no map of frames");

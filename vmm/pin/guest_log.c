@@ -53,7 +53,7 @@ void guest_log_called(struct guest_log *log, unsigned vcpu)
 	ring->finished = load_u64(&ring->log->changing);
 }
 
-/* --- a look ----------------------------------------------------------------------------------- */
+/* --- a sync ----------------------------------------------------------------------------------- */
 
 /* More records than the ring has room for can't be there; then none is believed. */
 static bool bound_head(struct log_ring *ring)

@@ -90,13 +90,13 @@ struct pin {
 	struct trace_track *track_host; /* written under the lock; NULL: no trace */
 	struct pin_vcpu *vcpus;         /* by vCPU index */
 	struct at_ops ops;
-	struct uffd_wp *uffd;     /* NULL: every table is compared */
-	struct guest_log log;     /* without rings if there is no room for a log */
-	const char *why_no_watch; /* why `uffd` is NULL, if it is */
-	bool strict;              /* TRACK_STRICT: pinned tables are write-protected */
-	bool tracks;              /* false: every pin is granted without a check */
-	bool checks;              /* false: aliases are found, and granted */
-	bool flushes;             /* ALIAS_CALL_FLUSH is served */
+	struct uffd_wp *uffd;    /* NULL: every table is compared */
+	struct guest_log log;    /* without rings if there is no room for a log */
+	const char *why_no_uffd; /* why `uffd` is NULL, if it is */
+	bool strict;             /* TRACK_STRICT: pinned tables are write-protected */
+	bool tracks;             /* false: every pin is granted without a check */
+	bool checks;             /* false: aliases are found, and granted */
+	bool flushes;            /* ALIAS_CALL_FLUSH is served */
 	uint64_t shared_pfn, shared_frames;
 
 	pthread_mutex_t lock; /* guards all below; taken before vCPUs are paused */

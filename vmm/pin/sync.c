@@ -61,7 +61,7 @@ void report_violations(struct pin *pin)
 	report_log_faults(pin);
 }
 
-static void look_at_tables(struct pin *pin, bool (*sync)(struct alias_tracker *at))
+static void run_sync(struct pin *pin, bool (*sync)(struct alias_tracker *at))
 {
 	uint64_t start = __rdtsc(), before = pin->ops.clock(pin).cleared;
 	bool ok;
@@ -78,10 +78,10 @@ static void look_at_tables(struct pin *pin, bool (*sync)(struct alias_tracker *a
 
 void sync_tables(struct pin *pin)
 {
-	look_at_tables(pin, at_sync);
+	run_sync(pin, at_sync);
 }
 
 void audit_tables(struct pin *pin)
 {
-	look_at_tables(pin, at_audit);
+	run_sync(pin, at_audit);
 }

@@ -180,7 +180,7 @@ static size_t none_dirtied(void *ctx, uint64_t *pfns, size_t max)
 
 static void track_protected(struct pin *pin)
 {
-	pin->why_no_watch = "pinned tables are read-only";
+	pin->why_no_uffd = "pinned tables are read-only";
 	pin->ops.clock = write_protected_clock;
 	pin->ops.arm = arm_protected;
 	pin->ops.disarm = disarm_protected;
@@ -209,19 +209,19 @@ bool open_tracking(struct pin *pin)
 		return true;
 	}
 	pin->ops.clock = opt->flush_proof == PROOF_GUEST ? guest_clock : no_guest_clock;
-	pin->why_no_watch = "not used with these options";
+	pin->why_no_uffd = "not used with these options";
 	if (!open_log(pin))
 		return false;
 	if (!may_watch(pin))
 		return true;
-	pin->uffd = uffd_wp_start(pin->vm, &pin->why_no_watch);
+	pin->uffd = uffd_wp_start(pin->vm, &pin->why_no_uffd);
 	if (pin->uffd) {
 		pin->ops.arm = arm_table;
 		pin->ops.disarm = disarm_table;
 		pin->ops.dirtied = take_dirtied;
 	} else if (opt->verbose && opt->track != TRACK_SCAN) {
 		say("every table is compared at each %s: %s",
-		    opt->track == TRACK_LOG ? "audit" : "pin", pin->why_no_watch);
+		    opt->track == TRACK_LOG ? "audit" : "pin", pin->why_no_uffd);
 	}
 	return true;
 }
@@ -239,5 +239,5 @@ enum at_mode to_at_mode(enum track_mode track)
 
 const char *write_tracking(const struct pin *pin)
 {
-	return pin->uffd ? "userfaultfd" : pin->why_no_watch;
+	return pin->uffd ? "userfaultfd" : pin->why_no_uffd;
 }
