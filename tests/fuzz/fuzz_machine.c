@@ -39,11 +39,18 @@ static int complete(struct fuzz_machine *fm, struct kvm_run *run)
 	return 0;
 }
 
-static int get_sregs(struct kvm_sregs *sregs)
+/* The tables that vCPUs walk map the first GiB as it is. They lie where the logs are, of which no
+ * frame can be pinned, and are made anew, whatever the program has written there. */
+#define WALKED MACHINE_LOG
+
+static int get_sregs(struct fuzz_machine *fm, struct kvm_sregs *sregs)
 {
+	fuzz_machine_store(fm, WALKED, (WALKED + ALIAS_PAGE_SIZE) | 7);
+	fuzz_machine_store(fm, WALKED + ALIAS_PAGE_SIZE, 0x87);
 	memset(sregs, 0, sizeof(*sregs));
 	sregs->efer = 1 << 10; /* LMA */
 	sregs->cs.l = 1;
+	sregs->cr3 = WALKED;
 	return 0;
 }
 
@@ -70,7 +77,7 @@ static int play_kvm(int fd, unsigned long request, void *arg)
 		fm->regs = *(struct kvm_regs *)arg;
 		return 0;
 	case KVM_GET_SREGS:
-		return get_sregs(arg);
+		return get_sregs(fm, arg);
 	case KVM_SET_SREGS: /* for a page fault, where nothing is */
 		MUST(((const struct kvm_sregs *)arg)->cr2 >> 20 >= 8);
 		return 0;

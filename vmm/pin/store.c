@@ -17,11 +17,6 @@
 #include "status.h"
 #include "stop.h"
 
-#define VECTOR_GP 13
-#define VECTOR_PF 14
-#define PF_WRITE  2 /* error code: not present, a write */
-#define PF_USER   4
-
 /* How often in a row the guest may try again: a store that is found to be allowed now, and a store
  * of which that is unknown. */
 #define STOPS_MAX         64u
@@ -60,16 +55,15 @@ static void refuse_store(struct vcpu *vcpu)
 	raise_exception(vcpu, VECTOR_GP, 0);
 }
 
-/* Raises #PF, as the processor does, which checks the address before it stores anything. */
-static void page_fault(struct vcpu *vcpu, struct vcpu_state *state, uint64_t va)
+static void raise_fault(struct vcpu *vcpu, struct vcpu_state *state,
+			const struct store_fault *fault)
 {
-	int error_code = PF_WRITE | (state->sregs.cs.selector & 3 ? PF_USER : 0);
-
-	state->sregs.cr2 = va;
-	if (ioctl(vcpu->fd, KVM_SET_SREGS, &state->sregs) < 0)
+	if (fault->vector == VECTOR_PF)
+		state->sregs.cr2 = fault->va;
+	if (fault->vector == VECTOR_PF && ioctl(vcpu->fd, KVM_SET_SREGS, &state->sregs) < 0)
 		stop_on_error(vcpu->vm->stop, "KVM_SET_SREGS");
 	else
-		raise_exception(vcpu, VECTOR_PF, error_code);
+		raise_exception(vcpu, fault->vector, (int)fault->error_code);
 }
 
 /* Refuses this part of a store of which KVM may have done the other part: the guest is ended, so
@@ -131,19 +125,16 @@ static bool compute_store(const struct vcpu *vcpu, const struct insn *insn, stru
 	return true;
 }
 
-/* Executes the instruction; *status says whether that was allowed. The new registers are in
- * `regs`. */
-static enum served run_insn(struct batch *batch, const struct insn *insn, struct kvm_regs *regs,
-			    enum alias_status *status)
+/* Executes the instruction; *status says whether that was allowed. The pieces get their values, and
+ * `regs` what they are after it. */
+static enum served run_insn(struct batch *batch, const struct insn *insn, struct piece *pieces,
+			    unsigned nr, struct kvm_regs *regs, enum alias_status *status)
 {
 	uint8_t bytes[STORE_BYTES];
-	struct piece pieces[PIECES_MAX];
-	uint64_t unmapped;
-	unsigned nr = locate_store(batch->vcpu, insn, pieces, &unmapped);
 	bool stores;
 
 	*status = ALIAS_BAD_OP;
-	if (nr == 0 || !compute_store(batch->vcpu, insn, regs, bytes, &stores))
+	if (!compute_store(batch->vcpu, insn, regs, bytes, &stores))
 		return SERVED;
 	*status = ALIAS_OK;
 	if (!stores)
@@ -155,14 +146,14 @@ static enum served run_insn(struct batch *batch, const struct insn *insn, struct
 }
 
 static void do_insn(struct pin *pin, struct vcpu *vcpu, const struct insn *insn,
-		    struct kvm_regs *regs)
+		    struct piece *pieces, unsigned nr, struct kvm_regs *regs)
 {
 	struct batch batch = batch_of(pin, vcpu, true);
 	enum alias_status status;
 	enum served served;
 
 	pthread_mutex_lock(&pin->lock);
-	served = run_insn(&batch, insn, regs, &status);
+	served = run_insn(&batch, insn, pieces, nr, regs, &status);
 	pthread_mutex_unlock(&pin->lock);
 	if (served == UPCALL)
 		store_upcall(vcpu);
@@ -223,18 +214,18 @@ static enum store_exit known_stopped(struct pin *pin, struct vcpu *vcpu, struct 
 				     const struct insn *insn, struct pin_vcpu *own)
 {
 	struct piece pieces[PIECES_MAX];
-	uint64_t unmapped;
-	unsigned nr = locate_store(vcpu, insn, pieces, &unmapped);
+	struct store_fault fault;
+	unsigned nr = locate_store(vcpu, state, insn, pieces, &fault);
 
 	if (nr > 0 && count_write_protected(&pin->vm->mem, pieces, nr) == 0)
 		return try_again(own, STOPS_MAX) ? STORE_EXIT_DONE : STORE_EXIT_OTHER;
 	own->stops = 0;
 	if (nr == 0)
-		page_fault(vcpu, state, unmapped);
+		raise_fault(vcpu, state, &fault);
 	else if (insn->op == INSN_LARGE)
 		refuse_large(pin, vcpu, state->regs.rip, pieces, nr);
 	else
-		do_insn(pin, vcpu, insn, &state->regs);
+		do_insn(pin, vcpu, insn, pieces, nr, &state->regs);
 	return STORE_EXIT_DONE;
 }
 

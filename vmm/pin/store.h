@@ -30,6 +30,16 @@ struct piece {
 	uint8_t bytes[STORE_BYTES];
 };
 
+#define VECTOR_GP 13u
+#define VECTOR_PF 14u
+
+/* An exception that a processor would raise for the store, before it does any of it. */
+struct store_fault {
+	unsigned vector; /* VECTOR_PF, or VECTOR_GP */
+	unsigned error_code;
+	uint64_t va; /* of VECTOR_PF */
+};
+
 /* The instruction of a store that KVM has emulated. */
 enum emulated {
 	EMULATED_UNKNOWN, /* no known instruction makes just this store */
@@ -50,9 +60,10 @@ bool vcpu_get_fpu(const struct vcpu *vcpu, struct kvm_fpu *fpu);
 bool decode_next(const struct vcpu *vcpu, const struct vcpu_state *state, struct insn *insn,
 		 size_t *nr_read);
 /* Finds where the instruction stores: one or two pieces, without their values. Returns the number
- * of pieces; or 0, with *unmapped the first address that is not mapped. */
-unsigned locate_store(const struct vcpu *vcpu, const struct insn *insn,
-		      struct piece pieces[PIECES_MAX], uint64_t *unmapped);
+ * of pieces; or 0 if the guest's own tables don't allow it, with the exception in *fault. */
+unsigned locate_store(const struct vcpu *vcpu, const struct vcpu_state *state,
+		      const struct insn *insn, struct piece pieces[PIECES_MAX],
+		      struct store_fault *fault);
 /*
  * Finds the instruction that KVM has just emulated, and that has stored these `nr` pieces: from the
  * bytes that end at RIP, and the registers after it. With EMULATED_WHOLE, *again says whether it

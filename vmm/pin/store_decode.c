@@ -2,18 +2,16 @@
 /*
  * Finds the guest's instruction that stores, or has stored, and where.
  *
- * Its code and its addresses are read after the exit, when other vCPUs may have changed both, and
- * KVM_TRANSLATE checks no access rights. This does no harm. Whatever is decoded, the store is
- * judged by the rules, so no table ever breaks one. To the guest it is as if the change had come
- * before the instruction was fetched. What a guest could gain is a store, or a load by `movs`, that
- * its own tables forbid to this vCPU in its present mode. But the exit shows that this vCPU could
- * write to the frame a moment ago: KVM walks the guest's tables, with access rights, before it
- * finds the frame read-only in the host. Ring 3 can do that only if its kernel lets it write to
- * page tables, and then it needs no race. It shows that for the frame that faults alone: of a store
- * that straddles two tables, the rights to the second are not known (SECURITY.md).
+ * Its code and its addresses are read after the exit, when other vCPUs may have changed both. This
+ * does no harm: it is as if the change had come before the instruction was fetched. Whatever is
+ * decoded, the store is judged by the rules, so no table ever breaks one; and it is done only if
+ * the guest's own tables allow it to this vCPU in its present mode. KVM has checked that for the
+ * frame that faults, and for all that it emulates; but a store may straddle two tables, and KVM
+ * looks at the first, and KVM_TRANSLATE checks no rights. So page_walk() does.
  */
 #include <string.h>
 #include <sys/ioctl.h>
+#include "kvm/page_walk.h"
 #include "kvm/vm.h"
 #include "pin/store.h"
 #include "say.h"
@@ -81,24 +79,78 @@ size_t guest_read(const struct vcpu *vcpu, uint64_t va, void *to, size_t max)
 	return done;
 }
 
-unsigned locate_store(const struct vcpu *vcpu, const struct insn *insn,
-		      struct piece pieces[PIECES_MAX], uint64_t *unmapped)
+/* Do the guest's tables allow this access to one page? Otherwise *fault is the exception. */
+static bool guest_allows(const struct vcpu *vcpu, const struct vcpu_state *state, uint64_t va,
+			 bool write, struct store_fault *fault)
 {
-	unsigned nr = 0, len = insn->size;
-	uint64_t va = insn->va;
+	unsigned error_code = 0;
 
-	while (len > 0) {
-		unsigned step = ALIAS_PAGE_SIZE - va % ALIAS_PAGE_SIZE;
+	switch (page_walk(&vcpu->vm->mem, &state->sregs, state->regs.rflags, va, write,
+			  &error_code)) {
+	case PAGE_ALLOWED:
+		return true;
+	case PAGE_FAULTS:
+		*fault = (struct store_fault){VECTOR_PF, error_code, va};
+		return false;
+	default:
+		*fault = (struct store_fault){.vector = VECTOR_GP};
+		return false;
+	}
+}
 
-		if (step > len)
-			step = len;
-		*unmapped = va;
-		if (!translate_va(vcpu, va, &pieces[nr].gpa))
+static unsigned bytes_in_page(uint64_t va, unsigned len)
+{
+	unsigned max = ALIAS_PAGE_SIZE - va % ALIAS_PAGE_SIZE;
+
+	return len < max ? len : max;
+}
+
+/* Returns the number of pieces; 0 if nothing is mapped at one, whose address is then *va. */
+static unsigned find_pieces(const struct vcpu *vcpu, const struct insn *insn,
+			    struct piece pieces[PIECES_MAX], uint64_t *va)
+{
+	unsigned nr = 0;
+
+	*va = insn->va;
+	for (unsigned len = insn->size, step; len > 0; len -= step) {
+		step = bytes_in_page(*va, len);
+		if (!translate_va(vcpu, *va, &pieces[nr].gpa))
 			return 0;
 		pieces[nr++].len = step;
-		va += step;
-		len -= step;
+		*va += step;
 	}
+	return nr;
+}
+
+static bool guest_allows_all(const struct vcpu *vcpu, const struct vcpu_state *state, uint64_t va,
+			     unsigned len, bool write, struct store_fault *fault)
+{
+	for (unsigned step; len > 0; len -= step, va += step) {
+		step = bytes_in_page(va, len);
+		if (!guest_allows(vcpu, state, va, write, fault))
+			return false;
+	}
+	return true;
+}
+
+/* (Should KVM find nothing where the walk found a page, there are reserved bits in an entry, or
+ * another vCPU has changed it: then it is told as a page that is not there.) */
+unsigned locate_store(const struct vcpu *vcpu, const struct vcpu_state *state,
+		      const struct insn *insn, struct piece pieces[PIECES_MAX],
+		      struct store_fault *fault)
+{
+	unsigned nr;
+	uint64_t va;
+
+	if (insn->op == INSN_MOVS &&
+	    !guest_allows_all(vcpu, state, insn->operand, insn->size, false, fault))
+		return 0;
+	if (!guest_allows_all(vcpu, state, insn->va, insn->size, true, fault))
+		return 0;
+	nr = find_pieces(vcpu, insn, pieces, &va);
+	if (nr == 0)
+		*fault = (struct store_fault){
+			VECTOR_PF, PF_WRITE | (state->sregs.cs.selector & 3 ? PF_USER : 0), va};
 	return nr;
 }
 
@@ -166,11 +218,11 @@ static enum emulated compare_store(const struct vcpu *vcpu, const struct insn *i
 	struct piece where[PIECES_MAX];
 	uint8_t bytes[2 * STORE_BYTES];
 	unsigned nr_where, from = 0, len = 0;
-	uint64_t unmapped;
+	uint64_t va;
 
 	if (insn->size > STORE_BYTES)
 		return EMULATED_UNKNOWN;
-	nr_where = locate_store(vcpu, insn, where, &unmapped);
+	nr_where = find_pieces(vcpu, insn, where, &va);
 	if (nr_where < nr)
 		return EMULATED_UNKNOWN;
 	if (nr < nr_where && !same_place(&pieces[0], &where[0]))

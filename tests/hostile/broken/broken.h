@@ -63,7 +63,8 @@ enum breaks {
 	NO_WRITE_PROTECT, /* strict: a pinned frame can be written */
 	ANY_STORE,        /* strict: every store is done */
 	GO_ON,            /* strict: a guest whose store is half done is not ended */
-	ANY_VA,           /* strict: a store's addresses are all taken to be mapped */
+	ANY_VA,           /* strict: a store's addresses are all taken to be mapped, and allowed */
+	ANY_RIGHTS,       /* strict: the guest's own tables allow it every store */
 	NO_ZAP,           /* strict: whatever a pte becomes, nothing is zapped for it */
 	NR_BREAKS,
 };

@@ -51,6 +51,7 @@ static const char *const break_names[NR_BREAKS] = {
 	[ANY_STORE] = "any-store",
 	[GO_ON] = "go-on",
 	[ANY_VA] = "any-va",
+	[ANY_RIGHTS] = "any-rights",
 	[NO_ZAP] = "no-zap",
 };
 

@@ -7,6 +7,7 @@
 #include "devices/bus.h"
 #include "devices/virtqueue.h"
 #include "kvm/flush_clock.h"
+#include "kvm/page_walk.h"
 #include "kvm/upcall.h"
 #include "kvm/write_protect.h"
 #include "machine.h"
@@ -149,6 +150,14 @@ WRAP(bool, zap_gfn, const struct memory *mem, uint64_t pfn)
 WRAP(bool, zap_all, const struct memory *mem, int vm_fd)
 {
 	return broken(NO_ZAP) || __real_zap_all(mem, vm_fd);
+}
+
+WRAP(enum page_walk, page_walk, const struct memory *mem, const struct kvm_sregs *sregs,
+     uint64_t rflags, uint64_t va, bool write, unsigned *error_code)
+{
+	if (broken(ANY_VA) || broken(ANY_RIGHTS))
+		return PAGE_ALLOWED;
+	return __real_page_walk(mem, sregs, rflags, va, write, error_code);
 }
 
 /* --- TLBs ------------------------------------------------------------------------------------- */
