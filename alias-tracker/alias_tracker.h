@@ -341,9 +341,12 @@ enum at_verdict at_may(const struct alias_tracker *at, uint64_t pfn, struct at_t
 /* at_pin() for any transition. A frame whose type is 0 again is as if it never had another. */
 enum at_verdict at_become(struct alias_tracker *at, uint64_t pfn, struct at_transition to);
 /* Makes a ballooned frame an ordinary one again. Answers AT_OK, AT_BAD_FRAME, or AT_BAD_STATE. The
- * owner has filled it. So if the guest has it walked as a table in AT_LOGGED, the next sync is an
- * audit, and what has changed in the frame by then is no log mismatch. */
+ * owner has filled it, as after at_owner_wrote(). */
 enum at_verdict at_deflate(struct alias_tracker *at, uint64_t pfn);
+/* The owner itself has changed this frame, whatever its state is. So if the guest has it walked as
+ * a table in AT_LOGGED, the next sync is an audit, and what has changed in the frame by then is no
+ * log mismatch. */
+void at_owner_wrote(struct alias_tracker *at, uint64_t pfn);
 
 /* Tells the tracker that the last 4 KiB leaf in the way of this transition went when `cleared` was
  * no more than this. For an owner that knows it better than the syncs do, since it makes all

@@ -366,8 +366,6 @@ void log_note_change(struct alias_tracker *at, struct table *table, unsigned ind
 /* The table is new, has just been read; it goes. */
 void log_add_table(struct alias_tracker *at, struct table *table);
 void log_forget_table(struct alias_tracker *at, struct table *table);
-/* The owner has changed this frame, which may be a table: the changes are no log mismatches. */
-void log_owner_wrote(struct alias_tracker *at, uint64_t pfn);
 
 /* --- tracker.c -------------------------------------------------------------------------------- */
 

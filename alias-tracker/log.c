@@ -107,7 +107,7 @@ void log_forget_table(struct alias_tracker *at, struct table *table)
 		mismatch_drop(at, LIST_FIRST(&table->mismatches));
 }
 
-void log_owner_wrote(struct alias_tracker *at, uint64_t pfn)
+void at_owner_wrote(struct alias_tracker *at, uint64_t pfn)
 {
 	struct table *table = table_find(at, pfn);
 

@@ -220,7 +220,7 @@ enum at_verdict at_deflate(struct alias_tracker *at, uint64_t pfn)
 	if (!at_is_ballooned(at, pfn))
 		return AT_BAD_STATE;
 	state_clear(at, pfn);
-	log_owner_wrote(at, pfn);
+	at_owner_wrote(at, pfn);
 	return AT_OK;
 }
 

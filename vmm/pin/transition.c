@@ -343,11 +343,18 @@ enum served serve_transition(struct batch *batch, uint64_t pfn, struct at_transi
 
 /* --- deflate ---------------------------------------------------------------------------------- */
 
+/* If no page can be had, the frame stays ballooned; what the guest has written there is gone all
+ * the same. */
 static bool renew_frame(struct pin *pin, uint64_t pfn)
 {
+	bool ok;
+
 	if (pin->uffd)
 		uffd_wp_mark_dirtied(pin->uffd, pfn);
-	return memory_renew(&pin->vm->mem, pfn * ALIAS_PAGE_SIZE);
+	ok = memory_renew(&pin->vm->mem, pfn * ALIAS_PAGE_SIZE);
+	if (!ok)
+		at_owner_wrote(pin->at, pfn);
+	return ok;
 }
 
 enum alias_status serve_deflate(struct batch *batch, uint64_t pfn)

@@ -78,6 +78,17 @@ enum alias_status guest_ask(uint64_t pfn, enum alias_opcode op, unsigned arg)
 	return guest_ask_with(pfn, op, arg, 0);
 }
 
+void guest_log_change(uint64_t *entry, uint64_t pte)
+{
+	struct alias_log *log = &guest.page->log;
+	struct alias_log_record *records =
+		memory_ptr(&guest.machine.vm.mem, guest.machine.log_gpa, ALIAS_LOG_SIZE);
+
+	records[log->head++ % ALIAS_LOG_RECORDS] = (struct alias_log_record){
+		.pte_gpa = memory_gpa(&guest.machine.vm.mem, entry), .from = *entry, .to = pte};
+	*entry = pte;
+}
+
 void guest_map(uint64_t pte)
 {
 	struct alias_common_page *common = common_page(&guest.machine);
@@ -102,7 +113,10 @@ void guest_start_with(enum track_mode track, enum alias_strategy flush)
 		.flush = flush, .track = track, .verify = true, .flush_proof = PROOF_GUEST};
 	fake_kvm = play_kvm;
 	guest.raised = 0;
-	guest.machine = (struct machine){.opt = &guest.opt, .stop.status = -1};
+	guest.machine = (struct machine){.opt = &guest.opt,
+					 .stop.status = -1,
+					 .log_gpa = 4 * MIB - ALIAS_LOG_SIZE,
+					 .log_size = ALIAS_LOG_SIZE};
 	guest.machine.vm =
 		(struct vm){.nr_vcpus = 1, .vcpus = &guest.vcpu, .stop = &guest.machine.stop};
 	guest.vcpu = (struct vcpu){.vm = &guest.machine.vm, .run = &guest.run};

@@ -44,6 +44,8 @@ void guest_call_again(enum alias_call call);
 /* Makes one request. Returns the answer; ALIAS_PENDING: an upcall was made. */
 enum alias_status guest_ask_with(uint64_t pfn, enum alias_opcode op, unsigned arg, uint32_t flags);
 enum alias_status guest_ask(uint64_t pfn, enum alias_opcode op, unsigned arg);
+/* Writes an entry, and a record of that in the log. */
+void guest_log_change(uint64_t *entry, uint64_t pte);
 /* Writes entry 5 of L1; what it held is flushed. */
 void guest_map(uint64_t pte);
 /* "transitions.NAME.FIGURE" of the statistics. */

@@ -121,6 +121,30 @@ START_TEST(what_cannot_come_back)
 }
 END_TEST
 
+/* A guest gone astray has it as a table meanwhile: that the host has cleared it is not held against
+ * the guest's log. */
+START_TEST(a_table_that_cannot_come_back)
+{
+	guest_start_track(TRACK_LOG);
+	guest.opt.audit = 1;
+	common_page(&guest.machine)->logging = 1;
+	ck_assert_uint_eq(guest_ask(DATA, ALIAS_OP_INFLATE, 0), ALIAS_OK);
+	guest_log_change(&guest_frame(DATA)[0], R(DATA + 8));
+	guest_log_change(&guest_frame(L1 - 1)[1], W(DATA));
+	for (unsigned i = 0; i < 3; i++)
+		guest_ask(DATA, ALIAS_OP_UNPIN, 0);
+	ck_assert_int_eq(pin_figure(guest.pin, "pins.violations"), 1); /* it is not pinned */
+	mprotect(guest_frame(DATA), PAGE, PROT_READ);
+	ck_assert_uint_eq(guest_ask(DATA, ALIAS_OP_DEFLATE, 0), ALIAS_NO_MEMORY);
+	mprotect(guest_frame(DATA), PAGE, PROT_READ | PROT_WRITE);
+	ck_assert_uint_eq(guest_frame(DATA)[0], 0);
+	audit_tables(guest.pin);
+	audit_tables(guest.pin);
+	ck_assert_int_eq(pin_figure(guest.pin, "pins.violations"), 1);
+	guest_end();
+}
+END_TEST
+
 static size_t dirtied(struct uffd_wp *uffd, uint64_t *pfn)
 {
 	return uffd_wp_dirtied(uffd, pfn, 1);
@@ -193,6 +217,7 @@ TCase *balloon_tests(void)
 
 	tcase_add_loop_test(tc, what_is_given_away_is_released, 0, 2);
 	tcase_add_test(tc, a_table_that_comes_back);
+	tcase_add_test(tc, a_table_that_cannot_come_back);
 	return tc;
 }
 
