@@ -99,6 +99,9 @@ class Linux:
         return answer
 
     def dump(self, path, **options):
+        """QEMU makes the file without a right to write, and so can't write over an older one."""
+        if os.path.exists(path):
+            os.unlink(path)
         answer = self.qmp('dump-guest-memory', paging=False, protocol='file:' + path, **options)
         if 'error' in answer:
             raise OSError(answer['error']['desc'])
