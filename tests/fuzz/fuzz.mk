@@ -35,9 +35,9 @@ FUZZ_WITH_gdb       := tests/unit/vmm/fake_kvm.c
 FUZZ_WITH_sync      := tests/unit/tracker/world.c tests/unit/tracker/fault.c
 FUZZ_WITH_fdt       := tests/unit/platform/fake_platform.c $(addprefix guest/lib/,format.c stdlib.c)
 FUZZ_WITH_bootargs  := tests/unit/platform/fake_platform.c guest/lib/format.c
-FUZZ_LD_request     := -Wl,--wrap=ioctl
-FUZZ_LD_strict      := -Wl,--wrap=ioctl
-FUZZ_LD_control     := -Wl,--wrap=ioctl
+FUZZ_LD_request     := -Wl,--wrap=ioctl,--wrap=at_new
+FUZZ_LD_strict      := -Wl,--wrap=ioctl,--wrap=at_new
+FUZZ_LD_control     := -Wl,--wrap=ioctl,--wrap=at_new
 FUZZ_LD_gdb         := -Wl,--wrap=ioctl
 FUZZ_LD_options     := -Wl,--wrap=argp_parse,--wrap=argp_error,--wrap=argp_failure,--wrap=exit
 

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include "../unit/vmm/fake_kvm.h"
 #include "alias_abi.h"
+#include "alias_tracker.h"
 #include "kvm/write_protect.h"
 #include "machine_map.h"
 #include "pin/pin.h"
@@ -14,6 +15,19 @@
 #define VCPU_FD 1000 /* vCPU i has fd VCPU_FD + i */
 
 static struct fuzz_machine *current;
+
+/* --- the tracker ------------------------------------------------------------------------------ */
+
+static struct alias_tracker *newest;
+
+struct alias_tracker *__real_at_new(const struct at_config *config);
+struct alias_tracker *__wrap_at_new(const struct at_config *config);
+
+struct alias_tracker *__wrap_at_new(const struct at_config *config)
+{
+	newest = __real_at_new(config);
+	return newest;
+}
 
 /* --- KVM -------------------------------------------------------------------------------------- */
 
@@ -214,12 +228,37 @@ void fuzz_machine_start(struct fuzz_machine *fm)
 					     .vm = &machine->vm};
 	fm->pin = pin_create(machine);
 	MUST(fm->pin);
+	fm->tracker = newest;
 }
 
 void fuzz_machine_end(struct fuzz_machine *fm)
 {
 	pin_free(fm->pin);
 	vcpu_pause_destroy(&fm->machine.vm.pause);
+}
+
+struct alias_common_page *fuzz_machine_common(const struct fuzz_machine *fm)
+{
+	return memory_ptr(&fm->machine.vm.mem, SHARED_GPA, ALIAS_PAGE_SIZE);
+}
+
+struct alias_vcpu_page *fuzz_machine_page(const struct fuzz_machine *fm, unsigned vcpu)
+{
+	return memory_ptr(&fm->machine.vm.mem, SHARED_GPA + (vcpu + 1ull) * ALIAS_PAGE_SIZE,
+			  ALIAS_PAGE_SIZE);
+}
+
+uint64_t fuzz_machine_figure(const struct fuzz_machine *fm, const char *part, const char *name)
+{
+	json_t *stats = json_object(), *figure;
+	uint64_t value;
+
+	pin_stats(fm->pin, stats);
+	figure = json_object_get(json_object_get(stats, part), name);
+	MUST(json_is_integer(figure) || json_is_boolean(figure));
+	value = json_is_true(figure) + (uint64_t)json_integer_value(figure);
+	json_decref(stats);
+	return value;
 }
 
 void fuzz_machine_store(struct fuzz_machine *fm, uint64_t gpa, uint64_t value)

@@ -16,6 +16,7 @@ struct fuzz_machine {
 	struct options opt;
 	struct machine machine;
 	struct pin *pin;
+	struct alias_tracker *tracker; /* the pin's */
 	struct vcpu vcpus[MACHINE_VCPUS];
 	struct kvm_run runs[MACHINE_VCPUS];
 	struct kvm_regs regs; /* of all vCPUs; addresses are those of memory, again and again */
@@ -29,6 +30,12 @@ struct fuzz_machine {
 /* A machine with empty memory, by fm->opt. One at a time. */
 void fuzz_machine_start(struct fuzz_machine *fm);
 void fuzz_machine_end(struct fuzz_machine *fm);
+
+/* The pages that guest and host share. */
+struct alias_common_page *fuzz_machine_common(const struct fuzz_machine *fm);
+struct alias_vcpu_page *fuzz_machine_page(const struct fuzz_machine *fm, unsigned vcpu);
+/* A number of the pin's statistics, such as "pins", "waits"; of a boolean 1 or 0. */
+uint64_t fuzz_machine_figure(const struct fuzz_machine *fm, const char *part, const char *name);
 
 /* A store of the guest, of 8 bytes at a multiple of 8; one to a write-protected frame does nothing.
  */

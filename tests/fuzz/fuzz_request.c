@@ -10,7 +10,6 @@
 #include "fuzz_machine.h"
 #include "machine_map.h"
 #include "pin/pin.h"
-#include "pin/internal.h"
 
 #define OPS_MAX 300u
 
@@ -26,7 +25,7 @@ enum op {
 	OP_CLOCK,
 	OP_FLUSH, /* a vCPU does what it was asked to */
 	OP_LOG,
-	OP_SOURCE,
+	OP_TRACK,
 	OP_WANT,
 	OP_FRAME,
 	NR_OPS,
@@ -39,14 +38,9 @@ struct guest {
 	uint8_t pinned[MACHINE_FRAMES];
 };
 
-static struct pin *pin_of(const struct guest *g)
-{
-	return g->fm.pin;
-}
-
 static bool keeps_log(struct guest *g)
 {
-	const struct alias_common_page *common = common_page(&g->fm.machine);
+	const struct alias_common_page *common = fuzz_machine_common(&g->fm);
 
 	return common->log_wanted && common->logging == common->log_wanted;
 }
@@ -54,7 +48,7 @@ static bool keeps_log(struct guest *g)
 /* As alias_abi.h tells a guest to. */
 static void logged_store(struct guest *g, unsigned vcpu, uint64_t gpa, uint64_t pte)
 {
-	struct alias_log *log = &pin_vcpu_page(&g->fm.machine, vcpu)->log;
+	struct alias_log *log = &fuzz_machine_page(&g->fm, vcpu)->log;
 	uint64_t ring = MACHINE_LOG + vcpu * (uint64_t)ALIAS_LOG_SIZE;
 	struct alias_log_record *records = memory_ptr(&g->fm.machine.vm.mem, ring, ALIAS_LOG_SIZE);
 	uint64_t from = fuzz_machine_load(&g->fm, gpa);
@@ -90,7 +84,7 @@ static void poke(struct guest *g)
 
 static struct alias_vcpu_page *page_of(struct guest *g, unsigned vcpu)
 {
-	return pin_vcpu_page(&g->fm.machine, vcpu % MACHINE_VCPUS);
+	return fuzz_machine_page(&g->fm, vcpu % MACHINE_VCPUS);
 }
 
 static void request(struct guest *g)
@@ -109,20 +103,19 @@ static void request(struct guest *g)
 /* Was a log kept that may be wrong, or is every pin granted without a check? */
 static bool may_be_wrong(const struct guest *g)
 {
-	const struct pin *pin = pin_of(g);
-
-	return !pin->checks || (pin->logged && g->poked);
+	return g->fm.opt.track == TRACK_OFF || g->fm.opt.flush == ALIAS_FLUSH_NONE ||
+	       (g->poked && fuzz_machine_figure(&g->fm, "tracker", "logging"));
 }
 
 static void look_at_pins(struct guest *g, bool judge)
 {
-	const struct pin *pin = pin_of(g);
+	const struct alias_tracker *at = g->fm.tracker;
 
 	for (uint64_t pfn = 0; pfn < MACHINE_FRAMES; pfn++) {
-		unsigned level = at_pinned_level(pin->at, pfn);
+		unsigned level = at_pinned_level(at, pfn);
 
 		if (level && !g->pinned[pfn] && judge)
-			MUST(at_oracle(pin->at, pfn, NULL, 0) == 0);
+			MUST(at_oracle(at, pfn, NULL, 0) == 0);
 		g->pinned[pfn] = (uint8_t)level;
 	}
 	for (unsigned i = 0; i <= MACHINE_VCPUS; i++)
@@ -153,12 +146,8 @@ static void check_answers(const struct alias_vcpu_page *before, const struct ali
 /* Times that the guest was: to purge, or to wait. */
 static uint64_t sent_back(struct guest *g)
 {
-	const struct pin_count *count = &pin_of(g)->count;
-	uint64_t sent = count->waits;
-
-	for (unsigned i = 0; i < NR_TRANSITIONS; i++)
-		sent += count->ops[i].upcalls;
-	return sent;
+	return fuzz_machine_figure(&g->fm, "pins", "waits") +
+	       fuzz_machine_figure(&g->fm, "pins", "upcalls");
 }
 
 static void ring(struct guest *g, unsigned vcpu, uint64_t off, unsigned len, uint64_t value)
@@ -201,7 +190,7 @@ static void do_register(struct guest *g)
 
 static void move_clock(struct guest *g)
 {
-	struct alias_common_page *common = common_page(&g->fm.machine);
+	struct alias_common_page *common = fuzz_machine_common(&g->fm);
 	uint8_t how = take1(&g->program);
 
 	if (how & 1)
@@ -222,7 +211,7 @@ static void flush(struct guest *g)
 /* Begins to log if the host wants it, or writes the start of a change. */
 static void log_something(struct guest *g)
 {
-	struct alias_common_page *common = common_page(&g->fm.machine);
+	struct alias_common_page *common = fuzz_machine_common(&g->fm);
 	uint8_t how = take1(&g->program);
 
 	if (how & 1)
@@ -236,7 +225,7 @@ static void ask(struct guest *g, enum op op)
 	uint8_t what = take1(&g->program);
 	json_t *answer = json_object();
 
-	if (op == OP_SOURCE)
+	if (op == OP_TRACK)
 		pin_set_track_mode(g->fm.pin, what % (TRACK_OFF + 1), answer);
 	else if (op == OP_WANT)
 		pin_want_strategy(g->fm.pin, what % ALIAS_NR_FLUSH, answer);
@@ -322,7 +311,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	while (g.program.left > 0 && ops++ < OPS_MAX)
 		step(&g);
 	pin_final_audit(g.fm.pin);
-	MUST(pin_of(&g)->count.disagreed == 0 || g.poked);
+	MUST(fuzz_machine_figure(&g.fm, "pins", "disagreed") == 0 || g.poked);
 	fuzz_machine_end(&g.fm);
 	return 0;
 }

@@ -13,7 +13,6 @@
 #include "pin/strict_pte.h"
 #include "machine_map.h"
 #include "pin/pin.h"
-#include "pin/internal.h"
 #include "status.h"
 #include "stop.h"
 
@@ -42,14 +41,9 @@ struct guest {
 	unsigned nr_entries, nr_updates; /* since the last call */
 };
 
-static struct pin *pin_of(const struct guest *g)
-{
-	return g->fm.pin;
-}
-
 static struct alias_vcpu_page *page_of(struct guest *g)
 {
-	return pin_vcpu_page(&g->fm.machine, 0);
+	return fuzz_machine_page(&g->fm, 0);
 }
 
 /* Tables lie below the code. */
@@ -69,13 +63,13 @@ static uint64_t some_pte(struct guest *g, bool link)
 
 static void check_frame(struct guest *g, uint64_t pfn)
 {
-	struct pin *pin = pin_of(g);
-	unsigned level = at_pinned_level(pin->at, pfn);
+	const struct alias_tracker *at = g->fm.tracker;
+	unsigned level = at_pinned_level(at, pfn);
 
-	MUST(gfn_is_write_protected(&pin->vm->mem, pfn) == (level > 0));
+	MUST(gfn_is_write_protected(&g->fm.machine.vm.mem, pfn) == (level > 0));
 	if (!level)
 		return;
-	MUST(at_oracle(pin->at, pfn, NULL, 0) == 0);
+	MUST(at_oracle(at, pfn, NULL, 0) == 0);
 	for (unsigned i = 0; i < 512; i++) {
 		uint64_t pte = fuzz_machine_load(&g->fm, pfn * ALIAS_PAGE_SIZE + i * 8);
 
@@ -89,11 +83,11 @@ static void check_all(struct guest *g)
 
 	for (uint64_t pfn = 0; pfn < MACHINE_FRAMES; pfn++)
 		check_frame(g, pfn);
-	MUST(at_set_mode(pin_of(g)->at, AT_SCAN)); /* all are looked at, whatever was told */
-	MUST(at_sync(pin_of(g)->at));
-	if (at_next_violation(pin_of(g)->at, &v))
+	MUST(at_set_mode(g->fm.tracker, AT_SCAN)); /* all are looked at, whatever was told */
+	MUST(at_sync(g->fm.tracker));
+	if (at_next_violation(g->fm.tracker, &v))
 		fuzz_fail("in strict: %s", at_violation_name(v.kind));
-	MUST(at_set_mode(pin_of(g)->at, AT_CHANGES));
+	MUST(at_set_mode(g->fm.tracker, AT_CHANGES));
 }
 
 /* --- calls ------------------------------------------------------------------------------------ */
@@ -146,7 +140,7 @@ static void update(struct guest *g)
 /* What an update has just linked is pinned, whether a root reaches it or not. */
 static void check_link(struct guest *g, uint64_t pte_gpa)
 {
-	struct alias_tracker *at = pin_of(g)->at;
+	struct alias_tracker *at = g->fm.tracker;
 	unsigned level = at_pinned_level(at, pte_gpa / ALIAS_PAGE_SIZE);
 	uint64_t pte = fuzz_machine_load(&g->fm, pte_gpa);
 
@@ -197,9 +191,9 @@ static void expect_no_fault_of_ours(struct guest *g)
 static void stop_at(struct guest *g, uint8_t how)
 {
 	if (how & 1)
-		pin_store_ops.failed(g->fm.pin, &g->fm.vcpus[0]);
+		g->fm.machine.vm.store_ops->failed(g->fm.machine.vm.stores, &g->fm.vcpus[0]);
 	else
-		pin_store_ops.stopped(g->fm.pin, &g->fm.vcpus[0]);
+		g->fm.machine.vm.store_ops->stopped(g->fm.machine.vm.stores, &g->fm.vcpus[0]);
 	expect_no_fault_of_ours(g);
 }
 
@@ -271,7 +265,7 @@ static void emulated(struct guest *g)
 	memcpy(run->mmio.data, &pte, sizeof(pte));
 	io.addr = run->mmio.phys_addr;
 	io.len = run->mmio.len;
-	pin_store_ops.emulated(g->fm.pin, &g->fm.vcpus[0], &io);
+	g->fm.machine.vm.store_ops->emulated(g->fm.machine.vm.stores, &g->fm.vcpus[0], &io);
 	if (!(how & 3))
 		check_half(g, &io, pte, raised);
 	g->fm.nr_parts = 0;
@@ -370,7 +364,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	while (g.program.left > 0 && ops++ < OPS_MAX)
 		step(&g);
 	check_all(&g);
-	MUST(pin_of(&g)->count.disagreed == 0);
+	MUST(fuzz_machine_figure(&g.fm, "pins", "disagreed") == 0);
 	fuzz_machine_end(&g.fm);
 	return 0;
 }

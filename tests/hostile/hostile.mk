@@ -22,7 +22,7 @@ $(B)/tests/hostile/%.elf: tests/hostile/%.c $(B)/tests/hostile/start.o tests/hos
 # of vmm offers to others, or in alias_tracker.h. (Within an object nothing is wrapped.)
 BROKEN_SRC   := $(wildcard tests/hostile/broken/*.c)
 BROKEN_WRAPS := ioctl sandbox_enter pin_create bus_write stop_request machine_shares_frame \
-		memory_ptr memory_renew page_walk write_protect_gfn zap_gfn zap_all pause_vcpus flush_stamp_get flush_is_due \
+		memory_ptr memory_renew page_walk write_protect_gfn zap_gfn zap_all pause_vcpus flush_is_due \
 		upcall_complete_out upcall_raise virtqueue_init virtqueue_pop \
 		at_new at_set_direct_map at_sync at_next_violation at_get_stats at_gone_at at_check at_become at_unpin at_deflate at_store
 

@@ -113,6 +113,7 @@ void guest_start_with(enum track_mode track, enum alias_strategy flush)
 		.flush = flush, .track = track, .verify = true, .flush_proof = PROOF_GUEST};
 	fake_kvm = play_kvm;
 	guest.raised = 0;
+	guest.let_through = 0;
 	guest.machine = (struct machine){.opt = &guest.opt,
 					 .stop.status = -1,
 					 .log_gpa = 4 * MIB - ALIAS_LOG_SIZE,
@@ -152,7 +153,7 @@ void guest_start(void)
 void guest_end(void)
 {
 	ck_assert_int_eq(pin_figure(guest.pin, "pins.disagreed"), 0);
-	ck_assert_int_eq(pin_figure(guest.pin, "pins.let_through"), 0);
+	ck_assert_int_eq(pin_figure(guest.pin, "pins.let_through"), guest.let_through);
 	pin_free(guest.pin);
 	memory_free(&guest.machine.vm.mem);
 	vcpu_pause_destroy(&guest.machine.vm.pause);
