@@ -53,6 +53,9 @@ static void add_field(json_t *object, const struct field *field, const void *mem
 	case FIELD_BOOL:
 		json_object_set_new(object, field->name, json_boolean(load_number(member, 1)));
 		break;
+	case FIELD_REAL:
+		json_object_set_new(object, field->name, json_real(*(const double *)member));
+		break;
 	case FIELD_TEXT:
 		text = *(const char *const *)member;
 		if (text)

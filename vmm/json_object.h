@@ -14,6 +14,7 @@ enum field_kind {
 	FIELD_NUMBER, /* unsigned, of any size */
 	FIELD_HEX,    /* unsigned, as a string */
 	FIELD_BOOL,
+	FIELD_REAL, /* double */
 	FIELD_TEXT, /* const char *; NULL is left out */
 };
 
