@@ -23,8 +23,8 @@
 #ifndef PURGES
 #define PURGES 0 /* of their own accord; those of upcalls come on top */
 #endif
-#ifndef LOOKS
-#define LOOKS 0 /* of the host, other than for a call */
+#ifndef SYNCS
+#define SYNCS 0 /* of the host, other than for a call */
 #endif
 
 /* SOURCE */
@@ -56,7 +56,7 @@
 #define NO_KICK_PML      4
 #define NO_RECHECK       5
 #define NO_KICK_FLUSH    6
-#define NO_SECOND_LOOK   7
+#define NO_SECOND_SYNC   7
 #define WATCH_UNLOCKED   8
 #define LET_THROUGH      9
 #define STAMP_EQUAL     10
@@ -85,7 +85,7 @@
 hidden byte invariant_1_alias_in_tables, invariant_2_alias_in_tlb, invariant_4_not_reported;
 hidden byte pinned_frame_was_mapped, honest_pin_refused, honest_guest_accused, more_than_one_retry;
 
-/* Mapped since the host last looked, or last stopped the vCPUs to flush them: what no look can have
+/* Mapped since the host last synced, or last stopped the vCPUs to flush them: what no sync can have
  * seen. And the TLB entries that were loaded from such. */
 byte young;
 byte young_tlb[VCPUS];
@@ -649,7 +649,7 @@ inline kick(u)
 	}
 }
 
-/* tables_compare(): wake_all(), table_sync(), table_cool(). When a table has been quiet for long
+/* tables_compare(): take_dirtied(), table_sync(), table_arm(). When a table has been quiet for long
  * enough is anybody's guess. */
 inline sync_source()
 {
@@ -722,10 +722,10 @@ inline settle()
 	}
 }
 
-/* look_at_tables(), at_sync(), suspects_report(), note_unseen() */
-inline look()
+/* run_sync(), at_sync(), recheck_report(), note_unseen() */
+inline sync()
 {
-	d_step { forget_young(); before = CLEARED; printf("host looks, before = %d\n", before) };
+	d_step { forget_young(); before = CLEARED; printf("host syncs, before = %d\n", before) };
 	sync_source();
 	d_step {
 #if BUG != NO_REPORT
@@ -741,7 +741,7 @@ inline look()
 	d_step {
 #if BUG != NO_UNSEEN
 		if
-		:: PROOF == BY_HOST || c != looked_at -> unseen = c; unseen_at = now
+		:: PROOF == BY_HOST || c != synced_at -> unseen = c; unseen_at = now
 		:: else
 		fi;
 #endif
@@ -750,7 +750,7 @@ inline look()
 		:: else
 		fi;
 		printf("host: settled at cleared %d, flushed %d, now %d, unseen %d at %d\n", c, FLUSHED, now, unseen, unseen_at);
-		looked_at = before;
+		synced_at = before;
 		before = 0;
 		c = 0
 	}
@@ -845,17 +845,17 @@ inline host_flush()
 #if BUG == FLUSH_FIRST
 		d_step { todo = todo | due; printf("host asks %d to flush\n", due) };
 		paused = 0;
-		look();
+		sync();
 		d_step { flushed_since(now + 1) };
 #else
-#if BUG != NO_SECOND_LOOK
-		look();
+#if BUG != NO_SECOND_SYNC
+		sync();
 		d_step { find_due() };
 		if
 		:: due & ~out ->
 			paused = 0;
 			pause(EVERY);
-			look();
+			sync();
 			d_step { find_due() }
 		:: else
 		fi;
@@ -900,17 +900,17 @@ inline grant()
 
 #define RETRIED (retry[self] == 1 + frame)
 
-/* serve_batch() of one entry, judge(), serve_pin() */
+/* serve_batch() of one op, serve_transition() */
 inline serve_pin()
 {
 	frame = call[self] - 1;
 #if BUG == TRUST_REPLY || BUG == NO_RECHECK
 	if
-	:: !RETRIED -> look()
+	:: !RETRIED -> sync()
 	:: else -> d_step { copy = copy & ~BIT(frame) }
 	fi;
 #else
-	look();
+	sync();
 #endif
 #if BUG == HANDLERS_WORD
 	d_step {
@@ -952,7 +952,7 @@ inline serve_pin()
 
 active proctype Host()
 {
-	byte looks = LOOKS;
+	byte syncs = SYNCS;
 	byte self, frame, before, c, at, due, out, i, u, t;
 	bool changed;
 #if SOURCE == LOG
@@ -965,13 +965,13 @@ active proctype Host()
 	byte gone_cleared[FRAMES], gone_now[FRAMES];
 	byte seen_flushed, flushed_all;
 	/* struct pin */
-	byte looked_at, unseen, unseen_at;
+	byte synced_at, unseen, unseen_at;
 
 end:
 	do
-	:: looks ->
-		looks--;
-		look()
+	:: syncs ->
+		syncs--;
+		sync()
 	:: atomic {
 		if
 		:: call[0] -> self = 0
@@ -985,7 +985,7 @@ end:
 		:: call[self] <= FRAMES -> serve_pin()
 		:: else ->
 			frame = call[self] - 1 - FRAMES;
-			look();
+			sync();
 			d_step { pinned = pinned & ~BIT(frame); reported = reported & ~BIT(frame) }
 		fi;
 		d_step { call[self] = 0; want = want | BIT(self); frame = 0; self = 0 }

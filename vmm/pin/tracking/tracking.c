@@ -189,7 +189,7 @@ static void track_protected(struct pin *pin)
 
 /* --- opening and closing --------------------------------------------------------------------- */
 
-static bool may_watch(const struct pin *pin)
+static bool may_track(const struct pin *pin)
 {
 	const struct options *opt = pin->machine->opt;
 
@@ -212,7 +212,7 @@ bool open_tracking(struct pin *pin)
 	pin->why_no_uffd = "not used with these options";
 	if (!open_log(pin))
 		return false;
-	if (!may_watch(pin))
+	if (!may_track(pin))
 		return true;
 	pin->uffd = uffd_wp_start(pin->vm, &pin->why_no_uffd);
 	if (pin->uffd) {

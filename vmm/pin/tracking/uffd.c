@@ -185,7 +185,7 @@ static bool wait_for_event(struct uffd_wp *uffd, struct pollfd fds[2])
 	return true;
 }
 
-static void *watch_thread(void *arg)
+static void *uffd_thread(void *arg)
 {
 	struct uffd_wp *uffd = arg;
 	struct pollfd fds[] = {
@@ -245,7 +245,7 @@ static bool start_thread(struct uffd_wp *uffd)
 		.sandbox = uffd->sandbox,
 		.kind = SANDBOX_UFFD,
 		.stack = STACK_SIZE,
-		.run = watch_thread,
+		.run = uffd_thread,
 		.arg = uffd,
 	};
 
