@@ -304,5 +304,5 @@ int trace_print(const struct trace *trace, const struct trace_names *names, FILE
 	for (unsigned i = 0; i < nr_tracks(trace); i++)
 		print_track(&p, i);
 	fprintf(out, "\n]}\n");
-	return ferror(out) ? -1 : 0;
+	return ferror(out) ? -EIO : 0;
 }

@@ -102,7 +102,7 @@ struct trace_names {
 #define TRACE_NAME_MAX 160
 
 /* The whole trace as Chrome's JSON (the Trace Event Format); the writers have ended. Returns 0, or
- * -1 with errno. */
+ * a negated errno. */
 int trace_print(const struct trace *trace, const struct trace_names *names, FILE *out);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "kvm/irq_line.h"
 
+#include <errno.h>
 #include <linux/kvm.h>
 #include <sys/ioctl.h>
 
@@ -8,5 +9,5 @@ int irq_line_set(const struct irq_line *line, bool level)
 {
 	struct kvm_irq_level irq = {.irq = line->gsi, .level = level};
 
-	return ioctl(line->vm_fd, KVM_IRQ_LINE, &irq);
+	return ioctl(line->vm_fd, KVM_IRQ_LINE, &irq) < 0 ? -errno : 0;
 }

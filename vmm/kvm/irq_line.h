@@ -11,7 +11,7 @@ struct irq_line {
 	uint32_t gsi; /* the pin of the IOAPIC */
 };
 
-/* Raises or lowers the line. Any thread. Returns 0, or -1 with errno. */
+/* Raises or lowers the line. Any thread. Returns 0, or a negated errno. */
 int irq_line_set(const struct irq_line *line, bool level);
 
 #endif

@@ -217,13 +217,13 @@ uint64_t memory_end_pfn(const struct memory *mem)
 
 /* A file keeps its pages when they are unmapped, so a hole is punched into the file, which removes
  * them from all mappings. */
-bool memory_give_up(const struct memory *mem, uint64_t gpa)
+int memory_give_up(const struct memory *mem, uint64_t gpa)
 {
 	uint8_t *hva = memory_ptr(mem, gpa, ALIAS_PAGE_SIZE);
+	int ret = mem->slot[0].back ? madvise(memory_back(mem, gpa), ALIAS_PAGE_SIZE, MADV_REMOVE)
+				    : madvise(hva, ALIAS_PAGE_SIZE, MADV_DONTNEED);
 
-	if (mem->slot[0].back)
-		return madvise(memory_back(mem, gpa), ALIAS_PAGE_SIZE, MADV_REMOVE) == 0;
-	return madvise(hva, ALIAS_PAGE_SIZE, MADV_DONTNEED) == 0;
+	return ret < 0 ? -errno : 0;
 }
 
 bool memory_can_populate(void)
@@ -239,11 +239,14 @@ bool memory_can_populate(void)
 	return !lacks;
 }
 
-bool memory_renew(const struct memory *mem, uint64_t gpa)
+int memory_renew(const struct memory *mem, uint64_t gpa)
 {
 	uint8_t *hva = memory_ptr(mem, gpa, ALIAS_PAGE_SIZE);
+	int err = memory_give_up(mem, gpa);
 
-	return memory_give_up(mem, gpa) && madvise(hva, ALIAS_PAGE_SIZE, MADV_POPULATE_WRITE) == 0;
+	if (!err && madvise(hva, ALIAS_PAGE_SIZE, MADV_POPULATE_WRITE) < 0)
+		err = -errno;
+	return err;
 }
 
 static uint64_t resident_pages(uint8_t *hva, uint64_t bytes)

@@ -87,12 +87,12 @@ uint64_t memory_end_pfn(const struct memory *mem);
 /* Gives the page at `gpa`, which must be in memory, and its content back to the host's kernel; the
  * next access gets a page of zeroes. vCPUs no longer map the old page when this returns. (If KVM
  * had mapped it as part of a large page, the kernel may keep the memory until it splits that page;
- * it no longer counts as resident.) Returns false with errno on failure. */
-bool memory_give_up(const struct memory *mem, uint64_t gpa);
+ * it no longer counts as resident.) Returns 0, or a negated errno. */
+int memory_give_up(const struct memory *mem, uint64_t gpa);
 /* Has this kernel MADV_POPULATE_WRITE, which memory_renew() and write tracking use? */
 bool memory_can_populate(void);
-/* Fills the page with zeroes and makes it resident. Returns false with errno on failure. */
-bool memory_renew(const struct memory *mem, uint64_t gpa);
+/* Fills the page with zeroes and makes it resident. Returns 0, or a negated errno. */
+int memory_renew(const struct memory *mem, uint64_t gpa);
 /* Returns the gpa of the first page from `gpa` on, and before `end`, that is resident in the host,
  * or `end`; both are multiples of 4 KiB, in one slot. */
 uint64_t memory_next_resident(const struct memory *mem, uint64_t gpa, uint64_t end);

@@ -135,7 +135,7 @@ int probe_vm_run(const struct probe_vm *vm)
 	do
 		ret = ioctl(vm->vcpu.fd, KVM_RUN, 0);
 	while (ret < 0 && errno == EINTR);
-	return ret;
+	return ret < 0 ? -errno : 0;
 }
 
 bool probe_vm_runs_to_out(const struct probe_vm *vm)

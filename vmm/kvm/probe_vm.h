@@ -36,7 +36,7 @@ struct probe_vm {
 bool probe_vm_begin(struct probe_vm *vm, int kvm_fd, const uint8_t *code, size_t size);
 void probe_vm_end(struct probe_vm *vm);
 
-/* KVM_RUN, repeated after signals. Returns 0, or -1 with errno. */
+/* KVM_RUN, repeated after signals. Returns 0, or a negated errno. */
 int probe_vm_run(const struct probe_vm *vm);
 /* Runs until an exit. Returns true if that is an `out` to PROBE_VM_PORT. */
 bool probe_vm_runs_to_out(const struct probe_vm *vm);

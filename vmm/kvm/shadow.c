@@ -30,11 +30,14 @@ static bool nested_by_parameter(char *why, size_t size)
  * fail. */
 static bool tables_can_be_protected(const struct probe_vm *vm)
 {
+	int err;
+
 	if (mprotect(vm->memory + PROBE_VM_L4, PROBE_VM_GDT - PROBE_VM_L4, PROT_READ) ||
 	    !probe_vm_runs_to_out(vm))
 		return false;
-	if (probe_vm_run(vm))
-		return errno == EFAULT;
+	err = probe_vm_run(vm);
+	if (err)
+		return err == -EFAULT;
 	return vm->vcpu.run->exit_reason == KVM_EXIT_MMIO && vm->vcpu.run->mmio.is_write;
 }
 

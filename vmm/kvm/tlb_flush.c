@@ -2,6 +2,7 @@
 #include "kvm/tlb_flush.h"
 
 #include <cpuid.h>
+#include <errno.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -41,9 +42,9 @@ bool tlb_flush_is_possible(const char **why)
 	return !*why;
 }
 
-bool tlb_flush_all(void *page)
+int tlb_flush_all(void *page)
 {
-	return madvise(page, ALIAS_PAGE_SIZE, MADV_DONTNEED) == 0;
+	return madvise(page, ALIAS_PAGE_SIZE, MADV_DONTNEED) < 0 ? -errno : 0;
 }
 
 /* --- does it work here? ----------------------------------------------------------------------- */
@@ -87,7 +88,7 @@ static bool flushes_once(const struct probe_vm *vm, int fd)
 	uint64_t at = find_stat(fd), before, after;
 
 	return at && read_at(fd, &before, sizeof(before), at) &&
-	       tlb_flush_all(vm->memory + PROBE_VM_CODE) &&
+	       tlb_flush_all(vm->memory + PROBE_VM_CODE) == 0 &&
 	       read_at(fd, &after, sizeof(after), at) && after == before + 1;
 }
 

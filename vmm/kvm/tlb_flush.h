@@ -25,7 +25,7 @@ bool tlb_flush_is_possible(const char **why);
 bool tlb_flush_works(int kvm_fd);
 /* Flushes. `page` is a page of memory_share() to which the calling vCPU has just written. When it
  * returns, no vCPU uses a translation from page tables as they were before that write. Returns
- * false with errno on failure. */
-bool tlb_flush_all(void *page);
+ * 0, or a negated errno. */
+int tlb_flush_all(void *page);
 
 #endif

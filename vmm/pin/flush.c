@@ -140,7 +140,7 @@ enum alias_status serve_flush(struct pin *pin, struct vcpu *vcpu)
 	if (!pin->flushes)
 		return ALIAS_BAD_CALL;
 	count_one(&vcpu->stats.flush_calls);
-	if (tlb_flush_all(pin_vcpu_page(pin->machine, vcpu->index))) {
+	if (tlb_flush_all(pin_vcpu_page(pin->machine, vcpu->index)) == 0) {
 		trace_end(vcpu->track, TRACE_FLUSH, start, UINT64_MAX, 0, 0);
 		return ALIAS_OK;
 	}

@@ -166,7 +166,7 @@ static bool can_wait(const struct batch *batch, const struct pin_retry *retry)
  * fails. */
 static enum at_verdict give_up_frame(struct pin *pin, uint64_t pfn)
 {
-	if (memory_give_up(&pin->vm->mem, pfn * ALIAS_PAGE_SIZE))
+	if (memory_give_up(&pin->vm->mem, pfn * ALIAS_PAGE_SIZE) == 0)
 		return AT_OK;
 	say_errno("madvise of frame 0x%llx, for a balloon inflate", (unsigned long long)pfn);
 	at_deflate(pin->at, pfn);
@@ -351,7 +351,7 @@ static bool renew_frame(struct pin *pin, uint64_t pfn)
 
 	if (pin->uffd)
 		uffd_wp_mark_dirtied(pin->uffd, pfn);
-	ok = memory_renew(&pin->vm->mem, pfn * ALIAS_PAGE_SIZE);
+	ok = memory_renew(&pin->vm->mem, pfn * ALIAS_PAGE_SIZE) == 0;
 	if (!ok)
 		at_owner_wrote(pin->at, pfn);
 	return ok;

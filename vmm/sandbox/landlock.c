@@ -37,7 +37,9 @@ int landlock_create(int abi)
 {
 	struct landlock_ruleset_attr attr = {.handled_access_fs = all_accesses(abi)};
 
-	return (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
+	long fd = syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
+
+	return fd < 0 ? -errno : (int)fd;
 }
 
 static int allow_path(int ruleset, const char *path, uint64_t access)
@@ -46,26 +48,27 @@ static int allow_path(int ruleset, const char *path, uint64_t access)
 		.allowed_access = access,
 		.parent_fd = TEMP_FAILURE_RETRY(open(path, O_PATH | O_CLOEXEC)),
 	};
-	int ret;
+	int err = 0;
 
 	/* A path that can't be opened now can't be opened later, either. */
 	if (beneath.parent_fd < 0)
-		return errno == ENOENT || errno == ENOTDIR || errno == EACCES ? 0 : -1;
-	ret = (int)syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0);
+		return errno == ENOENT || errno == ENOTDIR || errno == EACCES ? 0 : -errno;
+	if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) < 0)
+		err = -errno;
 	/* Landlock does not apply to pipes and the like (/dev/stdout may be one). */
-	if (ret < 0 && errno == EBADFD)
-		ret = 0;
+	if (err == -EBADFD)
+		err = 0;
 	close(beneath.parent_fd);
-	return ret;
+	return err;
 }
 
 static int allow_in_folder(int ruleset, const char *path, uint64_t access)
 {
 	char *copy = strdup(path);
-	int ret = copy ? allow_path(ruleset, dirname(copy), access) : -1;
+	int err = copy ? allow_path(ruleset, dirname(copy), access) : -ENOMEM;
 
 	free(copy);
-	return ret;
+	return err;
 }
 
 /* The target of the link does not exist, and will be created. */
@@ -74,18 +77,18 @@ static int allow_target(int ruleset, const char *link)
 	const char *slash = strrchr(link, '/');
 	char target[PATH_MAX], *path;
 	ssize_t len = readlink(link, target, sizeof(target) - 1);
-	int ret;
+	int err;
 
 	if (len < 0)
 		return 0;
 	target[len] = '\0';
 	if (asprintf(&path, "%.*s%s", *target == '/' || !slash ? 0 : (int)(slash - link) + 1, link,
 		     target) < 0)
-		return -1;
-	ret = allow_in_folder(ruleset, path,
+		return -ENOMEM;
+	err = allow_in_folder(ruleset, path,
 			      LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_WRITE_FILE);
 	free(path);
-	return ret;
+	return err;
 }
 
 int landlock_allow_write(int ruleset, int abi, const char *path)
@@ -111,5 +114,5 @@ int landlock_allow_remove(int ruleset, const char *path)
 
 int landlock_enter(int ruleset)
 {
-	return (int)syscall(SYS_landlock_restrict_self, ruleset, 0);
+	return syscall(SYS_landlock_restrict_self, ruleset, 0) < 0 ? -errno : 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Landlock rules: which files a thread may open or change by name. Descriptors that are open
- * already are not affected. All functions but landlock_abi() return -1 with errno on failure. */
+ * already are not affected. All functions but landlock_abi() return a negated errno on failure. */
 #ifndef VMM_SANDBOX_LANDLOCK_H
 #define VMM_SANDBOX_LANDLOCK_H
 

@@ -117,14 +117,15 @@ void sandbox_destroy(struct sandbox *sandbox)
 
 int sandbox_enter(const struct sandbox *sandbox, enum sandbox_thread thread)
 {
-	int ruleset;
+	int ruleset, err;
 
 	sandbox_trap_here(thread);
 	if (!sandbox)
 		return 0;
 	ruleset = thread == SANDBOX_MAIN ? sandbox->files_of_main : sandbox->no_files;
-	if (ruleset >= 0 && landlock_enter(ruleset) < 0)
-		return -errno;
+	err = ruleset >= 0 ? landlock_enter(ruleset) : 0;
+	if (err)
+		return err;
 	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &sandbox->filters[thread]) < 0)
 		return -errno;
 	return 0;

@@ -122,12 +122,12 @@ WRAP(struct alias_tracker *, at_new, const struct at_config *config)
 /* The host fills the frame when the tracker expects it no more, instead of before. */
 static uint64_t renew_gpa;
 
-WRAP(bool, memory_renew, const struct memory *mem, uint64_t gpa)
+WRAP(int, memory_renew, const struct memory *mem, uint64_t gpa)
 {
 	if (!broken(OWN_CHANGES))
 		return __real_memory_renew(mem, gpa);
 	renew_gpa = gpa;
-	return true;
+	return 0;
 }
 
 WRAP(enum at_verdict, at_deflate, struct alias_tracker *at, uint64_t pfn)

@@ -166,10 +166,10 @@ START_TEST(write_tracking_survives)
 	ck_assert(uffd_wp_arm(uffd, DATA));
 	ck_assert(uffd_wp_arm(uffd, DATA + 1));
 	uffd_wp_disarm(uffd, DATA);
-	ck_assert(memory_give_up(&guest.machine.vm.mem, DATA * PAGE));
+	ck_assert_int_eq(memory_give_up(&guest.machine.vm.mem, DATA * PAGE), 0);
 	guest_frame(DATA)[0] = 1;
 	ck_assert_uint_eq(dirtied(uffd, &pfn), 0);
-	ck_assert(memory_renew(&guest.machine.vm.mem, DATA * PAGE));
+	ck_assert_int_eq(memory_renew(&guest.machine.vm.mem, DATA * PAGE), 0);
 	guest_frame(DATA)[0] = 1;
 	ck_assert_uint_eq(dirtied(uffd, &pfn), 0);
 	ck_assert(uffd_wp_arm(uffd, DATA));
@@ -178,7 +178,7 @@ START_TEST(write_tracking_survives)
 	ck_assert_uint_eq(pfn, DATA);
 	/* A write that was noted, and not asked for, when its frame goes. */
 	guest_frame(DATA + 1)[0] = 2;
-	ck_assert(memory_give_up(&guest.machine.vm.mem, (DATA + 1) * PAGE));
+	ck_assert_int_eq(memory_give_up(&guest.machine.vm.mem, (DATA + 1) * PAGE), 0);
 	guest_frame(DATA + 1)[0] = 3;
 	ck_assert_uint_eq(dirtied(uffd, &pfn), 1);
 	ck_assert_uint_eq(pfn, DATA + 1);
