@@ -16,17 +16,21 @@ struct audit {
 	/* What the tracker was made for. */
 	struct window direct_map;
 	unsigned levels;
-	struct roots roots;
+	struct roots roots, earlier; /* of this look, of the one before */
+	uint64_t rolled;             /* looks that roll have scanned up to this frame */
 	struct windows windows;
+	size_t nr_low;
+	struct low_map low[LOW_MAPS_MAX];
 	uint64_t *followed; /* ascending */
 	size_t nr_followed;
 	struct at_table *tables; /* by the last look, ascending */
 	size_t nr_tables;
 };
 
+/* The tracker loads each entry once, and judges what it has loaded. */
 static const uint64_t *table_of(void *ctx, uint64_t pfn)
 {
-	return physmem_table(ctx, pfn);
+	return physmem_frame(ctx, pfn);
 }
 
 static const struct at_ops tracker_ops = {.table = table_of};
@@ -58,19 +62,39 @@ void audit_free(struct audit *audit)
 		return;
 	drop_tracker(audit);
 	roots_free(&audit->roots);
+	roots_free(&audit->earlier);
 	free(audit);
 }
 
-static int find_roots(struct audit *audit, const struct look *look, struct notes *notes)
+/* Scans the next frames. Of the others those count that the look before has found. */
+static int roll_on(struct audit *audit, uint64_t nr, struct notes *notes)
 {
-	struct roots *roots = &audit->roots;
-	int error = roots_from_cpus(roots, audit->mem, look->cpus, look->nr_cpus, notes);
+	uint64_t from = audit->rolled < audit->mem->frames ? audit->rolled : 0;
+	uint64_t left = audit->mem->frames - from, to = from + (nr < left ? nr : left);
+	int error = roots_keep(&audit->roots, audit->mem, &audit->earlier, from, to);
 
+	audit->rolled = to;
+	return error ? error : roots_scan(&audit->roots, audit->mem, from, to, notes);
+}
+
+/* Sets *whole: it is a look at everything. */
+static int find_roots(struct audit *audit, const struct look *look, struct notes *notes,
+		      bool *whole)
+{
+	struct roots *roots = &audit->roots, last = audit->earlier;
+	int error;
+
+	audit->earlier = *roots;
+	*roots = last;
+	error = roots_from_cpus(roots, audit->mem, look->cpus, look->nr_cpus, notes);
 	for (size_t i = 0; !error && i < look->nr_given; i++)
 		error = roots_add_given(roots, audit->mem, look->given[i].gpa,
 					look->given[i].levels, notes);
-	if (!error)
-		error = roots_scan(roots, audit->mem, notes);
+	*whole = !look->roll || !audit->at || !roots_look_alike(roots, &audit->earlier);
+	if (!error && *whole)
+		error = roots_scan(roots, audit->mem, 0, audit->mem->frames, notes);
+	else if (!error)
+		error = roll_on(audit, look->roll, notes);
 	if (!error && !roots->nr)
 		note(notes, "no root of a 64-bit kernel was found%s",
 		     look->nr_cpus ? "" : ": no CR3 of a vCPU is known");
@@ -295,47 +319,10 @@ static bool take_pair_finding(void *ctx, const struct at_finding *found)
 	return !collect->error;
 }
 
-/* Has the tracker take stock, and takes its findings. Returns 0, or -ENOMEM. */
-static int survey(struct collect *collect)
+/* The tables that are walked now. */
+static int collect_tables(struct audit *audit, struct findings *findings)
 {
-	const struct alias_tracker *at = collect->audit->at;
-	struct at_finding event;
-
-	if (!at_survey(collect->audit->at))
-		return -ENOMEM;
-	while (at_next_finding(collect->audit->at, &event))
-		; /* reports compare looks by themselves */
-	at_for_each_finding(at, take_alias_finding, collect);
-	if (!collect->error)
-		at_for_each_finding(at, take_pair_finding, collect);
-	return collect->error;
-}
-
-static int describe_low_maps(struct collect *collect)
-{
-	const struct roots *roots = &collect->audit->roots;
-	struct findings *findings = collect->findings;
-	uint64_t *pfns = malloc((collect->nr ? collect->nr : 1) * sizeof(*pfns));
-	int error = pfns ? 0 : -ENOMEM;
-
-	for (size_t i = 0; !error && i < collect->nr; i++)
-		pfns[i] = collect->tables[i].pfn;
-	for (size_t i = 0; !error && i < roots->nr; i++) {
-		if (!roots->root[i].maps_low)
-			continue;
-		if (findings->nr_low < LOW_MAPS_MAX)
-			error = low_map_describe(&findings->low[findings->nr_low],
-						 collect->audit->mem, roots->root[i].pfn,
-						 roots->levels, pfns, collect->nr);
-		findings->nr_low++;
-	}
-	free(pfns);
-	return error;
-}
-
-static int collect_findings(struct audit *audit, struct findings *findings)
-{
-	struct collect collect = {.audit = audit, .findings = findings};
+	struct collect collect = {.audit = audit};
 	int error = 0;
 
 	if (!at_for_each_table(audit->at, take_table, &collect))
@@ -344,13 +331,52 @@ static int collect_findings(struct audit *audit, struct findings *findings)
 		qsort(collect.tables, collect.nr, sizeof(*collect.tables), compare_tables);
 	for (size_t i = 0; i < collect.nr; i++)
 		count_table(findings, &collect.tables[i]);
-	error = error ? error : survey(&collect);
-	error = error ? error : describe_low_maps(&collect);
 	free(audit->tables);
 	audit->tables = collect.tables;
 	audit->nr_tables = collect.nr;
-	findings_sort(findings);
 	return error;
+}
+
+static int describe_low_maps(struct audit *audit)
+{
+	const struct roots *roots = &audit->roots;
+	size_t nr = audit->nr_tables;
+	uint64_t *pfns = malloc((nr ? nr : 1) * sizeof(*pfns));
+	int error = pfns ? 0 : -ENOMEM;
+
+	audit->nr_low = 0;
+	for (size_t i = 0; !error && i < nr; i++)
+		pfns[i] = audit->tables[i].pfn;
+	for (size_t i = 0; !error && i < roots->nr; i++) {
+		if (!roots->root[i].maps_low)
+			continue;
+		if (audit->nr_low < LOW_MAPS_MAX)
+			error = low_map_describe(&audit->low[audit->nr_low], audit->mem,
+						 roots->root[i].pfn, roots->levels, pfns, nr);
+		audit->nr_low++;
+	}
+	free(pfns);
+	return error;
+}
+
+/* Has the tracker take stock, and takes its findings. Returns 0, or -ENOMEM. */
+static int survey(struct audit *audit, struct findings *findings)
+{
+	struct collect collect = {.audit = audit,
+				  .findings = findings,
+				  .tables = audit->tables,
+				  .nr = audit->nr_tables};
+	struct at_finding event;
+
+	if (!at_survey(audit->at))
+		return -ENOMEM;
+	while (at_next_finding(audit->at, &event))
+		; /* reports compare looks by themselves */
+	at_for_each_finding(audit->at, take_alias_finding, &collect);
+	if (!collect.error)
+		at_for_each_finding(audit->at, take_pair_finding, &collect);
+	findings_sort(findings);
+	return collect.error;
 }
 
 size_t audit_nr_tables(const struct audit *audit)
@@ -372,17 +398,6 @@ bool audit_is_executable(const struct audit *audit, uint64_t pfn)
 	return uses.kernel_exec || uses.user_exec;
 }
 
-static void count_executable(const struct audit *audit, struct findings *findings)
-{
-	for (size_t i = 0; i < audit->mem->nr_ranges; i++) {
-		uint64_t pfn = audit->mem->ranges[i].gpa >> FRAME_SHIFT;
-		uint64_t end = pfn + (audit->mem->ranges[i].size >> FRAME_SHIFT);
-
-		for (; pfn < end; pfn++)
-			findings->executable += audit_is_executable(audit, pfn);
-	}
-}
-
 static void describe(const struct audit *audit, const struct look *look, struct findings *findings)
 {
 	struct at_stats stats;
@@ -392,6 +407,8 @@ static void describe(const struct audit *audit, const struct look *look, struct 
 	findings->levels = audit->roots.levels;
 	findings->isolated = audit->roots.isolated;
 	findings->windows = audit->windows;
+	findings->nr_low = audit->nr_low;
+	memcpy(findings->low, audit->low, sizeof(findings->low));
 	for (size_t i = 0; i < audit->roots.nr; i++)
 		findings->roots[audit->roots.root[i].origin]++;
 	if (audit->mem->unreadable)
@@ -399,8 +416,8 @@ static void describe(const struct audit *audit, const struct look *look, struct 
 		     "%" PRIu64 " frames could not be read, and were taken for zeros",
 		     audit->mem->unreadable);
 	if (audit->at) {
-		count_executable(audit, findings);
 		at_get_stats(audit->at, &stats);
+		findings->executable = stats.executable;
 		findings->tracker_bytes = stats.memory_bytes;
 		if (stats.findings_dropped)
 			note(&findings->notes,
@@ -410,23 +427,39 @@ static void describe(const struct audit *audit, const struct look *look, struct 
 	}
 }
 
-int audit_look(struct audit *audit, const struct look *look, struct findings *findings)
+/* Reads all that is to be read of the guest's memory. */
+static int read_guest(struct audit *audit, const struct look *look, struct findings *findings)
 {
 	struct notes *notes = &findings->notes;
+	bool whole;
 	int error;
 
-	findings_clear(findings);
 	physmem_refresh(audit->mem);
-	error = find_roots(audit, look, notes);
-	if (!error && audit->roots.nr) {
+	error = find_roots(audit, look, notes, &whole);
+	if (error || !audit->roots.nr)
+		return error;
+	if (whole) {
 		error = windows_find(&audit->windows, audit->mem, audit->roots.kernel_root,
 				     audit->roots.levels, notes);
 		error = error ? error : make_tracker(audit, notes);
-		error = error ? error : follow_roots(audit, notes);
-		error = error ? error : collect_findings(audit, findings);
 	}
-	if (!error && audit->mem->exhausted)
-		error = -ENOMEM;
+	error = error ? error : follow_roots(audit, notes);
+	error = error ? error : collect_tables(audit, findings);
+	if (!error && whole)
+		error = describe_low_maps(audit);
+	return error ? error : audit->mem->exhausted ? -ENOMEM : 0;
+}
+
+int audit_look(struct audit *audit, const struct look *look, struct findings *findings)
+{
+	int error;
+
+	findings_clear(findings);
+	error = read_guest(audit, look, findings);
+	if (look->has_read)
+		look->has_read(look->ctx);
+	if (!error && audit->roots.nr)
+		error = survey(audit, findings);
 	if (error)
 		drop_tracker(audit);
 	else

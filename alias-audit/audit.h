@@ -4,8 +4,8 @@
  * every page table and every frame. Looks that come one after the other share a tracker, which then
  * compares tables with what they were.
  *
- * The guest's memory must not change during a look, or else what is found may never have been true
- * at one time; nothing worse happens.
+ * The guest's memory must not change while a look reads it, or else what is found may never have
+ * been true at one time; nothing worse happens.
  */
 #ifndef AUDIT_AUDIT_H
 #define AUDIT_AUDIT_H
@@ -31,6 +31,15 @@ struct look {
 	size_t nr_cpus;
 	const struct given_root *given;
 	size_t nr_given;
+	/* A look soon after another: those roots that are in no CR3, and that the look before has
+	 * not found, are looked for in so many frames only, each time in the next ones; where the
+	 * windows are, and what roots that map low addresses map, is not asked again. 0: all of it.
+	 * It is a whole look all the same if the kernel's half is another one than before. */
+	uint64_t roll;
+	/* Called once, as soon as no more of the guest's memory will be read: it may run from then
+	 * on. NULL: nothing is. */
+	void (*has_read)(void *ctx);
+	void *ctx;
 };
 
 /* `mem` must outlive it. Returns NULL when out of memory. */

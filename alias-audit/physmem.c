@@ -152,8 +152,24 @@ const uint64_t *physmem_table(struct physmem *mem, uint64_t pfn)
 	return copy;
 }
 
-/* Looks at the frames of [gpa, gpa + size), which the buffer has room for. Returns false at the end
- * of the scan. */
+const uint64_t *physmem_frame(struct physmem *mem, uint64_t pfn)
+{
+	if (!mem->ops->frame)
+		return physmem_table(mem, pfn);
+	return physmem_has(mem, pfn) ? mem->ops->frame(mem->source, pfn) : NULL;
+}
+
+/* Looks at the frames of [gpa, gpa + size) where they are. Returns false at the end of the scan. */
+static bool scan_in_place(struct physmem *mem, uint64_t gpa, uint64_t size, physmem_visit *visit,
+			  void *ctx)
+{
+	for (uint64_t pfn = gpa >> FRAME_SHIFT; pfn < (gpa + size) >> FRAME_SHIFT; pfn++)
+		if (!visit(ctx, pfn, mem->ops->frame(mem->source, pfn)))
+			return false;
+	return true;
+}
+
+/* The same for what the buffer has room for. */
 static bool scan_chunk(struct physmem *mem, uint64_t gpa, size_t size, uint8_t *buffer,
 		       physmem_visit *visit, void *ctx)
 {
@@ -171,12 +187,15 @@ static bool scan_range(struct physmem *mem, uint64_t gpa, uint64_t end, uint8_t 
 		       physmem_visit *visit, void *ctx)
 {
 	while (gpa < end) {
-		uint64_t size;
+		uint64_t data_end = end, size;
 
 		if (mem->ops->next_data)
-			gpa = mem->ops->next_data(mem->source, gpa, end) & -(uint64_t)FRAME_SIZE;
-		size = end - gpa < CHUNK ? end - gpa : CHUNK;
-		if (size && !scan_chunk(mem, gpa, size, buffer, visit, ctx))
+			gpa = mem->ops->next_data(mem->source, gpa, &data_end) &
+			      -(uint64_t)FRAME_SIZE;
+		size = ((data_end + FRAME_SIZE - 1) & -(uint64_t)FRAME_SIZE) - gpa;
+		size = buffer && size > CHUNK ? CHUNK : size;
+		if (buffer ? !scan_chunk(mem, gpa, size, buffer, visit, ctx)
+			   : !scan_in_place(mem, gpa, size, visit, ctx))
 			return false;
 		gpa += size;
 	}
@@ -186,9 +205,9 @@ static bool scan_range(struct physmem *mem, uint64_t gpa, uint64_t end, uint8_t 
 int physmem_scan(struct physmem *mem, uint64_t from, uint64_t to, physmem_visit *visit, void *ctx)
 {
 	uint64_t gpa, end;
-	uint8_t *buffer = aligned_alloc(FRAME_SIZE, CHUNK);
+	uint8_t *buffer = mem->ops->frame ? NULL : aligned_alloc(FRAME_SIZE, CHUNK);
 
-	if (!buffer)
+	if (!buffer && !mem->ops->frame)
 		return -ENOMEM;
 	to = to < mem->frames ? to : mem->frames;
 	for (size_t i = range_after(mem, from << FRAME_SHIFT); i < mem->nr_ranges; i++) {

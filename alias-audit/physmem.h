@@ -29,9 +29,13 @@ struct physmem_ops {
 	/* Reads up to `size` bytes at `gpa`, all within one range. Returns how many were read; 0 if
 	 * the first of them cannot be read. */
 	size_t (*read)(void *source, uint64_t gpa, void *to, size_t size);
-	/* Returns the first address from `gpa` on, and before `end`, where memory may hold
-	 * something else than zeros, or `end`; all within one range. NULL: everywhere. */
-	uint64_t (*next_data)(void *source, uint64_t gpa, uint64_t end);
+	/* Returns the first address from `gpa` on, and before `*end`, where memory may hold
+	 * something else than zeros, or `*end`; all within one range. May lower `*end` to where
+	 * that ends. NULL: everywhere. */
+	uint64_t (*next_data)(void *source, uint64_t gpa, uint64_t *end);
+	/* Returns a frame of a range in place, where it stays as long as the physmem; what is in it
+	 * may change at any time. NULL: frames can only be read. */
+	const uint64_t *(*frame)(void *source, uint64_t pfn);
 };
 
 struct physmem {
@@ -67,12 +71,14 @@ uint64_t physmem_count(const struct physmem *mem, uint64_t pfn, uint64_t nr);
  * is no memory (and when out of memory, see `exhausted`). Zeros if it cannot be read. Valid until
  * physmem_refresh(). */
 const uint64_t *physmem_table(struct physmem *mem, uint64_t pfn);
+/* The same, but in place if it can be: without a copy, and it may change. */
+const uint64_t *physmem_frame(struct physmem *mem, uint64_t pfn);
 /* Forgets all copies: from now on tables are read anew. */
 void physmem_refresh(struct physmem *mem);
 
 /* Calls `visit` for each frame of memory of the pfns [from, to) that may hold something else than
  * zeros, in ascending order, until it returns false. The entries are valid during the call, and not
- * kept as a copy. Returns 0, or -ENOMEM. */
+ * kept as a copy; in place they may change. Returns 0, or -ENOMEM. */
 typedef bool physmem_visit(void *ctx, uint64_t pfn, const uint64_t *entries);
 int physmem_scan(struct physmem *mem, uint64_t from, uint64_t to, physmem_visit *visit, void *ctx);
 

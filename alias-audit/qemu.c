@@ -72,7 +72,7 @@ static size_t read_guest(void *source, uint64_t gpa, void *to, size_t size)
 }
 
 /* Holes of a file are zeros. */
-static uint64_t next_data(void *source, uint64_t gpa, uint64_t end)
+static uint64_t next_data(void *source, uint64_t gpa, uint64_t *end)
 {
 	const struct qemu *qemu = source;
 	const struct part *part = part_of(qemu, gpa);
@@ -89,7 +89,7 @@ static uint64_t next_data(void *source, uint64_t gpa, uint64_t end)
 		gpa = part->gpa + part->size;
 	else
 		gpa += (uint64_t)data - at;
-	return gpa < end ? gpa : end;
+	return gpa < *end ? gpa : *end;
 }
 
 static const struct physmem_ops qemu_ops = {.read = read_guest, .next_data = next_data};

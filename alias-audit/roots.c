@@ -30,6 +30,7 @@ static void half_of(struct root_half *half, const uint64_t *entries)
 	for (unsigned i = 0; i < ENTRIES / 2; i++) {
 		uint64_t entry = entries[KERNEL_HALF + i];
 
+		half->whole[i] = entry;
 		half->entries[i] = entry & PTE_P ? entry & HALF_MASK : 0;
 		if (entry & PTE_P) {
 			half->present++;
@@ -45,6 +46,8 @@ static bool has_half(const uint64_t *entries, const struct root_half *half)
 
 	if ((upper[half->probe] & HALF_MASK) != half->entries[half->probe])
 		return false;
+	if (!memcmp(upper, half->whole, sizeof(half->whole)))
+		return true;
 	for (unsigned i = 0; i < ENTRIES / 2; i++) {
 		uint64_t entry = upper[i] & PTE_P ? upper[i] & HALF_MASK : 0;
 
@@ -80,11 +83,10 @@ static bool knows_root(const struct roots *roots, uint64_t pfn)
 	return false;
 }
 
-/* Does the upper half link this table, too? */
-static bool is_shared(const uint64_t *entries, uint64_t entry)
+static bool is_among(const uint64_t *tables, unsigned nr, uint64_t entry)
 {
-	for (unsigned i = KERNEL_HALF; i < ENTRIES; i++)
-		if (entries[i] & PTE_P && (entries[i] & PTE_ADDR) == (entry & PTE_ADDR))
+	for (unsigned i = 0; i < nr; i++)
+		if (tables[i] == (entry & PTE_ADDR))
 			return true;
 	return false;
 }
@@ -92,9 +94,15 @@ static bool is_shared(const uint64_t *entries, uint64_t entry)
 /* Is some entry of the lower half for the kernel alone, or one of the kernel's half once more? */
 static bool maps_low(const uint64_t *entries)
 {
+	uint64_t tables[ENTRIES - KERNEL_HALF];
+	unsigned nr = 0;
+
+	for (unsigned i = KERNEL_HALF; i < ENTRIES; i++)
+		if (entries[i] & PTE_P)
+			tables[nr++] = entries[i] & PTE_ADDR;
 	for (unsigned i = 0; i < KERNEL_HALF; i++)
 		if (entries[i] & PTE_P &&
-		    (!(entries[i] & PTE_US) || is_shared(entries, entries[i])))
+		    (!(entries[i] & PTE_US) || is_among(tables, nr, entries[i])))
 			return true;
 	return false;
 }
@@ -241,6 +249,14 @@ int roots_add_given(struct roots *roots, struct physmem *mem, uint64_t gpa, unsi
 	return take_root_at(roots, mem, gpa, levels, ROOT_GIVEN, notes);
 }
 
+bool roots_look_alike(const struct roots *a, const struct roots *b)
+{
+	for (unsigned i = 0; i < a->nr_halves; i++)
+		if (!knows_half(b, &a->half[i]))
+			return false;
+	return a->levels == b->levels && a->nr_halves == b->nr_halves;
+}
+
 struct scan {
 	struct roots *roots;
 	size_t nr_known; /* the roots that were there before the scan */
@@ -264,13 +280,41 @@ static bool look_at_frame(void *ctx, uint64_t pfn, const uint64_t *entries)
 	return true;
 }
 
-int roots_scan(struct roots *roots, struct physmem *mem, struct notes *notes)
+static size_t nr_not_shared(const struct roots *roots)
 {
-	struct scan scan = {.roots = roots, .nr_known = roots->nr};
+	size_t nr = 0;
+
+	while (nr < roots->nr && roots->root[nr].origin != ROOT_SHARED)
+		nr++;
+	return nr;
+}
+
+int roots_keep(struct roots *roots, struct physmem *mem, const struct roots *earlier, uint64_t from,
+	       uint64_t to)
+{
+	struct scan scan = {.roots = roots, .nr_known = nr_not_shared(roots)};
+
+	for (size_t i = 0; i < earlier->nr; i++) {
+		uint64_t pfn = earlier->root[i].pfn;
+		const uint64_t *entries;
+
+		if (pfn >= from && pfn < to)
+			continue;
+		entries = physmem_frame(mem, pfn);
+		if (entries && !look_at_frame(&scan, pfn, entries))
+			break;
+	}
+	return scan.error;
+}
+
+int roots_scan(struct roots *roots, struct physmem *mem, uint64_t from, uint64_t to,
+	       struct notes *notes)
+{
+	struct scan scan = {.roots = roots, .nr_known = nr_not_shared(roots)};
 	int error = 0;
 
 	if (roots->nr_halves)
-		error = physmem_scan(mem, 0, mem->frames, look_at_frame, &scan);
+		error = physmem_scan(mem, from, to, look_at_frame, &scan);
 	if (roots->overflow)
 		note(notes, "more than %u frames look like roots: the others were not walked",
 		     ROOTS_MAX);

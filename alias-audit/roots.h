@@ -44,8 +44,9 @@ struct root {
 /* The upper half of a root: which entries are present, and what they link. */
 struct root_half {
 	uint64_t entries[ENTRIES / 2];
-	unsigned present; /* how many */
-	unsigned probe;   /* an entry that is present: compared first */
+	uint64_t whole[ENTRIES / 2]; /* with all flags, which most that share it have, too */
+	unsigned present;            /* how many */
+	unsigned probe;              /* an entry that is present: compared first */
 };
 
 struct roots {
@@ -68,7 +69,14 @@ int roots_from_cpus(struct roots *roots, struct physmem *mem, const struct cpu_s
 /* Adds a root by its address, as a root of so many levels; likewise. */
 int roots_add_given(struct roots *roots, struct physmem *mem, uint64_t gpa, unsigned levels,
 		    struct notes *notes);
-/* Adds the frames of memory that share an upper half with one of those. Returns 0, or -ENOMEM. */
-int roots_scan(struct roots *roots, struct physmem *mem, struct notes *notes);
+/* Adds the frames among [from, to) that share an upper half with one of those. Returns 0, or
+ * -ENOMEM. */
+int roots_scan(struct roots *roots, struct physmem *mem, uint64_t from, uint64_t to,
+	       struct notes *notes);
+/* Adds those of the earlier roots that are not among [from, to), and still share such a half. */
+int roots_keep(struct roots *roots, struct physmem *mem, const struct roots *earlier, uint64_t from,
+	       uint64_t to);
+/* Are the upper halves that are looked for the same? */
+bool roots_look_alike(const struct roots *a, const struct roots *b);
 
 #endif

@@ -64,6 +64,11 @@ static struct frame_rights rights_union(struct frame_rights a, struct frame_righ
 	return (struct frame_rights){a.can | b.can, a.types | b.types};
 }
 
+static bool can_execute(struct frame_rights of)
+{
+	return of.can & CAN_EXEC;
+}
+
 struct frame_rights rights_of(const struct rights *rights, uint64_t pfn)
 {
 	const struct rights_gib *gib = gib_of(rights, pfn);
@@ -77,6 +82,38 @@ struct frame_rights rights_of(const struct rights *rights, uint64_t pfn)
 							    region->types[pfn % PT_ENTRIES]});
 	of.can &= ~IS_WANTED;
 	return of;
+}
+
+static uint64_t region_executable(const struct rights_region *region)
+{
+	uint64_t nr = 0;
+
+	if (!region || !can_execute(region->any))
+		return 0;
+	for (unsigned i = 0; i < PT_ENTRIES; i++)
+		nr += (region->can[i] & CAN_EXEC) != 0;
+	return nr;
+}
+
+uint64_t rights_executable(const struct rights *rights)
+{
+	uint64_t nr = 0;
+
+	for (size_t i = 0; i < rights->nr; i++) {
+		const struct rights_gib *gib = rights->gib[i];
+		uint64_t pfn = i * GIB_FRAMES;
+
+		for (unsigned j = 0; gib && j < PT_ENTRIES && pfn < rights->frames;
+		     j++, pfn += PT_ENTRIES) {
+			uint64_t left = rights->frames - pfn;
+
+			if (can_execute(either(gib->large[j], gib->huge)))
+				nr += left < PT_ENTRIES ? left : PT_ENTRIES;
+			else
+				nr += region_executable(gib->region[j]);
+		}
+	}
+	return nr;
 }
 
 void rights_set_wanted(struct rights *rights, uint64_t pfn)
@@ -216,6 +253,7 @@ static bool all_note(struct alias_tracker *at, struct rights *rights, const stru
 bool rights_find(struct alias_tracker *at, struct rights *rights, const struct reaches *reaches)
 {
 	rights_free(rights);
+	rights->frames = at->config.frames;
 	rights->nr = (at->config.frames + GIB_FRAMES - 1) / GIB_FRAMES;
 	rights->gib = rights_alloc(rights, rights->nr * sizeof(*rights->gib));
 	if (rights->gib && all_note(at, rights, reaches))

@@ -456,6 +456,11 @@ uint64_t survey_dropped(const struct survey *survey)
 	return survey ? survey->dropped : 0;
 }
 
+uint64_t survey_executable(const struct survey *survey)
+{
+	return survey ? rights_executable(&survey->rights) : 0;
+}
+
 const char *at_finding_name(enum at_finding_kind kind)
 {
 	switch (kind) {

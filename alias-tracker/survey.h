@@ -58,6 +58,7 @@ enum {
 	CAN_EXEC_USER = 2,
 	CAN_WRITE = 4,
 	CAN_WRITE_EXEMPT = 8,
+	CAN_EXEC = CAN_EXEC_KERNEL | CAN_EXEC_USER,
 	IS_WANTED = 128, /* survey.c looks for leaves that map it */
 };
 
@@ -80,6 +81,7 @@ struct rights_gib {
 
 struct rights {
 	struct rights_gib **gib; /* by pfn >> 18; NULL: there was no survey yet */
+	uint64_t frames;
 	size_t nr, bytes;
 };
 
@@ -87,6 +89,8 @@ struct rights {
 bool rights_find(struct alias_tracker *at, struct rights *rights, const struct reaches *reaches);
 void rights_free(struct rights *rights);
 struct frame_rights rights_of(const struct rights *rights, uint64_t pfn);
+/* How many frames can be executed. */
+uint64_t rights_executable(const struct rights *rights);
 /* Conflicts, as bits. */
 enum { CONFLICT_WX = 1, CONFLICT_TYPES = 2 };
 

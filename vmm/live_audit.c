@@ -41,12 +41,18 @@ static size_t read_memory(void *source, uint64_t gpa, void *to, size_t size)
 
 /* What is not resident was never written. (What the host has swapped out is passed over: but page
  * tables in use are not what it swaps.) */
-static uint64_t next_data(void *source, uint64_t gpa, uint64_t end)
+static uint64_t next_data(void *source, uint64_t gpa, uint64_t *end)
 {
 	return memory_next_resident(source, gpa, end);
 }
 
-static const struct physmem_ops memory_ops = {.read = read_memory, .next_data = next_data};
+static const uint64_t *frame(void *source, uint64_t pfn)
+{
+	return memory_frame(source, pfn);
+}
+
+static const struct physmem_ops memory_ops = {
+	.read = read_memory, .next_data = next_data, .frame = frame};
 
 /* --- a look ----------------------------------------------------------------------------------- */
 

@@ -269,25 +269,36 @@ static uint64_t resident_pages(uint8_t *hva, uint64_t bytes)
 	return pages;
 }
 
-uint64_t memory_next_resident(const struct memory *mem, uint64_t gpa, uint64_t end)
+/* Asks for few pages first, as the host's kernel looks at each, and for more the longer it takes.
+ */
+uint64_t memory_next_resident(const struct memory *mem, uint64_t gpa, uint64_t *end)
 {
-	uint8_t *hva = memory_ptr(mem, gpa, end - gpa);
+	const uint8_t *hva = memory_ptr(mem, gpa, *end - gpa);
 	unsigned char in_core[4096];
+	uint64_t first = *end;
 
-	while (hva && gpa < end) {
-		uint64_t pages = (end - gpa) / ALIAS_PAGE_SIZE;
+	for (uint64_t at = gpa, pages = 32; hva && at < *end; at += pages * ALIAS_PAGE_SIZE) {
+		bool found = first < *end;
 
+		pages = at == gpa ? pages : 2 * pages;
 		if (pages > sizeof(in_core))
 			pages = sizeof(in_core);
-		if (mincore(hva, pages * ALIAS_PAGE_SIZE, in_core) < 0)
-			return gpa;
-		for (uint64_t i = 0; i < pages; i++)
-			if (in_core[i] & 1)
-				return gpa + i * ALIAS_PAGE_SIZE;
-		hva += pages * ALIAS_PAGE_SIZE;
-		gpa += pages * ALIAS_PAGE_SIZE;
+		if (pages > (*end - at) / ALIAS_PAGE_SIZE)
+			pages = (*end - at) / ALIAS_PAGE_SIZE;
+		if (mincore((uint8_t *)hva + (at - gpa), pages * ALIAS_PAGE_SIZE, in_core) < 0)
+			return found ? first : at;
+		for (uint64_t i = 0; i < pages; i++) {
+			if ((in_core[i] & 1) == found)
+				continue;
+			if (found) {
+				*end = at + i * ALIAS_PAGE_SIZE;
+				return first;
+			}
+			found = true;
+			first = at + i * ALIAS_PAGE_SIZE;
+		}
 	}
-	return end;
+	return first;
 }
 
 uint64_t memory_resident(const struct memory *mem)

@@ -93,9 +93,10 @@ int memory_give_up(const struct memory *mem, uint64_t gpa);
 bool memory_can_populate(void);
 /* Fills the page with zeroes and makes it resident. Returns 0, or a negated errno. */
 int memory_renew(const struct memory *mem, uint64_t gpa);
-/* Returns the gpa of the first page from `gpa` on, and before `end`, that is resident in the host,
- * or `end`; both are multiples of 4 KiB, in one slot. */
-uint64_t memory_next_resident(const struct memory *mem, uint64_t gpa, uint64_t end);
+/* Returns the gpa of the first page from `gpa` on, and before `*end`, that is resident in the host,
+ * and lowers `*end` to that of the next one that is not; or returns `*end`. Both are multiples of 4
+ * KiB, in one slot. */
+uint64_t memory_next_resident(const struct memory *mem, uint64_t gpa, uint64_t *end);
 /* Returns how many bytes of guest memory are resident in the host now. */
 uint64_t memory_resident(const struct memory *mem);
 
