@@ -16,8 +16,9 @@ struct audit {
 	/* What the tracker was made for. */
 	struct window direct_map;
 	unsigned levels;
-	struct roots roots, earlier; /* of this look, of the one before */
-	uint64_t rolled;             /* looks that roll have scanned up to this frame */
+	struct roots *roots, *earlier; /* of this look, of the one before: these two */
+	struct roots two[2];
+	uint64_t rolled; /* looks that roll have scanned up to this frame */
 	struct windows windows;
 	size_t nr_low;
 	struct low_map low[LOW_MAPS_MAX];
@@ -39,8 +40,11 @@ struct audit *audit_new(struct physmem *mem)
 {
 	struct audit *audit = calloc(1, sizeof(*audit));
 
-	if (audit)
-		audit->mem = mem;
+	if (!audit)
+		return NULL;
+	audit->mem = mem;
+	audit->roots = &audit->two[0];
+	audit->earlier = &audit->two[1];
 	return audit;
 }
 
@@ -61,8 +65,8 @@ void audit_free(struct audit *audit)
 	if (!audit)
 		return;
 	drop_tracker(audit);
-	roots_free(&audit->roots);
-	roots_free(&audit->earlier);
+	roots_free(audit->roots);
+	roots_free(audit->earlier);
 	free(audit);
 }
 
@@ -71,26 +75,26 @@ static int roll_on(struct audit *audit, uint64_t nr, struct notes *notes)
 {
 	uint64_t from = audit->rolled < audit->mem->frames ? audit->rolled : 0;
 	uint64_t left = audit->mem->frames - from, to = from + (nr < left ? nr : left);
-	int error = roots_keep(&audit->roots, audit->mem, &audit->earlier, from, to);
+	int error = roots_keep(audit->roots, audit->mem, audit->earlier, from, to);
 
 	audit->rolled = to;
-	return error ? error : roots_scan(&audit->roots, audit->mem, from, to, notes);
+	return error ? error : roots_scan(audit->roots, audit->mem, from, to, notes);
 }
 
 /* Sets *whole: it is a look at everything. */
 static int find_roots(struct audit *audit, const struct look *look, struct notes *notes,
 		      bool *whole)
 {
-	struct roots *roots = &audit->roots, last = audit->earlier;
+	struct roots *roots = audit->earlier;
 	int error;
 
-	audit->earlier = *roots;
-	*roots = last;
+	audit->earlier = audit->roots;
+	audit->roots = roots;
 	error = roots_from_cpus(roots, audit->mem, look->cpus, look->nr_cpus, notes);
 	for (size_t i = 0; !error && i < look->nr_given; i++)
 		error = roots_add_given(roots, audit->mem, look->given[i].gpa,
 					look->given[i].levels, notes);
-	*whole = !look->roll || !audit->at || !roots_look_alike(roots, &audit->earlier);
+	*whole = !look->roll || !audit->at || !roots_look_alike(roots, audit->earlier);
 	if (!error && *whole)
 		error = roots_scan(roots, audit->mem, 0, audit->mem->frames, notes);
 	else if (!error)
@@ -120,14 +124,14 @@ static bool add_window(struct alias_tracker *at, const char *name, const struct 
 static int make_tracker(struct audit *audit, struct notes *notes)
 {
 	struct at_config config = {.frames = audit->mem->frames,
-				   .levels = audit->roots.levels,
+				   .levels = audit->roots->levels,
 				   .mode = AT_SCAN,
 				   .ops = &tracker_ops,
 				   .ctx = audit->mem};
 	const struct window *direct = &audit->windows.direct_map;
 
 	if (audit->at && same_window(direct, &audit->direct_map) &&
-	    audit->levels == audit->roots.levels)
+	    audit->levels == audit->roots->levels)
 		return 0;
 	drop_tracker(audit);
 	if (getrandom(&config.seed, sizeof(config.seed), GRND_NONBLOCK) < 0)
@@ -136,7 +140,7 @@ static int make_tracker(struct audit *audit, struct notes *notes)
 	if (!audit->at)
 		return -ENOMEM;
 	audit->direct_map = *direct;
-	audit->levels = audit->roots.levels;
+	audit->levels = audit->roots->levels;
 	if (!add_window(audit->at, "direct map", direct, true))
 		note(notes, "the direct map at 0x%" PRIx64 " could not be exempt", direct->base);
 	return 0;
@@ -179,7 +183,7 @@ static size_t roots_to_follow(const struct roots *roots, uint64_t *pfns)
 /* Unfollows the roots that are gone, and follows those that are new. */
 static int follow_roots(struct audit *audit, struct notes *notes)
 {
-	const struct roots *roots = &audit->roots;
+	const struct roots *roots = audit->roots;
 	uint64_t *now = malloc((roots->nr ? roots->nr : 1) * sizeof(*now));
 	size_t nr;
 	int error = 0;
@@ -339,7 +343,7 @@ static int collect_tables(struct audit *audit, struct findings *findings)
 
 static int describe_low_maps(struct audit *audit)
 {
-	const struct roots *roots = &audit->roots;
+	const struct roots *roots = audit->roots;
 	size_t nr = audit->nr_tables;
 	uint64_t *pfns = malloc((nr ? nr : 1) * sizeof(*pfns));
 	int error = pfns ? 0 : -ENOMEM;
@@ -404,13 +408,13 @@ static void describe(const struct audit *audit, const struct look *look, struct 
 
 	findings->cpus = look->nr_cpus;
 	findings->memory = audit->mem->size;
-	findings->levels = audit->roots.levels;
-	findings->isolated = audit->roots.isolated;
+	findings->levels = audit->roots->levels;
+	findings->isolated = audit->roots->isolated;
 	findings->windows = audit->windows;
 	findings->nr_low = audit->nr_low;
 	memcpy(findings->low, audit->low, sizeof(findings->low));
-	for (size_t i = 0; i < audit->roots.nr; i++)
-		findings->roots[audit->roots.root[i].origin]++;
+	for (size_t i = 0; i < audit->roots->nr; i++)
+		findings->roots[audit->roots->root[i].origin]++;
 	if (audit->mem->unreadable)
 		note(&findings->notes,
 		     "%" PRIu64 " frames could not be read, and were taken for zeros",
@@ -436,11 +440,11 @@ static int read_guest(struct audit *audit, const struct look *look, struct findi
 
 	physmem_refresh(audit->mem);
 	error = find_roots(audit, look, notes, &whole);
-	if (error || !audit->roots.nr)
+	if (error || !audit->roots->nr)
 		return error;
 	if (whole) {
-		error = windows_find(&audit->windows, audit->mem, audit->roots.kernel_root,
-				     audit->roots.levels, notes);
+		error = windows_find(&audit->windows, audit->mem, audit->roots->kernel_root,
+				     audit->roots->levels, notes);
 		error = error ? error : make_tracker(audit, notes);
 	}
 	error = error ? error : follow_roots(audit, notes);
@@ -458,7 +462,7 @@ int audit_look(struct audit *audit, const struct look *look, struct findings *fi
 	error = read_guest(audit, look, findings);
 	if (look->has_read)
 		look->has_read(look->ctx);
-	if (!error && audit->roots.nr)
+	if (!error && audit->roots->nr)
 		error = survey(audit, findings);
 	if (error)
 		drop_tracker(audit);

@@ -165,30 +165,41 @@ struct live {
 	struct audit *audit;
 	struct names *names;
 	struct notes notes; /* of how its memory is reached */
+	double paused;      /* when it was stopped, and then for how long, in ms */
+	bool resumed;
 };
+
+static void has_read(void *ctx)
+{
+	struct live *live = ctx;
+
+	live->resumed = qemu_end(live->qemu);
+	live->paused = now_ms() - live->paused;
+}
 
 /* One look, during which the guest stands still. Returns 0, or a status after a message. */
 static int look_at_guest(struct live *live, struct findings *findings)
 {
 	struct given_root given[ARGS_MAX_ROOTS];
-	struct look look = {.given = given, .nr_given = given_roots(live->args, given)};
-	double before = now_ms(), paused;
+	struct look look = {.given = given,
+			    .nr_given = given_roots(live->args, given),
+			    .has_read = has_read,
+			    .ctx = live};
+	double before = now_ms();
 	int error;
-	bool resumed;
 
 	if (!qemu_begin(live->qemu))
 		return VMM_EX_NOKVM;
-	paused = now_ms();
+	live->paused = now_ms();
 	look.cpus = qemu_cpus(live->qemu, &look.nr_cpus);
 	snprintf(findings->source, sizeof(findings->source), "QEMU at %s, %s", live->args->qmp,
 		 qemu_way(live->qemu));
 	error = audit_look(live->audit, &look, findings);
-	resumed = qemu_end(live->qemu);
 	if (error) {
 		say("out of memory");
 		return VMM_EX_OSERR;
 	}
-	findings->paused_ms = now_ms() - paused;
+	findings->paused_ms = live->paused;
 	findings->look_ms = now_ms() - before;
 	for (size_t i = 0; i < live->notes.nr; i++)
 		note(&findings->notes, "%s", live->notes.text[i]);
@@ -198,7 +209,7 @@ static int look_at_guest(struct live *live, struct findings *findings)
 		if (failed)
 			return failed;
 	}
-	return resumed ? 0 : VMM_EX_NOKVM;
+	return live->resumed ? 0 : VMM_EX_NOKVM;
 }
 
 /* Looks again and again, and tells what came and went. The status is that of the worst look. */

@@ -33,7 +33,7 @@ static void half_of(struct root_half *half, const uint64_t *entries)
 		half->whole[i] = entry;
 		half->entries[i] = entry & PTE_P ? entry & HALF_MASK : 0;
 		if (entry & PTE_P) {
-			half->present++;
+			half->tables[half->present++] = entry & PTE_ADDR;
 			half->probe = i;
 		}
 	}
@@ -60,9 +60,8 @@ static bool has_half(const uint64_t *entries, const struct root_half *half)
 /* Can this be a root: do all present entries of its upper half link tables in memory? */
 static bool is_sound(const struct physmem *mem, const struct root_half *half)
 {
-	for (unsigned i = 0; i < ENTRIES / 2; i++)
-		if (half->entries[i] &&
-		    !physmem_has(mem, (half->entries[i] & PTE_ADDR) >> FRAME_SHIFT))
+	for (unsigned i = 0; i < half->present; i++)
+		if (!physmem_has(mem, half->tables[i] >> FRAME_SHIFT))
 			return false;
 	return half->present > 0;
 }
@@ -92,23 +91,17 @@ static bool is_among(const uint64_t *tables, unsigned nr, uint64_t entry)
 }
 
 /* Is some entry of the lower half for the kernel alone, or one of the kernel's half once more? */
-static bool maps_low(const uint64_t *entries)
+static bool maps_low(const uint64_t *entries, const struct root_half *half)
 {
-	uint64_t tables[ENTRIES - KERNEL_HALF];
-	unsigned nr = 0;
-
-	for (unsigned i = KERNEL_HALF; i < ENTRIES; i++)
-		if (entries[i] & PTE_P)
-			tables[nr++] = entries[i] & PTE_ADDR;
 	for (unsigned i = 0; i < KERNEL_HALF; i++)
 		if (entries[i] & PTE_P &&
-		    (!(entries[i] & PTE_US) || is_among(tables, nr, entries[i])))
+		    (!(entries[i] & PTE_US) || is_among(half->tables, half->present, entries[i])))
 			return true;
 	return false;
 }
 
 static int add_root(struct roots *roots, uint64_t pfn, const uint64_t *entries,
-		    enum root_origin origin)
+		    enum root_origin origin, const struct root_half *half)
 {
 	if (roots->nr == ROOTS_MAX) {
 		roots->overflow = true;
@@ -122,7 +115,7 @@ static int add_root(struct roots *roots, uint64_t pfn, const uint64_t *entries,
 			return -ENOMEM;
 		roots->root = root;
 	}
-	roots->root[roots->nr++] = (struct root){pfn, origin, maps_low(entries)};
+	roots->root[roots->nr++] = (struct root){pfn, origin, maps_low(entries, half)};
 	return 0;
 }
 
@@ -148,7 +141,7 @@ static int take_root(struct roots *roots, uint64_t pfn, const uint64_t *entries,
 			     "share it were not looked for",
 			     pfn << FRAME_SHIFT);
 	}
-	return add_root(roots, pfn, entries, origin);
+	return add_root(roots, pfn, entries, origin, half);
 }
 
 /* With PTI the lower halves of a pair link the same tables, and the upper ones differ. */
@@ -274,7 +267,7 @@ static bool look_at_frame(void *ctx, uint64_t pfn, const uint64_t *entries)
 		for (size_t k = 0; k < scan->nr_known; k++)
 			if (roots->root[k].pfn == pfn)
 				return true;
-		scan->error = add_root(roots, pfn, entries, ROOT_SHARED);
+		scan->error = add_root(roots, pfn, entries, ROOT_SHARED, &roots->half[i]);
 		return !scan->error && !roots->overflow;
 	}
 	return true;

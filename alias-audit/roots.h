@@ -44,9 +44,10 @@ struct root {
 /* The upper half of a root: which entries are present, and what they link. */
 struct root_half {
 	uint64_t entries[ENTRIES / 2];
-	uint64_t whole[ENTRIES / 2]; /* with all flags, which most that share it have, too */
-	unsigned present;            /* how many */
-	unsigned probe;              /* an entry that is present: compared first */
+	uint64_t whole[ENTRIES / 2];  /* with all flags, which most that share it have, too */
+	uint64_t tables[ENTRIES / 2]; /* what those that are present link */
+	unsigned present;             /* how many */
+	unsigned probe;               /* an entry that is present: compared first */
 };
 
 struct roots {

@@ -526,7 +526,7 @@ struct at_stats {
 	uint64_t log_mismatches; /* violations AT_V_UNLOGGED and AT_V_MISLOGGED */
 	uint64_t violations;
 	uint64_t findings_dropped; /* findings and events for which there was no room */
-	uint64_t executable;	   /* frames that the last survey has found to be executable */
+	uint64_t executable;       /* frames that the last survey has found to be executable */
 	uint64_t memory_bytes;     /* held now by this tracker, all included */
 };
 void at_get_stats(const struct alias_tracker *at, struct at_stats *out);

@@ -107,7 +107,7 @@ uint64_t rights_executable(const struct rights *rights)
 		     j++, pfn += PT_ENTRIES) {
 			uint64_t left = rights->frames - pfn;
 
-			if (can_execute(either(gib->large[j], gib->huge)))
+			if (can_execute(rights_union(gib->large[j], gib->huge)))
 				nr += left < PT_ENTRIES ? left : PT_ENTRIES;
 			else
 				nr += region_executable(gib->region[j]);

@@ -18,12 +18,16 @@
 /* An answer on the control socket has an end: each finding is less than 1 KiB of it. */
 #define REPORTED_MAX 8192u
 #define SAID_MAX     64u /* lines of one look */
+/* Looks of --watch search so many frames for roots that were never in a CR3 when one looked. */
+#define WATCH_FRAMES ((16ull << 20) / FRAME_SIZE)
 
 struct live_audit {
 	struct machine *machine;
 	struct physmem mem;
 	struct audit *audit;
 	struct findings findings; /* of the last look */
+	bool was_held;            /* before the look that goes on */
+	double paused;            /* when that has held the vCPUs, and for how long, in ms */
 };
 
 /* --- the guest's memory ----------------------------------------------------------------------- */
@@ -111,35 +115,34 @@ static size_t read_vcpus(const struct vm *vm, struct cpu_state *states)
 	return nr;
 }
 
-/* Returns 0, or -ENOMEM. The old findings move to *last, if that is not NULL. */
-static int look_held(struct live_audit *audit, struct findings *last)
+/* The guest goes on, if it ran before. */
+static void has_read(void *ctx)
 {
-	struct cpu_state states[OPTIONS_MAX_CPUS];
-	struct look look = {.cpus = states};
+	struct live_audit *audit = ctx;
 
-	look.nr_cpus = read_vcpus(&audit->machine->vm, states);
-	if (last) {
-		*last = audit->findings;
-		audit->findings = (struct findings){0};
-	}
-	return audit_look(audit->audit, &look, &audit->findings);
+	if (!audit->was_held)
+		release_all_vcpus(&audit->machine->vm);
+	audit->paused = now_ms() - audit->paused;
 }
 
-static int look(struct live_audit *audit, struct findings *last)
+/* Looks at everything, or only rolls on. Returns 0, or -ENOMEM. */
+static int look(struct live_audit *audit, uint64_t roll)
 {
+	struct cpu_state states[OPTIONS_MAX_CPUS];
+	struct look look = {.cpus = states, .roll = roll, .has_read = has_read, .ctx = audit};
 	struct vm *vm = &audit->machine->vm;
-	bool was_held = vcpus_are_held(vm);
-	double paused = now_ms();
+	double before = now_ms();
 	int error;
 
+	audit->paused = before;
+	audit->was_held = vcpus_are_held(vm);
 	hold_all_vcpus(vm);
-	error = look_held(audit, last);
-	if (!was_held)
-		release_all_vcpus(vm);
+	look.nr_cpus = read_vcpus(vm, states);
+	error = audit_look(audit->audit, &look, &audit->findings);
 	snprintf(audit->findings.source, sizeof(audit->findings.source), "vmm %s",
 		 audit->machine->opt->guest);
-	audit->findings.look_ms = now_ms() - paused;
-	audit->findings.paused_ms = audit->findings.look_ms;
+	audit->findings.look_ms = now_ms() - before;
+	audit->findings.paused_ms = audit->paused;
 	return error;
 }
 
@@ -149,7 +152,7 @@ json_t *live_audit_report(struct live_audit *audit)
 	size_t nr, left_out = 0;
 	json_t *report;
 
-	if (look(audit, NULL))
+	if (look(audit, 0))
 		return NULL;
 	nr = findings->nr;
 	if (nr > REPORTED_MAX) {
@@ -178,12 +181,13 @@ static void say_lines(char *text)
 
 void live_audit_say_changes(struct live_audit *audit)
 {
-	struct findings last = {0};
+	struct findings last = audit->findings;
 	char *text = NULL;
 	size_t size;
 	FILE *out;
 
-	if (look(audit, &last)) {
+	audit->findings = (struct findings){0};
+	if (look(audit, WATCH_FRAMES)) {
 		say("watch: out of memory");
 	} else if ((out = open_memstream(&text, &size))) {
 		report_changes(out, &last, &audit->findings, NULL);
