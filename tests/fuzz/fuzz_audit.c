@@ -161,13 +161,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(&machine, 0, sizeof(machine));
 	for (unsigned i = 0; i < CPUS; i++)
 		machine.cpu[i] = (struct cpu_state){.cr0 = 1ull << 31, .cr4 = 0x20};
-	physmem_init(&mem, take1(&in) & 1 ? &ops_in_place : &ops, &machine);
+	physmem_init(&mem, size & 1 ? &ops_in_place : &ops, &machine);
 	MUST(physmem_add(&mem, 0, FRAMES * FRAME_SIZE) == 0);
 	MUST(physmem_add(&mem, HIGH_GPA, HIGH * FRAME_SIZE) == 0);
 	audit = audit_new(&mem);
 	MUST(audit);
 	for (unsigned i = 0; i < 3 && in.left; i++) {
-		look.roll = take1(&in) % FRAMES;
+		look.roll = i * (size / 2 % FRAMES);
 		change(&machine, &in, 40);
 		MUST(audit_look(audit, &look, &findings) == 0);
 		check(&findings, &mem);
