@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* What may be done with each frame, by any leaf that maps it. */
+/*
+ * What may be done with each frame, by any leaf that maps it.
+ *
+ * Few leaves can be executed, or have a memory type other than 0, and all others are of no interest
+ * but where these map the same frame. So a survey begins with these, and asks of the frames that
+ * they map alone whether they can be written: outside the exempt windows the tracker has counted
+ * the leaves by which they can.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -116,12 +123,13 @@ uint64_t rights_executable(const struct rights *rights)
 	return nr;
 }
 
-void rights_set_wanted(struct rights *rights, uint64_t pfn)
+bool rights_set_wanted(struct rights *rights, uint64_t pfn)
 {
-	struct rights_region *region = region_of(rights, pfn);
+	struct rights_region *region = region_make(rights, pfn);
 
 	if (region)
 		region->can[pfn % PT_ENTRIES] |= IS_WANTED;
+	return region;
 }
 
 bool rights_is_wanted(const struct rights *rights, uint64_t pfn)
@@ -250,13 +258,214 @@ static bool all_note(struct alias_tracker *at, struct rights *rights, const stru
 	return true;
 }
 
-bool rights_find(struct alias_tracker *at, struct rights *rights, const struct reaches *reaches)
+static bool rights_begin(const struct alias_tracker *at, struct rights *rights)
 {
 	rights_free(rights);
 	rights->frames = at->config.frames;
 	rights->nr = (at->config.frames + GIB_FRAMES - 1) / GIB_FRAMES;
 	rights->gib = rights_alloc(rights, rights->nr * sizeof(*rights->gib));
-	if (rights->gib && all_note(at, rights, reaches))
+	return rights->gib;
+}
+
+bool rights_find(struct alias_tracker *at, struct rights *rights, const struct reaches *reaches)
+{
+	if (rights_begin(at, rights) && all_note(at, rights, reaches))
+		return true;
+	rights_free(rights);
+	return false;
+}
+
+/* --- those of what can be executed ------------------------------------------------------------ */
+
+static inline bool leaf_is_typed(uint64_t pte, unsigned level)
+{
+	return pte_type(pte, level) != 0;
+}
+
+/* May some entry be a leaf that can be executed, or that has a type? Written so that the compiler
+ * makes few instructions of it; PTE_LARGE_PAT is an address where leaves are small. */
+static bool group_is_special(const uint64_t *entry, unsigned level)
+{
+	unsigned pat = level == 1 ? 7 : 12;
+	uint64_t special = 0;
+
+	for (unsigned i = 0; i < GROUP_ENTRIES; i++)
+		special |= (~entry[i] >> 63 | entry[i] >> 3 | entry[i] >> 4 | entry[i] >> pat) &
+			   entry[i];
+	return special & PTE_P;
+}
+
+static bool copy_is_special(const struct copy *copy, unsigned level)
+{
+	for (unsigned group = 0; group < GROUPS; group++)
+		if (copy->present[group] &&
+		    group_is_special(&copy->entry[group * GROUP_ENTRIES], level))
+			return true;
+	return false;
+}
+
+/* Notes of what a leaf gives what may be done; its type too, since it is 0. */
+static bool leaf_note(struct rights *rights, unsigned level, uint64_t pfn, struct frame_rights of)
+{
+	struct rights_region *region;
+
+	if (level > 1)
+		return large_leaf_note(rights, level, pfn, of);
+	region = region_make(rights, pfn);
+	if (!region)
+		return false;
+	region->can[pfn % PT_ENTRIES] |= of.can;
+	region->types[pfn % PT_ENTRIES] |= of.types;
+	region->any = rights_union(region->any, of);
+	return true;
+}
+
+/* Notes what can be executed by leaves of the role. Sets *typed if some leaf has a type. */
+static bool executable_note(struct alias_tracker *at, struct rights *rights,
+			    const struct reach *reach, bool *typed)
+{
+	const struct copy *copy = &reach->role->table->copy;
+	unsigned level = reach->role->level;
+	uint8_t can[NR_WAYS];
+
+	if (!copy_is_special(copy, level))
+		return true;
+	role_rights(reach, can);
+	FOREACH_PRESENT (i, copy) {
+		uint64_t pte = copy->entry[i], pfn = pte_pfn(pte, level, PTE_LEAF);
+		struct frame_rights of = {.can = can[leaf_index(pte)] & CAN_EXEC};
+
+		if (pte_kind(pte, level) != PTE_LEAF || pfn >= at->config.frames)
+			continue;
+		*typed |= leaf_is_typed(pte, level);
+		if (of.can && !leaf_note(rights, level, pfn, of))
+			return false;
+	}
+	return true;
+}
+
+/* Of the 512 frames from pfn on. */
+static bool small_writes_note(const struct alias_tracker *at, struct rights *rights, uint64_t pfn,
+			      struct frame_rights above)
+{
+	static const struct frame_rights write = {.can = CAN_WRITE};
+	const struct region *frames = region_find(&at->frames, pfn);
+	const struct rights_region *region = region_of(rights, pfn);
+
+	if (!frames || !frames->writable.nr || (!region && !can_execute(above)))
+		return true;
+	for (unsigned i = 0; i < PT_ENTRIES; i++) {
+		bool asked = can_execute(above) || (region->can[i] & CAN_EXEC);
+
+		if (asked && count_bits(&frames->writable, i) &&
+		    !leaf_note(rights, 1, pfn + i, write))
+			return false;
+	}
+	return true;
+}
+
+/* Notes what can be written of what can be executed, outside the exempt windows. */
+static bool gib_writes_note(const struct alias_tracker *at, struct rights *rights, uint64_t pfn)
+{
+	struct rights_gib *gib = gib_of(rights, pfn);
+
+	if (leaf_count(&at->frames, COUNT_WRITABLE, 3, pfn))
+		gib->huge.can |= CAN_WRITE;
+	for (unsigned i = 0; i < PT_ENTRIES && pfn < rights->frames; i++, pfn += PT_ENTRIES) {
+		struct frame_rights above = rights_union(gib->large[i], gib->huge);
+
+		if (!gib->region[i] && !can_execute(above))
+			continue;
+		if (leaf_count(&at->frames, COUNT_WRITABLE, 2, pfn))
+			gib->large[i].can |= CAN_WRITE;
+		if (!small_writes_note(at, rights, pfn, above))
+			return false;
+	}
+	return true;
+}
+
+/* Can the kernel execute any of the frames that such a leaf maps? */
+static bool is_kernel_code(const struct rights *rights, unsigned level, uint64_t pfn)
+{
+	const struct rights_gib *gib = gib_of(rights, pfn);
+	const struct rights_region *region = region_of(rights, pfn);
+	struct frame_rights of;
+
+	if (!gib)
+		return false;
+	if (level == 3)
+		return true;
+	of = rights_union(gib->huge, gib->large[pfn / PT_ENTRIES % PT_ENTRIES]);
+	if (region && level == 1)
+		of.can |= region->can[pfn % PT_ENTRIES];
+	else if (region)
+		of = rights_union(of, region->any);
+	return of.can & CAN_EXEC_KERNEL;
+}
+
+/* Notes which code of the kernel can be written by leaves of the role, if in an exempt window. */
+static bool exempt_writes_note(struct alias_tracker *at, struct rights *rights,
+			       const struct reach *reach)
+{
+	const struct copy *copy = &reach->role->table->copy;
+	unsigned level = reach->role->level;
+	uint8_t can[NR_WAYS];
+
+	role_rights(reach, can);
+	FOREACH_PRESENT (i, copy) {
+		uint64_t pte = copy->entry[i], pfn = pte_pfn(pte, level, PTE_LEAF);
+		struct frame_rights of;
+
+		if (!(pte & PTE_RW) || pte_kind(pte, level) != PTE_LEAF ||
+		    pfn >= at->config.frames || !is_kernel_code(rights, level, pfn))
+			continue;
+		of.can = leaf_rights(at, reach, can, i, pte).can & (CAN_WRITE | CAN_WRITE_EXEMPT);
+		of.types = 0;
+		if (of.can && !leaf_note(rights, level, pfn, of))
+			return false;
+	}
+	return true;
+}
+
+static bool writes_note(struct alias_tracker *at, struct rights *rights,
+			const struct reaches *reaches)
+{
+	for (size_t i = 0; i < rights->nr; i++)
+		if (rights->gib[i] && !gib_writes_note(at, rights, i * GIB_FRAMES))
+			return false;
+	for (size_t i = 0; i < reaches->nr; i++) {
+		const struct reach *reach = &reaches->reach[i];
+
+		if (wants_stop(at))
+			return false;
+		if (reach->exempt && reach->role->level <= LEAF_LEVELS &&
+		    !exempt_writes_note(at, rights, reach))
+			return false;
+	}
+	return true;
+}
+
+bool rights_find_conflicting(struct alias_tracker *at, struct rights *rights,
+			     const struct reaches *reaches, bool *all)
+{
+	bool typed = false;
+
+	*all = false;
+	if (!rights_begin(at, rights))
+		return false;
+	for (size_t i = 0; i < reaches->nr && !typed; i++) {
+		const struct reach *reach = &reaches->reach[i];
+
+		if (wants_stop(at) || (reach->role->level <= LEAF_LEVELS &&
+				       !executable_note(at, rights, reach, &typed))) {
+			rights_free(rights);
+			return false;
+		}
+	}
+	*all = typed;
+	if (typed)
+		return rights_find(at, rights, reaches);
+	if (writes_note(at, rights, reaches))
 		return true;
 	rights_free(rights);
 	return false;

@@ -153,7 +153,7 @@ static void items_find(struct search *s)
 		qsort(s->items, s->nr, sizeof(*s->items), items_order);
 	for (size_t i = 0; i < s->nr; i++) {
 		s->items[i].next = i;
-		rights_set_wanted(&s->survey->rights, s->items[i].finding.pfn);
+		s->failed |= !rights_set_wanted(&s->survey->rights, s->items[i].finding.pfn);
 	}
 	if (s->nr)
 		s->items[s->nr].next = s->nr;
@@ -353,7 +353,8 @@ static bool findings_take(struct survey *survey, struct findings *found)
 static bool survey_find(struct search *s)
 {
 	struct reaches reaches;
-	bool ok = reach_find(s->at, &reaches) && rights_find(s->at, &s->survey->rights, &reaches);
+	bool ok = reach_find(s->at, &reaches) &&
+		  rights_find_conflicting(s->at, &s->survey->rights, &reaches, &s->survey->all);
 
 	if (ok)
 		items_find(s);
@@ -418,11 +419,24 @@ bool at_for_each_finding(const struct alias_tracker *at,
 	return true;
 }
 
-struct at_uses at_uses(const struct alias_tracker *at, uint64_t pfn)
+/* Finds out the rights of frames that no survey asks for. */
+static bool rights_complete(struct alias_tracker *at, struct survey *survey)
+{
+	struct reaches reaches;
+
+	if (at->failed)
+		return false;
+	survey->all = reach_find(at, &reaches) && rights_find(at, &survey->rights, &reaches);
+	free(reaches.reach);
+	return survey->all;
+}
+
+struct at_uses at_uses(struct alias_tracker *at, uint64_t pfn)
 {
 	struct frame_rights of = {0};
 
-	if (at->survey && pfn < at->config.frames)
+	if (at->survey && pfn < at->config.frames &&
+	    (at->survey->all || rights_complete(at, at->survey)))
 		of = rights_of(&at->survey->rights, pfn);
 	return (struct at_uses){
 		.kernel_exec = of.can & CAN_EXEC_KERNEL,

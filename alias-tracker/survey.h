@@ -87,6 +87,10 @@ struct rights {
 
 /* Finds the rights of all frames anew. False if out of memory, and then nothing is known. */
 bool rights_find(struct alias_tracker *at, struct rights *rights, const struct reaches *reaches);
+/* Only what is to be known of conflicts, and of what can be executed. Sets *all if it has found all
+ * rights all the same, as it has to if some leaf has a memory type other than 0. */
+bool rights_find_conflicting(struct alias_tracker *at, struct rights *rights,
+			     const struct reaches *reaches, bool *all);
 void rights_free(struct rights *rights);
 struct frame_rights rights_of(const struct rights *rights, uint64_t pfn);
 /* How many frames can be executed. */
@@ -99,7 +103,8 @@ typedef void conflict_fn(void *ctx, uint64_t pfn, unsigned level, unsigned confl
 /* Calls fn for each run of frames that leaves of that level and larger ones make a conflict of. A
  * conflict is told once, for the largest run. */
 void rights_conflicts(const struct rights *rights, conflict_fn *fn, void *ctx);
-void rights_set_wanted(struct rights *rights, uint64_t pfn);
+/* False if out of memory. */
+bool rights_set_wanted(struct rights *rights, uint64_t pfn);
 bool rights_is_wanted(const struct rights *rights, uint64_t pfn);
 
 /* --- survey.c --------------------------------------------------------------------------------- */
@@ -113,6 +118,7 @@ struct survey {
 	bool done;
 	uint64_t changes; /* at_changes() when it was done */
 	struct rights rights;
+	bool all; /* `rights` has those of all frames, and not only what is remarkable */
 	struct findings held;   /* sorted */
 	struct findings events; /* not taken yet, from `first` on */
 	size_t first;
