@@ -76,16 +76,18 @@ static size_t walk_table(struct walk *w, uint64_t pfn, const struct way *to)
 		return seen - 1;
 	for (unsigned i = 0; i < PT_ENTRIES; i++) {
 		uint64_t pte = pte_load(&entries[i]);
-		struct way way = {
+		struct way way;
+
+		if ((pte & need) != need)
+			continue;
+		way = (struct way){
 			.va = va_canonical(to->va + ((uint64_t)i << pte_shift(to->level)),
 					   w->at->levels),
 			.level = to->level,
 			.user = to->user && (pte & PTE_US),
 			.exec = to->exec && !(pte & PTE_NX),
 		};
-
-		if ((pte & need) == need)
-			found += walk_entry(w, &way, (pfn << PAGE_SHIFT) + i * sizeof(pte), pte);
+		found += walk_entry(w, &way, (pfn << PAGE_SHIFT) + i * sizeof(pte), pte);
 	}
 	if (!exempt)
 		map_put(&w->seen, key, 1 + found);
@@ -166,7 +168,11 @@ static void uses_table(struct uses_walk *w, uint64_t pfn, const struct uses_way 
 	for (unsigned i = 0; i < PT_ENTRIES; i++) {
 		uint64_t pte = pte_load(&entries[i]);
 		enum pte_kind kind = pte_kind(pte, to->level);
-		struct uses_way way = {
+		struct uses_way way;
+
+		if (kind == PTE_NONE)
+			continue;
+		way = (struct uses_way){
 			.va = va_canonical(to->va + ((uint64_t)i << pte_shift(to->level)),
 					   w->at->levels),
 			.level = to->level,
@@ -174,7 +180,6 @@ static void uses_table(struct uses_walk *w, uint64_t pfn, const struct uses_way 
 			.user = to->user && (pte & PTE_US),
 			.exec = to->exec && !(pte & PTE_NX),
 		};
-
 		if (kind == PTE_LEAF)
 			uses_leaf(w, &way, pte);
 		way.level--;

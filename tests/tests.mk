@@ -4,6 +4,9 @@
 
 UNIT_TESTS     := tests/kvm-machine/test-fetch-kernel tests/top/test-top
 UNIT_TESTS_SAN :=
+# What links a test of Check's with AddressSanitizer; see tests/unit/unmarked.c, which goes with it.
+LINK_UNMARKED   = $(CC) $(ASAN) -Wl,--wrap=_mark_point
+UNMARKED       := $(call obj,san,tests/unit/unmarked.c)
 
 include $(wildcard tests/unit/*/*-tests.mk) tests/unit/vmm/devices/blk/blk-tests.mk
 include tests/unit/tsan.mk

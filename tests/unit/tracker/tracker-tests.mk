@@ -21,9 +21,9 @@ $(B)/tests/unit-tracker: $(call obj,release,$(TRACKER_TEST_SRC)) $(B)/obj/releas
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(shell pkg-config --libs check)
 
-$(B)/tests/unit-tracker-san: $(call obj,san,$(TRACKER_TEST_SRC)) $(B)/obj/san/tracker-with-faults.o
+$(B)/tests/unit-tracker-san: $(call obj,san,$(TRACKER_TEST_SRC)) $(B)/obj/san/tracker-with-faults.o $(UNMARKED)
 	@mkdir -p $(@D)
-	$(CC) $(ASAN) $(LDFLAGS) -o $@ $^ $(shell pkg-config --libs check)
+	$(LINK_UNMARKED) $(LDFLAGS) -o $@ $^ $(shell pkg-config --libs check)
 
 $(B)/tests/bench-sync: $(call obj,release,$(TRACKER_BENCH_SRC) tests/unit/tracker/world.c) $(B)/libaliastracker.a
 	@mkdir -p $(@D)

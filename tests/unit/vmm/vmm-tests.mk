@@ -16,6 +16,6 @@ $(B)/tests/unit-vmm: $(call obj,release,$(VMM_TEST_SRC) $(VMM_CORE_SRC) $(TRACKE
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(VMM_TEST_LD) -o $@ $^ $(VMM_TEST_LIBS)
 
-$(B)/tests/unit-vmm-san: $(call obj,san,$(VMM_TEST_SRC) $(VMM_CORE_SRC) $(TRACKER_SRC))
+$(B)/tests/unit-vmm-san: $(call obj,san,$(VMM_TEST_SRC) $(VMM_CORE_SRC) $(TRACKER_SRC)) $(UNMARKED)
 	@mkdir -p $(@D)
-	$(CC) $(ASAN) $(VMM_TEST_LD) -o $@ $^ $(VMM_TEST_LIBS)
+	$(LINK_UNMARKED) $(VMM_TEST_LD) -o $@ $^ $(VMM_TEST_LIBS)

@@ -15,6 +15,6 @@ $(B)/tests/unit-blk: $(call obj,release,$(BLK_TEST_SRC))
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $^ -o $@ $(BLK_TEST_LIBS)
 
-$(B)/tests/unit-blk-san: $(call obj,san,$(BLK_TEST_SRC))
+$(B)/tests/unit-blk-san: $(call obj,san,$(BLK_TEST_SRC)) $(UNMARKED)
 	@mkdir -p $(@D)
-	$(CC) $(ASAN) $^ -o $@ $(BLK_TEST_LIBS)
+	$(LINK_UNMARKED) $^ -o $@ $(BLK_TEST_LIBS)
