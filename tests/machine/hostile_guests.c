@@ -334,6 +334,15 @@ const struct hostile hostiles[] = {
 	 .with = {"-c2", "--audit=1000000", "--on-violation=stop"},
 	 .no_switch = "nothing is held against a vCPU that sleeps",
 	 .no_strict_switch = NO_LOG},
+	{.guest = "log_spams",
+	 .with = {"-c2", "--step", "judge", "--audit=1", "--on-violation=stop"},
+	 .on_log =
+		 &(struct outcome){
+			 .status = STOPPED, .violations = 1, .says = UNLOGGED, .prints = ""},
+	 .off = BREAK("no-mismatch"),
+	 .off_track = "log",
+	 .then = {.status = BROKE},
+	 .no_strict_switch = NO_LOG},
 	{.guest = "host_writes",
 	 .word = "deflate",
 	 .with = {"--audit=1"},

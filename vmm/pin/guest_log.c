@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "pin/guest_log.h"
 
-#define STUCK_MS 1000u /* an entry named for longer, while its vCPU runs, is not being changed */
+#define STUCK_MS    1000u /* an entry named for longer, while its vCPU runs, is not being changed */
+#define PUT_OFF_MAX 4u    /* syncs in a row that may leave their judgement to the next */
 /* Maximum time counted between two syncs: an emulated host's processor may have slept unnoticed. */
 #define STEP_MS 250u
 
@@ -27,6 +28,7 @@ static void take_up_to(struct log_ring *ring, uint64_t tail)
 
 void guest_log_start(struct guest_log *log)
 {
+	log->put_off = 0;
 	for (unsigned i = 0; i < log->nr; i++) {
 		struct log_ring *ring = &log->ring[i];
 
@@ -249,7 +251,13 @@ bool guest_log_pending(struct guest_log *log, uint64_t *entries, size_t *nr)
 	}
 	for (unsigned i = 0; ok && i < log->nr; i++)
 		ok = add_untaken(&log->ring[i], entries, nr);
+	log->put_off = ok ? 0 : log->put_off + 1;
 	return ok;
+}
+
+bool guest_log_needs_pause(const struct guest_log *log)
+{
+	return log->put_off >= PUT_OFF_MAX;
 }
 
 /* --- faults ----------------------------------------------------------------------------------- */

@@ -62,8 +62,9 @@ struct log_ring {
 struct guest_log {
 	unsigned nr; /* of vCPUs, at most AT_CHANGING_MAX */
 	struct log_ring *ring;
-	unsigned next; /* the ring at which log_next() continues */
-	bool stopped;  /* LOG_STOPPED is still to be handed out */
+	unsigned next;    /* the ring at which log_next() continues */
+	bool stopped;     /* LOG_STOPPED is still to be handed out */
+	unsigned put_off; /* so often in a row it could not be told what is pending */
 	/* How long this vCPU has run so far, in milliseconds of processor time. */
 	uint64_t (*ran_ms)(const void *ctx, unsigned vcpu);
 	const void *ctx;
@@ -75,6 +76,9 @@ void guest_log_start(struct guest_log *log);
 void guest_log_begin(struct guest_log *log, struct at_log_look *look);
 size_t guest_log_next(struct guest_log *log, struct at_record *records, size_t max);
 bool guest_log_pending(struct guest_log *log, uint64_t *entries, size_t *nr);
+/* Do vCPUs write so many records during each sync that what they have written can't be judged? Then
+ * the next sync is to be made while they are paused. */
+bool guest_log_needs_pause(const struct guest_log *log);
 /* The guest has ended its log without being asked. */
 void guest_log_stopped(struct guest_log *log);
 /* This vCPU makes a call, or has ended with one: it is not changing an entry. */

@@ -94,7 +94,7 @@ static enum alias_status serve_batch(struct pin *pin, struct vcpu *vcpu,
 	if (!pin->registered || batch.count == 0 || batch.count > ALIAS_BATCH_MAX ||
 	    (flags & ~(ALIAS_BATCH_UPCALL | ALIAS_BATCH_WAIT)))
 		return ALIAS_BAD_CALL;
-	batch.paused = batch.verify;
+	batch.paused = batch.verify || guest_log_needs_pause(&pin->log);
 	if (batch.paused)
 		pause_all_vcpus(pin->vm, vcpu);
 	if (pin->tracks)

@@ -72,7 +72,7 @@ enum breaks {
 bool broken(enum breaks what);
 
 /* Where --step can stop. */
-enum place { AT_SYNC, AT_GRANT, AT_PAUSE, AT_UNPIN, AT_STORE, NR_PLACES };
+enum place { AT_SYNC, AT_GRANT, AT_PAUSE, AT_UNPIN, AT_STORE, AT_JUDGE, NR_PLACES };
 
 /* Waits there if so asked, once. */
 void step_here(enum place place);

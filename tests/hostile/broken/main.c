@@ -57,7 +57,7 @@ static const char *const break_names[NR_BREAKS] = {
 
 static const char *const place_names[NR_PLACES] = {
 	[AT_SYNC] = "sync",   [AT_GRANT] = "grant", [AT_PAUSE] = "pause",
-	[AT_UNPIN] = "unpin", [AT_STORE] = "store",
+	[AT_UNPIN] = "unpin", [AT_STORE] = "store", [AT_JUDGE] = "judge",
 };
 
 /* Written by main() alone, before there are other threads. */
@@ -84,6 +84,8 @@ void step_here(enum place place)
 		}
 		poll(NULL, 0, 1); /* no thread may sleep by other means */
 	}
+	__atomic_store_n(&step->go, 0, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&step->there, 0, __ATOMIC_SEQ_CST);
 }
 
 static bool choose(const char *name, const char *const names[], unsigned nr, bool chosen[])

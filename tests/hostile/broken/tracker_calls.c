@@ -59,6 +59,15 @@ static size_t log_next(void *ctx, struct at_record *records, size_t max)
 	return nr == 0 && broken(NO_LOG_END) ? take_more(ctx, records, max) : nr;
 }
 
+/* The second vCPU may write records between those that a sync takes and its look at what is
+ * pending, while it is in the guest. */
+static bool log_pending(void *ctx, uint64_t *entries, size_t *nr)
+{
+	if (the_machine->vm.nr_vcpus > 1 && the_machine->vm.vcpus[1].in_guest)
+		step_here(AT_JUDGE);
+	return own_ops->log_pending(ctx, entries, nr);
+}
+
 /* --- what the tracker reads ------------------------------------------------------------------- */
 
 #define HIDING_MAX 4u /* tables with links to one frame */
@@ -111,6 +120,7 @@ WRAP(struct alias_tracker *, at_new, const struct at_config *config)
 	if (ops.log_begin) {
 		ops.log_begin = log_begin;
 		ops.log_next = log_next;
+		ops.log_pending = log_pending;
 	}
 	changed.ops = &ops;
 	if (broken(OWN_CHANGES))

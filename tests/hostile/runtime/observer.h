@@ -9,7 +9,7 @@
 #define OBSERVER_PORT 0xa130
 
 /* With --step NAME a thread of the host stops once at that place, if `armed`; it sets `there`, and
- * goes on when `go` is set. */
+ * goes on when `go` is set. All three are 0 then, and it may be armed anew. */
 #define STEP_GPA 0x3f000ull
 
 struct step {

@@ -130,6 +130,31 @@ START_TEST(records_come_in_order)
 }
 END_TEST
 
+/* More records are written beside each sync than can be looked through: after a few of these the
+ * next is to be made in quiet. */
+START_TEST(put_off_again_and_again)
+{
+	uint64_t entries[AT_PENDING_MAX];
+	size_t nr;
+
+	for (unsigned round = 0; round < 2; round++) {
+		for (unsigned i = 0; i < 4; i++) {
+			ck_assert(!guest_log_needs_pause(&guest_log));
+			begin(false, 0);
+			take();
+			for (unsigned n = 0; n <= AT_PENDING_MAX; n++)
+				append(1, 8);
+			ck_assert(!guest_log_pending(&guest_log, entries, &nr));
+		}
+		ck_assert(guest_log_needs_pause(&guest_log));
+		begin(false, 0);
+		take();
+		ck_assert(guest_log_pending(&guest_log, entries, &nr));
+	}
+	ck_assert(!guest_log_needs_pause(&guest_log));
+}
+END_TEST
+
 START_TEST(what_is_pending)
 {
 	uint64_t entries[AT_PENDING_MAX];
@@ -535,6 +560,7 @@ TCase *guest_log_tests(void)
 
 	tcase_add_checked_fixture(tc, set_up, NULL);
 	tcase_add_test(tc, records_come_in_order);
+	tcase_add_test(tc, put_off_again_and_again);
 	tcase_add_test(tc, what_is_pending);
 	tcase_add_test(tc, a_full_ring);
 	tcase_add_test(tc, a_loss_counted_late);
