@@ -97,7 +97,9 @@ int memory_init_twice(struct memory *mem, uint64_t bytes)
 		wp->protected = calloc(memory_end_pfn(mem) / 64 + 1, sizeof(*wp->protected));
 		wp->spare =
 			mmap(NULL, ALIAS_PAGE_SIZE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		if (wp->protected && wp->spare != MAP_FAILED)
+		wp->reserve = mmap(NULL, WRITE_PROTECT_RESERVE * ALIAS_PAGE_SIZE, PROT_NONE,
+				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		if (wp->protected && wp->spare != MAP_FAILED && wp->reserve != MAP_FAILED)
 			return 0;
 	}
 	say_errno("memory for write protection");
@@ -151,6 +153,8 @@ void memory_free(struct memory *mem)
 		return;
 	if (mem->wp->spare != MAP_FAILED)
 		munmap(mem->wp->spare, ALIAS_PAGE_SIZE);
+	if (mem->wp->reserve != MAP_FAILED)
+		munmap(mem->wp->reserve, WRITE_PROTECT_RESERVE * ALIAS_PAGE_SIZE);
 	pthread_mutex_destroy(&mem->wp->lock);
 	free(mem->wp->protected);
 	free(mem->wp);

@@ -40,7 +40,12 @@ struct write_protect {
 	 * decides). */
 	_Atomic uint64_t *protected;
 	void *spare; /* a page of nothing, whose slot comes and goes: zap_all() */
+	/* Pages of nothing. While `reserved`, each second one is readable, which takes mappings;
+	 * write_protect_undo() makes use of these. By the lock. */
+	uint8_t *reserve;
+	bool reserved;
 };
+#define WRITE_PROTECT_RESERVE 9u /* pages */
 
 struct memory {
 	unsigned nr;

@@ -46,6 +46,17 @@ static bool mprotect_frame(struct write_protect *wp, void *hva, int prot, const 
 	return false;
 }
 
+/* Takes mappings from the host's limit, or gives them back. The lock is held. */
+static bool set_reserved(struct write_protect *wp, bool reserve)
+{
+	for (unsigned i = 1; i < WRITE_PROTECT_RESERVE; i += 2)
+		if (mprotect(wp->reserve + i * ALIAS_PAGE_SIZE, ALIAS_PAGE_SIZE,
+			     reserve ? PROT_READ : PROT_NONE))
+			return false;
+	wp->reserved = reserve;
+	return true;
+}
+
 bool write_protect_gfn(const struct memory *mem, uint64_t pfn)
 {
 	struct write_protect *wp = mem->wp;
@@ -55,7 +66,7 @@ bool write_protect_gfn(const struct memory *mem, uint64_t pfn)
 	if (!hva)
 		return false;
 	pthread_mutex_lock(&wp->lock);
-	ok = mprotect_frame(wp, hva, PROT_READ, "pin");
+	ok = (wp->reserved || set_reserved(wp, true)) && mprotect_frame(wp, hva, PROT_READ, "pin");
 	if (ok)
 		mark_protected(wp, pfn, true);
 	pthread_mutex_unlock(&wp->lock);
@@ -73,6 +84,18 @@ bool write_unprotect_gfn(const struct memory *mem, uint64_t pfn)
 		mark_protected(wp, pfn, false);
 	pthread_mutex_unlock(&wp->lock);
 	return ok;
+}
+
+bool write_protect_undo(const struct memory *mem, uint64_t pfn)
+{
+	struct write_protect *wp = mem->wp;
+
+	if (write_unprotect_gfn(mem, pfn))
+		return true;
+	pthread_mutex_lock(&wp->lock);
+	set_reserved(wp, false);
+	pthread_mutex_unlock(&wp->lock);
+	return write_unprotect_gfn(mem, pfn);
 }
 
 /* The lock keeps the protection of a frame from changing during a store. */

@@ -43,6 +43,10 @@ bool write_protect_gfn(const struct memory *mem, uint64_t pfn);
 /* Makes it writable again. Returns false on failure, the first time after a message: it may have to
  * split a mapping, for which the same limit holds. The frame then stays write-protected. */
 bool write_unprotect_gfn(const struct memory *mem, uint64_t pfn);
+/* Takes back the write_protect_gfn() before it, of this frame. That fails only if the host itself
+ * does: the frame may have been between others that are write-protected, and other threads may have
+ * used up all mappings since, but some are kept in reserve, without which nothing is protected. */
+bool write_protect_undo(const struct memory *mem, uint64_t pfn);
 /* Any thread, and any `mem`. False for frames outside of memory. */
 bool gfn_is_write_protected(const struct memory *mem, uint64_t pfn);
 

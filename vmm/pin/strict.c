@@ -48,12 +48,9 @@ static enum at_verdict become_flushed(struct batch *batch, uint64_t pfn, struct 
 	return verdict;
 }
 
-/* Undoes what was possible a moment ago, so there are mappings enough, unless the host itself
- * fails.
- */
 static void undo_protection(struct pin *pin, uint64_t pfn)
 {
-	if (write_unprotect_gfn(&pin->vm->mem, pfn))
+	if (write_protect_undo(&pin->vm->mem, pfn))
 		return;
 	say("frame 0x%llx, whose pin is refused, stays read-only: the guest cannot go on",
 	    (unsigned long long)pfn);
