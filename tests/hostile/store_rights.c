@@ -65,7 +65,7 @@ static const unsigned before[] = {4, 1, 8}; /* bytes in the first page */
 static bool store(unsigned how, uint64_t va)
 {
 	static const uint64_t value[2] = {0x2222222244444444, 0x2222222244444444};
-	bool done;
+	bool done = false;
 
 	if (how == 0)
 		TRY(done, "movq %2, -4(%1)", "r"(va), "r"(value[0]));
