@@ -21,6 +21,12 @@
 
 /* Where a compressed core has utsname.machine. */
 #define DISKDUMP_AT_MACHINE 0x110
+/* Its version, the size of its bitmap in blocks, and, in the second block, the number of its frames
+ * (makedumpfile's diskdump_mod.h). */
+#define DISKDUMP_AT_VERSION       8
+#define DISKDUMP_AT_BITMAP_BLOCKS 0x1b4
+#define DISKDUMP_AT_MAX_MAPNR     (FRAME_SIZE + 96)
+#define DISKDUMP_MAX_MAPNR_SINCE  6 /* version */
 
 struct core {
 	const char *path;
@@ -136,6 +142,11 @@ static int find_ranges(struct core *core, struct physmem *mem)
 	return add_ranges(mem, attr.val.bitmap);
 }
 
+static bool read_at(const struct core *core, off_t at, void *to, size_t size)
+{
+	return pread(core->fd, to, size, at) == (ssize_t)size;
+}
+
 /* The library does not believe the header of a compressed core of QEMU, which names the machine and
  * nothing else of a utsname. */
 static void name_machine(struct core *core)
@@ -145,8 +156,7 @@ static void name_machine(struct core *core)
 
 	if (kdump_get_string_attr(core->dump, KDUMP_ATTR_ARCH_NAME, &text) != KDUMP_OK &&
 	    !strcmp(core->format, "diskdump") &&
-	    pread(core->fd, machine, sizeof(machine), DISKDUMP_AT_MACHINE) ==
-		    (ssize_t)sizeof(machine) &&
+	    read_at(core, DISKDUMP_AT_MACHINE, machine, sizeof(machine)) &&
 	    !memcmp(machine, KDUMP_ARCH_X86_64, sizeof(machine)))
 		kdump_set_string_attr(core->dump, KDUMP_ATTR_ARCH_NAME, machine);
 }
@@ -175,6 +185,24 @@ static bool is_x86_64(struct core *core)
 		return false;
 	}
 	return true;
+}
+
+/* A compressed core has bits for all the frames that it counts. The library believes the number,
+ * and some of its versions then look for minutes for what isn't there. */
+static bool bitmap_is_whole(const struct core *core)
+{
+	uint32_t version, blocks;
+	uint64_t frames;
+
+	if (strcmp(core->format, "diskdump"))
+		return true;
+	if (!read_at(core, DISKDUMP_AT_VERSION, &version, sizeof(version)) ||
+	    !read_at(core, DISKDUMP_AT_BITMAP_BLOCKS, &blocks, sizeof(blocks)))
+		return false;
+	if (version < DISKDUMP_MAX_MAPNR_SINCE)
+		return true;
+	return read_at(core, DISKDUMP_AT_MAX_MAPNR, &frames, sizeof(frames)) &&
+	       frames <= 8ull * FRAME_SIZE * blocks;
 }
 
 static int open_file(struct core *core)
@@ -235,7 +263,13 @@ static int open_dump(struct core *core)
 		say("%s can't be read as a core: %s", core->path, why ? why : "unknown");
 		return VMM_EX_DATAERR;
 	}
-	return is_x86_64(core) ? 0 : VMM_EX_DATAERR;
+	if (!is_x86_64(core))
+		return VMM_EX_DATAERR;
+	if (!bitmap_is_whole(core)) {
+		say("%s counts more frames than it has bits for: it is cut or corrupt", core->path);
+		return VMM_EX_DATAERR;
+	}
+	return 0;
 }
 
 static int read_core_parts(struct core *core, struct physmem *mem)
