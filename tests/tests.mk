@@ -32,7 +32,7 @@ WHOLE_MACHINE := 'tests/on-kvm strategies' 'tests/on-kvm hostile' 'tests/on-kvm 
 		 'tests/on-kvm linux' \
 		 'tests/on-kvm control transitions strict sandbox faults statistics' \
 		 tests/compare/test-compare 'tests/on-kvm --npt 0 sanitized@strict' 'tests/on-kvm sanitized' \
-		 tests/look/test-look tests/gdb/test-gdb tests/trace/test-trace tests/soak/test-soak tests/qemu-selftest \
+		 tests/tracking/test-tracking tests/gdb/test-gdb tests/trace/test-trace tests/soak/test-soak tests/qemu-selftest \
 		 tests/transcript tests/audit/test-linux
 # Of all rooms something, in seconds.
 QUICK         := $(filter-out tests/model/check $(B)/tests/unit-tracker,$(UNIT_TESTS)) \
