@@ -191,7 +191,7 @@ static bool half_is_refused(pte_t *entries, uint64_t table)
 	pte_t before[] = {get_pte(&entries[0]), get_pte(&entries[1])};
 	pte_t values[] = {make_pte(frame, PTE_KERNEL), make_pte(table, PTE_KERNEL)};
 
-	/* By then the host has looked at what is new, and looks there no more. */
+	/* By then the host has synced what is new, and compares it no more. */
 	for (unsigned i = 0; i < 3; i++)
 		if (pin_table(frame, 1) || unpin_table(frame))
 			return false;

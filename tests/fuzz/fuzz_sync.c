@@ -2,8 +2,8 @@
 /*
  * The tracker, held against its oracle. The input is a program of a guest with a small memory: page
  * tables are edited on some processors, logged or not, frames are pinned, unpinned, ballooned, and
- * the tracker looks now and then, sometimes without memory, sometimes while the guest goes on.
- * After a quiet look every bit must be what a walk of all tables says.
+ * the tracker syncs now and then, sometimes without memory, sometimes while the guest goes on.
+ * After a quiet sync every bit must be what a walk of all tables says.
  */
 #include <string.h>
 #include "../unit/tracker/fault.h"
@@ -46,7 +46,7 @@ struct guest {
 	struct bytes program;
 	unsigned ops;
 	bool lied;   /* the log, since the last audit */
-	bool in_op;  /* of the guest, while the tracker looks */
+	bool in_op;  /* of the guest, while the tracker syncs */
 	bool counts; /* mappings of all kinds */
 	bool direct; /* there is a direct map, or another window, of gpa 0 */
 	uint64_t direct_base;
@@ -54,8 +54,8 @@ struct guest {
 	/* A frame that has lost its last alias is refused until this was flushed: by the guest's
 	 * clock and by the owner's; 0: nothing. */
 	uint64_t gone[FRAMES], gone_now[FRAMES];
-	bool had[FRAMES]; /* an alias, by the last look */
-	uint64_t flushed; /* as the last look found it */
+	bool had[FRAMES]; /* an alias, by the last sync */
+	uint64_t flushed; /* as the last sync found it */
 };
 
 static const uint16_t indices[] = {0,   1,   2,   3,   7,   8,   100, 255,
@@ -250,7 +250,7 @@ static void check_all(struct guest *g)
 	}
 }
 
-/* What each frame has lost since the last look, and may still be in a TLB. */
+/* What each frame has lost since the last sync, and may still be in a TLB. */
 static void note_gone(struct guest *g)
 {
 	const struct at_clock *clock = &g->w.clock;
@@ -288,7 +288,7 @@ static bool names_any(const struct guest *g)
 	return any;
 }
 
-/* A look while nothing else happens. A log that was false is no help before the next audit; of an
+/* A sync while nothing else happens. A log that was false is no help before the next audit; of an
  * entry that is named then, before one that finds it named no more. */
 static void quiet_sync(struct guest *g)
 {
@@ -313,7 +313,7 @@ static bool clean(struct guest *g)
 	return true;
 }
 
-/* Nothing was written since the last look. */
+/* Nothing was written since the last sync. */
 static void check_pinned(struct guest *g, uint64_t pfn, unsigned level, bool was_clean)
 {
 	MUST(has_memory(pfn) && level >= 1 && level <= g->levels);

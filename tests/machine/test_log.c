@@ -14,7 +14,7 @@ static bool is_logging(const struct run *run)
 	return json_is_true(json_object_get(json_object_get(run->stats, "tracker"), "logging"));
 }
 
-/* Every look an audit, beside vCPUs that are in the middle of their changes. */
+/* Every sync an audit, beside vCPUs that are in the middle of their changes. */
 START_TEST(honest_guests_are_not_accused)
 {
 	static const char *const loads[][2] = {

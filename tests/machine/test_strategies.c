@@ -223,7 +223,7 @@ START_TEST(eager_pte_leaves_tlbs_to_the_host)
 }
 END_TEST
 
-/* A mapping that came and went since the host last looked was never seen by it, and may be in a TLB
+/* A mapping that came and went since the last sync was never seen by the host, and may be in a TLB
  * all the same: the clock says that something went. Here it did before each of the pins. */
 START_TEST(eager_pte_hides_nothing_from_the_host)
 {

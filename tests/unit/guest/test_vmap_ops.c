@@ -66,7 +66,7 @@ START_TEST(cleared_at_once_and_flushed_later)
 }
 END_TEST
 
-/* Every unmap moves the clock: what came and went between two looks is not overlooked. */
+/* Every unmap moves the clock: what came and went between two syncs is not overlooked. */
 START_TEST(each_clear_ticks)
 {
 	static const struct vmap_ops ops = {.unmap = vmap_clear};

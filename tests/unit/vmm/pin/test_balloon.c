@@ -201,7 +201,7 @@ START_TEST(a_table_that_comes_back)
 	ck_assert_int_eq(pin_figure(guest.pin, "pins.violations"), 1);
 	for (unsigned i = 0; i < 100; i++)
 		guest_ask(DATA, ALIAS_OP_UNPIN,
-			  0); /* the host looks until it is quiet enough to be armed */
+			  0); /* the host syncs until it is quiet enough to be armed */
 	ck_assert(!guest.pin->uffd || pin_figure(guest.pin, "tracker.arms") > 0);
 	ck_assert_uint_eq(guest_ask(DATA, ALIAS_OP_DEFLATE, 0), ALIAS_OK);
 	ck_assert_uint_eq(guest_ask(DATA + 8, ALIAS_OP_PIN, 1), ALIAS_OK);

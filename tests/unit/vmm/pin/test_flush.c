@@ -227,7 +227,7 @@ START_TEST(the_newer_ones_are_spared)
 }
 END_TEST
 
-/* One that was spared makes trouble while the host looks once more: it is asked after all. */
+/* One that was spared makes trouble while the host syncs once more: it is asked after all. */
 START_TEST(spared_too_early)
 {
 	leave_stale(DATA);

@@ -134,7 +134,7 @@ START_TEST(a_later_mapping_is_a_violation)
 	ck_assert_uint_eq(guest_ask(DATA, ops[_i % NR_OPS].op, ops[_i % NR_OPS].arg), ALIAS_OK);
 	if (ops[_i % NR_OPS].not_in_the_way) {
 		guest_map(ops[_i % NR_OPS].not_in_the_way);
-		guest_ask(DATA + 1, ALIAS_OP_DEFLATE, 0); /* some call: the host looks */
+		guest_ask(DATA + 1, ALIAS_OP_DEFLATE, 0); /* some call: the host syncs */
 		ck_assert_int_eq(pin_figure(guest.pin, "pins.violations"), 0);
 	}
 	guest_map(ops[_i % NR_OPS].in_the_way);
@@ -177,7 +177,7 @@ START_TEST(the_first_transition_has_no_evidence)
 	struct alias_common_page *common = common_page(&guest.machine);
 
 	guest_map(R(DATA));
-	guest_ask(DATA, ALIAS_OP_UNPIN, 0); /* the host looks */
+	guest_ask(DATA, ALIAS_OP_UNPIN, 0); /* the host syncs */
 	common->cleared++;
 	guest_frame(L1)[5] = 0;
 	ck_assert_uint_eq(guest_ask(DATA, ALIAS_OP_INFLATE, 0), ALIAS_OK);
