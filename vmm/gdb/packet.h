@@ -20,6 +20,7 @@ enum gdb_event {
 	GDB_NACK,      /* the peer asks for the last packet again */
 };
 
+/* Zeros are a reader between packets. */
 struct gdb_reader {
 	enum { GDB_BETWEEN, GDB_DATA, GDB_ESCAPED, GDB_SUM_HIGH, GDB_SUM_LOW } state;
 	uint8_t sum, given; /* checksum of the data received, and the one sent with it */
@@ -31,8 +32,8 @@ struct gdb_reader {
 /* Takes one byte of input. After GDB_PACKET the data is valid until the next call. */
 enum gdb_event gdb_reader_feed(struct gdb_reader *reader, uint8_t byte);
 
-/* The data of an answer, appended piece by piece. What does not fit is left out, and sets
- * `overflow`. */
+/* The data of an answer, appended piece by piece to zeros. A piece that does not fit is left out,
+ * or of bytes its end, and sets `overflow`. */
 struct gdb_reply {
 	size_t len;
 	bool overflow;

@@ -64,11 +64,17 @@ size_t gdb_read_memory(const struct gdb_target *target, unsigned vcpu, uint64_t 
 bool gdb_write_memory(struct gdb_target *target, unsigned vcpu, uint64_t va, const void *bytes,
 		      size_t nr);
 
+/* Get all registers, and set those that gdb_register_set() can change. The vCPU is stopped. Return
+ * false on failure. */
 bool gdb_get_registers(const struct gdb_target *target, unsigned vcpu, struct gdb_registers *out);
 bool gdb_set_registers(const struct gdb_target *target, unsigned vcpu,
 		       const struct gdb_registers *from);
 
-enum gdb_result { GDB_OK, GDB_UNSUPPORTED, GDB_FAILED };
+enum gdb_result {
+	GDB_OK,
+	GDB_UNSUPPORTED, /* the processor, or this host's KVM, has none of this kind */
+	GDB_FAILED,      /* there are no more, or not at this address, or of this length */
+};
 /* Insert and remove breakpoints. Inserting an existing one and removing a missing one are no
  * errors. An address is looked up in this vCPU's page tables. */
 enum gdb_result gdb_insert(struct gdb_target *target, unsigned vcpu, enum gdb_break kind,

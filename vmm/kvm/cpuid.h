@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* The CPUID that vCPUs are given. */
 #ifndef VMM_KVM_CPUID_H
 #define VMM_KVM_CPUID_H
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Threads that are confined from their start. */
 #ifndef VMM_KVM_THREAD_H
 #define VMM_KVM_THREAD_H
 

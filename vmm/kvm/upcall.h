@@ -24,8 +24,9 @@ bool upcall_check(int kvm_fd, unsigned vector, char *why, size_t size);
 bool upcall_is_ruled_out(struct vcpu *vcpu, void *page, uint32_t gpa);
 
 /* Completes the I/O instruction of the current exit. Returns true if that was an `out` with RIP at
- * it, and its registers; false if it was a string instruction, which KVM has done by then (or,
- * after a message, if an ioctl has failed). Own thread, in its exit handler. */
+ * it, and its registers; false if it was a string instruction, which KVM has done by then, or if
+ * this KVM is UPCALL_BROKEN (or, after a message, if an ioctl has failed). Own thread, in its exit
+ * handler. */
 bool upcall_complete_out(struct vcpu *vcpu, struct kvm_regs *at_out);
 /* Raises exception `vector`, without error code, with RIP at that `out` again, so that the
  * handler's IRETQ executes it once more. Returns 0, or a negated errno after a message that names

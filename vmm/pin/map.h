@@ -7,7 +7,7 @@
 enum pin_frame {
 	FRAME_NONE,     /* no memory */
 	FRAME_ORDINARY, /* memory without a writable mapping, but for the direct map */
-	FRAME_MAPPED,
+	FRAME_MAPPED,   /* by a writable mapping */
 	FRAME_BALLOONED,
 	FRAME_TYPED, /* of a memory type other than 0 */
 	FRAME_L1,    /* pinned as page table */

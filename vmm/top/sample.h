@@ -48,6 +48,7 @@ struct top_sample {
 	bool paused;
 };
 
+/* Zeros are a view without samples. */
 struct top_view {
 	struct top_sample now, before;
 	unsigned nr; /* samples taken so far */
@@ -61,7 +62,8 @@ const char *top_figure_name(enum top_figure figure);
 const char *top_vcpu_figure_name(enum top_vcpu_figure figure);
 /* Adds an answer to "statistics". What it lacks is 0. */
 void top_view_add(struct top_view *view, const json_t *answer);
-/* Changes a second between the last two samples; 0 after the first. */
+/* Changes a second between the last two samples; 0 after the first, and for a counter that went
+ * down. */
 double top_rate(const struct top_view *view, enum top_figure counter);
 double top_vcpu_rate(const struct top_view *view, unsigned vcpu, enum top_vcpu_figure figure);
 
