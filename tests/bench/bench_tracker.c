@@ -24,11 +24,11 @@ static const struct {
 	[QUERY] = {"query", "ns", "query, ns", false},
 	[SYNC_SAME] = {"sync_same_tables", "ns", "sync, same 16 tables, ns", false},
 	[SYNC_ANY] = {"sync_any_tables", "ns", "sync, any tables, ns", false},
-	[ROUND_SAME] = {"watched_same_tables", "ns", "+ watches, same 16, ns", false},
-	[ROUND_ANY] = {"watched_any_tables", "ns", "+ watches, any, ns", false},
+	[ROUND_SAME] = {"arming_same_tables", "ns", "+ arming, same 16, ns", false},
+	[ROUND_ANY] = {"arming_any_tables", "ns", "+ arming, any, ns", false},
 	[ARMS_SAME] = {"arms_same_tables", "arms/sync", "  arms, same 16 tables", true},
 	[ARMS_ANY] = {"arms_any_tables", "arms/sync", "  arms, any tables", true},
-	[PIN] = {"pin", "ns", "+ watches, any, + query", false},
+	[PIN] = {"pin", "ns", "+ arming, any, + query", false},
 };
 
 struct options {

@@ -256,18 +256,18 @@ static void measure_maps(struct bench *b, uint64_t *leaves)
 
 /* Followers of all contenders, and of the rescan, and what they are to follow in one round. */
 struct race {
-	enum watching watching;
+	enum arming arming;
 	struct follower followers[COLUMNS];
 	unsigned nr;
 	struct change changes[SYNCS][CHANGED];
 };
 
-static void race_open(struct race *race, struct bench *b, enum watching watching)
+static void race_open(struct race *race, struct bench *b, enum arming arming)
 {
-	race->watching = watching;
+	race->arming = arming;
 	race->nr = 0;
 	do
-		follower_open(&race->followers[race->nr], &b->load, contenders[race->nr], watching);
+		follower_open(&race->followers[race->nr], &b->load, contenders[race->nr], arming);
 	while (contenders[race->nr++]);
 }
 
@@ -286,7 +286,7 @@ static double follow(struct race *race, struct follower *f)
 
 		for (unsigned k = 0; k < CHANGED; k++)
 			follower_write(f, race->changes[i][k]);
-		if (race->watching == WATCH_FREE)
+		if (race->arming == ARMING_FREE)
 			start = now();
 		follower_sync(f);
 		spent[i] = now() - start;
@@ -334,7 +334,7 @@ static void measure_free(struct bench *b)
 {
 	struct race race;
 
-	race_open(&race, b, WATCH_FREE);
+	race_open(&race, b, ARMING_FREE);
 	for (unsigned i = 0; contenders[i]; i++)
 		note_once(b, MEMORY_ALL, i, (double)race.followers[i].bytes / b->load.frames);
 	for (b->round = 0; b->round < b->rounds; b->round++) {
@@ -359,13 +359,13 @@ static void rescan(struct bench *b, const struct follower *f)
 	note(b, QUERY, RESCAN, median(spent, SCANS));
 }
 
-static void measure_watched(struct bench *b)
+static void measure_armed(struct bench *b)
 {
 	struct race race;
 
-	race_open(&race, b, WATCH_REAL);
+	race_open(&race, b, ARMING_REAL);
 	for (b->round = 0; b->round < b->rounds; b->round++) {
-		progress(b, "syncs with real watches");
+		progress(b, "syncs with real arming");
 		race_round(&race, b, SAME, ROUND_SAME, ARMS_SAME);
 		race_round(&race, b, b->load.tables, ROUND_ANY, ARMS_ANY);
 		rescan(b, &race.followers[race.nr - 1]);
@@ -407,7 +407,7 @@ void measure(struct result *r, uint64_t gib, unsigned rounds)
 	r->tables = b->load.tables;
 	measure_maps(b, &r->leaves);
 	measure_free(b);
-	measure_watched(b);
+	measure_armed(b);
 	if (isatty(STDERR_FILENO))
 		fprintf(stderr, "\r\033[K");
 	/* The tracker's last: its values are sorted by then. */

@@ -12,7 +12,7 @@ enum what {
 	MEMORY_ALL,
 	UPDATE,
 	QUERY,
-	SYNC_SAME, /* watching is free */
+	SYNC_SAME, /* arming is free */
 	SYNC_ANY,
 	ROUND_SAME, /* it is not, and the guest's writes are in it */
 	ROUND_ANY,

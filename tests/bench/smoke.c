@@ -28,7 +28,7 @@ static unsigned wrong(const struct follower *f, const uint64_t *counts, unsigned
 	return n;
 }
 
-static unsigned run(const struct contender *contender, enum watching watching)
+static unsigned run(const struct contender *contender, enum arming arming)
 {
 	struct follower f;
 	struct load load;
@@ -36,7 +36,7 @@ static unsigned run(const struct contender *contender, enum watching watching)
 	unsigned n = 0;
 
 	load_init(&load, FRAMES, FRAMES);
-	follower_open(&f, &load, contender, watching);
+	follower_open(&f, &load, contender, arming);
 	for (unsigned round = 0; round < ROUNDS; round++) {
 		for (unsigned i = 0; i < TOGGLES; i++)
 			follower_write(&f, load_change(&load, load.tables));
@@ -56,7 +56,7 @@ int smoke(void)
 
 	for (unsigned c = 0;; c++) {
 		const char *name = contenders[c] ? contenders[c]->name : "rescan";
-		unsigned n = run(contenders[c], WATCH_FREE) + run(contenders[c], WATCH_REAL);
+		unsigned n = run(contenders[c], ARMING_FREE) + run(contenders[c], ARMING_REAL);
 
 		if (n)
 			printf("not ok bench-tracker %s: %u wrong answers\n", name, n);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "watch.h"
+#include "arming.h"
 
 #define QUIET_SYNCS 65u /* until at_sync() has armed all tables */
 
@@ -26,7 +26,7 @@ static void apply(struct follower *f, uint64_t gpa, uint64_t from, uint64_t to)
 		f->contender->drop(f->self, (from & ~E_NX) >> 12, gpa);
 }
 
-/* Watches the table first and compares it after that. */
+/* Arms the table first and compares it after that. */
 static void compare(struct follower *f, uint64_t pfn)
 {
 	const uint64_t *entries = f->world.memory + pfn * 512;
@@ -91,11 +91,11 @@ static uint64_t rescan_count(const struct follower *f, uint64_t pfn)
 
 /* --- libaliastracker -------------------------------------------------------------------------- */
 
-static void tracker_open(struct follower *f, enum watching watching)
+static void tracker_open(struct follower *f, enum arming arming)
 {
 	uint64_t heap = heap_bytes();
 
-	f->world.config.quiet_syncs = watching == WATCH_FREE;
+	f->world.config.quiet_syncs = arming == ARMING_FREE;
 	world_start(&f->world);
 	f->self = f->world.at;
 	if (world_pin_tree(&f->world, ROOT) != AT_OK)
@@ -108,17 +108,17 @@ static void tracker_open(struct follower *f, enum watching watching)
 /* --- any of them ------------------------------------------------------------------------------ */
 
 void follower_open(struct follower *f, const struct load *load, const struct contender *contender,
-		   enum watching watching)
+		   enum arming arming)
 {
 	*f = (struct follower){.load = load, .contender = contender};
 	world_init(&f->world, load->frames);
 	load_build(load, &f->world);
 	if (!contender)
 		return;
-	if (watching == WATCH_REAL)
-		uffd_wp_start(&f->world);
+	if (arming == ARMING_REAL)
+		arming_start(&f->world);
 	if (contender == &contender_bits)
-		tracker_open(f, watching);
+		tracker_open(f, arming);
 	else
 		plain_open(f);
 	contender_touch(contender, f->self, load->frames);
@@ -129,7 +129,7 @@ void follower_close(struct follower *f)
 	if (f->contender && f->contender != &contender_bits)
 		plain_close(f);
 	world_close(&f->world);
-	uffd_wp_stop(&f->world);
+	arming_stop(&f->world);
 }
 
 void follower_write(struct follower *f, struct change change)
@@ -137,7 +137,7 @@ void follower_write(struct follower *f, struct change change)
 	uint64_t pfn = load_table(change.place / RUNS_TABLE);
 	volatile uint64_t *entries = f->world.memory + pfn * 512 + change.place % RUNS_TABLE * RUN;
 
-	if (!watch_is_on(&f->world))
+	if (!arming_is_real(&f->world))
 		world_walk(&f->world, pfn);
 	for (unsigned i = 0; i < RUN; i++)
 		entries[i] = load_leaf(change.run, i);

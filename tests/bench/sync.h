@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Following tables that change. libaliastracker does it by at_sync(); for the others there is the
- * least that could do: it is told which tables were written, by the same watcher, compares each
- * with its copy, tells the contender, and watches it again. It knows one flat window of L1 tables
- * that are always linked: no tree, no pins, no permissions, no report, no TLBs.
+ * least that could do: it is told which tables were written, by the same write tracking,
+ * compares each with its copy, tells the contender, and arms it again. It knows one flat window of
+ * L1 tables that are always linked: no tree, no pins, no permissions, no report, no TLBs.
  */
 #ifndef SYNC_H
 #define SYNC_H
@@ -18,18 +18,18 @@ struct follower {
 	void *self;                        /* the contender's; of `bits` the world's tracker */
 	uint64_t *copies;                  /* 512 entries a table */
 	uint64_t bytes;                    /* on the heap, for all of this but the world */
-	uint64_t arms;                     /* frames that were watched (again) by syncs */
+	uint64_t arms;                     /* frames that were armed (again) by syncs */
 };
 
-/* What it costs to watch a table for the first write to it. */
-enum watching {
-	WATCH_FREE, /* a store: the tracker is told so (quiet_syncs = 1) */
-	WATCH_REAL, /* a page protection of this process, and a signal */
+/* What it costs to arm a table. */
+enum arming {
+	ARMING_FREE, /* a store: the tracker is told so (quiet_syncs = 1) */
+	ARMING_REAL, /* a page protection of this process, and a signal */
 };
 
 /* All the tables of the load as it is now, followed and quiet. */
 void follower_open(struct follower *f, const struct load *load, const struct contender *contender,
-		   enum watching watching);
+		   enum arming arming);
 void follower_close(struct follower *f);
 /* What the guest does. */
 void follower_write(struct follower *f, struct change change);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "watch.h"
+#include "arming.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -53,12 +53,12 @@ static void on_fault(int sig, siginfo_t *info, void *context)
 	signal(sig, SIG_DFL); /* a bug: the same again, and the end */
 }
 
-bool watch_is_on(const struct world *w)
+bool arming_is_real(const struct world *w)
 {
 	return w->ops.arm == arm;
 }
 
-void uffd_wp_start(struct world *w)
+void arming_start(struct world *w)
 {
 	struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
 	unsigned i = 0;
@@ -73,7 +73,7 @@ void uffd_wp_start(struct world *w)
 	w->ops.disarm = disarm;
 }
 
-void uffd_wp_stop(struct world *w)
+void arming_stop(struct world *w)
 {
 	for (unsigned i = 0; i < WORLDS_MAX; i++)
 		if (worlds[i] == w)
