@@ -72,10 +72,12 @@ static bool group_matches(const uint64_t *entry, struct pattern pattern)
 
 static bool any_match(const struct copy *copy, struct pattern pattern)
 {
-	for (unsigned group = 0; group < GROUPS; group++)
-		if (copy->present[group] &&
-		    group_matches(&copy->entry[group * GROUP_ENTRIES], pattern))
+	for (uint64_t groups = copy->stored; groups; groups &= groups - 1) {
+		unsigned group = (unsigned)__builtin_ctzll(groups);
+
+		if (group_matches(&copy->entry[group * GROUP_ENTRIES], pattern))
 			return true;
+	}
 	return false;
 }
 

@@ -34,63 +34,74 @@ INLINE bool any_set(const vector *v)
 
 /* --- loading ---------------------------------------------------------------------------------- */
 
-INLINE void group_or(vector *any, const uint64_t *entry)
+INLINE void entries_or(vector *any, const uint64_t *entry, unsigned nr)
 {
 	*any = (vector){0};
 #pragma GCC unroll 16
-	for (unsigned i = 0; i < GROUP_ENTRIES; i += VECTOR_ENTRIES)
+	for (unsigned i = 0; i < nr; i += VECTOR_ENTRIES)
 		*any |= *(const vector *)&entry[i];
 }
 
 /* Volatile, so that what is judged is what is kept: each entry is loaded once. */
 INLINE void group_load(uint64_t *copy, const uint64_t *now)
 {
-#pragma GCC unroll 16
+#pragma GCC unroll 4
 	for (unsigned i = 0; i < GROUP_ENTRIES; i += VECTOR_ENTRIES)
 		*(vector *)&copy[i] = *(const volatile vector *)&now[i];
 }
 
-/* A group's PTE_P bits, in a word. */
+/* A group's PTE_P bits. */
 INLINE uint64_t present_in(const uint64_t *entry)
 {
 	vector bits = {0};
 
-#pragma GCC unroll 16
+#pragma GCC unroll 4
 	for (unsigned i = 0; i < GROUP_ENTRIES; i += VECTOR_ENTRIES)
 		bits |= (*(const vector *)&entry[i] & PTE_P) << (vector){i, i + 1, i + 2, i + 3};
 	return bits[0] | bits[1] | bits[2] | bits[3];
 }
 
-/* Bit i: in group i something is not zero. */
-INLINE uint64_t groups_set(const uint64_t *table)
+/* Bit i: of the entries 64 i .. 64 i + 63 some are not zero. */
+INLINE uint64_t words_set(const uint64_t *table)
 {
-	vector zero = {0}; /* bit i: these entries of group i are */
+	vector zero = {0}; /* bit i: these entries of word i are */
 
 #pragma GCC unroll 8
-	for (unsigned group = 0; group < GROUPS; group++) {
-		uint64_t bit = 1ull << group;
+	for (unsigned word = 0; word < WORDS; word++) {
+		uint64_t bit = 1ull << word;
 		vector any;
 
-		group_or(&any, &table[group * GROUP_ENTRIES]);
+		entries_or(&any, &table[word * WORD_ENTRIES], WORD_ENTRIES);
 		zero |= (vector)(any == (vector){0}) & (vector){bit, bit, bit, bit};
 	}
-	return ~(zero[0] & zero[1] & zero[2] & zero[3]) & ((1u << GROUPS) - 1);
+	return ~(zero[0] & zero[1] & zero[2] & zero[3]) & ((1u << WORDS) - 1);
+}
+
+/* Loads the groups of a word that are not zero. */
+INLINE void word_load(struct copy *copy, unsigned word, const uint64_t *table)
+{
+	for (unsigned group = word * WORD_GROUPS; group < (word + 1) * WORD_GROUPS; group++) {
+		uint64_t *entry = &copy->entry[group * GROUP_ENTRIES];
+		vector any;
+
+		entries_or(&any, &table[group * GROUP_ENTRIES], GROUP_ENTRIES);
+		if (!any_set(&any))
+			continue;
+		copy->stored |= 1ull << group;
+		group_load(entry, &table[group * GROUP_ENTRIES]);
+		copy->present_of[group] = (uint16_t)present_in(entry);
+	}
 }
 
 FOR_EACH_PROCESSOR
 void copy_load(struct copy *copy, const uint64_t *table)
 {
-	uint64_t stored = groups_set(table);
+	uint64_t words = words_set(table);
 
-	copy->stored = stored;
+	copy->stored = 0;
 	memset(copy->present, 0, sizeof(copy->present));
-	for (; stored; stored &= stored - 1) {
-		unsigned group = (unsigned)__builtin_ctzll(stored);
-		uint64_t *entry = &copy->entry[group * GROUP_ENTRIES];
-
-		group_load(entry, &table[group * GROUP_ENTRIES]);
-		copy->present[group] = present_in(entry);
-	}
+	for (; words; words &= words - 1)
+		word_load(copy, (unsigned)__builtin_ctzll(words), table);
 }
 
 FOR_EACH_PROCESSOR
@@ -105,7 +116,7 @@ void copy_group_drop(struct copy *copy, unsigned group)
 {
 	vector any;
 
-	group_or(&any, &copy->entry[group * GROUP_ENTRIES]);
+	entries_or(&any, &copy->entry[group * GROUP_ENTRIES], GROUP_ENTRIES);
 	if (!any_set(&any))
 		copy->stored &= ~(1ull << group);
 }
@@ -117,13 +128,35 @@ void copy_group_drop(struct copy *copy, unsigned group)
 INLINE void group_differs(vector *any, bool is_stored, const uint64_t *from, const uint64_t *now)
 {
 	if (is_stored) {
-#pragma GCC unroll 16
+#pragma GCC unroll 4
 		for (unsigned i = 0; i < GROUP_ENTRIES; i += VECTOR_ENTRIES)
 			*any |= *(const vector *)&from[i] ^ *(const volatile vector *)&now[i];
 	} else {
-#pragma GCC unroll 16
+#pragma GCC unroll 4
 		for (unsigned i = 0; i < GROUP_ENTRIES; i += VECTOR_ENTRIES)
 			*any |= *(const vector *)&now[i];
+	}
+}
+
+INLINE bool stores_any(const struct copy *copy, unsigned group, unsigned nr)
+{
+	return copy->stored & ((1ull << nr) - 1) << group;
+}
+
+INLINE void word_differs(vector *any, const struct copy *copy, unsigned word, const uint64_t *table)
+{
+	if (stores_any(copy, word * WORD_GROUPS, WORD_GROUPS)) {
+#pragma GCC unroll 4
+		for (unsigned i = 0; i < WORD_GROUPS; i++) {
+			unsigned group = word * WORD_GROUPS + i, first = group * GROUP_ENTRIES;
+
+			group_differs(any, stores_any(copy, group, 1), &copy->entry[first],
+				      &table[first]);
+		}
+	} else {
+#pragma GCC unroll 16
+		for (unsigned i = 0; i < WORD_ENTRIES; i += VECTOR_ENTRIES)
+			*any |= *(const vector *)&table[word * WORD_ENTRIES + i];
 	}
 }
 
@@ -143,15 +176,28 @@ INLINE uint64_t group_lines_differ(bool is_stored, const uint64_t *from, const u
 	return lines;
 }
 
+INLINE uint64_t word_lines_differ(const struct copy *copy, unsigned word, const uint64_t *table)
+{
+	uint64_t lines = 0;
+
+	for (unsigned i = 0; i < WORD_GROUPS; i++) {
+		unsigned group = word * WORD_GROUPS + i, first = group * GROUP_ENTRIES;
+
+		lines |= group_lines_differ(stores_any(copy, group, 1), &copy->entry[first],
+					    &table[first])
+			 << group * GROUP_LINES;
+	}
+	return lines;
+}
+
 FOR_EACH_PROCESSOR
 bool copy_differs(const struct copy *copy, const uint64_t *table)
 {
 	vector all = {0};
 
 #pragma GCC unroll 8
-	for (unsigned group = 0; group < GROUPS; group++)
-		group_differs(&all, copy->stored >> group & 1, &copy->entry[group * GROUP_ENTRIES],
-			      &table[group * GROUP_ENTRIES]);
+	for (unsigned word = 0; word < WORDS; word++)
+		word_differs(&all, copy, word, table);
 	return any_set(&all);
 }
 
@@ -160,15 +206,12 @@ uint64_t copy_lines_differ(const struct copy *copy, const uint64_t *table)
 {
 	uint64_t lines = 0;
 
-	for (unsigned group = 0; group < GROUPS; group++) {
-		const uint64_t *from = &copy->entry[group * GROUP_ENTRIES];
-		const uint64_t *now = &table[group * GROUP_ENTRIES];
-		bool is_stored = copy->stored >> group & 1;
+	for (unsigned word = 0; word < WORDS; word++) {
 		vector any = {0};
 
-		group_differs(&any, is_stored, from, now);
+		word_differs(&any, copy, word, table);
 		if (any_set(&any))
-			lines |= group_lines_differ(is_stored, from, now) << group * GROUP_LINES;
+			lines |= word_lines_differ(copy, word, table);
 	}
 	return lines;
 }

@@ -2,7 +2,7 @@
 /*
  * A copy of the 512 entries of a page table. Its owner may write the table at any time: each entry
  * is loaded once and whole (vectors hold whole entries), in no particular order, and judged on the
- * copy. Groups of 64 entries that are all zero are not stored, and that memory is never touched.
+ * copy. Groups of 16 entries that are all zero are not stored, and that memory is never touched.
  */
 #ifndef COPY_H
 #define COPY_H
@@ -12,11 +12,17 @@
 #include "pte.h"
 
 #define LINE_ENTRIES  8u  /* entries of a line: 64 bytes, as the processor's */
-#define GROUP_ENTRIES 64u /* entries of a group: as many as one word has bits */
+#define GROUP_ENTRIES 16u /* entries of a group */
 #define GROUPS        (PT_ENTRIES / GROUP_ENTRIES)
+#define WORD_ENTRIES  64u /* entries that have their bits in one word: four groups */
+#define WORDS         (PT_ENTRIES / WORD_ENTRIES)
+#define WORD_GROUPS   (WORD_ENTRIES / GROUP_ENTRIES)
 
 struct copy {
-	uint64_t present[GROUPS];   /* the entries with PTE_P */
+	union { /* the entries with PTE_P; little-endian */
+		uint64_t present[WORDS];
+		uint16_t present_of[GROUPS];
+	};
 	uint64_t stored;            /* bit i: group i is stored; the others are zero */
 	uint64_t entry[PT_ENTRIES]; /* of stored groups */
 };
@@ -34,36 +40,57 @@ void copy_group_store(struct copy *copy, unsigned group);
 /* No entry of the group is present: it isn't stored any more if all of it is zero. */
 void copy_group_drop(struct copy *copy, unsigned group);
 
+static inline bool copy_stores(const struct copy *copy, unsigned index)
+{
+	return copy->stored >> index / GROUP_ENTRIES & 1;
+}
+
 static inline uint64_t copy_get(const struct copy *copy, unsigned index)
 {
-	return copy->stored >> index / GROUP_ENTRIES & 1 ? copy->entry[index] : 0;
+	return copy_stores(copy, index) ? copy->entry[index] : 0;
+}
+
+/* Of a group that is stored. */
+static inline void copy_set_stored(struct copy *copy, unsigned index, uint64_t pte)
+{
+	unsigned group = index / GROUP_ENTRIES;
+	uint16_t bit = (uint16_t)(1u << index % GROUP_ENTRIES);
+
+	copy->entry[index] = pte;
+	if (pte & PTE_P) {
+		copy->present_of[group] |= bit;
+		return;
+	}
+	copy->present_of[group] &= (uint16_t)~bit;
+	if (!copy->present_of[group])
+		copy_group_drop(copy, group);
 }
 
 static inline void copy_set(struct copy *copy, unsigned index, uint64_t pte)
 {
-	unsigned group = index / GROUP_ENTRIES;
-	uint64_t bit = 1ull << index % GROUP_ENTRIES;
-
-	if (!(copy->stored >> group & 1)) {
+	if (!copy_stores(copy, index)) {
 		if (!pte)
 			return;
-		copy_group_store(copy, group);
+		copy_group_store(copy, index / GROUP_ENTRIES);
 	}
-	copy->entry[index] = pte;
-	if (pte & PTE_P) {
-		copy->present[group] |= bit;
-		return;
-	}
-	copy->present[group] &= ~bit;
-	if (!copy->present[group])
-		copy_group_drop(copy, group);
+	copy_set_stored(copy, index, pte);
 }
 
-/* For each entry i that is present, upwards. `break` leaves only the group of 64. */
+/* Bit 4 i: some of the entries 64 i .. 64 i + 63 are stored. */
+static inline uint64_t copy_words(const struct copy *copy)
+{
+	uint64_t stored = copy->stored;
+
+	stored |= stored >> 1;
+	stored |= stored >> 2;
+	return stored & 0x11111111;
+}
+
+/* For each entry i that is present, upwards. `break` leaves only the word of 64. */
 #define FOREACH_PRESENT(i, copy)                                                                   \
-	for (uint64_t groups_ = (copy)->stored; groups_; groups_ &= groups_ - 1)                   \
-		for (uint64_t first_ = 64 * (uint64_t)__builtin_ctzll(groups_),                    \
-			      bits_ = (copy)->present[first_ / 64], i;                             \
+	for (uint64_t words_ = copy_words(copy); words_; words_ &= words_ - 1)                     \
+		for (uint64_t first_ = GROUP_ENTRIES * (uint64_t)__builtin_ctzll(words_),          \
+			      bits_ = (copy)->present[first_ / WORD_ENTRIES], i;                   \
 		     bits_ && (i = first_ + (uint64_t)__builtin_ctzll(bits_), true);               \
 		     bits_ &= bits_ - 1)
 

@@ -49,19 +49,6 @@ bool frames_init(struct frames *frames, uint64_t nr)
 
 /* --- one block of counts ---------------------------------------------------------------------- */
 
-static void bits_set(struct counts *counts, unsigned i, uint64_t value)
-{
-	uint64_t *bits = &counts->bits[i / 32];
-	unsigned shift = i % 32 * 2;
-
-	*bits = (*bits & ~(3ull << shift)) | value << shift;
-}
-
-static uint32_t *more_find(const struct counts *counts, unsigned i)
-{
-	return &counts->more[i / MORE_GROUP][i % MORE_GROUP];
-}
-
 /* Where the number of a unit that gets more than two is kept from now on; NULL: out of memory. */
 static uint32_t *more_make(struct frames *frames, struct counts *counts, unsigned i)
 {
@@ -94,52 +81,53 @@ static void more_free(struct frames *frames, struct counts *counts)
 
 static bool counts_add(struct frames *frames, struct counts *counts, unsigned i)
 {
-	unsigned bits = count_bits(counts, i);
+	uint64_t *low = &counts->low[i / 64], *high = &counts->high[i / 64], bit = count_bit(i);
 	uint32_t *more;
 
-	if (bits < COUNT_MORE - 1) {
-		counts->bits[i / 32] += 1ull << i % 32 * 2;
-		counts->nr += !bits;
-		return true;
-	}
-	if (bits == COUNT_MORE) {
-		more = more_find(counts, i);
+	if (*low & *high & bit) {
+		more = count_more(counts, i);
 		*more += *more != COUNT_STICKS;
 		return true;
 	}
-	more = more_make(frames, counts, i);
-	if (!more)
-		return false;
-	*more = COUNT_MORE;
-	bits_set(counts, i, COUNT_MORE);
+	if (*high & bit) {
+		more = more_make(frames, counts, i);
+		if (!more)
+			return false;
+		*more = COUNT_MORE;
+	} else {
+		counts->nr += !(*low & bit);
+		*high |= *low & bit;
+	}
+	*low ^= bit;
 	return true;
 }
 
 static bool counts_drop(struct frames *frames, struct counts *counts, unsigned i)
 {
-	unsigned bits = count_bits(counts, i);
-	uint32_t *more;
+	uint64_t *low = &counts->low[i / 64], *high = &counts->high[i / 64], bit = count_bit(i);
+	bool last = !(*high & bit);
 
-	if (bits < COUNT_MORE) {
-		counts->bits[i / 32] -= 1ull << i % 32 * 2;
-		counts->nr -= bits == 1;
-		return bits == 1;
+	if (*low & *high & bit) {
+		uint32_t *more = count_more(counts, i);
+
+		if (*more == COUNT_STICKS || --*more >= COUNT_MORE)
+			return false;
+		*more = 0;
+		if (--counts->nr_more == 0)
+			more_free(frames, counts);
+	} else {
+		*high &= ~bit;
+		counts->nr -= last;
 	}
-	more = more_find(counts, i);
-	if (*more == COUNT_STICKS || --*more >= COUNT_MORE)
-		return false;
-	*more = 0;
-	bits_set(counts, i, COUNT_MORE - 1);
-	if (--counts->nr_more == 0)
-		more_free(frames, counts);
-	return false;
+	*low ^= bit;
+	return last;
 }
 
 static uint64_t counts_get(const struct counts *counts, unsigned i)
 {
-	unsigned bits = count_bits(counts, i);
-
-	return bits < COUNT_MORE ? bits : *more_find(counts, i);
+	if (count_is_more(counts, i))
+		return *count_more(counts, i);
+	return (counts->low[i / 64] >> i % 64 & 1) + 2 * (counts->high[i / 64] >> i % 64 & 1);
 }
 
 static void counts_free(struct frames *frames, struct counts **counts)
@@ -379,7 +367,7 @@ bool frame_is_mapped(const struct frames *frames, enum count_kind kind, uint64_t
 	if (region)
 		counts = kind == COUNT_WRITABLE ? &region->writable : region->mapped;
 	if (counts)
-		any = count_bits(counts, pfn % RADIX) != 0;
+		any = count_any(counts, pfn % RADIX);
 	if (frames->nr_large)
 		any |= frame_has_large(frames, kind, pfn);
 	return any;

@@ -17,9 +17,9 @@
 /* 2^35 frames are 128 TiB: all that a direct map in one half of the address space can hold. */
 #define FRAMES_MAX   (1ull << 35)
 #define RADIX        512u /* children of a node: regions of a GiB, frames of a region */
-#define MORE_GROUP   64u  /* counts above two are kept for so many units together */
+#define MORE_GROUP   64u  /* counts above two are kept for so many units together: a word's bits */
 #define WORD_GROUP   32u  /* words are kept for so many frames together */
-#define COUNT_MORE   3u   /* the two bits of a number above two */
+#define COUNT_MORE   3u   /* the two bits of a number above two, and the least such number */
 #define COUNT_STICKS UINT32_MAX
 
 /* Which leaves are counted. */
@@ -28,7 +28,7 @@ enum count_kind { COUNT_WRITABLE, COUNT_MAPPED, COUNT_KINDS };
 /* Numbers of leaves of 512 units: two bits each, which say 0, 1, 2, or that the number is in
  * `more`. A number that reaches COUNT_STICKS stays there, so that it can't wrap to zero. */
 struct counts {
-	uint64_t bits[RADIX / 32];
+	uint64_t low[RADIX / 64], high[RADIX / 64];
 	uint32_t **more; /* RADIX / MORE_GROUP groups of MORE_GROUP numbers; NULL where there are
 			    none */
 	uint16_t nr;     /* units that have any */
@@ -68,9 +68,25 @@ void frames_free(struct frames *frames);
 
 /* --- counts --- */
 
-static inline unsigned count_bits(const struct counts *counts, unsigned i)
+static inline uint64_t count_bit(unsigned i)
 {
-	return counts->bits[i / 32] >> i % 32 * 2 & 3;
+	return 1ull << i % 64;
+}
+
+static inline bool count_any(const struct counts *counts, unsigned i)
+{
+	return (counts->low[i / 64] | counts->high[i / 64]) >> i % 64 & 1;
+}
+
+/* Is the number above two? */
+static inline bool count_is_more(const struct counts *counts, unsigned i)
+{
+	return counts->low[i / 64] & counts->high[i / 64] & count_bit(i);
+}
+
+static inline uint32_t *count_more(const struct counts *counts, unsigned i)
+{
+	return &counts->more[i / MORE_GROUP][i % MORE_GROUP];
 }
 
 static inline const struct gib *gib_find(const struct frames *frames, uint64_t pfn)
@@ -100,51 +116,56 @@ bool leaf_count_drop(struct frames *frames, enum count_kind kind, unsigned level
 static inline bool region_add_quick(struct region *region, uint64_t pfn)
 {
 	struct counts *counts = &region->writable;
-	unsigned i = pfn % RADIX, bits = count_bits(counts, i);
-	uint32_t *more;
+	unsigned i = pfn % RADIX;
+	uint64_t *low = &counts->low[i / 64], *high = &counts->high[i / 64], bit = count_bit(i);
 
-	if (bits < COUNT_MORE - 1) {
-		counts->bits[i / 32] += 1ull << i % 32 * 2;
-		counts->nr += !bits;
+	if (*low & *high & bit) { /* buffers that are mapped lazily come again and again */
+		uint32_t *more = count_more(counts, i);
+
+		if (*more != COUNT_STICKS)
+			++*more;
 		return true;
 	}
-	if (!counts->more || !counts->more[i / MORE_GROUP])
-		return false;
-	more = &counts->more[i / MORE_GROUP][i % MORE_GROUP];
-	if (bits != COUNT_MORE) {
-		counts->bits[i / 32] += 1ull << i % 32 * 2;
+	if (*high & bit) {
+		if (!counts->more || !counts->more[i / MORE_GROUP])
+			return false;
+		*count_more(counts, i) = COUNT_MORE;
 		counts->nr_more++;
-		*more = COUNT_MORE;
-		return true;
+	} else {
+		counts->nr += !(*low & bit);
+		*high |= *low & bit;
 	}
-	*more += *more != COUNT_STICKS;
+	*low ^= bit;
 	return true;
 }
 
 static inline bool region_drop_quick(struct region *region, uint64_t pfn, bool *last)
 {
 	struct counts *counts = &region->writable;
-	unsigned i = pfn % RADIX, bits = count_bits(counts, i);
-	uint32_t *more;
+	unsigned i = pfn % RADIX;
+	uint64_t *low = &counts->low[i / 64], *high = &counts->high[i / 64], bit = count_bit(i);
 
-	*last = bits == 1;
-	if (bits < COUNT_MORE) {
-		if (bits == 1 && counts->nr == 1)
+	*last = false;
+	if (*low & *high & bit) {
+		uint32_t *more = count_more(counts, i);
+
+		if (*more > COUNT_MORE) {
+			*more -= *more != COUNT_STICKS;
+			return true;
+		}
+		if (counts->nr_more == 1)
 			return false;
-		counts->bits[i / 32] -= 1ull << i % 32 * 2;
-		counts->nr -= bits == 1;
-		return true;
+		*more = 0;
+		counts->nr_more--;
+	} else if (*high & bit) {
+		*high ^= bit;
+	} else {
+		if (counts->nr == 1)
+			return false;
+		counts->nr--;
+		*last = true;
 	}
-	more = &counts->more[i / MORE_GROUP][i % MORE_GROUP];
-	if (*more > COUNT_MORE) {
-		*more -= *more != COUNT_STICKS;
-		return true;
-	}
-	if (counts->nr_more == 1)
-		return false;
-	*more = 0;
-	counts->bits[i / 32] -= 1ull << i % 32 * 2;
-	counts->nr_more--;
+	*low ^= bit;
 	return true;
 }
 
@@ -173,6 +194,15 @@ static inline uintptr_t frame_word(const struct frames *frames, uint64_t pfn)
 	const uintptr_t *word = region ? region_word(region, pfn) : NULL;
 
 	return word ? *word : 0;
+}
+
+/* The place of the frame's word, if that is not zero, or NULL. */
+static inline uintptr_t *frame_word_place(const struct frames *frames, uint64_t pfn)
+{
+	const struct region *region = region_find(frames, pfn);
+	uintptr_t *word = region ? region_word(region, pfn) : NULL;
+
+	return word && *word ? word : NULL;
 }
 
 /* False if out of memory, and then nothing changed. Replacing a word that is not zero, and setting

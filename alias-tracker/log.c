@@ -176,7 +176,7 @@ struct log_cursor {
 	struct table *table; /* NULL: none yet */
 	const uint64_t *entries;
 	uint64_t gpa;        /* of the table */
-	bool plain;          /* it is: nothing that its entries do can change that */
+	bool plain;          /* it is, and has entries: nothing that they do can change that */
 	unsigned nr_changed; /* entries of it, since the cursor came to it */
 };
 
@@ -197,12 +197,6 @@ static void cursor_leave(struct alias_tracker *at, struct log_cursor *cursor)
 		table->backoff = at->config.quiet_syncs;
 }
 
-/* Is the entry in the cursor's table, as most are? */
-static inline bool cursor_holds(const struct log_cursor *cursor, uint64_t gpa)
-{
-	return cursor->table && !((gpa - cursor->gpa) & ~(PT_ENTRIES * sizeof(gpa) - sizeof(gpa)));
-}
-
 /* Moves it to the table of that entry. False if that is not followed. */
 static bool cursor_move(struct alias_tracker *at, struct log_cursor *cursor, uint64_t gpa)
 {
@@ -214,56 +208,97 @@ static bool cursor_move(struct alias_tracker *at, struct log_cursor *cursor, uin
 	cursor->table = table;
 	cursor->entries = frame_entries(at, table->pfn);
 	cursor->gpa = table->pfn << PAGE_SHIFT;
-	cursor->plain = is_plain(at, table);
+	cursor->plain = cursor->entries && is_plain(at, table);
 	return true;
 }
 
-/* Reads the entry: it was found to go from one value to another. False: it could not be followed.
- */
-static inline bool cursor_take(struct alias_tracker *at, struct log_cursor *cursor, unsigned index,
-			       uint64_t *was, uint64_t *now)
+/* The same, where for most it is there already. */
+static inline bool cursor_goes(struct alias_tracker *at, struct log_cursor *cursor, uint64_t gpa)
+{
+	if (cursor->table && !((gpa - cursor->gpa) & ~(PT_ENTRIES * sizeof(gpa) - sizeof(gpa))))
+		return true;
+	return cursor_move(at, cursor, gpa);
+}
+
+/* Adds to the balance of an entry what it was seen to become, less what the record, if there is
+ * one, says. */
+static void note_step(struct alias_tracker *at, struct table *table, unsigned index, uint64_t was,
+		      uint64_t now, const struct at_record *record)
+{
+	uint64_t said = record ? change_hash(record->from, record->to) : 0;
+
+	balance_add(at, table, index, change_hash(was, now) - said, record);
+}
+
+static inline bool says_so(const struct at_record *record, uint64_t was, uint64_t now)
+{
+	return !(((was ^ record->from) | (now ^ record->to)) & ~PTE_NOISE);
+}
+
+/* Takes an entry of the cursor's table, by a record if there is one. False: it could not be
+ * followed. */
+static bool take_entry(struct alias_tracker *at, struct log_cursor *cursor, unsigned index,
+		       const struct at_record *record)
 {
 	struct table *table = cursor->table;
+	uint64_t was, now;
 
 	if (!cursor->entries)
 		return false;
-	*was = copy_get(&table->copy, index);
-	*now = pte_load(&cursor->entries[index]);
-	if (cursor->plain ? !plain_update(at, table, index, *was, *now)
-			  : !table_update(at, table, index, *now))
+	was = copy_get(&table->copy, index);
+	now = pte_load(&cursor->entries[index]);
+	if (!table_update(at, table, index, now))
 		return false;
-	cursor->nr_changed += ((*now ^ *was) & ~PTE_NOISE) != 0;
+	cursor->nr_changed += ((now ^ was) & ~PTE_NOISE) != 0;
+	if (!record || !says_so(record, was, now))
+		note_step(at, table, index, was, now, record);
 	return true;
 }
 
-/* Adds to the balance of the entry what it was seen to become, less what the record, if there is
- * one, says. */
-__attribute__((noinline)) static void note_step(struct alias_tracker *at, struct table *table,
-						unsigned index, uint64_t seen,
-						const struct at_record *record)
+/* Takes the entries that are named: they claim nothing. */
+static bool take_named(struct alias_tracker *at, struct log_cursor *cursor,
+		       const struct at_log_look *look)
 {
-	balance_add(at, table, index, seen - (record ? change_hash(record->from, record->to) : 0),
-		    record);
+	bool ok = true;
+
+	for (size_t i = 0; i < look->nr_changing; i++)
+		if (cursor_goes(at, cursor, look->changing[i]))
+			ok = take_entry(at, cursor, entry_index(look->changing[i]), NULL) && ok;
+	return ok;
 }
 
-/* Takes the entries of records; if not `logged`, they are only named, and claim nothing. */
+/* take_entry(), straight on for most: entries of plain tables, whose records are right. */
+static inline bool take_record(struct alias_tracker *at, struct log_cursor *cursor,
+			       const struct at_record *record)
+{
+	struct table *table = cursor->table;
+	unsigned index = entry_index(record->pte_gpa);
+	uint64_t was, now;
+
+	if (!cursor->plain)
+		return take_entry(at, cursor, index, record);
+	if (!copy_stores(&table->copy, index))
+		copy_group_store(&table->copy, index / GROUP_ENTRIES);
+	was = table->copy.entry[index];
+	now = pte_load(&cursor->entries[index]);
+	if (!plain_update(at, table, index, was, now))
+		return false;
+	cursor->nr_changed += ((now ^ was) & ~PTE_NOISE) != 0;
+	if (!says_so(record, was, now))
+		note_step(at, table, index, was, now, record);
+	return true;
+}
+
 static bool take_some(struct alias_tracker *at, struct log_cursor *cursor,
-		      const struct at_record *records, size_t n, bool logged)
+		      const struct at_record *records, size_t n)
 {
 	bool ok = true;
 
 	for (const struct at_record *record = records; record < records + n; record++) {
-		unsigned index = entry_index(record->pte_gpa);
-		uint64_t was, now;
-
-		if (!cursor_holds(cursor, record->pte_gpa) &&
-		    !cursor_move(at, cursor, record->pte_gpa))
-			at->log.strays += logged;
-		else if (!cursor_take(at, cursor, index, &was, &now))
+		if (!cursor_goes(at, cursor, record->pte_gpa))
+			at->log.strays++;
+		else if (!take_record(at, cursor, record))
 			ok = false;
-		else if (!logged || ((was ^ record->from) | (now ^ record->to)) & ~PTE_NOISE)
-			note_step(at, cursor->table, index, change_hash(was, now),
-				  logged ? record : NULL);
 	}
 	return ok;
 }
@@ -274,15 +309,12 @@ static bool take_all(struct alias_tracker *at, const struct at_log_look *look)
 {
 	struct log_cursor cursor = {0};
 	struct at_record records[AT_CHANGING_MAX];
-	bool ok;
+	bool ok = take_named(at, &cursor, look);
 	size_t n;
 
-	for (size_t i = 0; i < look->nr_changing; i++)
-		records[i].pte_gpa = look->changing[i];
-	ok = take_some(at, &cursor, records, look->nr_changing, false);
 	while ((n = at->ops.log_next(at->config.ctx, records, AT_CHANGING_MAX))) {
 		at->log.records += n;
-		ok = take_some(at, &cursor, records, n, true) && ok;
+		ok = take_some(at, &cursor, records, n) && ok;
 	}
 	cursor_leave(at, &cursor);
 	return ok;

@@ -357,7 +357,7 @@ static bool small_writes_note(const struct alias_tracker *at, struct rights *rig
 	for (unsigned i = 0; i < PT_ENTRIES; i++) {
 		bool asked = can_execute(above) || (region->can[i] & CAN_EXEC);
 
-		if (asked && count_bits(&frames->writable, i) &&
+		if (asked && count_any(&frames->writable, i) &&
 		    !leaf_note(rights, 1, pfn + i, write))
 			return false;
 	}

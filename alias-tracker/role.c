@@ -165,19 +165,39 @@ static void entry_end(struct alias_tracker *at, struct role *role, unsigned inde
 		reported_forget(at, role, index);
 }
 
-/* --- leaves of a plain table, where more is to be done than to count -----------------------------
+/* --- plain tables, where more is to be done than to count --------------------------------------
  */
 
-bool plain_add_rare(struct alias_tracker *at, struct role *role, unsigned index, uint64_t pte)
+bool plain_add_rare(struct alias_tracker *at, struct table *table, unsigned index, uint64_t pte)
 {
-	return pte_pfn(pte, 1, PTE_LEAF) >= at->config.frames ||
-	       leaf_add(at, role, index, pte, LEAF_WRITABLE, LEAF_WRITABLE);
+	return plain_pfn(pte) >= at->config.frames ||
+	       leaf_add(at, table->role[0], index, pte, LEAF_WRITABLE, LEAF_WRITABLE);
 }
 
-void plain_drop_rare(struct alias_tracker *at, struct role *role, unsigned index, uint64_t pte)
+void plain_drop_rare(struct alias_tracker *at, struct table *table, unsigned index, uint64_t pte)
 {
-	if (pte_pfn(pte, 1, PTE_LEAF) < at->config.frames)
-		leaf_drop(at, role, index, pte, LEAF_WRITABLE);
+	if (plain_pfn(pte) < at->config.frames)
+		leaf_drop(at, table->role[0], index, pte, LEAF_WRITABLE);
+}
+
+/* Does the entry mean the same, to whom it leads and how? */
+static inline bool means_the_same(uint64_t a, uint64_t b)
+{
+	return !((a ^ b) & PTE_MEANING) || !((a | b) & PTE_P);
+}
+
+bool plain_update_rare(struct alias_tracker *at, struct table *table, unsigned index, uint64_t pte)
+{
+	uint64_t old = copy_get(&table->copy, index);
+
+	if (!means_the_same(old, pte)) {
+		if (plain_counts(pte) && !plain_add_rare(at, table, index, pte))
+			return false;
+		if (plain_counts(old))
+			plain_drop_rare(at, table, index, old);
+	}
+	copy_set(&table->copy, index, pte);
+	return true;
 }
 
 /* --- a role gets another view ----------------------------------------------------------------- */
@@ -201,18 +221,42 @@ static void view_take_back(struct alias_tracker *at, struct role *role, struct v
 		entry_take_back(at, role, held->index, held->old, to);
 }
 
+/* Is it to be that of a plain table, or was it, if the role is its table's only one? */
+static bool is_plain_view(const struct alias_tracker *at, const struct role *role, struct view view)
+{
+	return role->level == 1 && !at->counts_all && view_is(view, view_plain);
+}
+
+/* The entries of the table begin to count. Returns the first that could not, or PT_ENTRIES. */
+static unsigned plain_begin(struct alias_tracker *at, struct table *table)
+{
+	FOREACH_PRESENT (i, &table->copy) {
+		uint64_t pte = table->copy.entry[i];
+
+		if (plain_counts(pte) && !plain_add(at, table, i, pte))
+			return i;
+	}
+	return PT_ENTRIES;
+}
+
+static unsigned entries_begin(struct alias_tracker *at, struct role *role, struct view to)
+{
+	const struct copy *copy = &role->table->copy;
+
+	FOREACH_PRESENT (i, copy)
+		if (!entry_begin(at, role, i, copy->entry[i], to))
+			return i;
+	return PT_ENTRIES;
+}
+
 /* It is reached from now on. */
 static bool view_begin(struct alias_tracker *at, struct role *role, struct view to)
 {
-	const struct copy *copy = &role->table->copy;
-	bool plain = role->level == 1 && !at->counts_all && view_is(to, view_plain);
+	unsigned end = is_plain_view(at, role, to) ? plain_begin(at, role->table)
+						   : entries_begin(at, role, to);
 
-	FOREACH_PRESENT (i, copy) {
-		uint64_t pte = copy->entry[i];
-
-		if (plain ? plain_add(at, role, i, pte) : entry_begin(at, role, i, pte, to))
-			continue;
-		view_take_back(at, role, to, i, NULL);
+	if (end < PT_ENTRIES) {
+		view_take_back(at, role, to, end, NULL);
 		return false;
 	}
 	FOREACH_HELD(held, at, role)
@@ -226,20 +270,34 @@ static bool view_begin(struct alias_tracker *at, struct role *role, struct view 
 	return true;
 }
 
+static void plain_end(struct alias_tracker *at, struct table *table)
+{
+	FOREACH_PRESENT (i, &table->copy) {
+		uint64_t pte = table->copy.entry[i];
+
+		if (plain_counts(pte))
+			plain_drop(at, table, i, pte);
+	}
+}
+
+static void entries_end(struct alias_tracker *at, struct role *role, struct view from)
+{
+	const struct copy *copy = &role->table->copy;
+
+	FOREACH_PRESENT (i, copy)
+		entry_end(at, role, i, copy->entry[i], from);
+}
+
 /* It is not reached any more. */
 static void view_end(struct alias_tracker *at, struct role *role)
 {
-	const struct copy *copy = &role->table->copy;
 	struct view from = role->view;
-	bool plain = role->level == 1 && !at->counts_all && view_is(from, view_plain);
 
 	role->view = view_none;
-	FOREACH_PRESENT (i, copy) {
-		if (plain)
-			plain_drop(at, role, i, copy->entry[i]);
-		else
-			entry_end(at, role, i, copy->entry[i], from);
-	}
+	if (is_plain_view(at, role, from))
+		plain_end(at, role->table);
+	else
+		entries_end(at, role, from);
 	FOREACH_HELD(held, at, role)
 	entry_end(at, role, held->index, held->old, from);
 }
@@ -410,7 +468,7 @@ bool table_update(struct alias_tracker *at, struct table *table, unsigned index,
 	uint64_t old = copy_get(&table->copy, index);
 
 	if (is_plain(at, table))
-		return plain_update(at, table, index, old, pte);
+		return plain_update_rare(at, table, index, pte);
 	if (means_the_same(old, pte)) {
 		copy_set(&table->copy, index, pte);
 		return true;

@@ -79,70 +79,66 @@ static void note_change(struct alias_tracker *at, struct table *table, unsigned 
 		table->backoff = at->config.quiet_syncs;
 }
 
-/* An entry was found changed. Most that change are of plain tables. */
-static inline bool entry_update(struct alias_tracker *at, struct table *table, bool plain,
-				unsigned index, uint64_t was, uint64_t now)
-{
-	if (!(plain ? plain_update(at, table, index, was, now)
-		    : table_update(at, table, index, now)))
-		return false;
-	if (at->config.mode == AT_LOGGED)
-		log_note_change(at, table, index, was, now);
-	return true;
-}
-
-/* Brings these lines of entries up to date. Returns how many have changed; sets *ok to false if
- * some could not be followed. */
+/* Brings these lines of entries up to date. Most that change are of plain tables. Returns how many
+ * have changed; sets *ok to false if some could not be followed. */
 static unsigned lines_update(struct alias_tracker *at, struct table *table, const uint64_t *entries,
 			     uint64_t lines, bool *ok)
 {
 	bool plain = is_plain(at, table); /* nothing that its entries do can change that */
+	bool logged = at->config.mode == AT_LOGGED;
 	unsigned nr_changed = 0;
 
 	for (; lines; lines &= lines - 1) {
 		unsigned first = (unsigned)__builtin_ctzll(lines) * LINE_ENTRIES;
 
 		for (unsigned index = first; index < first + LINE_ENTRIES; index++) {
-			uint64_t was = copy_get(&table->copy, index);
+			bool stored = copy_stores(&table->copy, index);
+			uint64_t was = stored ? table->copy.entry[index] : 0;
 			uint64_t now = pte_load(&entries[index]);
 
 			if (now == was)
 				continue;
-			if (entry_update(at, table, plain, index, was, now))
-				nr_changed += ((now ^ was) & ~PTE_NOISE) != 0;
-			else
+			if (!(plain && stored ? plain_update(at, table, index, was, now)
+					      : table_update(at, table, index, now))) {
 				*ok = false;
+				continue;
+			}
+			nr_changed += ((now ^ was) & ~PTE_NOISE) != 0;
+			if (logged)
+				log_note_change(at, table, index, was, now);
 		}
 	}
 	return nr_changed;
 }
 
+enum outcome { SAME, CHANGED, FAILED };
+
 /* Brings what differs up to date. */
-__attribute__((noinline)) static bool table_catch_up(struct alias_tracker *at, struct table *table,
-						     const uint64_t *entries, bool *changed)
+__attribute__((noinline)) static enum outcome
+table_catch_up(struct alias_tracker *at, struct table *table, const uint64_t *entries)
 {
 	bool ok = true;
 	unsigned nr_changed =
 		lines_update(at, table, entries, copy_lines_differ(&table->copy, entries), &ok);
 
-	*changed = nr_changed != 0;
 	if (nr_changed)
 		note_change(at, table, nr_changed);
-	return ok;
+	if (!ok)
+		return FAILED;
+	return nr_changed ? CHANGED : SAME;
 }
 
-/* Brings the copy and the graph up to date with the table. False if out of memory; entries that
+/* Brings the copy and the graph up to date with the table. FAILED if out of memory; entries that
  * could not be followed keep their old value, so that they differ again next time. Most tables have
  * not changed: that is what has to be quick. */
-static inline bool table_compare(struct alias_tracker *at, struct table *table, bool *changed)
+static inline enum outcome table_compare(struct alias_tracker *at, struct table *table)
 {
 	const uint64_t *entries = frame_entries(at, table->pfn);
 
-	*changed = false;
 	if (!entries)
-		return false; /* memory that was there is gone: nothing can be said */
+		return FAILED; /* memory that was there is gone: nothing can be said */
 	at->tables_compared++;
-	return !copy_differs(&table->copy, entries) || table_catch_up(at, table, entries, changed);
+	return copy_differs(&table->copy, entries) ? table_catch_up(at, table, entries) : SAME;
 }
 
 static bool table_arm(struct alias_tracker *at, struct table *table)
@@ -162,9 +158,7 @@ static bool table_arm(struct alias_tracker *at, struct table *table)
  * written later dirties it. */
 static bool armed_compare(struct alias_tracker *at, struct table *table)
 {
-	bool changed;
-
-	if (table_compare(at, table, &changed))
+	if (table_compare(at, table) != FAILED)
 		return true;
 	at->ops.disarm(at->config.ctx, table->pfn);
 	table->armed = false;
@@ -172,23 +166,32 @@ static bool armed_compare(struct alias_tracker *at, struct table *table)
 	return false;
 }
 
-static bool table_sync(struct alias_tracker *at, struct table *table)
+/* It was dirtied since it was armed. */
+static bool dirtied_sync(struct alias_tracker *at, struct table *table)
 {
-	bool changed, dirtied = table->dirtied;
+	enum outcome outcome;
 
 	table->dirtied = false;
-	if (dirtied && !table->backoff && table_arm(at, table))
+	if (!table->backoff && table_arm(at, table))
 		return armed_compare(at, table);
-	if (!table_compare(at, table, &changed))
-		return false;
-	if (changed)
-		return true;
-	if (dirtied)
+	outcome = table_compare(at, table);
+	if (outcome == SAME)
 		backoff_more(table);
-	else if (can_arm(at) && syncs_since(at, table->quiet_since) >= table->backoff &&
-		 table_arm(at, table))
-		return armed_compare(at, table);
-	return true;
+	return outcome != FAILED;
+}
+
+static inline bool table_sync(struct alias_tracker *at, struct table *table)
+{
+	enum outcome outcome;
+
+	if (table->dirtied)
+		return dirtied_sync(at, table);
+	outcome = table_compare(at, table);
+	if (outcome != SAME)
+		return outcome == CHANGED;
+	if (syncs_since(at, table->quiet_since) < table->backoff || !can_arm(at))
+		return true;
+	return !table_arm(at, table) || armed_compare(at, table);
 }
 
 /* --- waking ----------------------------------------------------------------------------------- */

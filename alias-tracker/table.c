@@ -31,7 +31,14 @@ static void table_release(struct alias_tracker *at, struct table *table)
 static void role_init(struct alias_tracker *at, struct role *role, struct table *table,
 		      unsigned level)
 {
-	*role = (struct role){.table = table, .level = level, .view = view_none};
+	role->table = table;
+	role->level = (uint8_t)level;
+	role->queued = role->judged = false;
+	role->view = view_none;
+	role->all = role->writable = (struct links){0};
+	role->parent = NULL;
+	role->reach = 0;
+	role->walk = 0;
 	table->role[level - 1] = role;
 	table->nr_roles++;
 	role_queue(at, role);
@@ -53,15 +60,17 @@ struct table *table_new(struct alias_tracker *at, uint64_t pfn, unsigned level,
 			const uint64_t *entries)
 {
 	struct table *table = table_alloc(at);
-	uint64_t state = frame_state(at, pfn);
+	uintptr_t *word = frame_word_place(&at->frames, pfn);
 
 	if (!table)
 		return NULL;
-	if (!frame_word_set(&at->frames, pfn, (uintptr_t)table)) {
+	table_init(table, pfn, level, word ? state_of_word(*word) : 0);
+	if (word) {
+		*word = (uintptr_t)table;
+	} else if (!frame_word_set(&at->frames, pfn, (uintptr_t)table)) {
 		table_release(at, table);
 		return NULL;
 	}
-	table_init(table, pfn, level, state);
 	copy_load(&table->copy, entries);
 	role_init(at, &table->first, table, level);
 	at->nr_tables++;
@@ -79,7 +88,10 @@ static void table_free(struct alias_tracker *at, struct table *table)
 	TAILQ_REMOVE(&at->by_change, table, by_change);
 	at->nr_tables--;
 	/* Replaces, or becomes zero: can't fail. */
-	frame_word_set(&at->frames, table->pfn, word_of_state(table->state));
+	if (table->state)
+		*frame_word_place(&at->frames, table->pfn) = word_of_state(table->state);
+	else
+		frame_word_set(&at->frames, table->pfn, 0);
 	table_release(at, table);
 }
 

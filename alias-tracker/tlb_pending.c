@@ -152,7 +152,7 @@ static bool is_back(const struct alias_tracker *at, uint64_t name)
 
 	if ((name & 7) == 1) {
 		region = region_find(&at->frames, name >> 3);
-		return region && count_bits(&region->writable, (name >> 3) % RADIX);
+		return region && count_any(&region->writable, (name >> 3) % RADIX);
 	}
 	return leaf_count(&at->frames, name & 4 ? COUNT_MAPPED : COUNT_WRITABLE, level,
 			  name >> 3 << (level - 1) * 9) > 0;

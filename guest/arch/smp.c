@@ -74,6 +74,7 @@ static void attach_percpu(struct percpu *cpu, unsigned id)
 	cpu->stats = &cpu->own_stats;
 	if (platform.has_host) {
 		cpu->vcpu_page = phys_to_virt(platform.shared_gpa + (1 + id) * PAGE_SIZE);
+		cpu->log_records = phys_to_virt(platform.log_gpa + id * (uint64_t)ALIAS_LOG_SIZE);
 		cpu->stats = &cpu->vcpu_page->stats;
 	}
 }

@@ -23,6 +23,7 @@ struct percpu {
 	struct alias_vcpu_page *vcpu_page; /* shared with the host; NULL if has_host is false */
 	uint64_t root_pfn;                 /* the root in CR3; written by load_root() */
 	uint64_t canary;
+	struct alias_log_record *log_records; /* its ring, if platform.log_gpa is not 0 */
 	struct alias_guest_stats own_stats; /* where `stats` points if has_host is false */
 };
 

@@ -38,15 +38,14 @@ static struct alias_log *my_log(void)
  * host sees what was stored before each. */
 static inline void log_append(struct alias_log *log, uint64_t entry, pte_t from, pte_t to)
 {
-	struct alias_log_record *ring =
-		phys_to_virt(platform.log_gpa + this_cpu()->id * (uint64_t)ALIAS_LOG_SIZE);
 	uint64_t head = log->head;
 
 	if (head - __atomic_load_n(&log->tail, __ATOMIC_ACQUIRE) >= ALIAS_LOG_RECORDS) {
 		__atomic_store_n(&log->lost, log->lost + 1, __ATOMIC_RELEASE);
 		return;
 	}
-	ring[head % ALIAS_LOG_RECORDS] = (struct alias_log_record){entry, from, to};
+	this_cpu()->log_records[head % ALIAS_LOG_RECORDS] =
+		(struct alias_log_record){entry, from, to};
 	__atomic_store_n(&log->head, head + 1, __ATOMIC_RELEASE);
 }
 

@@ -133,8 +133,9 @@ void guest_log_begin(struct guest_log *log, struct at_log_look *look)
 	look->lost = look->audit = false;
 	look->nr_changing = 0;
 	log->next = 0;
-	for (unsigned i = 0; i < log->nr; i++) /* of a sync that was stopped */
-		take_up_to(&log->ring[i], log->ring[i].tail);
+	for (unsigned i = 0; i < log->nr; i++)
+		if (log->ring[i].tail != log->ring[i].stored_tail) /* of a sync that was stopped */
+			take_up_to(&log->ring[i], log->ring[i].tail);
 	/* A change that isn't named yet loads `tail` after this: the guest names it, with a full
 	 * fence, before it does. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
@@ -166,6 +167,7 @@ static size_t read_records(const struct log_ring *ring, struct at_record *record
 	size_t n = left < max ? left : max;
 
 	n = row < n ? row : n;
+#pragma GCC unroll 4
 	for (size_t i = 0; i < n; i++) {
 		records[i].pte_gpa = __atomic_load_n(&from[i].pte_gpa, __ATOMIC_RELAXED);
 		records[i].from = __atomic_load_n(&from[i].from, __ATOMIC_RELAXED);
