@@ -49,7 +49,7 @@ static bool allows(const struct kvm_sregs *sregs, uint64_t rflags, uint64_t righ
 enum page_walk page_walk(const struct memory *mem, const struct kvm_sregs *sregs, uint64_t rflags,
 			 uint64_t va, bool write, unsigned *error_code)
 {
-	bool user = sregs->cs.selector & 3, present;
+	bool user = is_user(sregs), present;
 	uint64_t rights;
 
 	if (va != va_canonical(va, LEVELS))

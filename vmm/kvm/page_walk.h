@@ -14,6 +14,12 @@ struct memory;
 #define PF_WRITE   2u
 #define PF_USER    4u
 
+/* Is it in ring 3? To page tables, all others are the kernel's. */
+static inline bool is_user(const struct kvm_sregs *sregs)
+{
+	return (sregs->cs.selector & 3) == 3;
+}
+
 enum page_walk {
 	PAGE_ALLOWED,
 	PAGE_FAULTS,

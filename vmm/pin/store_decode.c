@@ -150,7 +150,7 @@ unsigned locate_store(const struct vcpu *vcpu, const struct vcpu_state *state,
 	nr = find_pieces(vcpu, insn, pieces, &va);
 	if (nr == 0)
 		*fault = (struct store_fault){
-			VECTOR_PF, PF_WRITE | (state->sregs.cs.selector & 3 ? PF_USER : 0), va};
+			VECTOR_PF, PF_WRITE | (is_user(&state->sregs) ? PF_USER : 0), va};
 	return nr;
 }
 

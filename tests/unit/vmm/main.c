@@ -35,6 +35,7 @@ int main(void)
 	suite_add_tcase(suite, control_tests());
 	suite_add_tcase(suite, insn_tests());
 	suite_add_tcase(suite, write_protect_tests());
+	suite_add_tcase(suite, page_walk_tests());
 	suite_add_tcase(suite, strict_pte_tests());
 	suite_add_tcase(suite, kvm_tests());
 	suite_add_tcase(suite, probe_vm_tests());

@@ -30,6 +30,7 @@ TCase *guest_log_tests(void);
 TCase *control_tests(void);
 TCase *insn_tests(void);
 TCase *write_protect_tests(void);
+TCase *page_walk_tests(void);
 TCase *strict_pte_tests(void);
 TCase *kvm_tests(void);
 TCase *probe_vm_tests(void);
