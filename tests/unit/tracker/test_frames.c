@@ -195,8 +195,8 @@ static bool is_present(const struct copy *copy, unsigned i)
 	return copy_get(copy, i) & PTE_P;
 }
 
-/* How many entries the walk over those that are present gets wrong. Counted, not asserted one by one: Check notes
- * each assertion, and millions of notes slow down every test that follows. */
+/* How many entries the walk over those that are present gets wrong. Counted, not asserted one by
+ * one: Check notes each assertion, and millions of notes slow down every test that follows. */
 static unsigned wrong_in_walk(const struct copy *copy)
 {
 	unsigned next = 0, wrong = 0;
