@@ -13,6 +13,12 @@ $(KVM_MACHINE)/kernel.stamp: images/kvm-machine/fetch-kernel
 	images/kvm-machine/fetch-kernel $(@D)
 	@touch $@
 
+# What QEMU starts, at its PVH entry: as an ELF file, so that it needn't unpack itself in the machine.
+MACHINE_VMLINUX := $(KVM_MACHINE)/linux/vmlinux
+$(MACHINE_VMLINUX): images/linux/unpack-kernel $(KVM_MACHINE)/kernel.stamp
+	@mkdir -p $(@D)
+	images/linux/unpack-kernel $(KVM_MACHINE)/vmlinuz $@
+
 # Static, so that they run in the machine without any library of the command's.
 KVM_MACHINE_PROGRAMS := $(addprefix $(KVM_MACHINE)/,run-command try-unpaged)
 $(KVM_MACHINE)/run-command: $(call obj,release,tests/kvm-machine/run-command.c)
@@ -27,8 +33,8 @@ $(KVM_MACHINE)/base.cpio: images/kvm-machine/make-base images/modules.sh images/
 
 # Once there is a machine, a new runner gets the machine that goes with it.
 ifneq ($(wildcard $(KVM_MACHINE)/kernel.stamp),)
-$(B)/with-kvm: | $(KVM_MACHINE)/base.cpio
+$(B)/with-kvm: | $(KVM_MACHINE)/base.cpio $(MACHINE_VMLINUX)
 endif
 
 .PHONY: kvm-machine
-kvm-machine: $(B)/with-kvm $(KVM_MACHINE)/base.cpio ## Prepare the emulated machine with a /dev/kvm
+kvm-machine: $(B)/with-kvm $(KVM_MACHINE)/base.cpio $(MACHINE_VMLINUX) ## Prepare the emulated machine with a /dev/kvm

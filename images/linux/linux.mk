@@ -5,15 +5,10 @@
 LINUX         := $(KVM_MACHINE)/linux
 LINUX_KERNEL  := $(KVM_MACHINE)/vmlinuz
 LINUX_ROOT    := $(LINUX)/initramfs
-LINUX_VMLINUX := $(LINUX)/vmlinux
 
 $(LINUX_ROOT): images/linux/make-initramfs images/modules.sh images/linux/init $(KVM_MACHINE)/kernel.stamp
 	@mkdir -p $(@D)
 	images/linux/make-initramfs $(KVM_MACHINE)/modules $@
-
-$(LINUX_VMLINUX): images/linux/unpack-kernel $(KVM_MACHINE)/kernel.stamp
-	@mkdir -p $(@D)
-	images/linux/unpack-kernel $(LINUX_KERNEL) $@
 
 # A disk that tests boot from.
 $(LINUX)/root.img: images/linux/make-root images/linux/root-init
@@ -21,7 +16,7 @@ $(LINUX)/root.img: images/linux/make-root images/linux/root-init
 	images/linux/make-root $@
 
 .PHONY: linux linux-guest linux-boot
-linux-guest: $(LINUX_ROOT) $(LINUX_VMLINUX) $(LINUX)/root.img
+linux-guest: $(LINUX_ROOT) $(MACHINE_VMLINUX) $(LINUX)/root.img
 
 linux: deps ## Boot an unmodified Linux under vmm: a shell, or CMD='commands'
 	@$(MAKE) -s --no-print-directory all kvm-machine linux-guest

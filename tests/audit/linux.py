@@ -9,6 +9,9 @@ import socket
 import subprocess
 import time
 
+# What QEMU emulates a byte at a time; without it code takes words.
+SLOW_OFF = ',erms=off,fsrm=off'
+
 DRIVER = """#!/bin/sh
 stty -echo 2>/dev/null
 dmesg -n 1
@@ -29,9 +32,9 @@ class Linux:
         self.qmp_path, self.memory_path = folder + '/qmp', folder + '/memory'
         initrd = self.build_initrd(initramfs, extra)
         self.process = subprocess.Popen(
-            ['qemu-system-x86_64', '-M', 'q35', '-accel', 'tcg', '-cpu', cpu, '-m', memory, '-smp', str(cpus),
+            ['qemu-system-x86_64', '-M', 'q35', '-accel', 'tcg', '-cpu', cpu + SLOW_OFF, '-m', memory, '-smp', str(cpus),
              '-display', 'none', '-nic', 'none', '-no-reboot', '-kernel', kernel, '-initrd', initrd,
-             '-append', 'console=ttyS0 quiet panic=-1 no_timer_check cmd="exec sh /driver" ' + append,
+             '-append', 'console=ttyS0 quiet panic=-1 no_timer_check tsc=reliable cmd="exec sh /driver" ' + append,
              '-object', 'memory-backend-file,id=ram,size=%s,mem-path=%s,share=on' % (memory, self.memory_path),
              '-machine', 'memory-backend=ram', '-device', 'vmcoreinfo',
              '-qmp', 'unix:%s,server=on,wait=off' % self.qmp_path, '-serial', 'stdio', '-monitor', 'none'],

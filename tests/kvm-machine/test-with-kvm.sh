@@ -79,7 +79,7 @@ test_npt() {
 	local with_kvm=$work/broken/with-kvm
 	mkdir -p "$broken" "$work/overlay/machine"
 	cp "$mine/with-kvm" "$work/broken"
-	ln -s "$build/kvm-machine/vmlinuz" "$broken"
+	ln -s "$build/kvm-machine/linux" "$broken"
 	printf '#!/bin/sh\nexit 1\n' >"$work/overlay/machine/try-unpaged"
 	chmod +x "$work/overlay/machine/try-unpaged"
 	(cat "$build/kvm-machine/base.cpio"; cd "$work/overlay" && find . | cpio -o -H newc --quiet) \
