@@ -26,6 +26,7 @@ struct audit {
 	size_t nr_followed;
 	struct at_table *tables; /* by the last look, ascending */
 	size_t nr_tables;
+	uint64_t changes; /* of entries that the tracker had seen then; 0: unknown */
 };
 
 /* The tracker loads each entry once, and judges what it has loaded. */
@@ -58,6 +59,7 @@ static void drop_tracker(struct audit *audit)
 	free(audit->tables);
 	audit->tables = NULL;
 	audit->nr_tables = 0;
+	audit->changes = 0;
 }
 
 void audit_free(struct audit *audit)
@@ -160,6 +162,7 @@ static int follow(struct audit *audit, uint64_t pfn, struct notes *notes)
 	if (at_is_followed(audit->at, pfn))
 		return 0;
 	verdict = at_follow(audit->at, pfn);
+	audit->changes = 0;
 	if (verdict == AT_NO_MEMORY)
 		return -ENOMEM;
 	if (verdict != AT_OK)
@@ -191,9 +194,12 @@ static int follow_roots(struct audit *audit, struct notes *notes)
 	if (!now)
 		return -ENOMEM;
 	nr = roots_to_follow(roots, now);
-	for (size_t i = 0; i < audit->nr_followed; i++)
-		if (!bsearch(&audit->followed[i], now, nr, sizeof(*now), compare_pfns))
-			at_unfollow(audit->at, audit->followed[i]);
+	for (size_t i = 0; i < audit->nr_followed; i++) {
+		if (bsearch(&audit->followed[i], now, nr, sizeof(*now), compare_pfns))
+			continue;
+		at_unfollow(audit->at, audit->followed[i]);
+		audit->changes = 0;
+	}
 	free(audit->followed);
 	audit->followed = now;
 	audit->nr_followed = nr;
@@ -327,18 +333,24 @@ static bool take_pair_finding(void *ctx, const struct at_finding *found)
 static int collect_tables(struct audit *audit, struct findings *findings)
 {
 	struct collect collect = {.audit = audit};
-	int error = 0;
+	struct at_stats stats;
 
-	if (!at_for_each_table(audit->at, take_table, &collect))
-		error = -ENOMEM;
-	if (!error && collect.nr)
-		qsort(collect.tables, collect.nr, sizeof(*collect.tables), compare_tables);
-	for (size_t i = 0; i < collect.nr; i++)
-		count_table(findings, &collect.tables[i]);
-	free(audit->tables);
-	audit->tables = collect.tables;
-	audit->nr_tables = collect.nr;
-	return error;
+	at_get_stats(audit->at, &stats);
+	if (audit->changes != stats.entries_changed + 1) {
+		bool ok = at_for_each_table(audit->at, take_table, &collect);
+
+		if (collect.nr)
+			qsort(collect.tables, collect.nr, sizeof(*collect.tables), compare_tables);
+		free(audit->tables);
+		audit->tables = collect.tables;
+		audit->nr_tables = collect.nr;
+		if (!ok)
+			return -ENOMEM;
+		audit->changes = stats.entries_changed + 1;
+	}
+	for (size_t i = 0; i < audit->nr_tables; i++)
+		count_table(findings, &audit->tables[i]);
+	return 0;
 }
 
 static int describe_low_maps(struct audit *audit)

@@ -17,16 +17,23 @@
 /* What of an entry is the same in all roots: not the flags, of which the processor sets one. */
 #define HALF_MASK (PTE_ADDR | PTE_P)
 
+/* (What is behind the number of halves needs no zeros.) */
 void roots_free(struct roots *roots)
 {
 	free(roots->root);
-	*roots = (struct roots){0};
+	roots->root = NULL;
+	roots->nr = 0;
+	roots->nr_halves = 0;
+	roots->levels = 0;
+	roots->kernel_root = 0;
+	roots->overflow = false;
+	roots->isolated = false;
 }
 
 static void half_of(struct root_half *half, const uint64_t *entries)
 {
 	half->present = 0;
-	half->probe = 0;
+	half->probe = KERNEL_HALF;
 	for (unsigned i = 0; i < ENTRIES / 2; i++) {
 		uint64_t entry = entries[KERNEL_HALF + i];
 
@@ -34,18 +41,24 @@ static void half_of(struct root_half *half, const uint64_t *entries)
 		half->entries[i] = entry & PTE_P ? entry & HALF_MASK : 0;
 		if (entry & PTE_P) {
 			half->tables[half->present++] = entry & PTE_ADDR;
-			half->probe = i;
+			half->probe = KERNEL_HALF + i;
+			half->probed = entry;
 		}
 	}
 }
 
+/* Most frames are no root: this sees it of most of them. */
+static inline bool may_have_half(const uint64_t *entries, const struct root_half *half)
+{
+	return !((entries[half->probe] ^ half->probed) & HALF_MASK);
+}
+
 /* Are the upper entries of the frame those of the half? */
-static bool has_half(const uint64_t *entries, const struct root_half *half)
+static __attribute__((noinline)) bool has_half(const uint64_t *entries,
+					       const struct root_half *half)
 {
 	const uint64_t *upper = entries + KERNEL_HALF;
 
-	if ((upper[half->probe] & HALF_MASK) != half->entries[half->probe])
-		return false;
 	if (!memcmp(upper, half->whole, sizeof(half->whole)))
 		return true;
 	for (unsigned i = 0; i < ENTRIES / 2; i++) {
@@ -93,10 +106,18 @@ static bool is_among(const uint64_t *tables, unsigned nr, uint64_t entry)
 /* Is some entry of the lower half for the kernel alone, or one of the kernel's half once more? */
 static bool maps_low(const uint64_t *entries, const struct root_half *half)
 {
-	for (unsigned i = 0; i < KERNEL_HALF; i++)
-		if (entries[i] & PTE_P &&
-		    (!(entries[i] & PTE_US) || is_among(half->tables, half->present, entries[i])))
-			return true;
+	for (unsigned i = 0; i < KERNEL_HALF; i += 8) {
+		uint64_t any = 0;
+
+#pragma GCC unroll 8
+		for (unsigned k = i; k < i + 8; k++)
+			any |= entries[k];
+		for (unsigned k = i; any & PTE_P && k < i + 8; k++)
+			if (entries[k] & PTE_P &&
+			    (!(entries[k] & PTE_US) ||
+			     is_among(half->tables, half->present, entries[k])))
+				return true;
+	}
 	return false;
 }
 
@@ -256,20 +277,26 @@ struct scan {
 	int error;
 };
 
+static __attribute__((noinline)) bool
+take_frame(struct scan *scan, uint64_t pfn, const uint64_t *entries, const struct root_half *half)
+{
+	struct roots *roots = scan->roots;
+
+	for (size_t k = 0; k < scan->nr_known; k++)
+		if (roots->root[k].pfn == pfn)
+			return true;
+	scan->error = add_root(roots, pfn, entries, ROOT_SHARED, half);
+	return !scan->error && !roots->overflow;
+}
+
 static bool look_at_frame(void *ctx, uint64_t pfn, const uint64_t *entries)
 {
 	struct scan *scan = ctx;
-	struct roots *roots = scan->roots;
+	const struct root_half *half = scan->roots->half, *end = half + scan->roots->nr_halves;
 
-	for (unsigned i = 0; i < roots->nr_halves; i++) {
-		if (!has_half(entries, &roots->half[i]))
-			continue;
-		for (size_t k = 0; k < scan->nr_known; k++)
-			if (roots->root[k].pfn == pfn)
-				return true;
-		scan->error = add_root(roots, pfn, entries, ROOT_SHARED, &roots->half[i]);
-		return !scan->error && !roots->overflow;
-	}
+	for (; half < end; half++)
+		if (may_have_half(entries, half) && has_half(entries, half))
+			return take_frame(scan, pfn, entries, half);
 	return true;
 }
 

@@ -47,7 +47,8 @@ struct root_half {
 	uint64_t whole[ENTRIES / 2];  /* with all flags, which most that share it have, too */
 	uint64_t tables[ENTRIES / 2]; /* what those that are present link */
 	unsigned present;             /* how many */
-	unsigned probe;               /* an entry that is present: compared first */
+	unsigned probe;               /* where there is one, which is compared first */
+	uint64_t probed;
 };
 
 struct roots {

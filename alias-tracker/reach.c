@@ -33,11 +33,9 @@ static void link_add(const struct alias_tracker *at, const struct reach *from, s
 
 	if (from->role->level == at->levels)
 		offset = va_canonical(offset, at->levels);
-	for (unsigned way = 0; way < NR_WAYS; way++) {
-		unsigned below = way & pte_rights(pte);
+	for (unsigned ways = from->ways; ways; ways &= ways - 1) {
+		unsigned way = (unsigned)__builtin_ctz(ways), below = way & pte_rights(pte);
 
-		if (!(from->ways >> way & 1))
-			continue;
 		reach_add(at, to, below, from->va[way][0] + offset);
 		if (from->several >> way & 1)
 			reach_add(at, to, below, from->va[way][1] + offset);

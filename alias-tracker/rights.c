@@ -275,15 +275,11 @@ bool rights_find(struct alias_tracker *at, struct rights *rights, const struct r
 	return false;
 }
 
-/* --- those of what can be executed ------------------------------------------------------------ */
-
-static inline bool leaf_is_typed(uint64_t pte, unsigned level)
-{
-	return pte_type(pte, level) != 0;
-}
+/* --- those of what is remarkable ---------------------------------------------------------------
+ */
 
 /* May some entry be a leaf that can be executed, or that has a type? Written so that the compiler
- * makes few instructions of it; PTE_LARGE_PAT is an address where leaves are small. */
+ * makes few instructions of it. */
 static bool group_is_special(const uint64_t *entry, unsigned level)
 {
 	unsigned pat = level == 1 ? 7 : 12;
@@ -304,111 +300,96 @@ static bool copy_is_special(const struct copy *copy, unsigned level)
 	return false;
 }
 
-/* Notes of what a leaf gives what may be done; its type too, since it is 0. */
-static bool leaf_note(struct rights *rights, unsigned level, uint64_t pfn, struct frame_rights of)
+static inline bool leaf_note(struct rights *rights, unsigned level, uint64_t pfn,
+			     struct frame_rights of)
 {
 	struct rights_region *region;
 
 	if (level > 1)
 		return large_leaf_note(rights, level, pfn, of);
-	region = region_make(rights, pfn);
-	if (!region)
+	region = region_of(rights, pfn);
+	if (!region && !(region = region_make(rights, pfn)))
 		return false;
 	region->can[pfn % PT_ENTRIES] |= of.can;
 	region->types[pfn % PT_ENTRIES] |= of.types;
-	region->any = rights_union(region->any, of);
+	region->any.can |= of.can;
+	region->any.types |= of.types;
 	return true;
 }
 
-/* Notes what can be executed by leaves of the role. Sets *typed if some leaf has a type. */
-static bool executable_note(struct alias_tracker *at, struct rights *rights,
-			    const struct reach *reach, bool *typed)
-{
-	const struct copy *copy = &reach->role->table->copy;
-	unsigned level = reach->role->level;
-	uint8_t can[NR_WAYS];
-
-	if (!copy_is_special(copy, level))
-		return true;
-	role_rights(reach, can);
-	FOREACH_PRESENT (i, copy) {
-		uint64_t pte = copy->entry[i], pfn = pte_pfn(pte, level, PTE_LEAF);
-		struct frame_rights of = {.can = can[leaf_index(pte)] & CAN_EXEC};
-
-		if (pte_kind(pte, level) != PTE_LEAF || pfn >= at->config.frames)
-			continue;
-		*typed |= leaf_is_typed(pte, level);
-		if (of.can && !leaf_note(rights, level, pfn, of))
-			return false;
-	}
-	return true;
-}
-
-/* Of the 512 frames from pfn on. */
-static bool small_writes_note(const struct alias_tracker *at, struct rights *rights, uint64_t pfn,
-			      struct frame_rights above)
-{
-	static const struct frame_rights write = {.can = CAN_WRITE};
-	const struct region *frames = region_find(&at->frames, pfn);
-	const struct rights_region *region = region_of(rights, pfn);
-
-	if (!frames || !frames->writable.nr || (!region && !can_execute(above)))
-		return true;
-	for (unsigned i = 0; i < PT_ENTRIES; i++) {
-		bool asked = can_execute(above) || (region->can[i] & CAN_EXEC);
-
-		if (asked && count_any(&frames->writable, i) &&
-		    !leaf_note(rights, 1, pfn + i, write))
-			return false;
-	}
-	return true;
-}
-
-/* Notes what can be written of what can be executed, outside the exempt windows. */
-static bool gib_writes_note(const struct alias_tracker *at, struct rights *rights, uint64_t pfn)
-{
-	struct rights_gib *gib = gib_of(rights, pfn);
-
-	if (leaf_count(&at->frames, COUNT_WRITABLE, 3, pfn))
-		gib->huge.can |= CAN_WRITE;
-	for (unsigned i = 0; i < PT_ENTRIES && pfn < rights->frames; i++, pfn += PT_ENTRIES) {
-		struct frame_rights above = rights_union(gib->large[i], gib->huge);
-
-		if (!gib->region[i] && !can_execute(above))
-			continue;
-		if (leaf_count(&at->frames, COUNT_WRITABLE, 2, pfn))
-			gib->large[i].can |= CAN_WRITE;
-		if (!small_writes_note(at, rights, pfn, above))
-			return false;
-	}
-	return true;
-}
-
-/* Can the kernel execute any of the frames that such a leaf maps? */
-static bool is_kernel_code(const struct rights *rights, unsigned level, uint64_t pfn)
+/* What is known of any of the frames that such a leaf maps, or by larger ones, so far. */
+static inline struct frame_rights known_of(const struct rights *rights, unsigned level,
+					   uint64_t pfn)
 {
 	const struct rights_gib *gib = gib_of(rights, pfn);
-	const struct rights_region *region = region_of(rights, pfn);
-	struct frame_rights of;
+	const struct rights_region *region;
+	struct frame_rights of = {0};
 
 	if (!gib)
-		return false;
+		return of;
 	if (level == 3)
-		return true;
+		return (struct frame_rights){.can = 0xff, .types = 0xff};
 	of = rights_union(gib->huge, gib->large[pfn / PT_ENTRIES % PT_ENTRIES]);
-	if (region && level == 1)
-		of.can |= region->can[pfn % PT_ENTRIES];
-	else if (region)
-		of = rights_union(of, region->any);
-	return of.can & CAN_EXEC_KERNEL;
+	region = gib->region[pfn / PT_ENTRIES % PT_ENTRIES];
+	if (!region)
+		return of;
+	return rights_union(of, level == 1 ? (struct frame_rights){region->can[pfn % PT_ENTRIES],
+								   region->types[pfn % PT_ENTRIES]}
+					   : region->any);
 }
 
-/* Notes which code of the kernel can be written by leaves of the role, if in an exempt window. */
-static bool exempt_writes_note(struct alias_tracker *at, struct rights *rights,
-			       const struct reach *reach)
+/* Neither code, nor of a type. */
+static inline bool leaf_is_common(uint64_t pte, unsigned level)
+{
+	uint64_t type = PTE_PWT | PTE_PCD | (level == 1 ? PTE_PS : PTE_LARGE_PAT);
+
+	return (pte & (PTE_NX | type)) == PTE_NX;
+}
+
+/* A pass over the leaves of a role, which notes some of them. */
+enum pass {
+	PASS_SPECIAL,       /* those that can be executed, or have a type */
+	PASS_TYPE_0,        /* those of type 0, of frames that others of another type map */
+	PASS_EXEMPT_WRITES, /* writable ones in exempt windows, of what the kernel can execute */
+};
+
+struct noting {
+	struct alias_tracker *at;
+	struct rights *rights;
+	bool typed; /* some leaf has a type other than 0 */
+};
+
+/* What of a leaf is to be noted in this pass. */
+static inline struct frame_rights leaf_notable(const struct noting *n, enum pass pass,
+					       const struct reach *reach, unsigned level,
+					       const uint8_t can[NR_WAYS], unsigned index,
+					       uint64_t pte, uint64_t pfn)
+{
+	struct frame_rights of = {0};
+	unsigned type = pte_type(pte, level);
+
+	switch (pass) {
+	case PASS_SPECIAL:
+		of.can = can[leaf_index(pte)] & CAN_EXEC;
+		of.types = type ? 1u << type : 0;
+		break;
+	case PASS_TYPE_0:
+		of.types = !type && known_of(n->rights, level, pfn).types;
+		break;
+	case PASS_EXEMPT_WRITES:
+		if (pte & PTE_RW && known_of(n->rights, level, pfn).can & CAN_EXEC_KERNEL)
+			of.can = leaf_rights(n->at, reach, can, index, pte).can &
+				 (CAN_WRITE | CAN_WRITE_EXEMPT);
+		break;
+	}
+	return of;
+}
+
+/* The same for all levels, but the compiler makes one of it for each. */
+static inline __attribute__((always_inline)) bool
+leaves_note(struct noting *n, enum pass pass, const struct reach *reach, unsigned level)
 {
 	const struct copy *copy = &reach->role->table->copy;
-	unsigned level = reach->role->level;
 	uint8_t can[NR_WAYS];
 
 	role_rights(reach, can);
@@ -416,56 +397,98 @@ static bool exempt_writes_note(struct alias_tracker *at, struct rights *rights,
 		uint64_t pte = copy->entry[i], pfn = pte_pfn(pte, level, PTE_LEAF);
 		struct frame_rights of;
 
-		if (!(pte & PTE_RW) || pte_kind(pte, level) != PTE_LEAF ||
-		    pfn >= at->config.frames || !is_kernel_code(rights, level, pfn))
+		if ((pass == PASS_SPECIAL && leaf_is_common(pte, level)) ||
+		    pte_kind(pte, level) != PTE_LEAF || pfn >= n->rights->frames)
 			continue;
-		of.can = leaf_rights(at, reach, can, i, pte).can & (CAN_WRITE | CAN_WRITE_EXEMPT);
-		of.types = 0;
-		if (of.can && !leaf_note(rights, level, pfn, of))
+		of = leaf_notable(n, pass, reach, level, can, i, pte, pfn);
+		n->typed |= pass == PASS_SPECIAL && of.types;
+		if ((of.can || of.types) && !leaf_note(n->rights, level, pfn, of))
 			return false;
 	}
 	return true;
 }
 
-static bool writes_note(struct alias_tracker *at, struct rights *rights,
-			const struct reaches *reaches)
+static bool role_note(struct noting *n, enum pass pass, const struct reach *reach)
 {
-	for (size_t i = 0; i < rights->nr; i++)
-		if (rights->gib[i] && !gib_writes_note(at, rights, i * GIB_FRAMES))
-			return false;
-	for (size_t i = 0; i < reaches->nr; i++) {
-		const struct reach *reach = &reaches->reach[i];
+	unsigned level = reach->role->level;
 
-		if (wants_stop(at))
+	if (level > LEAF_LEVELS || (pass == PASS_EXEMPT_WRITES && !reach->exempt) ||
+	    (pass == PASS_SPECIAL && !copy_is_special(&reach->role->table->copy, level)))
+		return true;
+	if (level > 1)
+		return leaves_note(n, pass, reach, level);
+	if (pass == PASS_SPECIAL)
+		return leaves_note(n, PASS_SPECIAL, reach, 1);
+	return leaves_note(n, pass, reach, 1);
+}
+
+static bool roles_note(struct noting *n, enum pass pass, const struct reaches *reaches)
+{
+	for (size_t i = 0; i < reaches->nr; i++)
+		if (wants_stop(n->at) || !role_note(n, pass, &reaches->reach[i]))
 			return false;
-		if (reach->exempt && reach->role->level <= LEAF_LEVELS &&
-		    !exempt_writes_note(at, rights, reach))
+	return true;
+}
+
+/* --- what can be written of what can be executed, outside the exempt windows --- */
+
+/* Of the 512 frames from pfn on. */
+static bool region_writes_note(const struct noting *n, uint64_t pfn, struct frame_rights above)
+{
+	static const struct frame_rights write = {.can = CAN_WRITE};
+	const struct region *frames = region_find(&n->at->frames, pfn);
+	const struct rights_region *region = region_of(n->rights, pfn);
+
+	if (!frames || !frames->writable.nr || (!region && !can_execute(above)))
+		return true;
+	for (unsigned i = 0; i < PT_ENTRIES; i++) {
+		bool asked = can_execute(above) || (region->can[i] & CAN_EXEC);
+
+		if (asked && count_any(&frames->writable, i) &&
+		    !leaf_note(n->rights, 1, pfn + i, write))
+			return false;
+	}
+	return true;
+}
+
+static bool gib_writes_note(const struct noting *n, struct rights_gib *gib, uint64_t pfn)
+{
+	const struct frames *frames = &n->at->frames;
+
+	if (leaf_count(frames, COUNT_WRITABLE, 3, pfn))
+		gib->huge.can |= CAN_WRITE;
+	for (unsigned i = 0; i < PT_ENTRIES && pfn < n->rights->frames; i++, pfn += PT_ENTRIES) {
+		struct frame_rights above = rights_union(gib->large[i], gib->huge);
+
+		if (!gib->region[i] && !can_execute(above))
+			continue;
+		if (leaf_count(frames, COUNT_WRITABLE, 2, pfn))
+			gib->large[i].can |= CAN_WRITE;
+		if (!region_writes_note(n, pfn, above))
+			return false;
+	}
+	return true;
+}
+
+static bool writes_note(const struct noting *n)
+{
+	for (size_t i = 0; i < n->rights->nr; i++) {
+		struct rights_gib *gib = n->rights->gib[i];
+
+		if (gib && !gib_writes_note(n, gib, i * GIB_FRAMES))
 			return false;
 	}
 	return true;
 }
 
 bool rights_find_conflicting(struct alias_tracker *at, struct rights *rights,
-			     const struct reaches *reaches, bool *all)
+			     const struct reaches *reaches)
 {
-	bool typed = false;
+	struct noting n = {.at = at, .rights = rights};
 
-	*all = false;
-	if (!rights_begin(at, rights))
-		return false;
-	for (size_t i = 0; i < reaches->nr && !typed; i++) {
-		const struct reach *reach = &reaches->reach[i];
-
-		if (wants_stop(at) || (reach->role->level <= LEAF_LEVELS &&
-				       !executable_note(at, rights, reach, &typed))) {
-			rights_free(rights);
-			return false;
-		}
-	}
-	*all = typed;
-	if (typed)
-		return rights_find(at, rights, reaches);
-	if (writes_note(at, rights, reaches))
+	if (rights_begin(at, rights) && roles_note(&n, PASS_SPECIAL, reaches) &&
+	    (!n.typed || roles_note(&n, PASS_TYPE_0, reaches)) && writes_note(&n) &&
+	    roles_note(&n, PASS_EXEMPT_WRITES, reaches))
 		return true;
 	rights_free(rights);
 	return false;

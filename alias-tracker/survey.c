@@ -267,25 +267,48 @@ static void leaf_search(struct search *s, const struct reach *reach, unsigned in
 	}
 }
 
-/* From the top, so that large leaves come first, of which one makes many aliases; and tables that
- * have not changed for long before others, since those of the kernel's own mappings hardly ever do.
- */
+/* Each table is searched once. */
+static void role_search(struct search *s, struct reach *reach)
+{
+	unsigned level = reach->role->level;
+
+	if (reach->searched || level > LEAF_LEVELS)
+		return;
+	reach->searched = true;
+	FOREACH_PRESENT (index, &reach->role->table->copy) {
+		uint64_t pte = copy_get(&reach->role->table->copy, index);
+
+		if (pte_kind(pte, level) == PTE_LEAF)
+			leaf_search(s, reach, index, pte);
+	}
+}
+
+/* The table in which the leaf was by the survey before. */
+static void table_search(struct search *s, const struct reaches *reaches,
+			 const struct at_alias *leaf)
+{
+	const struct role *role = role_find(s->at, leaf->pte_gpa >> PAGE_SHIFT, leaf->level);
+
+	if (role && role->reach)
+		role_search(s, &reaches->reach[role->reach - 1]);
+}
+
+/* First where something was found before: few tables hold most of it. Then from the top, so that
+ * large leaves come first, of which one makes many aliases; and tables that have not changed for
+ * long before others, since those of the kernel's own mappings hardly ever do. */
 static bool leaves_search(struct search *s, const struct reaches *reaches)
 {
-	for (size_t i = 0; i < reaches->nr && s->nr_open; i++) {
-		const struct reach *reach = &reaches->reach[i];
-		unsigned level = reach->role->level;
+	const struct findings *held = &s->survey->held;
 
+	for (size_t i = 0; i < held->nr && s->nr_open; i++) {
+		table_search(s, reaches, &held->list[i].one);
+		if (held->list[i].kind != AT_F_ALIAS)
+			table_search(s, reaches, &held->list[i].other);
+	}
+	for (size_t i = 0; i < reaches->nr && s->nr_open; i++) {
 		if (wants_stop(s->at))
 			return false;
-		if (level > LEAF_LEVELS)
-			continue;
-		FOREACH_PRESENT (index, &reach->role->table->copy) {
-			uint64_t pte = copy_get(&reach->role->table->copy, index);
-
-			if (pte_kind(pte, level) == PTE_LEAF)
-				leaf_search(s, reach, index, pte);
-		}
+		role_search(s, &reaches->reach[i]);
 	}
 	return true;
 }
@@ -354,11 +377,12 @@ static bool survey_find(struct search *s)
 {
 	struct reaches reaches;
 	bool ok = reach_find(s->at, &reaches) &&
-		  rights_find_conflicting(s->at, &s->survey->rights, &reaches, &s->survey->all);
+		  rights_find_conflicting(s->at, &s->survey->rights, &reaches);
 
 	if (ok)
 		items_find(s);
 	ok = ok && !s->failed && leaves_search(s, &reaches) && !s->failed;
+	s->survey->all = false;
 	free(reaches.reach);
 	free(s->items);
 	return ok;
@@ -390,6 +414,7 @@ bool at_survey(struct alias_tracker *at)
 		return false;
 	}
 	survey->changes = survey_changes(at);
+	survey->executable = rights_executable(&survey->rights);
 	survey->dropped += s.dropped;
 	return true;
 }
@@ -472,7 +497,7 @@ uint64_t survey_dropped(const struct survey *survey)
 
 uint64_t survey_executable(const struct survey *survey)
 {
-	return survey ? rights_executable(&survey->rights) : 0;
+	return survey ? survey->executable : 0;
 }
 
 const char *at_finding_name(enum at_finding_kind kind)

@@ -24,6 +24,7 @@ struct reach {
 	uint8_t ways;    /* bit w: by a path with the rights w */
 	uint8_t several; /* bit w: at two addresses at least */
 	bool exempt;     /* at one of them it has some of an exempt window in it */
+	bool searched;   /* survey.c has looked at its leaves */
 	uint64_t va[NR_WAYS][2];
 };
 
@@ -87,10 +88,10 @@ struct rights {
 
 /* Finds the rights of all frames anew. False if out of memory, and then nothing is known. */
 bool rights_find(struct alias_tracker *at, struct rights *rights, const struct reaches *reaches);
-/* Only what is to be known of conflicts, and of what can be executed. Sets *all if it has found all
- * rights all the same, as it has to if some leaf has a memory type other than 0. */
+/* Only what is to be known of conflicts, and of what can be executed: the rights of other frames
+ * are not all there. */
 bool rights_find_conflicting(struct alias_tracker *at, struct rights *rights,
-			     const struct reaches *reaches, bool *all);
+			     const struct reaches *reaches);
 void rights_free(struct rights *rights);
 struct frame_rights rights_of(const struct rights *rights, uint64_t pfn);
 /* How many frames can be executed. */
@@ -123,6 +124,7 @@ struct survey {
 	struct findings events; /* not taken yet, from `first` on */
 	size_t first;
 	uint64_t dropped;
+	uint64_t executable; /* frames */
 };
 
 #endif

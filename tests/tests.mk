@@ -33,7 +33,7 @@ WHOLE_MACHINE := 'tests/on-kvm strategies' 'tests/on-kvm hostile' 'tests/on-kvm 
 		 'tests/on-kvm control transitions strict sandbox faults statistics' \
 		 tests/compare/test-compare 'tests/on-kvm --npt 0 sanitized@strict' 'tests/on-kvm sanitized' \
 		 tests/tracking/test-tracking tests/gdb/test-gdb tests/trace/test-trace tests/soak/test-soak tests/qemu-selftest \
-		 tests/transcript tests/audit/test-linux
+		 tests/transcript tests/audit/test-linux tests/audit/test-live
 # Of all rooms something, in seconds.
 QUICK         := $(filter-out tests/model/check $(B)/tests/unit-tracker,$(UNIT_TESTS)) \
 		 --on-kvm 'tests/on-kvm pins endings' 'tests/on-kvm --npt 0 strict'

@@ -28,6 +28,9 @@ struct live_audit {
 	struct findings findings; /* of the last look */
 	bool was_held;            /* before the look that goes on */
 	double paused;            /* when that has held the vCPUs, and for how long, in ms */
+	/* Of --watch. */
+	unsigned looks;
+	double looks_ms, looks_paused_ms; /* the sums */
 };
 
 /* --- the guest's memory ----------------------------------------------------------------------- */
@@ -79,10 +82,19 @@ struct live_audit *live_audit_new(struct machine *machine)
 	return NULL;
 }
 
+static void say_what_it_cost(const struct live_audit *audit)
+{
+	if (audit->machine->opt->verbose && audit->looks)
+		say("watch: %u looks of %.3f ms each, in %.3f ms of which the guest stood still",
+		    audit->looks, audit->looks_ms / audit->looks,
+		    audit->looks_paused_ms / audit->looks);
+}
+
 void live_audit_free(struct live_audit *audit)
 {
 	if (!audit)
 		return;
+	say_what_it_cost(audit);
 	audit_free(audit->audit);
 	physmem_free(&audit->mem);
 	findings_clear(&audit->findings);
@@ -179,6 +191,13 @@ static void say_lines(char *text)
 		say("watch: and %zu more", nr - SAID_MAX);
 }
 
+static void count_look(struct live_audit *audit)
+{
+	audit->looks++;
+	audit->looks_ms += audit->findings.look_ms;
+	audit->looks_paused_ms += audit->findings.paused_ms;
+}
+
 void live_audit_say_changes(struct live_audit *audit)
 {
 	struct findings last = audit->findings;
@@ -193,6 +212,7 @@ void live_audit_say_changes(struct live_audit *audit)
 		report_changes(out, &last, &audit->findings, NULL);
 		fclose(out);
 		say_lines(text);
+		count_look(audit);
 	}
 	free(text);
 	findings_clear(&last);

@@ -13,3 +13,8 @@ $(B)/tests/inside: tests/audit/inside.c
 audit: deps ## Look for page tables of a stock Linux that have another mapping (in QEMU; PICTURE=FILE.svg)
 	@$(MAKE) -s --no-print-directory $(B)/alias-audit $(B)/tests/inside kvm-machine $(LINUX_ROOT)
 	@tests/audit/show "$(B)" "$(LINUX_KERNEL)" "$(LINUX_ROOT)"
+
+.PHONY: bench-audit
+bench-audit: deps ## What looks at its page tables cost a Linux that runs under vmm, in instructions
+	@$(MAKE) -s --no-print-directory all kvm-machine $(LINUX_ROOT)
+	@VMM_BUILD="$(B)" tests/audit/bench-live
