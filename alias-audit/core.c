@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <libkdumpfile/kdumpfile.h>
+#include "core_holes.h"
 #include "core_notes.h"
 #include "crash.h"
 #include "flattened.h"
@@ -35,6 +36,7 @@ struct core {
 	char format[24];
 	char *last_words; /* when the library crashes */
 	struct core_cpus cpus;
+	struct core_segments segments; /* of an ELF core */
 };
 
 static size_t read_core(void *source, uint64_t gpa, void *to, size_t size)
@@ -47,7 +49,14 @@ static size_t read_core(void *source, uint64_t gpa, void *to, size_t size)
 	return size;
 }
 
-static const struct physmem_ops core_ops = {.read = read_core};
+static uint64_t next_data(void *source, uint64_t gpa, uint64_t *end)
+{
+	const struct core *core = source;
+
+	return core_holes_next_data(&core->segments, core->fd, gpa, *end);
+}
+
+static const struct physmem_ops core_ops = {.read = read_core, .next_data = next_data};
 
 const struct cpu_state *core_cpus(const struct core *core, size_t *nr)
 {
@@ -287,6 +296,8 @@ static int read_core_parts(struct core *core, struct physmem *mem)
 		say("%s has no memory, or none that makes sense", core->path);
 		return VMM_EX_DATAERR;
 	}
+	if (!strcmp(core->format, "elf"))
+		core_holes_read(&core->segments, core->fd);
 	error = core_notes_read(&core->cpus, core->fd, !strcmp(core->format, "elf"), FRAME_SIZE);
 	if (error == -ENOMEM) {
 		say("out of memory");

@@ -103,7 +103,7 @@ class Machine:
         text = text.encode() + b'\0' * (-len(text) % 4)
         return struct.pack('<III', 11, len(text), 0) + b'VMCOREINFO\0\0' + text
 
-    def core(self, notes=True, vmcoreinfo=False):
+    def core_headers(self, notes=True, vmcoreinfo=False):
         note = self.prstatus() * len(self.cr3s)
         if notes:
             note += b''.join(self.note(cr3) for cr3 in self.cr3s)
@@ -117,7 +117,21 @@ class Machine:
         for gpa, size in self.ranges:
             phdrs += struct.pack('<IIQQQQQQ', 1, 0, at, 0, gpa, size, size, 0)
             at += size
-        return header + phdrs + note + self.image()
+        return header + phdrs + note
+
+    def core(self, notes=True, vmcoreinfo=False):
+        return self.core_headers(notes, vmcoreinfo) + self.image()
+
+    def write_sparse_core(self, path, size):
+        """Of one range of that size; but for the tables it is a hole of the file."""
+        self.ranges = [(0, size)]
+        headers = self.core_headers()
+        with open(path, 'wb') as file:
+            file.write(headers)
+            for pfn, entries in self.memory.items():
+                file.seek(len(headers) + (pfn << 12))
+                file.write(struct.pack('<512Q', *entries))
+            file.truncate(len(headers) + size)
 
     def compressed(self):
         """A compressed core as QEMU writes it, with the frames that hold something."""
