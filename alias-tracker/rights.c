@@ -294,7 +294,7 @@ static bool group_is_special(const uint64_t *entry, unsigned level)
 static bool copy_is_special(const struct copy *copy, unsigned level)
 {
 	for (unsigned group = 0; group < GROUPS; group++)
-		if (copy->present[group] &&
+		if (copy->present_of[group] &&
 		    group_is_special(&copy->entry[group * GROUP_ENTRIES], level))
 			return true;
 	return false;
