@@ -85,8 +85,8 @@
  * it has checked that the store breaks no rule.
  *
  *   - If a store to one entry links a table that is not pinned, and breaks no other rule, the host
- *     pins that table, as if an op of a batch had asked for it. If that table has a stale alias, `fault.op`
- *     is ALIAS_FAULT_STORE, and RIP at the upcall is at the store.
+ *     pins that table, as if an op of a batch had asked for it. If that table has a stale alias,
+ *     `fault.op` is ALIAS_FAULT_STORE, and RIP at the upcall is at the store.
  *   - A store that breaks a rule is not done. It raises #GP(0) with RIP at the store. (RIP is
  *     behind the store if KVM had already emulated it when the host learnt of it.)
  *   - What the guest reads back may differ from what it stored: the host sets the accessed bit in
@@ -186,7 +186,7 @@ enum alias_status {
 	ALIAS_PENDING = 0, /* no answer yet: the guest writes this before the call */
 	ALIAS_OK,          /* done */
 	ALIAS_HAS_ALIAS,   /* refused: the frame has a forbidden mapping; `fault` says where */
-	ALIAS_BAD_FRAME,   /* the frame is outside of memory, or one of the shared pages */
+	ALIAS_BAD_FRAME,   /* the frame is outside of memory, or of the shared pages or logs */
 	ALIAS_BAD_LEVEL,   /* level is not 1..4 */
 	ALIAS_BAD_OP,      /* unknown op */
 	/* The frame's state does not allow the op. PIN: it is pinned, or has a memory type other

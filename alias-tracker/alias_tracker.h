@@ -5,9 +5,10 @@
  *
  * A tracker follows the page tables (x86-64, four or five levels) that are reachable from the pinned
  * and the followed roots of one guest. For each guest frame it knows how many writable leaves outside
- * the exempt windows (most often one: the direct map) map it. Pinning a frame as a page table is refused while there are any, and while a TLB may still
- * hold one that is gone (the frame is TLB-pending). After at_count_all() it also knows how many
- * leaves of any kind map a frame, which decides about the other transitions.
+ * the exempt windows (most often one: the direct map) map it. Pinning a frame as a page table is
+ * refused while there are any, and while a TLB may still hold one that is gone (the frame is
+ * TLB-pending). After at_count_all() it also knows how many leaves of any kind map a frame, which
+ * decides about the other transitions.
  *
  * The library knows no KVM and no ABI. It sees memory through one callback, so it runs on a live
  * guest, on a core file and in a unit test alike. It trusts nothing that it reads: every entry is
@@ -16,13 +17,12 @@
  * What counts as writable: R/W is combined over all levels of a path, as the processor does; a
  * table reached by several paths counts as writable if one of them is. A large leaf counts for
  * every frame that it maps. Tables reachable from a root are followed whether they are pinned or
- * not (an unpinned one is a violation, but where only followed roots lead to it; its leaves count all
- * the same). A table has a role for
- * each level at which it is walked, and a leaf counts once in each role. A leaf in an exempt
- * window is exempt only if it maps what belongs there; a large one is judged by its first address.
- * In a table that is
- * reached at several virtual addresses no leaf is exempt. So a root can be refused because another
- * root reaches a table of its tree by a writable path at another address.
+ * not (an unpinned one is a violation, except where only followed roots lead to it; its leaves
+ * count all the same). A table has a role for each level at which it is walked, and a leaf counts
+ * once in each role. A leaf in an exempt window is exempt only if it maps what belongs there; a large
+ * one is judged by its first address. In a table that is reached at several virtual addresses no leaf
+ * is exempt. So a root can be refused because another root reaches a table of its tree by a writable
+ * path at another address.
  *
  * A sync brings this up to date with the tables. An audit is a sync that compares all tables that
  * may have changed, whatever the log says. Entries that may break a rule go to a recheck queue, and
@@ -313,10 +313,11 @@ enum at_verdict at_unpin(struct alias_tracker *at, uint64_t pfn);
 
 /* Follows the tree of this root, whatever it holds, and does not pin it; it may be pinned as well,
  * before or after. Tables of that tree need not be pinned. For its mappings all the rules hold:
- * they are aliases like those of pinned roots, and violations where they break a granted
- * transition. Tables that are followed already are taken as of the last sync, new ones are read
- * now. Answers AT_OK; AT_BAD_FRAME; AT_BAD_STATE: it is followed already, or the mode is AT_BLIND;
- * or AT_NO_MEMORY (or `stop`), and then nothing has changed. Linear in what is new. */
+ * they are aliases like those of pinned roots, and violations, for at_next_violation(), where
+ * they break a granted transition. Tables that are followed already are taken as of the last sync,
+ * new ones are read now. Answers AT_OK; AT_BAD_FRAME; AT_BAD_STATE: it is followed already, or the
+ * mode is AT_BLIND; or AT_NO_MEMORY (or `stop`), and then nothing has changed. Linear in what is
+ * new. */
 enum at_verdict at_follow(struct alias_tracker *at, uint64_t pfn);
 /* The opposite; if the root is pinned, its tree stays followed. Answers AT_OK; AT_BAD_FRAME; or
  * AT_BAD_STATE: it isn't followed. The clock is read, as by at_unpin(). */
@@ -480,12 +481,11 @@ struct at_finding {
 
 /* Makes a survey by the state of the last sync; reads no guest memory, so the guest may run
  * meanwhile. What was not found by the survey before, and what is not found any more, is queued for
- * at_next_finding(). (Of an alias the frame and the entry say whether it is the same, of the others
- * kind and frames.) Linear in the number of entries; at once if nothing has changed since. Returns
- * false when out of memory, if the last sync has failed, if `stop` was set, and in AT_BLIND. Then
- * all is as after the survey before, but that at_uses() may know
- * nothing. At most AT_FINDINGS_MAX findings, and as many events, are kept; at_stats tells of
- * others. */
+ * at_next_finding(). (Of an alias the frame, the entry and its level say whether it is the same, of
+ * the others kind and frames.) Linear in the number of entries; at once if nothing has changed
+ * since. Returns false when out of memory, if the last sync has failed, if `stop` was set, and in
+ * AT_BLIND. Then all is as after the survey before, but that at_uses() may know nothing. At most
+ * AT_FINDINGS_MAX findings, and as many events, are kept; at_stats tells of others. */
 bool at_survey(struct alias_tracker *at);
 /* Takes the oldest event that was not taken yet; returns false if there is none. */
 bool at_next_finding(struct alias_tracker *at, struct at_finding *out);
