@@ -185,7 +185,7 @@ START_TEST(a_wish_is_stored)
 }
 END_TEST
 
-START_TEST(who_does_not_look)
+START_TEST(who_does_not_read)
 {
 	struct alias_common_page *page;
 
@@ -422,7 +422,7 @@ TCase *control_tests(void)
 	tcase_add_test(tc, a_map_has_a_letter_for_each_frame);
 	tcase_add_test(tc, what_is_no_map);
 	tcase_add_test(tc, a_wish_is_stored);
-	tcase_add_test(tc, who_does_not_look);
+	tcase_add_test(tc, who_does_not_read);
 	tcase_add_test(tc, what_is_done);
 	tcase_add_test(tc, private_and_gone_afterwards);
 	tcase_add_test(tc, what_is_there_stays);
