@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Strategies and track_modes: verdicts against the full walk, and the exact counts they promise. */
+/* Strategies and modes of --track: verdicts against the full walk, and the exact counts they promise. */
 #include <stdio.h>
 #include <string.h>
 #include "run.h"
