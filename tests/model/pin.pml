@@ -27,12 +27,12 @@
 #define SYNCS 0 /* of the host, other than for a call */
 #endif
 
-/* SOURCE */
+/* TRACKING */
 #define UFFD 1 /* vmm/pin/tracking/uffd.c */
 #define LOG  2 /* vmm/pin/guest_log.c */
 #define PML  3 /* KVM's dirty log on a processor with PML: the road not taken (vmm/pin/tracking/uffd.h) */
-#ifndef SOURCE
-#define SOURCE UFFD
+#ifndef TRACKING
+#define TRACKING UFFD
 #endif
 
 /* GUEST */
@@ -57,7 +57,7 @@
 #define NO_RECHECK       5
 #define NO_KICK_FLUSH    6
 #define NO_SECOND_SYNC   7
-#define WATCH_UNLOCKED   8
+#define UFFD_UNLOCKED   8
 #define LET_THROUGH      9
 #define STAMP_EQUAL     10
 #define TICK_LATE       11
@@ -110,7 +110,7 @@ byte cleared, flushed;
 #if BUG == HANDLERS_WORD
 byte gone_by[VCPUS];
 #endif
-#if SOURCE == LOG
+#if TRACKING == LOG
 byte changing[VCPUS]; /* 0: nothing */
 byte ring[VCPUS];     /* room for one record; 0: none */
 byte lost;            /* vCPUs that have lost some since the host last asked */
@@ -138,10 +138,10 @@ byte answer[VCPUS];
 byte retry[VCPUS]; /* vcpu->retry: 1 + frame; 0: not pending */
 
 byte pinned;
-#if SOURCE != LOG
+#if TRACKING != LOG
 bool armed, noted; /* struct uffd_wp's */
 bool protected;          /* in the host's own tables */
-bool watch_lock;
+bool uffd_lock;
 byte waits;              /* vCPUs whose store waits in the kernel */
 byte buffered;           /* PML: vCPUs whose buffer holds it */
 #endif
@@ -165,7 +165,7 @@ inline load_tlb(u)
 
 #define ME BIT(v)
 
-#if SOURCE == LOG
+#if TRACKING == LOG
 #define CAN_RUN(u) (where[u] == IN)
 #else
 #define CAN_RUN(u) (where[u] == IN && !(waits & BIT(u)))
@@ -175,7 +175,7 @@ inline load_tlb(u)
 inline leave_guest(u)
 {
 	where[u] = OUT;
-#if SOURCE == PML
+#if TRACKING == PML
 	if
 	:: buffered & BIT(u) -> buffered = buffered & ~BIT(u); noted = true
 	:: else
@@ -184,7 +184,7 @@ inline leave_guest(u)
 }
 
 /* With a log the store is several steps; else one, unless it has to wait. */
-#if SOURCE == LOG || BUG == TICK_LATE
+#if TRACKING == LOG || BUG == TICK_LATE
 #define MERGED
 #else
 #define MERGED atomic
@@ -223,7 +223,7 @@ inline set_pte(there)
 /* change_pte() in guest/pin/log.c; without a log the store alone. */
 inline change_pte(there)
 {
-#if SOURCE == LOG
+#if TRACKING == LOG
 #if BUG != NO_NAMES
 	atomic { RUNS -> changing[v] = 1 + i };
 #endif
@@ -244,7 +244,7 @@ inline change_pte(there)
 	:: atomic {
 		RUNS && !protected ->
 		set_pte(there);
-#if SOURCE == PML
+#if TRACKING == PML
 		if
 		:: armed -> armed = false; buffered = buffered | ME
 		:: else
@@ -475,9 +475,9 @@ end:
 	od
 }
 
-/* --- the watcher's thread: note_write() in tracking/uffd.c ----------------------------------------- */
+/* --- the uffd thread: note_write() in tracking/uffd.c ----------------------------------------- */
 
-#if SOURCE == UFFD
+#if TRACKING == UFFD
 inline note()
 {
 	if
@@ -486,20 +486,20 @@ inline note()
 	fi
 }
 
-active proctype Watcher()
+active proctype Uffd()
 {
 end:
 	do
 	:: atomic {
-		waits && !watch_lock ->
+		waits && !uffd_lock ->
 #if BUG == LET_THROUGH
 		protected = false;
 		waits = 0
 #else
 		note()
 #endif
-#if BUG != WATCH_UNLOCKED && BUG != LET_THROUGH
-		; watch_lock = true
+#if BUG != UFFD_UNLOCKED && BUG != LET_THROUGH
+		; uffd_lock = true
 #endif
 	   };
 		atomic {
@@ -509,7 +509,7 @@ end:
 			protected = false;
 			waits = 0; /* all that wait for the page go on */
 #endif
-			watch_lock = false
+			uffd_lock = false
 		}
 	od
 }
@@ -573,7 +573,7 @@ inline compare(set)
 #endif
 }
 
-#if SOURCE == LOG
+#if TRACKING == LOG
 
 /* guest_log_begin(): first the names of all, then the records of all, then what they have lost. */
 inline take_name(u)
@@ -621,7 +621,7 @@ inline take_records()
 }
 
 /* log_sync(); an audit would compare all */
-inline sync_source()
+inline take_writes()
 {
 #if BUG == NAMES_LATE
 	take_records();
@@ -651,14 +651,14 @@ inline kick(u)
 
 /* tables_compare(): take_dirtied(), table_sync(), table_arm(). When a table has been quiet for long
  * enough is anybody's guess. */
-inline sync_source()
+inline take_writes()
 {
-#if SOURCE == PML && BUG != NO_KICK_PML
+#if TRACKING == PML && BUG != NO_KICK_PML
 	kick(0);
 	kick(1);
 #endif
 	atomic {
-		!watch_lock ->
+		!uffd_lock ->
 		if
 		:: noted -> noted = false; cold = false
 		:: else
@@ -670,8 +670,8 @@ inline sync_source()
 		compare(ALL);
 		if
 		:: !changed ->
-			atomic { !watch_lock -> armed = true };
-#if SOURCE == UFFD
+			atomic { !uffd_lock -> armed = true };
+#if TRACKING == UFFD
 			protected = true;
 #endif
 			cold = true;
@@ -726,7 +726,7 @@ inline settle()
 inline sync()
 {
 	d_step { forget_young(); before = CLEARED; printf("host syncs, before = %d\n", before) };
-	sync_source();
+	take_writes();
 	d_step {
 #if BUG != NO_REPORT
 		reported = reported | (copy & pinned);
@@ -820,7 +820,7 @@ inline fetch(u)
 	}
 }
 
-/* pause_vcpus(): a vCPU whose store waits for the watcher comes out after it. */
+/* pause_vcpus(): a vCPU whose store waits for the uffd thread comes out after it. */
 inline pause(who)
 {
 	d_step { paused = (who) | BIT(self); printf("host pauses %d\n", paused) };
@@ -955,7 +955,7 @@ active proctype Host()
 	byte syncs = SYNCS;
 	byte self, frame, before, c, at, due, out, i, u, t;
 	bool changed;
-#if SOURCE == LOG
+#if TRACKING == LOG
 	byte set;
 #else
 	bool cold; /* table->armed */
