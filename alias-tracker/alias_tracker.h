@@ -97,8 +97,8 @@ struct at_record {
 #define AT_PENDING_MAX  256
 
 /* What a sync learns of the log before it takes the records. */
-struct at_log_look {
-	bool lost; /* since the last look, entries were changed of which no record tells */
+struct at_log_state {
+	bool lost; /* since the last sync, entries were changed of which no record tells */
 	/* This sync is to be an audit: the owner has found something else wrong with the log. */
 	bool audit;
 	/* Entries that the guest is about to change, or has changed without having written the
@@ -137,7 +137,7 @@ struct at_ops {
 	 *
 	 * For each change the guest names the entry, makes the change, writes the record (or counts
 	 * it as lost), and takes the name back. Each step is visible before the next. So if a
-	 * change is visible, its entry is still named, or a look at the log after that finds the
+	 * change is visible, its entry is still named, or who reads the log after that finds the
 	 * record or the loss.
 	 *
 	 *   log_begin    Takes the names. *After* that it fixes what log_next() hands out: all
@@ -151,7 +151,7 @@ struct at_ops {
 	 *                were lost since log_begin().
 	 */
 	/* clang-format on */
-	void (*log_begin)(void *ctx, struct at_log_look *look);
+	void (*log_begin)(void *ctx, struct at_log_state *state);
 	size_t (*log_next)(void *ctx, struct at_record *records, size_t max);
 	bool (*log_pending)(void *ctx, uint64_t *entries, size_t *nr);
 };

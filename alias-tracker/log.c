@@ -37,7 +37,7 @@ struct mismatch {
 	struct table *table;
 	uint16_t index;
 	bool unsure;   /* the balance is not known: it begins when nothing is pending */
-	bool pending;  /* by the last look */
+	bool pending;  /* by the last sync */
 	bool recorded; /* a record is among what doesn't add up */
 	uint64_t balance;
 };
@@ -257,13 +257,13 @@ static bool take_entry(struct alias_tracker *at, struct log_cursor *cursor, unsi
 
 /* Takes the entries that are named: they claim nothing. */
 static bool take_named(struct alias_tracker *at, struct log_cursor *cursor,
-		       const struct at_log_look *look)
+		       const struct at_log_state *state)
 {
 	bool ok = true;
 
-	for (size_t i = 0; i < look->nr_changing; i++)
-		if (cursor_goes(at, cursor, look->changing[i]))
-			ok = take_entry(at, cursor, entry_index(look->changing[i]), NULL) && ok;
+	for (size_t i = 0; i < state->nr_changing; i++)
+		if (cursor_goes(at, cursor, state->changing[i]))
+			ok = take_entry(at, cursor, entry_index(state->changing[i]), NULL) && ok;
 	return ok;
 }
 
@@ -305,11 +305,11 @@ static bool take_some(struct alias_tracker *at, struct log_cursor *cursor,
 
 /* In the order of the log, so that a table that one record links is there for the next. What comes
  * too early for that is read with its table. */
-static bool take_all(struct alias_tracker *at, const struct at_log_look *look)
+static bool take_all(struct alias_tracker *at, const struct at_log_state *state)
 {
 	struct log_cursor cursor = {0};
 	struct at_record records[AT_CHANGING_MAX];
-	bool ok = take_named(at, &cursor, look);
+	bool ok = take_named(at, &cursor, state);
 	size_t n;
 
 	while ((n = at->ops.log_next(at->config.ctx, records, AT_CHANGING_MAX))) {
@@ -403,18 +403,18 @@ static void begin_anew(struct alias_tracker *at)
 bool log_sync(struct alias_tracker *at)
 {
 	struct log *log = &at->log;
-	struct at_log_look look;
+	struct at_log_state state;
 	bool ok, audit;
 
-	at->ops.log_begin(at->config.ctx, &look);
-	log->losses += look.lost;
-	if (look.lost || log->rescan)
+	at->ops.log_begin(at->config.ctx, &state);
+	log->losses += state.lost;
+	if (state.lost || log->rescan)
 		begin_anew(at);
-	ok = take_all(at, &look);
+	ok = take_all(at, &state);
 	ok = roles_update(at, 1) && ok;
-	audit = ++log->since >= at->config.audit_syncs || log->audit || look.audit;
+	audit = ++log->since >= at->config.audit_syncs || log->audit || state.audit;
 	log->audits += audit;
-	if (audit || look.lost || log->rescan) {
+	if (audit || state.lost || log->rescan) {
 		ok = tables_compare(at) && ok;
 		log->since = 0;
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A store to pinned tables, judged before it is done: for a source that holds stores back.
+ * A store to pinned tables, judged before it is done: for an owner that holds stores back.
  *
  * All new values are made to count first, while the old ones count on. That may need memory. Then
  * the store is judged, and either the old values cease to count or the new ones do, neither of

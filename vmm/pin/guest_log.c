@@ -108,30 +108,31 @@ static void note_known_tail(struct log_ring *ring, const struct log_begin *now, 
 		ring->known_tail = ring->tail;
 }
 
-static void begin_ring(struct log_ring *ring, const struct log_begin *now, struct at_log_look *look)
+static void begin_ring(struct log_ring *ring, const struct log_begin *now,
+		       struct at_log_state *state)
 {
 	uint64_t last_end = ring->end;
 	bool another = now->head != last_end || now->lost != ring->lost;
 
 	if (bound_head(ring)) {
-		look->lost |= has_lost(ring, last_end);
+		state->lost |= has_lost(ring, last_end);
 		note_known_tail(ring, now, another);
 	} else { /* no excuse: what is missing is found by the audit */
 		ring->fault = LOG_OVERRUN;
 		ring->lost = load_u64(&ring->log->lost);
 		ring->known_tail = ring->tail;
 	}
-	look->audit |= ring->fault != LOG_SOUND;
+	state->audit |= ring->fault != LOG_SOUND;
 	ring->changing = now->changing;
 	ring->tail_before = ring->tail;
 }
 
-void guest_log_begin(struct guest_log *log, struct at_log_look *look)
+void guest_log_begin(struct guest_log *log, struct at_log_state *state)
 {
 	struct log_begin now[AT_CHANGING_MAX];
 
-	look->lost = look->audit = false;
-	look->nr_changing = 0;
+	state->lost = state->audit = false;
+	state->nr_changing = 0;
 	log->next = 0;
 	for (unsigned i = 0; i < log->nr; i++)
 		if (log->ring[i].tail != log->ring[i].stored_tail) /* of a sync that was stopped */
@@ -147,10 +148,10 @@ void guest_log_begin(struct guest_log *log, struct at_log_look *look)
 		now[i].lost = load_u64(&page->lost);
 		now[i].changing = load_u64(&page->changing);
 		if (now[i].changing)
-			look->changing[look->nr_changing++] = now[i].changing;
+			state->changing[state->nr_changing++] = now[i].changing;
 	}
 	for (unsigned i = 0; i < log->nr; i++)
-		begin_ring(&log->ring[i], &now[i], look);
+		begin_ring(&log->ring[i], &now[i], state);
 }
 
 static const struct alias_log_record *record_at(const struct log_ring *ring, uint64_t number)

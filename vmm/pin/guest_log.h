@@ -73,7 +73,7 @@ struct guest_log {
 /* Starts: ignores what was written before. */
 void guest_log_start(struct guest_log *log);
 /* As at_ops in alias_tracker.h asks. */
-void guest_log_begin(struct guest_log *log, struct at_log_look *look);
+void guest_log_begin(struct guest_log *log, struct at_log_state *state);
 size_t guest_log_next(struct guest_log *log, struct at_record *records, size_t max);
 bool guest_log_pending(struct guest_log *log, uint64_t *entries, size_t *nr);
 /* Do vCPUs write so many records during each sync that what they have written can't be judged? Then

@@ -29,22 +29,22 @@ static bool is_strict(void)
 
 /* --- the guest's log -------------------------------------------------------------------------- */
 
-static void log_begin(void *ctx, struct at_log_look *look)
+static void log_begin(void *ctx, struct at_log_state *state)
 {
-	own_ops->log_begin(ctx, look);
+	own_ops->log_begin(ctx, state);
 	if (broken(BELIEVE_LOG))
-		look->lost = look->audit = false;
+		state->lost = state->audit = false;
 }
 
 /* Takes the records that come after those which this sync was to take, if any come soon. */
 static size_t take_more(void *ctx, struct at_record *records, size_t max)
 {
-	struct at_log_look look;
+	struct at_log_state state;
 	size_t nr = 0;
 
 	for (unsigned ms = 0; nr == 0 && ms < QUIET_MS && !stop_requested(&the_machine->stop);
 	     ms++) {
-		own_ops->log_begin(ctx, &look);
+		own_ops->log_begin(ctx, &state);
 		nr = own_ops->log_next(ctx, records, max);
 		if (nr == 0)
 			poll(NULL, 0, 1);

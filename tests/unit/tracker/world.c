@@ -85,22 +85,22 @@ static void others_go_on(struct world *w)
 		w->meanwhile(w);
 }
 
-static void op_log_begin(void *ctx, struct at_log_look *look)
+static void op_log_begin(void *ctx, struct at_log_state *state)
 {
 	struct world *w = ctx;
 
-	*look = (struct at_log_look){.audit = w->audit_once};
+	*state = (struct at_log_state){.audit = w->audit_once};
 	w->audit_once = false;
 	for (unsigned cpu = 0; cpu < WORLD_CPUS; cpu++) {
 		struct world_log *log = &w->logs[cpu];
 
 		others_go_on(w);
 		if (log->changing)
-			look->changing[look->nr_changing++] = log->changing;
+			state->changing[state->nr_changing++] = log->changing;
 		others_go_on(w);
 		log->end = log->head;
 		others_go_on(w);
-		look->lost |= log->lost != log->lost_seen;
+		state->lost |= log->lost != log->lost_seen;
 		log->lost_seen = log->lost;
 	}
 }

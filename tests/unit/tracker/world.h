@@ -40,7 +40,7 @@
 struct world_log {
 	uint64_t changing; /* 0: nothing */
 	struct at_record records[WORLD_LOG_ROOM];
-	uint64_t head, tail, end; /* written; taken; handed out by this look */
+	uint64_t head, tail, end; /* written; taken; handed out by this sync */
 	uint64_t lost, lost_seen;
 };
 
@@ -68,7 +68,7 @@ struct world {
 	bool logging;
 	unsigned cpu;
 	uint64_t log_room;
-	bool audit_once;        /* the next look at the log asks for an audit */
+	bool audit_once;        /* the next sync asks for an audit */
 	struct world_log *logs; /* WORLD_CPUS */
 	/* Runs between any two things that the tracker looks at: other processors go on. */
 	void (*meanwhile)(struct world *w);

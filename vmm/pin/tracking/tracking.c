@@ -83,9 +83,9 @@ static size_t take_dirtied(void *ctx, uint64_t *pfns, size_t max)
 
 _Static_assert(OPTIONS_MAX_CPUS <= AT_CHANGING_MAX, "each vCPU may be changing an entry");
 
-static void log_begin(void *ctx, struct at_log_look *look)
+static void log_begin(void *ctx, struct at_log_state *state)
 {
-	guest_log_begin(&((struct pin *)ctx)->log, look);
+	guest_log_begin(&((struct pin *)ctx)->log, state);
 }
 
 static size_t log_next(void *ctx, struct at_record *records, size_t max)

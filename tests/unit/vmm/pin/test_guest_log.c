@@ -14,7 +14,7 @@ static struct alias_log logs[NR];
 static struct alias_log_record records[NR][ALIAS_LOG_RECORDS];
 static struct log_ring rings[NR];
 static struct guest_log guest_log;
-static struct at_log_look look;
+static struct at_log_state log_state;
 static uint64_t ran[NR]; /* by each vCPU */
 
 static uint64_t ran_ms(const void *ctx, unsigned vcpu)
@@ -69,9 +69,9 @@ static size_t take(void)
 
 static void begin(bool lost, size_t nr_changing)
 {
-	guest_log_begin(&guest_log, &look);
-	ck_assert(look.lost == lost);
-	ck_assert_uint_eq(look.nr_changing, nr_changing);
+	guest_log_begin(&guest_log, &log_state);
+	ck_assert(log_state.lost == lost);
+	ck_assert_uint_eq(log_state.nr_changing, nr_changing);
 }
 
 /* One fault is there, this one; then none is. */
@@ -111,7 +111,7 @@ START_TEST(records_come_in_order)
 		for (unsigned i = 0; i < NR; i++)
 			ck_assert(append(i, 1000 * i + 8 * k));
 	begin(false, 0);
-	ck_assert(append(1, 8888)); /* too late for this look */
+	ck_assert(append(1, 8888)); /* too late for this sync */
 	for (unsigned i = 0; i < NR; i++) {
 		ck_assert_uint_eq(guest_log_next(&guest_log, taken, 2), 2);
 		ck_assert_uint_eq(taken[0].pte_gpa, 1000 * i);
@@ -170,7 +170,7 @@ START_TEST(what_is_pending)
 	ck_assert_uint_eq(entries[0], 24);
 	ck_assert_uint_eq(entries[1], 16);
 	begin(false, 1);
-	ck_assert_uint_eq(look.changing[0], 24);
+	ck_assert_uint_eq(log_state.changing[0], 24);
 	take();
 	ck_assert(guest_log_pending(&guest_log, entries, &nr));
 	ck_assert_uint_eq(nr, 1);
@@ -201,7 +201,7 @@ START_TEST(a_full_ring)
 }
 END_TEST
 
-/* A vCPU finds no room, is held up for some looks, and then counts what it lost. */
+/* A vCPU finds no room, is held up for some syncs, and then counts what it lost. */
 START_TEST(a_loss_counted_late)
 {
 	for (unsigned i = 0; i < ALIAS_LOG_RECORDS; i++)
@@ -218,7 +218,7 @@ START_TEST(a_loss_counted_late)
 	begin(false, 0);
 	logs[1].lost++; /* this one knew that there is room */
 	begin(false, 0);
-	ck_assert(look.audit);
+	ck_assert(log_state.audit);
 	expect_fault(1, LOG_FALSE_LOSS);
 }
 END_TEST
@@ -229,11 +229,11 @@ START_TEST(a_loss_with_room)
 		append(1, 8);
 	logs[1].lost = 3;
 	begin(false, 0);
-	ck_assert(look.audit);
+	ck_assert(log_state.audit);
 	expect_fault(1, LOG_FALSE_LOSS);
 	ck_assert_uint_eq(take(), ALIAS_LOG_RECORDS - 1);
 	begin(false, 0);
-	ck_assert(!look.audit);
+	ck_assert(!log_state.audit);
 	expect_no_fault();
 }
 END_TEST
@@ -264,7 +264,7 @@ START_TEST(a_loss_under_an_old_name)
 	}
 	logs[1].lost++;
 	begin(false, 1);
-	ck_assert(look.audit);
+	ck_assert(log_state.audit);
 	expect_fault(1, LOG_FALSE_LOSS);
 }
 END_TEST
@@ -373,27 +373,27 @@ START_TEST(named_at_a_call)
 }
 END_TEST
 
-static unsigned looks_until_stuck(unsigned ms)
+static unsigned syncs_until_stuck(unsigned ms)
 {
-	unsigned looks = 0;
+	unsigned syncs = 0;
 
-	while (nr_pending() && looks < 1000) {
-		looks++;
+	while (nr_pending() && syncs < 1000) {
+		syncs++;
 		ran[2] += ms;
 	}
-	return looks;
+	return syncs;
 }
 
-/* While its vCPU runs; but not by what one look alone says. Told once. */
+/* While its vCPU runs; but not by what one sync alone says. Told once. */
 START_TEST(named_for_ever)
 {
 	logs[2].changing = 24;
-	ck_assert_uint_eq(looks_until_stuck(10), 100);
+	ck_assert_uint_eq(syncs_until_stuck(10), 100);
 	expect_fault(2, LOG_NAME_KEPT);
-	ck_assert_uint_eq(looks_until_stuck(10), 0);
+	ck_assert_uint_eq(syncs_until_stuck(10), 0);
 	expect_no_fault();
 	logs[2].changing = 32;
-	ck_assert_uint_eq(looks_until_stuck(1000000), 4);
+	ck_assert_uint_eq(syncs_until_stuck(1000000), 4);
 	expect_fault(2, LOG_NAME_KEPT);
 }
 END_TEST
@@ -402,9 +402,9 @@ END_TEST
 START_TEST(named_while_it_does_not_run)
 {
 	logs[0].changing = 24;
-	ck_assert_uint_eq(looks_until_stuck(90), 1000);
+	ck_assert_uint_eq(syncs_until_stuck(90), 1000);
 	logs[2].changing = 32;
-	ck_assert_uint_eq(looks_until_stuck(0), 1000);
+	ck_assert_uint_eq(syncs_until_stuck(0), 1000);
 	expect_no_fault();
 }
 END_TEST
@@ -412,18 +412,18 @@ END_TEST
 /* Two names in turn hide two entries; but the first change left no record. */
 START_TEST(named_in_turn)
 {
-	unsigned looks = 0;
+	unsigned syncs = 0;
 
 	do {
-		logs[2].changing = looks % 2 ? 24 : 32;
+		logs[2].changing = syncs % 2 ? 24 : 32;
 		ran[2] += 100;
-	} while (nr_pending() && looks++ < 1000);
-	ck_assert_uint_eq(looks, 11);
+	} while (nr_pending() && syncs++ < 1000);
+	ck_assert_uint_eq(syncs, 11);
 	expect_fault(2, LOG_NAME_KEPT);
 }
 END_TEST
 
-/* Between two looks it was at no change. */
+/* Between two syncs it was at no change. */
 START_TEST(named_now_and_then)
 {
 	for (unsigned i = 0; i < 100; i++) {
@@ -446,7 +446,7 @@ START_TEST(named_anew)
 		begin(false, 1);
 		take();
 	}
-	ck_assert_uint_eq(looks_until_stuck(50), 20);
+	ck_assert_uint_eq(syncs_until_stuck(50), 20);
 }
 END_TEST
 
@@ -466,7 +466,7 @@ START_TEST(heads_that_lie)
 		ck_assert(!guest_log_pending(&guest_log, entries, &nr));
 	logs[0].lost++;
 	begin(false, 0);
-	ck_assert(look.audit);
+	ck_assert(log_state.audit);
 	expect_fault(0, LOG_OVERRUN);
 	ck_assert_uint_eq(take(), 0);
 	ck_assert_uint_eq(logs[0].tail, heads[_i]);
@@ -478,7 +478,7 @@ START_TEST(heads_that_lie)
 }
 END_TEST
 
-/* Whatever is there, a look ends, hands out no more than a ring holds, and stays in the rings. */
+/* Whatever is there, a sync ends, hands out no more than a ring holds, and stays in the rings. */
 START_TEST(noise)
 {
 	uint64_t *words = (uint64_t *)logs, state = 88172645463325252;
@@ -491,8 +491,8 @@ START_TEST(noise)
 			state ^= state << 13, state ^= state >> 7, state ^= state << 17;
 			words[i] = state >> state % 64;
 		}
-		guest_log_begin(&guest_log, &look);
-		ck_assert_uint_le(look.nr_changing, NR);
+		guest_log_begin(&guest_log, &log_state);
+		ck_assert_uint_le(log_state.nr_changing, NR);
 		ck_assert_uint_le(take(), NR * ALIAS_LOG_RECORDS);
 		guest_log_pending(&guest_log, entries, &nr);
 		ck_assert_uint_le(nr, AT_PENDING_MAX);
@@ -531,8 +531,8 @@ START_TEST(beside_a_writer)
 		size_t n;
 
 		last = atomic_load(&done);
-		guest_log_begin(&guest_log, &look);
-		gaps += look.lost;
+		guest_log_begin(&guest_log, &log_state);
+		gaps += log_state.lost;
 		if (guest_log_next_fault(&guest_log, &vcpu, &fault))
 			ck_abort_msg("an honest log: %s", log_fault_name(fault));
 		while ((n = guest_log_next(&guest_log, taken, 64))) {
