@@ -17,5 +17,12 @@ GUEST_LDFLAGS := -nostdlib -static -fno-lto -fno-use-linker-plugin \
 
 $(eval $(call variant,guest,$$(CC),$$(GUEST_CPPFLAGS) $$(GUEST_CFLAGS)))
 
-$(B)/guest.elf: $(call obj,guest,$(GUEST_SRCS)) guest/guest.ld
-	$(CC) $(GUEST_LDFLAGS) -o $@ $(filter %.o,$^) $(GUEST_LIBS)
+OBJCOPY      ?= objcopy
+
+# The names of its code, found once here, are a section of it (vmm/boot/symbols.h): libdw takes longer to find them
+# than a short run takes.
+$(B)/guest.elf: $(call obj,guest,$(GUEST_SRCS)) guest/guest.ld $(B)/vmm-lines
+	$(CC) $(GUEST_LDFLAGS) -o $@.linked $(filter %.o,$^) $(GUEST_LIBS)
+	$(B)/vmm-lines <$@.linked >$@.lines
+	$(OBJCOPY) --add-section .vmm_lines=$@.lines $@.linked $@
+	rm $@.linked $@.lines

@@ -29,6 +29,7 @@
 #include "output_file.h"
 #include "status.h"
 #include "trace.h"
+#include "trace_json.h"
 #include "devices/terminal.h"
 #include "devices/virtio_console.h"
 
@@ -127,26 +128,34 @@ static int write_stats(const json_t *stats, const char *path, int wait_ms)
 	return err;
 }
 
+struct trace_text {
+	const struct trace *trace;
+	const struct symbols *symbols;
+};
+
+static bool put_trace(void *ctx, const char *text, size_t len)
+{
+	return output_put(ctx, text, len);
+}
+
+static bool print_trace(const void *ctx, struct output_stream *to)
+{
+	_Static_assert(TRACE_NAME_MAX == SYMBOLS_MAX_NAME, "");
+	const struct trace_text *text = ctx;
+	const struct trace_names names = {exit_name, symbols_caller, text->symbols};
+
+	return trace_write(text->trace, &names, &(struct trace_sink){put_trace, to});
+}
+
 /* The writers of all tracks have ended. Returns 0, or a negated errno after a message. */
 static int write_trace(const struct trace *trace, const struct symbols *symbols, const char *path,
 		       int wait_ms)
 {
-	_Static_assert(TRACE_NAME_MAX == SYMBOLS_MAX_NAME, "");
-	const struct trace_names names = {exit_name, symbols_caller, symbols};
-	struct output output = {.what = "trace", .path = path};
-	char *text = NULL;
-	size_t size;
-	FILE *out = open_memstream(&text, &size);
-	int err = -ENOMEM;
+	const struct trace_text text = {trace, symbols};
+	const struct output output = {
+		.what = "trace", .path = path, .print = print_trace, .ctx = &text};
 
-	if (out && trace_print(trace, &names, out) == 0 && fclose(out) == 0) {
-		output.text = text;
-		err = output_file_write(&output, wait_ms);
-	} else {
-		say("trace to %s: out of memory", path);
-	}
-	free(text);
-	return err;
+	return output_file_write(&output, wait_ms);
 }
 
 /* A guest that ended by itself does not hide an error that the host found. */
@@ -227,7 +236,8 @@ static int boot_machine(const struct options *opt, struct image *image, struct e
 	machine.symbols = symbols;
 	if (!status)
 		status = attach_pin_and_gdb(&machine, image, &pin, events);
-	image_free(image);
+	if (!symbols_need_image(symbols))
+		image_free(image);
 	ready = !status;
 	if (ready)
 		status = run_machine(&machine, pin, events);
@@ -240,6 +250,8 @@ static int boot_machine(const struct options *opt, struct image *image, struct e
 	machine_free(&machine);
 	if (ready && trace && write_trace(trace, symbols, opt->trace, machine_time_left(&machine)))
 		status = worse_status(status, VMM_EX_IOERR);
+	if (symbols_need_image(symbols))
+		image_free(image);
 	symbols_free(symbols);
 	return status;
 }

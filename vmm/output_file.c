@@ -18,20 +18,28 @@
 #define LAST_WAIT_MS 5000 /* a reader gets at least this long, whatever --timeout */
 #define RETRY_MS     20   /* between two attempts to open a FIFO */
 
+/* Waits for room; a plain file always has it. */
+static bool wait_for_room(const struct output_stream *to)
+{
+	struct pollfd room = {.fd = to->fd, .events = POLLOUT};
+	int ready = to->is_file ? 1 : TEMP_FAILURE_RETRY(poll(&room, 1, to->wait_ms));
+
+	if (ready == 0)
+		errno = ETIMEDOUT;
+	return ready > 0;
+}
+
 /* Waits for room before each piece, which then fits: the descriptor may be blocking, since other
  * processes share it. */
-static bool write_all(int fd, const char *text, size_t len, int wait_ms)
+bool output_put(struct output_stream *to, const char *text, size_t len)
 {
 	while (len > 0) {
-		struct pollfd room = {.fd = fd, .events = POLLOUT};
-		int ready = TEMP_FAILURE_RETRY(poll(&room, 1, wait_ms));
+		size_t piece = to->is_file || len < PIPE_BUF ? len : PIPE_BUF;
 		ssize_t n;
 
-		if (ready == 0)
-			errno = ETIMEDOUT;
-		if (ready <= 0)
+		if (!wait_for_room(to))
 			return false;
-		n = TEMP_FAILURE_RETRY(write(fd, text, len < PIPE_BUF ? len : PIPE_BUF));
+		n = TEMP_FAILURE_RETRY(write(to->fd, text, piece));
 		if (n < 0 && errno != EAGAIN)
 			return false;
 		text += n > 0 ? n : 0;
@@ -40,16 +48,19 @@ static bool write_all(int fd, const char *text, size_t len, int wait_ms)
 	return true;
 }
 
-static bool dump_text(const char *text, int fd, int wait_ms)
+static bool put_output(const struct output *output, int fd, int wait_ms, bool is_file)
 {
+	struct output_stream to = {.fd = fd, .wait_ms = wait_ms, .is_file = is_file};
+
 	if (wait_ms >= 0 && wait_ms < LAST_WAIT_MS)
-		wait_ms = LAST_WAIT_MS;
-	return write_all(fd, text, strlen(text), wait_ms);
+		to.wait_ms = LAST_WAIT_MS;
+	return output->text ? output_put(&to, output->text, strlen(output->text))
+			    : output->print(output->ctx, &to);
 }
 
 static int write_stdout(const struct output *output, int wait_ms)
 {
-	if (dump_text(output->text, STDOUT_FILENO, wait_ms))
+	if (put_output(output, STDOUT_FILENO, wait_ms, false))
 		return 0;
 	return say_errno("%s to standard output", output->what);
 }
@@ -96,7 +107,7 @@ static int write_file(const struct output *output)
 		mode_t mask = umask(0);
 
 		umask(mask);
-		ok = fchmod(fd, 0666 & ~mask) == 0 && dump_text(output->text, fd, -1);
+		ok = fchmod(fd, 0666 & ~mask) == 0 && put_output(output, fd, -1, true);
 		ok = close(fd) == 0 && ok && rename(temporary, output->path) == 0;
 	}
 	if (ok)
@@ -142,7 +153,7 @@ static int write_special(const struct output *output, int wait_ms)
 {
 	int fd = open_special(output, wait_ms);
 	bool unread = fd < 0 && errno == ENXIO;
-	bool ok = fd >= 0 && dump_text(output->text, fd, wait_ms);
+	bool ok = fd >= 0 && put_output(output, fd, wait_ms, false);
 
 	if (fd >= 0)
 		ok = close(fd) == 0 && ok;

@@ -4,11 +4,20 @@
 #define VMM_OUTPUT_FILE_H
 
 #include <stdbool.h>
+#include <stddef.h>
+
+struct output_stream {
+	int fd, wait_ms;
+	bool is_file; /* a plain one */
+};
 
 struct output {
 	const char *what; /* it is, for messages: "statistics" */
 	const char *path;
-	const char *text;
+	const char *text; /* NULL: print() has it */
+	/* Writes all by output_put(), whose result it returns. */
+	bool (*print)(const void *ctx, struct output_stream *to);
+	const void *ctx;
 };
 
 /* Checks before the run that `path` can be written, so that a hopeless path is not found out hours
@@ -21,5 +30,7 @@ bool output_file_replaces(const char *path, const char *other);
  * directly, waiting up to `wait_ms` for a reader (-1: for ever). Main thread. Returns 0, or a
  * negated errno after a message. */
 int output_file_write(const struct output *output, int wait_ms);
+/* Returns false, with errno, if it can't be written. */
+bool output_put(struct output_stream *to, const char *text, size_t len);
 
 #endif

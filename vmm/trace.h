@@ -12,9 +12,9 @@
 #ifndef VMM_TRACE_H
 #define VMM_TRACE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <x86intrin.h>
 
 struct symbols;
@@ -27,29 +27,46 @@ enum trace_kind {
 	TRACE_CALL,   /* a hypercall; a: its code, b: ops */
 	TRACE_SYNC,   /* tables are compared */
 	TRACE_FLUSH,  /* TLBs are flushed by the host; a: frame, or UINT64_MAX: the guest asked */
-	TRACE_ALIAS,  /* a stale alias is met; a: frame, b: va of its first mapping */
-	TRACE_ORIGIN, /* right after it, if known: a: who mapped it, b: who unmapped it, or 0; and
-			 `origin` */
+	TRACE_ALIAS,  /* an alias is met; a: frame, b: va of its first mapping, and `alias` */
+	TRACE_ORIGIN, /* right after an alias or a violation, if known: a: who mapped it, b: who
+			 unmapped it, or 0; and `origin` */
 	TRACE_UPCALL, /* the guest's handler, from the upcall to the second try; a: frame, b: PTEs
-			 purged */
-	TRACE_GRANT,  /* the second try is granted; a: frame */
-	TRACE_REFUSE, /* the second try is refused; a: frame, b: status */
-	TRACE_DISK,   /* a request; a: offset, b: 0: read, 1: write, 2: flush */
+			 purged, and `alias` */
+	TRACE_GRANT,  /* the op is granted; a: frame */
+	TRACE_REFUSE, /* the op is refused; a: frame, b: status */
+	TRACE_VIOLATION,   /* a: frame, b: va; and `what` */
+	TRACE_LOG_FAULT,   /* a violation that is the log's; a: vCPU; and `what` */
+	TRACE_PURGE,       /* by the guest's word: a purge; a: PTEs cleared */
+	TRACE_GUEST_FLUSH, /* by the guest's word: it flushes the TLBs of all CPUs; a: how many */
+	TRACE_DISK,        /* a request; a: offset, b: 0: read, 1: write, 2: flush */
 	TRACE_NR_KINDS,
+};
+
+/* What became of an alias. */
+enum trace_alias {
+	TRACE_ALIAS_MET,         /* not known: there was no second try */
+	TRACE_ALIAS_STALE,       /* a purge has made it go away */
+	TRACE_ALIAS_LIVE,        /* a purge has not */
+	TRACE_ALIAS_LET_THROUGH, /* nothing: aliases are not checked for */
 };
 
 struct trace_event {
 	union {
 		struct {
-			uint64_t start, end; /* TSC */
+			uint64_t start; /* TSC */
+			union {
+				uint64_t end;     /* TSC */
+				const char *what; /* it is; static. The event takes no time. */
+			};
 		};
 		struct {
 			uint32_t purges_ago, pins_ago, cpu, unmapped_on;
 		} origin;
 	};
 	uint64_t a, b;
-	uint32_t flow; /* events of one stale alias share a number; 0: none */
-	enum trace_kind kind;
+	uint32_t flow;  /* events of one alias share a number; 0: none */
+	uint16_t kind;  /* enum trace_kind */
+	uint16_t alias; /* enum trace_alias */
 };
 
 struct trace_track {
@@ -69,6 +86,10 @@ void trace_free(struct trace *trace);
 struct trace_track *trace_host(struct trace *trace);
 struct trace_track *trace_vcpu(struct trace *trace, unsigned index);
 struct trace_track *trace_disk(struct trace *trace, unsigned index);
+
+/* Number of tracks, and the clock of `ns`. */
+unsigned trace_nr_tracks(const struct trace *trace);
+uint64_t trace_clock_ns(void);
 
 /* The start of an event; 0 where there is no trace. */
 static inline uint64_t trace_now(const struct trace_track *track)
@@ -91,18 +112,18 @@ static inline void trace_end(struct trace_track *track, enum trace_kind kind, ui
 							  .kind = kind});
 }
 
-/* What names things in the trace. */
-struct trace_names {
-	const char *(*exit)(uint32_t reason);
-	/* The code that called; returns `name`, TRACE_NAME_MAX characters. */
-	const char *(*caller)(const struct symbols *symbols, uint64_t return_address, char *name);
-	const struct symbols *symbols;
-};
+/* An event of this moment. */
+static inline void trace_mark(struct trace_track *track, struct trace_event event)
+{
+	if (!track)
+		return;
+	event.start = __rdtsc();
+	if (!event.what)
+		event.end = event.start;
+	trace_record(track, &event);
+}
 
-#define TRACE_NAME_MAX 160
-
-/* The whole trace as Chrome's JSON (the Trace Event Format); the writers have ended. Returns 0, or
- * a negated errno. */
-int trace_print(const struct trace *trace, const struct trace_names *names, FILE *out);
+/* Sets what became of the alias that is the event of this number; lost events are left alone. */
+void trace_settle_alias(struct trace_track *track, uint64_t nr, enum trace_alias alias);
 
 #endif

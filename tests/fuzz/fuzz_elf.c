@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The ELF loader: the input is the file. What it accepts must keep what image.h says. */
+/* The ELF loader, and the names in the image's section: the input is the file. What the loader
+ * accepts must keep what image.h says. */
 #include <stdlib.h>
 #include <string.h>
 #include "fuzz.h"
 #include "boot/image.h"
+#include "boot/symbols.h"
 
 #define MEMORY (4ull << 20)
 
@@ -48,6 +50,17 @@ static void check_load(const struct image *image)
 	}
 }
 
+static void check_names(const struct image *image)
+{
+	static const uint64_t addresses[] = {0, 0x100000, 0xffffffff80100000, UINT64_MAX};
+	struct symbols *symbols = symbols_of_section(image);
+	char name[SYMBOLS_MAX_NAME];
+
+	for (size_t i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++)
+		MUST(!strpbrk(symbols_caller(symbols, addresses[i], name), "\"\\\n"));
+	symbols_free(symbols);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct image image = {.file = malloc(size ? size : 1), .size = size};
@@ -58,6 +71,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		memcpy(image.file, data, size);
 	if (!image_parse(&image)) {
 		check_segments(&image);
+		check_names(&image);
 		if (!image_load(&image, &mem))
 			check_load(&image);
 	}

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "boot/symbols.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <gelf.h>
+#include <libelf.h>
 #include <limits.h>
 #include <spawn.h>
 #include <stdbool.h>
@@ -14,14 +15,52 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "boot/image.h"
-#include "sorted.h"
+
+#define PART_MAX 71 /* of a name: two of them, a line number and what is between them fit */
 
 struct symbols {
-	void *answer; /* header, rows and text are in it */
-	const struct symbols_row *rows;
-	uint32_t nr;
+	void *answer;     /* header, rows and text are in it; NULL: they are in the image */
+	const char *rows; /* not aligned in an image */
+	uint32_t nr, text_size;
 	const char *text;
 };
+
+/* --- the answer ------------------------------------------------------------------------------- */
+
+/* Checks how large its parts are; rows and text are checked when they are used. */
+static struct symbols *open_answer(const char *answer, size_t size)
+{
+	struct symbols_header header;
+	struct symbols *symbols;
+	const char *text;
+
+	if (size < sizeof(header))
+		return NULL;
+	memcpy(&header, answer, sizeof(header));
+	if (header.magic != SYMBOLS_MAGIC || header.nr_rows > SYMBOLS_MAX_ROWS ||
+	    !header.text_size || header.text_size > SYMBOLS_MAX_TEXT ||
+	    size != sizeof(header) + header.nr_rows * sizeof(struct symbols_row) + header.text_size)
+		return NULL;
+	text = answer + size - header.text_size;
+	symbols = text[0] || text[header.text_size - 1] ? NULL : malloc(sizeof(*symbols));
+	if (symbols)
+		*symbols = (struct symbols){.rows = answer + sizeof(header),
+					    .nr = header.nr_rows,
+					    .text = text,
+					    .text_size = header.text_size};
+	return symbols;
+}
+
+struct symbols *symbols_check(void *answer, size_t size)
+{
+	struct symbols *symbols = open_answer(answer, size);
+
+	if (symbols)
+		symbols->answer = answer;
+	else
+		free(answer);
+	return symbols;
+}
 
 /* --- vmm-lines -------------------------------------------------------------------------------- */
 
@@ -115,59 +154,56 @@ static void *ask_lines(int image, size_t *size)
 
 struct symbols *symbols_read(const struct image *image)
 {
-	int fd = copy_image(image);
+	struct symbols *own = symbols_of_section(image);
+	int fd = own ? -1 : copy_image(image);
 	void *answer;
 	size_t size;
 
 	if (fd < 0)
-		return NULL;
+		return own;
 	answer = ask_lines(fd, &size);
 	close(fd);
 	return answer ? symbols_check(answer, size) : NULL;
 }
 
-/* --- the answer ------------------------------------------------------------------------------- */
+/* --- the section ------------------------------------------------------------------------------ */
 
-static bool is_answer(const char *answer, size_t size)
+/* Returns its content, which is part of the image, or NULL. */
+static const Elf_Data *find_section(Elf *elf)
 {
-	struct symbols_header header;
-	const struct symbols_row *rows = (const void *)(answer + sizeof(header));
-	const char *text;
+	Elf_Scn *section = NULL;
+	const char *name;
+	GElf_Shdr shdr;
+	size_t names;
 
-	if (size < sizeof(header))
-		return false;
-	memcpy(&header, answer, sizeof(header));
-	if (header.magic != SYMBOLS_MAGIC || header.nr_rows > SYMBOLS_MAX_ROWS ||
-	    !header.text_size || header.text_size > SYMBOLS_MAX_TEXT ||
-	    size != sizeof(header) + header.nr_rows * sizeof(*rows) + header.text_size)
-		return false;
-	text = (const char *)(rows + header.nr_rows);
-	for (uint32_t i = 0; i < header.text_size; i++)
-		if (text[i] && (!isprint((unsigned char)text[i]) || strchr("\"\\", text[i])))
-			return false;
-	for (uint32_t i = 0; i < header.nr_rows; i++)
-		if (rows[i].function >= header.text_size || rows[i].file >= header.text_size ||
-		    (i && rows[i].addr <= rows[i - 1].addr))
-			return false;
-	return !text[0] && !text[header.text_size - 1];
+	if (elf_getshdrstrndx(elf, &names))
+		return NULL;
+	while ((section = elf_nextscn(elf, section)))
+		if (gelf_getshdr(section, &shdr) && (name = elf_strptr(elf, names, shdr.sh_name)) &&
+		    !strcmp(name, SYMBOLS_SECTION))
+			return elf_rawdata(section, NULL);
+	return NULL;
 }
 
-struct symbols *symbols_check(void *answer, size_t size)
+struct symbols *symbols_of_section(const struct image *image)
 {
-	struct symbols *symbols = is_answer(answer, size) ? malloc(sizeof(*symbols)) : NULL;
-	struct symbols_header header;
+	Elf *elf = elf_version(EV_CURRENT) ? elf_memory(image->file, image->size) : NULL;
+	const Elf_Data *data = elf ? find_section(elf) : NULL;
+	struct symbols *symbols = NULL;
 
-	if (!symbols) {
-		free(answer);
-		return NULL;
-	}
-	memcpy(&header, answer, sizeof(header));
-	symbols->answer = answer;
-	symbols->rows = (const void *)((char *)answer + sizeof(header));
-	symbols->nr = header.nr_rows;
-	symbols->text = (const char *)(symbols->rows + header.nr_rows);
+	if (data && data->d_buf)
+		symbols = open_answer(data->d_buf, data->d_size);
+	elf_end(elf);
 	return symbols;
 }
+
+bool symbols_need_image(const struct symbols *symbols)
+{
+	return symbols && !symbols->answer;
+}
+
+/* --- names --------------------------------------------------------------------------------------
+ */
 
 void symbols_free(struct symbols *symbols)
 {
@@ -176,26 +212,57 @@ void symbols_free(struct symbols *symbols)
 	free(symbols);
 }
 
-/* Returns the last row at or below `addr`, or NULL. */
-static const struct symbols_row *find_row(const struct symbols *symbols, uint64_t addr)
+static struct symbols_row row_at(const struct symbols *symbols, uint32_t i)
 {
-	size_t nr = sorted_up_to(symbols->rows, symbols->nr, sizeof(*symbols->rows), addr);
+	struct symbols_row row;
 
-	return nr ? &symbols->rows[nr - 1] : NULL;
+	memcpy(&row, symbols->rows + i * sizeof(row), sizeof(row));
+	return row;
+}
+
+/* Returns the last row at or below `addr`, or one of nothing. */
+static struct symbols_row find_row(const struct symbols *symbols, uint64_t addr)
+{
+	uint32_t low = 0, high = symbols ? symbols->nr : 0;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (row_at(symbols, middle).addr <= addr)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low ? row_at(symbols, low - 1) : (struct symbols_row){0};
+}
+
+/* Copies a string of the text that fits, for messages and JSON: its characters are checked. Returns
+ * "" for one that is not there. */
+static const char *copy_text(const struct symbols *symbols, uint32_t index, char *to, size_t room)
+{
+	size_t len = 0;
+
+	for (const char *from = symbols && index < symbols->text_size ? symbols->text + index : "";
+	     *from && len + 1 < room; from++)
+		to[len++] =
+			*from < ' ' || *from > '~' || *from == '"' || *from == '\\' ? '?' : *from;
+	to[len] = '\0';
+	return to;
 }
 
 const char *symbols_caller(const struct symbols *symbols, uint64_t return_address,
 			   char name[SYMBOLS_MAX_NAME])
 {
 	/* The call is right before it, and may be its function's last instruction. */
-	const struct symbols_row *row = symbols ? find_row(symbols, return_address - 1) : NULL;
-	const char *function = row ? symbols->text + row->function : "";
-	const char *file = row ? symbols->text + row->file : "";
+	struct symbols_row row = find_row(symbols, return_address - 1);
+	char function[PART_MAX], file[PART_MAX];
 
+	copy_text(symbols, row.function, function, sizeof(function));
+	copy_text(symbols, row.file, file, sizeof(file));
 	if (*function && *file)
-		snprintf(name, SYMBOLS_MAX_NAME, "%.70s (%.70s:%u)", function, file, row->line);
+		snprintf(name, SYMBOLS_MAX_NAME, "%s (%s:%u)", function, file, row.line);
 	else if (*function)
-		snprintf(name, SYMBOLS_MAX_NAME, "%.120s", function);
+		snprintf(name, SYMBOLS_MAX_NAME, "%s", function);
 	else
 		snprintf(name, SYMBOLS_MAX_NAME, "0x%llx", (unsigned long long)return_address);
 	return name;

@@ -2,14 +2,17 @@
 /*
  * The names of code addresses of a guest image: function, file and line. A program of its own,
  * vmm-lines, which is beside vmm, reads them from the image's symbols and DWARF, confined and
- * before the guest runs. Its answer is a header, rows in order of address, and the strings.
+ * before the guest runs. Its answer is a header, rows in order of address, and the strings. An
+ * image whose section SYMBOLS_SECTION holds an answer saves the time for that.
  */
 #ifndef VMM_BOOT_SYMBOLS_H
 #define VMM_BOOT_SYMBOLS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#define SYMBOLS_SECTION  ".vmm_lines"
 #define SYMBOLS_MAGIC    0x736e6c76u
 #define SYMBOLS_MAX_ROWS (1u << 20)
 #define SYMBOLS_MAX_TEXT (16u << 20)
@@ -18,9 +21,7 @@
 struct symbols_header {
 	uint32_t magic; /* SYMBOLS_MAGIC */
 	uint32_t nr_rows;
-	/* Bytes of the strings, each ended by NUL; printable ASCII but for quotes and backslashes.
-	 */
-	uint32_t text_size;
+	uint32_t text_size; /* bytes of the strings, each ended by NUL */
 	uint32_t reserved;
 };
 
@@ -35,13 +36,19 @@ struct symbols_row {
 struct image;
 struct symbols;
 
-/* Starts vmm-lines for an image whose content is there, and waits for its answer. Before the
- * sandbox, which allows no programs. Returns NULL if there is no answer or a wrong one: then names
- * are numbers. */
+/* Takes the image's own answer, or starts vmm-lines and waits for one. The image's content is still
+ * there. Before the sandbox, which allows no programs. Returns NULL if there is no answer or a
+ * wrong one: then names are numbers. */
 struct symbols *symbols_read(const struct image *image);
+/* The image's own answer, or NULL if there is none or a wrong one. */
+struct symbols *symbols_of_section(const struct image *image);
+/* Must the image be freed after them? `symbols` may be NULL. */
+bool symbols_need_image(const struct symbols *symbols);
 /* `symbols` may be NULL. */
 void symbols_free(struct symbols *symbols);
-/* Checks an answer of `size` bytes, which it takes over. Returns NULL if it is wrong. */
+/* Checks the sizes in an answer of `size` bytes, which it takes over. Returns NULL if they are
+ * wrong. What else is wrong gives wrong names, of printable ASCII without quotes and backslashes.
+ */
 struct symbols *symbols_check(void *answer, size_t size);
 /* The name of the code that the call returned to: "function (file:line)", or as much of it as is
  * known, or its number. `symbols` may be NULL. Returns `name`. Any thread. */

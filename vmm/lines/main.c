@@ -9,6 +9,7 @@
 #include <elfutils/libdw.h>
 #include <errno.h>
 #include <gelf.h>
+#include <search.h>
 #include <seccomp.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -38,8 +39,7 @@ struct lines {
 	size_t nr_functions;
 	char *text;
 	size_t text_size;
-	const char *last_file; /* and its index in the text */
-	uint32_t last_index;
+	void *strings; /* those in the text, for tsearch() */
 };
 
 /* --- the confinement -------------------------------------------------------------------------- */
@@ -70,29 +70,35 @@ static bool confine_process(void)
 
 /* --- what is collected ------------------------------------------------------------------------ */
 
-/* Returns the index of a copy of the first `len` characters, or 0 if there is no room. */
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+/* Returns the index of a copy of the first `len` characters, each text being there once, or 0 if
+ * there is no room. */
 static uint32_t add_text(struct lines *lines, const char *text, size_t len)
 {
-	uint32_t index = (uint32_t)lines->text_size;
+	char *copy = lines->text + lines->text_size, **found;
 
 	if (lines->text_size + len + 1 > SYMBOLS_MAX_TEXT)
 		return 0;
 	for (size_t i = 0; i < len; i++)
-		lines->text[index + i] =
-			text[i] < ' ' || text[i] > '~' || strchr("\"\\", text[i]) ? '?' : text[i];
-	lines->text_size += len + 1;
-	return index;
+		copy[i] = text[i] < ' ' || text[i] > '~' || strchr("\"\\", text[i]) ? '?' : text[i];
+	copy[len] = '\0';
+	found = tsearch(copy, &lines->strings, by_text);
+	if (!found)
+		return 0;
+	if (*found == copy)
+		lines->text_size += len + 1;
+	return (uint32_t)(*found - lines->text);
 }
 
-/* libdw has each name of a unit once, so that its rows follow each other with the same pointer. */
 static uint32_t add_file(struct lines *lines, const char *file)
 {
-	if (file == lines->last_file)
-		return lines->last_index;
-	lines->last_file = file;
 	if (!strncmp(file, "./", 2))
 		file += 2;
-	return lines->last_index = add_text(lines, file, strlen(file));
+	return add_text(lines, file, strlen(file));
 }
 
 static void add_row(struct lines *lines, const struct symbols_row *row)
@@ -195,7 +201,6 @@ static void read_lines(struct lines *lines, Dwarf_Die *unit)
 	Dwarf_Lines *of_unit;
 	size_t nr;
 
-	lines->last_file = NULL;
 	if (dwarf_getsrclines(unit, &of_unit, &nr))
 		return;
 	for (size_t i = 0; i < nr; i++)
@@ -238,6 +243,21 @@ static void keep_one_an_address(struct lines *lines)
 	for (size_t i = 0; i < lines->nr; i++)
 		if (i + 1 == lines->nr || lines->rows[i].addr != lines->rows[i + 1].addr)
 			lines->rows[kept++] = lines->rows[i];
+	lines->nr = kept;
+}
+
+/* A row holds up to the next one. */
+static void drop_repeated(struct lines *lines)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < lines->nr; i++) {
+		const struct symbols_row *row = &lines->rows[i], *last = row - 1;
+
+		if (!kept || row->function != last->function || row->file != last->file ||
+		    row->line != last->line)
+			lines->rows[kept++] = *row;
+	}
 	lines->nr = kept;
 }
 
@@ -330,5 +350,6 @@ int main(void)
 	for_each_unit(&lines, dwarf, read_lines);
 	sort_rows(&lines);
 	for_each_unit(&lines, dwarf, read_inlined);
+	drop_repeated(&lines);
 	return write_answer(&lines) ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -71,10 +71,10 @@ struct pin_vcpu {
 		struct at_transition to;
 		uint32_t index;      /* index in the batch, or ALIAS_FAULT_STORE */
 		bool purged, waited; /* which upcalls the op had */
-		/* For the trace: number of the alias, when the upcall was raised, and the guest's
-		 * count of purged PTEs then. */
+		/* For the trace: number of the alias, and of its event on the vCPU's track; when
+		 * the upcall was raised, and the guest's count of purged PTEs then. */
 		uint32_t flow;
-		uint64_t raised, purged_before;
+		uint64_t alias_event, raised, purged_before;
 	} retries[RETRIES_MAX];
 	unsigned nr_retries;
 	/* Number of times in a row that a store was stopped for no known reason; `exits` is the

@@ -7,6 +7,7 @@
 #include "machine.h"
 #include "pin/internal.h"
 #include "say.h"
+#include "trace.h"
 
 static uint64_t load_u64(const uint64_t *from)
 {
@@ -129,6 +130,20 @@ const char *origin_text(const struct machine *machine, const struct origin *orig
 			 symbols_caller(machine->symbols, origin->unmapped_by, unmapper),
 			 origin->unmapped_on);
 	return text;
+}
+
+void origin_trace(const struct machine *machine, struct trace_track *track, uint64_t va)
+{
+	struct origin origin;
+
+	if (track && origin_find(machine, va, &origin))
+		trace_record(track, &(struct trace_event){
+					    .kind = TRACE_ORIGIN,
+					    .a = origin.caller,
+					    .b = origin.unmapped_by,
+					    .origin = {origin.purges_ago, origin.pins_ago,
+						       origin.cpu, origin.unmapped_on},
+				    });
 }
 
 void origin_say(const struct machine *machine, uint64_t va)

@@ -11,6 +11,7 @@
 #define ORIGIN_TEXT_MAX 480
 
 struct machine;
+struct trace_track;
 
 struct origin {
 	uint64_t va; /* of the area's first page */
@@ -30,6 +31,8 @@ const char *origin_text(const struct machine *machine, const struct origin *orig
 			char text[ORIGIN_TEXT_MAX]);
 /* The same as an object. Returns a new reference; null if there is no record. */
 json_t *origin_json(const struct machine *machine, uint64_t va);
+/* Records on the track, right after the event of an alias at `va`, what is known of its mapping. */
+void origin_trace(const struct machine *machine, struct trace_track *track, uint64_t va);
 /* Says on a line of its own what is known of the mapping at `va`, if anything is. */
 void origin_say(const struct machine *machine, uint64_t va);
 

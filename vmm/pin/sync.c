@@ -34,11 +34,23 @@ static void report_log_faults(struct pin *pin)
 	unsigned vcpu;
 
 	while (guest_log_next_fault(&pin->log, &vcpu, &fault)) {
+		trace_mark(pin->track_host, (struct trace_event){.kind = TRACE_LOG_FAULT,
+								 .what = log_fault_name(fault),
+								 .a = vcpu});
 		if (pin->count.violations++ < PIN_SAID_MAX)
 			say_log_fault(vcpu, fault);
 		if (pin->machine->opt->on_violation == VIOLATION_STOP)
 			stop_request(&pin->machine->stop, VMM_EX_VIOLATION);
 	}
+}
+
+static void trace_violation(struct pin *pin, const struct at_violation *v)
+{
+	trace_mark(pin->track_host, (struct trace_event){.kind = TRACE_VIOLATION,
+							 .what = at_violation_name(v->kind),
+							 .a = v->pfn,
+							 .b = v->va});
+	origin_trace(pin->machine, pin->track_host, v->va);
 }
 
 void report_violations(struct pin *pin)
@@ -47,6 +59,7 @@ void report_violations(struct pin *pin)
 	struct at_violation v;
 
 	while (at_next_violation(pin->at, &v)) {
+		trace_violation(pin, &v);
 		if (pin->count.violations + taken++ < PIN_SAID_MAX) {
 			say("violation: %s: frame 0x%llx at va 0x%llx (L%u entry at gpa 0x%llx)",
 			    at_violation_name(v.kind), (unsigned long long)v.pfn,

@@ -117,6 +117,32 @@ static uint64_t tell_aliases(struct batch *batch, uint64_t pfn, struct at_transi
 	return nr ? found[0].va : 0;
 }
 
+/* An alias is met. Returns its event's number. */
+static uint64_t trace_alias(const struct batch *batch, uint64_t pfn, uint64_t va, uint32_t flow,
+			    enum trace_alias alias)
+{
+	struct trace_track *track = batch->vcpu->track;
+	uint64_t nr = track->nr;
+
+	trace_mark(track, (struct trace_event){.kind = TRACE_ALIAS,
+					       .alias = (uint16_t)alias,
+					       .a = pfn,
+					       .b = va,
+					       .flow = flow});
+	origin_trace(batch->pin->machine, track, va);
+	return nr;
+}
+
+/* For the trace: the va of the first mapping that is in the way. */
+static uint64_t va_for_trace(const struct batch *batch, uint64_t pfn, struct at_transition to)
+{
+	struct at_alias alias = {0};
+
+	if (batch->vcpu->track)
+		at_in_the_way(batch->pin->at, pfn, to, &alias, 1);
+	return alias.va;
+}
+
 /* --- the verdict ------------------------------------------------------------------------------ */
 
 /* The verdict by what is known now. It is final if tables are write-protected, or if every pin is
@@ -126,6 +152,7 @@ static enum at_verdict judge_transition(struct batch *batch, uint64_t pfn, struc
 {
 	struct pin *pin = batch->pin;
 	enum at_verdict verdict;
+	uint64_t va;
 	bool met;
 
 	if (to.to != AT_TO_TABLE)
@@ -138,8 +165,13 @@ static enum at_verdict judge_transition(struct batch *batch, uint64_t pfn, struc
 		return pin->unseen ? at_may(pin->at, pfn, to) : at_become(pin->at, pfn, to);
 	met = to.to == AT_TO_TABLE ? at_has_alias(pin->at, pfn)
 				   : at_may(pin->at, pfn, to) == AT_ALIAS;
+	va = met ? va_for_trace(batch, pfn, to) : 0;
 	verdict = at_become(pin->at, pfn, to);
-	pin->count.ops[to.to].aliases_met += met && verdict == AT_OK;
+	if (!met || verdict != AT_OK)
+		return verdict;
+	pin->count.ops[to.to].aliases_met++;
+	if (batch->vcpu->track)
+		trace_alias(batch, pfn, va, 0, TRACE_ALIAS_LET_THROUGH);
 	return verdict;
 }
 
@@ -235,25 +267,15 @@ static uint64_t purged_by_guest(const struct batch *batch)
 	return __atomic_load_n(&batch->page->stats.purged_pages, __ATOMIC_RELAXED);
 }
 
-static void trace_alias(struct batch *batch, struct pin_retry *retry, uint64_t va)
+/* It is the reason for an upcall. */
+static void trace_upcall(struct batch *batch, struct pin_retry *retry, uint64_t va)
 {
-	struct trace_track *track = batch->vcpu->track;
-	struct origin origin;
-
-	if (!track)
+	if (!batch->vcpu->track)
 		return;
 	retry->flow = ++batch->pin->flows;
-	retry->raised = trace_now(track);
 	retry->purged_before = purged_by_guest(batch);
-	trace_end(track, TRACE_ALIAS, retry->raised, retry->pfn, va, retry->flow);
-	if (origin_find(batch->pin->machine, va, &origin))
-		trace_record(track, &(struct trace_event){
-					    .kind = TRACE_ORIGIN,
-					    .a = origin.caller,
-					    .b = origin.unmapped_by,
-					    .origin = {origin.purges_ago, origin.pins_ago,
-						       origin.cpu, origin.unmapped_on},
-				    });
+	retry->alias_event = trace_alias(batch, retry->pfn, va, retry->flow, TRACE_ALIAS_MET);
+	retry->raised = trace_now(batch->vcpu->track);
 }
 
 /* The second try of an op that had an upcall is answered. */
@@ -261,13 +283,39 @@ static void trace_answer(const struct batch *batch, const struct pin_retry *retr
 			 enum at_verdict verdict)
 {
 	struct trace_track *track = batch->vcpu->track;
+	enum trace_alias alias = verdict == AT_ALIAS ? TRACE_ALIAS_LIVE : TRACE_ALIAS_STALE;
 
 	if (!track)
 		return;
-	trace_end(track, TRACE_UPCALL, retry->raised, retry->pfn,
-		  purged_by_guest(batch) - retry->purged_before, retry->flow);
-	trace_end(track, verdict == AT_OK ? TRACE_GRANT : TRACE_REFUSE, trace_now(track),
-		  retry->pfn, to_status(verdict), retry->flow);
+	trace_settle_alias(track, retry->alias_event, alias);
+	trace_record(track, &(struct trace_event){
+				    .kind = TRACE_UPCALL,
+				    .alias = (uint16_t)alias,
+				    .start = retry->raised,
+				    .end = trace_now(track),
+				    .a = retry->pfn,
+				    .b = purged_by_guest(batch) - retry->purged_before,
+				    .flow = retry->flow,
+			    });
+	trace_mark(track,
+		   (struct trace_event){.kind = verdict == AT_OK ? TRACE_GRANT : TRACE_REFUSE,
+					.a = retry->pfn,
+					.b = to_status(verdict),
+					.flow = retry->flow});
+}
+
+/* An op is refused for an alias at its first try. */
+static void trace_refusal(struct batch *batch, uint64_t pfn, uint64_t va)
+{
+	uint32_t flow;
+
+	if (!batch->vcpu->track)
+		return;
+	flow = ++batch->pin->flows;
+	trace_alias(batch, pfn, va, flow, TRACE_ALIAS_MET);
+	trace_mark(batch->vcpu->track,
+		   (struct trace_event){
+			   .kind = TRACE_REFUSE, .a = pfn, .b = ALIAS_HAS_ALIAS, .flow = flow});
 }
 
 static void send_to_purge(struct batch *batch, const struct pin_retry *op, struct pin_retry *retry)
@@ -279,7 +327,7 @@ static void send_to_purge(struct batch *batch, const struct pin_retry *op, struc
 	retry->purged = true;
 	count->aliases_met++;
 	count->upcalls++;
-	trace_alias(batch, retry, tell_aliases(batch, op->pfn, op->to, op->index, true));
+	trace_upcall(batch, retry, tell_aliases(batch, op->pfn, op->to, op->index, true));
 }
 
 static enum alias_status answer_op(struct batch *batch, const struct pin_retry *op,
@@ -290,8 +338,11 @@ static enum alias_status answer_op(struct batch *batch, const struct pin_retry *
 	bool purged = retry && retry->purged;
 
 	if (verdict == AT_ALIAS) {
+		uint64_t va = tell_aliases(batch, op->pfn, op->to, op->index, false);
+
 		count->aliases_met += !purged;
-		tell_aliases(batch, op->pfn, op->to, op->index, false);
+		if (!purged)
+			trace_refusal(batch, op->pfn, va);
 	}
 	if (verdict == AT_OK && op->to.to == AT_TO_BALLOON)
 		verdict = give_up_frame(pin, op->pfn);

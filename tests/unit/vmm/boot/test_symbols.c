@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The names of a guest's code: what is looked up, and answers that are wrong. */
 #include "boot/symbols.h"
+#include <elf.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include "boot/image.h"
 #include "suites.h"
 
 struct answer {
@@ -47,22 +50,94 @@ START_TEST(names)
 }
 END_TEST
 
+/* Sizes that don't fit. */
 START_TEST(wrong_answers)
 {
-	struct answer wrong[] = {good, good, good, good, good, good, good, good};
+	struct answer wrong[] = {good, good, good, good, good, good};
 
 	wrong[0].header.magic++;
 	wrong[1].header.nr_rows = 4;
 	wrong[2].header.nr_rows = UINT32_MAX;
 	wrong[3].header.text_size = 0;
-	wrong[4].rows[1].addr = 0x100;
-	wrong[5].rows[2].function = 16;
-	wrong[6].text[15] = 'x';
-	wrong[7].text[1] = '"';
+	wrong[4].text[15] = 'x';
+	wrong[5].text[0] = 'x';
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
 		ck_assert_msg(!check(&wrong[i], sizeof(good)), "%zu", i);
 	for (size_t size = 1; size < sizeof(good); size++)
 		ck_assert_ptr_null(check(&good, size));
+}
+END_TEST
+
+/* Wrong content gives wrong names, that no message or JSON suffers from. */
+START_TEST(wrong_rows_and_text)
+{
+	struct answer wrong = good;
+	struct symbols *symbols;
+
+	wrong.rows[0].function = 16;
+	wrong.rows[0].file = UINT32_MAX;
+	wrong.rows[1].addr = 0; /* out of order */
+	memcpy(wrong.text + 7, "\"\\\n", 3);
+	symbols = check(&wrong, sizeof(wrong));
+	ck_assert_ptr_nonnull(symbols);
+	expect_name(symbols, 0x105, "0x105");
+	expect_name(symbols, 0x205, "0x205");
+	expect_name(symbols, 0x305, "???");
+	symbols_free(symbols);
+}
+END_TEST
+
+/* An image with a section SYMBOLS_SECTION, of this size, at an address that suits no row. */
+struct with_section {
+	Elf64_Ehdr ehdr;
+	Elf64_Shdr sections[3]; /* none, names, the answer */
+	char names[31];
+	struct answer answer;
+} __attribute__((packed));
+
+static const struct with_section with_section = {
+	.ehdr = {.e_ident = {0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT},
+		 .e_type = ET_EXEC,
+		 .e_machine = EM_X86_64,
+		 .e_version = EV_CURRENT,
+		 .e_shoff = offsetof(struct with_section, sections),
+		 .e_ehsize = sizeof(Elf64_Ehdr),
+		 .e_shentsize = sizeof(Elf64_Shdr),
+		 .e_shnum = 3,
+		 .e_shstrndx = 1},
+	.sections = {{0},
+		     {.sh_name = 1,
+		      .sh_type = SHT_STRTAB,
+		      .sh_offset = offsetof(struct with_section, names),
+		      .sh_size = 31},
+		     {.sh_name = 11,
+		      .sh_type = SHT_PROGBITS,
+		      .sh_offset = offsetof(struct with_section, answer),
+		      .sh_size = sizeof(struct answer)}},
+	.names = "\0.shstrtab\0" SYMBOLS_SECTION,
+};
+
+START_TEST(the_image_has_an_answer)
+{
+	struct with_section file = with_section;
+	struct image image = {.file = &file, .size = sizeof(file)};
+	struct symbols *symbols;
+
+	file.answer = good;
+	symbols = symbols_of_section(&image);
+	ck_assert_ptr_nonnull(symbols);
+	ck_assert(symbols_need_image(symbols));
+	expect_name(symbols, 0x105, "f (a.c:7)");
+	symbols_free(symbols);
+	file.sections[2].sh_size--;
+	ck_assert_ptr_null(symbols_of_section(&image));
+	file.sections[2].sh_size = UINT64_MAX;
+	ck_assert_ptr_null(symbols_of_section(&image));
+	file.names[12] = 'x'; /* another section */
+	ck_assert_ptr_null(symbols_of_section(&image));
+	image.size = 100;
+	ck_assert_ptr_null(symbols_of_section(&image));
+	ck_assert(!symbols_need_image(NULL));
 }
 END_TEST
 
@@ -72,5 +147,7 @@ TCase *symbols_tests(void)
 
 	tcase_add_test(tc, names);
 	tcase_add_test(tc, wrong_answers);
+	tcase_add_test(tc, wrong_rows_and_text);
+	tcase_add_test(tc, the_image_has_an_answer);
 	return tc;
 }

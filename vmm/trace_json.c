@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A trace has up to 65,536 events a track, and the run that made them may have been short: so their
+ * text is put together by hand, some 300 instructions an event, where stdio took 7,000.
+ */
+#include "trace_json.h"
+
+#include <linux/kvm.h>
+#include <string.h>
+#include "trace.h"
+
+#define BUFFER     (32u << 10)
+#define RECORD_MAX 1024u /* more than one record takes, with two names of TRACE_NAME_MAX */
+
+#define NAMES 64u /* callers whose name is kept */
+
+struct caller {
+	uint64_t address; /* 0: none yet */
+	char name[TRACE_NAME_MAX];
+};
+
+#define HEAD_MAX 192u
+#define HEADS    64u /* records of which all but the times is kept */
+
+struct head {
+	uint64_t a, b;
+	uint16_t kind;
+	uint16_t len; /* 0: none yet on this track */
+	char text[HEAD_MAX];
+};
+
+struct printer {
+	const struct trace *trace;
+	const struct trace_names *names;
+	const struct trace_sink *sink;
+	double ns_per_tick;
+	bool ok;
+	unsigned tid;
+	uint32_t digits[1000];        /* the three of each number, the first one lowest */
+	struct caller callers[NAMES]; /* by address modulo NAMES */
+	struct head heads[HEADS];     /* of this track, by a hash */
+	char *buffer;
+};
+
+/* --- text: each writes at `at`, and returns its end --------------------------------------------
+ */
+
+/* Makes room for a record. */
+static char *begin_record(struct printer *p, char *at)
+{
+	if (at <= p->buffer + BUFFER - RECORD_MAX)
+		return at;
+	p->ok = p->ok && p->sink->put(p->sink->ctx, p->buffer, (size_t)(at - p->buffer));
+	return p->buffer;
+}
+
+/* Inline, so that the length of a literal is known. */
+static inline char *put(char *at, const char *text)
+{
+	return mempcpy(at, text, strlen(text));
+}
+
+static void find_digits(struct printer *p)
+{
+	uint32_t *at = p->digits;
+
+	for (uint32_t a = '0'; a <= '9'; a++)
+		for (uint32_t b = '0'; b <= '9'; b++)
+			for (uint32_t c = '0'; c <= '9'; c++)
+				*at++ = a | b << 8 | c << 16;
+}
+
+/* Of a number below 1,000: its three digits but for the first so many. */
+static char *put_digits(const struct printer *p, char *at, uint64_t number, unsigned skipped)
+{
+	uint32_t digits = p->digits[number] >> 8 * skipped;
+
+	memcpy(at, &digits, sizeof(digits));
+	return at + 3 - skipped;
+}
+
+static char *put_number(const struct printer *p, char *at, uint64_t number)
+{
+	if (number < 1000)
+		return put_digits(p, at, number, (number < 100) + (number < 10));
+	at = put_number(p, at, number / 1000);
+	return put_digits(p, at, number % 1000, 0);
+}
+
+/* As text, since JSON's numbers are no 64-bit ones. */
+static char *put_hex(char *at, uint64_t number)
+{
+	unsigned digits = number ? (67u - (unsigned)__builtin_clzll(number)) / 4 : 1;
+
+	at = put(at, "\"0x");
+	while (digits--)
+		*at++ = "0123456789abcdef"[number >> 4 * digits & 15];
+	return put(at, "\"");
+}
+
+/* In microseconds. */
+static char *put_time(const struct printer *p, char *at, uint64_t ns)
+{
+	at = put_number(p, at, ns / 1000);
+	at = put(at, ".");
+	return put_digits(p, at, ns % 1000, 0);
+}
+
+/* --- events ----------------------------------------------------------------------------------- */
+
+/* Rounded to what is printed: where one slice ends, the next may begin. */
+static uint64_t ns_of(const struct printer *p, uint64_t tsc)
+{
+	int64_t ticks = (int64_t)(tsc - p->trace->tsc);
+
+	return (uint64_t)(int64_t)((double)(ticks > 0 ? ticks : 0) * p->ns_per_tick + 0.5);
+}
+
+static const char *call_name(uint64_t call)
+{
+	static const char *const names[] = {"hypercall", "register", "pin", "update", "flush"};
+
+	return names[call < sizeof(names) / sizeof(names[0]) ? call : 0];
+}
+
+static const char *name_of(const struct printer *p, const struct trace_event *e)
+{
+	static const char *const names[TRACE_NR_KINDS] = {
+		[TRACE_SYNC] = "sync",     [TRACE_FLUSH] = "host flushes TLBs",
+		[TRACE_GRANT] = "granted", [TRACE_REFUSE] = "refused",
+		[TRACE_PURGE] = "purge",   [TRACE_GUEST_FLUSH] = "flush of all TLBs",
+	};
+	static const char *const aliases[] = {"alias", "stale alias", "live alias",
+					      "alias, let through"};
+	static const char *const disk_names[] = {"read", "write", "flush"};
+
+	switch (e->kind) {
+	case TRACE_EXIT:
+		return p->names->exit((uint32_t)e->a);
+	case TRACE_CALL:
+		return call_name(e->a);
+	case TRACE_ALIAS:
+		return aliases[e->alias];
+	case TRACE_UPCALL:
+		return e->alias == TRACE_ALIAS_LIVE ? "upcall: the guest purges, in vain"
+						    : "upcall: the guest purges";
+	case TRACE_VIOLATION:
+	case TRACE_LOG_FAULT:
+		return "violation";
+	case TRACE_DISK:
+		return disk_names[e->b];
+	default:
+		return names[e->kind];
+	}
+}
+
+static char *put_number_arg(const struct printer *p, char *at, const char *name, uint64_t number)
+{
+	at = put(at, ",\"");
+	at = put(at, name);
+	at = put(at, "\":");
+	return put_number(p, at, number);
+}
+
+static char *put_text_arg(char *at, const char *name, const char *text)
+{
+	at = put(at, ",\"");
+	at = put(at, name);
+	at = put(at, "\":\"");
+	at = put(at, text);
+	return put(at, "\"");
+}
+
+static char *put_frame(char *at, uint64_t pfn)
+{
+	return put_hex(put(at, "\"frame\":"), pfn);
+}
+
+static char *put_args(const struct printer *p, char *at, const struct trace_event *e)
+{
+	switch (e->kind) {
+	case TRACE_EXIT:
+		if (e->a == KVM_EXIT_IO)
+			return put_hex(put(at, "\"port\":"), e->b);
+		return e->a == KVM_EXIT_MMIO ? put_hex(put(at, "\"gpa\":"), e->b) : at;
+	case TRACE_CALL:
+		return put_number(p, put(at, "\"ops\":"), e->b);
+	case TRACE_ALIAS:
+		return put_hex(put(put_frame(at, e->a), ",\"va\":"), e->b);
+	case TRACE_VIOLATION:
+		at = put_hex(put(put_frame(at, e->a), ",\"va\":"), e->b);
+		return put_text_arg(at, "what", e->what);
+	case TRACE_LOG_FAULT:
+		at = put_number(p, put(at, "\"log_of_vcpu\":"), e->a);
+		return put_text_arg(at, "what", e->what);
+	case TRACE_UPCALL:
+		return put_number_arg(p, put_frame(at, e->a), "ptes_purged", e->b);
+	case TRACE_GRANT:
+		return put_frame(at, e->a);
+	case TRACE_REFUSE:
+		return put_number_arg(p, put_frame(at, e->a), "status", e->b);
+	case TRACE_FLUSH:
+		return e->a == UINT64_MAX ? at : put_frame(at, e->a);
+	case TRACE_PURGE:
+		return put_number(p, put(at, "\"ptes_purged\":"), e->a);
+	case TRACE_GUEST_FLUSH:
+		return put_number(p, put(at, "\"cpus\":"), e->a);
+	case TRACE_DISK:
+		return put_number(p, put(at, "\"offset\":"), e->a);
+	default:
+		return at;
+	}
+}
+
+/* The same few callers come again and again. */
+static const char *caller_name(struct printer *p, uint64_t address)
+{
+	struct caller *caller = &p->callers[address % NAMES];
+
+	if (caller->address == address && address)
+		return caller->name;
+	caller->address = address;
+	return p->names->caller(p->names->symbols, address, caller->name);
+}
+
+/* Of an alias or a violation, whose event `e` follows: it may tell where that comes from. */
+static char *put_origin(struct printer *p, char *at, const struct trace_event *e)
+{
+	if (e->kind != TRACE_ORIGIN)
+		return at;
+	at = put_text_arg(at, "mapped_by", caller_name(p, e->a));
+	at = put_number_arg(p, at, "mapped_on_cpu", e->origin.cpu);
+	at = put_number_arg(p, at, "purges_ago", e->origin.purges_ago);
+	at = put_number_arg(p, at, "pins_ago", e->origin.pins_ago);
+	if (!e->b)
+		return at;
+	at = put_text_arg(at, "unmapped_by", caller_name(p, e->b));
+	return put_number_arg(p, at, "unmapped_on_cpu", e->origin.unmapped_on);
+}
+
+static char *put_name(const struct printer *p, char *at, const char *name)
+{
+	at = put(put(at, ",\"name\":\""), name);
+	return put_number(p, put(at, "\",\"pid\":1,\"tid\":"), p->tid);
+}
+
+/* An arrow goes from the alias over the upcall to the grant or the refusal. */
+static char *put_flow(const struct printer *p, char *at, const struct trace_event *e)
+{
+	if (e->kind == TRACE_ALIAS)
+		at = put(at, ",\n{\"ph\":\"s\"");
+	else if (e->kind == TRACE_UPCALL)
+		at = put(at, ",\n{\"ph\":\"t\"");
+	else
+		at = put(at, ",\n{\"ph\":\"f\",\"bp\":\"e\"");
+	at = put_name(p, put(at, ",\"cat\":\"alias\""), "alias");
+	at = put_number_arg(p, at, "id", e->flow);
+	return put(put_time(p, put(at, ",\"ts\":"), ns_of(p, e->start)), "}");
+}
+
+/* Requests of a disk overlap, so each is a slice of its own (an async one), by this id. */
+static char *put_request(const struct printer *p, char *at, const struct trace_event *e,
+			 uint64_t nr)
+{
+	for (unsigned end = 0; end < 2; end++) {
+		at = put(at, end ? ",\n{\"ph\":\"e\"" : ",\n{\"ph\":\"b\"");
+		at = put_name(p, put(at, ",\"cat\":\"disk\""), name_of(p, e));
+		at = put_number(p, put(at, ",\"id\":\""), p->tid);
+		at = put_number(p, put(at, "."), nr);
+		at = put_args(p, put(at, "\",\"args\":{"), e);
+		at = put_time(p, put(at, "},\"ts\":"), ns_of(p, end ? e->end : e->start));
+		at = put(at, "}");
+	}
+	return at;
+}
+
+/* All of a slice but its times. `next` is the event that follows, or NULL. */
+static char *put_head(struct printer *p, char *at, const struct trace_event *e,
+		      const struct trace_event *next)
+{
+	at = put_name(p, put(at, ",\n{\"ph\":\"X\""), name_of(p, e));
+	at = put_args(p, put(at, ",\"args\":{"), e);
+	if (next)
+		at = put_origin(p, at, next);
+	return put(at, "},\"ts\":");
+}
+
+/* The same, for those kinds that are the same again and again. */
+static char *put_kept_head(struct printer *p, char *at, const struct trace_event *e)
+{
+	struct head *head = &p->heads[(e->a + e->b + e->kind * 16u) % HEADS];
+
+	if (!head->len || head->a != e->a || head->b != e->b || head->kind != e->kind) {
+		head->len = (uint16_t)(put_head(p, head->text, e, NULL) - head->text);
+		head->a = e->a;
+		head->b = e->b;
+		head->kind = e->kind;
+	}
+	memcpy(at, head->text, HEAD_MAX);
+	return at + head->len;
+}
+
+static bool takes_time(const struct trace_event *e)
+{
+	return e->kind != TRACE_VIOLATION && e->kind != TRACE_LOG_FAULT;
+}
+
+static char *put_slice(struct printer *p, char *at, const struct trace_event *e,
+		       const struct trace_event *next)
+{
+	uint64_t start = ns_of(p, e->start), end = takes_time(e) ? ns_of(p, e->end) : start;
+
+	if (e->kind == TRACE_EXIT || e->kind == TRACE_CALL || e->kind == TRACE_SYNC)
+		at = put_kept_head(p, at, e);
+	else
+		at = put_head(p, at, e,
+			      e->kind == TRACE_ALIAS || e->kind == TRACE_VIOLATION ? next : NULL);
+	at = put_time(p, put(put_time(p, at, start), ",\"dur\":"), end - start);
+	at = put(at, "}");
+	return e->flow ? put_flow(p, at, e) : at;
+}
+
+/* --- tracks ----------------------------------------------------------------------------------- */
+
+/* An upcall was raised within one exit and ended in another. As slices of a track must nest, it is
+ * shown from the end of the first to the start of the second, whose event follows its own. */
+static struct trace_event between_exits(const struct trace_track *track, uint64_t at,
+					uint64_t first)
+{
+	struct trace_event e = track->events[at % TRACE_EVENTS];
+
+	for (uint64_t i = at; i-- > first;) {
+		const struct trace_event *exit = &track->events[i % TRACE_EVENTS];
+
+		if (exit->kind != TRACE_EXIT || exit->start > e.start)
+			continue;
+		if (exit->end > e.start)
+			e.start = exit->end;
+		break;
+	}
+	for (uint64_t i = at + 1; i < track->nr; i++) {
+		const struct trace_event *exit = &track->events[i % TRACE_EVENTS];
+
+		if (exit->kind != TRACE_EXIT)
+			continue;
+		if (exit->start < e.end)
+			e.end = exit->start;
+		break;
+	}
+	if (e.end < e.start)
+		e.end = e.start;
+	return e;
+}
+
+static char *begin_track(struct printer *p, char *at, unsigned tid)
+{
+	at = begin_record(p, at);
+	at = put(at, ",\n{\"ph\":\"M\",\"name\":\"thread_name\",\"pid\":1,\"tid\":");
+	at = put(put_number(p, at, tid), ",\"args\":{\"name\":\"");
+	if (tid == 0)
+		at = put(at, "host");
+	else if (tid <= p->trace->nr_vcpus)
+		at = put_number(p, put(at, "vCPU "), tid - 1);
+	else
+		at = put_number(p, put(at, "disk "), tid - 1 - p->trace->nr_vcpus);
+	p->tid = tid;
+	memset(p->heads, 0, sizeof(p->heads));
+	return put(at, "\"}}");
+}
+
+static char *put_event(struct printer *p, char *at, const struct trace_track *track, uint64_t nr,
+		       uint64_t first)
+{
+	const struct trace_event *e = &track->events[nr % TRACE_EVENTS];
+	const struct trace_event *next =
+		nr + 1 < track->nr ? &track->events[(nr + 1) % TRACE_EVENTS] : NULL;
+	struct trace_event upcall;
+
+	at = begin_record(p, at);
+	switch (e->kind) {
+	case TRACE_ORIGIN:
+		return at;
+	case TRACE_DISK:
+		return put_request(p, at, e, nr);
+	case TRACE_UPCALL:
+		upcall = between_exits(track, nr, first);
+		return put_slice(p, at, &upcall, next);
+	default:
+		return put_slice(p, at, e, next);
+	}
+}
+
+static char *put_track(struct printer *p, char *at, unsigned tid)
+{
+	const struct trace_track *track = &p->trace->tracks[tid];
+	uint64_t first = track->nr > TRACE_EVENTS ? track->nr - TRACE_EVENTS : 0;
+
+	at = begin_track(p, at, tid);
+	for (uint64_t nr = first; nr < track->nr && p->ok; nr++)
+		at = put_event(p, at, track, nr, first);
+	return at;
+}
+
+static uint64_t nr_lost(const struct trace *trace)
+{
+	uint64_t lost = 0;
+
+	for (unsigned i = 0; i < trace_nr_tracks(trace); i++)
+		if (trace->tracks[i].nr > TRACE_EVENTS)
+			lost += trace->tracks[i].nr - TRACE_EVENTS;
+	return lost;
+}
+
+bool trace_write(const struct trace *trace, const struct trace_names *names,
+		 const struct trace_sink *sink)
+{
+	uint64_t ns = trace_clock_ns() - trace->ns, ticks = __rdtsc() - trace->tsc;
+	char buffer[BUFFER], *at = buffer;
+	struct printer p = {
+		.trace = trace, .names = names, .sink = sink, .ok = true, .buffer = buffer};
+
+	find_digits(&p);
+	p.ns_per_tick = ticks ? (double)ns / (double)ticks : 0;
+	at = put(at, "{\"displayTimeUnit\":\"ns\",\"otherData\":{\"events_lost\":");
+	at = put_number(&p, at, nr_lost(trace));
+	at = put(at, "},\"traceEvents\":[\n{\"ph\":\"M\",\"name\":\"process_name\",\"pid\":1,"
+		     "\"args\":{\"name\":\"vmm\"}}");
+	for (unsigned i = 0; i < trace_nr_tracks(trace); i++)
+		at = put_track(&p, at, i);
+	at = put(at, "\n]}\n");
+	return p.ok && sink->put(sink->ctx, buffer, (size_t)(at - buffer));
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* A trace as Chrome's JSON (the Trace Event Format). */
+#ifndef VMM_TRACE_JSON_H
+#define VMM_TRACE_JSON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct symbols;
+struct trace;
+
+#define TRACE_NAME_MAX 160
+
+/* What names things in the trace. */
+struct trace_names {
+	const char *(*exit)(uint32_t reason);
+	/* The code that called; returns `name`, TRACE_NAME_MAX characters. */
+	const char *(*caller)(const struct symbols *symbols, uint64_t return_address, char *name);
+	const struct symbols *symbols;
+};
+
+/* Where the text goes, in large pieces. put() returns false, with errno, if it failed. */
+struct trace_sink {
+	bool (*put)(void *ctx, const char *text, size_t len);
+	void *ctx;
+};
+
+/* Writes the whole trace; the writers of its tracks have ended. Returns false, with errno, if put()
+ * has failed, and calls it no more then. */
+bool trace_write(const struct trace *trace, const struct trace_names *names,
+		 const struct trace_sink *sink);
+
+#endif
