@@ -249,6 +249,7 @@ struct alias_update {
 /* Features, the host's answer to ALIAS_CALL_REGISTER. */
 #define ALIAS_WRITE_PROTECTED 1u /* only the host can write to pinned tables */
 #define ALIAS_FLUSHES         2u /* ALIAS_CALL_FLUSH works */
+#define ALIAS_TRACES          4u /* the host would have records of purges and flushes (Origins) */
 
 #define ALIAS_FAULT_STORE UINT32_MAX /* value of alias_fault.op: a store, and no op of a batch */
 
@@ -354,15 +355,30 @@ struct alias_log {
  * Origins: who has made a mapping, and who has removed it. Each vCPU may keep the last
  * ALIAS_ORIGINS records of that in a ring, in any of the guest's memory, and name it in its shared
  * page. The host reads them when it tells somebody of an alias, and uses them for nothing else.
+ *
+ * If the host answers ALIAS_TRACES, the guest may also keep records of its purges and of its
+ * flushes of all TLBs there, each when it is over. The host shows them in its trace.
  */
 #define ALIAS_ORIGINS 512u
 
-enum alias_origin_kind { ALIAS_ORIGIN_NONE, ALIAS_ORIGIN_MAPPED, ALIAS_ORIGIN_UNMAPPED };
+enum alias_origin_kind {
+	ALIAS_ORIGIN_NONE,
+	ALIAS_ORIGIN_MAPPED,
+	ALIAS_ORIGIN_UNMAPPED,
+	ALIAS_ORIGIN_PURGE,
+	ALIAS_ORIGIN_FLUSH,
+};
 
 struct alias_origin {
-	uint64_t va;       /* of the first page */
-	uint64_t caller;   /* the return address of the call that mapped or unmapped */
-	uint32_t nr_pages; /* MAPPED: how many pages */
+	union {
+		uint64_t va;    /* MAPPED, UNMAPPED: of the first page */
+		uint64_t start; /* PURGE, FLUSH: the vCPU's TSC when it began */
+	};
+	union {
+		uint64_t caller; /* the return address of the call that mapped or unmapped */
+		uint64_t end;    /* the vCPU's TSC when it was over */
+	};
+	uint32_t nr_pages; /* MAPPED: how many pages; PURGE: PTEs cleared; FLUSH: CPUs */
 	uint32_t kind;     /* enum alias_origin_kind */
 	uint32_t purges;   /* the common page's `purges` at that time, modulo 2^32 */
 	uint32_t pins;     /* the vCPU's stats.pins at that time, modulo 2^32 */
@@ -417,7 +433,7 @@ struct alias_vcpu_page {
 	/* Written by the guest (ALIAS_PENDING) before the call, and by the host: */
 	uint32_t call_status; /* enum alias_status of the call as a whole */
 	/* Written by the host: */
-	uint32_t features; /* ALIAS_CALL_REGISTER: ALIAS_WRITE_PROTECTED, ALIAS_FLUSHES */
+	uint32_t features; /* ALIAS_CALL_REGISTER: ALIAS_WRITE_PROTECTED, ... */
 	/* Written by the guest, for ALIAS_CALL_REGISTER: */
 	uint64_t direct_base; /* virtual address of gpa 0, a multiple of 512 GiB */
 	uint64_t direct_size; /* bytes, a multiple of 512 GiB */

@@ -9,6 +9,7 @@
 #include "cpu.h"
 #include "frame.h"
 #include "memory.h"
+#include "origin.h"
 #include "panic.h"
 #include "pgtable.h"
 #include "pin.h"

@@ -330,6 +330,7 @@ static int create_sandbox(struct machine *machine)
 		.strict = opt->track == TRACK_STRICT,
 		.stats = plain_file(opt->stats),
 		.trace = plain_file(opt->trace),
+		.traced = opt->trace != NULL,
 		.control = opt->control,
 		.audit = opt->control || opt->watch,
 		.gdb = opt->gdb != NULL,

@@ -133,12 +133,12 @@ struct trace_text {
 	const struct symbols *symbols;
 };
 
-static bool put_trace(void *ctx, const char *text, size_t len)
+static int put_trace(void *ctx, const char *text, size_t len)
 {
 	return output_put(ctx, text, len);
 }
 
-static bool print_trace(const void *ctx, struct output_stream *to)
+static int print_trace(const void *ctx, struct output_stream *to)
 {
 	_Static_assert(TRACE_NAME_MAX == SYMBOLS_MAX_NAME, "");
 	const struct trace_text *text = ctx;

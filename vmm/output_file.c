@@ -18,44 +18,49 @@
 #define LAST_WAIT_MS 5000 /* a reader gets at least this long, whatever --timeout */
 #define RETRY_MS     20   /* between two attempts to open a FIFO */
 
-/* Waits for room; a plain file always has it. */
-static bool wait_for_room(const struct output_stream *to)
+/* Waits for room; a plain file always has it. Returns 0, or a negated errno. */
+static int wait_for_room(const struct output_stream *to)
 {
 	struct pollfd room = {.fd = to->fd, .events = POLLOUT};
 	int ready = to->is_file ? 1 : TEMP_FAILURE_RETRY(poll(&room, 1, to->wait_ms));
 
-	if (ready == 0)
-		errno = ETIMEDOUT;
-	return ready > 0;
+	if (ready > 0)
+		return 0;
+	return ready ? -errno : -ETIMEDOUT;
 }
 
 /* Waits for room before each piece, which then fits: the descriptor may be blocking, since other
  * processes share it. */
-bool output_put(struct output_stream *to, const char *text, size_t len)
+int output_put(struct output_stream *to, const char *text, size_t len)
 {
 	while (len > 0) {
 		size_t piece = to->is_file || len < PIPE_BUF ? len : PIPE_BUF;
+		int err = wait_for_room(to);
 		ssize_t n;
 
-		if (!wait_for_room(to))
-			return false;
+		if (err)
+			return err;
 		n = TEMP_FAILURE_RETRY(write(to->fd, text, piece));
 		if (n < 0 && errno != EAGAIN)
-			return false;
+			return -errno;
 		text += n > 0 ? n : 0;
 		len -= n > 0 ? (size_t)n : 0;
 	}
-	return true;
+	return 0;
 }
 
+/* Returns whether it is written, with errno if not. */
 static bool put_output(const struct output *output, int fd, int wait_ms, bool is_file)
 {
 	struct output_stream to = {.fd = fd, .wait_ms = wait_ms, .is_file = is_file};
+	int err;
 
 	if (wait_ms >= 0 && wait_ms < LAST_WAIT_MS)
 		to.wait_ms = LAST_WAIT_MS;
-	return output->text ? output_put(&to, output->text, strlen(output->text))
-			    : output->print(output->ctx, &to);
+	err = output->text ? output_put(&to, output->text, strlen(output->text))
+			   : output->print(output->ctx, &to);
+	errno = -err;
+	return err == 0;
 }
 
 static int write_stdout(const struct output *output, int wait_ms)

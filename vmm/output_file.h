@@ -16,7 +16,7 @@ struct output {
 	const char *path;
 	const char *text; /* NULL: print() has it */
 	/* Writes all by output_put(), whose result it returns. */
-	bool (*print)(const void *ctx, struct output_stream *to);
+	int (*print)(const void *ctx, struct output_stream *to);
 	const void *ctx;
 };
 
@@ -30,7 +30,7 @@ bool output_file_replaces(const char *path, const char *other);
  * directly, waiting up to `wait_ms` for a reader (-1: for ever). Main thread. Returns 0, or a
  * negated errno after a message. */
 int output_file_write(const struct output *output, int wait_ms);
-/* Returns false, with errno, if it can't be written. */
-bool output_put(struct output_stream *to, const char *text, size_t len);
+/* Returns 0, or a negated errno. */
+int output_put(struct output_stream *to, const char *text, size_t len);
 
 #endif

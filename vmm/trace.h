@@ -70,7 +70,8 @@ struct trace_event {
 };
 
 struct trace_track {
-	uint64_t nr; /* recorded so far; the last TRACE_EVENTS of them are there */
+	uint64_t nr;   /* recorded so far; the last TRACE_EVENTS of them are there */
+	uint64_t lost; /* at most so many events were lost before they could be recorded */
 	struct trace_event *events;
 };
 

@@ -34,7 +34,7 @@ struct printer {
 	const struct trace_names *names;
 	const struct trace_sink *sink;
 	double ns_per_tick;
-	bool ok;
+	int err;
 	unsigned tid;
 	uint32_t digits[1000];        /* the three of each number, the first one lowest */
 	struct caller callers[NAMES]; /* by address modulo NAMES */
@@ -50,7 +50,8 @@ static char *begin_record(struct printer *p, char *at)
 {
 	if (at <= p->buffer + BUFFER - RECORD_MAX)
 		return at;
-	p->ok = p->ok && p->sink->put(p->sink->ctx, p->buffer, (size_t)(at - p->buffer));
+	if (!p->err)
+		p->err = p->sink->put(p->sink->ctx, p->buffer, (size_t)(at - p->buffer));
 	return p->buffer;
 }
 
@@ -396,7 +397,7 @@ static char *put_track(struct printer *p, char *at, unsigned tid)
 	uint64_t first = track->nr > TRACE_EVENTS ? track->nr - TRACE_EVENTS : 0;
 
 	at = begin_track(p, at, tid);
-	for (uint64_t nr = first; nr < track->nr && p->ok; nr++)
+	for (uint64_t nr = first; nr < track->nr && !p->err; nr++)
 		at = put_event(p, at, track, nr, first);
 	return at;
 }
@@ -405,19 +406,20 @@ static uint64_t nr_lost(const struct trace *trace)
 {
 	uint64_t lost = 0;
 
-	for (unsigned i = 0; i < trace_nr_tracks(trace); i++)
+	for (unsigned i = 0; i < trace_nr_tracks(trace); i++) {
+		lost += trace->tracks[i].lost;
 		if (trace->tracks[i].nr > TRACE_EVENTS)
 			lost += trace->tracks[i].nr - TRACE_EVENTS;
+	}
 	return lost;
 }
 
-bool trace_write(const struct trace *trace, const struct trace_names *names,
-		 const struct trace_sink *sink)
+int trace_write(const struct trace *trace, const struct trace_names *names,
+		const struct trace_sink *sink)
 {
 	uint64_t ns = trace_clock_ns() - trace->ns, ticks = __rdtsc() - trace->tsc;
 	char buffer[BUFFER], *at = buffer;
-	struct printer p = {
-		.trace = trace, .names = names, .sink = sink, .ok = true, .buffer = buffer};
+	struct printer p = {.trace = trace, .names = names, .sink = sink, .buffer = buffer};
 
 	find_digits(&p);
 	p.ns_per_tick = ticks ? (double)ns / (double)ticks : 0;
@@ -428,5 +430,5 @@ bool trace_write(const struct trace *trace, const struct trace_names *names,
 	for (unsigned i = 0; i < trace_nr_tracks(trace); i++)
 		at = put_track(&p, at, i);
 	at = put(at, "\n]}\n");
-	return p.ok && sink->put(sink->ctx, buffer, (size_t)(at - buffer));
+	return p.err ? p.err : sink->put(sink->ctx, buffer, (size_t)(at - buffer));
 }

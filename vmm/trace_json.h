@@ -3,7 +3,6 @@
 #ifndef VMM_TRACE_JSON_H
 #define VMM_TRACE_JSON_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,15 +19,15 @@ struct trace_names {
 	const struct symbols *symbols;
 };
 
-/* Where the text goes, in large pieces. put() returns false, with errno, if it failed. */
+/* Where the text goes, in large pieces. put() returns 0, or a negated errno. */
 struct trace_sink {
-	bool (*put)(void *ctx, const char *text, size_t len);
+	int (*put)(void *ctx, const char *text, size_t len);
 	void *ctx;
 };
 
-/* Writes the whole trace; the writers of its tracks have ended. Returns false, with errno, if put()
- * has failed, and calls it no more then. */
-bool trace_write(const struct trace *trace, const struct trace_names *names,
-		 const struct trace_sink *sink);
+/* Writes the whole trace; the writers of its tracks have ended. Returns 0, or what put() has
+ * returned, which then is called no more. */
+int trace_write(const struct trace *trace, const struct trace_names *names,
+		const struct trace_sink *sink);
 
 #endif

@@ -4,6 +4,7 @@
 #include "apic.h"
 #include "cpu.h"
 #include "pgtable.h"
+#include "origin.h"
 #include "percpu.h"
 #include "platform.h"
 #include "smp.h"
@@ -144,6 +145,7 @@ void flush_tlb_kernel_range(uint64_t start, uint64_t end)
 	else if (!shootdown_by_host())
 		shootdown_by_ipi(start, end);
 	count_stat(flush_ticks, rdtsc() - since);
+	origin_note_event(ALIAS_ORIGIN_FLUSH, since, nr_cpus_online());
 }
 
 bool tlb_shoot_by_host(bool yes)

@@ -33,9 +33,6 @@ const char *flush_strategy_name(void);
  * there is no host. */
 struct alias_common_page;
 void vmap_init(struct alias_common_page *common);
-/* Likewise: takes memory for the records of who maps (guest/mm/kernel_vmap.c), if there is
- * enough. */
-void origins_init(void);
 /* After that; from then on the strategy's hooks are called. Panics if memory is short. */
 void flush_strategy_start(void);
 

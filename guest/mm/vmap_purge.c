@@ -3,6 +3,7 @@
 
 #include <pte_updates.h>
 
+#include "origin.h"
 #include "percpu.h"
 #include "pgtable.h"
 #include "tlb.h"
@@ -129,15 +130,24 @@ void vmap_clear(struct vmap_space *space, uint64_t start, unsigned nr_pages)
 	spin_unlock(&purge_lock);
 }
 
+/* The purge has flushed what there was to flush. */
+static void note_purge(const struct vmap_purge *purge, uint64_t since)
+{
+	if (purge->start != purge->end)
+		origin_note_event(ALIAS_ORIGIN_PURGE, since, purge->cleared);
+}
+
 void vmap_clear_and_flush(struct vmap_space *space, uint64_t start, unsigned nr_pages)
 {
 	struct vmap_purge purge;
+	uint64_t since = rdtsc();
 
 	spin_lock(&purge_lock);
 	purge = purge_begin(space);
 	vmap_purge_clear(&purge, start, start + nr_pages * PAGE_SIZE);
 	purge_flush(&purge);
 	spin_unlock(&purge_lock);
+	note_purge(&purge, since);
 }
 
 void vmap_purge_wait(void)
@@ -206,6 +216,7 @@ void vmap_purge_lazy(struct vmap_space *space, bool sync)
 	purge_finish(space, &areas, &purge);
 	spin_unlock(&purge_lock);
 	count_stat(purge_ticks, rdtsc() - since);
+	note_purge(&purge, since);
 }
 
 uint64_t vm_unmap_aliases_in(struct vmap_space *space)
@@ -225,6 +236,7 @@ uint64_t vm_unmap_aliases_in(struct vmap_space *space)
 	purge_finish(space, &areas, &purge);
 	spin_unlock(&purge_lock);
 	count_stat(purge_ticks, rdtsc() - since);
+	note_purge(&purge, since);
 	return purge.cleared;
 }
 
@@ -271,5 +283,6 @@ uint64_t vm_purge_ranges_in(struct vmap_space *space, const uint64_t *addrs, uns
 	purge_finish(space, &areas, &purge);
 	spin_unlock(&purge_lock);
 	count_stat(purge_ticks, rdtsc() - since);
+	note_purge(&purge, since);
 	return purge.cleared;
 }

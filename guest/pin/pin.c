@@ -8,6 +8,7 @@
 #include "cpu.h"
 #include "flush.h"
 #include "log.h"
+#include "origin.h"
 #include "panic.h"
 #include "percpu.h"
 #include "pgtable.h"
@@ -276,6 +277,8 @@ int pin_init(void)
 		pte_updates_begin();
 	if (page->features & ALIAS_FLUSHES)
 		tlb_host_flushes();
+	if (page->features & ALIAS_TRACES)
+		origins_trace();
 	for_each_kernel_table(add_kernel_table, &kernel);
 	return pin_list_submit(&kernel);
 }

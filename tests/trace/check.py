@@ -46,6 +46,29 @@ UPCALL = ("t", "upcall: the guest purges")
 IN_VAIN = ("t", "upcall: the guest purges, in vain")
 
 
+def inside(events, name, outer):
+    """Does each slice of this name lie in one of `outer` on its track?"""
+    return all(any(o["tid"] == e["tid"] and o["ts"] <= e["ts"] and e["ts"] + e["dur"] <= o["ts"] + o["dur"] + ROUNDED
+                   for o in slices(events) if o["name"].startswith(outer)) for e in slices(events) if e["name"] == name)
+
+
+def unasked(directory):
+    """What happens without an upcall."""
+    eager, none, omit = (json.loads((directory / f"{name}.json").read_text())["traceEvents"]
+                         for name in ("eager", "none", "omit"))
+    kinds = {e["name"] for e in slices(eager)}
+    check("purges_without_an_upcall", {"purge", "flush of all TLBs"} <= kinds and not any("upcall" in k for k in kinds), kinds)
+    check("purges_nest", nest(eager) is None, nest(eager))
+    check("flushes_are_in_purges", inside(eager, "flush of all TLBs", "purge"), eager)
+    pins = json.loads((directory / "none.stats").read_text())["pins"]
+    passed = [e["args"] for e in slices(none) if e["name"] == "alias, let through"]
+    check("aliases_let_through", len(passed) == pins["aliases_met"] > 0, (len(passed), pins))
+    check("they_have_an_origin", all("mapped_by" in a for a in passed), passed)
+    violations = [e["args"] for e in slices(omit) if e["name"] == "violation"]
+    said = (directory / "omit.said").read_text()
+    check("violations", violations and all(v["what"] in said for v in violations), (violations, said))
+
+
 def main(directory):
     demo, nfs = (json.loads((directory / f"{name}.json").read_text()) for name in ("demo", "nfs"))
     for name, trace in ("demo", demo), ("nfs", nfs):
@@ -59,11 +82,13 @@ def main(directory):
     want = [[f"{f} (guest/workload/demo.c)" if f else "" for f in fs] for fs in (("tell_map", "tell_unmap"), ("tell_live", ""))]
     check("demo_tells_who_mapped_and_unmapped", who == want, aliases)
     upcalls = [e for e in slices(events) if e["name"].startswith("upcall")]
+    check("demo_shows_the_purges", inside(events, "purge", "upcall") and "purge" in {e["name"] for e in events}, events)
     check("demo_purges_in_upcalls", [e["args"]["ptes_purged"] > 0 for e in upcalls] == [True, True], upcalls)
     names = {e["args"]["name"] for e in nfs["traceEvents"] if e["name"] == "thread_name"}
     check("each_has_a_track", names == {"host", "vCPU 0", "vCPU 1", "disk 0"}, names)
     kinds = {e["name"] for e in nfs["traceEvents"]}
     check("all_kinds_are_there", kinds >= {"sync", "pin", "flush", "read", "KVM_EXIT_IO", "stale alias"}, kinds)
+    unasked(directory)
     refused = (directory / "refused").read_text()
     check("a_trace_that_cannot_be_written", "--trace" in refused and "No such file" in refused, refused)
     check("a_trace_without_a_reader", "the time limit has passed" in refused, refused)

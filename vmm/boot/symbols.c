@@ -15,12 +15,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "boot/image.h"
+#include "sorted.h"
 
 #define PART_MAX 71 /* of a name: two of them, a line number and what is between them fit */
 
 struct symbols {
-	void *answer;     /* header, rows and text are in it; NULL: they are in the image */
-	const char *rows; /* not aligned in an image */
+	void *answer; /* header, rows and text are in it; NULL: they are in the image */
+	const struct symbols_row *rows;
 	uint32_t nr, text_size;
 	const char *text;
 };
@@ -34,7 +35,7 @@ static struct symbols *open_answer(const char *answer, size_t size)
 	struct symbols *symbols;
 	const char *text;
 
-	if (size < sizeof(header))
+	if (size < sizeof(header) || (uintptr_t)answer % _Alignof(struct symbols_row))
 		return NULL;
 	memcpy(&header, answer, sizeof(header));
 	if (header.magic != SYMBOLS_MAGIC || header.nr_rows > SYMBOLS_MAX_ROWS ||
@@ -44,7 +45,7 @@ static struct symbols *open_answer(const char *answer, size_t size)
 	text = answer + size - header.text_size;
 	symbols = text[0] || text[header.text_size - 1] ? NULL : malloc(sizeof(*symbols));
 	if (symbols)
-		*symbols = (struct symbols){.rows = answer + sizeof(header),
+		*symbols = (struct symbols){.rows = (const void *)(answer + sizeof(header)),
 					    .nr = header.nr_rows,
 					    .text = text,
 					    .text_size = header.text_size};
@@ -212,28 +213,13 @@ void symbols_free(struct symbols *symbols)
 	free(symbols);
 }
 
-static struct symbols_row row_at(const struct symbols *symbols, uint32_t i)
-{
-	struct symbols_row row;
-
-	memcpy(&row, symbols->rows + i * sizeof(row), sizeof(row));
-	return row;
-}
-
 /* Returns the last row at or below `addr`, or one of nothing. */
 static struct symbols_row find_row(const struct symbols *symbols, uint64_t addr)
 {
-	uint32_t low = 0, high = symbols ? symbols->nr : 0;
+	size_t nr = symbols ? sorted_up_to(symbols->rows, symbols->nr, sizeof(*symbols->rows), addr)
+			    : 0;
 
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-
-		if (row_at(symbols, middle).addr <= addr)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low ? row_at(symbols, low - 1) : (struct symbols_row){0};
+	return nr ? symbols->rows[nr - 1] : (struct symbols_row){0};
 }
 
 /* Copies a string of the text that fits, for messages and JSON: its characters are checked. Returns

@@ -9,6 +9,7 @@
 #include "alias_tracker.h"
 #include "kvm/write_protect.h"
 #include "machine.h"
+#include "pin/guest_events.h"
 #include "pin/internal.h"
 #include "say.h"
 #include "status.h"
@@ -124,7 +125,9 @@ static enum alias_status serve_register(struct pin *pin, struct vcpu *vcpu,
 	    !at_set_direct_map(pin->at, base, size))
 		return ALIAS_BAD_CALL;
 	pin->registered = true;
-	features = (pin->strict ? ALIAS_WRITE_PROTECTED : 0) | (pin->flushes ? ALIAS_FLUSHES : 0);
+	pin->guest_events = pin->vcpus[vcpu->index].tsc_known;
+	features = (pin->strict ? ALIAS_WRITE_PROTECTED : 0) | (pin->flushes ? ALIAS_FLUSHES : 0) |
+		   (pin->guest_events ? ALIAS_TRACES : 0);
 	__atomic_store_n(&page->features, features, __ATOMIC_RELAXED);
 	return ALIAS_OK;
 }
@@ -186,6 +189,11 @@ static void hypercall_write(void *dev, struct vcpu *vcpu, uint64_t off, unsigned
 	uint64_t start = trace_now(vcpu->track);
 	enum alias_status status;
 
+	if (vcpu->track) {
+		if (!pin->vcpus[vcpu->index].tsc_known)
+			guest_events_open(pin, vcpu);
+		guest_events_take(pin, vcpu);
+	}
 	if (is_by_string(vcpu->run, value))
 		call = 0;
 	count_one(&vcpu->stats.hypercalls);
@@ -308,6 +316,8 @@ bool pin_final_audit(struct pin *pin)
 	for (unsigned i = 0; pin->logged && i < vm->nr_vcpus; i++)
 		if (vm->vcpus[i].run->exit_reason == KVM_EXIT_IO)
 			guest_log_called(&pin->log, i); /* its last instruction counts as a call */
+	for (unsigned i = 0; i < vm->nr_vcpus; i++)
+		guest_events_take(pin, &vm->vcpus[i]);
 	stop_is_over(&pin->machine->stop);
 	if (pin->registered && pin->tracks)
 		audit_tables(pin);

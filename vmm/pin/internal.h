@@ -81,6 +81,10 @@ struct pin_vcpu {
 	 * number of exits that the vCPU had handled at the last of them. */
 	unsigned stops;
 	uint64_t exits;
+	/* For the trace: number of the guest's records that were read, and what its TSC is ahead of
+	 * the host's. */
+	uint64_t origins_taken, tsc_offset;
+	bool tsc_known; /* the latter is set */
 };
 
 struct pin {
@@ -97,6 +101,7 @@ struct pin {
 	bool tracks;             /* false: every pin is granted without a check */
 	bool checks;             /* false: aliases are found, and granted */
 	bool flushes;            /* ALIAS_CALL_FLUSH is served */
+	bool guest_events;       /* the guest records its purges and flushes for the trace */
 	uint64_t shared_pfn, shared_frames;
 
 	pthread_mutex_t lock; /* guards all below; taken before vCPUs are paused */

@@ -19,9 +19,10 @@ static uint32_t load_u32(const uint32_t *from)
 	return __atomic_load_n(from, __ATOMIC_RELAXED);
 }
 
-/* The guest may be writing it, and may write anything. */
-static struct alias_origin read_record(const struct alias_origin *record)
+struct alias_origin origin_read(const struct origin_records *records, uint64_t nr)
 {
+	const struct alias_origin *record = &records->records[nr % ALIAS_ORIGINS];
+
 	return (struct alias_origin){
 		.va = load_u64(&record->va),
 		.caller = load_u64(&record->caller),
@@ -32,13 +33,17 @@ static struct alias_origin read_record(const struct alias_origin *record)
 	};
 }
 
-static const struct alias_origin *records_of(const struct machine *machine, unsigned cpu)
+bool origin_records(const struct machine *machine, unsigned cpu, struct origin_records *records)
 {
-	uint64_t gpa = load_u64(&pin_vcpu_page(machine, cpu)->origins_gpa);
+	const struct alias_vcpu_page *page = pin_vcpu_page(machine, cpu);
+	uint64_t gpa = load_u64(&page->origins_gpa);
 
-	return gpa % 8 || !gpa ? NULL
-			       : memory_ptr(&machine->vm.mem, gpa,
-					    ALIAS_ORIGINS * sizeof(struct alias_origin));
+	records->nr = __atomic_load_n(&page->nr_origins, __ATOMIC_ACQUIRE);
+	records->records = gpa % 8 || !gpa
+				   ? NULL
+				   : memory_ptr(&machine->vm.mem, gpa,
+						ALIAS_ORIGINS * sizeof(struct alias_origin));
+	return records->records != NULL;
 }
 
 /* What is looked for, and the newest mapping so far. Ages are in purges, since an address is used
@@ -76,11 +81,11 @@ static void search_cpu(struct search *search, const struct machine *machine, uns
 		       enum alias_origin_kind kind)
 {
 	const struct alias_vcpu_page *page = pin_vcpu_page(machine, cpu);
-	const struct alias_origin *records = records_of(machine, cpu);
-	uint64_t nr = __atomic_load_n(&page->nr_origins, __ATOMIC_ACQUIRE);
+	struct origin_records records;
+	bool any = origin_records(machine, cpu, &records);
 
-	for (uint64_t i = 1; records && i <= ALIAS_ORIGINS; i++) {
-		struct alias_origin record = read_record(&records[(nr - i) % ALIAS_ORIGINS]);
+	for (uint64_t i = 1; any && i <= ALIAS_ORIGINS; i++) {
+		struct alias_origin record = origin_read(&records, records.nr - i);
 
 		if (record.kind == ALIAS_ORIGIN_NONE ||
 		    (search->mapped && search->purges - record.purges > search->found->purges_ago))

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <jansson.h>
+#include "alias_abi.h"
 
 #define ORIGIN_TEXT_MAX 480
 
@@ -31,6 +32,17 @@ const char *origin_text(const struct machine *machine, const struct origin *orig
 			char text[ORIGIN_TEXT_MAX]);
 /* The same as an object. Returns a new reference; null if there is no record. */
 json_t *origin_json(const struct machine *machine, uint64_t va);
+/* A CPU's records, which the guest may be writing. */
+struct origin_records {
+	const struct alias_origin *records;
+	uint64_t nr; /* recorded so far */
+};
+
+/* Returns false if that CPU has none. */
+bool origin_records(const struct machine *machine, unsigned cpu, struct origin_records *records);
+/* A copy of the record of this number, one of the last ALIAS_ORIGINS; the guest may have written
+ * anything. */
+struct alias_origin origin_read(const struct origin_records *records, uint64_t nr);
 /* Records on the track, right after the event of an alias at `va`, what is known of its mapping. */
 void origin_trace(const struct machine *machine, struct trace_track *track, uint64_t va);
 /* Says on a line of its own what is known of the mapping at `va`, if anything is. */

@@ -21,7 +21,7 @@
 #define W   (1u << SANDBOX_UFFD)
 #define ALL (M | V | D | W)
 
-enum need { ALWAYS, STRICT, NOT_STRICT, OUTPUT, CONTROL, SOCKET, AUDIT, GDB };
+enum need { ALWAYS, STRICT, NOT_STRICT, TRACED, OUTPUT, CONTROL, SOCKET, AUDIT, GDB };
 
 struct rule {
 	unsigned threads;
@@ -57,6 +57,7 @@ static const struct rule rules[] = {
 	{V, ALWAYS, IOCTL(KVM_GET_VCPU_EVENTS)},
 	{V, ALWAYS, IOCTL(KVM_SET_VCPU_EVENTS)},
 	{V, ALWAYS, IOCTL(KVM_TRANSLATE)},
+	{V, TRACED, IOCTL(KVM_GET_DEVICE_ATTR)}, /* what the vCPU's TSC is ahead of the host's */
 	{V, STRICT, IOCTL(KVM_GET_FPU)},
 	{V, STRICT, IOCTL(KVM_SET_USER_MEMORY_REGION)}, /* zap_all() */
 	{V, STRICT, MPROTECT},                          /* write protection of a frame */
@@ -154,6 +155,8 @@ static bool is_needed(enum need need, const struct sandbox_needs *needs)
 		return needs->strict;
 	case NOT_STRICT:
 		return !needs->strict;
+	case TRACED:
+		return needs->traced;
 	case OUTPUT:
 		return needs->stats || needs->trace;
 	case CONTROL:

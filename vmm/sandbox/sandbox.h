@@ -26,6 +26,7 @@ struct sandbox_needs {
 	bool strict;            /* write-protected page tables */
 	const char *stats;      /* file that the main thread writes at the end, or NULL */
 	const char *trace;      /* another, or NULL */
+	bool traced;            /* vCPUs record what they do */
 	const char *control;    /* socket that the main thread removes at the end, or NULL */
 	bool audit;             /* the main thread looks at page tables */
 	bool gdb;               /* the main thread serves a debugger */

@@ -10,6 +10,7 @@
 #include "frame.h"
 #include "log.h"
 #include "panic.h"
+#include "origin.h"
 #include "percpu.h"
 #include "smp.h"
 #include "tlb.h"
@@ -96,6 +97,11 @@ pte_t *walk_kernel(uint64_t va, bool alloc)
 void change_pte(pte_t *pte, pte_t value)
 {
 	set_pte(pte, value);
+}
+
+void origin_note_event(enum alias_origin_kind kind, uint64_t since, uint64_t nr)
+{
+	(void)kind, (void)since, (void)nr;
 }
 
 uint64_t clear_epoch_begin(void)

@@ -87,11 +87,11 @@ START_TEST(wrong_rows_and_text)
 }
 END_TEST
 
-/* An image with a section SYMBOLS_SECTION, of this size, at an address that suits no row. */
+/* An image with a section SYMBOLS_SECTION. */
 struct with_section {
 	Elf64_Ehdr ehdr;
 	Elf64_Shdr sections[3]; /* none, names, the answer */
-	char names[31];
+	char names[32];
 	struct answer answer;
 } __attribute__((packed));
 
@@ -109,7 +109,7 @@ static const struct with_section with_section = {
 		     {.sh_name = 1,
 		      .sh_type = SHT_STRTAB,
 		      .sh_offset = offsetof(struct with_section, names),
-		      .sh_size = 31},
+		      .sh_size = 32},
 		     {.sh_name = 11,
 		      .sh_type = SHT_PROGBITS,
 		      .sh_offset = offsetof(struct with_section, answer),
@@ -119,7 +119,7 @@ static const struct with_section with_section = {
 
 START_TEST(the_image_has_an_answer)
 {
-	struct with_section file = with_section;
+	_Alignas(8) struct with_section file = with_section;
 	struct image image = {.file = &file, .size = sizeof(file)};
 	struct symbols *symbols;
 

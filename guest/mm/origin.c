@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/* Records for the host (struct alias_origin): who maps and unmaps, and for its trace when there
+ * were purges and flushes. */
+#include "origin.h"
+
+#include "frame.h"
+#include "percpu.h"
+#include "pgtable.h"
+#include "smp.h"
+#include "vmap.h"
+
+#define ORIGINS_ORDER 2u /* of the frames that hold one CPU's records */
+#define ORIGINS_SHARE 64 /* they take at most this part of memory */
+
+_Static_assert(ALIAS_ORIGINS * sizeof(struct alias_origin) == PAGE_SIZE << ORIGINS_ORDER, "");
+
+static bool traced; /* written before other CPUs make a purge */
+
+void origins_init(void)
+{
+	uint64_t all = (uint64_t)nr_cpus_online() << ORIGINS_ORDER;
+
+	if (!this_cpu()->vcpu_page || all > frames_total() / ORIGINS_SHARE)
+		return;
+	for (unsigned cpu = 0; cpu < nr_cpus_online(); cpu++) {
+		uint64_t pfn = alloc_frames(ORIGINS_ORDER);
+
+		if (pfn != NO_FRAME)
+			cpu_by_id(cpu)->vcpu_page->origins_gpa = pfn << PAGE_SHIFT;
+	}
+}
+
+/* Adds a record of this CPU. Nothing else on it adds one: neither interrupt handlers nor the
+ * upcall's map or unmap. */
+static void add_record(struct alias_origin record)
+{
+	struct alias_vcpu_page *page = this_cpu()->vcpu_page;
+	struct alias_origin *records;
+
+	if (!page || !page->origins_gpa)
+		return;
+	records = phys_to_virt(page->origins_gpa);
+	record.purges = (uint32_t)__atomic_load_n(&kernel_vmap.common->purges, __ATOMIC_RELAXED);
+	record.pins = (uint32_t)page->stats.pins;
+	records[page->nr_origins % ALIAS_ORIGINS] = record;
+	__atomic_store_n(&page->nr_origins, page->nr_origins + 1, __ATOMIC_RELEASE);
+}
+
+void origin_note(enum alias_origin_kind kind, void *addr, unsigned nr_pages, uint64_t caller)
+{
+	if (addr)
+		add_record((struct alias_origin){.va = (uint64_t)addr,
+						 .caller = caller,
+						 .nr_pages = nr_pages,
+						 .kind = kind});
+}
+
+void origins_trace(void)
+{
+	traced = true;
+}
+
+void origin_note_event(enum alias_origin_kind kind, uint64_t since, uint64_t nr)
+{
+	if (traced)
+		add_record((struct alias_origin){
+			.start = since, .end = rdtsc(), .nr_pages = (uint32_t)nr, .kind = kind});
+}

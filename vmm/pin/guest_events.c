@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/* It is the guest's word, by its own TSC; only records of a time that has been are taken. */
+#include "pin/guest_events.h"
+
+#include <linux/kvm.h>
+#include <sys/ioctl.h>
+#include "machine.h"
+#include "pin/internal.h"
+#include "pin/origin.h"
+#include "trace.h"
+
+bool guest_events_open(struct pin *pin, const struct vcpu *vcpu)
+{
+	struct pin_vcpu *own = &pin->vcpus[vcpu->index];
+	struct kvm_device_attr attr = {
+		.group = KVM_VCPU_TSC_CTRL,
+		.attr = KVM_VCPU_TSC_OFFSET,
+		.addr = (uint64_t)&own->tsc_offset,
+	};
+
+	own->tsc_known = vcpu->track && ioctl(vcpu->fd, KVM_GET_DEVICE_ATTR, &attr) == 0;
+	return own->tsc_known;
+}
+
+static void take_record(const struct vcpu *vcpu, const struct alias_origin *record, uint64_t offset)
+{
+	struct trace_event event = {
+		.start = record->start - offset,
+		.end = record->end - offset,
+		.a = record->nr_pages,
+		.kind = record->kind == ALIAS_ORIGIN_PURGE ? TRACE_PURGE : TRACE_GUEST_FLUSH,
+	};
+
+	if (event.start <= event.end && event.end <= __rdtsc())
+		trace_record(vcpu->track, &event);
+}
+
+void guest_events_take(struct pin *pin, const struct vcpu *vcpu)
+{
+	struct pin_vcpu *own = &pin->vcpus[vcpu->index];
+	struct origin_records records;
+
+	if (!vcpu->track || !pin->guest_events ||
+	    !origin_records(pin->machine, vcpu->index, &records))
+		return;
+	if (records.nr - own->origins_taken > ALIAS_ORIGINS) {
+		vcpu->track->lost += records.nr - own->origins_taken - ALIAS_ORIGINS;
+		own->origins_taken = records.nr - ALIAS_ORIGINS;
+	}
+	for (; own->origins_taken != records.nr; own->origins_taken++) {
+		struct alias_origin record = origin_read(&records, own->origins_taken);
+
+		if (record.kind == ALIAS_ORIGIN_PURGE || record.kind == ALIAS_ORIGIN_FLUSH)
+			take_record(vcpu, &record, own->tsc_offset);
+	}
+}
