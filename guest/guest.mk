@@ -24,5 +24,6 @@ OBJCOPY      ?= objcopy
 $(B)/guest.elf: $(call obj,guest,$(GUEST_SRCS)) guest/guest.ld $(B)/vmm-lines
 	$(CC) $(GUEST_LDFLAGS) -o $@.linked $(filter %.o,$^) $(GUEST_LIBS)
 	$(B)/vmm-lines <$@.linked >$@.lines
-	$(OBJCOPY) --add-section .vmm_lines=$@.lines --set-section-alignment .vmm_lines=8 $@.linked $@
+	$(OBJCOPY) --add-section .vmm_lines=$@.lines $@.linked $@
+	$(OBJCOPY) --set-section-alignment .vmm_lines=8 $@
 	rm $@.linked $@.lines
