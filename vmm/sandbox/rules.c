@@ -215,6 +215,18 @@ static int read_program(int fd, struct sock_fprog *program)
 	return TEMP_FAILURE_RETRY(read(fd, program->filter, (size_t)size)) == size ? 0 : -EIO;
 }
 
+/* Of a write() that fails the library tells by errno alone, and it does not try again. */
+static int export_program(scmp_filter_ctx ctx, int fd)
+{
+	int err;
+
+	do {
+		errno = 0;
+		err = seccomp_export_bpf(ctx, fd);
+	} while (err && errno == EINTR);
+	return err;
+}
+
 /* The library writes its program to a descriptor: a pipe, since `ulimit -f` holds for files in
  * memory, too. What a pipe has no room for must not keep us here. */
 static int take_program(scmp_filter_ctx ctx, struct sock_fprog *program)
@@ -223,7 +235,7 @@ static int take_program(scmp_filter_ctx ctx, struct sock_fprog *program)
 
 	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
 		return -errno;
-	err = seccomp_export_bpf(ctx, fds[1]);
+	err = export_program(ctx, fds[1]);
 	if (!err)
 		err = read_program(fds[0], program);
 	close(fds[0]);
