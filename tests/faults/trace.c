@@ -224,6 +224,21 @@ static uint64_t find_break(pid_t pid)
 	return found;
 }
 
+/* A close() that fails has closed the descriptor all the same. So it is made, and then gets this
+ * answer. */
+static void fail_close(pid_t pid, int error)
+{
+	struct user_regs_struct regs;
+	int status;
+
+	if (ptrace(PTRACE_SYSCALL, pid, 0L, 0L) || waitpid(pid, &status, __WALL) != pid ||
+	    !WIFSTOPPED(status) || ptrace(PTRACE_GETREGS, pid, 0L, &regs))
+		err(2, "close");
+	regs.rax = (uint64_t) - (int64_t)error;
+	if (ptrace(PTRACE_SETREGS, pid, 0L, &regs))
+		err(2, "PTRACE_SETREGS");
+}
+
 static void meet_call(const struct trace *trace, pid_t pid, const struct layout *layout)
 {
 	struct user_regs_struct regs;
@@ -244,6 +259,10 @@ static void meet_call(const struct trace *trace, pid_t pid, const struct layout 
 	error = trace->at_call(trace->ctx, pid, &call);
 	if (!error)
 		return;
+	if (call.nr == SYS_close) {
+		fail_close(pid, error);
+		return;
+	}
 	regs.orig_rax = -1ull;
 	regs.rax = call.nr == SYS_brk ? find_break(pid) : (uint64_t) - (int64_t)error;
 	if (ptrace(PTRACE_SETREGS, pid, 0L, &regs))
