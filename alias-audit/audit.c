@@ -62,6 +62,14 @@ static void drop_tracker(struct audit *audit)
 	audit->changes = 0;
 }
 
+/* Nothing of an earlier look is true any more. */
+static void forget_look(struct audit *audit)
+{
+	drop_tracker(audit);
+	audit->windows = (struct windows){0};
+	audit->nr_low = 0;
+}
+
 void audit_free(struct audit *audit)
 {
 	if (!audit)
@@ -452,6 +460,8 @@ static int read_guest(struct audit *audit, const struct look *look, struct findi
 
 	physmem_refresh(audit->mem);
 	error = find_roots(audit, look, notes, &whole);
+	if (!error && !audit->roots->nr)
+		forget_look(audit);
 	if (error || !audit->roots->nr)
 		return error;
 	if (whole) {

@@ -102,9 +102,14 @@ static void change(struct machine *machine, struct bytes *in, unsigned steps)
 	}
 }
 
-static void check(const struct findings *findings, const struct physmem *mem)
+static void check(const struct audit *audit, const struct findings *findings,
+		  const struct physmem *mem)
 {
 	MUST(findings->tables <= mem->size >> FRAME_SHIFT);
+	MUST(findings->tables == audit_nr_tables(audit));
+	if (!findings->levels) /* without a root, nothing of an earlier look is told */
+		MUST(!findings->tables && !findings->executable && !findings->nr_low &&
+		     !findings->windows.direct_map.found && !findings->windows.image.found);
 	for (size_t i = 0; i < findings->nr; i++) {
 		const struct finding *finding = &findings->all[i];
 
@@ -170,7 +175,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		look.roll = i * (size / 2 % FRAMES);
 		change(&machine, &in, 40);
 		MUST(audit_look(audit, &look, &findings) == 0);
-		check(&findings, &mem);
+		check(audit, &findings, &mem);
 		report(audit, &findings, &mem);
 	}
 	look.roll = 0;
