@@ -163,7 +163,7 @@ static int compare_pfns(const void *a, const void *b)
 	return (*one > *other) - (*one < *other);
 }
 
-static int follow(struct audit *audit, uint64_t pfn, struct notes *notes)
+static int follow_root(struct audit *audit, uint64_t pfn, struct notes *notes)
 {
 	enum at_verdict verdict;
 
@@ -214,7 +214,7 @@ static int follow_roots(struct audit *audit, struct notes *notes)
 	if (!at_sync(audit->at))
 		return -ENOMEM;
 	for (size_t i = 0; !error && i < nr; i++)
-		error = follow(audit, now[i], notes);
+		error = follow_root(audit, now[i], notes);
 	return error;
 }
 
@@ -246,14 +246,6 @@ static bool take_table(void *ctx, const struct at_table *table)
 	return true;
 }
 
-/* An index into the PAT. */
-static uint8_t memtype_of(uint64_t pte, unsigned level)
-{
-	bool pat = pte & (level == 1 ? 1ull << 7 : 1ull << 12);
-
-	return (uint8_t)(pat << 2 | (pte >> 3 & 3));
-}
-
 static struct mapping mapping_of(const struct audit *audit, const struct at_alias *alias)
 {
 	return (struct mapping){
@@ -264,7 +256,7 @@ static struct mapping mapping_of(const struct audit *audit, const struct at_alia
 		.writable = alias->pte & PTE_RW,
 		.user = alias->user,
 		.exec = alias->exec,
-		.memtype = memtype_of(alias->pte, alias->level),
+		.memtype = (uint8_t)pte_type(alias->pte, alias->level),
 		.place = windows_place(&audit->windows, alias->va, alias->user),
 	};
 }
@@ -384,7 +376,7 @@ static int describe_low_maps(struct audit *audit)
 }
 
 /* Has the tracker take stock, and takes its findings. Returns 0, or -ENOMEM. */
-static int survey(struct audit *audit, struct findings *findings)
+static int take_survey(struct audit *audit, struct findings *findings)
 {
 	struct collect collect = {.audit = audit,
 				  .findings = findings,
@@ -422,7 +414,8 @@ bool audit_is_executable(const struct audit *audit, uint64_t pfn)
 	return uses.kernel_exec || uses.user_exec;
 }
 
-static void describe(const struct audit *audit, const struct look *look, struct findings *findings)
+static void describe_look(const struct audit *audit, const struct look *look,
+			  struct findings *findings)
 {
 	struct at_stats stats;
 
@@ -434,7 +427,7 @@ static void describe(const struct audit *audit, const struct look *look, struct 
 	findings->nr_low = audit->nr_low;
 	memcpy(findings->low, audit->low, sizeof(findings->low));
 	for (size_t i = 0; i < audit->roots->nr; i++)
-		findings->roots[audit->roots->root[i].origin]++;
+		findings->roots[audit->roots->root[i].kind]++;
 	if (audit->mem->unreadable)
 		note(&findings->notes,
 		     "%" PRIu64 " frames could not be read, and were taken for zeros",
@@ -485,10 +478,10 @@ int audit_look(struct audit *audit, const struct look *look, struct findings *fi
 	if (look->has_read)
 		look->has_read(look->ctx);
 	if (!error && audit->roots->nr)
-		error = survey(audit, findings);
+		error = take_survey(audit, findings);
 	if (error)
 		drop_tracker(audit);
 	else
-		describe(audit, look, findings);
+		describe_look(audit, look, findings);
 	return error;
 }

@@ -50,8 +50,8 @@ void audit_free(struct audit *audit);
  * tables, and the notes say why. Returns 0, or -ENOMEM. */
 int audit_look(struct audit *audit, const struct look *look, struct findings *findings);
 
-/* By the last look: the page tables, of which the first is 0; and whether some mapping makes a
- * frame executable. */
+/* By the last look: the page tables, by frame, with an index from 0 on; and whether some mapping
+ * makes a frame executable. */
 size_t audit_nr_tables(const struct audit *audit);
 uint64_t audit_table(const struct audit *audit, size_t index);
 bool audit_is_executable(const struct audit *audit, uint64_t pfn);

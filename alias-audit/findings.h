@@ -71,7 +71,7 @@ struct findings {
 	size_t cpus;
 	uint64_t memory; /* bytes */
 	unsigned levels;
-	size_t roots[ROOT_SHARED + 1]; /* by origin */
+	size_t roots[ROOT_SHARED + 1]; /* by kind */
 	bool isolated;                 /* page tables are (PTI) */
 	size_t nr_low; /* roots that map low addresses; the first of them are in `low` */
 	struct low_map low[LOW_MAPS_MAX];

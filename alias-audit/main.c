@@ -62,8 +62,8 @@ static int print_report(const struct args *args, const struct findings *findings
 }
 
 /* The picture of --map. Returns 0, or a status after a message. */
-static int draw(const char *path, const struct audit *audit, const struct physmem *mem,
-		const struct findings *findings)
+static int draw_map(const char *path, const struct audit *audit, const struct physmem *mem,
+		    const struct findings *findings)
 {
 	FILE *out = fopen(path, "we");
 	int error;
@@ -83,7 +83,7 @@ static int draw(const char *path, const struct audit *audit, const struct physme
 }
 
 /* Prints what was found. Returns the program's status. */
-static int tell(const struct args *args, struct findings *findings, struct names *names)
+static int tell_findings(const struct args *args, struct findings *findings, struct names *names)
 {
 	int failed;
 
@@ -135,8 +135,9 @@ static int look_at_core(const struct args *args, const struct core *core, struct
 		say("out of memory");
 	} else {
 		findings.look_ms = now_ms() - before;
-		status = tell(args, &findings, names);
-		if (args->map && status <= AUDIT_FOUND && draw(args->map, audit, mem, &findings))
+		status = tell_findings(args, &findings, names);
+		if (args->map && status <= AUDIT_FOUND &&
+		    draw_map(args->map, audit, mem, &findings))
 			status = VMM_EX_IOERR;
 	}
 	findings_clear(&findings);
@@ -204,7 +205,7 @@ static int look_at_guest(struct live *live, struct findings *findings)
 	for (size_t i = 0; i < live->notes.nr; i++)
 		note(&findings->notes, "%s", live->notes.text[i]);
 	if (live->args->map && findings->tables) {
-		int failed = draw(live->args->map, live->audit, live->mem, findings);
+		int failed = draw_map(live->args->map, live->audit, live->mem, findings);
 
 		if (failed)
 			return failed;
@@ -227,7 +228,7 @@ static int watch_guest(struct live *live, struct findings *findings)
 		if (!failed && looks && !live->args->json)
 			failed = tell_changes(live->args, &last, findings, live->names);
 		else if (!failed)
-			failed = tell(live->args, findings, live->names);
+			failed = tell_findings(live->args, findings, live->names);
 		status = failed > status ? failed : status;
 		if (failed > AUDIT_FOUND)
 			break;
@@ -259,7 +260,7 @@ static int audit_qemu(const struct args *args, struct names *names)
 		status = watch_guest(&live, &findings);
 	} else if (live.qemu) {
 		status = look_at_guest(&live, &findings);
-		status = status ? status : tell(args, &findings, names);
+		status = status ? status : tell_findings(args, &findings, names);
 	}
 	findings_clear(&findings);
 	audit_free(live.audit);

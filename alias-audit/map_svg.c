@@ -24,7 +24,8 @@ static const struct frame_style styles[CELLS] = {
 };
 
 /* The grid has no gaps between the ranges of memory. */
-static void paint(struct frame_grid *grid, const struct physmem *mem, uint64_t pfn, enum cell what)
+static void paint_frame(struct frame_grid *grid, const struct physmem *mem, uint64_t pfn,
+			enum cell what)
 {
 	frame_grid_paint(grid, physmem_count(mem, 0, pfn), what);
 }
@@ -38,10 +39,10 @@ static void paint_uses(struct frame_grid *grid, const struct audit *audit,
 
 		for (; pfn < end; pfn++)
 			if (audit_is_executable(audit, pfn))
-				paint(grid, mem, pfn, CELL_EXECUTABLE);
+				paint_frame(grid, mem, pfn, CELL_EXECUTABLE);
 	}
 	for (size_t i = 0; i < audit_nr_tables(audit); i++)
-		paint(grid, mem, audit_table(audit, i), CELL_TABLE);
+		paint_frame(grid, mem, audit_table(audit, i), CELL_TABLE);
 }
 
 static void paint_findings(struct frame_grid *grid, const struct findings *findings,
@@ -58,7 +59,7 @@ static void paint_findings(struct frame_grid *grid, const struct findings *findi
 
 		for (uint64_t k = 0; k < finding->frames; k++)
 			if (physmem_has(mem, finding->pfn + k))
-				paint(grid, mem, finding->pfn + k, cells[finding->kind]);
+				paint_frame(grid, mem, finding->pfn + k, cells[finding->kind]);
 	}
 }
 

@@ -42,7 +42,7 @@ static void print_size(FILE *out, uint64_t bytes)
 
 static void print_roots(FILE *out, const struct findings *findings)
 {
-	static const char *const origins[] = {
+	static const char *const kinds[] = {
 		[ROOT_CR3] = "in CR3",
 		[ROOT_PAIR] = "beside one in CR3 (PTI)",
 		[ROOT_GIVEN] = "named",
@@ -56,7 +56,7 @@ static void print_roots(FILE *out, const struct findings *findings)
 	for (size_t i = 0; i <= ROOT_SHARED; i++)
 		if (findings->roots[i])
 			fprintf(out, "%s%zu %s", told++ ? ", " : ": ", findings->roots[i],
-				origins[i]);
+				kinds[i]);
 	fprintf(out, "\n");
 }
 

@@ -104,12 +104,12 @@ static json_t *looked_at_json(const struct findings *findings)
 		FIELD_OF(FIELD_NUMBER, "given", findings, roots[ROOT_GIVEN]),
 		FIELD_OF(FIELD_NUMBER, "shared", findings, roots[ROOT_SHARED]),
 	};
-	json_t *object = json_object(), *by_origin = json_object(), *walked = json_array();
+	json_t *object = json_object(), *by_kind = json_object(), *walked = json_array();
 
 	object_add_text(object, "source", findings->source);
 	ADD_FIELDS(object, fields, findings);
-	ADD_FIELDS(by_origin, roots, findings);
-	json_object_set_new(object, "roots", by_origin);
+	ADD_FIELDS(by_kind, roots, findings);
+	json_object_set_new(object, "roots", by_kind);
 	for (unsigned level = 1; level <= findings->levels && level <= LEVELS_MAX; level++)
 		json_array_append_new(walked, json_integer((json_int_t)findings->walked[level]));
 	json_object_set_new(object, "tables_by_level", walked);

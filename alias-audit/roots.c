@@ -121,8 +121,8 @@ static bool maps_low(const uint64_t *entries, const struct root_half *half)
 	return false;
 }
 
-static int add_root(struct roots *roots, uint64_t pfn, const uint64_t *entries,
-		    enum root_origin origin, const struct root_half *half)
+static int add_root(struct roots *roots, uint64_t pfn, const uint64_t *entries, enum root_kind kind,
+		    const struct root_half *half)
 {
 	if (roots->nr == ROOTS_MAX) {
 		roots->overflow = true;
@@ -136,13 +136,13 @@ static int add_root(struct roots *roots, uint64_t pfn, const uint64_t *entries,
 			return -ENOMEM;
 		roots->root = root;
 	}
-	roots->root[roots->nr++] = (struct root){pfn, origin, maps_low(entries, half)};
+	roots->root[roots->nr++] = (struct root){pfn, kind, maps_low(entries, half)};
 	return 0;
 }
 
 /* Adds a root, and its upper half to those that are looked for. Returns 0, or -ENOMEM. */
 static int take_root(struct roots *roots, uint64_t pfn, const uint64_t *entries,
-		     enum root_origin origin, const struct root_half *half, struct notes *notes)
+		     enum root_kind kind, const struct root_half *half, struct notes *notes)
 {
 	const struct root_half *best = &roots->half[0];
 
@@ -162,7 +162,7 @@ static int take_root(struct roots *roots, uint64_t pfn, const uint64_t *entries,
 			     "share it were not looked for",
 			     pfn << FRAME_SHIFT);
 	}
-	return add_root(roots, pfn, entries, origin, half);
+	return add_root(roots, pfn, entries, kind, half);
 }
 
 /* With PTI the lower halves of a pair link the same tables, and the upper ones differ. */
@@ -192,7 +192,7 @@ static int take_pair(struct roots *roots, struct physmem *mem, uint64_t pfn, str
 }
 
 static int take_root_at(struct roots *roots, struct physmem *mem, uint64_t gpa, unsigned levels,
-			enum root_origin origin, struct notes *notes)
+			enum root_kind kind, struct notes *notes)
 {
 	uint64_t pfn = (gpa & CR3_FRAME) >> FRAME_SHIFT;
 	const uint64_t *entries = physmem_table(mem, pfn);
@@ -218,7 +218,7 @@ static int take_root_at(struct roots *roots, struct physmem *mem, uint64_t gpa, 
 		return 0;
 	}
 	roots->levels = levels;
-	error = take_root(roots, pfn, entries, origin, &half, notes);
+	error = take_root(roots, pfn, entries, kind, &half, notes);
 	return error ? error : take_pair(roots, mem, pfn, notes);
 }
 
@@ -304,7 +304,7 @@ static size_t nr_not_shared(const struct roots *roots)
 {
 	size_t nr = 0;
 
-	while (nr < roots->nr && roots->root[nr].origin != ROOT_SHARED)
+	while (nr < roots->nr && roots->root[nr].kind != ROOT_SHARED)
 		nr++;
 	return nr;
 }

@@ -23,7 +23,7 @@ struct cpu_state {
 	bool knows_efer; /* else only the tables tell whether it is in long mode */
 };
 
-enum root_origin {
+enum root_kind {
 	ROOT_CR3,    /* a vCPU has it in CR3 */
 	ROOT_PAIR,   /* the other half of such a root, with PTI */
 	ROOT_GIVEN,  /* the user or the core names it */
@@ -32,7 +32,7 @@ enum root_origin {
 
 struct root {
 	uint64_t pfn;
-	enum root_origin origin;
+	enum root_kind kind;
 	/* It maps low addresses for the kernel alone: the code that starts processors, EFI's and
 	 * the like have such roots. They map memory as a whole once more. */
 	bool maps_low;

@@ -138,7 +138,7 @@ static void has_read(void *ctx)
 }
 
 /* Looks at everything, or only rolls on. Returns 0, or -ENOMEM. */
-static int look(struct live_audit *audit, uint64_t roll)
+static int look_at_guest(struct live_audit *audit, uint64_t roll)
 {
 	struct cpu_state states[OPTIONS_MAX_CPUS];
 	struct look look = {.cpus = states, .roll = roll, .has_read = has_read, .ctx = audit};
@@ -164,7 +164,7 @@ json_t *live_audit_report(struct live_audit *audit)
 	size_t nr, left_out = 0;
 	json_t *report;
 
-	if (look(audit, 0))
+	if (look_at_guest(audit, 0))
 		return NULL;
 	nr = findings->nr;
 	if (nr > REPORTED_MAX) {
@@ -206,7 +206,7 @@ void live_audit_say_changes(struct live_audit *audit)
 	FILE *out;
 
 	audit->findings = (struct findings){0};
-	if (look(audit, WATCH_FRAMES)) {
+	if (look_at_guest(audit, WATCH_FRAMES)) {
 		say("watch: out of memory");
 	} else if ((out = open_memstream(&text, &size))) {
 		report_changes(out, &last, &audit->findings, NULL);
