@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Strategies and modes of --track: verdicts against the full walk, and the exact counts they promise. */
+/* Strategies and modes of --track: verdicts against the full walk, and the exact counts they
+ * promise. */
 #include <stdio.h>
 #include <string.h>
 #include "run.h"
