@@ -24,7 +24,7 @@ struct percpu {
 	uint64_t root_pfn;                 /* the root in CR3; written by load_root() */
 	uint64_t canary;
 	struct alias_log_record *log_records; /* its ring, if platform.log_gpa is not 0 */
-	struct alias_guest_stats own_stats; /* where `stats` points if has_host is false */
+	struct alias_guest_stats own_stats;   /* where `stats` points if has_host is false */
 };
 
 _Static_assert(offsetof(struct percpu, canary) == 0x28, "fixed by the compilers");
