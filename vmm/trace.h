@@ -84,6 +84,7 @@ struct trace {
 /* Returns 0, or -ENOMEM after a message. trace_free() after either. */
 int trace_init(struct trace *trace, unsigned nr_vcpus, unsigned nr_disks);
 void trace_free(struct trace *trace);
+/* Its tracks; NULL if trace_init() has failed. */
 struct trace_track *trace_host(struct trace *trace);
 struct trace_track *trace_vcpu(struct trace *trace, unsigned index);
 struct trace_track *trace_disk(struct trace *trace, unsigned index);
@@ -124,7 +125,8 @@ static inline void trace_mark(struct trace_track *track, struct trace_event even
 	trace_record(track, &event);
 }
 
-/* Sets what became of the alias that is the event of this number; lost events are left alone. */
+/* Sets what became of the alias that is the event of this number (`nr` of the track before it was
+ * recorded); lost events are left alone. */
 void trace_settle_alias(struct trace_track *track, uint64_t nr, enum trace_alias alias);
 
 #endif
