@@ -215,8 +215,9 @@ test_terminal() {
 	ok "a terminal is left as it was" cmp "$work/before" "$work/after"
 }
 
+# Another process carries the output, and needs its turn before the panic.
 test_panic() {
-	machine sh -c 'echo before; echo c >/proc/sysrq-trigger; sleep 1000' </dev/null
+	machine sh -c 'echo before; sleep 1; echo c >/proc/sysrq-trigger; sleep 1000' </dev/null
 	ok "a kernel panic gives 70" same 70 $?
 	ok "what came before it is not lost" same before "$(cat "$work/stdout")"
 	local console
