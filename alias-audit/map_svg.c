@@ -15,12 +15,12 @@ enum cell {
 };
 
 static const struct frame_style styles[CELLS] = {
-	[CELL_ORDINARY] = {"#e4e4e0", "memory"},
-	[CELL_EXECUTABLE] = {"#7aa6d8", "executable"},
-	[CELL_TABLE] = {"#2e7d4f", "page table"},
-	[CELL_MEMTYPE] = {"#e0a030", "two memory types"},
-	[CELL_WX] = {"#a040b0", "executable, writable"},
-	[CELL_ALIASED] = {"#d02020", "table mapped elsewhere"},
+	[CELL_ORDINARY] = {"#e4e4e0", "memory", NULL},
+	[CELL_EXECUTABLE] = {"#8cb8ea", "executable", "x"},
+	[CELL_TABLE] = {"#2e7d4f", "page table", "T"},
+	[CELL_MEMTYPE] = {"#f4d080", "two memory types", "t"},
+	[CELL_WX] = {"#b060c0", "executable, writable", "W"},
+	[CELL_ALIASED] = {"#900c0c", "table mapped elsewhere", "A"},
 };
 
 /* The grid has no gaps between the ranges of memory. */

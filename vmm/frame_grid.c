@@ -11,8 +11,10 @@
 #define WIDTH        1024u         /* of the cells together, in pixels */
 #define LEFT         120u          /* of the cells: room for addresses */
 #define LEGEND_TOP   36u
-#define LEGEND_WIDTH 170u
+#define LEGEND_WIDTH 204u
+#define LEGEND_ROW   5u /* texts side by side */
 #define LEGEND_LINE  18u
+#define LETTER_CELL  8u  /* pixels of a cell that has room for a letter */
 #define LABEL_HEIGHT 32u /* pixels from one address to the next */
 
 int frame_grid_init(struct frame_grid *grid, uint64_t frames, const struct frame_style *styles,
@@ -55,8 +57,37 @@ static struct layout lay_out(const struct frame_grid *grid)
 	return (struct layout){
 		.columns = WIDTH / cell,
 		.cell = cell,
-		.top = LEGEND_TOP + (shown + 5) / 6 * LEGEND_LINE + 16,
+		.top = LEGEND_TOP + (shown + LEGEND_ROW - 1) / LEGEND_ROW * LEGEND_LINE + 16,
 	};
+}
+
+/* Black or white, whichever is seen on it. */
+static const char *ink_on(const char *colour)
+{
+	unsigned long rgb = strtoul(colour + 1, NULL, 16);
+	unsigned long grey = 3 * (rgb >> 16 & 255) + 6 * (rgb >> 8 & 255) + (rgb & 255);
+
+	return grey > 1200 ? "black" : "white";
+}
+
+/* What fills the cells of a style: its colour, and its letter in each cell. */
+static void print_pattern(FILE *out, const struct frame_grid *grid, const struct layout *layout,
+			  unsigned style)
+{
+	const struct frame_style *look = &grid->styles[style];
+
+	fprintf(out,
+		"<pattern id=\"cell%u\" x=\"%u\" y=\"%u\" width=\"%u\" height=\"%u\" "
+		"patternUnits=\"userSpaceOnUse\"><rect width=\"%u\" height=\"%u\" fill=\"%s\"/>",
+		style, LEFT, layout->top, layout->cell, layout->cell, layout->cell, layout->cell,
+		look->colour);
+	if (look->letter && layout->cell >= LETTER_CELL)
+		fprintf(out,
+			"<text x=\"%u\" y=\"%u\" font-size=\"%u\" text-anchor=\"middle\" fill=\"%s\">"
+			"%s</text>",
+			layout->cell / 2, layout->cell - 1, layout->cell, ink_on(look->colour),
+			look->letter);
+	fprintf(out, "</pattern>\n");
 }
 
 /* The cells in a row of one style are one rectangle, and all those of a style one path. */
@@ -65,7 +96,7 @@ static void print_style(FILE *out, const struct frame_grid *grid, const struct l
 {
 	size_t end;
 
-	fprintf(out, "<path fill=\"%s\" d=\"", grid->styles[style].colour);
+	fprintf(out, "<path fill=\"url(#cell%u)\" d=\"", style);
 	for (size_t i = 0; i < grid->nr; i = end) {
 		size_t row_end = (i / layout->columns + 1) * layout->columns;
 
@@ -81,20 +112,26 @@ static void print_style(FILE *out, const struct frame_grid *grid, const struct l
 	fprintf(out, "\"/>\n");
 }
 
-static void print_legend(FILE *out, const struct frame_grid *grid)
+static void print_legend(FILE *out, const struct frame_grid *grid, const struct layout *layout)
 {
 	unsigned shown = 0;
 
 	for (unsigned style = 0; style < grid->nr_styles; style++) {
-		unsigned x = LEFT + shown % 6 * LEGEND_WIDTH;
-		unsigned y = LEGEND_TOP + shown / 6 * LEGEND_LINE;
+		unsigned x = LEFT + shown % LEGEND_ROW * LEGEND_WIDTH;
+		unsigned y = LEGEND_TOP + shown / LEGEND_ROW * LEGEND_LINE;
+		const struct frame_style *look = &grid->styles[style];
 
-		if (!grid->styles[style].what)
+		if (!look->what)
 			continue;
 		fprintf(out,
 			"<rect x=\"%u\" y=\"%u\" width=\"12\" height=\"12\" fill=\"%s\" "
 			"stroke=\"#606060\" stroke-width=\"0.5\"/><text x=\"%u\" y=\"%u\">%s</text>\n",
-			x, y, grid->styles[style].colour, x + 17, y + 11, grid->styles[style].what);
+			x, y, look->colour, x + 17, y + 11, look->what);
+		if (look->letter && layout->cell >= LETTER_CELL)
+			fprintf(out,
+				"<text x=\"%u\" y=\"%u\" font-size=\"10\" text-anchor=\"middle\" "
+				"fill=\"%s\">%s</text>\n",
+				x + 6, y + 10, ink_on(look->colour), look->letter);
 		shown++;
 	}
 }
@@ -112,11 +149,13 @@ void frame_grid_print(FILE *out, const struct frame_grid *grid, const char *titl
 		"<text x=\"%u\" y=\"20\" font-size=\"15\">%s; a cell is %" PRIu64 " KiB</text>\n",
 		LEFT + WIDTH + 20, layout.top + rows * layout.cell + 20, LEFT + WIDTH + 20, LEFT,
 		title, UINT64_C(4) << grid->shift);
-	print_legend(out, grid);
+	print_legend(out, grid, &layout);
 	for (size_t row = 0; row < rows; row += LABEL_HEIGHT / layout.cell)
 		fprintf(out, "<text x=\"%u\" y=\"%zu\" text-anchor=\"end\">0x%" PRIx64 "</text>\n",
 			LEFT - 8, layout.top + row * layout.cell + 10,
 			address(ctx, (uint64_t)row * layout.columns << grid->shift));
+	for (unsigned style = 0; style < grid->nr_styles; style++)
+		print_pattern(out, grid, &layout, style);
 	for (unsigned style = 0; style < grid->nr_styles; style++)
 		print_style(out, grid, &layout, style);
 	fprintf(out, "</svg>\n");

@@ -10,7 +10,8 @@
 
 /* What a cell may be, the least remarkable first. */
 struct frame_style {
-	const char *colour, *what; /* what: NULL for cells that are left white */
+	const char *colour, *what; /* "#rrggbb"; what: NULL for cells that are left white */
+	const char *letter;        /* in each cell, for those who see no colours; NULL: none */
 };
 
 struct frame_grid {

@@ -72,7 +72,7 @@ static void find_digits(struct printer *p)
 }
 
 /* Of a number below 1,000: its three digits but for the first so many. */
-static char *put_digits(const struct printer *p, char *at, uint64_t number, unsigned skipped)
+static inline char *put_digits(const struct printer *p, char *at, uint64_t number, unsigned skipped)
 {
 	uint32_t digits = p->digits[number] >> 8 * skipped;
 
@@ -80,23 +80,36 @@ static char *put_digits(const struct printer *p, char *at, uint64_t number, unsi
 	return at + 3 - skipped;
 }
 
+static inline char *put_first_digits(const struct printer *p, char *at, uint64_t number)
+{
+	return put_digits(p, at, number, (number < 100) + (number < 10));
+}
+
 static char *put_number(const struct printer *p, char *at, uint64_t number)
 {
 	if (number < 1000)
-		return put_digits(p, at, number, (number < 100) + (number < 10));
-	at = put_number(p, at, number / 1000);
+		return put_first_digits(p, at, number);
+	if (number < 1000000)
+		at = put_first_digits(p, at, number / 1000);
+	else
+		at = put_number(p, at, number / 1000);
 	return put_digits(p, at, number % 1000, 0);
+}
+
+static char *put_bare_hex(char *at, uint64_t number)
+{
+	unsigned digits = number ? (67u - (unsigned)__builtin_clzll(number)) / 4 : 1;
+
+	at = put(at, "0x");
+	while (digits--)
+		*at++ = "0123456789abcdef"[number >> 4 * digits & 15];
+	return at;
 }
 
 /* As text, since JSON's numbers are no 64-bit ones. */
 static char *put_hex(char *at, uint64_t number)
 {
-	unsigned digits = number ? (67u - (unsigned)__builtin_clzll(number)) / 4 : 1;
-
-	at = put(at, "\"0x");
-	while (digits--)
-		*at++ = "0123456789abcdef"[number >> 4 * digits & 15];
-	return put(at, "\"");
+	return put(put_bare_hex(put(at, "\""), number), "\"");
 }
 
 /* In microseconds. */
@@ -124,7 +137,7 @@ static const char *call_name(uint64_t call)
 	return names[call < sizeof(names) / sizeof(names[0]) ? call : 0];
 }
 
-static const char *name_of(const struct printer *p, const struct trace_event *e)
+static const char *name_of(const struct trace_event *e)
 {
 	static const char *const names[TRACE_NR_KINDS] = {
 		[TRACE_SYNC] = "sync",     [TRACE_FLUSH] = "host flushes TLBs",
@@ -136,8 +149,6 @@ static const char *name_of(const struct printer *p, const struct trace_event *e)
 	static const char *const disk_names[] = {"read", "write", "flush"};
 
 	switch (e->kind) {
-	case TRACE_EXIT:
-		return p->names->exit((uint32_t)e->a);
 	case TRACE_CALL:
 		return call_name(e->a);
 	case TRACE_ALIAS:
@@ -180,10 +191,6 @@ static char *put_frame(char *at, uint64_t pfn)
 static char *put_args(const struct printer *p, char *at, const struct trace_event *e)
 {
 	switch (e->kind) {
-	case TRACE_EXIT:
-		if (e->a == KVM_EXIT_IO)
-			return put_hex(put(at, "\"port\":"), e->b);
-		return e->a == KVM_EXIT_MMIO ? put_hex(put(at, "\"gpa\":"), e->b) : at;
 	case TRACE_CALL:
 		return put_number(p, put(at, "\"ops\":"), e->b);
 	case TRACE_ALIAS:
@@ -239,10 +246,14 @@ static char *put_origin(struct printer *p, char *at, const struct trace_event *e
 	return put_number_arg(p, at, "unmapped_on_cpu", e->origin.unmapped_on);
 }
 
+static char *put_track(const struct printer *p, char *at)
+{
+	return put_number(p, put(at, "\",\"pid\":1,\"tid\":"), p->tid);
+}
+
 static char *put_name(const struct printer *p, char *at, const char *name)
 {
-	at = put(put(at, ",\"name\":\""), name);
-	return put_number(p, put(at, "\",\"pid\":1,\"tid\":"), p->tid);
+	return put_track(p, put(put(at, ",\"name\":\""), name));
 }
 
 /* An arrow goes from the alias over the upcall to the grant or the refusal. */
@@ -265,7 +276,7 @@ static char *put_request(const struct printer *p, char *at, const struct trace_e
 {
 	for (unsigned end = 0; end < 2; end++) {
 		at = put(at, end ? ",\n{\"ph\":\"e\"" : ",\n{\"ph\":\"b\"");
-		at = put_name(p, put(at, ",\"cat\":\"disk\""), name_of(p, e));
+		at = put_name(p, put(at, ",\"cat\":\"disk\""), name_of(e));
 		at = put_number(p, put(at, ",\"id\":\""), p->tid);
 		at = put_number(p, put(at, "."), nr);
 		at = put_args(p, put(at, "\",\"args\":{"), e);
@@ -275,11 +286,21 @@ static char *put_request(const struct printer *p, char *at, const struct trace_e
 	return at;
 }
 
-/* All of a slice but its times. `next` is the event that follows, or NULL. */
+/* All of an exit's slice but its times. Where it went is part of its name: that is shorter than an
+ * argument, and these are most of all slices. */
+static char *put_exit_head(const struct printer *p, char *at, const struct trace_event *e)
+{
+	at = put(put(at, ",\n{\"ph\":\"X\",\"name\":\""), p->names->exit((uint32_t)e->a));
+	if (e->a == KVM_EXIT_IO || e->a == KVM_EXIT_MMIO)
+		at = put_bare_hex(put(at, " "), e->b);
+	return put(put_track(p, at), ",\"ts\":");
+}
+
+/* All of another slice but its times. `next` is the event that follows, or NULL. */
 static char *put_head(struct printer *p, char *at, const struct trace_event *e,
 		      const struct trace_event *next)
 {
-	at = put_name(p, put(at, ",\n{\"ph\":\"X\""), name_of(p, e));
+	at = put_name(p, put(at, ",\n{\"ph\":\"X\""), name_of(e));
 	at = put_args(p, put(at, ",\"args\":{"), e);
 	if (next)
 		at = put_origin(p, at, next);
@@ -292,7 +313,10 @@ static char *put_kept_head(struct printer *p, char *at, const struct trace_event
 	struct head *head = &p->heads[(e->a + e->b + e->kind * 16u) % HEADS];
 
 	if (!head->len || head->a != e->a || head->b != e->b || head->kind != e->kind) {
-		head->len = (uint16_t)(put_head(p, head->text, e, NULL) - head->text);
+		char *end = e->kind == TRACE_EXIT ? put_exit_head(p, head->text, e)
+						  : put_head(p, head->text, e, NULL);
+
+		head->len = (uint16_t)(end - head->text);
 		head->a = e->a;
 		head->b = e->b;
 		head->kind = e->kind;
@@ -391,7 +415,7 @@ static char *put_event(struct printer *p, char *at, const struct trace_track *tr
 	}
 }
 
-static char *put_track(struct printer *p, char *at, unsigned tid)
+static char *put_events(struct printer *p, char *at, unsigned tid)
 {
 	const struct trace_track *track = &p->trace->tracks[tid];
 	uint64_t first = track->nr > TRACE_EVENTS ? track->nr - TRACE_EVENTS : 0;
@@ -428,7 +452,7 @@ int trace_write(const struct trace *trace, const struct trace_names *names,
 	at = put(at, "},\"traceEvents\":[\n{\"ph\":\"M\",\"name\":\"process_name\",\"pid\":1,"
 		     "\"args\":{\"name\":\"vmm\"}}");
 	for (unsigned i = 0; i < trace_nr_tracks(trace); i++)
-		at = put_track(&p, at, i);
+		at = put_events(&p, at, i);
 	at = put(at, "\n]}\n");
 	return p.err ? p.err : sink->put(sink->ctx, buffer, (size_t)(at - buffer));
 }

@@ -75,21 +75,55 @@ static bool parse_pfn(const char *text, json_int_t *pfn)
 	return !errno && !*end;
 }
 
-/* Returns NULL if the words make no request. */
+/* What a request takes; NULL: nothing. */
+static const struct form {
+	const char *name, *argument;
+} forms[] = {
+	{"statistics", NULL},
+	{"strategy", "a NAME"},
+	{"track", "a NAME: dirty, log or scan"},
+	{"pause", NULL},
+	{"resume", NULL},
+	{"audit", NULL},
+	{"frame", "the number of a frame: decimal, or hexadecimal after 0x"},
+	{"map", "a FILE, where the picture goes"},
+};
+
+/* Returns NULL after a message if the words make no request. */
+static const struct form *find_form(const struct command *command)
+{
+	const struct form *form = NULL;
+
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]) && !form; i++)
+		if (!strcmp(command->name, forms[i].name))
+			form = &forms[i];
+	if (!form)
+		say("ctl: not a request: \"%s\"; vmm ctl --help has the list", command->name);
+	else if (command->argument && !form->argument)
+		say("ctl: not a request: %s takes no argument", form->name);
+	else if (!command->argument && form->argument)
+		say("ctl: not a request: %s needs %s", form->name, form->argument);
+	else
+		return form;
+	return NULL;
+}
+
+/* Returns NULL after a message if the words make no request. */
 static json_t *make_request(const struct command *command)
 {
 	const char *name = command->name, *argument = command->argument;
+	const struct form *form = find_form(command);
 	json_int_t pfn;
 
-	if (!strcmp(name, "statistics") || !strcmp(name, "pause") || !strcmp(name, "resume") ||
-	    !strcmp(name, "audit"))
-		return argument ? NULL : json_pack("{s:s}", "do", name);
+	if (!form)
+		return NULL;
 	if (!strcmp(name, "strategy") || !strcmp(name, "track"))
-		return argument ? json_pack("{s:s, s:s}", "do", name, "name", argument) : NULL;
-	if (!strcmp(name, "map"))
-		return argument ? json_pack("{s:s}", "do", name) : NULL;
-	if (!strcmp(name, "frame") && argument && parse_pfn(argument, &pfn))
+		return json_pack("{s:s, s:s}", "do", name, "name", argument);
+	if (strcmp(name, "frame"))
+		return json_pack("{s:s}", "do", name);
+	if (parse_pfn(argument, &pfn))
 		return json_pack("{s:s, s:I}", "do", name, "pfn", pfn);
+	say("ctl: not a request: frame needs %s, not \"%s\"", form->argument, argument);
 	return NULL;
 }
 
@@ -159,11 +193,8 @@ int ctl_main(int argc, char **argv)
 	if (argp_parse(&argp, argc, argv, 0, NULL, &command))
 		return VMM_EX_USAGE;
 	request = make_request(&command);
-	if (!request) {
-		say("ctl: not a request: \"%s%s%s\"; vmm ctl --help has the list", command.name,
-		    command.argument ? " " : "", command.argument ? command.argument : "");
+	if (!request)
 		return VMM_EX_USAGE;
-	}
 	status = ask_vmm(&command, request);
 	json_decref(request);
 	return status;

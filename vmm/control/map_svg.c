@@ -12,19 +12,19 @@
 #include "say.h"
 #include "status.h"
 
-/* Grey alone tells them apart, too. */
+/* Letters tell them apart without colour, and where cells are small, greys. */
 static const struct frame_style styles[FRAME_NR_KINDS] = {
-	[FRAME_NONE] = {"#ffffff", NULL},
-	[FRAME_ORDINARY] = {"#ececea", "memory"},
-	[FRAME_MAPPED] = {"#b4cdea", "mapped writable"},
-	[FRAME_BALLOONED] = {"#c9a9d6", "in the balloon"},
-	[FRAME_TYPED] = {"#e6b04a", "of another memory type"},
-	[FRAME_L1] = {"#6fae7c", "page table L1"},
-	[FRAME_L2] = {"#3f8a55", "L2"},
-	[FRAME_L3] = {"#1f6238", "L3"},
-	[FRAME_L4] = {"#063a18", "L4"},
-	[FRAME_STALE] = {"#d8402a", "stale alias"},
-	[FRAME_ALIASED] = {"#000000", "page table with an alias"},
+	[FRAME_NONE] = {"#ffffff", NULL, NULL},
+	[FRAME_ORDINARY] = {"#ececea", "memory", NULL},
+	[FRAME_MAPPED] = {"#c0d6ee", "mapped writable", "m"},
+	[FRAME_BALLOONED] = {"#c096d0", "in the balloon", "b"},
+	[FRAME_TYPED] = {"#edb950", "of another memory type", "t"},
+	[FRAME_L1] = {"#6fac79", "page table L1", "1"},
+	[FRAME_L2] = {"#398451", "page table L2", "2"},
+	[FRAME_L3] = {"#1f6238", "page table L3", "3"},
+	[FRAME_L4] = {"#063a18", "page table L4", "4"},
+	[FRAME_STALE] = {"#ee5238", "stale alias", "S"},
+	[FRAME_ALIASED] = {"#000000", "page table with an alias", "A"},
 };
 
 static uint64_t gpa_of(const void *ctx, uint64_t frame)

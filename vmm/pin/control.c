@@ -14,9 +14,10 @@ static uint32_t guest_strategy(const struct pin *pin)
 	return __atomic_load_n(&pin->common->strategy, __ATOMIC_RELAXED);
 }
 
+/* Before the guest has registered, it has not stored it yet. */
 const char *pin_guest_strategy(const struct pin *pin)
 {
-	uint32_t strategy = guest_strategy(pin);
+	uint32_t strategy = pin->registered ? guest_strategy(pin) : pin->machine->opt->flush;
 
 	return strategy < ALIAS_NR_FLUSH ? flush_name(strategy) : "unknown";
 }

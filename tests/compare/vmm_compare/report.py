@@ -238,8 +238,8 @@ nothing there."""
 
 def markdown(results, pictures):
     """compare.md."""
-    text = (f"# {TITLE}\n\n{QUESTION}\n{figures_markdown(results)}\n{INTRO}\n"
-            "## Pictures\n\n")
+    text = f"# {TITLE}\n\n{QUESTION}\n{figures_markdown(results)}\n{INTRO}\n"
+    text += "## Pictures\n\n" if pictures else ""
     for name, about in pictures:
         text += f"{about}\n\n![{name}]({name}.svg)\n\n"
     text += "## All figures\n\nCosts in instructions a pin.\n\n"
@@ -317,7 +317,7 @@ def html(results, pictures, out):
     body += f"<p>{marked(host_text(results))} {marked(time_text(results))}</p>\n"
     body += "<h2>What else the figures say</h2>\n"
     body += "".join(f"<p>{marked(text)}</p>\n" for text in details)
-    body += "<h2>Pictures</h2>\n"
+    body += "<h2>Pictures</h2>\n" if pictures else ""
     body += "".join(figure(out, name, about) for name, about in pictures)
     body += f"<h2>In short</h2>\n<p>{marked(SHORT)}</p>\n"
     body += html_table(*summary.short_rows(results), "short")
