@@ -14,11 +14,13 @@ static uint32_t guest_strategy(const struct pin *pin)
 	return __atomic_load_n(&pin->common->strategy, __ATOMIC_RELAXED);
 }
 
-/* Before the guest has registered, it has not stored it yet. */
 const char *pin_guest_strategy(const struct pin *pin)
 {
-	uint32_t strategy = pin->registered ? guest_strategy(pin) : pin->machine->opt->flush;
+	uint32_t strategy = guest_strategy(pin);
 
+	/* A guest that has not begun has stored nothing; it will begin with the one of --flush. */
+	if (!pin->registered && strategy == ALIAS_FLUSH_NONE)
+		strategy = pin->machine->opt->flush;
 	return strategy < ALIAS_NR_FLUSH ? flush_name(strategy) : "unknown";
 }
 

@@ -171,6 +171,18 @@ START_TEST(what_is_no_map)
 }
 END_TEST
 
+/* Not `none`, which is what a guest has stored that has not begun. */
+START_TEST(the_strategy_before_the_guest_begins)
+{
+	json_t *answer = ask("{\"do\":\"statistics\"}");
+	const json_t *guest = json_object_get(answer, "guest");
+
+	ck_assert_str_eq(json_string_value(json_object_get(guest, "strategy")),
+			 flush_name(opt.flush));
+	json_decref(answer);
+}
+END_TEST
+
 START_TEST(a_wish_is_stored)
 {
 	struct alias_common_page *page = memory_ptr(&machine.vm.mem, SHARED_GPA, ALIAS_PAGE_SIZE);
@@ -421,6 +433,7 @@ TCase *control_tests(void)
 	tcase_add_test(tc, what_is_no_request);
 	tcase_add_test(tc, a_map_has_a_letter_for_each_frame);
 	tcase_add_test(tc, what_is_no_map);
+	tcase_add_test(tc, the_strategy_before_the_guest_begins);
 	tcase_add_test(tc, a_wish_is_stored);
 	tcase_add_test(tc, who_does_not_read);
 	tcase_add_test(tc, what_is_done);
