@@ -50,8 +50,8 @@ static bool mprotect_frame(struct write_protect *wp, void *hva, int prot, const 
 static bool set_reserved(struct write_protect *wp, bool reserve)
 {
 	for (unsigned i = 1; i < WRITE_PROTECT_RESERVE; i += 2)
-		if (mprotect(wp->reserve + i * ALIAS_PAGE_SIZE, ALIAS_PAGE_SIZE,
-			     reserve ? PROT_READ : PROT_NONE))
+		if (!mprotect_frame(wp, wp->reserve + i * ALIAS_PAGE_SIZE,
+				    reserve ? PROT_READ : PROT_NONE, "pin"))
 			return false;
 	wp->reserved = reserve;
 	return true;

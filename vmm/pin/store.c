@@ -229,6 +229,13 @@ static enum store_exit known_stopped(struct pin *pin, struct vcpu *vcpu, struct 
 	return STORE_EXIT_DONE;
 }
 
+/* What the guest did is unknown, as KVM has failed, which was said: it is not the guest's fault. */
+static enum store_exit end_on_error(const struct vcpu *vcpu)
+{
+	stop_request(vcpu->vm->stop, VMM_EX_OSERR);
+	return STORE_EXIT_DONE;
+}
+
 static enum store_exit store_stopped(void *ctx, struct vcpu *vcpu)
 {
 	struct pin *pin = ctx;
@@ -239,7 +246,7 @@ static enum store_exit store_stopped(void *ctx, struct vcpu *vcpu)
 	size_t nr_read;
 
 	if (delivering < 0 || !vcpu_get_state(vcpu, &state))
-		return STORE_EXIT_OTHER;
+		return end_on_error(vcpu);
 	if (delivering)
 		frame_stopped(pin, vcpu, own);
 	else if (decode_next(vcpu, &state, &insn, &nr_read))
@@ -261,10 +268,12 @@ static enum store_exit store_failed(void *ctx, struct vcpu *vcpu)
 	bool known;
 
 	if (!vcpu_get_state(vcpu, &state))
-		return STORE_EXIT_OTHER;
+		return end_on_error(vcpu);
 	known = decode_next(vcpu, &state, &insn, &nr_read);
-	if (!state.long_mode || nr_read == 0 || vcpu_unraise(vcpu))
+	if (!state.long_mode || nr_read == 0)
 		return STORE_EXIT_OTHER; /* it runs at an address without code */
+	if (vcpu_unraise(vcpu))
+		return end_on_error(vcpu);
 	if (known)
 		return known_stopped(pin, vcpu, &state, &insn, own);
 	own->stops = 0;
