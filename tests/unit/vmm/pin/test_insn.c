@@ -20,6 +20,7 @@ struct native {
 /* Calls the code at rsi with the registers at rdi, and leaves there what they are afterwards. */
 void native_call(struct native *regs, const void *code);
 __asm__(".text\n"
+	".globl native_call\n" /* where the linker optimizes, its callers may be in another unit */
 	"native_call:\n"
 	"	push %rbx\n"
 	"	push %r15\n"
