@@ -14,9 +14,10 @@ PARTS = {"exit": "exit and entry", "lock": "waiting for the host", "track": "wri
          "compare": "compare tables", "verdict": "verdict and graph",
          "host_flush": "flush by the host", "upcall": "upcall",
          "purge": "purge: clear PTEs", "shootdown": "purge: shootdown"}
-# Dark and light in turn: neighbours differ in grey, too.
-PART_COLOURS = ("#cccccc", "#555555", "#a8dcf4", "#0060a0", "#c8c0f0", "#20185c", "#f4c870", "#006e50",
-                "#f0c0d8")
+# Colour and fill of each: without colours, too, each is told from all others.
+PART_LOOKS = (("#cccccc", "solid 1"), ("#555555", "pattern 1"), ("#3090c0", "pattern 4"), ("#0060a0", "solid 1"),
+              ("#5848a8", "pattern 5"), ("#181040", "solid 1"), ("#b07000", "pattern 6"), ("#006e50", "pattern 2"),
+              ("#c04880", "pattern 7"))
 
 
 def series_name(strategy, track):
@@ -264,8 +265,8 @@ def parts_panel(rows, prefix, title):
     """Stacked bars."""
     lines = "\n".join(f'"{name}" ' + " ".join(f"{v:.0f}" for v in values) for name, values in rows)
     data = f"${prefix} << EOD\n{lines}\nEOD\n"
-    plots = [f"${prefix} using {i + 2}:xtic(1) with histogram lc rgb '{PART_COLOURS[i]}' "
-             f"title '{text}'" for i, text in enumerate(PARTS.values())]
+    plots = [f"${prefix} using {i + 2}:xtic(1) with histogram fs {fill} border lc rgb '#444444' lc rgb '{colour}' "
+             f"title '{text}'" for i, ((colour, fill), text) in enumerate(zip(PART_LOOKS, PARTS.values()))]
     return data, f"set title '{title}'\nplot {', '.join(plots)}\n"
 
 
@@ -288,7 +289,7 @@ def draw_parts(results, out):
             body = (f"{data}set multiplot layout {number},1 "
                     f"title '{workload}: what a pin is made of' font ',15'\n"
                     "set style data histograms\nset style histogram rowstacked\n"
-                    "set style fill solid 0.9 border lc rgb '#ffffff'\nset boxwidth 0.7\n"
+                    "set boxwidth 0.7\n"
                     "set ylabel 'instructions a pin'\nset format y '%.0f'\n"
                     "set xtics scale 0 font ',8'\nset bmargin 4\nset lmargin 11\n"
                     f"set key outside right top vertical invert\n{commands}unset multiplot\n")
