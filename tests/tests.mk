@@ -22,15 +22,15 @@ include tests/distros/distros.mk
 include tests/audit/audit-tests.mk
 
 # The longest first.
-UNIT_LONGEST := $(B)/tests/unit-tracker-san $(B)/tests/unit-vmm-san tests/model/check $(B)/tests/unit-tracker
+UNIT_LONGEST := tests/model/check $(B)/tests/unit-tracker $(B)/tests/unit-tracker-san $(B)/tests/unit-vmm-tsan \
+		tests/audit/test-audit
 UNIT := $(UNIT_LONGEST) $(filter-out $(UNIT_LONGEST),$(UNIT_TESTS) $(UNIT_TESTS_SAN))
 
 # The longest first. Each line of tests/on-kvm is one machine: to start one takes seconds.
-WHOLE_MACHINE := 'tests/on-kvm strategies' 'tests/on-kvm hostile' 'tests/on-kvm --npt 0 hostile@strict strict' \
-		 tests/faults/test-faults tests/kvm-machine/test-with-kvm.sh \
-		 'tests/on-kvm pins log endings console disk' \
-		 'tests/on-kvm linux' \
+WHOLE_MACHINE := 'tests/on-kvm strategies' tests/faults/test-faults 'tests/on-kvm pins log endings console disk' \
 		 'tests/on-kvm control transitions strict sandbox faults statistics' \
+		 'tests/on-kvm hostile' tests/kvm-machine/test-with-kvm.sh \
+		 'tests/on-kvm --npt 0 hostile@strict strict' 'tests/on-kvm linux' \
 		 tests/compare/test-compare 'tests/on-kvm --npt 0 sanitized@strict' 'tests/on-kvm sanitized' \
 		 tests/tracking/test-tracking tests/gdb/test-gdb tests/trace/test-trace tests/soak/test-soak tests/qemu-selftest \
 		 tests/transcript tests/audit/test-linux tests/audit/test-live
