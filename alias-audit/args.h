@@ -23,7 +23,7 @@ struct args {
 	const char *core; /* of COMMAND_CORE */
 	const char *qmp;  /* of COMMAND_QEMU: a socket's path */
 	const char *mem;  /* a file that is the guest's memory; NULL: find it */
-	unsigned pid;     /* of QEMU; 0: whoever listens at the socket */
+	unsigned pid;     /* of QEMU; 0: of the process that listens at the socket */
 	unsigned watch;   /* seconds between looks; 0: one look */
 	unsigned looks;   /* end after so many looks; 0: never */
 	unsigned timeout; /* seconds that a QMP peer may take for an answer */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a look has found. Whoever looks fills this in; the reports are made of it alone. */
+/* What a look has found. The look fills this in; the reports are made of it alone. */
 #ifndef AUDIT_FINDINGS_H
 #define AUDIT_FINDINGS_H
 

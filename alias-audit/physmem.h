@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The physical memory of a guest, whoever holds it: a core, a running QEMU, our own vmm. It is read
- * by a callback; page tables are kept as copies, so that a look sees each of them once, and none
- * can change or go away in the middle of it. Addresses and sizes are in bytes unless they are named
- * pfn or frames.
+ * The physical memory of a guest, from a core, a running QEMU, or our own vmm. It is read by a
+ * callback; page tables are kept as copies, so that a look sees each of them once, and none can
+ * change or go away in the middle of it. Addresses and sizes are in bytes unless they are named pfn
+ * or frames.
  *
  * A physmem belongs to one thread.
  */

@@ -501,8 +501,8 @@ struct at_uses {
 	uint8_t memtypes;            /* bit t: a mapping has memory type t */
 };
 /* By the state that the tracker was in when it was asked this first after the last survey; all
- * false if there was none, when out of memory, and for frames outside of memory. That first time it
- * is linear in the number of entries, as a survey is. */
+ * false if there was none, when out of memory, if the last sync has failed by then, and for frames
+ * outside of memory. That first time it is linear in the number of entries, as a survey is. */
 struct at_uses at_uses(struct alias_tracker *at, uint64_t pfn);
 /* For any value, never NULL. */
 const char *at_finding_name(enum at_finding_kind kind);

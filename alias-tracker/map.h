@@ -27,7 +27,7 @@ struct map {
 void map_init(struct map *map, uint64_t seed);
 /* Frees all it holds; it is empty and usable after. O(1). */
 void map_clear(struct map *map);
-/* The same, but keeps memory for as many keys as there were. */
+/* The same, but keeps the memory if an eighth of it was in use; O(capacity). */
 void map_empty(struct map *map);
 
 /* Two rounds of multiply and shift: keys that follow one another go to unrelated slots, whatever

@@ -215,8 +215,8 @@ static void say_refusal(const struct pin_refusal *why)
 {
 	static const char *const what[] = {
 		[PIN_OP_PIN] = "pin as L%u of",         [PIN_OP_UNPIN] = "unpin of",
-		[PIN_OP_MEMTYPE] = "memory type %u of", [PIN_OP_INFLATE] = "give-away of",
-		[PIN_OP_DEFLATE] = "return of",
+		[PIN_OP_MEMTYPE] = "memory type %u of", [PIN_OP_INFLATE] = "inflate of",
+		[PIN_OP_DEFLATE] = "deflate of",
 	};
 	bool elsewhere = why->fault.nr > 1 || why->fault.more;
 	char op[32] = "something about", where[48] = "";

@@ -31,8 +31,8 @@ struct vm;
 
 struct vcpu_pause {
 	pthread_mutex_t lock;
-	pthread_cond_t changed; /* `paused` or `held` was cleared, or an `in_guest` was while one of
-				   them was set */
+	pthread_cond_t changed; /* `paused`, `held` or a bit of `stopped` was cleared, or an
+				   `in_guest` was while one of them was set */
 	/* vCPUs that are paused, and the vCPU that pauses them: vCPU i by bit i; written under the
 	 * lock. */
 	_Atomic uint64_t paused;
@@ -42,8 +42,8 @@ struct vcpu_pause {
 
 void vcpu_pause_init(struct vcpu_pause *pause);
 void vcpu_pause_destroy(struct vcpu_pause *pause);
-/* Called by the vCPU's thread around KVM_RUN. vcpu_enter_guest() waits while the vCPU is paused or
- * held. */
+/* Called by the vCPU's thread around KVM_RUN. vcpu_enter_guest() waits while the vCPU is paused,
+ * held or stopped. */
 void vcpu_enter_guest(struct vcpu_pause *pause, struct vcpu *vcpu);
 void vcpu_left_guest(struct vcpu_pause *pause, struct vcpu *vcpu);
 /* Pauses all other vCPUs. `self` is the calling vCPU, which is out of the guest, or NULL on another

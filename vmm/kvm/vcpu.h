@@ -91,16 +91,15 @@ int vcpu_start(struct vcpu *vcpu);
 /* The thread's function: runs the guest until the VM stops (run.c). */
 void *vcpu_thread(void *vcpu);
 /* How long the vCPU's thread has run so far, in processor time, most of it in the guest. Any
- * thread.
- */
+ * thread. */
 uint64_t vcpu_ran_ns(const struct vcpu *vcpu);
 /* Flushes this vCPU's TLB of all guest translations, and stamps it. Own thread, out of the guest.
  * Returns false after a message. */
 bool vcpu_flush_tlb(struct vcpu *vcpu);
 /* Prints the registers on standard error. Own thread. */
 void vcpu_dump(const struct vcpu *vcpu);
-/* Makes the vCPU leave KVM_RUN soon; it enters again unless it is paused, held, or the machine
- * stops. Any thread. */
+/* Makes the vCPU leave KVM_RUN soon; it enters again unless it is paused, held, stopped by a
+ * debugger, or the machine stops. Any thread. */
 void vcpu_kick(struct vcpu *vcpu);
 /* Completes the I/O instruction of the current exit without running guest code. Own thread. Returns
  * 0, or a negated errno after a message. */

@@ -47,7 +47,8 @@ const char *pin_describe_frame(struct pin *pin, uint64_t pfn, json_t *answer);
  * FRAME_LETTERS, of what is most remarkable in each cell). Takes the lock for about a second for
  * each 64 GiB. */
 const char *pin_map_frames(struct pin *pin, json_t *answer);
-/* The name of the strategy that the guest reports; "unknown" if there is no such strategy. */
+/* The name of the strategy that the guest reports, or before it has begun that of --flush;
+ * "unknown" if there is no such strategy. */
 const char *pin_guest_strategy(const struct pin *pin);
 
 #endif
