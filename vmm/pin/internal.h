@@ -104,9 +104,10 @@ struct pin {
 	bool guest_events;       /* the guest records its purges and flushes for the trace */
 	uint64_t shared_pfn, shared_frames;
 
+	_Atomic bool registered; /* the guest has begun; set once, under the lock */
+
 	pthread_mutex_t lock; /* guards all below; taken before vCPUs are paused */
 	struct alias_tracker *at;
-	bool registered;
 	enum track_mode track; /* the present one */
 	uint32_t log_wanted;   /* number of the log that is wanted, or was last */
 	bool logged;           /* the guest keeps a log, and the tracker uses it */
