@@ -76,10 +76,18 @@ static void refuse_part(struct vcpu *vcpu, uint64_t gpa, uint64_t rip)
 	stop_request(vcpu->vm->stop, VMM_EX_VIOLATION);
 }
 
+/* change.c counts those that it refuses. */
+static void count_refused(struct pin *pin)
+{
+	pthread_mutex_lock(&pin->lock);
+	pin->count.stores_refused++;
+	pthread_mutex_unlock(&pin->lock);
+}
+
 /* Ends the guest: what else the instruction has done, or would have done, is unknown. */
 static void end_unknown(struct pin *pin, struct vcpu *vcpu, const char *when, uint64_t rip)
 {
-	pin->count.stores_refused++;
+	count_refused(pin);
 	say("vCPU %u, rip 0x%llx: an instruction %s that is not known to be one single store has "
 	    "stored to a page table: the guest cannot go on",
 	    vcpu->index, (unsigned long long)rip, when);
@@ -168,7 +176,7 @@ static void do_insn(struct pin *pin, struct vcpu *vcpu, const struct insn *insn,
 static void refuse_large(struct pin *pin, struct vcpu *vcpu, uint64_t rip,
 			 const struct piece *pieces, unsigned nr)
 {
-	pin->count.stores_refused++;
+	count_refused(pin);
 	if (nr == 1 || gfn_is_write_protected(&pin->vm->mem, pieces[0].gpa / ALIAS_PAGE_SIZE))
 		refuse_store(vcpu);
 	else
@@ -204,7 +212,7 @@ static void frame_stopped(struct pin *pin, struct vcpu *vcpu, struct pin_vcpu *o
 {
 	if (try_again(own, STOPS_MAX_UNKNOWN))
 		return;
-	pin->count.stores_refused++;
+	count_refused(pin);
 	refuse_store(vcpu);
 }
 
@@ -277,7 +285,7 @@ static enum store_exit store_failed(void *ctx, struct vcpu *vcpu)
 	if (known)
 		return known_stopped(pin, vcpu, &state, &insn, own);
 	own->stops = 0;
-	pin->count.stores_refused++;
+	count_refused(pin);
 	refuse_store(vcpu);
 	return STORE_EXIT_DONE;
 }
