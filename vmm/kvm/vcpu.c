@@ -99,15 +99,20 @@ int vcpu_set_entry_64(struct vcpu *vcpu, const struct vcpu_entry_64 *entry)
 int vcpu_set_mtrrs(struct vcpu *vcpu)
 {
 	struct kvm_msrs *msrs = calloc(1, sizeof(*msrs) + sizeof(msrs->entries[0]));
-	int err = 0;
+	int nr_set, err = 0;
 
 	if (!msrs)
 		return say_errno("memory for MSRs");
 	msrs->nmsrs = 1;
 	msrs->entries[0].index = MSR_MTRR_DEF_TYPE;
 	msrs->entries[0].data = MTRR_ENABLE | MTRR_TYPE_WRITE_BACK;
-	if (ioctl(vcpu->fd, KVM_SET_MSRS, msrs) != 1)
+	nr_set = ioctl(vcpu->fd, KVM_SET_MSRS, msrs);
+	if (nr_set < 0) {
 		err = say_errno("KVM_SET_MSRS of the MTRRs");
+	} else if (nr_set < 1) {
+		say("KVM_SET_MSRS of the MTRRs: KVM refuses the value");
+		err = -EINVAL;
+	}
 	free(msrs);
 	return err;
 }

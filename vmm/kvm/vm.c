@@ -30,8 +30,12 @@ static int create_vcpus(struct vm *vm, int kvm_fd, struct kvm_cpuid2 *cpuid)
 	int run_size = ioctl(kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
 	int err = 0;
 
-	if (run_size < (int)sizeof(struct kvm_run))
+	if (run_size < 0)
 		return say_errno("KVM_GET_VCPU_MMAP_SIZE");
+	if (run_size < (int)sizeof(struct kvm_run)) {
+		say("KVM_GET_VCPU_MMAP_SIZE: %d bytes are too few", run_size);
+		return -EINVAL;
+	}
 	for (unsigned i = 0; !err && i < vm->nr_vcpus; i++) {
 		err = vcpu_create(&vm->vcpus[i], vm->fd, (size_t)run_size);
 		cpuid_patch(cpuid, i, vm->nr_vcpus, deadline);

@@ -40,6 +40,7 @@ int main(void)
 	suite_add_tcase(suite, kvm_tests());
 	suite_add_tcase(suite, probe_vm_tests());
 	suite_add_tcase(suite, upcall_tests());
+	suite_add_tcase(suite, vcpu_tests());
 	suite_add_tcase(suite, transition_tests());
 	suite_add_tcase(suite, transition_request_tests());
 	suite_add_tcase(suite, retry_tests());

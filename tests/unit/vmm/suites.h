@@ -35,6 +35,7 @@ TCase *strict_pte_tests(void);
 TCase *kvm_tests(void);
 TCase *probe_vm_tests(void);
 TCase *upcall_tests(void);
+TCase *vcpu_tests(void);
 TCase *transition_tests(void);
 TCase *transition_request_tests(void);
 TCase *retry_tests(void);
