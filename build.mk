@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # How a source becomes an object. A variant is a set of flags; DIR/FILE.c (or .S) of a variant becomes
 # $(B)/obj/VARIANT/DIR/FILE.o, once, whoever links it. Flags that only some files of a variant need are
-# pattern-specific values of DEFINES, next to what needs them.
+# pattern-specific values of DEFINES, given by $(call defines,...) next to what needs them.
 #
 # CC, AR, LD, OBJCOPY, CPPFLAGS, CFLAGS, LDFLAGS and WERROR belong to whoever builds; what the code cannot do without
 # is kept apart from them.
@@ -22,13 +22,20 @@ obj = $(foreach o,$(patsubst %,$(B)/obj/$(1)/%.o,$(basename $(2))),$(eval DEPFIL
 # The one line a step that a silent make says with SAY=1.
 say = $(if $(SAY),@echo '  $(1) $(subst $(B)/,,$@)')
 
+# $(call flags,FILE,FLAGS): FILE has these flags, and is written only when they change. What depends on it is made again then.
+define flags
+$(1): FORCE
+	@mkdir -p $$(@D)
+	@printf '%s\n' '$$(subst ','\'',$(2))' | cmp -s - $$@ || printf '%s\n' '$$(subst ','\'',$(2))' >$$@
+endef
+
+# $(call defines,VARIANTS,FILES,FLAGS): the flags of these files (a pattern, without ending) of each of these variants; % is all.
+defines = $(foreach v,$(1),$(eval $(B)/obj/$(v)/$(2).o: DEFINES := $(3))$(eval DEFINES_$(v) += $(3)))
+
 # $(call variant,NAME,COMPILER,FLAGS): objects depend on the flags they were compiled with.
 define variant
 VARIANT_$(1) = $(2) $(3)
-$(B)/obj/$(1)/flags: FORCE
-	@mkdir -p $$(@D)
-	@printf '%s\n' '$$(subst ','\'',$$(VARIANT_$(1)))' | cmp -s - $$@ || \
-		printf '%s\n' '$$(subst ','\'',$$(VARIANT_$(1)))' >$$@
+$(call flags,$(B)/obj/$(1)/flags,$$(VARIANT_$(1)) $$(DEFINES_$(1)) $$(DEFINES_%))
 $(B)/obj/$(1)/%.o: %.c $(B)/obj/$(1)/flags
 	$$(call say,CC)
 	@mkdir -p $$(@D)
@@ -43,7 +50,7 @@ endef
 FORCE:
 
 DEFINES :=
-$(B)/obj/%/vmm/options.o: DEFINES := -DVMM_VERSION=$(VERSION)
+$(call defines,%,vmm/options,-DVMM_VERSION=$(VERSION))
 
 HOST_FLAGS = $(CSTD) $(WARNINGS) $(WERROR) $(OWN_CPPFLAGS) $(CPPFLAGS)
 $(eval $(call variant,release,$$(CC),$$(HOST_FLAGS) $$(CFLAGS) -fPIE -pthread))

@@ -7,7 +7,7 @@ AUDIT_CORE_SRC := $(filter-out alias-audit/main.c,$(AUDIT_SRC)) vmm/say.c vmm/no
 		  alias-tracker/map.c
 AUDIT_LIBS      = $(shell pkg-config --libs libkdumpfile libelf jansson)
 
-$(B)/obj/%/alias-audit/args.o: DEFINES := -DVMM_VERSION=$(VERSION)
+$(call defines,%,alias-audit/args,-DVMM_VERSION=$(VERSION))
 
 $(B)/alias-audit: $(call obj,release,alias-audit/main.c $(AUDIT_CORE_SRC)) $(B)/libaliastracker.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -pie -pthread -Wl,-z,relro,-z,now -o $@ $^ $(AUDIT_LIBS)

@@ -5,9 +5,11 @@ UNIT_TESTS += tests/audit/test-audit
 tests/audit/test-audit: $(B)/tests/alias-audit-san
 
 # On a stock Linux, emulated: what runs in it is static.
-$(B)/tests/inside: tests/audit/inside.c
-	@mkdir -p $(@D)
-	$(CC) $(CSTD) $(WARNINGS) $(WERROR) -D_GNU_SOURCE -O2 -static -o $@ $<
+INSIDE_CC = $(CC) $(CSTD) $(WARNINGS) $(WERROR) -D_GNU_SOURCE -O2 -static
+$(eval $(call flags,$(B)/tests/inside.flags,$$(INSIDE_CC)))
+
+$(B)/tests/inside: tests/audit/inside.c $(B)/tests/inside.flags
+	$(INSIDE_CC) -o $@ $<
 
 .PHONY: audit
 audit: deps ## Look for page tables of a stock Linux that have another mapping (in QEMU; PICTURE=FILE.svg)

@@ -54,8 +54,8 @@ $(eval $(call variant,fuzzer,$(FUZZ_CC),$$(FUZZ_FLAGS)))
 $(eval $(call variant,edges,$(FUZZ_CC),$$(FUZZ_FLAGS) $(FUZZ_EDGES)))
 $(eval $(call variant,platform-fuzzer,$(FUZZ_CC),$$(FUZZ_FLAGS) $(PLATFORM_FLAGS)))
 $(eval $(call variant,platform-edges,$(FUZZ_CC),$$(FUZZ_FLAGS) $(PLATFORM_FLAGS) $(FUZZ_EDGES)))
-$(foreach v,platform-fuzzer platform-edges,$(eval $(B)/obj/$(v)/guest/%.o: DEFINES := $(PLATFORM_GUEST)))
-$(foreach v,san fuzzer edges,$(eval $(B)/obj/$(v)/tests/fuzz/%.o: DEFINES := -iquote tests/unit/vmm -iquote alias-audit))
+$(call defines,platform-fuzzer platform-edges,guest/%,$(PLATFORM_GUEST))
+$(call defines,san fuzzer edges,tests/fuzz/%,-iquote tests/unit/vmm -iquote alias-audit)
 
 # $(call fuzz_obj,replay|fuzzer|edges,SOURCES)
 fuzz_obj = $(call obj,$(if $(filter replay,$(1)),platform,platform-$(1)),$(filter $(FUZZ_IS_GUEST),$(2))) \

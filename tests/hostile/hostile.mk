@@ -10,11 +10,12 @@ HOSTILE_CFLAGS   := $(CSTD) $(WARNINGS) $(WERROR) -O2 -g -ffreestanding -fPIE -f
 HOSTILE_LDFLAGS  := -nostdlib -static -Wl,-T,tests/hostile/runtime/hostile.ld \
 		    -Wl,--build-id=none,-z,noexecstack,--no-warn-rwx-segments,-z,max-page-size=4096
 
-$(B)/tests/hostile/start.o: tests/hostile/runtime/start.S tests/hostile/hostile.mk
-	@mkdir -p $(@D)
+$(eval $(call flags,$(B)/tests/hostile/flags,$$(CC) $$(HOSTILE_CPPFLAGS) $$(HOSTILE_CFLAGS) $$(HOSTILE_LDFLAGS)))
+
+$(B)/tests/hostile/start.o: tests/hostile/runtime/start.S $(B)/tests/hostile/flags
 	$(CC) -c -o $@ $<
 
-$(B)/tests/hostile/%.elf: tests/hostile/%.c $(B)/tests/hostile/start.o tests/hostile/runtime/hostile.ld
+$(B)/tests/hostile/%.elf: tests/hostile/%.c $(B)/tests/hostile/start.o tests/hostile/runtime/hostile.ld $(B)/tests/hostile/flags
 	$(CC) $(HOSTILE_CPPFLAGS) $(HOSTILE_CFLAGS) -MMD -MP -MF $(@:.elf=.d) -MT $@ \
 		$(HOSTILE_LDFLAGS) -o $@ $< $(B)/tests/hostile/start.o
 
@@ -26,7 +27,7 @@ BROKEN_WRAPS := ioctl sandbox_enter pin_create bus_write stop_request machine_sh
 		upcall_complete_out upcall_raise virtqueue_init virtqueue_pop \
 		at_new at_set_direct_map at_sync at_next_violation at_get_stats at_gone_at at_check at_become at_unpin at_deflate at_store
 
-$(B)/obj/release/tests/hostile/broken/%.o: DEFINES := -Itests/hostile/runtime
+$(call defines,release,tests/hostile/broken/%,-Itests/hostile/runtime)
 
 $(B)/obj/broken/vmm/main.o: vmm/main.c $(B)/obj/release/flags
 	@mkdir -p $(@D)

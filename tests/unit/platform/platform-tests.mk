@@ -10,7 +10,7 @@ UNIT_TESTS_SAN += $(B)/tests/unit-platform
 $(eval $(call variant,platform,$$(CC),$$(HOST_FLAGS) $(PLATFORM_FLAGS) -O1 -g $(ASAN)))
 # The guest's own strtoul() takes less than the C library's.
 PLATFORM_GUEST := -Iguest/include/libc -Dstrtoul=guest_strtoul -ffreestanding
-$(B)/obj/platform/guest/%.o: DEFINES := $(PLATFORM_GUEST)
+$(call defines,platform,guest/%,$(PLATFORM_GUEST))
 
 $(B)/tests/unit-platform: $(call obj,platform,$(PLATFORM_TEST_SRC))
 	@mkdir -p $(@D)

@@ -8,7 +8,7 @@ TRACKER_WRAP      = $(LD) -r --wrap=malloc --wrap=calloc --wrap=realloc --wrap=f
 UNIT_TESTS     += $(B)/tests/unit-tracker
 UNIT_TESTS_SAN += $(B)/tests/unit-tracker-san
 
-$(B)/obj/san/tests/unit/tracker/%.o: DEFINES := -DMODEL_OPS=200000
+$(call defines,san,tests/unit/tracker/%,-DMODEL_OPS=200000)
 
 # The library, whose allocations go through fault.c; those of Check do not.
 $(B)/obj/release/tracker-with-faults.o: $(call obj,release,$(TRACKER_SRC))

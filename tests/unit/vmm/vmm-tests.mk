@@ -10,7 +10,7 @@ VMM_TEST_LIBS = $(shell pkg-config --libs check) $(VMM_DYN_LIBS)
 UNIT_TESTS     += $(B)/tests/unit-vmm
 UNIT_TESTS_SAN += $(B)/tests/unit-vmm-san
 
-$(foreach v,release san tsan,$(eval $(B)/obj/$(v)/tests/unit/vmm/%.o: DEFINES := -iquote tests/unit/vmm))
+$(call defines,release san tsan,tests/unit/vmm/%,-iquote tests/unit/vmm)
 
 $(B)/tests/unit-vmm: $(call obj,release,$(VMM_TEST_SRC) $(VMM_CORE_SRC) $(TRACKER_SRC))
 	@mkdir -p $(@D)
