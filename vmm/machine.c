@@ -301,10 +301,12 @@ static void set_up(struct machine *machine, const struct options *opt)
 /* All that needs no KVM comes first, so that its errors are reported on hosts without KVM, too. */
 static int create_host_side(struct machine *machine)
 {
-	if (stop_init(&machine->stop))
-		return -errno;
-	if (vm_init(&machine->vm, machine->opt->cpus, &machine->stop))
-		return -ENOMEM;
+	int err = stop_init(&machine->stop);
+
+	if (!err)
+		err = vm_init(&machine->vm, machine->opt->cpus, &machine->stop);
+	if (err)
+		return err;
 	for (unsigned i = 0; machine->trace && i < machine->vm.nr_vcpus; i++)
 		machine->vm.vcpus[i].track = trace_vcpu(machine->trace, i);
 	machine->vm.io_ops = &io_space_ops;

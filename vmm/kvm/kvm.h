@@ -19,7 +19,7 @@ int kvm_open_device(char *why, size_t size);
 /* Checks the API version and the capabilities that a guest with `cpus` vCPUs needs. Returns false
  * with a sentence in `why` about what is missing. */
 bool kvm_check(int kvm_fd, unsigned cpus, char *why, size_t size);
-/* Opens and checks. Returns the descriptor, or a negative number after a message. */
+/* Opens and checks. Returns the descriptor, or a negated errno after a message. */
 int kvm_open(unsigned cpus);
 /* Creates a VM, without memory, vCPUs and interrupt controllers. Returns its descriptor, or a
  * negated errno after a message. */

@@ -220,7 +220,8 @@ void retry_end(const struct batch *batch, const struct pin_retry *retry);
 
 /* --- transition.c: the lock is held ----------------------------------------------------------- */
 
-/* The facts that decide the next step of a transition. */
+/* The facts that decide the next step of a transition; the frame has been tried once by then, and
+ * may have become it. */
 struct transition_facts {
 	enum at_verdict verdict;
 	bool final;     /* the verdict stays, whatever is done */

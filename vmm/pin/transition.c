@@ -143,12 +143,13 @@ static uint64_t va_for_trace(const struct batch *batch, uint64_t pfn, struct at_
 	return alias.va;
 }
 
-/* --- the verdict ------------------------------------------------------------------------------ */
+/* --- the first try ---------------------------------------------------------------------------- */
 
-/* The verdict by what is known now. It is final if tables are write-protected, or if every pin is
- * granted; and if no mapping went unseen, for which a flush is due first, unless it is
- * AT_STALE_TLB. */
-static enum at_verdict judge_transition(struct batch *batch, uint64_t pfn, struct at_transition to)
+/* Makes the transition, if it may, where nothing is to be done first; counts and traces an alias
+ * that is let through. But if mappings went unseen, a flush is due first: then this only judges.
+ * The verdict is final if tables are write-protected, or if every pin is granted; and if no mapping
+ * went unseen, unless it is AT_STALE_TLB. */
+static enum at_verdict try_transition(struct batch *batch, uint64_t pfn, struct at_transition to)
 {
 	struct pin *pin = batch->pin;
 	enum at_verdict verdict;
@@ -221,8 +222,9 @@ static void count_answer(struct op_count *count, bool granted)
 	count->refused += !granted;
 }
 
-static struct transition_facts find_facts(struct batch *batch, const struct pin_retry *op,
-					  const struct pin_retry *retry)
+/* Tries the op, and tells what is known then. */
+static struct transition_facts try_op(struct batch *batch, const struct pin_retry *op,
+				      const struct pin_retry *retry)
 {
 	const struct pin *pin = batch->pin;
 	struct transition_facts facts = {
@@ -234,7 +236,7 @@ static struct transition_facts find_facts(struct batch *batch, const struct pin_
 	/* What guest and host share can't make a transition. */
 	if (machine_shares_frame(pin->machine, op->pfn))
 		return facts;
-	facts.verdict = judge_transition(batch, op->pfn, op->to);
+	facts.verdict = try_transition(batch, op->pfn, op->to);
 	facts.final =
 		pin->strict || !pin->checks || (!pin->unseen && facts.verdict != AT_STALE_TLB);
 	facts.unflushed = lacks_flush(pin, facts.verdict);
@@ -368,7 +370,7 @@ enum served serve_transition(struct batch *batch, uint64_t pfn, struct at_transi
 	if (batch->cleared && batch->pin->tracks)
 		sync_tables(batch->pin);
 	batch->cleared = false;
-	facts = find_facts(batch, &op, retry);
+	facts = try_op(batch, &op, retry);
 	for (;;) {
 		switch (transition_next(&facts)) {
 		case STEP_WAIT:
