@@ -15,7 +15,6 @@
 #include "crash.h"
 #include "flattened.h"
 #include "say.h"
-#include "status.h"
 
 /* What Linux's phys_base is added to (__START_KERNEL_map). */
 #define IMAGE_START 0xffffffff80000000ull
@@ -221,16 +220,17 @@ static int open_file(struct core *core)
 	core->fd = open(core->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (core->fd < 0) {
 		say_errno("%s", core->path);
-		return VMM_EX_NOINPUT;
+		return -ENOENT;
 	}
 	if (fstat(core->fd, &st) || !S_ISREG(st.st_mode)) {
 		say("%s is not a plain file", core->path);
-		return VMM_EX_NOINPUT;
+		return -ENOENT;
 	}
 	return 0;
 }
 
-/* Puts a core that comes in pieces together. Returns 0, or a status after a message. */
+/* Puts a core that comes in pieces together. Returns 0, or an error of
+ * core_open() after a message. */
 static int put_together(struct core *core)
 {
 	int fd;
@@ -242,7 +242,7 @@ static int put_together(struct core *core)
 		say("%s is flattened, and can't be put together in a file in $TMPDIR or "
 		    "/var/tmp: %s",
 		    core->path, fd == -EINVAL ? "it is cut or corrupt" : strerror(-fd));
-		return fd == -EINVAL ? VMM_EX_DATAERR : VMM_EX_OSERR;
+		return fd == -EINVAL ? -EINVAL : -EIO;
 	}
 	close(core->fd);
 	core->fd = fd;
@@ -256,13 +256,13 @@ static int open_dump(struct core *core)
 		     core->path) < 0) {
 		core->last_words = NULL;
 		say("out of memory");
-		return VMM_EX_OSERR;
+		return -ENOMEM;
 	}
-	crash_handle(core->last_words, VMM_EX_DATAERR);
+	crash_handle(core->last_words);
 	core->dump = kdump_new();
 	if (!core->dump) {
 		say("out of memory");
-		return VMM_EX_OSERR;
+		return -ENOMEM;
 	}
 	/* A file that shrinks meanwhile must be an error, and no SIGBUS. */
 	kdump_set_number_attr(core->dump, KDUMP_ATTR_FILE_MMAP_POLICY, KDUMP_MMAP_NEVER);
@@ -270,13 +270,13 @@ static int open_dump(struct core *core)
 		const char *why = kdump_get_err(core->dump);
 
 		say("%s can't be read as a core: %s", core->path, why ? why : "unknown");
-		return VMM_EX_DATAERR;
+		return -EINVAL;
 	}
 	if (!is_x86_64(core))
-		return VMM_EX_DATAERR;
+		return -EINVAL;
 	if (!bitmap_is_whole(core)) {
 		say("%s counts more frames than it has bits for: it is cut or corrupt", core->path);
-		return VMM_EX_DATAERR;
+		return -EINVAL;
 	}
 	return 0;
 }
@@ -290,45 +290,45 @@ static int read_core_parts(struct core *core, struct physmem *mem)
 	crash_end();
 	if (error == -ENOMEM) {
 		say("out of memory");
-		return VMM_EX_OSERR;
+		return -ENOMEM;
 	}
 	if (error) {
 		say("%s has no memory, or none that makes sense", core->path);
-		return VMM_EX_DATAERR;
+		return -EINVAL;
 	}
 	if (!strcmp(core->format, "elf"))
 		core_holes_read(&core->segments, core->fd);
 	error = core_notes_read(&core->cpus, core->fd, !strcmp(core->format, "elf"), FRAME_SIZE);
 	if (error == -ENOMEM) {
 		say("out of memory");
-		return VMM_EX_OSERR;
+		return -ENOMEM;
 	}
 	return 0;
 }
 
-struct core *core_open(const char *path, struct physmem *mem, int *status)
+struct core *core_open(const char *path, struct physmem *mem, int *error)
 {
 	struct core *core = calloc(1, sizeof(*core));
 
 	physmem_init(mem, &core_ops, core);
 	if (!core) {
 		say("out of memory");
-		*status = VMM_EX_OSERR;
+		*error = -ENOMEM;
 		return NULL;
 	}
 	core->path = path;
 	core->fd = -1;
-	*status = open_file(core);
-	if (!*status)
-		*status = put_together(core);
-	if (!*status) {
+	*error = open_file(core);
+	if (!*error)
+		*error = put_together(core);
+	if (!*error) {
 		crash_begin();
-		*status = open_dump(core);
+		*error = open_dump(core);
 		crash_end();
 	}
-	if (!*status)
-		*status = read_core_parts(core, mem);
-	if (!*status)
+	if (!*error)
+		*error = read_core_parts(core, mem);
+	if (!*error)
 		return core;
 	core_close(core);
 	return NULL;

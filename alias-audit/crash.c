@@ -4,10 +4,10 @@
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
+#include "status.h"
 
 static volatile sig_atomic_t in_library;
 static const char *volatile last_words;
-static volatile sig_atomic_t last_status;
 
 static void end_here(int signal_nr)
 {
@@ -17,16 +17,15 @@ static void end_here(int signal_nr)
 		return;
 	}
 	if (write(STDERR_FILENO, last_words, strlen(last_words)) < 0)
-		_exit(last_status);
-	_exit(last_status);
+		_exit(VMM_EX_DATAERR);
+	_exit(VMM_EX_DATAERR);
 }
 
-void crash_handle(const char *sentence, int status)
+void crash_handle(const char *sentence)
 {
 	static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
 
 	last_words = sentence;
-	last_status = status;
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
 		signal(signals[i], end_here);
 }

@@ -8,8 +8,8 @@
 #define AUDIT_CRASH_H
 
 /* From now on crashes between crash_begin() and crash_end() print `sentence`, which must stay, and
- * exit with `status`. */
-void crash_handle(const char *sentence, int status);
+ * exit with VMM_EX_DATAERR. */
+void crash_handle(const char *sentence);
 /* Around each call of the library. */
 void crash_begin(void);
 void crash_end(void);

@@ -23,6 +23,21 @@ static double now_ms(void)
 	return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
 }
 
+/* Returns the status for a failure to open what is to be looked at. */
+static int status_of_error(int error)
+{
+	switch (error) {
+	case -ENOENT:
+		return VMM_EX_NOINPUT;
+	case -EINVAL:
+		return VMM_EX_DATAERR;
+	case -ENOTCONN:
+		return VMM_EX_NOKVM;
+	default:
+		return VMM_EX_OSERR;
+	}
+}
+
 /* Returns the status that the findings come to. */
 static int status_of(const struct args *args, const struct findings *findings)
 {
@@ -148,11 +163,10 @@ static int look_at_core(const struct args *args, const struct core *core, struct
 static int audit_core(const struct args *args, struct names *names)
 {
 	struct physmem mem;
-	int status;
-	struct core *core = core_open(args->core, &mem, &status);
+	int error, status;
+	struct core *core = core_open(args->core, &mem, &error);
 
-	if (core)
-		status = look_at_core(args, core, &mem, names);
+	status = core ? look_at_core(args, core, &mem, names) : status_of_error(error);
 	physmem_free(&mem);
 	core_close(core);
 	return status;
@@ -249,16 +263,18 @@ static int audit_qemu(const struct args *args, struct names *names)
 	struct findings findings = {0};
 	struct physmem mem;
 	struct live live = {.args = args, .mem = &mem, .names = names};
-	int status;
+	int error, status;
 
-	live.qemu = qemu_open(&options, &mem, &live.notes, &status);
+	live.qemu = qemu_open(&options, &mem, &live.notes, &error);
 	live.audit = audit_new(&mem);
-	if (live.qemu && !live.audit) {
+	if (!live.qemu) {
+		status = status_of_error(error);
+	} else if (!live.audit) {
 		say("out of memory");
 		status = VMM_EX_OSERR;
-	} else if (live.qemu && args->watch) {
+	} else if (args->watch) {
 		status = watch_guest(&live, &findings);
-	} else if (live.qemu) {
+	} else {
 		status = look_at_guest(&live, &findings);
 		status = status ? status : tell_findings(args, &findings, names);
 	}
@@ -274,12 +290,12 @@ int main(int argc, char **argv)
 {
 	struct args args;
 	struct names *names = NULL;
-	int status = 0;
+	int error, status;
 
 	say_as("alias-audit");
 	args_parse(&args, argc, argv);
-	if (args.symbols && !(names = names_read(args.symbols, &status)))
-		return status;
+	if (args.symbols && !(names = names_read(args.symbols, &error)))
+		return status_of_error(error);
 	status = args.command == COMMAND_CORE ? audit_core(&args, names) : audit_qemu(&args, names);
 	names_free(names);
 	return status;

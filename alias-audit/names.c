@@ -9,7 +9,6 @@
 #include <string.h>
 #include "say.h"
 #include "sorted.h"
-#include "status.h"
 
 #define NAMES_MAX (8u << 20)
 #define MIB_2     (2ull << 20)
@@ -84,30 +83,30 @@ static int read_lines(struct names *names, FILE *file)
 	return error;
 }
 
-struct names *names_read(const char *path, int *status)
+struct names *names_read(const char *path, int *error)
 {
 	struct names *names = calloc(1, sizeof(*names));
 	FILE *file = fopen(path, "re");
-	int error = file && names ? read_lines(names, file) : 0;
+	int read_error = file && names ? read_lines(names, file) : 0;
 
-	*status = 0;
+	*error = 0;
 	if (!file) {
 		say_errno("%s", path);
-		*status = VMM_EX_NOINPUT;
-	} else if (!names || error == -ENOMEM) {
+		*error = -ENOENT;
+	} else if (!names || read_error == -ENOMEM) {
 		say("out of memory");
-		*status = VMM_EX_OSERR;
-	} else if (error) {
+		*error = -ENOMEM;
+	} else if (read_error) {
 		say("%s can't be read", path);
-		*status = VMM_EX_NOINPUT;
+		*error = -ENOENT;
 	} else if (!names->nr) {
 		say("%s has no addresses of a kernel (System.map, or kallsyms as root sees it)",
 		    path);
-		*status = VMM_EX_DATAERR;
+		*error = -EINVAL;
 	}
 	if (file)
 		fclose(file);
-	if (*status) {
+	if (*error) {
 		names_free(names);
 		return NULL;
 	}

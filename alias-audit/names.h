@@ -10,8 +10,9 @@
 
 struct names;
 
-/* Returns NULL after a message, with an exit status in *status. */
-struct names *names_read(const char *path, int *status);
+/* Returns NULL after a message, with the kind of failure in *error: -ENOENT: the file can't be
+ * read; -EINVAL: it has no names; or -ENOMEM. */
+struct names *names_read(const char *path, int *error);
 void names_free(struct names *names);
 
 /* Finds out by where the image is how far KASLR has moved it from where the names are; what is in

@@ -14,7 +14,6 @@
 #include "mtree.h"
 #include "qmp.h"
 #include "say.h"
-#include "status.h"
 
 /* Where the bytes of a range are. */
 struct part {
@@ -249,7 +248,7 @@ static bool is_private(struct qemu *qemu, const char *region)
 	return is;
 }
 
-/* Opens what memory is to be read from. Returns 0, or a status after a message. */
+/* Opens what memory is to be read from. Returns 0, or a negated errno after a message. */
 static int open_memory(struct qemu *qemu, const struct qemu_options *options,
 		       const struct mtree_range *ranges, size_t nr)
 {
@@ -261,7 +260,7 @@ static int open_memory(struct qemu *qemu, const struct qemu_options *options,
 		if (qemu->mem_fd >= 0)
 			return 0;
 		say_errno("%s", options->mem);
-		return VMM_EX_NOINPUT;
+		return -ENOENT;
 	}
 	if (!is_private(qemu, region))
 		qemu->mem_fd = find_file(qemu->pid, region_end(ranges, nr, region));
@@ -274,7 +273,7 @@ static int open_memory(struct qemu *qemu, const struct qemu_options *options,
 	    "closed (%s). Give QEMU -object memory-backend-memfd,share=on, or this program --mem "
 	    "FILE, --pid PID, or the rights of a debugger",
 	    (int)qemu->pid, qemu->mem_fd == -2 ? "several files" : "no file", strerror(errno));
-	return VMM_EX_NOKVM;
+	return -ENOTCONN;
 }
 
 static int find_memory(struct qemu *qemu, const struct qemu_options *options, struct physmem *mem,
@@ -283,38 +282,38 @@ static int find_memory(struct qemu *qemu, const struct qemu_options *options, st
 	struct mtree_range *ranges = calloc(MTREE_MAX, sizeof(*ranges));
 	char *text = qmp_monitor(qemu->qmp, "info mtree -f");
 	size_t nr = text && ranges ? mtree_parse(text, ranges, MTREE_MAX) : 0;
-	int status = VMM_EX_NOKVM;
+	int error = -ENOTCONN;
 
 	if (!ranges)
 		say("out of memory");
 	else if (text && !nr)
 		say("QEMU's tree of memory has no RAM");
 	if (nr)
-		status = open_memory(qemu, options, ranges, nr);
-	if (nr && !status && !add_parts(qemu, mem, ranges, nr, notes))
-		status = VMM_EX_NOKVM;
+		error = open_memory(qemu, options, ranges, nr);
+	if (nr && !error && !add_parts(qemu, mem, ranges, nr, notes))
+		error = -ENOTCONN;
 	free(text);
 	free(ranges);
-	return status;
+	return error;
 }
 
 struct qemu *qemu_open(const struct qemu_options *options, struct physmem *mem, struct notes *notes,
-		       int *status)
+		       int *error)
 {
 	struct qemu *qemu = calloc(1, sizeof(*qemu));
 
 	physmem_init(mem, &qemu_ops, qemu);
 	if (!qemu) {
 		say("out of memory");
-		*status = VMM_EX_OSERR;
+		*error = -ENOMEM;
 		return NULL;
 	}
 	qemu->mem_fd = qemu->process_fd = -1;
-	qemu->qmp = qmp_open(options->qmp, options->timeout, status);
+	qemu->qmp = qmp_open(options->qmp, options->timeout, error);
 	if (qemu->qmp) {
 		qemu->pid = options->pid ? options->pid : qmp_peer(qemu->qmp);
-		*status = find_memory(qemu, options, mem, notes);
-		if (!*status)
+		*error = find_memory(qemu, options, mem, notes);
+		if (!*error)
 			return qemu;
 	}
 	qemu_close(qemu);

@@ -23,9 +23,10 @@ struct qemu_options {
 };
 
 /* Connects, and finds the guest's memory; `mem` is initialised in any case. Returns NULL after a
- * message, with an exit status in *status. */
+ * message, with the kind of failure in *error: as qmp_open(); also -ENOENT: options->mem can't be
+ * opened, and -ENOTCONN: the guest's memory can't be found or read. */
 struct qemu *qemu_open(const struct qemu_options *options, struct physmem *mem, struct notes *notes,
-		       int *status);
+		       int *error);
 /* Resumes the guest if need be. */
 void qemu_close(struct qemu *qemu);
 

@@ -14,7 +14,6 @@
 #include <time.h>
 #include <unistd.h>
 #include "say.h"
-#include "status.h"
 
 #define LINE_SIZE_MAX (32u << 20)
 /* Lines that are no answer, as events are, before the peer is given up. */
@@ -261,16 +260,16 @@ static bool shake_hands(struct qmp *qmp)
 	return answer != NULL;
 }
 
-static int connect_socket(const char *path, int *status)
+/* Returns the descriptor, or -ENOENT after a message. */
+static int connect_socket(const char *path)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int fd;
 
-	*status = VMM_EX_NOINPUT;
 	if (strlen(path) >= sizeof(address.sun_path)) {
 		say("%s: the path of a socket has at most %zu characters", path,
 		    sizeof(address.sun_path) - 1);
-		return -1;
+		return -ENOENT;
 	}
 	strcpy(address.sun_path, path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -278,30 +277,26 @@ static int connect_socket(const char *path, int *status)
 		say_errno("%s", path);
 		if (fd >= 0)
 			close(fd);
-		return -1;
+		return -ENOENT;
 	}
 	return fd;
 }
 
-struct qmp *qmp_open(const char *path, unsigned timeout, int *status)
+struct qmp *qmp_open(const char *path, unsigned timeout, int *error)
 {
 	struct qmp *qmp = calloc(1, sizeof(*qmp));
 
 	if (!qmp) {
 		say("out of memory");
-		*status = VMM_EX_OSERR;
+		*error = -ENOMEM;
 		return NULL;
 	}
 	qmp->path = path;
 	qmp->timeout = timeout;
-	qmp->fd = connect_socket(path, status);
-	if (qmp->fd >= 0) {
-		*status = VMM_EX_NOKVM;
-		if (shake_hands(qmp)) {
-			*status = 0;
-			return qmp;
-		}
-	}
+	qmp->fd = connect_socket(path);
+	if (qmp->fd >= 0 && shake_hands(qmp))
+		return qmp;
+	*error = qmp->fd < 0 ? qmp->fd : -ENOTCONN;
 	qmp_close(qmp);
 	return NULL;
 }
@@ -373,7 +368,7 @@ static bool watchdog_continues(int fd, bool is_new)
  * this connection or by another. */
 __attribute__((noreturn)) static void watch_parent(const struct qmp *qmp, int pipe_fd)
 {
-	int fd, status;
+	int fd;
 	bool went_on;
 	char byte;
 	ssize_t n;
@@ -386,7 +381,7 @@ __attribute__((noreturn)) static void watch_parent(const struct qmp *qmp, int pi
 	went_on = watchdog_continues(qmp->fd, false);
 	if (!went_on) {
 		close(qmp->fd);
-		fd = connect_socket(qmp->path, &status);
+		fd = connect_socket(qmp->path);
 		went_on = fd >= 0 && watchdog_continues(fd, true);
 	}
 	_exit(went_on ? 0 : 1);

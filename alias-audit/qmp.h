@@ -17,8 +17,9 @@
 struct qmp;
 
 /* Connects, and does the handshake; `path` must stay. Every answer may take `timeout` seconds.
- * Returns NULL after a message, with an exit status in *status. */
-struct qmp *qmp_open(const char *path, unsigned timeout, int *status);
+ * Returns NULL after a message, with the kind of failure in *error: -ENOENT: no connection;
+ * -ENOTCONN: the peer does not answer as QEMU does; or -ENOMEM. */
+struct qmp *qmp_open(const char *path, unsigned timeout, int *error);
 void qmp_close(struct qmp *qmp);
 
 /* The process that listened at the socket; 0 if the kernel doesn't tell. */
