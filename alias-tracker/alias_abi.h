@@ -171,7 +171,7 @@ enum alias_opcode {
 	ALIAS_OP_PIN = 1,
 	/* Makes a page table an ordinary frame again. No pinned table may link it any more. */
 	ALIAS_OP_UNPIN = 2,
-	/* Gives the frame the memory type `type`: an index into the PAT, 0..7. All frames begin
+	/* Gives the frame the memory type `memtype`: an index into the PAT, 0..7. All frames begin
 	 * with 0. All processors must have the same PAT, and each memory type that is used must
 	 * stand at one index of it only. */
 	ALIAS_OP_MEMTYPE = 3,
@@ -200,7 +200,7 @@ enum alias_status {
 	ALIAS_MAPS_TABLE,       /* the tree of this root maps a pinned table writable */
 	ALIAS_BAD_TABLE,        /* in it or its tree: a link outside of memory, or reserved bits */
 	ALIAS_BAD_CALL,         /* malformed call: count too large, not registered, ... */
-	ALIAS_BAD_MEMTYPE,      /* type is not 0..7 */
+	ALIAS_BAD_MEMTYPE,      /* memtype is not 0..7 */
 	ALIAS_IS_BALLOONED,     /* the frame is the host's (ALIAS_OP_INFLATE) */
 	ALIAS_MAPS_BALLOONED,   /* the tree of this root maps a frame that is the host's */
 	ALIAS_MEMTYPE_CONFLICT, /* its tree maps a frame with another memory type than it has */
@@ -213,8 +213,8 @@ struct alias_op {
 	uint64_t pfn;
 	uint16_t op; /* enum alias_opcode */
 	union {
-		uint16_t level; /* ALIAS_OP_PIN */
-		uint16_t type;  /* ALIAS_OP_MEMTYPE */
+		uint16_t level;   /* ALIAS_OP_PIN */
+		uint16_t memtype; /* ALIAS_OP_MEMTYPE */
 	};
 	uint32_t status; /* enum alias_status */
 };

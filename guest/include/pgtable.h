@@ -49,11 +49,12 @@ typedef uint64_t pte_t;
 #define PTE_TABLE  (PTE_P | PTE_RW | PTE_A) /* links a table; for the user's half | PTE_US */
 
 /* The bits of an L1 leaf that hold its memory type, an index into the PAT. */
-#define PTE_TYPE (PTE_PWT | PTE_PCD | PTE_PAT)
+#define PTE_MEMTYPE (PTE_PWT | PTE_PCD | PTE_PAT)
 
-static inline uint64_t pte_of_type(unsigned type)
+static inline uint64_t pte_of_memtype(unsigned memtype)
 {
-	return (type & 1 ? PTE_PWT : 0) | (type & 2 ? PTE_PCD : 0) | (type & 4 ? PTE_PAT : 0);
+	return (memtype & 1 ? PTE_PWT : 0) | (memtype & 2 ? PTE_PCD : 0) |
+	       (memtype & 4 ? PTE_PAT : 0);
 }
 
 static inline pte_t make_pte(uint64_t pfn, uint64_t flags)

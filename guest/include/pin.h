@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Asks the host for transitions of frames: to become a page table, memory of another type, the
- * host's, and back. All of them are called *pins* in the guest. The strategy decides what is purged
- * before and after the question (guest/flush/). Without a host, and before pin_init(), every call
- * succeeds and does nothing; pin_init() then pins all tables there are.
+ * Asks the host for transitions of frames: to become a page table (a pin), memory of another type,
+ * the host's, and back. All these requests go by the names with `pin_`. The strategy decides what
+ * is purged before and after the question (guest/flush/). Without a host, and before pin_init(),
+ * every call succeeds and does nothing; pin_init() then pins all tables there are.
  *
- * The host may meet a stale alias, and then raises an upcall within the pin, whose handler purges.
- * So call with interrupts on, and hold no lock that vm_unmap_aliases() takes. A pin within a pin
- * (in the upcall's handler or an interrupt) panics.
+ * The host may meet a stale alias, and then raises an upcall within the request, whose handler
+ * purges. So call with interrupts on, and hold no lock that vm_unmap_aliases() takes. A request
+ * within a request (in the upcall's handler or an interrupt) panics.
  */
 #ifndef PIN_H
 #define PIN_H
@@ -27,8 +27,8 @@ enum pin_op {
 struct pin_req {
 	uint64_t pfn;
 	union {
-		uint8_t level; /* PIN_OP_PIN: 1..4 */
-		uint8_t type;  /* PIN_OP_MEMTYPE: enum memory_type */
+		uint8_t level;   /* PIN_OP_PIN: 1..4 */
+		uint8_t memtype; /* PIN_OP_MEMTYPE: enum memory_type */
 	};
 	uint8_t op;   /* enum pin_op */
 	bool granted; /* the answer, written by pin_batch() if there is a host */

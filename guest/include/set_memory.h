@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 /* Indices into the PAT as pat_init_cpu() sets it. Other mappings of a frame than the direct map
- * must have pte_of_type() of its type. */
+ * must have pte_of_memtype() of its type. */
 enum memory_type {
 	MEMORY_WB = 0, /* the type of all memory at first */
 	MEMORY_WC = 1,

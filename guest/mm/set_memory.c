@@ -45,7 +45,8 @@ static void write_leaves(const uint64_t *pfns, unsigned n, enum memory_type type
 	for (unsigned i = 0; i < n; i++) {
 		pte_t *pte = walk_direct(pfns[i]);
 
-		pte_updates_add(&updates, pte, (get_pte(pte) & ~PTE_TYPE) | pte_of_type(type));
+		pte_updates_add(&updates, pte,
+				(get_pte(pte) & ~PTE_MEMTYPE) | pte_of_memtype(type));
 	}
 	/* The host has no rule about the direct map, so it refuses nothing. */
 	BUG_ON(pte_updates_finish(&updates));
@@ -79,13 +80,13 @@ static void flush_caches(const uint64_t *pfns, unsigned n)
  * type. */
 int set_memory_type(const uint64_t *pfns, unsigned n, enum memory_type type)
 {
-	struct pin_req to = {.op = PIN_OP_MEMTYPE, .type = (uint8_t)type}, back = to;
+	struct pin_req to = {.op = PIN_OP_MEMTYPE, .memtype = (uint8_t)type}, back = to;
 
 	if (!n)
 		return 0;
 	if (!split_leaves(pfns, n))
 		return -1;
-	back.type = (uint8_t)type_of(get_pte(walk_direct(pfns[0])));
+	back.memtype = (uint8_t)type_of(get_pte(walk_direct(pfns[0])));
 	if (pin_frames(pfns, n, to, back))
 		return -1;
 	write_leaves(pfns, n, type);

@@ -27,9 +27,9 @@ static bool transitions_are_unchecked(void)
 }
 
 /* The answer to one request. */
-static enum alias_status ask_transition(uint64_t pfn, unsigned type, enum pin_op op)
+static enum alias_status ask_transition(uint64_t pfn, unsigned memtype, enum pin_op op)
 {
-	struct pin_req req = {.pfn = pfn, .type = (uint8_t)type, .op = op};
+	struct pin_req req = {.pfn = pfn, .memtype = (uint8_t)memtype, .op = op};
 	struct pin_refusal why;
 
 	return pin_batch_try(&req, 1, &why) ? why.status : ALIAS_OK;
@@ -80,7 +80,8 @@ static void memory_types_change(struct selftest_result *r)
 			uint64_t pfn;
 			pte_t pte = lookup_leaf(kernel_root_pfn(), (uint64_t)word, &pfn);
 
-			EXPECT(r, (pte & PTE_TYPE) == pte_of_type(types[t]) && pfn == pfns[i]);
+			EXPECT(r,
+			       (pte & PTE_MEMTYPE) == pte_of_memtype(types[t]) && pfn == pfns[i]);
 			EXPECT(r, *word == 0x1234 + i);
 		}
 	}
@@ -103,7 +104,7 @@ static void stale_aliases_of_types(struct selftest_result *r)
 	vunmap(addr);
 	EXPECT(r, !set_memory_type(&pfn, 1, MEMORY_UC));
 	EXPECT(r, stats->upcalls == upcalls + traps);
-	addr = vmap(&pfn, 1, PTE_KERNEL | pte_of_type(MEMORY_UC));
+	addr = vmap(&pfn, 1, PTE_KERNEL | pte_of_memtype(MEMORY_UC));
 	EXPECT(r, addr);
 	vunmap(addr);
 	EXPECT(r,
@@ -118,7 +119,7 @@ SELFTEST(stale_aliases_of_types, stale_aliases_of_types);
 static void live_alias_of_a_type(struct selftest_result *r)
 {
 	uint64_t pfns[2] = {alloc_frame(), alloc_frame()};
-	struct pin_req req = {.pfn = pfns[1], .type = MEMORY_WC, .op = PIN_OP_MEMTYPE};
+	struct pin_req req = {.pfn = pfns[1], .memtype = MEMORY_WC, .op = PIN_OP_MEMTYPE};
 	struct pin_refusal why;
 	void *addr;
 
@@ -133,7 +134,7 @@ static void live_alias_of_a_type(struct selftest_result *r)
 	/* All or none: neither has changed. */
 	EXPECT(r, set_memory_type(pfns, 2, MEMORY_WC) == -1);
 	for (unsigned i = 0; i < 2; i++) {
-		EXPECT(r, !(get_pte(walk_direct(pfns[i])) & PTE_TYPE));
+		EXPECT(r, !(get_pte(walk_direct(pfns[i])) & PTE_MEMTYPE));
 		EXPECT(r, ask_transition(pfns[i], 0, PIN_OP_MEMTYPE) == ALIAS_OK);
 	}
 	vunmap(addr);

@@ -42,7 +42,7 @@ static struct cpu_state {
 
 static uint64_t prot_of(enum memory_type type)
 {
-	return PTE_KERNEL | pte_of_type(type);
+	return PTE_KERNEL | pte_of_memtype(type);
 }
 
 /* Those of the run that begins at `first` and has one type; up to `most`. */
@@ -59,7 +59,7 @@ static bool has_type(struct worker *w, const void *addr, enum memory_type type)
 {
 	pte_t pte = lookup_leaf(kernel_root_pfn(), (uint64_t)addr, NULL);
 
-	return (pte & PTE_TYPE) == pte_of_type(type) ||
+	return (pte & PTE_MEMTYPE) == pte_of_memtype(type) ||
 	       worker_fail(w, "a mapping has another type than it should", (uint64_t)addr);
 }
 

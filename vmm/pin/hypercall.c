@@ -53,7 +53,7 @@ static enum served serve_op(struct batch *batch, unsigned index)
 		break;
 	case ALIAS_OP_MEMTYPE:
 		served = serve_transition(batch, op.pfn,
-					  (struct at_transition){AT_TO_MEMTYPE, op.type}, index,
+					  (struct at_transition){AT_TO_MEMTYPE, op.memtype}, index,
 					  &status);
 		break;
 	case ALIAS_OP_INFLATE:

@@ -28,7 +28,7 @@ enum { NR_PFNS = sizeof(pfns) / sizeof(pfns[0]) };
 
 static pte_t leaf_of(uint64_t pfn, enum memory_type type)
 {
-	return make_pte(pfn, PTE_KERNEL | pte_of_type(type));
+	return make_pte(pfn, PTE_KERNEL | pte_of_memtype(type));
 }
 
 pte_t *walk_direct(uint64_t pfn)
@@ -108,7 +108,7 @@ START_TEST(the_order)
 		ck_assert_uint_eq(asks, NR_PFNS);
 		ck_assert_uint_eq(flushes, 1);
 		ck_assert_uint_eq(asked_to.op, PIN_OP_MEMTYPE);
-		ck_assert_uint_eq(asked_to.type, types[t]);
+		ck_assert_uint_eq(asked_to.memtype, types[t]);
 		expect_types(when_asked, old);
 		expect_types(when_flushed, types[t]);
 		ck_assert_uint_eq(flushed_from, (uint64_t)pfn_to_virt(FIRST + 1));
@@ -131,7 +131,7 @@ START_TEST(refused)
 		ck_assert_int_eq(set_memory_type(pfns, NR_PFNS, MEMORY_UC), -1);
 		ck_assert_uint_eq(asks, 2 * NR_PFNS - 1);
 		ck_assert_uint_eq(asked_back.op, PIN_OP_MEMTYPE);
-		ck_assert_uint_eq(asked_back.type, types[t]);
+		ck_assert_uint_eq(asked_back.memtype, types[t]);
 		ck_assert_uint_eq(flushes, 0);
 		expect_types(leaves, types[t]);
 	}
