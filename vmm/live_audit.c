@@ -178,6 +178,36 @@ json_t *live_audit_report(struct live_audit *audit)
 	return report;
 }
 
+/* A guest could make very many kinds of findings. */
+static void cut_text(char *text, size_t size, size_t max)
+{
+	static const char more[] = "(and more, which is left out)\n";
+	char *end;
+
+	if (size <= max || max < sizeof(more))
+		return;
+	text[max - sizeof(more)] = '\0';
+	end = strrchr(text, '\n');
+	strcpy(end ? end + 1 : text, more);
+}
+
+char *live_audit_text(struct live_audit *audit, size_t max)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out;
+
+	if (look_at_guest(audit, 0) || !(out = open_memstream(&text, &size)))
+		return NULL;
+	report_print(out, &audit->findings, NULL, false);
+	if (fclose(out)) {
+		free(text);
+		return NULL;
+	}
+	cut_text(text, size, max);
+	return text;
+}
+
 /* The first of them; a guest could make any number. */
 static void say_lines(char *text)
 {

@@ -10,6 +10,7 @@
 #ifndef VMM_LIVE_AUDIT_H
 #define VMM_LIVE_AUDIT_H
 
+#include <stddef.h>
 #include <jansson.h>
 
 struct live_audit;
@@ -22,6 +23,9 @@ void live_audit_free(struct live_audit *audit);
 /* Looks, and returns the report that alias-audit/SCHEMA.md describes, or NULL when out of memory.
  * Of very many findings it has the first, and tells in "left_out" how many there are more. */
 json_t *live_audit_report(struct live_audit *audit);
+/* The same for a person, as alias-audit prints it, without names; free() it. Of more than `max`
+ * bytes it has whole lines from the beginning, and a last one that says so. */
+char *live_audit_text(struct live_audit *audit, size_t max);
 /* Looks, and says what has come since the last look, and what has gone. */
 void live_audit_say_changes(struct live_audit *audit);
 

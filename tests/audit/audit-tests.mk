@@ -11,8 +11,12 @@ $(eval $(call flags,$(B)/tests/inside.flags,$$(INSIDE_CC)))
 $(B)/tests/inside: tests/audit/inside.c $(B)/tests/inside.flags
 	$(INSIDE_CC) -o $@ $<
 
-.PHONY: audit
-audit: deps ## Look for page tables of a stock Linux that have another mapping (in QEMU; PICTURE=FILE.svg)
+.PHONY: audit audit-qemu
+audit: deps ## Look for page tables of a stock Linux under vmm that have another mapping
+	@$(MAKE) -s --no-print-directory all kvm-machine $(LINUX_ROOT)
+	@tests/audit/show-live "$(B)" "$(LINUX_KERNEL)" "$(LINUX_ROOT)"
+
+audit-qemu: deps ## The same in QEMU, by alias-audit, with the kernel's names (PICTURE=FILE.svg)
 	@$(MAKE) -s --no-print-directory $(B)/alias-audit $(B)/tests/inside kvm-machine $(LINUX_ROOT)
 	@tests/audit/show "$(B)" "$(LINUX_KERNEL)" "$(LINUX_ROOT)"
 

@@ -307,6 +307,12 @@ START_TEST(vmm_ctl)
 	run_free(&run);
 	ctl(&run, "audit", NULL);
 	expect_status(&run, 0);
+	expect_contains(run.out, " page tables");
+	expect_contains(run.out, "\nLooked at:\n  source      vmm ");
+	expect_contains(run.out, "\nPage tables that have another, writable mapping: ");
+	run_free(&run);
+	ctl(&run, "audit", "--json");
+	expect_status(&run, 0);
 	answer = json_loads(run.out, 0, NULL);
 	ck_assert_int_gt(
 		json_integer_value(json_object_get(json_object_get(answer, "looked_at"), "tables")),

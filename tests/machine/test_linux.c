@@ -120,9 +120,11 @@ START_TEST(a_shell)
 			"sized");
 	ctl(socket, "pause", NULL, "true");
 	ctl(socket, "statistics", NULL, "\"mmio\"");
-	ctl(socket, "audit", NULL, "direct_map");
+	ctl(socket, "audit", "--json", "direct_map");
 	ctl(socket, "resume", NULL, "false");
-	ctl(socket, "audit", NULL, "\"kind\": \"table\"");
+	ctl(socket, "audit", "--json", "\"kind\": \"table\"");
+	ctl(socket, "audit", NULL, " page tables have another mapping, and can be written");
+	ctl(socket, "audit", NULL, " kernel, by a 2 MiB leaf in the kernel image's window");
 	ctl(socket, "strategy", "trap", "the guest is Linux");
 	terminal_expect(&t, "reboot -f\r", "the guest asks for a reset");
 	ck_assert_int_eq(terminal_end(&t), 84);

@@ -20,13 +20,13 @@
 
 static const char doc[] =
 	"Sends a request to a running vmm, by the socket of its --control, and prints the answer "
-	"as JSON, or as a picture.\v"
+	"as JSON, for a person, or as a picture.\v"
 	"REQUEST:\n"
 	"  statistics       as --stats writes them at the end\n"
 	"  strategy NAME    have the guest use another strategy\n"
 	"  track NAME       dirty, log or scan: change --track\n"
 	"  pause, resume    stop all vCPUs; let them go on\n"
-	"  audit            look at all page tables: which have another mapping?\n"
+	"  audit            which page tables have another mapping? (--json: for a program)\n"
 	"  frame PFN        the state of a frame, and its mappings\n"
 	"  map FILE         a picture of what each frame is, as SVG\n\n"
 	"Exit status: 0 done; 1 refused; 64 wrong command line; 69 no vmm at PATH, "
@@ -34,6 +34,14 @@ static const char doc[] =
 
 struct command {
 	const char *path, *name, *argument; /* NULL: not given */
+	bool json;
+};
+
+#define KEY_JSON 256
+
+static const struct argp_option options[] = {
+	{"json", KEY_JSON, NULL, 0, "The report of audit for a program", 0},
+	{0},
 };
 
 static error_t parse_key(int key, char *arg, struct argp_state *state)
@@ -41,6 +49,9 @@ static error_t parse_key(int key, char *arg, struct argp_state *state)
 	struct command *command = state->input;
 
 	switch (key) {
+	case KEY_JSON:
+		command->json = true;
+		return 0;
 	case ARGP_KEY_ARG:
 		if (!command->path)
 			command->path = arg;
@@ -57,6 +68,8 @@ static error_t parse_key(int key, char *arg, struct argp_state *state)
 		if (!*command->path || strlen(command->path) > OPTIONS_MAX_SOCKET)
 			argp_error(state, "the path of a socket has 1 to %zu characters",
 				   OPTIONS_MAX_SOCKET);
+		if (command->json && strcmp(command->name, "audit"))
+			argp_error(state, "--json is for audit");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -119,6 +132,8 @@ static json_t *make_request(const struct command *command)
 		return NULL;
 	if (!strcmp(name, "strategy") || !strcmp(name, "track"))
 		return json_pack("{s:s, s:s}", "do", name, "name", argument);
+	if (!strcmp(name, "audit") && !command->json)
+		return json_pack("{s:s}", "do", "report");
 	if (strcmp(name, "frame"))
 		return json_pack("{s:s}", "do", name);
 	if (parse_pfn(argument, &pfn))
@@ -144,6 +159,12 @@ static json_t *exchange_lines(struct connection *connection, const json_t *reque
 /* check_stdout() in main.c checks at exit whether it was written. */
 static int print_answer(const json_t *answer)
 {
+	const char *report = json_string_value(json_object_get(answer, "report"));
+
+	if (report) {
+		fputs(report, stdout);
+		return 0;
+	}
 	json_dumpf(answer, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
 	putchar('\n');
 	return 0;
@@ -181,8 +202,10 @@ static int ask_vmm(const struct command *command, const json_t *request)
 
 int ctl_main(int argc, char **argv)
 {
-	static const struct argp argp = {
-		.parser = parse_key, .args_doc = "PATH REQUEST [ARGUMENT]", .doc = doc};
+	static const struct argp argp = {.options = options,
+					 .parser = parse_key,
+					 .args_doc = "PATH REQUEST [ARGUMENT]",
+					 .doc = doc};
 	struct command command = {0};
 	char name[] = "vmm ctl"; /* what argp's and getopt's messages begin with */
 	json_t *request;

@@ -2,12 +2,16 @@
 #include "control/request.h"
 
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
+#include "json_object.h"
 #include "live_audit.h"
 #include "machine.h"
 #include "pin/pin.h"
 #include "stats.h"
 #include "kvm/pause.h"
+
+#define REPORT_MAX (1u << 20) /* bytes of text: an answer has an end */
 
 json_t *control_refusal(const char *why)
 {
@@ -83,21 +87,36 @@ static const char *do_map(const struct control_target *target, const json_t *arg
 	return pin_map_frames(target->pin, answer);
 }
 
+static struct live_audit *audit_of(const struct control_target *target)
+{
+	if (!*target->audit)
+		*target->audit = live_audit_new(target->machine);
+	return *target->audit;
+}
+
 static const char *do_audit(const struct control_target *target, const json_t *argument,
 			    json_t *answer)
 {
-	json_t *report = NULL;
-	int failed = -1;
+	struct live_audit *audit = audit_of(target);
+	json_t *report = audit ? live_audit_report(audit) : NULL;
+	int failed = report ? json_object_update(answer, report) : -1;
 
 	(void)argument;
-	if (!*target->audit)
-		*target->audit = live_audit_new(target->machine);
-	if (*target->audit)
-		report = live_audit_report(*target->audit);
-	if (report)
-		failed = json_object_update(answer, report);
 	json_decref(report);
 	return failed ? "out of memory" : NULL;
+}
+
+static const char *do_report(const struct control_target *target, const json_t *argument,
+			     json_t *answer)
+{
+	struct live_audit *audit = audit_of(target);
+	char *text = audit ? live_audit_text(audit, REPORT_MAX) : NULL;
+
+	(void)argument;
+	if (text)
+		object_add_text(answer, "report", text);
+	free(text);
+	return json_object_size(answer) ? NULL : "out of memory";
 }
 
 static const struct request {
@@ -116,6 +135,7 @@ static const struct request {
 	{"pause", NULL, JSON_NULL, do_pause, false, "pause has no further members"},
 	{"resume", NULL, JSON_NULL, do_resume, false, "resume has no further members"},
 	{"audit", NULL, JSON_NULL, do_audit, false, "audit has no further members"},
+	{"report", NULL, JSON_NULL, do_report, false, "report has no further members"},
 	{"frame", "pfn", JSON_INTEGER, do_frame, true, "frame has one member, pfn: a whole number"},
 	{"map", NULL, JSON_NULL, do_map, true, "map has no further members"},
 };
@@ -140,7 +160,7 @@ static const char *perform_request(const struct control_target *target, const js
 	request = find_request(name);
 	if (!request)
 		return "there is no such request: statistics, strategy, track, pause, resume, "
-		       "audit, frame, map";
+		       "audit, report, frame, map";
 	argument = request->argument ? json_object_get(object, request->argument) : NULL;
 	if (json_object_size(object) != (request->argument ? 2u : 1u) ||
 	    (request->argument && (!argument || json_typeof(argument) != request->type)))

@@ -110,6 +110,7 @@ START_TEST(what_is_no_request)
 		{"{\"do\":\"dance\"}", "no such request"},
 		{"{\"do\":\"pause\",\"name\":\"x\"}", "no further members"},
 		{"{\"do\":\"audit\",\"name\":\"x\"}", "no further members"},
+		{"{\"do\":\"report\",\"name\":\"x\"}", "no further members"},
 		{"{\"do\":\"statistics\",\"pfn\":1}", "no further members"},
 		{"{\"do\":\"strategy\"}", "name: a string"},
 		{"{\"do\":\"strategy\",\"name\":7}", "name: a string"},
@@ -215,6 +216,12 @@ START_TEST(who_does_not_read)
 }
 END_TEST
 
+static void expect_text(const char *text, const char *begin, const char *has)
+{
+	ck_assert_ptr_nonnull(text);
+	ck_assert_msg(!strncmp(text, begin, strlen(begin)) && strstr(text, has), "%s", text);
+}
+
 START_TEST(what_is_done)
 {
 	json_t *answer;
@@ -238,6 +245,12 @@ START_TEST(what_is_done)
 		ck_assert(!machine.vm.pause.held);
 		json_decref(answer);
 	}
+	answer = ask("{\"do\":\"report\"}");
+	ck_assert_uint_eq(json_object_size(answer), 1);
+	expect_text(json_string_value(json_object_get(answer, "report")),
+		    "No page table was found: there is no answer.\n", "Looked at:\n");
+	ck_assert(!machine.vm.pause.held);
+	json_decref(answer);
 	answer = ask("{\"do\":\"frame\",\"pfn\":1023}");
 	ck_assert_int_eq(json_integer_value(json_object_get(answer, "pfn")), FRAMES - 1);
 	ck_assert_int_eq(json_integer_value(json_object_get(answer, "pinned_level")), 0);
@@ -247,6 +260,27 @@ START_TEST(what_is_done)
 	ck_assert(json_is_null(json_object_get(answer, "status")));
 	ck_assert(json_is_object(json_object_get(answer, "pins")));
 	json_decref(answer);
+}
+END_TEST
+
+START_TEST(a_long_report_is_cut_between_lines)
+{
+	char *whole, *text;
+	size_t cut;
+
+	audit = live_audit_new(&machine);
+	whole = live_audit_text(audit, 1 << 20);
+	cut = strlen(whole) - 1;
+	text = live_audit_text(audit, cut);
+	expect_text(text, "No page table was found", "\n(and more, which is left out)\n");
+	ck_assert_uint_lt(strlen(text), cut);
+	for (char *line = strtok(text, "\n"), *last = NULL; line; line = strtok(NULL, "\n")) {
+		if (last && !strstr(last, "  time "))
+			ck_assert_msg(strstr(whole, last), "%s", last);
+		last = line;
+	}
+	free(text);
+	free(whole);
 }
 END_TEST
 
@@ -437,6 +471,7 @@ TCase *control_tests(void)
 	tcase_add_test(tc, a_wish_is_stored);
 	tcase_add_test(tc, who_does_not_read);
 	tcase_add_test(tc, what_is_done);
+	tcase_add_test(tc, a_long_report_is_cut_between_lines);
 	tcase_add_test(tc, private_and_gone_afterwards);
 	tcase_add_test(tc, what_is_there_stays);
 	tcase_add_test(tc, lines_in_pieces_and_many_at_once);
