@@ -345,6 +345,10 @@ START_TEST(vmm_ctl)
 	expect_status(&run, 64);
 	expect_one_sentence(&run, "not a request");
 	run_free(&run);
+	ctl(&run, "pause", "--json");
+	expect_status(&run, 64);
+	expect_contains(run.err, "--json is for audit");
+	run_free(&run);
 	/* A second vmm doesn't take the socket away. */
 	RUN(&run, "--control", socket_path, path_guest());
 	expect_status(&run, 71);
