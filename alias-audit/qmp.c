@@ -294,9 +294,9 @@ struct qmp *qmp_open(const char *path, unsigned timeout, int *error)
 	qmp->path = path;
 	qmp->timeout = timeout;
 	qmp->fd = connect_socket(path);
-	if (qmp->fd >= 0 && shake_hands(qmp))
-		return qmp;
 	*error = qmp->fd < 0 ? qmp->fd : -ENOTCONN;
+	if (qmp->fd >= 0 && shake_hands(qmp)) /* which may close it */
+		return qmp;
 	qmp_close(qmp);
 	return NULL;
 }
