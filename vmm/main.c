@@ -216,9 +216,8 @@ static int attach_pin_and_gdb(struct machine *machine, const struct image *image
 {
 	if (!machine->is_linux && !(*pin = pin_create(machine)))
 		return VMM_EX_OSERR;
-	if (events->gdb &&
-	    gdb_attach(events->gdb, &machine->vm, image, &machine->io.pio, machine->kvm_fd))
-		return VMM_EX_OSERR;
+	if (events->gdb)
+		gdb_attach(events->gdb, &machine->vm, image, machine->kvm_fd);
 	return 0;
 }
 

@@ -12,7 +12,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 #include "../unit/vmm/fake_kvm.h"
-#include "devices/bus.h"
 #include "fuzz.h"
 #include "gdb/gdb.h"
 #include "gdb/internal.h"
@@ -30,7 +29,6 @@ static struct kvm_run runs[NR_VCPUS];
 static struct kvm_regs regs;
 static struct kvm_fpu fpu;
 static struct stop stop;
-static struct bus pio;
 static char folder[] = "/tmp/fuzz-gdb-XXXXXX";
 
 /* Every other 4 KiB page is mapped, at its own address; nothing is paged with bit 0 of `how`. */
@@ -153,8 +151,7 @@ static void start(struct gdb *gdb)
 	vcpu_pause_init(&vm.pause);
 	MUST(memory_init(&vm.mem, MEMORY) == 0);
 	MUST(stop_init(&stop) == 0);
-	memset(&pio, 0, sizeof(pio));
-	MUST(gdb_attach(gdb, &vm, &image, &pio, VCPU_FD - 1) == 0);
+	gdb_attach(gdb, &vm, &image, VCPU_FD - 1);
 	gdb->target.int3 = how & 2;
 	gdb->target.hardware = how & 4;
 }

@@ -17,7 +17,6 @@
 
 #define GDB_NR_FDS 3
 
-struct bus;
 struct gdb;
 struct image;
 struct vcpu;
@@ -27,9 +26,8 @@ struct vm;
  * other threads exist. Returns NULL after a message. */
 struct gdb *gdb_open(const char *where);
 /* Makes all vCPUs wait for the debugger before their first instruction. Before they are started;
- * `kvm_fd` is /dev/kvm. Returns 0, or a negated errno after a message. */
-int gdb_attach(struct gdb *gdb, struct vm *vm, const struct image *image, struct bus *pio,
-	       int kvm_fd);
+ * `kvm_fd` is /dev/kvm. */
+void gdb_attach(struct gdb *gdb, struct vm *vm, const struct image *image, int kvm_fd);
 
 /* Fills `fds` for poll(). If `gdb` is NULL, with nothing to poll. */
 void gdb_poll(const struct gdb *gdb, struct pollfd fds[GDB_NR_FDS]);

@@ -64,9 +64,8 @@ static void hide_breakpoints(const struct gdb_target *target, uint64_t gpa, uint
 	for (unsigned i = 0; i < target->nr_software; i++) {
 		const struct gdb_software *at = &target->software[i];
 
-		for (unsigned b = 0; b < at->len; b++)
-			if (at->gpa + b - gpa < nr)
-				bytes[at->gpa + b - gpa] = at->code[b];
+		if (at->gpa - gpa < nr)
+			bytes[at->gpa - gpa] = at->code;
 	}
 }
 
@@ -113,15 +112,12 @@ static void keep_breakpoints(struct gdb_target *target, uint64_t gpa, uint8_t *b
 
 	for (unsigned i = 0; now && i < target->nr_software; i++) {
 		struct gdb_software *at = &target->software[i];
+		uint64_t offset = at->gpa - gpa;
 
-		for (unsigned b = 0; b < at->len; b++) {
-			uint64_t offset = at->gpa + b - gpa;
-
-			if (offset >= len)
-				continue;
-			at->code[b] = bytes[offset];
-			bytes[offset] = now[offset];
-		}
+		if (offset >= len)
+			continue;
+		at->code = bytes[offset];
+		bytes[offset] = now[offset];
 	}
 }
 
@@ -184,19 +180,10 @@ static bool is_user_code(const struct gdb_target *target, unsigned vcpu, uint64_
 	}
 }
 
-static bool overlaps_software(const struct gdb_target *target, uint64_t va, size_t len)
-{
-	for (unsigned i = 0; i < target->nr_software; i++)
-		if (va - target->software[i].va < target->software[i].len ||
-		    target->software[i].va - va < len)
-			return true;
-	return false;
-}
-
 enum gdb_result gdb_insert_software(struct gdb_target *target, unsigned vcpu, uint64_t va)
 {
-	static const uint8_t int3[] = {0xcc}, out[] = {0xe6, GDB_BREAK_PORT};
-	struct gdb_software at = {.va = va, .len = target->int3 ? sizeof(int3) : sizeof(out)};
+	static const uint8_t int3 = 0xcc, out = 0xee;
+	struct gdb_software at = {.va = va};
 
 	if (find_software(target, va))
 		return GDB_OK;
@@ -204,10 +191,10 @@ enum gdb_result gdb_insert_software(struct gdb_target *target, unsigned vcpu, ui
 	 * supported would have GDB store an INT3 itself.) */
 	if (!target->int3 && is_user_code(target, vcpu, va))
 		return GDB_FAILED;
-	if (target->nr_software == GDB_MAX_SOFTWARE || overlaps_software(target, va, at.len) ||
-	    chunk_length(va, at.len) < at.len || !translate_address(target, vcpu, va, &at.gpa) ||
-	    gdb_read_memory(target, vcpu, va, at.code, at.len) < at.len ||
-	    !store_chunk(target, at.gpa, target->int3 ? int3 : out, at.len))
+	if (target->nr_software == GDB_MAX_SOFTWARE ||
+	    !translate_address(target, vcpu, va, &at.gpa) ||
+	    gdb_read_memory(target, vcpu, va, &at.code, 1) < 1 ||
+	    !store_chunk(target, at.gpa, target->int3 ? &int3 : &out, 1))
 		return GDB_FAILED;
 	target->software[target->nr_software++] = at;
 	return GDB_OK;
@@ -219,7 +206,7 @@ enum gdb_result gdb_remove_software(struct gdb_target *target, uint64_t va)
 
 	if (!at)
 		return GDB_OK;
-	if (!store_chunk(target, at->gpa, at->code, at->len))
+	if (!store_chunk(target, at->gpa, &at->code, 1))
 		return GDB_FAILED;
 	*at = target->software[--target->nr_software];
 	return GDB_OK;

@@ -7,8 +7,11 @@
  *
  * A software breakpoint is an INT3, if KVM exits for it. With emulated SVM it does not: QEMU does
  * not intercept the exception of INT3, nor does it load debug registers for a guest. Then a
- * software breakpoint is an `out` to a port of vmm's, which exits on every KVM; it has two bytes,
- * works in kernel code only, and there are no hardware breakpoints.
+ * software breakpoint is an `out` of AL to the port in DX, whatever that is: it exits on every KVM
+ * before any device is asked, works in kernel code only, and there are no hardware breakpoints.
+ * Only where DX happens to be a port of the PIC, which KVM serves itself, is it passed over. Both
+ * kinds have one byte, as GDB steps an instruction of one byte and puts its breakpoint back while
+ * the vCPU is at the next one.
  */
 #ifndef VMM_GDB_TARGET_H
 #define VMM_GDB_TARGET_H
@@ -21,8 +24,6 @@
 
 #define GDB_MAX_SOFTWARE   256 /* software breakpoints */
 #define GDB_MAX_HARDWARE   4   /* hardware breakpoints and watchpoints */
-#define GDB_BREAK_PORT     0xccu
-#define GDB_BREAK_BYTES    2 /* maximum number of code bytes that a breakpoint replaces */
 #define GDB_EXCEPTION_INT3 3
 
 struct vm;
@@ -41,8 +42,7 @@ struct gdb_target {
 	unsigned nr_software;
 	struct gdb_software {
 		uint64_t va, gpa;
-		size_t len;                    /* number of bytes replaced */
-		uint8_t code[GDB_BREAK_BYTES]; /* the replaced bytes */
+		uint8_t code; /* the byte that it replaces */
 	} software[GDB_MAX_SOFTWARE];
 	struct gdb_hardware {
 		bool used;

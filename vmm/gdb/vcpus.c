@@ -2,10 +2,8 @@
 /* vCPUs stop at breakpoints, and go on. */
 #include "gdb/internal.h"
 
-#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
-#include "devices/bus.h"
 #include "gdb/gdb.h"
 #include "kvm/vm.h"
 #include "say.h"
@@ -62,56 +60,41 @@ static void debug_exit(void *ctx, struct vcpu *vcpu)
 	stop_self(gdb, vcpu, &hit);
 }
 
-/* An `out` to the port of breakpoints. RIP is at it and stays there. An `out` of the guest's own
- * has no effect. */
-static void break_port_write(void *dev, struct vcpu *vcpu, uint64_t off, unsigned len,
-			     uint64_t value)
+/* An access to a port: a breakpoint's, if RIP is at one, where it stays; else the guest's own. */
+static bool pio_exit(void *ctx, struct vcpu *vcpu)
 {
 	const struct gdb_hit hit = {.at_break = true};
-	struct gdb *gdb = dev;
+	struct gdb *gdb = ctx;
 	struct kvm_regs regs;
 	uint64_t rip;
 
-	(void)off, (void)len, (void)value;
+	if (gdb->target.int3 || !gdb->target.nr_software)
+		return false;
 	if (ioctl(vcpu->fd, KVM_GET_REGS, &regs) < 0) {
 		stop_on_error(vcpu->vm->stop, "KVM_GET_REGS at a breakpoint");
-		return;
+		return true;
 	}
 	rip = regs.rip;
 	if (!gdb_break_at(&gdb->target, rip))
-		return;
+		return false;
 	if (vcpu_complete_io(vcpu) < 0 || ioctl(vcpu->fd, KVM_GET_REGS, &regs) < 0) {
 		stop_request(vcpu->vm->stop, VMM_EX_OSERR);
-		return;
+		return true;
 	}
 	regs.rip = rip;
 	if (ioctl(vcpu->fd, KVM_SET_REGS, &regs) < 0)
 		stop_on_error(vcpu->vm->stop, "KVM_SET_REGS at a breakpoint");
 	else
 		stop_self(gdb, vcpu, &hit);
+	return true;
 }
 
-static uint64_t break_port_read(void *dev, struct vcpu *vcpu, uint64_t off, unsigned len)
+void gdb_attach(struct gdb *gdb, struct vm *vm, const struct image *image, int kvm_fd)
 {
-	(void)dev, (void)vcpu, (void)off;
-	return UINT64_MAX >> (64 - 8 * len);
-}
+	static const struct debug_ops debug_ops = {.hit = debug_exit, .pio = pio_exit};
 
-int gdb_attach(struct gdb *gdb, struct vm *vm, const struct image *image, struct bus *pio,
-	       int kvm_fd)
-{
-	static const struct debug_ops debug_ops = {.hit = debug_exit};
-	static const struct bus_ops ops = {.read = break_port_read, .write = break_port_write};
-	const struct bus_region region = {GDB_BREAK_PORT, 1, &ops, gdb};
-	int err = bus_add(pio, &region);
-
-	if (err) {
-		say("the port of breakpoints: %s", strerror(-err));
-		return err;
-	}
 	gdb_target_init(&gdb->target, vm, image, kvm_fd);
 	vm->debug_ops = &debug_ops;
 	vm->debugger = gdb;
 	debug_stop_vcpus(vm, ALL_VCPUS);
-	return 0;
 }

@@ -54,7 +54,8 @@ static void handle_exit(struct vcpu *vcpu)
 	switch (exit.kind) {
 	case EXIT_PIO:
 		count_one(&vcpu->stats.exits_pio);
-		vm->io_ops->pio(vm->io, vcpu, &exit.io);
+		if (!vm->debug_ops || !vm->debug_ops->pio(vm->debugger, vcpu))
+			vm->io_ops->pio(vm->io, vcpu, &exit.io);
 		break;
 	case EXIT_MMIO:
 		count_one(&vcpu->stats.exits_mmio);

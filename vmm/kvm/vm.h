@@ -36,10 +36,13 @@ struct store_ops {
 	enum store_exit (*emulated)(void *ctx, struct vcpu *vcpu, const struct exit_io *io);
 };
 
-/* Where there is a debugger: a vCPU has met a breakpoint or made a step (KVM_EXIT_DEBUG). Its own
- * thread, out of the guest. */
+/* Where there is a debugger. The vCPU's own thread, out of the guest. */
 struct debug_ops {
+	/* It has met a breakpoint or made a step (KVM_EXIT_DEBUG). */
 	void (*hit)(void *ctx, struct vcpu *vcpu);
+	/* It has accessed a port (KVM_EXIT_IO). Returns whether that was a breakpoint, and no
+	 * device is to be asked. */
+	bool (*pio)(void *ctx, struct vcpu *vcpu);
 };
 
 struct vm {
