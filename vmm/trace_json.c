@@ -256,12 +256,13 @@ static char *put_name(const struct printer *p, char *at, const char *name)
 	return put_track(p, put(put(at, ",\"name\":\""), name));
 }
 
-/* An arrow goes from the alias over the upcall to the grant or the refusal. */
+/* An arrow goes from the alias over the upcall, and the guest's purges in it, to the grant or the
+ * refusal. */
 static char *put_flow(const struct printer *p, char *at, const struct trace_event *e)
 {
 	if (e->kind == TRACE_ALIAS)
 		at = put(at, ",\n{\"ph\":\"s\"");
-	else if (e->kind == TRACE_UPCALL)
+	else if (e->kind == TRACE_UPCALL || e->kind == TRACE_PURGE)
 		at = put(at, ",\n{\"ph\":\"t\"");
 	else
 		at = put(at, ",\n{\"ph\":\"f\",\"bp\":\"e\"");

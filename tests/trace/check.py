@@ -43,6 +43,7 @@ def story(events):
 
 STALE, LIVE = ("s", "stale alias"), ("s", "live alias")
 UPCALL = ("t", "upcall: the guest purges")
+PURGE = ("t", "purge")
 IN_VAIN = ("t", "upcall: the guest purges, in vain")
 
 
@@ -75,7 +76,7 @@ def main(directory):
         check(f"{name}_lost_nothing", trace["otherData"]["events_lost"] == 0, trace["otherData"])
         check(f"{name}_nests", nest(trace["traceEvents"]) is None, nest(trace["traceEvents"]))
     events = demo["traceEvents"]
-    want = [[STALE, UPCALL, ("f", "granted")], [LIVE, IN_VAIN, ("f", "refused")]]
+    want = [[STALE, UPCALL, PURGE, ("f", "granted")], [LIVE, IN_VAIN, PURGE, ("f", "refused")]]
     check("demo_tells_its_story", story(events) == want, story(events))
     aliases = [e["args"] for e in slices(events) if e["name"] in (STALE[1], LIVE[1])]
     who = [[re.sub(":[0-9]+", "", a.get(by, "")) for by in ("mapped_by", "unmapped_by")] for a in aliases]

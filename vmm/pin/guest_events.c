@@ -22,14 +22,30 @@ bool guest_events_open(struct pin *pin, const struct vcpu *vcpu)
 	return own->tsc_known;
 }
 
-static void take_record(const struct vcpu *vcpu, const struct alias_origin *record, uint64_t offset)
+/* The alias for which the guest purges at this time: that of the last upcall before, if it isn't
+ * answered yet. */
+static uint32_t purge_flow(const struct pin_vcpu *own, uint64_t start)
+{
+	uint32_t flow = 0;
+
+	for (unsigned i = 0; i < own->nr_retries; i++)
+		if (own->retries[i].flow > flow && own->retries[i].raised <= start)
+			flow = own->retries[i].flow;
+	return flow;
+}
+
+static void take_record(const struct pin_vcpu *own, const struct vcpu *vcpu,
+			const struct alias_origin *record)
 {
 	struct trace_event event = {
-		.start = record->start - offset,
-		.end = record->end - offset,
+		.start = record->start - own->tsc_offset,
+		.end = record->end - own->tsc_offset,
 		.a = record->nr_pages,
 		.kind = record->kind == ALIAS_ORIGIN_PURGE ? TRACE_PURGE : TRACE_GUEST_FLUSH,
 	};
+
+	if (event.kind == TRACE_PURGE)
+		event.flow = purge_flow(own, event.start);
 
 	if (event.start <= event.end && event.end <= __rdtsc())
 		trace_record(vcpu->track, &event);
@@ -51,6 +67,6 @@ void guest_events_take(struct pin *pin, const struct vcpu *vcpu)
 		struct alias_origin record = origin_read(&records, own->origins_taken);
 
 		if (record.kind == ALIAS_ORIGIN_PURGE || record.kind == ALIAS_ORIGIN_FLUSH)
-			take_record(vcpu, &record, own->tsc_offset);
+			take_record(own, vcpu, &record);
 	}
 }
