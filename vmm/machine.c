@@ -88,7 +88,7 @@ static void poweroff_write(void *dev, struct vcpu *vcpu, uint64_t off, unsigned 
 	}
 	say("the guest powers off with status 0x%" PRIx64 ", outside of 0 to %u", value,
 	    ALIAS_EXIT_MAX);
-	stop_request(&machine->stop, VMM_EX_SOFTWARE);
+	stop_request(&machine->stop, VMM_EX_SHUTDOWN);
 }
 
 static const struct bus_ops poweroff_ops = {.read = poweroff_read, .write = poweroff_write};

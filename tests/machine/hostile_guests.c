@@ -78,6 +78,13 @@ enum { HELD = 0, BROKE = 1, TIMEOUT = 75, SHUTDOWN = 80, STOPPED = 81 };
 		EVERYWHERE("shutdown-is-ok", .status = HELD, .says = CANNOT_GO_ON)                 \
 	}
 
+#define POWERS_OFF(which)                                                                          \
+	{                                                                                          \
+		.guest = "powers_off_wrong", .word = (which),                                      \
+		.must = {.status = SHUTDOWN, .says = "powers off with status"},                    \
+		EVERYWHERE("shutdown-is-ok", .status = HELD, .says = "powers off with status")     \
+	}
+
 /* No single store that is known: what else is done is unknown. */
 #define UNKNOWN(name, which)                                                                       \
 	{                                                                                          \
@@ -271,6 +278,8 @@ const struct hostile hostiles[] = {
 	 EVERYWHERE("shutdown-is-ok", .status = HELD, .says = "triple fault")},
 	RESETS("init"),
 	RESETS("smi"),
+	POWERS_OFF("status"),
+	POWERS_OFF("port"),
 
 	/* upcalls */
 	{.guest = "handler_never",

@@ -9,11 +9,13 @@
 #define MAX_ENTRIES 1024u
 
 /* Leaf 1, Intel's SDM volume 2 (CPUID), AMD's volume 3 appendix E. */
+#define LEAF1_ECX_VMX          (1u << 5)
 #define LEAF1_ECX_X2APIC       (1u << 21)
 #define LEAF1_ECX_TSC_DEADLINE (1u << 24)
 #define LEAF1_ECX_HYPERVISOR   (1u << 31)
 #define LEAF1_EDX_HTT          (1u << 28)
 #define LEAF7_ECX_LA57         (1u << 16)
+#define AMD_LEAF1_ECX_SVM      (1u << 2)
 
 struct kvm_cpuid2 *cpuid_supported(int kvm_fd)
 {
@@ -71,6 +73,7 @@ static void patch_leaf1(struct kvm_cpuid_entry2 *entry, uint32_t index, uint32_t
 			bool tsc_deadline)
 {
 	entry->ebx = (entry->ebx & 0xffff) | nr << 16 | index << 24;
+	entry->ecx &= ~LEAF1_ECX_VMX;
 	entry->ecx |= LEAF1_ECX_X2APIC | LEAF1_ECX_HYPERVISOR;
 	if (tsc_deadline)
 		entry->ecx |= LEAF1_ECX_TSC_DEADLINE;
@@ -99,6 +102,12 @@ void cpuid_patch(struct kvm_cpuid2 *cpuid, uint32_t index, uint32_t nr, bool tsc
 		case 0xb:
 		case 0x1f:
 			patch_topology(entry, index, nr);
+			break;
+		case 0x80000001:
+			entry->ecx &= ~AMD_LEAF1_ECX_SVM;
+			break;
+		case 0x8000000a: /* SVM */
+			entry->eax = entry->ebx = entry->ecx = entry->edx = 0;
 			break;
 		case 0x80000008: /* cores in the package, bits of the APIC id for them */
 			entry->ecx = (entry->ecx & ~0xf0ffu) | (nr - 1) | bits_for(nr) << 12;

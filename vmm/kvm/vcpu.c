@@ -149,6 +149,10 @@ bool vcpu_flush_tlb(struct vcpu *vcpu)
 		say_errno("KVM_GET_SREGS");
 		return false;
 	}
+	/* KVM does not take this bit, which it may give: outside of long mode a processor ignores
+	 * it. */
+	if (!(sregs.efer & EFER_LMA))
+		sregs.cs.l = 0;
 	for (int i = 0; i < 2; i++) {
 		sregs.cr4 ^= CR4_PGE;
 		if (ioctl(vcpu->fd, KVM_SET_SREGS, &sregs) < 0) {

@@ -7,7 +7,11 @@ static struct kvm_cpuid2 *sample(void)
 {
 	static const struct kvm_cpuid_entry2 entries[] = {
 		{.function = 0x0, .eax = 0x1f, .ebx = 0x68747541},
-		{.function = 0x1, .eax = 0x663, .ebx = 0x7f20ff11, .ecx = 1, .edx = 1u << 28},
+		{.function = 0x1,
+		 .eax = 0x663,
+		 .ebx = 0x7f20ff11,
+		 .ecx = 1u << 5 | 1,
+		 .edx = 1u << 28},
 		{.function = 0x4, .index = 0, .eax = 0xffc04121},
 		{.function = 0x4, .index = 4, .eax = 0},
 		{.function = 0xb, .index = 0, .eax = 9, .ebx = 9, .ecx = 0x100, .edx = 99},
@@ -17,6 +21,8 @@ static struct kvm_cpuid2 *sample(void)
 		{.function = 0x8000001e, .eax = 99, .ebx = 0x199, .ecx = 7},
 		{.function = 0x7, .index = 0, .ecx = 1u << 16 | 1u << 2},
 		{.function = 0x7, .index = 1, .ecx = 1u << 16},
+		{.function = 0x80000001, .ecx = 1u << 2 | 1u << 5},
+		{.function = 0x8000000a, .eax = 1, .ebx = 8, .edx = 0xff},
 	};
 	const unsigned nr = sizeof(entries) / sizeof(entries[0]);
 	struct kvm_cpuid2 *cpuid = calloc(1, sizeof(*cpuid) + sizeof(entries));
@@ -54,6 +60,8 @@ START_TEST(each_vcpu_is_itself)
 		ck_assert_uint_eq(e[8].eax, i);
 		ck_assert_uint_eq(e[9].ecx, 1u << 2); /* no five levels */
 		ck_assert_uint_eq(e[10].ecx, 1u << 16);
+		ck_assert_uint_eq(e[11].ecx, 1u << 5); /* no virtual machines in this one */
+		ck_assert_uint_eq(e[12].eax | e[12].ebx | e[12].edx, 0);
 	}
 	free(cpuid);
 }

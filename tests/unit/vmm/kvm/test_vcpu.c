@@ -43,6 +43,35 @@ START_TEST(refused_mtrrs_are_an_error)
 }
 END_TEST
 
+/* KVM, to a vCPU in protected mode whose code segment has the bit of long mode. */
+static int long_segment(int fd, unsigned long request, void *arg)
+{
+	struct kvm_sregs *sregs = arg;
+
+	(void)fd;
+	switch (request) {
+	case KVM_GET_SREGS:
+		*sregs = (struct kvm_sregs){.cr0 = 1, .cs = {.l = 1}};
+		return 0;
+	case KVM_SET_SREGS:
+		errno = EINVAL;
+		return sregs->cs.l ? -1 : 0;
+	default:
+		return FAKE_PASS;
+	}
+}
+
+START_TEST(a_flush_outside_of_long_mode)
+{
+	struct vm vm = {0};
+	struct vcpu vcpu = {.fd = -1, .vm = &vm};
+
+	fake_kvm = long_segment;
+	ck_assert(vcpu_flush_tlb(&vcpu));
+	fake_kvm = NULL;
+}
+END_TEST
+
 static int small_run_page(int fd, unsigned long request, void *arg)
 {
 	struct kvm_cpuid2 *cpuid = arg;
@@ -81,6 +110,7 @@ TCase *vcpu_tests(void)
 
 	tcase_add_test(tcase, mtrrs_are_set);
 	tcase_add_test(tcase, refused_mtrrs_are_an_error);
+	tcase_add_test(tcase, a_flush_outside_of_long_mode);
 	tcase_add_test(tcase, a_small_run_page_is_an_error);
 	return tcase;
 }
