@@ -82,8 +82,9 @@ enum alias_status send_upcall(struct batch *batch)
 
 /* --- aliases ---------------------------------------------------------------------------------- */
 
-static void say_alias(uint64_t pfn, struct at_transition to, const struct at_alias *alias,
-		      bool upcall)
+/* With -v: an alias, where it comes from, and what the host answers. */
+static void say_alias(const struct batch *batch, uint64_t pfn, struct at_transition to,
+		      const struct at_alias *alias, const char *answer)
 {
 	static const char *const what[NR_TRANSITIONS] = {
 		[AT_TO_TABLE] = "writable alias",
@@ -92,9 +93,12 @@ static void say_alias(uint64_t pfn, struct at_transition to, const struct at_ali
 	};
 	char name[NAME_MAX_LEN];
 
+	if (!batch->pin->machine->opt->verbose)
+		return;
 	say("%s: %s at va 0x%llx (L%u entry at gpa 0x%llx): %s", name_of(pfn, to, name),
 	    what[to.to], (unsigned long long)alias->va, alias->level,
-	    (unsigned long long)alias->pte_gpa, upcall ? "upcall into the guest" : "refused");
+	    (unsigned long long)alias->pte_gpa, answer);
+	origin_say(batch->pin->machine, alias->va);
 }
 
 /* Returns the first one's va, 0 if there is none. */
@@ -110,10 +114,8 @@ static uint64_t tell_aliases(struct batch *batch, uint64_t pfn, struct at_transi
 	for (size_t i = 0; i < fault.nr; i++)
 		fault.va[i] = found[i].va;
 	batch->page->fault = fault;
-	if (nr && batch->pin->machine->opt->verbose) {
-		say_alias(pfn, to, &found[0], upcall);
-		origin_say(batch->pin->machine, found[0].va);
-	}
+	if (nr)
+		say_alias(batch, pfn, to, &found[0], upcall ? "upcall into the guest" : "refused");
 	return nr ? found[0].va : 0;
 }
 
@@ -133,14 +135,14 @@ static uint64_t trace_alias(const struct batch *batch, uint64_t pfn, uint64_t va
 	return nr;
 }
 
-/* For the trace: the va of the first mapping that is in the way. */
-static uint64_t va_for_trace(const struct batch *batch, uint64_t pfn, struct at_transition to)
+/* For messages and the trace: the first mapping that is in the way. */
+static struct at_alias first_alias(const struct batch *batch, uint64_t pfn, struct at_transition to)
 {
 	struct at_alias alias = {0};
 
-	if (batch->vcpu->track)
+	if (batch->vcpu->track || batch->pin->machine->opt->verbose)
 		at_in_the_way(batch->pin->at, pfn, to, &alias, 1);
-	return alias.va;
+	return alias;
 }
 
 /* --- the first try ---------------------------------------------------------------------------- */
@@ -152,9 +154,8 @@ static uint64_t va_for_trace(const struct batch *batch, uint64_t pfn, struct at_
 static enum at_verdict try_transition(struct batch *batch, uint64_t pfn, struct at_transition to)
 {
 	struct pin *pin = batch->pin;
+	struct at_alias alias;
 	enum at_verdict verdict;
-	uint64_t va;
-	bool met;
 
 	if (to.to != AT_TO_TABLE)
 		pin->counts_all =
@@ -164,15 +165,17 @@ static enum at_verdict try_transition(struct batch *batch, uint64_t pfn, struct 
 					    : write_protected_become(batch, pfn, to);
 	if (pin->checks)
 		return pin->unseen ? at_may(pin->at, pfn, to) : at_become(pin->at, pfn, to);
-	met = to.to == AT_TO_TABLE ? at_has_alias(pin->at, pfn)
-				   : at_may(pin->at, pfn, to) == AT_ALIAS;
-	va = met ? va_for_trace(batch, pfn, to) : 0;
+	if (to.to == AT_TO_TABLE ? !at_has_alias(pin->at, pfn)
+				 : at_may(pin->at, pfn, to) != AT_ALIAS)
+		return at_become(pin->at, pfn, to);
+	alias = first_alias(batch, pfn, to);
 	verdict = at_become(pin->at, pfn, to);
-	if (!met || verdict != AT_OK)
+	if (verdict != AT_OK)
 		return verdict;
 	pin->count.ops[to.to].aliases_met++;
+	say_alias(batch, pfn, to, &alias, "let through");
 	if (batch->vcpu->track)
-		trace_alias(batch, pfn, va, 0, TRACE_ALIAS_LET_THROUGH);
+		trace_alias(batch, pfn, alias.va, 0, TRACE_ALIAS_LET_THROUGH);
 	return verdict;
 }
 
