@@ -123,6 +123,16 @@ static void handle_error(struct vcpu *vcpu, int error)
 		stop_request(vm->stop, VMM_EX_SHUTDOWN);
 		return;
 	}
+	/* A shadow MMU has few pages for little memory; which roots the vCPUs use is up to the
+	 * guest. */
+	if (error == ENOSPC) {
+		count_one(&vcpu->stats.exits_other);
+		say("vCPU %u: KVM's shadow MMU has no room for the page tables in use: "
+		    "the guest cannot go on",
+		    vcpu->index);
+		stop_request(vm->stop, VMM_EX_SHUTDOWN);
+		return;
+	}
 	errno = error;
 	say_errno("vCPU %u: KVM_RUN", vcpu->index);
 	end_with_dump(vcpu, VMM_EX_OSERR);

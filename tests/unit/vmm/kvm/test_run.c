@@ -231,7 +231,8 @@ static const struct {
 	{{shut_down, 0}, VMM_EX_SHUTDOWN},  {{internal_error, 0}, VMM_EX_SHUTDOWN},
 	{{fail_entry, 0}, VMM_EX_SHUTDOWN}, {{debug, 0}, VMM_EX_SOFTWARE},
 	{{nonsense, 0}, VMM_EX_SOFTWARE},   {{NULL, EFAULT}, VMM_EX_OSERR},
-	{{NULL, ENOEXEC}, VMM_EX_OSERR},    {{NULL, EIO}, VMM_EX_OSERR},
+	{{NULL, ENOSPC}, VMM_EX_SHUTDOWN},  {{NULL, ENOEXEC}, VMM_EX_OSERR},
+	{{NULL, EIO}, VMM_EX_OSERR},
 };
 
 START_TEST(ends)
