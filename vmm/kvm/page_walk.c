@@ -9,9 +9,10 @@
 #define CR4_SMAP  (1ull << 21)
 #define RFLAGS_AC (1ull << 18)
 
-/* Returns whether something is mapped there; *rights are then the bits that all entries on the way
- * have. Each entry is read once, since other vCPUs may change it. */
-static bool find_rights(const struct memory *mem, uint64_t cr3, uint64_t va, uint64_t *rights)
+/* Returns whether something is mapped there; then *gpa is where, and *rights are the bits that all
+ * entries on the way have. Each entry is read once, since other vCPUs may change it. */
+static bool find_page(const struct memory *mem, uint64_t cr3, uint64_t va, uint64_t *gpa,
+		      uint64_t *rights)
 {
 	uint64_t table = cr3 & PTE_ADDR;
 
@@ -29,11 +30,15 @@ static bool find_rights(const struct memory *mem, uint64_t cr3, uint64_t va, uin
 		case PTE_TABLE:
 			table = pte & PTE_ADDR;
 			break;
-		default:
+		default: {
+			uint64_t offset = (1ull << pte_shift(level)) - 1;
+
+			*gpa = (pte & PTE_ADDR & ~offset) | (va & offset);
 			return true;
 		}
+		}
 	}
-	return true;
+	return false; /* L1 has no PTE_TABLE */
 }
 
 static bool allows(const struct kvm_sregs *sregs, uint64_t rflags, uint64_t rights, bool user,
@@ -47,14 +52,14 @@ static bool allows(const struct kvm_sregs *sregs, uint64_t rflags, uint64_t righ
 }
 
 enum page_walk page_walk(const struct memory *mem, const struct kvm_sregs *sregs, uint64_t rflags,
-			 uint64_t va, bool write, unsigned *error_code)
+			 uint64_t va, bool write, uint64_t *gpa, unsigned *error_code)
 {
 	bool user = is_user(sregs), present;
 	uint64_t rights;
 
 	if (va != va_canonical(va, LEVELS))
 		return PAGE_NOT_CANONICAL;
-	present = find_rights(mem, sregs->cr3, va, &rights);
+	present = find_page(mem, sregs->cr3, va, gpa, &rights);
 	if (present && allows(sregs, rflags, rights, user, write))
 		return PAGE_ALLOWED;
 	*error_code = (present ? PF_PRESENT : 0) | (write ? PF_WRITE : 0) | (user ? PF_USER : 0);

@@ -7,7 +7,8 @@
  * decoded, the store is judged by the rules, so no table ever breaks one; and it is done only if
  * the guest's own tables allow it to this vCPU in its present mode. KVM has checked that for the
  * frame that faults, and for all that it emulates; but a store may straddle two tables, and KVM
- * looks at the first, and KVM_TRANSLATE checks no rights. So page_walk() does.
+ * looks at the first, and KVM_TRANSLATE checks no rights. So page_walk() does, and the store goes
+ * where that same walk has led.
  */
 #include <string.h>
 #include <sys/ioctl.h>
@@ -79,16 +80,20 @@ size_t guest_read(const struct vcpu *vcpu, uint64_t va, void *to, size_t max)
 	return done;
 }
 
-/* Do the guest's tables allow this access to one page? Otherwise *fault is the exception. */
+/* Do the guest's tables allow this access to one page? Then *gpa is where it goes. Otherwise *fault
+ * is the exception. Should KVM find nothing where the walk found a page, there are reserved bits in
+ * an entry, or another vCPU has changed it: then it is told as a page that is not there. */
 static bool guest_allows(const struct vcpu *vcpu, const struct vcpu_state *state, uint64_t va,
-			 bool write, struct store_fault *fault)
+			 bool write, uint64_t *gpa, struct store_fault *fault)
 {
-	unsigned error_code = 0;
+	unsigned error_code = (write ? PF_WRITE : 0) | (is_user(&state->sregs) ? PF_USER : 0);
+	uint64_t kvms;
 
-	switch (page_walk(&vcpu->vm->mem, &state->sregs, state->regs.rflags, va, write,
+	switch (page_walk(&vcpu->vm->mem, &state->sregs, state->regs.rflags, va, write, gpa,
 			  &error_code)) {
 	case PAGE_ALLOWED:
-		return true;
+		*fault = (struct store_fault){VECTOR_PF, error_code, va};
+		return translate_va(vcpu, va, &kvms);
 	case PAGE_FAULTS:
 		*fault = (struct store_fault){VECTOR_PF, error_code, va};
 		return false;
@@ -105,53 +110,31 @@ static unsigned bytes_in_page(uint64_t va, unsigned len)
 	return len < max ? len : max;
 }
 
-/* Returns the number of pieces; 0 if nothing is mapped at one, whose address is then *va. */
-static unsigned find_pieces(const struct vcpu *vcpu, const struct insn *insn,
-			    struct piece pieces[PIECES_MAX], uint64_t *va)
+/* Finds where this access goes. Returns the number of pieces; or 0 if the guest's tables don't
+ * allow it, with the exception in *fault. */
+static unsigned find_allowed(const struct vcpu *vcpu, const struct vcpu_state *state, uint64_t va,
+			     unsigned len, bool write, struct piece pieces[PIECES_MAX],
+			     struct store_fault *fault)
 {
 	unsigned nr = 0;
 
-	*va = insn->va;
-	for (unsigned len = insn->size, step; len > 0; len -= step) {
-		step = bytes_in_page(*va, len);
-		if (!translate_va(vcpu, *va, &pieces[nr].gpa))
+	for (unsigned step; len > 0; len -= step, va += step) {
+		step = bytes_in_page(va, len);
+		if (!guest_allows(vcpu, state, va, write, &pieces[nr].gpa, fault))
 			return 0;
 		pieces[nr++].len = step;
-		*va += step;
 	}
 	return nr;
 }
 
-static bool guest_allows_all(const struct vcpu *vcpu, const struct vcpu_state *state, uint64_t va,
-			     unsigned len, bool write, struct store_fault *fault)
-{
-	for (unsigned step; len > 0; len -= step, va += step) {
-		step = bytes_in_page(va, len);
-		if (!guest_allows(vcpu, state, va, write, fault))
-			return false;
-	}
-	return true;
-}
-
-/* (Should KVM find nothing where the walk found a page, there are reserved bits in an entry, or
- * another vCPU has changed it: then it is told as a page that is not there.) */
 unsigned locate_store(const struct vcpu *vcpu, const struct vcpu_state *state,
 		      const struct insn *insn, struct piece pieces[PIECES_MAX],
 		      struct store_fault *fault)
 {
-	unsigned nr;
-	uint64_t va;
-
 	if (insn->op == INSN_MOVS &&
-	    !guest_allows_all(vcpu, state, insn->operand, insn->size, false, fault))
+	    !find_allowed(vcpu, state, insn->operand, insn->size, false, pieces, fault))
 		return 0;
-	if (!guest_allows_all(vcpu, state, insn->va, insn->size, true, fault))
-		return 0;
-	nr = find_pieces(vcpu, insn, pieces, &va);
-	if (nr == 0)
-		*fault = (struct store_fault){
-			VECTOR_PF, PF_WRITE | (is_user(&state->sregs) ? PF_USER : 0), va};
-	return nr;
+	return find_allowed(vcpu, state, insn->va, insn->size, true, pieces, fault);
 }
 
 bool decode_next(const struct vcpu *vcpu, const struct vcpu_state *state, struct insn *insn,
@@ -209,6 +192,23 @@ static bool same_place(const struct piece *a, const struct piece *b)
 	return a->gpa == b->gpa && a->len == b->len;
 }
 
+/* Where the instruction stores, whatever the guest's tables allow. Returns the number of pieces; 0
+ * if nothing is mapped at one. */
+static unsigned find_pieces(const struct vcpu *vcpu, const struct insn *insn,
+			    struct piece pieces[PIECES_MAX])
+{
+	uint64_t va = insn->va;
+	unsigned nr = 0;
+
+	for (unsigned len = insn->size, step; len > 0; len -= step, va += step) {
+		step = bytes_in_page(va, len);
+		if (!translate_va(vcpu, va, &pieces[nr].gpa))
+			return 0;
+		pieces[nr++].len = step;
+	}
+	return nr;
+}
+
 /* Does the instruction make just this store, or half of it, if KVM has done the other piece
  * itself? */
 static enum emulated compare_store(const struct vcpu *vcpu, const struct insn *insn,
@@ -218,11 +218,10 @@ static enum emulated compare_store(const struct vcpu *vcpu, const struct insn *i
 	struct piece where[PIECES_MAX];
 	uint8_t bytes[2 * STORE_BYTES];
 	unsigned nr_where, from = 0, len = 0;
-	uint64_t va;
 
 	if (insn->size > STORE_BYTES)
 		return EMULATED_UNKNOWN;
-	nr_where = find_pieces(vcpu, insn, where, &va);
+	nr_where = find_pieces(vcpu, insn, where);
 	if (nr_where < nr)
 		return EMULATED_UNKNOWN;
 	if (nr < nr_where && !same_place(&pieces[0], &where[0]))

@@ -12,6 +12,7 @@
 #include "kvm/write_protect.h"
 #include "machine.h"
 #include "machine_map.h"
+#include "observer.h"
 #include "pin/pin.h"
 #include "status.h"
 
@@ -153,11 +154,14 @@ WRAP(bool, zap_all, const struct memory *mem, int vm_fd)
 }
 
 WRAP(enum page_walk, page_walk, const struct memory *mem, const struct kvm_sregs *sregs,
-     uint64_t rflags, uint64_t va, bool write, unsigned *error_code)
+     uint64_t rflags, uint64_t va, bool write, uint64_t *gpa, unsigned *error_code)
 {
-	if (broken(ANY_VA) || broken(ANY_RIGHTS))
-		return PAGE_ALLOWED;
-	return __real_page_walk(mem, sregs, rflags, va, write, error_code);
+	enum page_walk walk;
+
+	if (broken(ANY_VA)) /* somewhere in memory, if it is not mapped */
+		*gpa = STEP_GPA + va % ALIAS_PAGE_SIZE;
+	walk = __real_page_walk(mem, sregs, rflags, va, write, gpa, error_code);
+	return broken(ANY_VA) || broken(ANY_RIGHTS) ? PAGE_ALLOWED : walk;
 }
 
 /* --- TLBs ------------------------------------------------------------------------------------- */

@@ -41,7 +41,8 @@ struct walk {
 	bool read;
 	int error_code; /* or OK */
 };
-#define OK (-1)
+#define OK      (-1)
+#define NOWHERE 1ull
 
 static const struct walk walks[] = {
 	{{0, URW, URW, URW, URW}, WP, .error_code = OK},
@@ -75,10 +76,24 @@ static const struct walk walks[] = {
 	{{0, 0, 0, URW | 1ull << 45, URW}, WP, .error_code = PF_WRITE},
 };
 
+/* Each entry leads to the frame behind its table, whatever the rights; a large leaf begins where
+ * its size divides the address. */
+static uint64_t expected_gpa(const struct walk *w)
+{
+	for (unsigned level = 4; level > 0; level--) {
+		if (!(w->entry[level] & PTE_P) || w->entry[level] & 1ull << 45)
+			return NOWHERE;
+		if (level > 1 && w->entry[level] & PTE_PS)
+			return 0x123;
+	}
+	return ROOT + 4 * 4096 + 0x123;
+}
+
 START_TEST(what_the_tables_allow)
 {
 	const struct walk *w = &walks[_i];
 	struct kvm_sregs sregs = {.cr0 = w->cr0, .cr3 = ROOT | 0x18, .cr4 = w->cr4};
+	uint64_t gpa = NOWHERE;
 	unsigned error_code = 99;
 	enum page_walk walk;
 
@@ -86,24 +101,27 @@ START_TEST(what_the_tables_allow)
 	for (unsigned level = 4; level > 0; level--)
 		set_entry(level,
 			  w->entry[level] ? w->entry[level] | (ROOT + (5 - level) * 4096ull) : 0);
-	walk = page_walk(&mem, &sregs, w->rflags, VA + 0x123, !w->read, &error_code);
+	walk = page_walk(&mem, &sregs, w->rflags, VA + 0x123, !w->read, &gpa, &error_code);
 	ck_assert_int_eq(walk, w->error_code == OK ? PAGE_ALLOWED : PAGE_FAULTS);
 	if (w->error_code != OK)
 		ck_assert_int_eq((int)error_code, w->error_code);
+	ck_assert_uint_eq(gpa, expected_gpa(w));
 }
 END_TEST
 
 START_TEST(not_canonical)
 {
 	struct kvm_sregs sregs = {.cr3 = ROOT};
+	uint64_t gpa = NOWHERE;
 	unsigned error_code;
 
-	ck_assert_int_eq(page_walk(&mem, &sregs, 0, 1ull << 47, true, &error_code),
+	ck_assert_int_eq(page_walk(&mem, &sregs, 0, 1ull << 47, true, &gpa, &error_code),
 			 PAGE_NOT_CANONICAL);
-	ck_assert_int_eq(page_walk(&mem, &sregs, 0, (1ull << 47) - 1, true, &error_code),
+	ck_assert_int_eq(page_walk(&mem, &sregs, 0, (1ull << 47) - 1, true, &gpa, &error_code),
 			 PAGE_FAULTS);
-	ck_assert_int_eq(page_walk(&mem, &sregs, 0, ~(1ull << 47), true, &error_code),
+	ck_assert_int_eq(page_walk(&mem, &sregs, 0, ~(1ull << 47), true, &gpa, &error_code),
 			 PAGE_NOT_CANONICAL);
+	ck_assert_uint_eq(gpa, NOWHERE);
 }
 END_TEST
 
