@@ -39,7 +39,8 @@ struct write_protect {
 	 * (relaxed: the reader may be a moment late in any case, and the mapping's protection
 	 * decides). */
 	_Atomic uint64_t *protected;
-	void *spare; /* a page of nothing, whose slot comes and goes: zap_all() */
+	_Atomic uint64_t changes; /* of these bits; likewise */
+	void *spare;              /* a page of nothing, whose slot comes and goes: zap_all() */
 	/* Pages of nothing. While `reserved`, each second one is readable, which takes mappings;
 	 * write_protect_undo() makes use of these. By the lock. */
 	uint8_t *reserve;

@@ -24,6 +24,11 @@ bool gfn_is_write_protected(const struct memory *mem, uint64_t pfn)
 		       1;
 }
 
+uint64_t write_protect_changes(const struct memory *mem)
+{
+	return atomic_load_explicit(&mem->wp->changes, memory_order_relaxed);
+}
+
 /* The lock is held. */
 static void mark_protected(struct write_protect *wp, uint64_t pfn, bool protect)
 {
@@ -31,6 +36,7 @@ static void mark_protected(struct write_protect *wp, uint64_t pfn, bool protect)
 	uint64_t bit = 1ull << pfn % 64, old = atomic_load_explicit(word, memory_order_relaxed);
 
 	atomic_store_explicit(word, protect ? old | bit : old & ~bit, memory_order_relaxed);
+	atomic_fetch_add_explicit(&wp->changes, 1, memory_order_relaxed);
 }
 
 /* The lock is held. */

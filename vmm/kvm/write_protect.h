@@ -50,6 +50,9 @@ bool write_protect_undo(const struct memory *mem, uint64_t pfn);
 /* Any thread, and any `mem`. False for frames outside of memory. */
 bool gfn_is_write_protected(const struct memory *mem, uint64_t pfn);
 
+/* How often a frame was write-protected, or made writable again, so far. Any thread. */
+uint64_t write_protect_changes(const struct memory *mem);
+
 /* A device's store to [to, to + len), a range from memory_ptr(), in any `mem`. Bytes in
  * write-protected frames are dropped; otherwise like memory_put(). If memory is mapped twice, it
  * waits while a protection changes. */

@@ -78,9 +78,10 @@ struct pin_vcpu {
 	} retries[RETRIES_MAX];
 	unsigned nr_retries;
 	/* Number of times in a row that a store was stopped for no known reason; `exits` is the
-	 * number of exits that the vCPU had handled at the last of them. */
+	 * number of exits that the vCPU had handled at the last of them, `changes` that of changes
+	 * of protections before the last that found the frame writable. */
 	unsigned stops;
-	uint64_t exits;
+	uint64_t exits, changes;
 	/* For the trace: number of the guest's records that were read, and what its TSC is ahead of
 	 * the host's. */
 	uint64_t origins_taken, tsc_offset;

@@ -153,24 +153,6 @@ static enum served run_insn(struct batch *batch, const struct insn *insn, struct
 	return commit_store(batch, pieces, nr, status);
 }
 
-static void do_insn(struct pin *pin, struct vcpu *vcpu, const struct insn *insn,
-		    struct piece *pieces, unsigned nr, struct kvm_regs *regs)
-{
-	struct batch batch = batch_of(pin, vcpu, true);
-	enum alias_status status;
-	enum served served;
-
-	pthread_mutex_lock(&pin->lock);
-	served = run_insn(&batch, insn, pieces, nr, regs, &status);
-	pthread_mutex_unlock(&pin->lock);
-	if (served == UPCALL)
-		store_upcall(vcpu);
-	else if (status != ALIAS_OK)
-		refuse_store(vcpu);
-	else if (!set_regs(vcpu, regs))
-		stop_request(vcpu->vm->stop, VMM_EX_OSERR);
-}
-
 /* Refuses a large store, which is never done. If the guest repeats it, KVM emulates it, and stores
  * page by page up to the protected one. */
 static void refuse_large(struct pin *pin, struct vcpu *vcpu, uint64_t rip,
@@ -216,24 +198,56 @@ static void frame_stopped(struct pin *pin, struct vcpu *vcpu, struct pin_vcpu *o
 	refuse_store(vcpu);
 }
 
-/* Another cause is at work if the instruction stores to no write-protected frame, again and again.
- */
+/* The frames were found writable, and `changes` of protections were counted by then. If there was
+ * none since the last such stop, another cause is at work. */
+static enum store_exit not_stopped(struct pin_vcpu *own, uint64_t changes)
+{
+	if (changes != own->changes)
+		own->stops = 0;
+	own->changes = changes;
+	return try_again(own, STOPS_MAX) ? STORE_EXIT_DONE : STORE_EXIT_OTHER;
+}
+
+static void end_insn(struct vcpu *vcpu, struct kvm_regs *regs, enum served served,
+		     enum alias_status status)
+{
+	if (served == UPCALL)
+		store_upcall(vcpu);
+	else if (status != ALIAS_OK)
+		refuse_store(vcpu);
+	else if (!set_regs(vcpu, regs))
+		stop_request(vcpu->vm->stop, VMM_EX_OSERR);
+}
+
+/* Frames are protected and unprotected under the lock. It is held from the look at them to the end
+ * of the store, so that no store is refused since its table was unpinned in between. */
 static enum store_exit known_stopped(struct pin *pin, struct vcpu *vcpu, struct vcpu_state *state,
 				     const struct insn *insn, struct pin_vcpu *own)
 {
+	struct batch batch = batch_of(pin, vcpu, true);
+	enum alias_status status = ALIAS_BAD_OP;
+	enum served served = SERVED;
 	struct piece pieces[PIECES_MAX];
 	struct store_fault fault;
 	unsigned nr = locate_store(vcpu, state, insn, pieces, &fault);
+	uint64_t changes;
+	bool stopped;
 
-	if (nr > 0 && count_write_protected(&pin->vm->mem, pieces, nr) == 0)
-		return try_again(own, STOPS_MAX) ? STORE_EXIT_DONE : STORE_EXIT_OTHER;
+	pthread_mutex_lock(&pin->lock);
+	changes = write_protect_changes(&pin->vm->mem);
+	stopped = count_write_protected(&pin->vm->mem, pieces, nr) > 0;
+	if (stopped && insn->op != INSN_LARGE)
+		served = run_insn(&batch, insn, pieces, nr, &state->regs, &status);
+	pthread_mutex_unlock(&pin->lock);
+	if (nr > 0 && !stopped)
+		return not_stopped(own, changes);
 	own->stops = 0;
 	if (nr == 0)
 		raise_fault(vcpu, state, &fault);
 	else if (insn->op == INSN_LARGE)
 		refuse_large(pin, vcpu, state->regs.rip, pieces, nr);
 	else
-		do_insn(pin, vcpu, insn, pieces, nr, &state->regs);
+		end_insn(vcpu, &state->regs, served, status);
 	return STORE_EXIT_DONE;
 }
 
