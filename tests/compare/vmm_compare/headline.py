@@ -59,7 +59,7 @@ def draw(head, rows):
                 y += BAR
     return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y + 8}" width="{WIDTH}" '
             'font-family="sans-serif" font-size="13">\n<rect width="100%" height="100%" fill="white"/>\n'
-            f'{PATTERN}<text x="1" y="14" font-weight="bold">Instructions a pin, {stale} of tables stale'
+            f'{PATTERN}<text x="1" y="14" font-weight="bold">Instructions a pin, workload process, {stale} of tables stale'
             f'</text>\n{body}</svg>\n')
 
 

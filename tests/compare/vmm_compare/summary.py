@@ -4,6 +4,7 @@ from .figures import POINT, per_pin, stale_counts, stale_share, transitions
 from .plan import EAGER_HOST, strategy_text
 from .targets import COMPARED, RARE, Points, cpus_text, ratio, where_of
 
+NO_DIFFERENCE = "no difference"
 TIE = 1.1  # the design calls nothing worse that is within this factor of `eager`
 
 
@@ -27,6 +28,16 @@ def span(values):
     return low if low == high else f"{low} to {high}"
 
 
+def cost_span(points, pairs, at, strategies=COMPARED):
+    """The least and the most maintenance a pin of the first or the second of these pairs."""
+    costs = set()
+    for pair in pairs:
+        noise = points.noise(pair[2], pair[0]["track"], strategies)
+        costs.add(0 if abs(pair[at]["cost"]["maintenance"]) <= noise else round(per_pin(pair[at], "maintenance")))
+    return " to ".join(NO_DIFFERENCE if cost == 0 else number(cost)
+                       for cost in sorted({min(costs), max(costs)}))
+
+
 def is_rare(_, rate):
     """Are few of the recycled tables stale at this point?"""
     return rate <= RARE
@@ -44,19 +55,17 @@ def wins(pairs, which):
 
 def maintenance_text(points):
     """Where the idea wins: what is done about stale aliases, where these are rare."""
-    pairs = points.pairs("untracked", is_rare)
+    pairs = points.pairs("tracked", is_rare)
     if not pairs:
         return "Stale aliases are rare at no point that was run, so nothing shows where traps win."
     text = (f"Where at most {RARE:g} % of the recycled tables have a stale alias, `trap` costs "
-            "less alias maintenance than `eager` at "
+            "less alias maintenance than `eager` under the same host at "
             f"{len(wins(pairs, 'maintenance'))} of {len(pairs)} points. In instructions a pin, "
             "waiting left out, it is ")
     said = []
     for at in sorted({(named(where)["cpus"], named(where)["busy"]) for *_, where in pairs}):
         here = [p for p in pairs if (named(p[2])["cpus"], named(p[2])["busy"]) == at]
-        mine = [per_pin(one, "maintenance") for one, *_ in here]
-        theirs = [per_pin(other, "maintenance") for _, other, _ in here]
-        said.append(f"{span(mine)} against {span(theirs)} with {cpus_text(*at)}")
+        said.append(f"{cost_span(points, here, 0)} against {cost_span(points, here, 1)} with {cpus_text(*at)}")
     return text + "; ".join(said) + "."
 
 
@@ -83,7 +92,7 @@ def ratios_text(points, pairs):
     found = [ratio(one, other, "maintenance", points.noise(where, one["track"],
                                                            (*COMPARED, other["strategy"])))
              for one, other, where in pairs]
-    told = sorted(value for value in found if value is not None)
+    told = sorted(max(value, 0.0) for value in found if value is not None)
     if not told:
         return "not to be told from"
     text = " to ".join(dict.fromkeys(f"{value:.2f}" for value in (told[0], told[-1]))) + " times"
@@ -98,7 +107,7 @@ def host_flush_text(points):
         return ""
     there = {where for *_, where in pairs}
     plain = [pair for pair in points.pairs("tracked", is_rare) if pair[2] in there]
-    mine, theirs = (span([per_pin(pair[at], "maintenance") for pair in pairs]) for at in (0, 1))
+    mine, theirs = (cost_span(points, pairs, at, (*COMPARED, EAGER_HOST)) for at in (0, 1))
     text = ("`trap` has the TLBs of other vCPUs flushed by the host, `eager` by IPIs. An `eager` that "
             f"has the host flush them too was run at {len(pairs)} points with at most {RARE:g} % "
             f"stale. There, under the same host, `trap`'s maintenance is {ratios_text(points, plain)} "
@@ -166,9 +175,6 @@ def lead(results):
 
 HEAD = ["vCPUs", "stale", "track", "host's tracking", "eager, untracked", "eager", strategy_text(EAGER_HOST),
         "trap", "trap / eager", "total: eager, untracked", "total: trap", "trap / eager, untracked", "with waiting"]
-
-
-NO_DIFFERENCE = "no difference"
 
 
 def cost_text(entry, which, noise):
