@@ -43,7 +43,7 @@ all-tests-built: all $(UNIT) whole-machine-deps
 quick-tests-built: $(UNIT_TESTS) all hostile $(B)/tests/whole-machine
 
 tests: all-tests-built ## Every test, with what is installed: `make check` without apt and the network
-	@echo 'tests: some twelve minutes on two processors, where KVM is emulated'
+	@echo 'tests: some ten minutes on two processors, where KVM is emulated'
 	@tests/run-all --on-kvm $(WHOLE_MACHINE) --native $(UNIT) tests/install
 
 unit-tests: $(UNIT) ## Unit tests, plain and with sanitizers (needs no KVM)
