@@ -101,6 +101,8 @@ static const struct {
 	{{"--flush-proof", "hope", "g"}, 64, "hope"},
 	{{"ctl"}, 64, "REQUEST"},
 	{{"ctl", "p", "pause", "1"}, 64, "not a request"},
+	{{"ctl", "p", "strategy", "\xff"}, 64, "strategy needs a NAME"},
+	{{"ctl", "p", "frame", "0x"}, 64, "frame needs the number"},
 	{{"ctl", "--what"}, 64, "--what"},
 	{{NULL}, 64, "GUEST"},
 	{{"/no/such/guest"}, 66, "/no/such/guest"},

@@ -76,30 +76,34 @@ static error_t parse_key(int key, char *arg, struct argp_state *state)
 	}
 }
 
-/* Parses a pfn: decimal, or hexadecimal as vmm prints frames. */
-static bool parse_pfn(const char *text, json_int_t *pfn)
+/* A pfn: decimal, or hexadecimal as vmm prints frames. Returns NULL if the text is none. */
+static json_t *parse_pfn(const char *text)
 {
+	json_int_t pfn;
 	char *end;
 
 	if (*text < '0' || *text > '9')
-		return false;
+		return NULL;
 	errno = 0;
-	*pfn = strtoll(text, &end, text[1] == 'x' ? 16 : 10);
-	return !errno && !*end;
+	pfn = strtoll(text, &end, text[1] == 'x' ? 16 : 10);
+	return errno || *end ? NULL : json_integer(pfn);
 }
 
-/* What a request takes; NULL: nothing. */
+/* What a request takes. */
 static const struct form {
-	const char *name, *argument;
+	const char *name;
+	const char *argument;               /* NULL: nothing */
+	const char *member;                 /* that the argument is sent in; NULL: it is not sent */
+	json_t *(*parse)(const char *text); /* of it; json_string() returns NULL if not UTF-8 */
 } forms[] = {
-	{"statistics", NULL},
-	{"strategy", "a NAME"},
-	{"track", "a NAME: dirty, log or scan"},
-	{"pause", NULL},
-	{"resume", NULL},
-	{"audit", NULL},
-	{"frame", "the number of a frame: decimal, or hexadecimal after 0x"},
-	{"map", "a FILE, where the picture goes"},
+	{.name = "statistics"},
+	{"strategy", "a NAME", "name", json_string},
+	{"track", "a NAME: dirty, log or scan", "name", json_string},
+	{.name = "pause"},
+	{.name = "resume"},
+	{.name = "audit"},
+	{"frame", "the number of a frame: decimal, or hexadecimal after 0x", "pfn", parse_pfn},
+	{.name = "map", .argument = "a FILE, where the picture goes"},
 };
 
 /* Returns NULL after a message if the words make no request. */
@@ -124,22 +128,21 @@ static const struct form *find_form(const struct command *command)
 /* Returns NULL after a message if the words make no request. */
 static json_t *make_request(const struct command *command)
 {
-	const char *name = command->name, *argument = command->argument;
 	const struct form *form = find_form(command);
-	json_int_t pfn;
+	json_t *argument = NULL, *request;
+	bool person = !command->json && !strcmp(command->name, "audit");
 
 	if (!form)
 		return NULL;
-	if (!strcmp(name, "strategy") || !strcmp(name, "track"))
-		return json_pack("{s:s, s:s}", "do", name, "name", argument);
-	if (!strcmp(name, "audit") && !command->json)
-		return json_pack("{s:s}", "do", "report");
-	if (strcmp(name, "frame"))
-		return json_pack("{s:s}", "do", name);
-	if (parse_pfn(argument, &pfn))
-		return json_pack("{s:s, s:I}", "do", name, "pfn", pfn);
-	say("ctl: not a request: frame needs %s, not \"%s\"", form->argument, argument);
-	return NULL;
+	if (form->member && !(argument = form->parse(command->argument))) {
+		say("ctl: not a request: %s needs %s, not \"%s\"", form->name, form->argument,
+		    command->argument);
+		return NULL;
+	}
+	request = json_pack("{s:s}", "do", person ? "report" : form->name);
+	if (argument)
+		json_object_set_new(request, form->member, argument);
+	return request;
 }
 
 /* Returns the answer, or NULL if there was none. */
