@@ -9,7 +9,8 @@
  * not intercept the exception of INT3, nor does it load debug registers for a guest. Then a
  * software breakpoint is an `out` of AL to the port in DX, whatever that is: it exits on every KVM
  * before any device is asked, works in kernel code only, and there are no hardware breakpoints.
- * Only where DX happens to be a port of the PIC, which KVM serves itself, is it passed over. Both
+ * It is passed over only where DX happens to be a port of the PIC, which KVM serves itself, or
+ * 0x7e, for which KVM moves RIP past the `out` before it exits (KVM_X86_QUIRK_OUT_7E_INC_RIP). Both
  * kinds have one byte, as GDB steps an instruction of one byte and puts its breakpoint back while
  * the vCPU is at the next one.
  */
