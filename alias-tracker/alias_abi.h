@@ -354,10 +354,13 @@ struct alias_log {
 /*
  * Origins: who has made a mapping, and who has removed it. Each vCPU may keep the last
  * ALIAS_ORIGINS records of that in a ring, in any of the guest's memory, and name it in its shared
- * page. The host reads them when it tells somebody of an alias, and uses them for nothing else.
+ * page. The host reads them when it tells somebody of an alias.
  *
  * If the host answers ALIAS_TRACES, the guest may also keep records of its purges and of its
- * flushes of all TLBs there, each when it is over. The host shows them in its trace.
+ * flushes of all TLBs there, each when it is over, and the host shows them in its trace. They take
+ * room of the others: the ring then reaches less far back, and fewer origins are known.
+ *
+ * The host takes the records for the guest's word, and decides nothing by them.
  */
 #define ALIAS_ORIGINS 512u
 

@@ -30,8 +30,9 @@ void origins_init(void)
 	}
 }
 
-/* Adds a record of this CPU. Nothing else on it adds one: neither interrupt handlers nor the
- * upcall's map or unmap. */
+/* Adds a record of this CPU. Nothing adds another meanwhile: interrupt handlers add none, and the
+ * upcall's handler, which purges and flushes, runs only at the `out` of a call or at a store to a
+ * page table. Neither is in here. */
 static void add_record(struct alias_origin record)
 {
 	struct alias_vcpu_page *page = this_cpu()->vcpu_page;
