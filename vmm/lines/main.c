@@ -83,8 +83,7 @@ static uint32_t add_text(struct lines *lines, const char *text, size_t len)
 
 	if (lines->text_size + len + 1 > SYMBOLS_MAX_TEXT)
 		return 0;
-	for (size_t i = 0; i < len; i++)
-		copy[i] = text[i] < ' ' || text[i] > '~' || strchr("\"\\", text[i]) ? '?' : text[i];
+	memcpy(copy, text, len);
 	copy[len] = '\0';
 	found = tsearch(copy, &lines->strings, by_text);
 	if (!found)
@@ -246,15 +245,15 @@ static void keep_one_an_address(struct lines *lines)
 	lines->nr = kept;
 }
 
-/* A row holds up to the next one. */
+/* A row holds up to the next one, and the first one stays. */
 static void drop_repeated(struct lines *lines)
 {
-	size_t kept = 0;
+	size_t kept = lines->nr > 0;
 
-	for (size_t i = 0; i < lines->nr; i++) {
+	for (size_t i = 1; i < lines->nr; i++) {
 		const struct symbols_row *row = &lines->rows[i], *last = row - 1;
 
-		if (!kept || row->function != last->function || row->file != last->file ||
+		if (row->function != last->function || row->file != last->file ||
 		    row->line != last->line)
 			lines->rows[kept++] = *row;
 	}
