@@ -81,13 +81,18 @@ static void poweroff_write(void *dev, struct vcpu *vcpu, uint64_t off, unsigned 
 {
 	struct machine *machine = dev;
 
-	(void)vcpu, (void)len;
+	(void)vcpu;
 	if (off == 0 && value <= ALIAS_EXIT_MAX) {
 		stop_request(&machine->stop, (int)value);
 		return;
 	}
-	say("the guest powers off with status 0x%" PRIx64 ", outside of 0 to %u", value,
-	    ALIAS_EXIT_MAX);
+	if (off == 0)
+		say("the guest powers off with status 0x%" PRIx64 ", outside of 0 to %u", value,
+		    ALIAS_EXIT_MAX);
+	else
+		say("the guest powers off without a status: it wrote %u bits to port 0x%x, not 32 "
+		    "to 0x%x",
+		    8 * len, POWEROFF_PORT + (unsigned)off, POWEROFF_PORT);
 	stop_request(&machine->stop, VMM_EX_SHUTDOWN);
 }
 

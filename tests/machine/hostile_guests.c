@@ -78,11 +78,11 @@ enum { HELD = 0, BROKE = 1, TIMEOUT = 75, SHUTDOWN = 80, STOPPED = 81 };
 		EVERYWHERE("shutdown-is-ok", .status = HELD, .says = CANNOT_GO_ON)                 \
 	}
 
-#define POWERS_OFF(which)                                                                          \
+#define POWERS_OFF(which, text)                                                                    \
 	{                                                                                          \
 		.guest = "powers_off_wrong", .word = (which),                                      \
-		.must = {.status = SHUTDOWN, .says = "powers off with status"},                    \
-		EVERYWHERE("shutdown-is-ok", .status = HELD, .says = "powers off with status")     \
+		.must = {.status = SHUTDOWN, .says = (text)},                                      \
+		EVERYWHERE("shutdown-is-ok", .status = HELD, .says = (text))                       \
 	}
 
 /* No single store that is known: what else is done is unknown. */
@@ -288,8 +288,8 @@ const struct hostile hostiles[] = {
 	 EVERYWHERE("shutdown-is-ok", .status = HELD, .says = "triple fault")},
 	RESETS("init"),
 	RESETS("smi"),
-	POWERS_OFF("status"),
-	POWERS_OFF("port"),
+	POWERS_OFF("status", "powers off with status 0xc8, outside of 0 to 63"),
+	POWERS_OFF("port", "powers off without a status: it wrote 8 bits to port 0xa11f"),
 
 	/* upcalls */
 	{.guest = "handler_never",
