@@ -72,21 +72,21 @@ static const char *ink_on(const char *colour)
 
 /* What fills the cells of a style: its colour, and its letter in each cell. */
 static void print_pattern(FILE *out, const struct frame_grid *grid, const struct layout *layout,
-			  unsigned style)
+			  unsigned index)
 {
-	const struct frame_style *look = &grid->styles[style];
+	const struct frame_style *style = &grid->styles[index];
 
 	fprintf(out,
 		"<pattern id=\"cell%u\" x=\"%u\" y=\"%u\" width=\"%u\" height=\"%u\" "
 		"patternUnits=\"userSpaceOnUse\"><rect width=\"%u\" height=\"%u\" fill=\"%s\"/>",
-		style, LEFT, layout->top, layout->cell, layout->cell, layout->cell, layout->cell,
-		look->colour);
-	if (look->letter && layout->cell >= LETTER_CELL)
+		index, LEFT, layout->top, layout->cell, layout->cell, layout->cell, layout->cell,
+		style->colour);
+	if (style->letter && layout->cell >= LETTER_CELL)
 		fprintf(out,
 			"<text x=\"%u\" y=\"%u\" font-size=\"%u\" text-anchor=\"middle\" fill=\"%s\">"
 			"%s</text>",
-			layout->cell / 2, layout->cell - 1, layout->cell, ink_on(look->colour),
-			look->letter);
+			layout->cell / 2, layout->cell - 1, layout->cell, ink_on(style->colour),
+			style->letter);
 	fprintf(out, "</pattern>\n");
 }
 
@@ -116,22 +116,22 @@ static void print_legend(FILE *out, const struct frame_grid *grid, const struct 
 {
 	unsigned shown = 0;
 
-	for (unsigned style = 0; style < grid->nr_styles; style++) {
+	for (unsigned i = 0; i < grid->nr_styles; i++) {
 		unsigned x = LEFT + shown % LEGEND_ROW * LEGEND_WIDTH;
 		unsigned y = LEGEND_TOP + shown / LEGEND_ROW * LEGEND_LINE;
-		const struct frame_style *look = &grid->styles[style];
+		const struct frame_style *style = &grid->styles[i];
 
-		if (!look->what)
+		if (!style->what)
 			continue;
 		fprintf(out,
 			"<rect x=\"%u\" y=\"%u\" width=\"12\" height=\"12\" fill=\"%s\" "
 			"stroke=\"#606060\" stroke-width=\"0.5\"/><text x=\"%u\" y=\"%u\">%s</text>\n",
-			x, y, look->colour, x + 17, y + 11, look->what);
-		if (look->letter && layout->cell >= LETTER_CELL)
+			x, y, style->colour, x + 17, y + 11, style->what);
+		if (style->letter && layout->cell >= LETTER_CELL)
 			fprintf(out,
 				"<text x=\"%u\" y=\"%u\" font-size=\"10\" text-anchor=\"middle\" "
 				"fill=\"%s\">%s</text>\n",
-				x + 6, y + 10, ink_on(look->colour), look->letter);
+				x + 6, y + 10, ink_on(style->colour), style->letter);
 		shown++;
 	}
 }
