@@ -137,6 +137,13 @@ static void note_purge(const struct vmap_purge *purge, uint64_t since)
 		origin_note_event(ALIAS_ORIGIN_PURGE, since, purge->cleared);
 }
 
+/* The same for a purge of what is lazy, whose time is counted. */
+static void count_purge(const struct vmap_purge *purge, uint64_t since)
+{
+	count_stat(purge_ticks, rdtsc() - since);
+	note_purge(purge, since);
+}
+
 void vmap_clear_and_flush(struct vmap_space *space, uint64_t start, unsigned nr_pages)
 {
 	struct vmap_purge purge;
@@ -215,8 +222,7 @@ void vmap_purge_lazy(struct vmap_space *space, bool sync)
 	claim_lazy(space, &areas, NULL);
 	purge_finish(space, &areas, &purge);
 	spin_unlock(&purge_lock);
-	count_stat(purge_ticks, rdtsc() - since);
-	note_purge(&purge, since);
+	count_purge(&purge, since);
 }
 
 uint64_t vm_unmap_aliases_in(struct vmap_space *space)
@@ -235,8 +241,7 @@ uint64_t vm_unmap_aliases_in(struct vmap_space *space)
 	clear_blocks(space, &blocks, &purge);
 	purge_finish(space, &areas, &purge);
 	spin_unlock(&purge_lock);
-	count_stat(purge_ticks, rdtsc() - since);
-	note_purge(&purge, since);
+	count_purge(&purge, since);
 	return purge.cleared;
 }
 
@@ -282,7 +287,6 @@ uint64_t vm_purge_ranges_in(struct vmap_space *space, const uint64_t *addrs, uns
 	}
 	purge_finish(space, &areas, &purge);
 	spin_unlock(&purge_lock);
-	count_stat(purge_ticks, rdtsc() - since);
-	note_purge(&purge, since);
+	count_purge(&purge, since);
 	return purge.cleared;
 }
