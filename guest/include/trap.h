@@ -18,6 +18,7 @@ struct trap_frame {
 enum vector {
 	VECTOR_NMI = 2,
 	VECTOR_DF = 8,
+	VECTOR_GP = 13,
 	VECTOR_PF = 14,
 	VECTOR_MC = 18,
 	VECTOR_GSI = 0x30, /* first vector for GSIs */

@@ -21,7 +21,6 @@
 #include "vmap.h"
 #include "workload.h"
 
-#define VECTOR_GP  13u
 #define CR4_OSFXSR (1ul << 9)
 #define FREE_L4    5u /* of the kernel's root: in the user's half, which the kernel does not use */
 

@@ -10,9 +10,6 @@
 #include "kvm/vcpu.h"
 #include "say.h"
 
-#define VECTOR_DF 8u
-#define VECTOR_PF 14u
-
 static int vcpu_ioctl(struct vcpu *vcpu, unsigned long request, const char *name, void *arg)
 {
 	if (ioctl(vcpu->fd, request, arg) == 0)

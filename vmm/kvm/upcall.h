@@ -7,6 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define VECTOR_DF 8u
+#define VECTOR_GP 13u
+#define VECTOR_PF 14u
+
 struct kvm_regs;
 struct vcpu;
 

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <linux/kvm.h>
 #include "kvm/memory.h"
+#include "kvm/upcall.h"
 #include "kvm/vcpu.h"
 #include "pin/insn.h"
 #include "pin/internal.h"
@@ -29,9 +30,6 @@ struct piece {
 	unsigned len;
 	uint8_t bytes[STORE_BYTES];
 };
-
-#define VECTOR_GP 13u
-#define VECTOR_PF 14u
 
 /* An exception that a processor would raise for the store, before it does any of it. */
 struct store_fault {
