@@ -3,10 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 #include "args.h"
 #include "audit.h"
+#include "clock.h"
 #include "core.h"
 #include "map_svg.h"
 #include "names.h"
@@ -17,10 +17,7 @@
 
 static double now_ms(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+	return (double)now_ns() / 1e6;
 }
 
 /* Returns the status for a failure to open what is to be looked at. */

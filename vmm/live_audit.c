@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <linux/kvm.h>
 #include "../alias-audit/audit.h"
 #include "../alias-audit/report.h"
+#include "clock.h"
 #include "json_object.h"
 #include "kvm/pause.h"
 #include "machine.h"
@@ -103,10 +103,7 @@ void live_audit_free(struct live_audit *audit)
 
 static double now_ms(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+	return (double)now_ns() / 1e6;
 }
 
 /* Those that could not be asked are left out. */

@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 #include <x86intrin.h>
+#include "clock.h"
 #include "devices/acpi_pm.h"
 #include "devices/console.h"
 #include "boot/device_tree.h"
@@ -31,14 +31,6 @@
 #include "devices/blk/virtio_blk.h"
 #include "devices/virtio_console.h"
 #include "devices/virtio_host.h"
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 int machine_time_left(const struct machine *machine)
 {

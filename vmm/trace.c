@@ -4,18 +4,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <time.h>
+#include "clock.h"
 #include "say.h"
 
 #define TRACK_BYTES (TRACE_EVENTS * sizeof(struct trace_event))
-
-uint64_t trace_clock_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 unsigned trace_nr_tracks(const struct trace *trace)
 {
@@ -42,7 +34,7 @@ int trace_init(struct trace *trace, unsigned nr_vcpus, unsigned nr_disks)
 		say_errno("memory for the trace");
 		return -ENOMEM;
 	}
-	trace->ns = trace_clock_ns();
+	trace->ns = now_ns();
 	trace->tsc = __rdtsc();
 	return 0;
 }

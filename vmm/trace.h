@@ -78,7 +78,7 @@ struct trace_track {
 struct trace {
 	unsigned nr_vcpus, nr_disks;
 	struct trace_track *tracks; /* the host's, the vCPUs', the disks' */
-	uint64_t tsc, ns;           /* when it began, by both clocks */
+	uint64_t tsc, ns;           /* when it began, by both clocks (clock.h) */
 };
 
 /* Returns 0, or -ENOMEM after a message. trace_free() after either. */
@@ -89,9 +89,8 @@ struct trace_track *trace_host(struct trace *trace);
 struct trace_track *trace_vcpu(struct trace *trace, unsigned index);
 struct trace_track *trace_disk(struct trace *trace, unsigned index);
 
-/* Number of tracks, and the clock of `ns`. */
+/* Number of tracks. */
 unsigned trace_nr_tracks(const struct trace *trace);
-uint64_t trace_clock_ns(void);
 
 /* The start of an event; 0 where there is no trace. */
 static inline uint64_t trace_now(const struct trace_track *track)

@@ -7,6 +7,7 @@
 
 #include <linux/kvm.h>
 #include <string.h>
+#include "clock.h"
 #include "trace.h"
 
 #define BUFFER     (32u << 10)
@@ -442,7 +443,7 @@ static uint64_t nr_lost(const struct trace *trace)
 int trace_write(const struct trace *trace, const struct trace_names *names,
 		const struct trace_sink *sink)
 {
-	uint64_t ns = trace_clock_ns() - trace->ns, ticks = __rdtsc() - trace->tsc;
+	uint64_t ns = now_ns() - trace->ns, ticks = __rdtsc() - trace->tsc;
 	char buffer[BUFFER], *at = buffer;
 	struct printer p = {.trace = trace, .names = names, .sink = sink, .buffer = buffer};
 

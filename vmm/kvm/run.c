@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <sys/ioctl.h>
 #include <time.h>
+#include "clock.h"
 #include "kvm/exit.h"
 #include "kvm/thread.h"
 #include "kvm/vm.h"
@@ -182,15 +183,6 @@ static void run_once(struct vcpu *vcpu)
 	else
 		handle_exit(vcpu);
 	trace_end(vcpu->track, TRACE_EXIT, start, reason, address, 0);
-}
-
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec now;
-
-	return clock_gettime(clock, &now)
-		       ? 0
-		       : (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
 uint64_t vcpu_ran_ns(const struct vcpu *vcpu)
