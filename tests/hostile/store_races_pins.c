@@ -7,7 +7,8 @@
  */
 #include "hostile.h"
 
-#define ROUNDS 3000u
+#define ROUNDS 3000u /* at least */
+#define MET    100u  /* stores that have met a pinned frame, at least */
 
 static uint64_t *const table = spare[2];
 static volatile bool stop;
@@ -29,7 +30,7 @@ static void hostile_main(void)
 	if (!tables_write_protected())
 		return;
 	start_cpu1(other);
-	for (unsigned i = 0; i < ROUNDS; i++)
+	for (unsigned i = 0; i < ROUNDS || stores_met() < MET; i++)
 		require(pin(table, 1) == ALIAS_OK && unpin(table) == ALIAS_OK);
 	stop = true;
 	wait_turn(1);

@@ -20,8 +20,22 @@
 static struct vcpu *upcalled;
 static const struct store_ops *pin_stores;
 
-static enum store_exit stop_before_store(void *ctx, struct vcpu *vcpu, const struct exit_io *io)
+static void count_store(void)
 {
+	struct step *step = memory_ptr(&the_machine->vm.mem, STEP_GPA, sizeof(*step));
+
+	__atomic_fetch_add(&step->stores, 1, __ATOMIC_SEQ_CST);
+}
+
+static enum store_exit store_stopped(void *ctx, struct vcpu *vcpu)
+{
+	count_store();
+	return pin_stores->stopped(ctx, vcpu);
+}
+
+static enum store_exit store_emulated(void *ctx, struct vcpu *vcpu, const struct exit_io *io)
+{
+	count_store();
 	step_here(AT_STORE);
 	return pin_stores->emulated(ctx, vcpu, io);
 }
@@ -36,7 +50,8 @@ WRAP(struct pin *, pin_create, struct machine *machine)
 	pin_stores = machine->vm.store_ops;
 	if (pin_stores) {
 		stores = *pin_stores;
-		stores.emulated = stop_before_store;
+		stores.stopped = store_stopped;
+		stores.emulated = store_emulated;
 		machine->vm.store_ops = &stores;
 	}
 	return pin;
@@ -109,8 +124,7 @@ WRAP(bool, bus_write, const struct bus *bus, struct vcpu *vcpu, uint64_t addr, u
 	return __real_bus_write(bus, vcpu, addr, len, value);
 }
 
-/* --- the machine: what is shared with the guest, and the end
- * ------------------------------------------------------------------------ */
+/* --- the machine: what is shared with the guest, and the end ---------------------------------- */
 
 WRAP(void, stop_request, struct stop *stop, int status)
 {

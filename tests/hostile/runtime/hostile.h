@@ -411,6 +411,12 @@ static inline void step_go(void)
 	__atomic_store_n(&step()->go, 1, __ATOMIC_SEQ_CST);
 }
 
+/* So many stores to write-protected frames have got to the host. */
+static inline unsigned stores_met(void)
+{
+	return step()->stores;
+}
+
 /* --- entry ------------------------------------------------------------------------------------ */
 
 /* The guest's own; NULL: an upcall that comes all the same ends it. (Volatile, as no compiler sees

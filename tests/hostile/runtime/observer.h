@@ -9,11 +9,12 @@
 #define OBSERVER_PORT 0xa130
 
 /* With --step NAME a thread of the host stops once at that place, if `armed`; it sets `there`, and
- * goes on when `go` is set. All three are 0 then, and it may be armed anew. */
+ * goes on when `go` is set. All three are 0 then, and it may be armed anew. `stores` counts the
+ * exits made by stores to write-protected frames, and to where nothing is, even without --step. */
 #define STEP_GPA 0x3f000ull
 
 struct step {
-	uint32_t armed, there, go;
+	uint32_t armed, there, go, stores;
 };
 
 #endif
