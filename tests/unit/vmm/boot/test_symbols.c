@@ -129,15 +129,29 @@ START_TEST(the_image_has_an_answer)
 	ck_assert(symbols_need_image(symbols));
 	expect_name(symbols, 0x105, "f (a.c:7)");
 	symbols_free(symbols);
-	file.sections[2].sh_size--;
-	ck_assert_ptr_null(symbols_of_section(&image));
-	file.sections[2].sh_size = UINT64_MAX;
-	ck_assert_ptr_null(symbols_of_section(&image));
-	file.names[12] = 'x'; /* another section */
-	ck_assert_ptr_null(symbols_of_section(&image));
-	image.size = 100;
-	ck_assert_ptr_null(symbols_of_section(&image));
 	ck_assert(!symbols_need_image(NULL));
+}
+END_TEST
+
+/* One thing is wrong with each. */
+START_TEST(images_without_an_answer)
+{
+	enum { NR = 5 };
+	_Alignas(8) struct with_section files[NR];
+	struct image images[NR];
+
+	for (size_t i = 0; i < NR; i++) {
+		files[i] = with_section;
+		files[i].answer = good;
+		images[i] = (struct image){.file = &files[i], .size = sizeof(files[i])};
+	}
+	files[0].sections[2].sh_size--;
+	files[1].sections[2].sh_size = UINT64_MAX;
+	files[2].names[12] = 'x'; /* another section */
+	images[3].size = sizeof(files[3]) - 1;
+	images[4].size = 100;
+	for (size_t i = 0; i < NR; i++)
+		ck_assert_msg(!symbols_of_section(&images[i]), "%zu", i);
 }
 END_TEST
 
@@ -149,5 +163,6 @@ TCase *symbols_tests(void)
 	tcase_add_test(tc, wrong_answers);
 	tcase_add_test(tc, wrong_rows_and_text);
 	tcase_add_test(tc, the_image_has_an_answer);
+	tcase_add_test(tc, images_without_an_answer);
 	return tc;
 }
