@@ -65,7 +65,7 @@ def unasked(directory):
     passed = [e["args"] for e in slices(none) if e["name"] == "alias, let through"]
     check("aliases_let_through", len(passed) == pins["aliases_met"] > 0, (len(passed), pins))
     said = (directory / "none.said").read_text()
-    check("messages_name_them", said.count("): let through") == len(passed) and said.count("mapped by") >= len(passed), said)
+    check("messages_name_them", said.count("): let through") == len(passed) and len(re.findall(r"\bmapped by", said)) >= len(passed), said)
     check("they_have_an_origin", all("mapped_by" in a for a in passed), passed)
     violations = [e["args"] for e in slices(omit) if e["name"] == "violation"]
     said = (directory / "omit.said").read_text()
