@@ -86,7 +86,7 @@ class Stage:
         digest = hashlib.sha256()
         for path in (self.path / "vmm", self.path / "guest.elf", self.path / "with-kvm",
                      self.build / "kvm-machine" / "base.cpio",
-                     self.build / "kvm-machine" / "vmlinuz"):
+                     self.build / "kvm-machine" / "linux" / "vmlinux"):
             if path.is_file():
                 digest.update(path.read_bytes())
         digest.update(SETTLED.encode())
