@@ -7,7 +7,8 @@ BENCH_SRC  := $(wildcard tests/bench/*.c)
 BENCH_LIBS = $(shell pkg-config --libs check jansson) $(shell pkg-config --silence-errors --libs glib-2.0) \
 	     $(if $(wildcard /usr/include/roaring/roaring.h),-lroaring)
 
-$(B)/obj/release/tests/bench/%.o: DEFINES = $(shell pkg-config --silence-errors --cflags glib-2.0)
+# A variant of its own, so that pkg-config is asked only when these are compiled.
+$(eval $(call variant,bench,$$(CC),$$(HOST_FLAGS) $$(CFLAGS) -fPIE -pthread $$(shell pkg-config --silence-errors --cflags glib-2.0)))
 
 UNIT_TESTS += tests/bench/smoke
 tests/bench/smoke: $(B)/tests/bench-tracker ;
@@ -17,6 +18,6 @@ bench: bench-deps ## Compare the tracker with other reverse maps (writes build/b
 	@$(MAKE) -s --no-print-directory $(B)/tests/bench-tracker
 	@$(B)/tests/bench-tracker --json $(B)/bench-tracker.json
 
-$(B)/tests/bench-tracker: $(call obj,release,$(BENCH_SRC) tests/unit/tracker/world.c $(TRACKER_SRC))
+$(B)/tests/bench-tracker: $(call obj,bench,$(BENCH_SRC)) $(call obj,release,tests/unit/tracker/world.c $(TRACKER_SRC))
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(BENCH_LIBS)
