@@ -17,8 +17,6 @@ GUEST_LDFLAGS := -nostdlib -static -fno-lto -fno-use-linker-plugin \
 
 $(eval $(call variant,guest,$$(CC),$$(GUEST_CPPFLAGS) $$(GUEST_CFLAGS)))
 
-OBJCOPY      ?= objcopy
-
 # The names of its code, found once here, are a section of it (vmm/boot/symbols.h): libdw takes longer to find them
 # than a short run takes.
 $(B)/guest.elf: $(call obj,guest,$(GUEST_SRCS)) guest/guest.ld $(B)/vmm-lines
