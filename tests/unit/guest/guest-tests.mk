@@ -23,9 +23,9 @@ $(B)/tests/unit-guest: $(call obj,shim,$(GUEST_TEST_SRC))
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(shell pkg-config --libs check)
 
-$(B)/tests/unit-guest-san: $(call obj,shim-san,$(GUEST_TEST_SRC))
+$(B)/tests/unit-guest-san: $(call obj,shim-san,$(GUEST_TEST_SRC)) $(UNMARKED)
 	@mkdir -p $(@D)
-	$(CC) $(ASAN) $(LDFLAGS) -o $@ $^ $(shell pkg-config --libs check)
+	$(LINK_UNMARKED) $(LDFLAGS) -o $@ $^ $(shell pkg-config --libs check)
 
 $(B)/tests/unit-guest-threads: $(call obj,shim-tsan,$(GUEST_THREADS_SRC))
 	@mkdir -p $(@D)

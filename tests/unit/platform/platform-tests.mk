@@ -12,6 +12,6 @@ $(eval $(call variant,platform,$$(CC),$$(HOST_FLAGS) $(PLATFORM_FLAGS) -O1 -g $(
 PLATFORM_GUEST := -Iguest/include/libc -Dstrtoul=guest_strtoul -ffreestanding
 $(call defines,platform,guest/%,$(PLATFORM_GUEST))
 
-$(B)/tests/unit-platform: $(call obj,platform,$(PLATFORM_TEST_SRC))
+$(B)/tests/unit-platform: $(call obj,platform,$(PLATFORM_TEST_SRC)) $(UNMARKED)
 	@mkdir -p $(@D)
-	$(CC) $(ASAN) $(LDFLAGS) -o $@ $^ $(shell pkg-config --libs check) -lfdt
+	$(LINK_UNMARKED) $(LDFLAGS) -o $@ $^ $(shell pkg-config --libs check) -lfdt
