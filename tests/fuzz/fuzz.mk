@@ -7,7 +7,7 @@ FUZZ_TARGETS := elf bzimage request strict virtqueue sync control options insn f
 
 FUZZ_PIN            := $(wildcard vmm/pin/*.c vmm/pin/tracking/*.c) vmm/kvm/upcall.c vmm/kvm/pause.c
 FUZZ_NOT_PIN        := $(addprefix vmm/pin/,insn.c insn_execute.c) vmm/pin/tracking/uffd.c
-FUZZ_COUNT_elf      := vmm/boot/image.c
+FUZZ_COUNT_elf      := $(addprefix vmm/boot/,image.c symbols.c)
 FUZZ_COUNT_bzimage  := $(addprefix vmm/boot/,bzimage.c linux.c)
 FUZZ_COUNT_request  := $(filter-out $(FUZZ_NOT_PIN) $(addprefix vmm/pin/,strict.c store.c store_decode.c store_commit.c stats.c),$(FUZZ_PIN)) \
 		       vmm/kvm/memory.c vmm/devices/bus.c
