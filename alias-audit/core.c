@@ -10,23 +10,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <libkdumpfile/kdumpfile.h>
-#include "core_holes.h"
+#include "core_elf.h"
 #include "core_notes.h"
 #include "crash.h"
+#include "diskdump.h"
 #include "flattened.h"
 #include "say.h"
 
 /* What Linux's phys_base is added to (__START_KERNEL_map). */
 #define IMAGE_START 0xffffffff80000000ull
-
-/* Where a compressed core has utsname.machine. */
-#define DISKDUMP_AT_MACHINE 0x110
-/* Its version, the size of its bitmap in blocks, and, in the second block, the number of its frames
- * (makedumpfile's diskdump_mod.h). */
-#define DISKDUMP_AT_VERSION       8
-#define DISKDUMP_AT_BITMAP_BLOCKS 0x1b4
-#define DISKDUMP_AT_MAX_MAPNR     (FRAME_SIZE + 96)
-#define DISKDUMP_MAX_MAPNR_SINCE  6 /* version */
 
 struct core {
 	const char *path;
@@ -36,6 +28,8 @@ struct core {
 	char *last_words; /* when the library crashes */
 	struct core_cpus cpus;
 	struct core_segments segments; /* of an ELF core */
+	bool is_elf, is_compressed;    /* or else of a kind that libkdumpfile alone knows */
+	struct diskdump header;        /* of a compressed one */
 };
 
 static size_t read_core(void *source, uint64_t gpa, void *to, size_t size)
@@ -52,7 +46,7 @@ static uint64_t next_data(void *source, uint64_t gpa, uint64_t *end)
 {
 	const struct core *core = source;
 
-	return core_holes_next_data(&core->segments, core->fd, gpa, *end);
+	return core_elf_next_data(&core->segments, core->fd, gpa, *end);
 }
 
 static const struct physmem_ops core_ops = {.read = read_core, .next_data = next_data};
@@ -150,23 +144,27 @@ static int find_ranges(struct core *core, struct physmem *mem)
 	return add_ranges(mem, attr.val.bitmap);
 }
 
-static bool read_at(const struct core *core, off_t at, void *to, size_t size)
-{
-	return pread(core->fd, to, size, at) == (ssize_t)size;
-}
-
 /* The library does not believe the header of a compressed core of QEMU, which names the machine and
  * nothing else of a utsname. */
 static void name_machine(struct core *core)
 {
-	char machine[sizeof(KDUMP_ARCH_X86_64)];
 	const char *text = NULL;
 
 	if (kdump_get_string_attr(core->dump, KDUMP_ATTR_ARCH_NAME, &text) != KDUMP_OK &&
-	    !strcmp(core->format, "diskdump") &&
-	    read_at(core, DISKDUMP_AT_MACHINE, machine, sizeof(machine)) &&
-	    !memcmp(machine, KDUMP_ARCH_X86_64, sizeof(machine)))
-		kdump_set_string_attr(core->dump, KDUMP_ATTR_ARCH_NAME, machine);
+	    core->is_compressed && !strcmp(core->header.machine, KDUMP_ARCH_X86_64))
+		kdump_set_string_attr(core->dump, KDUMP_ATTR_ARCH_NAME, KDUMP_ARCH_X86_64);
+}
+
+/* Which kind of a core is it, and what do its headers tell? */
+static void find_format(struct core *core)
+{
+	const char *text = NULL;
+
+	if (kdump_get_string_attr(core->dump, KDUMP_ATTR_FILE_FORMAT, &text) == KDUMP_OK && text)
+		snprintf(core->format, sizeof(core->format), "%s", text);
+	core->is_elf = !strcmp(core->format, "elf");
+	core->is_compressed =
+		!strcmp(core->format, "diskdump") && diskdump_read(&core->header, core->fd);
 }
 
 /* Of a machine that can be read here? Says why not. */
@@ -175,10 +173,7 @@ static bool is_x86_64(struct core *core)
 	const char *text = NULL;
 	kdump_num_t size = 0;
 
-	if (kdump_get_string_attr(core->dump, KDUMP_ATTR_FILE_FORMAT, &text) == KDUMP_OK && text)
-		snprintf(core->format, sizeof(core->format), "%s", text);
 	name_machine(core);
-	text = NULL;
 	if (kdump_get_string_attr(core->dump, KDUMP_ATTR_ARCH_NAME, &text) != KDUMP_OK || !text) {
 		say("%s: no machine is named in it: not a core", core->path);
 		return false;
@@ -199,18 +194,8 @@ static bool is_x86_64(struct core *core)
  * and some of its versions then look for minutes for what isn't there. */
 static bool bitmap_is_whole(const struct core *core)
 {
-	uint32_t version, blocks;
-	uint64_t frames;
-
-	if (strcmp(core->format, "diskdump"))
-		return true;
-	if (!read_at(core, DISKDUMP_AT_VERSION, &version, sizeof(version)) ||
-	    !read_at(core, DISKDUMP_AT_BITMAP_BLOCKS, &blocks, sizeof(blocks)))
-		return false;
-	if (version < DISKDUMP_MAX_MAPNR_SINCE)
-		return true;
-	return read_at(core, DISKDUMP_AT_MAX_MAPNR, &frames, sizeof(frames)) &&
-	       frames <= 8ull * FRAME_SIZE * blocks;
+	return !core->is_compressed || !core->header.counts_frames ||
+	       core->header.frames <= core->header.bitmap_bits;
 }
 
 static int open_file(struct core *core)
@@ -272,6 +257,7 @@ static int open_dump(struct core *core)
 		say("%s can't be read as a core: %s", core->path, why ? why : "unknown");
 		return -EINVAL;
 	}
+	find_format(core);
 	if (!is_x86_64(core))
 		return -EINVAL;
 	if (!bitmap_is_whole(core)) {
@@ -281,32 +267,27 @@ static int open_dump(struct core *core)
 	return 0;
 }
 
-static int read_core_parts(struct core *core, struct physmem *mem)
+static int read_core_parts(struct core *core, struct physmem *mem, struct notes *doubts)
 {
 	int error;
 
 	crash_begin();
 	error = find_ranges(core, mem);
 	crash_end();
-	if (error == -ENOMEM) {
+	if (!error && core->is_elf)
+		error = core_elf_read(core->fd, &core->segments, &core->cpus, doubts);
+	else if (!error && core->is_compressed)
+		error = core_notes_read(&core->cpus, core->fd, core->header.notes_at,
+					core->header.notes_size, doubts);
+	if (error == -ENOMEM)
 		say("out of memory");
-		return -ENOMEM;
-	}
-	if (error) {
-		say("%s has no memory, or none that makes sense", core->path);
-		return -EINVAL;
-	}
-	if (!strcmp(core->format, "elf"))
-		core_holes_read(&core->segments, core->fd);
-	error = core_notes_read(&core->cpus, core->fd, !strcmp(core->format, "elf"), FRAME_SIZE);
-	if (error == -ENOMEM) {
-		say("out of memory");
-		return -ENOMEM;
-	}
-	return 0;
+	else if (error)
+		say("%s has no memory, or more than %u pieces of it, or some beyond 128 TiB",
+		    core->path, PHYSMEM_RANGES_MAX);
+	return error;
 }
 
-struct core *core_open(const char *path, struct physmem *mem, int *error)
+struct core *core_open(const char *path, struct physmem *mem, struct notes *doubts, int *error)
 {
 	struct core *core = calloc(1, sizeof(*core));
 
@@ -327,7 +308,7 @@ struct core *core_open(const char *path, struct physmem *mem, int *error)
 		crash_end();
 	}
 	if (!*error)
-		*error = read_core_parts(core, mem);
+		*error = read_core_parts(core, mem, doubts);
 	if (!*error)
 		return core;
 	core_close(core);

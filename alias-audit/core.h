@@ -15,9 +15,10 @@
 struct core;
 
 /* Opens it; `path` must stay. `mem` is initialised in any case, and reads the core until it is
- * closed. Returns NULL after a message, with the kind of failure in *error: -ENOENT: the file can't
- * be opened or is no plain file; -EINVAL: it is no core, or corrupt; or another negated errno. */
-struct core *core_open(const char *path, struct physmem *mem, int *error);
+ * closed. What is missing or not understood is added to `doubts`. Returns NULL after a message,
+ * with the kind of failure in *error: -ENOENT: the file can't be opened or is no plain file;
+ * -EINVAL: it is no core, or corrupt; or another negated errno. */
+struct core *core_open(const char *path, struct physmem *mem, struct notes *doubts, int *error);
 void core_close(struct core *core);
 
 /* The vCPUs, which are the core's; *nr may be 0. */

@@ -2,7 +2,7 @@
 #include "core_notes.h"
 
 #include <errno.h>
-#include <gelf.h>
+#include <elf.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,9 +14,6 @@
 #define QEMU_SIZE       440u /* later ones are longer */
 #define QEMU_AT_VERSION 0u
 #define QEMU_AT_CR      392u /* cr[0] to cr[4], 8 bytes each */
-
-/* kdump_sub_header (makedumpfile's diskdump_mod.h), in the second block. */
-#define SUB_HEADER_AT_NOTES 48u /* offset of the notes in the file, and their size */
 
 static uint64_t load64(const uint8_t *from)
 {
@@ -34,13 +31,20 @@ static uint32_t load32(const uint8_t *from)
 	return value;
 }
 
-static int add_cpu(struct core_cpus *cpus, const uint8_t *desc, size_t size)
+static int add_cpu(struct core_cpus *cpus, const uint8_t *desc, size_t size, struct notes *doubts)
 {
 	struct cpu_state *cpu;
 
-	if (size < QEMU_SIZE || load32(desc + QEMU_AT_VERSION) != QEMU_VERSION ||
-	    cpus->nr == CORE_MAX_CPUS)
+	if (size < QEMU_SIZE || load32(desc + QEMU_AT_VERSION) != QEMU_VERSION) {
+		note(doubts, "a note of QEMU about a vCPU is of a size or version that is not "
+			     "known, and was passed over");
 		return 0;
+	}
+	if (cpus->nr == CORE_MAX_CPUS) {
+		note(doubts, "there are more than %u vCPUs, and the others were passed over",
+		     CORE_MAX_CPUS);
+		return 0;
+	}
 	if (!(cpus->nr & (cpus->nr - 1))) {
 		size_t room = cpus->nr ? 2 * cpus->nr : 1;
 
@@ -63,81 +67,55 @@ static size_t padded(uint32_t size)
 	return ((size_t)size + 3) & ~(size_t)3;
 }
 
-int core_notes_parse(struct core_cpus *cpus, const uint8_t *notes, size_t size)
+static void note_unread(struct notes *doubts)
+{
+	note(doubts, "the notes of the core can't be read whole: there may be vCPUs in them");
+}
+
+int core_notes_parse(struct core_cpus *cpus, const uint8_t *notes, size_t size,
+		     struct notes *doubts)
 {
 	while (size >= sizeof(Elf64_Nhdr)) {
 		size_t name = padded(load32(notes)), desc = padded(load32(notes + 4));
 		uint32_t desc_size = load32(notes + 4);
 		const uint8_t *at = notes + sizeof(Elf64_Nhdr);
 		size_t left = size - sizeof(Elf64_Nhdr);
-		int error;
+		int error = 0;
 
-		if (name > left || desc_size > left - name)
+		if (name > left || desc_size > left - name) {
+			note_unread(doubts);
 			return 0;
-		if (load32(notes) >= 4 && !memcmp(at, "QEMU", 4)) {
-			error = add_cpu(cpus, at + name, desc_size);
-			if (error)
-				return error;
 		}
-		if (desc > left - name)
-			return 0;
+		if (load32(notes) >= 4 && !memcmp(at, "QEMU", 4))
+			error = add_cpu(cpus, at + name, desc_size, doubts);
+		if (error || desc > left - name)
+			return error;
 		notes = at + name + desc;
 		size = left - name - desc;
 	}
 	return 0;
 }
 
-static int read_part(struct core_cpus *cpus, int fd, uint64_t offset, uint64_t size)
+int core_notes_read(struct core_cpus *cpus, int fd, uint64_t offset, uint64_t size,
+		    struct notes *doubts)
 {
 	uint8_t *notes;
 	ssize_t got;
-	int error = -EIO;
+	int error;
 
 	if (size == 0)
 		return 0;
-	if (size > NOTES_SIZE_MAX || offset > INT64_MAX - size)
-		return -EIO;
+	if (size > NOTES_SIZE_MAX || offset > INT64_MAX - size) {
+		note_unread(doubts);
+		return 0;
+	}
 	notes = malloc(size);
 	if (!notes)
 		return -ENOMEM;
 	got = pread(fd, notes, size, (off_t)offset);
-	if (got >= 0)
-		error = core_notes_parse(cpus, notes, (size_t)got);
+	if (got != (ssize_t)size)
+		note_unread(doubts);
+	error = core_notes_parse(cpus, notes, got > 0 ? (size_t)got : 0, doubts);
 	free(notes);
 	return error;
-}
-
-static int read_elf(struct core_cpus *cpus, int fd)
-{
-	Elf *elf = elf_version(EV_CURRENT) == EV_NONE ? NULL : elf_begin(fd, ELF_C_READ, NULL);
-	size_t nr = 0;
-	int error = -EIO;
-
-	if (elf && !elf_getphdrnum(elf, &nr))
-		error = 0;
-	for (size_t i = 0; !error && i < nr; i++) {
-		GElf_Phdr phdr;
-
-		if (gelf_getphdr(elf, (int)i, &phdr) && phdr.p_type == PT_NOTE)
-			error = read_part(cpus, fd, phdr.p_offset, phdr.p_filesz);
-	}
-	elf_end(elf);
-	return error;
-}
-
-static int read_compressed(struct core_cpus *cpus, int fd, uint64_t block_size)
-{
-	uint8_t where[16];
-
-	if (pread(fd, where, sizeof(where), (off_t)(block_size + SUB_HEADER_AT_NOTES)) !=
-	    (ssize_t)sizeof(where))
-		return -EIO;
-	return read_part(cpus, fd, load64(where), load64(where + 8));
-}
-
-int core_notes_read(struct core_cpus *cpus, int fd, bool is_elf, uint64_t block_size)
-{
-	if (is_elf)
-		return read_elf(cpus, fd);
-	return read_compressed(cpus, fd, block_size & 0xffffff);
 }

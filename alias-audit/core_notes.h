@@ -3,9 +3,9 @@
 #ifndef AUDIT_CORE_NOTES_H
 #define AUDIT_CORE_NOTES_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "notes.h"
 #include "roots.h"
 
 #define CORE_MAX_CPUS 4096u
@@ -16,12 +16,13 @@ struct core_cpus {
 	size_t nr; /* CORE_MAX_CPUS at most */
 };
 
-/* Adds the vCPUs that the notes of the core in `fd` tell of: an ELF core, or a compressed one whose
- * blocks have `block_size` bytes. Notes of QEMU of another size or version than is known
- * are passed over. Returns 0, -ENOMEM, or -EIO: they
- * can't be read. */
-int core_notes_read(struct core_cpus *cpus, int fd, bool is_elf, uint64_t block_size);
+/* Adds the vCPUs that the notes in this part of the file tell of. Notes of QEMU of another size or
+ * version than is known are passed over. That, and what can't be read, becomes a doubt. Returns 0,
+ * or -ENOMEM. */
+int core_notes_read(struct core_cpus *cpus, int fd, uint64_t offset, uint64_t size,
+		    struct notes *doubts);
 /* The same for notes in memory. */
-int core_notes_parse(struct core_cpus *cpus, const uint8_t *notes, size_t size);
+int core_notes_parse(struct core_cpus *cpus, const uint8_t *notes, size_t size,
+		     struct notes *doubts);
 
 #endif

@@ -127,7 +127,7 @@ static size_t given_roots(const struct args *args, struct given_root *given)
 }
 
 static int look_at_core(const struct args *args, const struct core *core, struct physmem *mem,
-			struct names *names)
+			const struct notes *doubts, struct names *names)
 {
 	struct given_root given[ARGS_MAX_ROOTS + 1];
 	struct look look = {.given = given, .nr_given = given_roots(args, given)};
@@ -147,6 +147,7 @@ static int look_at_core(const struct args *args, const struct core *core, struct
 		say("out of memory");
 	} else {
 		findings.look_ms = now_ms() - before;
+		notes_add(&findings.notes, doubts);
 		status = tell_findings(args, &findings, names);
 		if (args->map && status <= AUDIT_FOUND &&
 		    draw_map(args->map, audit, mem, &findings))
@@ -159,11 +160,13 @@ static int look_at_core(const struct args *args, const struct core *core, struct
 
 static int audit_core(const struct args *args, struct names *names)
 {
+	struct notes doubts = {0};
 	struct physmem mem;
 	int error, status;
-	struct core *core = core_open(args->core, &mem, &error);
+	struct core *core = core_open(args->core, &mem, &doubts, &error);
 
-	status = core ? look_at_core(args, core, &mem, names) : status_of_error(error);
+	status = core ? look_at_core(args, core, &mem, &doubts, names) : status_of_error(error);
+	notes_clear(&doubts);
 	physmem_free(&mem);
 	core_close(core);
 	return status;
@@ -213,8 +216,7 @@ static int look_at_guest(struct live *live, struct findings *findings)
 	}
 	findings->paused_ms = live->paused;
 	findings->look_ms = now_ms() - before;
-	for (size_t i = 0; i < live->notes.nr; i++)
-		note(&findings->notes, "%s", live->notes.text[i]);
+	notes_add(&findings->notes, &live->notes);
 	if (live->args->map && findings->tables) {
 		int failed = draw_map(live->args->map, live->audit, live->mem, findings);
 

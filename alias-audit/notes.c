@@ -33,6 +33,13 @@ void note(struct notes *notes, const char *fmt, ...)
 	notes->text[notes->nr++] = text;
 }
 
+void notes_add(struct notes *notes, const struct notes *more)
+{
+	for (size_t i = 0; i < more->nr; i++)
+		note(notes, "%s", more->text[i]);
+	notes->dropped += more->dropped;
+}
+
 void notes_clear(struct notes *notes)
 {
 	for (size_t i = 0; i < notes->nr; i++)

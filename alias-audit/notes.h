@@ -18,6 +18,8 @@ struct notes {
 
 /* Adds a sentence, without a full stop. One that is there already is not added again. */
 __attribute__((format(printf, 2, 3))) void note(struct notes *notes, const char *fmt, ...);
+/* Adds those of another list. */
+void notes_add(struct notes *notes, const struct notes *more);
 /* Forgets all. */
 void notes_clear(struct notes *notes);
 

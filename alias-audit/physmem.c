@@ -7,9 +7,8 @@
 #include <sys/random.h>
 #include "sorted.h"
 
-#define GPA_MAX    (1ull << 47)
-#define RANGES_MAX 65536u
-#define CHUNK      (1u << 20) /* bytes that a scan reads at once */
+#define GPA_MAX (1ull << 47)
+#define CHUNK   (1u << 20) /* bytes that a scan reads at once */
 
 void physmem_init(struct physmem *mem, const struct physmem_ops *ops, void *source)
 {
@@ -72,7 +71,7 @@ int physmem_add(struct physmem *mem, uint64_t gpa, uint64_t size)
 		return -EINVAL;
 	if (last && start == last->gpa + last->size) {
 		last->size += end - start;
-	} else if (mem->nr_ranges == RANGES_MAX) {
+	} else if (mem->nr_ranges == PHYSMEM_RANGES_MAX) {
 		return -EINVAL;
 	} else if (grow_ranges(mem)) {
 		return -ENOMEM;

@@ -19,6 +19,8 @@
 #define FRAME_SHIFT 12u
 #define ENTRIES     512u /* of a table */
 
+#define PHYSMEM_RANGES_MAX 65536u
+
 /* The guest has memory here. */
 struct physmem_range {
 	uint64_t gpa, size;

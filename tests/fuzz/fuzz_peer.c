@@ -22,9 +22,11 @@ static void read_mtree(const char *text)
 static void read_notes(const uint8_t *notes, size_t size)
 {
 	struct core_cpus cpus = {0};
+	struct notes doubts = {0};
 
-	MUST(core_notes_parse(&cpus, notes, size) == 0);
+	MUST(core_notes_parse(&cpus, notes, size, &doubts) == 0);
 	MUST(cpus.nr <= CORE_MAX_CPUS && cpus.nr * 440 <= size);
+	notes_clear(&doubts);
 	free(cpus.cpu);
 }
 

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+#include "core_elf.h"
+
+#include <inttypes.h>
+#include <sys/stat.h>
+#include <gelf.h>
+#include "file_data.h"
+
+struct reading {
+	int fd;
+	uint64_t file_size;
+	uint64_t end; /* where the file should end */
+	struct core_segments *segments;
+	struct core_cpus *cpus;
+	struct notes *doubts;
+};
+
+static uint64_t offset_of(uint64_t number)
+{
+	return number < INT64_MAX ? number : INT64_MAX;
+}
+
+/* Of memory in the file: what of it is there. */
+static void take_segment(struct reading *reading, const GElf_Phdr *phdr)
+{
+	struct core_segments *segments = reading->segments;
+	uint64_t offset = offset_of(phdr->p_offset), size = offset_of(phdr->p_filesz);
+	uint64_t left = offset < reading->file_size ? reading->file_size - offset : 0;
+
+	if (size && offset + size > reading->end)
+		reading->end = offset + size;
+	size = size < left ? size : left;
+	if (!size)
+		return;
+	if (segments->nr == CORE_SEGMENTS_MAX || phdr->p_paddr > UINT64_MAX - size)
+		segments->known = false;
+	else
+		segments->segment[segments->nr++] =
+			(struct core_segment){phdr->p_paddr, size, offset};
+}
+
+/* Returns 0, or -ENOMEM. */
+static int take_headers(struct reading *reading, Elf *elf)
+{
+	size_t nr = 0;
+	int error = 0;
+
+	reading->segments->known = elf && !elf_getphdrnum(elf, &nr);
+	if (!reading->segments->known)
+		note(reading->doubts, "the program headers of the core can't be read");
+	for (size_t i = 0; !error && i < nr; i++) {
+		GElf_Phdr phdr;
+
+		if (!gelf_getphdr(elf, (int)i, &phdr)) {
+			note(reading->doubts,
+			     "the program headers of the core can't be read whole");
+			reading->segments->known = false;
+			break;
+		}
+		if (phdr.p_type == PT_LOAD)
+			take_segment(reading, &phdr);
+		else if (phdr.p_type == PT_NOTE)
+			error = core_notes_read(reading->cpus, reading->fd, phdr.p_offset,
+						phdr.p_filesz, reading->doubts);
+	}
+	return error;
+}
+
+int core_elf_read(int fd, struct core_segments *segments, struct core_cpus *cpus,
+		  struct notes *doubts)
+{
+	Elf *elf = elf_version(EV_CURRENT) == EV_NONE ? NULL : elf_begin(fd, ELF_C_READ, NULL);
+	struct reading reading = {.fd = fd, .segments = segments, .cpus = cpus, .doubts = doubts};
+	struct stat st;
+	int error;
+
+	*segments = (struct core_segments){0};
+	if (!fstat(fd, &st))
+		reading.file_size = (uint64_t)st.st_size;
+	error = take_headers(&reading, elf);
+	elf_end(elf);
+	if (reading.end > reading.file_size)
+		note(doubts,
+		     "the core is cut: the last %" PRIu64 " KiB of %" PRIu64 " are missing, and "
+		     "were taken for zeros",
+		     (reading.end - reading.file_size + 1023) >> 10, (reading.end + 1023) >> 10);
+	return error;
+}
+
+/* Of one segment, which begins before `end` and ends after `gpa`. */
+static uint64_t next_of(const struct core_segment *segment, int fd, uint64_t gpa, uint64_t end)
+{
+	uint64_t from = gpa > segment->gpa ? gpa - segment->gpa : 0;
+	uint64_t data = file_next_data(fd, segment->offset + from, segment->offset + segment->size);
+
+	data -= segment->offset;
+	return data < segment->size ? segment->gpa + data : end;
+}
+
+uint64_t core_elf_next_data(const struct core_segments *segments, int fd, uint64_t gpa,
+			    uint64_t end)
+{
+	if (!segments->known)
+		return gpa;
+	for (size_t i = 0; i < segments->nr; i++) {
+		const struct core_segment *segment = &segments->segment[i];
+		uint64_t next;
+
+		if (segment->gpa >= end || segment->gpa + segment->size <= gpa)
+			continue;
+		next = next_of(segment, fd, gpa, end);
+		end = next < end ? next : end;
+	}
+	return end;
+}
