@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "file_data.h"
 #include "mtree.h"
 #include "qmp.h"
 #include "say.h"
@@ -75,19 +76,12 @@ static uint64_t next_data(void *source, uint64_t gpa, uint64_t *end)
 {
 	const struct qemu *qemu = source;
 	const struct part *part = part_of(qemu, gpa);
-	uint64_t at;
-	off_t data;
+	uint64_t shift;
 
 	if (!part || part->is_process)
 		return gpa;
-	at = part->offset + (gpa - part->gpa);
-	data = lseek(part->fd, (off_t)at, SEEK_DATA);
-	if (data < 0 && errno != ENXIO)
-		return gpa;
-	if (data < 0 || (uint64_t)data - at >= part->size - (gpa - part->gpa))
-		gpa = part->gpa + part->size;
-	else
-		gpa += (uint64_t)data - at;
+	shift = part->offset - part->gpa;
+	gpa = file_next_data(part->fd, gpa + shift, part->offset + part->size) - shift;
 	return gpa < *end ? gpa : *end;
 }
 
@@ -189,9 +183,11 @@ static uint64_t host_address(struct qemu *qemu, uint64_t gpa)
 	return address;
 }
 
-static bool add_part(struct qemu *qemu, struct physmem *mem, const struct mtree_range *range)
+/* Returns 0, or a negated errno after a message. */
+static int add_part(struct qemu *qemu, struct physmem *mem, const struct mtree_range *range)
 {
 	struct part part = {.gpa = range->gpa, .size = range->size};
+	int error;
 
 	if (qemu->mem_fd >= 0 && !strcmp(range->region, qemu->file_region)) {
 		part.fd = qemu->mem_fd;
@@ -201,21 +197,26 @@ static bool add_part(struct qemu *qemu, struct physmem *mem, const struct mtree_
 		part.is_process = true;
 		part.offset = host_address(qemu, range->gpa);
 		if (!part.offset)
-			return false;
+			return -ENOTCONN;
 	}
-	if (part.offset > INT64_MAX - part.size || physmem_add(mem, part.gpa, part.size)) {
-		say("QEMU's tree of memory makes no sense");
-		return false;
+	error = part.offset > INT64_MAX - part.size ? -EINVAL
+						    : physmem_add(mem, part.gpa, part.size);
+	if (!error) {
+		qemu->part[qemu->nr_parts++] = part;
+		return 0;
 	}
-	qemu->part[qemu->nr_parts++] = part;
-	return true;
+	say("%s", error == -ENOMEM ? "out of memory" : "QEMU's tree of memory makes no sense");
+	return error == -ENOMEM ? -ENOMEM : -ENOTCONN;
 }
 
-/* Ranges of a file, or with a process all. Others are noted. */
-static bool add_parts(struct qemu *qemu, struct physmem *mem, const struct mtree_range *ranges,
-		      size_t nr, struct notes *notes)
+/* Ranges of a file, or with a process all. Others are noted. Returns 0, or a negated errno after a
+ * message. */
+static int add_parts(struct qemu *qemu, struct physmem *mem, const struct mtree_range *ranges,
+		     size_t nr, struct notes *notes)
 {
-	for (size_t i = 0; i < nr; i++) {
+	int error = 0;
+
+	for (size_t i = 0; !error && i < nr; i++) {
 		bool in_file = qemu->mem_fd >= 0 && !strcmp(ranges[i].region, qemu->file_region);
 
 		if (!in_file && qemu->process_fd < 0)
@@ -223,10 +224,10 @@ static bool add_parts(struct qemu *qemu, struct physmem *mem, const struct mtree
 			     "%" PRIu64 " KiB at 0x%" PRIx64 " (%s) are in no file that is shared, "
 			     "and were not looked at",
 			     ranges[i].size >> 10, ranges[i].gpa, ranges[i].region);
-		else if (!add_part(qemu, mem, &ranges[i]))
-			return false;
+		else
+			error = add_part(qemu, mem, &ranges[i]);
 	}
-	return true;
+	return error;
 }
 
 /* Is the backend of this name private to QEMU, so that its file, if any, is not what the guest
@@ -276,6 +277,23 @@ static int open_memory(struct qemu *qemu, const struct qemu_options *options,
 	return -ENOTCONN;
 }
 
+/* Has the file of --mem what is to be read from it? Returns 0, or a negated errno after a message.
+ */
+static int check_named(const struct qemu *qemu, const char *path, uint64_t size)
+{
+	struct stat st;
+
+	if (fstat(qemu->mem_fd, &st)) {
+		say_errno("%s", path);
+		return -ENOENT;
+	}
+	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size >= size)
+		return 0;
+	say("%s is shorter than the guest's memory, of which %" PRIu64 " KiB are to be in it", path,
+	    size >> 10);
+	return -ENOTCONN;
+}
+
 static int find_memory(struct qemu *qemu, const struct qemu_options *options, struct physmem *mem,
 		       struct notes *notes)
 {
@@ -284,14 +302,18 @@ static int find_memory(struct qemu *qemu, const struct qemu_options *options, st
 	size_t nr = text && ranges ? mtree_parse(text, ranges, MTREE_MAX) : 0;
 	int error = -ENOTCONN;
 
-	if (!ranges)
+	if (!ranges) {
 		say("out of memory");
-	else if (text && !nr)
+		error = -ENOMEM;
+	} else if (text && !nr) {
 		say("QEMU's tree of memory has no RAM");
-	if (nr)
+	} else if (nr) {
 		error = open_memory(qemu, options, ranges, nr);
-	if (nr && !error && !add_parts(qemu, mem, ranges, nr, notes))
-		error = -ENOTCONN;
+		error = error ? error : add_parts(qemu, mem, ranges, nr, notes);
+		if (!error && options->mem)
+			error = check_named(qemu, options->mem,
+					    region_end(ranges, nr, qemu->file_region));
+	}
 	free(text);
 	free(ranges);
 	return error;
