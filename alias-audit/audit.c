@@ -407,11 +407,7 @@ uint64_t audit_table(const struct audit *audit, size_t index)
 
 bool audit_is_executable(const struct audit *audit, uint64_t pfn)
 {
-	struct at_uses uses = {0};
-
-	if (audit->at)
-		uses = at_uses(audit->at, pfn);
-	return uses.kernel_exec || uses.user_exec;
+	return audit->at && at_executable(audit->at, pfn, 1);
 }
 
 static void describe_look(const struct audit *audit, const struct look *look,
@@ -434,7 +430,10 @@ static void describe_look(const struct audit *audit, const struct look *look,
 		     audit->mem->unreadable);
 	if (audit->at) {
 		at_get_stats(audit->at, &stats);
-		findings->executable = stats.executable;
+		for (size_t i = 0; i < audit->mem->nr_ranges; i++)
+			findings->executable +=
+				at_executable(audit->at, audit->mem->ranges[i].gpa >> FRAME_SHIFT,
+					      audit->mem->ranges[i].size >> FRAME_SHIFT);
 		findings->tracker_bytes = stats.memory_bytes;
 		if (stats.findings_dropped)
 			note(&findings->notes,

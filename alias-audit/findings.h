@@ -77,7 +77,7 @@ struct findings {
 	struct low_map low[LOW_MAPS_MAX];
 	uint64_t tables;                 /* frames */
 	uint64_t walked[LEVELS_MAX + 1]; /* of them, at each level; one may be at several */
-	uint64_t executable;             /* frames that are executable by some mapping */
+	uint64_t executable;             /* frames of memory that some mapping makes executable */
 	struct windows windows;
 	double look_ms,
 		paused_ms; /* how long it took; how long the guest stood still for it, or 0 */

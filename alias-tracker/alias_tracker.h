@@ -484,7 +484,8 @@ struct at_finding {
  * at_next_finding(). (Of an alias the frame, the entry and its level say whether it is the same, of
  * the others kind and frames.) Linear in the number of entries; at once if nothing has changed
  * since. Returns false when out of memory, if the last sync has failed, if `stop` was set, and in
- * AT_BLIND. Then all is as after the survey before, but that at_uses() may know nothing. At most
+ * AT_BLIND. Then all is as after the survey before, but that at_executable() and at_uses() may know
+ * nothing. At most
  * AT_FINDINGS_MAX findings, and as many events, are kept; at_stats tells of others. */
 bool at_survey(struct alias_tracker *at);
 /* Takes the oldest event that was not taken yet; returns false if there is none. */
@@ -493,6 +494,10 @@ bool at_next_finding(struct alias_tracker *at, struct at_finding *out);
  * functions that take the tracker as const may be called. Returns false if fn did. */
 bool at_for_each_finding(const struct alias_tracker *at,
 			 bool (*fn)(void *ctx, const struct at_finding *finding), void *ctx);
+/* How many of the frames from `pfn` on, `nr` of them, can be executed by some mapping, in kernel or
+ * in user mode, by the last survey. 0 if it has failed, or there was none, and of frames outside of
+ * memory. */
+uint64_t at_executable(const struct alias_tracker *at, uint64_t pfn, uint64_t nr);
 /* What may be done with a frame by any of its mappings. */
 struct at_uses {
 	bool kernel_exec, user_exec; /* executed: in kernel mode, in user mode */
@@ -501,8 +506,9 @@ struct at_uses {
 	uint8_t memtypes;            /* bit t: a mapping has memory type t */
 };
 /* By the state that the tracker was in when it was asked this first after the last survey; all
- * false if there was none, when out of memory, if the last sync has failed by then, and for frames
- * outside of memory. That first time it is linear in the number of entries, as a survey is. */
+ * false if there was none, when out of memory, if `stop` was set, if the last sync has failed by
+ * then, and for frames outside of memory. That first time, and after one that failed, it is linear
+ * in the number of entries, as a survey is. */
 struct at_uses at_uses(struct alias_tracker *at, uint64_t pfn);
 /* For any value, never NULL. */
 const char *at_finding_name(enum at_finding_kind kind);
@@ -528,7 +534,6 @@ struct at_stats {
 	uint64_t log_mismatches; /* violations AT_V_UNLOGGED and AT_V_MISLOGGED */
 	uint64_t violations;
 	uint64_t findings_dropped; /* findings and events for which there was no room */
-	uint64_t executable;       /* frames that the last survey has found to be executable */
 	uint64_t memory_bytes;     /* held now by this tracker, all included */
 };
 void at_get_stats(const struct alias_tracker *at, struct at_stats *out);

@@ -249,7 +249,6 @@ struct survey;
 void survey_free(struct survey *survey);
 size_t survey_bytes(const struct survey *survey);
 uint64_t survey_dropped(const struct survey *survey);
-uint64_t survey_executable(const struct survey *survey);
 
 /* --- follow.c: roots that are followed unjudged ------------------------------------------------
  */

@@ -91,34 +91,33 @@ struct frame_rights rights_of(const struct rights *rights, uint64_t pfn)
 	return of;
 }
 
-static uint64_t region_executable(const struct rights_region *region)
+/* Of the frames [pfn, end), which are in one region of a gib that is there. */
+static uint64_t region_executable(const struct rights *rights, uint64_t pfn, uint64_t end)
 {
+	const struct rights_gib *gib = gib_of(rights, pfn);
+	const struct rights_region *region = region_of(rights, pfn);
 	uint64_t nr = 0;
 
+	if (can_execute(rights_union(gib->large[pfn / PT_ENTRIES % PT_ENTRIES], gib->huge)))
+		return end - pfn;
 	if (!region || !can_execute(region->any))
 		return 0;
-	for (unsigned i = 0; i < PT_ENTRIES; i++)
-		nr += (region->can[i] & CAN_EXEC) != 0;
+	for (; pfn < end; pfn++)
+		nr += (region->can[pfn % PT_ENTRIES] & CAN_EXEC) != 0;
 	return nr;
 }
 
-uint64_t rights_executable(const struct rights *rights)
+uint64_t rights_executable(const struct rights *rights, uint64_t pfn, uint64_t end)
 {
-	uint64_t nr = 0;
+	uint64_t nr = 0, next;
 
-	for (size_t i = 0; i < rights->nr; i++) {
-		const struct rights_gib *gib = rights->gib[i];
-		uint64_t pfn = i * GIB_FRAMES;
+	for (end = end < rights->frames ? end : rights->frames; pfn < end; pfn = next) {
+		bool known = gib_of(rights, pfn) != NULL;
+		uint64_t size = known ? PT_ENTRIES : GIB_FRAMES;
 
-		for (unsigned j = 0; gib && j < PT_ENTRIES && pfn < rights->frames;
-		     j++, pfn += PT_ENTRIES) {
-			uint64_t left = rights->frames - pfn;
-
-			if (can_execute(rights_union(gib->large[j], gib->huge)))
-				nr += left < PT_ENTRIES ? left : PT_ENTRIES;
-			else
-				nr += region_executable(gib->region[j]);
-		}
+		next = (pfn / size + 1) * size;
+		next = next < end ? next : end;
+		nr += known ? region_executable(rights, pfn, next) : 0;
 	}
 	return nr;
 }

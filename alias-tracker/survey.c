@@ -301,6 +301,8 @@ static bool leaves_search(struct search *s, const struct reaches *reaches)
 	const struct findings *held = &s->survey->held;
 
 	for (size_t i = 0; i < held->nr && s->nr_open; i++) {
+		if (wants_stop(s->at))
+			return false;
 		table_search(s, reaches, &held->list[i].one);
 		if (held->list[i].kind != AT_F_ALIAS)
 			table_search(s, reaches, &held->list[i].other);
@@ -382,7 +384,7 @@ static bool survey_find(struct search *s)
 	if (ok)
 		items_find(s);
 	ok = ok && !s->failed && leaves_search(s, &reaches) && !s->failed;
-	s->survey->all = false;
+	rights_free(&s->survey->uses);
 	free(reaches.reach);
 	free(s->items);
 	return ok;
@@ -414,7 +416,6 @@ bool at_survey(struct alias_tracker *at)
 		return false;
 	}
 	survey->changes = survey_changes(at);
-	survey->executable = rights_executable(&survey->rights);
 	survey->dropped += s.dropped;
 	return true;
 }
@@ -444,25 +445,35 @@ bool at_for_each_finding(const struct alias_tracker *at,
 	return true;
 }
 
-/* Finds out the rights of frames that no survey asks for. */
-static bool rights_complete(struct alias_tracker *at, struct survey *survey)
+uint64_t at_executable(const struct alias_tracker *at, uint64_t pfn, uint64_t nr)
+{
+	const struct survey *survey = at->survey;
+	uint64_t end = nr < UINT64_MAX - pfn ? pfn + nr : UINT64_MAX;
+
+	return survey && survey->done ? rights_executable(&survey->rights, pfn, end) : 0;
+}
+
+/* Finds out the rights of frames that no survey asks for, unless they are known. */
+static bool uses_find(struct alias_tracker *at, struct survey *survey)
 {
 	struct reaches reaches;
+	bool ok;
 
+	if (survey->uses.gib)
+		return true;
 	if (at->failed)
 		return false;
-	survey->all = reach_find(at, &reaches) && rights_find(at, &survey->rights, &reaches);
+	ok = reach_find(at, &reaches) && rights_find(at, &survey->uses, &reaches);
 	free(reaches.reach);
-	return survey->all;
+	return ok;
 }
 
 struct at_uses at_uses(struct alias_tracker *at, uint64_t pfn)
 {
 	struct frame_rights of = {0};
 
-	if (at->survey && pfn < at->config.frames &&
-	    (at->survey->all || rights_complete(at, at->survey)))
-		of = rights_of(&at->survey->rights, pfn);
+	if (at->survey && pfn < at->config.frames && uses_find(at, at->survey))
+		of = rights_of(&at->survey->uses, pfn);
 	return (struct at_uses){
 		.kernel_exec = of.can & CAN_EXEC_KERNEL,
 		.user_exec = of.can & CAN_EXEC_USER,
@@ -477,6 +488,7 @@ void survey_free(struct survey *survey)
 	if (!survey)
 		return;
 	rights_free(&survey->rights);
+	rights_free(&survey->uses);
 	findings_free(&survey->held);
 	findings_free(&survey->events);
 	free(survey);
@@ -486,18 +498,13 @@ size_t survey_bytes(const struct survey *survey)
 {
 	if (!survey)
 		return 0;
-	return sizeof(*survey) + survey->rights.bytes +
+	return sizeof(*survey) + survey->rights.bytes + survey->uses.bytes +
 	       (survey->held.max + survey->events.max) * sizeof(*survey->held.list);
 }
 
 uint64_t survey_dropped(const struct survey *survey)
 {
 	return survey ? survey->dropped : 0;
-}
-
-uint64_t survey_executable(const struct survey *survey)
-{
-	return survey ? survey->executable : 0;
 }
 
 const char *at_finding_name(enum at_finding_kind kind)

@@ -81,7 +81,7 @@ struct rights_gib {
 };
 
 struct rights {
-	struct rights_gib **gib; /* by pfn >> 18; NULL: there was no survey yet */
+	struct rights_gib **gib; /* by pfn >> 18; NULL: nothing is known */
 	uint64_t frames;
 	size_t nr, bytes;
 };
@@ -94,8 +94,8 @@ bool rights_find_conflicting(struct alias_tracker *at, struct rights *rights,
 			     const struct reaches *reaches);
 void rights_free(struct rights *rights);
 struct frame_rights rights_of(const struct rights *rights, uint64_t pfn);
-/* How many frames can be executed. */
-uint64_t rights_executable(const struct rights *rights);
+/* How many of the frames [pfn, end) can be executed. */
+uint64_t rights_executable(const struct rights *rights, uint64_t pfn, uint64_t end);
 /* Conflicts, as bits. */
 enum { CONFLICT_WX = 1, CONFLICT_TYPES = 2 };
 
@@ -117,14 +117,13 @@ struct findings {
 
 struct survey {
 	bool done;
-	uint64_t changes; /* at_changes() when it was done */
-	struct rights rights;
-	bool all; /* `rights` has those of all frames, and not only what is remarkable */
+	uint64_t changes;       /* survey_changes() when it was done */
+	struct rights rights;   /* what is remarkable of them */
+	struct rights uses;     /* all of them; empty: nobody has asked for them since */
 	struct findings held;   /* sorted */
 	struct findings events; /* not taken yet, from `first` on */
 	size_t first;
 	uint64_t dropped;
-	uint64_t executable; /* frames */
 };
 
 #endif

@@ -142,7 +142,6 @@ void at_get_stats(const struct alias_tracker *at, struct at_stats *out)
 		.log_mismatches = at->log.nr_mismatches,
 		.violations = at->violations.total,
 		.findings_dropped = survey_dropped(at->survey),
-		.executable = survey_executable(at->survey),
 		.memory_bytes = memory_bytes(at),
 	};
 }

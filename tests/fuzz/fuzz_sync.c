@@ -233,6 +233,7 @@ static void check_uses(struct guest *g, uint64_t pfn, struct at_uses expected)
 
 	expected.exempt_writable = expected.exempt_writable && !expected.writable;
 	MUST(memcmp(&uses, &expected, sizeof(uses)) == 0);
+	MUST(at_executable(g->w.at, pfn, 1) == (expected.kernel_exec || expected.user_exec));
 }
 
 static void check_all(struct guest *g)

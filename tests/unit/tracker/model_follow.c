@@ -198,6 +198,7 @@ static void compare_uses(struct run *r, uint64_t pfn, struct at_uses expected)
 	struct at_uses uses = at_uses(r->w.at, pfn);
 
 	must(memcmp(&uses, &expected, sizeof(uses)) == 0);
+	must(at_executable(r->w.at, pfn, 1) == (expected.kernel_exec || expected.user_exec));
 }
 
 void op_survey(struct run *r)

@@ -67,6 +67,7 @@ static void expect_uses(uint64_t pfn, struct at_uses expected)
 	ck_assert_int_eq(uses.exempt_writable, expected.exempt_writable);
 	ck_assert_uint_eq(uses.memtypes, expected.memtypes);
 	ck_assert_mem_eq(&uses, &oracle, sizeof(uses));
+	ck_assert_uint_eq(at_executable(w.at, pfn, 1), expected.kernel_exec || expected.user_exec);
 }
 
 START_TEST(nothing)
@@ -74,6 +75,7 @@ START_TEST(nothing)
 	ck_assert(!at_next_finding(w.at, &found[0]));
 	ck_assert_uint_eq(held(), 0);
 	ck_assert_uint_eq(at_uses(w.at, DATA).memtypes, 0);
+	ck_assert_uint_eq(at_executable(w.at, 0, UINT64_MAX), 0);
 	survey();
 	ck_assert_uint_eq(events(), 0);
 	expect_uses(DATA, (struct at_uses){0});
@@ -267,12 +269,17 @@ START_TEST(runs_of_frames)
 	ck_assert_uint_eq(found[1].frames, 512);
 	ck_assert_uint_eq(found[1].one.va, VMALLOC);
 	ck_assert_uint_eq(found[1].other.va, VMALLOC);
+	ck_assert_uint_eq(at_executable(w.at, 0, FRAMES), 512 + 1);
+	ck_assert_uint_eq(at_executable(w.at, 1536 + 500, 100), 12);
+	ck_assert_uint_eq(at_executable(w.at, 1024 + 5, 1), 1);
+	ck_assert_uint_eq(at_executable(w.at, 1024 + 6, 1536 - 1030), 0);
 	/* all memory, and no more: a run ends with it */
 	world_map(&w, ROOT, VMALLOC + 2 * SLOT, 3, W(0) | E_PS | E_US);
 	survey();
 	ck_assert_uint_eq(events(), 1 + world_stats(&w).tables + 2);
 	ck_assert_int_eq(found[0].kind, AT_F_WX);
 	ck_assert_uint_eq(found[0].frames, FRAMES);
+	ck_assert_uint_eq(at_executable(w.at, 3, UINT64_MAX), FRAMES - 3);
 	ck_assert_int_eq(found[1].kind, AT_F_ALIAS);
 	ck_assert_uint_eq(held(), 1 + world_stats(&w).tables);
 }
@@ -373,7 +380,7 @@ START_TEST(without_memory)
 		fault_set(++nth, true);
 		ok = at_survey(w.at);
 		fault_set(0, false);
-		ck_assert(ok || held() == 0);
+		ck_assert(ok || (held() == 0 && at_executable(w.at, 0, FRAMES) == 0));
 	} while (!ok);
 	ck_assert_uint_gt(nth, 5);
 	ck_assert_uint_eq(held(), 3);
