@@ -50,21 +50,34 @@ static int status_of(const struct args *args, const struct findings *findings)
 	return AUDIT_NOTHING;
 }
 
-static int print_report(const struct args *args, const struct findings *findings,
-			const struct names *names)
+/* What is looked at, and how it is told. */
+struct view {
+	const struct args *args;
+	struct names *names;
+	struct physmem *mem;
+	struct audit *audit;
+};
+
+/* The whole report, or with `last` what came and went since then. Returns 0, or a status after a
+ * message. */
+static int print_report(const struct view *view, const struct findings *last,
+			const struct findings *findings)
 {
+	const struct args *args = view->args;
 	json_t *json;
 	int failed = 0;
 
 	if (args->json) {
-		json = report_json(findings, names);
+		json = report_json(findings, view->names);
 		failed = !json || json_dumpf(json, stdout,
 					     (args->watch ? JSON_COMPACT : JSON_INDENT(2)) |
 						     JSON_REAL_PRECISION(6));
 		json_decref(json);
 		putchar('\n');
+	} else if (last) {
+		report_changes(stdout, last, findings, view->names);
 	} else {
-		report_print(stdout, findings, names, args->all);
+		report_print(stdout, findings, view->names, args->all);
 	}
 	if (fflush(stdout) || ferror(stdout) || failed) {
 		say_errno("the report could not be written");
@@ -73,50 +86,61 @@ static int print_report(const struct args *args, const struct findings *findings
 	return 0;
 }
 
-/* The picture of --map. Returns 0, or a status after a message. */
-static int draw_map(const char *path, const struct audit *audit, const struct physmem *mem,
-		    const struct findings *findings)
+/* The picture of --map; to be freed. NULL when out of memory. */
+static char *picture_of(const struct view *view, const struct findings *findings)
 {
-	FILE *out = fopen(path, "we");
-	int error;
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	bool failed = !out || map_svg_print(out, view->audit, view->mem, findings);
 
-	if (!out) {
-		say_errno("--map %s", path);
-		return VMM_EX_IOERR;
-	}
-	error = map_svg_print(out, audit, mem, findings);
-	if (error)
-		say("out of memory");
-	if (ferror(out) | fclose(out) && !error) {
-		say_errno("--map %s", path);
-		return VMM_EX_IOERR;
-	}
-	return error ? VMM_EX_OSERR : 0;
+	if (out)
+		failed |= ferror(out) | fclose(out);
+	if (!failed)
+		return text;
+	free(text);
+	return NULL;
 }
 
-/* Prints what was found. Returns the program's status. */
-static int tell_findings(const struct args *args, struct findings *findings, struct names *names)
+/* Writes the picture, if there is to be one. Returns 0, or a status after a message. */
+static int draw_map(const struct view *view, const struct findings *findings)
 {
+	const char *path = view->args->map;
+	char *picture;
+	FILE *out;
 	int failed;
 
-	if (names && findings->tables)
-		names_place(names, &findings->windows, &findings->notes);
-	failed = print_report(args, findings, names);
-	return failed ? failed : status_of(args, findings);
+	if (!path || !findings->tables)
+		return 0;
+	picture = picture_of(view, findings);
+	if (!picture) {
+		say("out of memory");
+		return VMM_EX_OSERR;
+	}
+	out = fopen(path, "we");
+	failed = !out || fputs(picture, out) < 0;
+	if (out)
+		failed |= fclose(out);
+	if (failed)
+		say_errno("--map %s", path);
+	free(picture);
+	return failed ? VMM_EX_IOERR : 0;
 }
 
-/* Prints what came and went since the last look. Returns the program's status. */
-static int tell_changes(const struct args *args, const struct findings *last,
-			struct findings *findings, struct names *names)
+/* Prints what was found, or what came and went since *last, and then draws it. Returns the
+ * program's status. */
+static int tell(const struct view *view, const struct findings *last, struct findings *findings)
 {
-	if (names && findings->tables)
-		names_place(names, &findings->windows, &findings->notes);
-	report_changes(stdout, last, findings, names);
-	if (fflush(stdout) || ferror(stdout)) {
-		say_errno("the report could not be written");
-		return VMM_EX_IOERR;
-	}
-	return status_of(args, findings);
+	int failed, status;
+
+	if (view->names && findings->tables)
+		names_place(view->names, &findings->windows, &findings->notes);
+	failed = print_report(view, last, findings);
+	if (failed)
+		return failed;
+	status = status_of(view->args, findings);
+	failed = draw_map(view, findings);
+	return failed ? failed : status;
 }
 
 static size_t given_roots(const struct args *args, struct given_root *given)
@@ -126,14 +150,13 @@ static size_t given_roots(const struct args *args, struct given_root *given)
 	return args->nr_roots;
 }
 
-static int look_at_core(const struct args *args, const struct core *core, struct physmem *mem,
-			const struct notes *doubts, struct names *names)
+static int look_at_core(const struct view *view, const struct core *core,
+			const struct notes *doubts)
 {
 	struct given_root given[ARGS_MAX_ROOTS + 1];
-	struct look look = {.given = given, .nr_given = given_roots(args, given)};
+	struct look look = {.given = given, .nr_given = given_roots(view->args, given)};
 	struct given_root *own = &given[look.nr_given];
 	struct findings findings = {0};
-	struct audit *audit = audit_new(mem);
 	double before = now_ms();
 	int status = VMM_EX_OSERR;
 
@@ -141,20 +164,16 @@ static int look_at_core(const struct args *args, const struct core *core, struct
 	own->gpa = core_kernel_root(core, &own->levels);
 	if (own->levels)
 		look.nr_given++;
-	snprintf(findings.source, sizeof(findings.source), "core %s (%s)", args->core,
+	snprintf(findings.source, sizeof(findings.source), "core %s (%s)", view->args->core,
 		 core_format(core));
-	if (!audit || audit_look(audit, &look, &findings)) {
+	if (!view->audit || audit_look(view->audit, &look, &findings)) {
 		say("out of memory");
 	} else {
 		findings.look_ms = now_ms() - before;
 		notes_add(&findings.notes, doubts);
-		status = tell_findings(args, &findings, names);
-		if (args->map && status <= AUDIT_FOUND &&
-		    draw_map(args->map, audit, mem, &findings))
-			status = VMM_EX_IOERR;
+		status = tell(view, NULL, &findings);
 	}
 	findings_clear(&findings);
-	audit_free(audit);
 	return status;
 }
 
@@ -164,8 +183,10 @@ static int audit_core(const struct args *args, struct names *names)
 	struct physmem mem;
 	int error, status;
 	struct core *core = core_open(args->core, &mem, &doubts, &error);
+	struct view view = {args, names, &mem, audit_new(&mem)};
 
-	status = core ? look_at_core(args, core, &mem, &doubts, names) : status_of_error(error);
+	status = core ? look_at_core(&view, core, &doubts) : status_of_error(error);
+	audit_free(view.audit);
 	notes_clear(&doubts);
 	physmem_free(&mem);
 	core_close(core);
@@ -174,13 +195,10 @@ static int audit_core(const struct args *args, struct names *names)
 
 /* A running guest, and what is known of it. */
 struct live {
-	const struct args *args;
+	struct view view;
 	struct qemu *qemu;
-	struct physmem *mem;
-	struct audit *audit;
-	struct names *names;
-	struct notes notes; /* of how its memory is reached */
-	double paused;      /* when it was stopped, and then for how long, in ms */
+	struct notes doubts;  /* of how its memory is reached */
+	double since, paused; /* when it was stopped, and for how long, in ms */
 	bool resumed;
 };
 
@@ -189,7 +207,7 @@ static void has_read(void *ctx)
 	struct live *live = ctx;
 
 	live->resumed = qemu_end(live->qemu);
-	live->paused = now_ms() - live->paused;
+	live->paused = now_ms() - live->since;
 }
 
 /* One look, during which the guest stands still. Returns 0, or a status after a message. */
@@ -197,7 +215,7 @@ static int look_at_guest(struct live *live, struct findings *findings)
 {
 	struct given_root given[ARGS_MAX_ROOTS];
 	struct look look = {.given = given,
-			    .nr_given = given_roots(live->args, given),
+			    .nr_given = given_roots(live->view.args, given),
 			    .has_read = has_read,
 			    .ctx = live};
 	double before = now_ms();
@@ -205,45 +223,47 @@ static int look_at_guest(struct live *live, struct findings *findings)
 
 	if (!qemu_begin(live->qemu))
 		return VMM_EX_NOKVM;
-	live->paused = now_ms();
+	live->since = now_ms();
 	look.cpus = qemu_cpus(live->qemu, &look.nr_cpus);
-	snprintf(findings->source, sizeof(findings->source), "QEMU at %s, %s", live->args->qmp,
+	snprintf(findings->source, sizeof(findings->source), "QEMU at %s, %s", live->view.args->qmp,
 		 qemu_way(live->qemu));
-	error = audit_look(live->audit, &look, findings);
+	error = audit_look(live->view.audit, &look, findings);
 	if (error) {
 		say("out of memory");
 		return VMM_EX_OSERR;
 	}
 	findings->paused_ms = live->paused;
 	findings->look_ms = now_ms() - before;
-	notes_add(&findings->notes, &live->notes);
-	if (live->args->map && findings->tables) {
-		int failed = draw_map(live->args->map, live->audit, live->mem, findings);
+	notes_add(&findings->notes, &live->doubts);
+	return 0;
+}
 
-		if (failed)
-			return failed;
-	}
-	return live->resumed ? 0 : VMM_EX_NOKVM;
+/* The same, and tells what it found, also of a guest that can't be made to go on. Returns the
+ * program's status. */
+static int look_and_tell(struct live *live, const struct findings *last, struct findings *findings)
+{
+	int status = look_at_guest(live, findings);
+
+	if (!status)
+		status = tell(&live->view, last, findings);
+	return status <= AUDIT_FOUND && !live->resumed ? VMM_EX_NOKVM : status;
 }
 
 /* Looks again and again, and tells what came and went. The status is that of the worst look. */
 static int watch_guest(struct live *live, struct findings *findings)
 {
+	const struct args *args = live->view.args;
 	struct findings last = {0};
 	int status = 0;
 
-	for (unsigned looks = 0; !live->args->looks || looks < live->args->looks; looks++) {
-		int failed;
+	for (unsigned looks = 0; !args->looks || looks < args->looks; looks++) {
+		int one;
 
 		if (looks)
-			sleep(live->args->watch);
-		failed = look_at_guest(live, findings);
-		if (!failed && looks && !live->args->json)
-			failed = tell_changes(live->args, &last, findings, live->names);
-		else if (!failed)
-			failed = tell_findings(live->args, findings, live->names);
-		status = failed > status ? failed : status;
-		if (failed > AUDIT_FOUND)
+			sleep(args->watch);
+		one = look_and_tell(live, looks ? &last : NULL, findings);
+		status = one > status ? one : status;
+		if (one > AUDIT_FOUND)
 			break;
 		findings_clear(&last);
 		last = *findings;
@@ -261,27 +281,26 @@ static int audit_qemu(const struct args *args, struct names *names)
 					     .timeout = args->timeout};
 	struct findings findings = {0};
 	struct physmem mem;
-	struct live live = {.args = args, .mem = &mem, .names = names};
+	struct live live = {.view = {args, names, &mem, NULL}};
 	int error, status;
 
-	live.qemu = qemu_open(&options, &mem, &live.notes, &error);
-	live.audit = audit_new(&mem);
+	live.qemu = qemu_open(&options, &mem, &live.doubts, &error);
+	live.view.audit = audit_new(&mem);
 	if (!live.qemu) {
 		status = status_of_error(error);
-	} else if (!live.audit) {
+	} else if (!live.view.audit) {
 		say("out of memory");
 		status = VMM_EX_OSERR;
 	} else if (args->watch) {
 		status = watch_guest(&live, &findings);
 	} else {
-		status = look_at_guest(&live, &findings);
-		status = status ? status : tell_findings(args, &findings, names);
+		status = look_and_tell(&live, NULL, &findings);
 	}
 	findings_clear(&findings);
-	audit_free(live.audit);
+	audit_free(live.view.audit);
 	physmem_free(&mem);
 	qemu_close(live.qemu);
-	notes_clear(&live.notes);
+	notes_clear(&live.doubts);
 	return status;
 }
 
