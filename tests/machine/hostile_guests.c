@@ -49,14 +49,31 @@ enum { HELD = 0, BROKE = 1, TIMEOUT = 75, SHUTDOWN = 80, STOPPED = 81 };
 #define UNPINNED_LINK "link to a table that is not pinned"
 #define UNLOGGED      "entry changed without a record in the log"
 #define NO_LOG        "no log is read"
+#define TOO_LONG      "named as being changed for longer"
+
+/* Of the log: strict reads none. */
+#define LOG_OFF(what) .off = BREAK(what), .off_track = "log", .no_strict_switch = NO_LOG
 
 /* A record is missing, and there is an excuse for it. `nr` reports in all, one of them that. */
 #define EXCUSE(which, nr)                                                                          \
 	.guest = "log_excuses", .word = (which),                                                   \
-	.on_log = &(struct outcome){.violations = (nr), .says = UNLOGGED},                         \
-	.off = BREAK("no-mismatch"), .off_track = "log",                                           \
-	.then = {.violations = (nr)-1, .says = (nr) > 1 ? "violation: the log" : NULL},            \
-	.no_strict_switch = NO_LOG
+	.on_log = &(struct outcome){.violations = (nr), .says = UNLOGGED}, LOG_OFF("no-mismatch"), \
+	.then = {.violations = (nr)-1, .says = (nr) > 1 ? "violation: the log" : NULL}
+
+/* The excuse is that an entry is being changed, for ever: that ends the guest. `nr` reports in all,
+ * one of them of the log. */
+#define FOR_EVER(which, cpus, audit, nr, text)                                                     \
+	{                                                                                          \
+		.guest = "log_excuses", .word = (which),                                           \
+		.with = {cpus, audit, "--on-violation=stop"},                                      \
+		.on_log =                                                                          \
+			&(struct outcome){.status = STOPPED, .violations = (nr), .says = (text)},  \
+		LOG_OFF("no-mismatch"), .then = {                                                  \
+			.status = STOPPED,                                                         \
+			.violations = (nr)-1,                                                      \
+			.says = TOO_LONG                                                           \
+		}                                                                                  \
+	}
 
 #define CANNOT_GO_ON "the guest cannot go on"
 
@@ -315,39 +332,14 @@ const struct hostile hostiles[] = {
 	{.guest = "log_lies",
 	 .with = {"--audit=1"},
 	 .on_log = &(struct outcome){.violations = 1, .says = "records in the log are wrong"},
-	 .off = BREAK("no-mismatch"),
-	 .off_track = "log",
-	 .no_strict_switch = NO_LOG},
+	 LOG_OFF("no-mismatch")},
 	{.with = {"--audit=1000000"}, EXCUSE("names", 1)},
 	{.with = {"--audit=1000000"}, EXCUSE("loses", 2)},
 	{.with = {"--audit=1000000"}, EXCUSE("half", 2)},
 	{.with = {"--audit=1000000"}, EXCUSE("stops", 2)},
-	{.guest = "log_excuses",
-	 .word = "swaps",
-	 .with = {"-c3", "--audit=1", "--on-violation=stop"},
-	 .on_log = &(struct outcome){.status = STOPPED, .violations = 3, .says = UNLOGGED},
-	 .off = BREAK("no-mismatch"),
-	 .off_track = "log",
-	 .then = {.status = STOPPED, .violations = 2, .says = "named as being changed for longer"},
-	 .no_strict_switch = NO_LOG},
-	{.guest = "log_excuses",
-	 .word = "spins",
-	 .with = {"-c2", "--audit=1000000", "--on-violation=stop"},
-	 .on_log = &(struct outcome){.status = STOPPED, .violations = 2, .says = UNLOGGED},
-	 .off = BREAK("no-mismatch"),
-	 .off_track = "log",
-	 .then = {.status = STOPPED, .violations = 1, .says = "named as being changed for longer"},
-	 .no_strict_switch = NO_LOG},
-	{.guest = "log_excuses",
-	 .word = "lingers",
-	 .with = {"-c2", "--audit=1000000", "--on-violation=stop"},
-	 .on_log = &(struct outcome){.status = STOPPED,
-				     .violations = 2,
-				     .says = "named as being changed for longer"},
-	 .off = BREAK("no-mismatch"),
-	 .off_track = "log",
-	 .then = {.status = STOPPED, .violations = 1, .says = "named as being changed for longer"},
-	 .no_strict_switch = NO_LOG},
+	FOR_EVER("swaps", "-c3", "--audit=1", 3, UNLOGGED),
+	FOR_EVER("spins", "-c2", "--audit=1000000", 2, UNLOGGED),
+	FOR_EVER("lingers", "-c2", "--audit=1000000", 2, TOO_LONG),
 	{.guest = "log_excuses",
 	 .word = "sleeps",
 	 .with = {"-c2", "--audit=1000000", "--on-violation=stop"},
@@ -358,32 +350,24 @@ const struct hostile hostiles[] = {
 	 .on_log =
 		 &(struct outcome){
 			 .status = STOPPED, .violations = 1, .says = UNLOGGED, .prints = ""},
-	 .off = BREAK("no-mismatch"),
-	 .off_track = "log",
-	 .then = {.status = BROKE},
-	 .no_strict_switch = NO_LOG},
+	 LOG_OFF("no-mismatch"),
+	 .then = {.status = BROKE}},
 	{.guest = "host_writes",
 	 .word = "deflate",
 	 .with = {"--audit=1"},
 	 .must = {.violations = 1, .says = UNPINNED_LINK},
-	 .off = BREAK("own-changes"),
-	 .off_track = "log",
-	 .then = {.violations = 3, .says = UNLOGGED},
-	 .no_strict_switch = NO_LOG},
+	 LOG_OFF("own-changes"),
+	 .then = {.violations = 3, .says = UNLOGGED}},
 	{.guest = "host_writes",
 	 .word = "shared",
 	 .with = {"--audit=1"},
 	 .must = {.violations = 1, .says = UNPINNED_LINK},
-	 .off = BREAK("own-changes"),
-	 .off_track = "log",
-	 .then = {.violations = 43, .says = UNLOGGED},
-	 .no_strict_switch = NO_LOG},
+	 LOG_OFF("own-changes"),
+	 .then = {.violations = 43, .says = UNLOGGED}},
 	{.guest = "log_wraps",
 	 .on_log = &(struct outcome){.violations = 8, .says = "more records than it has room for"},
-	 .off = BREAK("believe-log"),
-	 .off_track = "log",
-	 .then = {.status = BROKE, .violations = 3},
-	 .no_strict_switch = NO_LOG},
+	 LOG_OFF("believe-log"),
+	 .then = {.status = BROKE, .violations = 3}},
 	{.guest = "log_moves",
 	 .with = {"-c2"},
 	 .must = {.prints = "moving\n"},
