@@ -73,18 +73,24 @@ END_TEST
 
 #define REGION_PAGES 100000u
 
-/* Splits a mapping of its own until the process may have no more. Returns the region; NULL if it
- * has run out of pages first. */
-static uint8_t *use_up_mappings(void)
+/* Splits a mapping of its own until the process may have no more. Returns the region; NULL, after a
+ * word, if that can't be done, and so `test` not be made. */
+static uint8_t *use_up_mappings(const char *test)
 {
-	uint8_t *region = mmap(NULL, REGION_PAGES * 4096ul, PROT_NONE,
-			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uint8_t *region;
 
+#ifdef __SANITIZE_THREAD__
+	printf("skip %s: ThreadSanitizer itself maps and unmaps\n", test);
+	return NULL;
+#endif
+	region = mmap(NULL, REGION_PAGES * 4096ul, PROT_NONE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	ck_assert_ptr_ne(region, MAP_FAILED);
 	for (unsigned i = 1; i < REGION_PAGES; i += 2)
 		if (mprotect(region + i * 4096ul, 4096, PROT_READ))
 			return region;
 	munmap(region, REGION_PAGES * 4096ul);
+	printf("skip %s: this host has no limit of mappings to reach\n", test);
 	return NULL;
 }
 
@@ -94,18 +100,12 @@ START_TEST(a_release_can_fail)
 	bool run = true, released, is_protected, pinned;
 	uint8_t *region;
 
-#ifdef __SANITIZE_THREAD__
-	printf("skip a_release_can_fail: ThreadSanitizer itself maps and unmaps\n");
-	return;
-#endif
 	for (uint64_t pfn = 10; pfn < 15; pfn++)
 		run &= write_protect_gfn(&mem, pfn);
 	ck_assert(run);
-	region = use_up_mappings();
-	if (!region) {
-		printf("skip a_release_can_fail: this host has no limit of mappings to reach\n");
+	region = use_up_mappings("a_release_can_fail");
+	if (!region)
 		return;
-	}
 	released = write_unprotect_gfn(&mem, 12);
 	is_protected = gfn_is_write_protected(&mem, 12);
 	pinned = write_protect_gfn(&mem, 100);
@@ -125,18 +125,12 @@ START_TEST(an_undo_has_mappings_in_reserve)
 	bool run = true, undone, pinned;
 	uint8_t *region;
 
-#ifdef __SANITIZE_THREAD__
-	printf("skip an_undo_has_mappings_in_reserve: ThreadSanitizer itself maps and unmaps\n");
-	return;
-#endif
 	run &= write_protect_gfn(&mem, 10) && write_protect_gfn(&mem, 12);
 	run &= write_protect_gfn(&mem, 11);
 	ck_assert(run);
-	region = use_up_mappings();
-	if (!region) {
-		printf("skip an_undo_has_mappings_in_reserve: this host has no limit to reach\n");
+	region = use_up_mappings("an_undo_has_mappings_in_reserve");
+	if (!region)
 		return;
-	}
 	undone = write_protect_undo(&mem, 11);
 	for (uint64_t pfn = 20; write_protect_gfn(&mem, pfn); pfn += 2)
 		;
