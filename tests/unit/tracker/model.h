@@ -70,7 +70,7 @@ struct model {
 	bool counts_all; /* what the tracker was told; the model always does */
 	uint64_t roots[M_ROOTS_MAX];
 	unsigned nr_roots;
-	uint64_t follows[M_ROOTS_MAX]; /* pinned or not */
+	uint64_t follows[M_FRAMES_MAX]; /* pinned or not, of the pool or not */
 	unsigned nr_follows;
 
 	bool followed[M_POOL];
