@@ -221,7 +221,7 @@ static int attach_pin_and_gdb(struct machine *machine, const struct image *image
 	return 0;
 }
 
-/* Takes over the image and what was opened. */
+/* Takes over what was opened. */
 static int boot_machine(const struct options *opt, struct image *image, struct events *events,
 			struct trace *trace)
 {
@@ -235,7 +235,7 @@ static int boot_machine(const struct options *opt, struct image *image, struct e
 	machine.symbols = symbols;
 	if (!status)
 		status = attach_pin_and_gdb(&machine, image, &pin, events);
-	if (!symbols_need_image(symbols))
+	if (!symbols) /* they may be in the image */
 		image_free(image);
 	ready = !status;
 	if (ready)
@@ -249,8 +249,6 @@ static int boot_machine(const struct options *opt, struct image *image, struct e
 	machine_free(&machine);
 	if (ready && trace && write_trace(trace, symbols, opt->trace, machine_time_left(&machine)))
 		status = worse_status(status, VMM_EX_IOERR);
-	if (symbols_need_image(symbols))
-		image_free(image);
 	symbols_free(symbols);
 	return status;
 }
@@ -290,7 +288,6 @@ static int check_files(const struct options *opt)
 	return 0;
 }
 
-/* Takes over the image. */
 static int boot_image(const struct options *opt, struct image *image)
 {
 	struct trace trace = {0};
@@ -305,7 +302,6 @@ static int boot_image(const struct options *opt, struct image *image)
 		say_stop();
 	} else {
 		events_close(&events);
-		image_free(image);
 	}
 	trace_free(&trace);
 	return status;
@@ -324,12 +320,11 @@ static int boot_guest(struct options *opt)
 		return image_status(err);
 	err = image.kind == IMAGE_GUEST ? options_for_guest(opt)
 					: options_for_linux(opt, image.cmdline_max);
-	if (err) {
-		image_free(&image);
-		return options_status(err);
-	}
-	sandbox_trap_install(fatal_clean_up);
-	return boot_image(opt, &image);
+	if (!err)
+		sandbox_trap_install(fatal_clean_up);
+	status = err ? options_status(err) : boot_image(opt, &image);
+	image_free(&image);
+	return status;
 }
 
 /* At exit: output (help, version, probe, answer) that could not be written is an error, although

@@ -371,5 +371,7 @@ int image_load(const struct image *image, const struct memory *mem)
 
 void image_free(struct image *image)
 {
-	munmap(image->file, image->mapped);
+	if (image->mapped)
+		munmap(image->file, image->mapped);
+	image->mapped = 0;
 }

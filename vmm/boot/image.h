@@ -51,6 +51,7 @@ const char *image_parse(struct image *image);
  * do not fit. Call it once: it gives the memory of an image_open()ed file's segments back to the
  * host, so their bytes at `file` are lost. Those outside of the segments stay. */
 int image_load(const struct image *image, const struct memory *mem);
+/* Frees the bytes at `file`. A second call does nothing. */
 void image_free(struct image *image);
 
 #endif

@@ -198,13 +198,7 @@ struct symbols *symbols_of_section(const struct image *image)
 	return symbols;
 }
 
-bool symbols_need_image(const struct symbols *symbols)
-{
-	return symbols && !symbols->answer;
-}
-
-/* --- names --------------------------------------------------------------------------------------
- */
+/* --- names ------------------------------------------------------------------------------------ */
 
 void symbols_free(struct symbols *symbols)
 {

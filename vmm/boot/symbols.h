@@ -8,7 +8,6 @@
 #ifndef VMM_BOOT_SYMBOLS_H
 #define VMM_BOOT_SYMBOLS_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,14 +35,12 @@ struct symbols_row {
 struct image;
 struct symbols;
 
-/* Takes the image's own answer, or starts vmm-lines and waits for one. The image's content is still
- * there. Before the sandbox, which allows no programs. Returns NULL if there is no answer or a
- * wrong one: then names are numbers. */
+/* Takes the image's own answer, which stays there: free the image after the symbols. Or starts
+ * vmm-lines and waits for one. The image's content is still there. Before the sandbox, which allows
+ * no programs. Returns NULL if there is no answer or a wrong one: then names are numbers. */
 struct symbols *symbols_read(const struct image *image);
-/* The image's own answer, or NULL if there is none or a wrong one. */
+/* The image's own answer alone, or NULL if there is none or a wrong one. */
 struct symbols *symbols_of_section(const struct image *image);
-/* Must the image be freed after them? `symbols` may be NULL. */
-bool symbols_need_image(const struct symbols *symbols);
 /* `symbols` may be NULL. */
 void symbols_free(struct symbols *symbols);
 /* Checks the sizes in an answer of `size` bytes, which it takes over. Returns NULL if they are
