@@ -102,10 +102,11 @@ struct pin {
 	bool tracks;             /* false: every pin is granted without a check */
 	bool checks;             /* false: aliases are found, and granted */
 	bool flushes;            /* ALIAS_CALL_FLUSH is served */
-	bool guest_events;       /* the guest records its purges and flushes for the trace */
 	uint64_t shared_pfn, shared_frames;
 
-	_Atomic bool registered; /* the guest has begun; set once, under the lock */
+	/* Set at most once, under the lock; read by any vCPU's thread. */
+	_Atomic bool registered;   /* the guest has begun */
+	_Atomic bool guest_events; /* it records its purges and flushes for the trace */
 
 	pthread_mutex_t lock; /* guards all below; taken before vCPUs are paused */
 	struct alias_tracker *at;
