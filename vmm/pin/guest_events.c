@@ -9,7 +9,7 @@
 #include "pin/origin.h"
 #include "trace.h"
 
-bool guest_events_open(struct pin *pin, const struct vcpu *vcpu)
+void guest_events_open(struct pin *pin, const struct vcpu *vcpu)
 {
 	struct pin_vcpu *own = &pin->vcpus[vcpu->index];
 	struct kvm_device_attr attr = {
@@ -18,8 +18,10 @@ bool guest_events_open(struct pin *pin, const struct vcpu *vcpu)
 		.addr = (uint64_t)&own->tsc_offset,
 	};
 
-	own->tsc_known = vcpu->track && ioctl(vcpu->fd, KVM_GET_DEVICE_ATTR, &attr) == 0;
-	return own->tsc_known;
+	if (own->tsc_asked)
+		return;
+	own->tsc_asked = true; /* a kernel without it never has it */
+	own->tsc_known = ioctl(vcpu->fd, KVM_GET_DEVICE_ATTR, &attr) == 0;
 }
 
 /* The alias for which the guest purges at this time: that of the last upcall before, if it isn't
@@ -56,10 +58,12 @@ void guest_events_take(struct pin *pin, const struct vcpu *vcpu)
 	struct pin_vcpu *own = &pin->vcpus[vcpu->index];
 	struct origin_records records;
 
-	if (!vcpu->track || !pin->guest_events ||
+	if (!vcpu->track || !pin->guest_events || !own->tsc_known ||
 	    !origin_records(pin->machine, vcpu->index, &records))
 		return;
-	if (records.nr - own->origins_taken > ALIAS_ORIGINS) {
+	if (records.nr < own->origins_taken) { /* the guest's word: it begins anew */
+		own->origins_taken = records.nr;
+	} else if (records.nr - own->origins_taken > ALIAS_ORIGINS) {
 		vcpu->track->lost += records.nr - own->origins_taken - ALIAS_ORIGINS;
 		own->origins_taken = records.nr - ALIAS_ORIGINS;
 	}

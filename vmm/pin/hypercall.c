@@ -190,8 +190,7 @@ static void hypercall_write(void *dev, struct vcpu *vcpu, uint64_t off, unsigned
 	enum alias_status status;
 
 	if (vcpu->track) {
-		if (!pin->vcpus[vcpu->index].tsc_known)
-			guest_events_open(pin, vcpu);
+		guest_events_open(pin, vcpu);
 		guest_events_take(pin, vcpu);
 	}
 	if (is_by_string(vcpu->run, value))
