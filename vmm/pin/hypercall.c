@@ -176,8 +176,7 @@ static enum alias_status serve_locked(struct pin *pin, struct vcpu *vcpu,
  * value gets no more than an `out` would.) */
 static bool is_by_string(const struct kvm_run *run, uint64_t value)
 {
-	return run->io.count > 1 ||
-	       (run->kvm_valid_regs & KVM_SYNC_X86_REGS && (uint32_t)run->s.regs.regs.rax != value);
+	return run->io.count > 1 || (uint32_t)run->s.regs.regs.rax != value;
 }
 
 static void hypercall_write(void *dev, struct vcpu *vcpu, uint64_t off, unsigned len,

@@ -54,6 +54,7 @@ uint64_t *guest_frame(uint64_t pfn)
 
 void guest_call_again(enum alias_call call)
 {
+	guest.run.s.regs.regs.rax = call;
 	ck_assert(bus_write(&guest.machine.io.pio, &guest.vcpu, HYPERCALL_PORT, 4, call));
 	ck_assert_uint_eq(guest.page->call_status, ALIAS_OK);
 }

@@ -88,6 +88,7 @@ static void ask(unsigned vcpu, uint16_t op, uint64_t pfn, uint16_t level)
 	run->io.port = HYPERCALL_PORT;
 	run->io.count = 1;
 	run->io.data_offset = DATA_OFF;
+	run->s.regs.regs.rax = call;
 	memcpy(runs[vcpu].bytes + DATA_OFF, &call, sizeof(call));
 }
 
@@ -155,10 +156,16 @@ static int play_kvm(int fd, unsigned long request, void *arg)
 
 /* --- the machine ------------------------------------------------------------------------------ */
 
+static void call_now(unsigned vcpu, unsigned len, uint32_t call)
+{
+	runs[vcpu].run.s.regs.regs.rax = call;
+	ck_assert(bus_write(&machine.io.pio, &vcpus[vcpu], HYPERCALL_PORT, len, call));
+}
+
 static void pin_now(unsigned vcpu, uint64_t pfn, uint16_t level)
 {
 	ask(vcpu, ALIAS_OP_PIN, pfn, level);
-	ck_assert(bus_write(&machine.io.pio, &vcpus[vcpu], HYPERCALL_PORT, 4, ALIAS_CALL_PIN));
+	call_now(vcpu, 4, ALIAS_CALL_PIN);
 	ck_assert_uint_eq(entry_of(vcpu)->status, ALIAS_OK);
 }
 
@@ -198,7 +205,7 @@ static void start_machine(enum track_mode track, enum flush_proof proof)
 	ck_assert_ptr_nonnull(pin);
 	pin_vcpu_page(&machine, 0)->direct_base = 0xffff888000000000;
 	pin_vcpu_page(&machine, 0)->direct_size = 1ull << 39;
-	ck_assert(bus_write(&machine.io.pio, &vcpus[0], HYPERCALL_PORT, 4, ALIAS_CALL_REGISTER));
+	call_now(0, 4, ALIAS_CALL_REGISTER);
 	ck_assert_uint_eq(pin_vcpu_page(&machine, 0)->call_status, ALIAS_OK);
 	for (unsigned i = 0; i < NR; i++) {
 		for (unsigned level = 4; level > 1; level--)
@@ -302,7 +309,7 @@ static enum alias_status ask_for_flush(unsigned len)
 	struct alias_vcpu_page *page = pin_vcpu_page(&machine, 1);
 
 	page->call_status = ALIAS_PENDING;
-	ck_assert(bus_write(&machine.io.pio, &vcpus[1], HYPERCALL_PORT, len, ALIAS_CALL_FLUSH));
+	call_now(1, len, ALIAS_CALL_FLUSH);
 	return page->call_status;
 }
 
