@@ -110,13 +110,31 @@ static bool set_regs(const struct vcpu *vcpu, struct kvm_regs *regs)
 
 /* --- kept from storing ------------------------------------------------------------------------ */
 
+/* Reads what the instruction loads. Returns false if part of it is outside of memory. */
+static bool load_value(const struct memory *mem, const struct access *load, uint64_t *value)
+{
+	uint8_t *to = (uint8_t *)value;
+
+	*value = 0;
+	for (unsigned i = 0; i < load->nr; i++) {
+		const struct piece *piece = &load->pieces[i];
+		const void *from = memory_ptr(mem, piece->gpa, piece->len);
+
+		if (!from)
+			return false;
+		memcpy(to, from, piece->len);
+		to += piece->len;
+	}
+	return true;
+}
+
 /* Computes the value to store, from the present content of memory; the lock is held. Returns false
  * if it is unknown. *stores is false if the instruction does not store. */
-static bool compute_store(const struct vcpu *vcpu, const struct insn *insn, struct kvm_regs *regs,
+static bool compute_store(const struct vcpu *vcpu, const struct insn *insn,
+			  const struct access *load, struct kvm_regs *regs,
 			  uint8_t bytes[STORE_BYTES], bool *stores)
 {
-	uint64_t from = insn->op == INSN_MOVS ? insn->operand : insn->va;
-	uint64_t old = 0, value;
+	uint64_t old, value;
 	struct kvm_fpu fpu;
 
 	if (insn->op == INSN_MOV_XMM) {
@@ -126,43 +144,47 @@ static bool compute_store(const struct vcpu *vcpu, const struct insn *insn, stru
 		*stores = insn_execute(insn, 0, regs, &value);
 		return true;
 	}
-	if (guest_read(vcpu, from, &old, insn->size) < insn->size)
+	if (!load_value(&vcpu->vm->mem, load, &old))
 		return false;
 	*stores = insn_execute(insn, old, regs, &value);
 	memcpy(bytes, &value, sizeof(value));
 	return true;
 }
 
-/* Executes the instruction; *status says whether that was allowed. The pieces get their values, and
- * `regs` what they are after it. */
-static enum served run_insn(struct batch *batch, const struct insn *insn, struct piece *pieces,
-			    unsigned nr, struct kvm_regs *regs, enum alias_status *status)
+/* Executes the instruction; *status says whether that was allowed. The store's pieces get their
+ * values, and `regs` what they are after it. */
+static enum served run_insn(struct batch *batch, const struct insn *insn, struct access *store,
+			    const struct access *load, struct kvm_regs *regs,
+			    enum alias_status *status)
 {
+	struct piece *pieces = store->pieces;
 	uint8_t bytes[STORE_BYTES];
 	bool stores;
 
 	*status = ALIAS_BAD_OP;
-	if (!compute_store(batch->vcpu, insn, regs, bytes, &stores))
+	if (!compute_store(batch->vcpu, insn, load, regs, bytes, &stores))
 		return SERVED;
 	*status = ALIAS_OK;
 	if (!stores)
 		return SERVED;
 	memcpy(pieces[0].bytes, bytes, pieces[0].len);
-	if (nr > 1)
+	if (store->nr > 1)
 		memcpy(pieces[1].bytes, bytes + pieces[0].len, pieces[1].len);
-	return commit_store(batch, pieces, nr, status);
+	return commit_store(batch, pieces, store->nr, status);
 }
 
 /* Refuses a large store, which is never done. If the guest repeats it, KVM emulates it, and stores
  * page by page up to the protected one. */
 static void refuse_large(struct pin *pin, struct vcpu *vcpu, uint64_t rip,
-			 const struct piece *pieces, unsigned nr)
+			 const struct access *store)
 {
+	uint64_t first = store->pieces[0].gpa / ALIAS_PAGE_SIZE;
+
 	count_refused(pin);
-	if (nr == 1 || gfn_is_write_protected(&pin->vm->mem, pieces[0].gpa / ALIAS_PAGE_SIZE))
+	if (store->nr == 1 || gfn_is_write_protected(&pin->vm->mem, first))
 		refuse_store(vcpu);
 	else
-		refuse_part(vcpu, pieces[1].gpa, rip);
+		refuse_part(vcpu, store->pieces[1].gpa, rip);
 }
 
 /* Returns the state with the number of stops in a row, this one not yet counted. If the vCPU has
@@ -227,25 +249,27 @@ static enum store_exit known_stopped(struct pin *pin, struct vcpu *vcpu, struct 
 	struct batch batch = batch_of(pin, vcpu, true);
 	enum alias_status status = ALIAS_BAD_OP;
 	enum served served = SERVED;
-	struct piece pieces[PIECES_MAX];
+	struct access store, load;
 	struct store_fault fault;
-	unsigned nr = locate_store(vcpu, state, insn, pieces, &fault);
 	uint64_t changes;
 	bool stopped;
 
+	if (!locate_store(vcpu, state, insn, &store, &load, &fault)) {
+		own->stops = 0;
+		raise_fault(vcpu, state, &fault);
+		return STORE_EXIT_DONE;
+	}
 	pthread_mutex_lock(&pin->lock);
 	changes = write_protect_changes(&pin->vm->mem);
-	stopped = count_write_protected(&pin->vm->mem, pieces, nr) > 0;
+	stopped = count_write_protected(&pin->vm->mem, store.pieces, store.nr) > 0;
 	if (stopped && insn->op != INSN_LARGE)
-		served = run_insn(&batch, insn, pieces, nr, &state->regs, &status);
+		served = run_insn(&batch, insn, &store, &load, &state->regs, &status);
 	pthread_mutex_unlock(&pin->lock);
-	if (nr > 0 && !stopped)
+	if (!stopped)
 		return not_stopped(own, changes);
 	own->stops = 0;
-	if (nr == 0)
-		raise_fault(vcpu, state, &fault);
-	else if (insn->op == INSN_LARGE)
-		refuse_large(pin, vcpu, state->regs.rip, pieces, nr);
+	if (insn->op == INSN_LARGE)
+		refuse_large(pin, vcpu, state->regs.rip, &store);
 	else
 		end_insn(vcpu, &state->regs, served, status);
 	return STORE_EXIT_DONE;

@@ -31,6 +31,12 @@ struct piece {
 	uint8_t bytes[STORE_BYTES];
 };
 
+/* Where an instruction loads or stores: a piece for each page that it reaches. */
+struct access {
+	unsigned nr;
+	struct piece pieces[PIECES_MAX];
+};
+
 /* An exception that a processor would raise for the store, before it does any of it. */
 struct store_fault {
 	unsigned vector; /* VECTOR_PF, or VECTOR_GP */
@@ -57,11 +63,11 @@ bool vcpu_get_fpu(const struct vcpu *vcpu, struct kvm_fpu *fpu);
  * its code bytes that could be read. */
 bool decode_next(const struct vcpu *vcpu, const struct vcpu_state *state, struct insn *insn,
 		 size_t *nr_read);
-/* Finds where the instruction stores: one or two pieces, without their values. Returns the number
- * of pieces; or 0 if the guest's own tables don't allow it, with the exception in *fault. */
-unsigned locate_store(const struct vcpu *vcpu, const struct vcpu_state *state,
-		      const struct insn *insn, struct piece pieces[PIECES_MAX],
-		      struct store_fault *fault);
+/* Finds where the instruction stores, without the values, and what it loads if it loads anything:
+ * for INSN_MOVS its source, otherwise the old value. Returns false if the guest's own tables don't
+ * allow it, with the exception in *fault. */
+bool locate_store(const struct vcpu *vcpu, const struct vcpu_state *state, const struct insn *insn,
+		  struct access *store, struct access *load, struct store_fault *fault);
 /*
  * Finds the instruction that KVM has just emulated, and that has stored these `nr` pieces: from the
  * bytes that end at RIP, and the registers after it. With EMULATED_WHOLE, *again says whether it

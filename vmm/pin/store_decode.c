@@ -8,7 +8,8 @@
  * the guest's own tables allow it to this vCPU in its present mode. KVM has checked that for the
  * frame that faults, and for all that it emulates; but a store may straddle two tables, and KVM
  * looks at the first, and KVM_TRANSLATE checks no rights. So page_walk() does, and the store goes
- * where that same walk has led.
+ * where that same walk has led. What the instruction loads comes from where it was found in the
+ * same way.
  */
 #include <string.h>
 #include <sys/ioctl.h>
@@ -58,17 +59,22 @@ static bool translate_va(const struct vcpu *vcpu, uint64_t va, uint64_t *gpa)
 	return true;
 }
 
+static size_t bytes_in_page(uint64_t va, size_t len)
+{
+	size_t max = ALIAS_PAGE_SIZE - va % ALIAS_PAGE_SIZE;
+
+	return len < max ? len : max;
+}
+
 size_t guest_read(const struct vcpu *vcpu, uint64_t va, void *to, size_t max)
 {
 	size_t done = 0;
 
 	while (done < max) {
-		size_t step = ALIAS_PAGE_SIZE - (va + done) % ALIAS_PAGE_SIZE;
+		size_t step = bytes_in_page(va + done, max - done);
 		const void *from;
 		uint64_t gpa;
 
-		if (step > max - done)
-			step = max - done;
 		if (!translate_va(vcpu, va + done, &gpa))
 			break;
 		from = memory_ptr(&vcpu->vm->mem, gpa, step);
@@ -103,38 +109,45 @@ static bool guest_allows(const struct vcpu *vcpu, const struct vcpu_state *state
 	}
 }
 
-static unsigned bytes_in_page(uint64_t va, unsigned len)
+/* Divides an access into its pieces, which are nowhere yet. */
+static struct access split_access(uint64_t va, unsigned len)
 {
-	unsigned max = ALIAS_PAGE_SIZE - va % ALIAS_PAGE_SIZE;
-
-	return len < max ? len : max;
-}
-
-/* Finds where this access goes. Returns the number of pieces; or 0 if the guest's tables don't
- * allow it, with the exception in *fault. */
-static unsigned find_allowed(const struct vcpu *vcpu, const struct vcpu_state *state, uint64_t va,
-			     unsigned len, bool write, struct piece pieces[PIECES_MAX],
-			     struct store_fault *fault)
-{
-	unsigned nr = 0;
+	struct access access = {.nr = 0};
 
 	for (unsigned step; len > 0; len -= step, va += step) {
-		step = bytes_in_page(va, len);
-		if (!guest_allows(vcpu, state, va, write, &pieces[nr].gpa, fault))
-			return 0;
-		pieces[nr++].len = step;
+		step = (unsigned)bytes_in_page(va, len);
+		access.pieces[access.nr++].len = step;
 	}
-	return nr;
+	return access;
 }
 
-unsigned locate_store(const struct vcpu *vcpu, const struct vcpu_state *state,
-		      const struct insn *insn, struct piece pieces[PIECES_MAX],
-		      struct store_fault *fault)
+/* Finds where it goes. Returns false if the guest's tables don't allow it, with the exception in
+ * *fault. */
+static bool find_allowed(const struct vcpu *vcpu, const struct vcpu_state *state, uint64_t va,
+			 unsigned len, bool write, struct access *access, struct store_fault *fault)
 {
-	if (insn->op == INSN_MOVS &&
-	    !find_allowed(vcpu, state, insn->operand, insn->size, false, pieces, fault))
-		return 0;
-	return find_allowed(vcpu, state, insn->va, insn->size, true, pieces, fault);
+	*access = split_access(va, len);
+	for (struct piece *piece = access->pieces; piece < access->pieces + access->nr; piece++) {
+		if (!guest_allows(vcpu, state, va, write, &piece->gpa, fault))
+			return false;
+		va += piece->len;
+	}
+	return true;
+}
+
+bool locate_store(const struct vcpu *vcpu, const struct vcpu_state *state, const struct insn *insn,
+		  struct access *store, struct access *load, struct store_fault *fault)
+{
+	bool loads_first = insn->op == INSN_MOVS;
+
+	if (loads_first &&
+	    !find_allowed(vcpu, state, insn->operand, insn->size, false, load, fault))
+		return false;
+	if (!find_allowed(vcpu, state, insn->va, insn->size, true, store, fault))
+		return false;
+	if (!loads_first)
+		*load = *store;
+	return true;
 }
 
 bool decode_next(const struct vcpu *vcpu, const struct vcpu_state *state, struct insn *insn,
@@ -192,21 +205,19 @@ static bool same_place(const struct piece *a, const struct piece *b)
 	return a->gpa == b->gpa && a->len == b->len;
 }
 
-/* Where the instruction stores, whatever the guest's tables allow. Returns the number of pieces; 0
- * if nothing is mapped at one. */
-static unsigned find_pieces(const struct vcpu *vcpu, const struct insn *insn,
-			    struct piece pieces[PIECES_MAX])
+/* Finds where the instruction stores, whatever the guest's tables allow. Returns false if nothing
+ * is mapped there, or in part. */
+static bool find_mapped(const struct vcpu *vcpu, const struct insn *insn, struct access *access)
 {
 	uint64_t va = insn->va;
-	unsigned nr = 0;
 
-	for (unsigned len = insn->size, step; len > 0; len -= step, va += step) {
-		step = bytes_in_page(va, len);
-		if (!translate_va(vcpu, va, &pieces[nr].gpa))
-			return 0;
-		pieces[nr++].len = step;
+	*access = split_access(va, insn->size);
+	for (struct piece *piece = access->pieces; piece < access->pieces + access->nr; piece++) {
+		if (!translate_va(vcpu, va, &piece->gpa))
+			return false;
+		va += piece->len;
 	}
-	return nr;
+	return true;
 }
 
 /* Does the instruction make just this store, or half of it, if KVM has done the other piece
@@ -215,26 +226,23 @@ static enum emulated compare_store(const struct vcpu *vcpu, const struct insn *i
 				   const struct kvm_regs *after, const struct piece *pieces,
 				   unsigned nr)
 {
-	struct piece where[PIECES_MAX];
+	struct access where;
 	uint8_t bytes[2 * STORE_BYTES];
-	unsigned nr_where, from = 0, len = 0;
+	unsigned from = 0, len = 0;
 
-	if (insn->size > STORE_BYTES)
+	if (insn->size > STORE_BYTES || !find_mapped(vcpu, insn, &where) || where.nr < nr)
 		return EMULATED_UNKNOWN;
-	nr_where = find_pieces(vcpu, insn, where);
-	if (nr_where < nr)
-		return EMULATED_UNKNOWN;
-	if (nr < nr_where && !same_place(&pieces[0], &where[0]))
-		from = where[0].len;
+	if (nr < where.nr && !same_place(&pieces[0], &where.pieces[0]))
+		from = where.pieces[0].len;
 	for (unsigned i = 0; i < nr; i++) {
-		if (!same_place(&pieces[i], &where[i + (from > 0)]))
+		if (!same_place(&pieces[i], &where.pieces[i + (from > 0)]))
 			return EMULATED_UNKNOWN;
 		memcpy(bytes + len, pieces[i].bytes, pieces[i].len);
 		len += pieces[i].len;
 	}
 	if (!value_is(vcpu, insn, after, bytes, from, len))
 		return EMULATED_UNKNOWN;
-	return nr < nr_where ? EMULATED_HALF : EMULATED_WHOLE;
+	return nr < where.nr ? EMULATED_HALF : EMULATED_WHOLE;
 }
 
 /*

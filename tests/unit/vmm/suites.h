@@ -44,6 +44,7 @@ TCase *balloon_request_tests(void);
 TCase *sandbox_tests(void);
 TCase *hypercall_tests(void);
 TCase *origin_tests(void);
+TCase *store_tests(void);
 TCase *guest_events_tests(void);
 TCase *symbols_tests(void);
 

@@ -90,7 +90,7 @@ void guest_log_change(uint64_t *entry, uint64_t pte)
 	*entry = pte;
 }
 
-void guest_map(uint64_t pte)
+void guest_map_at(unsigned entry, uint64_t pte)
 {
 	struct alias_common_page *common = common_page(&guest.machine);
 
@@ -98,14 +98,19 @@ void guest_map(uint64_t pte)
 		guest.page->nr_updates = 1;
 		guest.page->update_status[0] = ALIAS_PENDING;
 		*(struct alias_update *)guest_frame(LIST) =
-			(struct alias_update){L1 * PAGE + 5 * sizeof(pte), pte};
+			(struct alias_update){L1 * PAGE + entry * sizeof(pte), pte};
 		guest.page->updates_pfn = LIST;
 		guest_call(ALIAS_CALL_UPDATE);
 		return;
 	}
 	common->cleared++;
-	guest_frame(L1)[5] = pte;
+	guest_frame(L1)[entry] = pte;
 	common->flushed = common->cleared;
+}
+
+void guest_map(uint64_t pte)
+{
+	guest_map_at(5, pte);
 }
 
 void guest_start_with(enum track_mode track, enum alias_strategy flush)

@@ -47,7 +47,9 @@ enum alias_status guest_ask_with(uint64_t pfn, enum alias_opcode op, unsigned ar
 enum alias_status guest_ask(uint64_t pfn, enum alias_opcode op, unsigned arg);
 /* Writes an entry, and a record of that in the log. */
 void guest_log_change(uint64_t *entry, uint64_t pte);
-/* Writes entry 5 of L1; what it held is flushed. */
+/* Writes an entry of L1; what it held is flushed. */
+void guest_map_at(unsigned entry, uint64_t pte);
+/* The same, of entry 5. */
 void guest_map(uint64_t pte);
 /* "transitions.NAME.FIGURE" of the statistics. */
 int64_t transition_figure(const char *name, const char *figure);

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/* A store to a page table at which KVM_RUN has stopped: what it loads comes from where the guest's
+ * tables were found to allow that. */
+#include <linux/kvm.h>
+#include <string.h>
+#include "fake_kvm.h"
+#include "pin/store.h"
+#include "pin_guest.h"
+#include "suites.h"
+
+#define CODE   (DATA + 1)
+#define SOURCE (DATA + 2) /* two frames */
+#define SECRET (DATA + 4) /* what these tables don't map */
+#define LMA    (1u << 10)
+
+/* Entries of L1, and the pages that they map. */
+#define STORED    100u
+#define VA(entry) ((uint64_t)(entry)*PAGE)
+enum { TABLE = 7, TEXT, FROM, /* two pages */ };
+
+static int (*play_the_rest)(int fd, unsigned long request, void *arg);
+static struct kvm_regs regs;
+/* So many translations of data are as the tables say. Then another vCPU writes them. */
+static unsigned until_remapped;
+
+static int translate(struct kvm_translation *translation)
+{
+	uint64_t va = translation->linear_address, pte = guest_frame(L1)[va / PAGE];
+
+	if (va / PAGE != TEXT && until_remapped-- == 0) {
+		until_remapped = 0;
+		pte = R(SECRET);
+	}
+	translation->valid = 1;
+	translation->physical_address = (pte & PTE_ADDR) | va % PAGE;
+	return 0;
+}
+
+static int play_vcpu(int fd, unsigned long request, void *arg)
+{
+	switch (request) {
+	case KVM_GET_REGS:
+		*(struct kvm_regs *)arg = regs;
+		return 0;
+	case KVM_SET_REGS:
+		regs = *(const struct kvm_regs *)arg;
+		return 0;
+	case KVM_GET_SREGS: /* CR0.WP is clear: it stores where it may only read */
+		*(struct kvm_sregs *)arg =
+			(struct kvm_sregs){.cr3 = VA(ROOT), .efer = LMA, .cs.l = 1};
+		return 0;
+	case KVM_TRANSLATE:
+		return translate(arg);
+	default:
+		return play_the_rest(fd, request, arg);
+	}
+}
+
+static void set_up(void)
+{
+	guest_start_track(TRACK_STRICT);
+	guest_map_at(TABLE, R(L1));
+	guest_map_at(TEXT, R(CODE));
+	guest_map_at(FROM, R(SOURCE));
+	guest_map_at(FROM + 1, R(SOURCE + 1));
+	guest_map_at(STORED, R(DATA));
+	for (unsigned i = 0; i < PT_ENTRIES; i++)
+		guest_frame(SECRET)[i] = R(SECRET);
+	play_the_rest = fake_kvm;
+	fake_kvm = play_vcpu;
+}
+
+static const struct {
+	uint8_t code[3];
+	unsigned len;
+	uint64_t from; /* offset of what is loaded, in the source */
+	unsigned checks;
+} insns[] = {
+	{{0x48, 0x01, 0x07}, 3, 0, 1},  /* add %rax, (%rdi) */
+	{{0x48, 0xa5}, 2, 0, 2},        /* movsq */
+	{{0x48, 0xa5}, 2, PAGE - 4, 3}, /* the same, from two pages */
+};
+
+START_TEST(what_was_checked_is_loaded)
+{
+	uint64_t pte = R(DATA + 1);
+	uint8_t *source = (uint8_t *)guest_frame(SOURCE);
+
+	memcpy(guest_frame(CODE), insns[_i].code, insns[_i].len);
+	memcpy(source + insns[_i].from, &pte, sizeof(pte));
+	regs = (struct kvm_regs){.rip = VA(TEXT),
+				 .rax = PAGE,
+				 .rdi = VA(TABLE) + STORED * sizeof(pte),
+				 .rsi = VA(FROM) + insns[_i].from};
+	until_remapped = insns[_i].checks;
+	ck_assert_int_eq(pin_store_ops.stopped(guest.pin, &guest.vcpu), STORE_EXIT_DONE);
+	ck_assert_uint_eq(guest.raised, 0);
+	ck_assert_uint_eq(guest_frame(L1)[STORED], pte | PTE_A | PTE_D);
+	ck_assert_uint_eq(regs.rip, VA(TEXT) + insns[_i].len);
+}
+END_TEST
+
+TCase *store_tests(void)
+{
+	TCase *tc = tcase_create("store");
+
+	tcase_add_checked_fixture(tc, set_up, guest_end);
+	tcase_add_loop_test(tc, what_was_checked_is_loaded, 0, sizeof(insns) / sizeof(insns[0]));
+	return tc;
+}
