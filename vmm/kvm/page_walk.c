@@ -41,6 +41,12 @@ static bool find_page(const struct memory *mem, uint64_t cr3, uint64_t va, uint6
 	return false; /* L1 has no PTE_TABLE */
 }
 
+/* Is it in ring 3? To page tables, all others are the kernel's. */
+static bool is_user(const struct kvm_sregs *sregs)
+{
+	return (sregs->cs.selector & 3) == 3;
+}
+
 static bool allows(const struct kvm_sregs *sregs, uint64_t rflags, uint64_t rights, bool user,
 		   bool write)
 {
@@ -57,11 +63,12 @@ enum page_walk page_walk(const struct memory *mem, const struct kvm_sregs *sregs
 	bool user = is_user(sregs), present;
 	uint64_t rights;
 
+	*error_code = (write ? PF_WRITE : 0) | (user ? PF_USER : 0);
 	if (va != va_canonical(va, LEVELS))
 		return PAGE_NOT_CANONICAL;
 	present = find_page(mem, sregs->cr3, va, gpa, &rights);
 	if (present && allows(sregs, rflags, rights, user, write))
 		return PAGE_ALLOWED;
-	*error_code = (present ? PF_PRESENT : 0) | (write ? PF_WRITE : 0) | (user ? PF_USER : 0);
+	*error_code |= present ? PF_PRESENT : 0;
 	return PAGE_FAULTS;
 }

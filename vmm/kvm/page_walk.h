@@ -14,12 +14,6 @@ struct memory;
 #define PF_WRITE   2u
 #define PF_USER    4u
 
-/* Is it in ring 3? To page tables, all others are the kernel's. */
-static inline bool is_user(const struct kvm_sregs *sregs)
-{
-	return (sregs->cs.selector & 3) == 3;
-}
-
 enum page_walk {
 	PAGE_ALLOWED,
 	PAGE_FAULTS,
@@ -32,8 +26,9 @@ enum page_walk {
  * RFLAGS.AC. (Reserved bits are KVM_TRANSLATE's. The guest has no protection keys and no fifth
  * level: with the shadow MMU KVM offers no keys, and CPUID hides the level.) If something is mapped
  * there, allowed or not, *gpa is where, by the same reading of the tables; it may be outside of
- * memory. Otherwise *gpa stays. With PAGE_FAULTS, *error_code is that of the page fault. Own thread
- * of the vCPU, or any if it is out of the guest.
+ * memory. Otherwise *gpa stays. With PAGE_FAULTS, *error_code is that of the page fault; otherwise
+ * that of one for a page that is not there. Own thread of the vCPU, or any if it is out of the
+ * guest.
  */
 enum page_walk page_walk(const struct memory *mem, const struct kvm_sregs *sregs, uint64_t rflags,
 			 uint64_t va, bool write, uint64_t *gpa, unsigned *error_code);

@@ -58,12 +58,14 @@ static void refuse_store(struct vcpu *vcpu)
 static void raise_fault(struct vcpu *vcpu, struct vcpu_state *state,
 			const struct store_fault *fault)
 {
-	if (fault->vector == VECTOR_PF)
+	if (fault->vector == VECTOR_PF) {
 		state->sregs.cr2 = fault->va;
-	if (fault->vector == VECTOR_PF && ioctl(vcpu->fd, KVM_SET_SREGS, &state->sregs) < 0)
-		stop_on_error(vcpu->vm->stop, "KVM_SET_SREGS");
-	else
-		raise_exception(vcpu, fault->vector, (int)fault->error_code);
+		if (ioctl(vcpu->fd, KVM_SET_SREGS, &state->sregs) < 0) {
+			stop_on_error(vcpu->vm->stop, "KVM_SET_SREGS");
+			return;
+		}
+	}
+	raise_exception(vcpu, fault->vector, (int)fault->error_code);
 }
 
 /* Refuses this part of a store of which KVM may have done the other part: the guest is ended, so

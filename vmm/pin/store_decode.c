@@ -92,21 +92,15 @@ size_t guest_read(const struct vcpu *vcpu, uint64_t va, void *to, size_t max)
 static bool guest_allows(const struct vcpu *vcpu, const struct vcpu_state *state, uint64_t va,
 			 bool write, uint64_t *gpa, struct store_fault *fault)
 {
-	unsigned error_code = (write ? PF_WRITE : 0) | (is_user(&state->sregs) ? PF_USER : 0);
+	unsigned error_code;
 	uint64_t kvms;
+	enum page_walk walk = page_walk(&vcpu->vm->mem, &state->sregs, state->regs.rflags, va,
+					write, gpa, &error_code);
 
-	switch (page_walk(&vcpu->vm->mem, &state->sregs, state->regs.rflags, va, write, gpa,
-			  &error_code)) {
-	case PAGE_ALLOWED:
-		*fault = (struct store_fault){VECTOR_PF, error_code, va};
-		return translate_va(vcpu, va, &kvms);
-	case PAGE_FAULTS:
-		*fault = (struct store_fault){VECTOR_PF, error_code, va};
-		return false;
-	default:
+	*fault = (struct store_fault){VECTOR_PF, error_code, va};
+	if (walk == PAGE_NOT_CANONICAL)
 		*fault = (struct store_fault){.vector = VECTOR_GP};
-		return false;
-	}
+	return walk == PAGE_ALLOWED && translate_va(vcpu, va, &kvms);
 }
 
 /* Divides an access into its pieces, which are nowhere yet. */

@@ -105,6 +105,9 @@ START_TEST(what_the_tables_allow)
 	ck_assert_int_eq(walk, w->error_code == OK ? PAGE_ALLOWED : PAGE_FAULTS);
 	if (w->error_code != OK)
 		ck_assert_int_eq((int)error_code, w->error_code);
+	else
+		ck_assert_uint_eq(error_code,
+				  (w->read ? 0 : PF_WRITE) | (w->ring == 3 ? PF_USER : 0));
 	ck_assert_uint_eq(gpa, expected_gpa(w));
 }
 END_TEST
