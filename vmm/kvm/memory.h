@@ -46,7 +46,10 @@ struct write_protect {
 	uint8_t *reserve;
 	bool reserved;
 };
-#define WRITE_PROTECT_RESERVE 9u /* pages */
+/* Pages: 4 readable ones and what is around them are 9 mappings instead of 1, so 8 are in reserve.
+ * An undo takes 2, for a frame between two that are protected; the others are for what other
+ * threads take just when these are given back. */
+#define WRITE_PROTECT_RESERVE 9u
 
 struct memory {
 	unsigned nr;

@@ -39,42 +39,50 @@ static void mark_protected(struct write_protect *wp, uint64_t pfn, bool protect)
 	atomic_fetch_add_explicit(&wp->changes, 1, memory_order_relaxed);
 }
 
-/* The lock is held. */
-static bool mprotect_frame(struct write_protect *wp, void *hva, int prot, const char *refused)
+/* Says, the first time, what is refused since mprotect() has failed. The lock is held. */
+static void say_refused(struct write_protect *wp, const char *refused)
 {
-	if (mprotect(hva, ALIAS_PAGE_SIZE, prot) == 0)
-		return true;
 	if (!wp->said)
 		say_errno(
 			"mprotect of a page table, whose %s is refused (is vm.max_map_count reached?)",
 			refused);
 	wp->said = true;
-	return false;
 }
 
-/* Takes mappings from the host's limit, or gives them back. The lock is held. */
+/* Takes mappings from the host's limit, or gives them back. If that fails, there is no whole
+ * reserve any more. The lock is held. */
 static bool set_reserved(struct write_protect *wp, bool reserve)
 {
+	wp->reserved = false;
 	for (unsigned i = 1; i < WRITE_PROTECT_RESERVE; i += 2)
-		if (!mprotect_frame(wp, wp->reserve + i * ALIAS_PAGE_SIZE,
-				    reserve ? PROT_READ : PROT_NONE, "pin"))
+		if (mprotect(wp->reserve + i * ALIAS_PAGE_SIZE, ALIAS_PAGE_SIZE,
+			     reserve ? PROT_READ : PROT_NONE))
 			return false;
 	wp->reserved = reserve;
+	return true;
+}
+
+/* The lock is held. */
+static bool set_protected(const struct memory *mem, uint64_t pfn, bool protect)
+{
+	if (mprotect(guest_mapping(mem, pfn), ALIAS_PAGE_SIZE,
+		     protect ? PROT_READ : PROT_READ | PROT_WRITE))
+		return false;
+	mark_protected(mem->wp, pfn, protect);
 	return true;
 }
 
 bool write_protect_gfn(const struct memory *mem, uint64_t pfn)
 {
 	struct write_protect *wp = mem->wp;
-	void *hva = guest_mapping(mem, pfn);
 	bool ok;
 
-	if (!hva)
+	if (!guest_mapping(mem, pfn))
 		return false;
 	pthread_mutex_lock(&wp->lock);
-	ok = (wp->reserved || set_reserved(wp, true)) && mprotect_frame(wp, hva, PROT_READ, "pin");
-	if (ok)
-		mark_protected(wp, pfn, true);
+	ok = (wp->reserved || set_reserved(wp, true)) && set_protected(mem, pfn, true);
+	if (!ok)
+		say_refused(wp, "pin");
 	pthread_mutex_unlock(&wp->lock);
 	return ok;
 }
@@ -85,9 +93,9 @@ bool write_unprotect_gfn(const struct memory *mem, uint64_t pfn)
 	bool ok;
 
 	pthread_mutex_lock(&wp->lock);
-	ok = mprotect_frame(wp, guest_mapping(mem, pfn), PROT_READ | PROT_WRITE, "unpin");
-	if (ok)
-		mark_protected(wp, pfn, false);
+	ok = set_protected(mem, pfn, false);
+	if (!ok)
+		say_refused(wp, "unpin");
 	pthread_mutex_unlock(&wp->lock);
 	return ok;
 }
@@ -95,13 +103,15 @@ bool write_unprotect_gfn(const struct memory *mem, uint64_t pfn)
 bool write_protect_undo(const struct memory *mem, uint64_t pfn)
 {
 	struct write_protect *wp = mem->wp;
+	bool ok;
 
-	if (write_unprotect_gfn(mem, pfn))
-		return true;
 	pthread_mutex_lock(&wp->lock);
-	set_reserved(wp, false);
+	ok = set_protected(mem, pfn, false) ||
+	     (set_reserved(wp, false) && set_protected(mem, pfn, false));
+	if (!ok)
+		say_errno("mprotect to make a page writable again, with mappings kept in reserve");
 	pthread_mutex_unlock(&wp->lock);
-	return write_unprotect_gfn(mem, pfn);
+	return ok;
 }
 
 /* The lock keeps the protection of a frame from changing during a store. */

@@ -45,7 +45,8 @@ bool write_protect_gfn(const struct memory *mem, uint64_t pfn);
 bool write_unprotect_gfn(const struct memory *mem, uint64_t pfn);
 /* Takes back the write_protect_gfn() before it, of this frame. That fails only if the host itself
  * does: the frame may have been between others that are write-protected, and other threads may have
- * used up all mappings since, but some are kept in reserve, without which nothing is protected. */
+ * used up all mappings since, but some are kept in reserve, without which nothing is protected.
+ * Returns false after a message then. */
 bool write_protect_undo(const struct memory *mem, uint64_t pfn);
 /* Any thread, and any `mem`. False for frames outside of memory. */
 bool gfn_is_write_protected(const struct memory *mem, uint64_t pfn);
