@@ -63,9 +63,7 @@ enum at_verdict write_protected_pin(struct batch *batch, uint64_t pfn, unsigned 
 	enum at_verdict verdict = at_check(pin->at, pfn, level);
 	bool pause;
 
-	if (verdict == AT_ALIAS && !pin->checks)
-		pin->count.ops[AT_TO_TABLE].aliases_met++;
-	else if (verdict != AT_OK && verdict != AT_STALE_TLB)
+	if (verdict != AT_OK && verdict != AT_STALE_TLB && (verdict != AT_ALIAS || pin->checks))
 		return verdict;
 	/* A table in use must not be walked before it has the bits that a walk would set. */
 	pause = !batch->paused && lacks_presets(pin, pfn, level);
@@ -110,8 +108,6 @@ enum at_verdict write_protected_become(struct batch *batch, uint64_t pfn, struct
 	struct pin *pin = batch->pin;
 	enum at_verdict verdict = at_may(pin->at, pfn, to);
 
-	if (verdict == AT_ALIAS && !pin->checks)
-		pin->count.ops[to.to].aliases_met++;
 	if (verdict != AT_STALE_TLB)
 		return at_become(pin->at, pfn, to);
 	pin->count.frames_zapped++;

@@ -147,30 +147,43 @@ static struct at_alias first_alias(const struct batch *batch, uint64_t pfn, stru
 
 /* --- the first try ---------------------------------------------------------------------------- */
 
-/* Makes the transition, if it may, where nothing is to be done first; counts and traces an alias
- * that is let through. But if mappings went unseen, a flush is due first: then this only judges.
- * The verdict is final if tables are write-protected, or if every pin is granted; and if no mapping
- * went unseen, unless it is AT_STALE_TLB. */
+/* Makes the transition, if it may, where nothing is to be done first. But if mappings went unseen,
+ * a flush is due first: then this only judges. */
+static enum at_verdict make_transition(struct batch *batch, uint64_t pfn, struct at_transition to)
+{
+	struct pin *pin = batch->pin;
+
+	if (pin->strict)
+		return to.to == AT_TO_TABLE ? write_protected_pin(batch, pfn, to.arg)
+					    : write_protected_become(batch, pfn, to);
+	return pin->checks && pin->unseen ? at_may(pin->at, pfn, to) : at_become(pin->at, pfn, to);
+}
+
+/* Is an alias in the way that is not checked for? */
+static bool ignores_alias(const struct pin *pin, uint64_t pfn, struct at_transition to)
+{
+	return !pin->checks && (to.to == AT_TO_TABLE ? at_has_alias(pin->at, pfn)
+						     : at_may(pin->at, pfn, to) == AT_ALIAS);
+}
+
+/* Tries to make it; counts, says and traces an alias that is let through. The verdict is final if
+ * tables are write-protected, or if every pin is granted; and if no mapping went unseen, unless it
+ * is AT_STALE_TLB. */
 static enum at_verdict try_transition(struct batch *batch, uint64_t pfn, struct at_transition to)
 {
 	struct pin *pin = batch->pin;
-	struct at_alias alias;
+	struct at_alias alias = {0};
 	enum at_verdict verdict;
+	bool ignores;
 
 	if (to.to != AT_TO_TABLE)
 		pin->counts_all =
 			at_count_all(pin->at); /* if this fails, the verdict is AT_NO_MEMORY */
-	if (pin->strict)
-		return to.to == AT_TO_TABLE ? write_protected_pin(batch, pfn, to.arg)
-					    : write_protected_become(batch, pfn, to);
-	if (pin->checks)
-		return pin->unseen ? at_may(pin->at, pfn, to) : at_become(pin->at, pfn, to);
-	if (to.to == AT_TO_TABLE ? !at_has_alias(pin->at, pfn)
-				 : at_may(pin->at, pfn, to) != AT_ALIAS)
-		return at_become(pin->at, pfn, to);
-	alias = first_alias(batch, pfn, to);
-	verdict = at_become(pin->at, pfn, to);
-	if (verdict != AT_OK)
+	ignores = ignores_alias(pin, pfn, to);
+	if (ignores)
+		alias = first_alias(batch, pfn, to);
+	verdict = make_transition(batch, pfn, to);
+	if (!ignores || verdict != AT_OK)
 		return verdict;
 	pin->count.ops[to.to].aliases_met++;
 	say_alias(batch, pfn, to, &alias, "let through");
