@@ -405,10 +405,8 @@ int machine_start(struct machine *machine)
 			return err;
 	}
 	err = sandbox_enter(machine->sandbox, SANDBOX_MAIN);
-	if (err) {
-		errno = -err;
-		return say_errno("the sandbox of the main thread");
-	}
+	if (err)
+		return say_error(err, "the sandbox of the main thread");
 	machine->first_char.start_ns = now_ns();
 	machine->first_char.start_tsc = __rdtsc();
 	release_all_vcpus(&machine->vm);

@@ -237,8 +237,5 @@ int output_file_check(const char *option, const char *path)
 	if (!strcmp(path, "-"))
 		return 0;
 	err = is_special(path) ? check_special(path) : check_file(path);
-	if (!err)
-		return 0;
-	errno = -err;
-	return say_errno("%s %s", option, path);
+	return err ? say_error(err, "%s %s", option, path) : 0;
 }

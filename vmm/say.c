@@ -136,17 +136,35 @@ void say(const char *fmt, ...)
 	errno = saved;
 }
 
+static void say_reason(const char *fmt, va_list args, int err)
+{
+	char reason[128];
+
+	say_line(fmt, args, strerror_r(-err, reason, sizeof(reason)));
+}
+
 int say_errno(const char *fmt, ...)
 {
 	int saved = errno;
-	char reason[128];
 	va_list args;
 
 	va_start(args, fmt);
-	say_line(fmt, args, strerror_r(saved, reason, sizeof(reason)));
+	say_reason(fmt, args, -saved);
 	va_end(args);
 	errno = saved;
 	return -saved;
+}
+
+int say_error(int err, const char *fmt, ...)
+{
+	int saved = errno;
+	va_list args;
+
+	va_start(args, fmt);
+	say_reason(fmt, args, err);
+	va_end(args);
+	errno = saved;
+	return err;
 }
 
 int say_start(void)

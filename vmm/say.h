@@ -18,6 +18,8 @@ void say_as(const char *name);
 __attribute__((format(printf, 1, 2))) void say(const char *fmt, ...);
 /* The same, with ": " and strerror(errno) at the end. Returns the negated errno. */
 __attribute__((format(printf, 1, 2))) int say_errno(const char *fmt, ...);
+/* The same for a negated errno, which it returns. */
+__attribute__((format(printf, 2, 3))) int say_error(int err, const char *fmt, ...);
 
 /* From now on until say_stop(), no message waits for standard error. Before other threads exist.
  * Returns 0, or a negated errno after a message. */

@@ -223,10 +223,8 @@ int vcpu_start(struct vcpu *vcpu)
 	};
 	int err = thread_start(&vcpu->thread, &job);
 
-	if (err) {
-		errno = -err;
-		return say_errno("thread of vCPU %u", vcpu->index);
-	}
+	if (err)
+		return say_error(err, "thread of vCPU %u", vcpu->index);
 	vcpu->started = true;
 	return 0;
 }

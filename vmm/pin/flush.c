@@ -136,14 +136,16 @@ bool open_flushes(struct pin *pin)
 enum alias_status serve_flush(struct pin *pin, struct vcpu *vcpu)
 {
 	uint64_t start = trace_now(vcpu->track);
+	int err;
 
 	if (!pin->flushes)
 		return ALIAS_BAD_CALL;
 	count_one(&vcpu->stats.flush_calls);
-	if (tlb_flush_all(pin_vcpu_page(pin->machine, vcpu->index)) == 0) {
-		trace_end(vcpu->track, TRACE_FLUSH, start, UINT64_MAX, 0, 0);
-		return ALIAS_OK;
+	err = tlb_flush_all(pin_vcpu_page(pin->machine, vcpu->index));
+	if (err) {
+		say_error(err, "madvise to flush the guest's TLBs");
+		return ALIAS_NO_MEMORY;
 	}
-	say_errno("madvise to flush the guest's TLBs");
-	return ALIAS_NO_MEMORY;
+	trace_end(vcpu->track, TRACE_FLUSH, start, UINT64_MAX, 0, 0);
+	return ALIAS_OK;
 }

@@ -215,9 +215,11 @@ static bool can_wait(const struct batch *batch, const struct pin_retry *retry)
  * fails. */
 static enum at_verdict give_up_frame(struct pin *pin, uint64_t pfn)
 {
-	if (memory_give_up(&pin->vm->mem, pfn * ALIAS_PAGE_SIZE) == 0)
+	int err = memory_give_up(&pin->vm->mem, pfn * ALIAS_PAGE_SIZE);
+
+	if (!err)
 		return AT_OK;
-	say_errno("madvise of frame 0x%llx, for a balloon inflate", (unsigned long long)pfn);
+	say_error(err, "madvise of frame 0x%llx, for a balloon inflate", (unsigned long long)pfn);
 	at_deflate(pin->at, pfn);
 	return AT_NO_MEMORY;
 }
@@ -416,14 +418,16 @@ enum served serve_transition(struct batch *batch, uint64_t pfn, struct at_transi
  * the same. */
 static bool renew_frame(struct pin *pin, uint64_t pfn)
 {
-	bool ok;
+	int err;
 
 	if (pin->uffd)
 		uffd_wp_mark_dirtied(pin->uffd, pfn);
-	ok = memory_renew(&pin->vm->mem, pfn * ALIAS_PAGE_SIZE) == 0;
-	if (!ok)
-		at_owner_wrote(pin->at, pfn);
-	return ok;
+	err = memory_renew(&pin->vm->mem, pfn * ALIAS_PAGE_SIZE);
+	if (!err)
+		return true;
+	say_error(err, "madvise of frame 0x%llx, for a balloon deflate", (unsigned long long)pfn);
+	at_owner_wrote(pin->at, pfn);
+	return false;
 }
 
 enum alias_status serve_deflate(struct batch *batch, uint64_t pfn)

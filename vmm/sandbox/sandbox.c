@@ -41,10 +41,8 @@ static int compile_filters(struct sandbox *sandbox, const struct sandbox_needs *
 	for (enum sandbox_thread i = 0; i < SANDBOX_NR_THREADS; i++) {
 		int err = sandbox_compile(i, needs, getpid(), &sandbox->filters[i]);
 
-		if (err) {
-			errno = -err;
-			return say_errno("compiling the filters of system calls");
-		}
+		if (err)
+			return say_error(err, "compiling the filters of system calls");
 	}
 	return 0;
 }
@@ -58,9 +56,11 @@ static int prepare_landlock(struct sandbox *sandbox, const struct sandbox_needs 
 	if (!abi)
 		return 0;
 	sandbox->no_files = landlock_create(abi);
+	if (sandbox->no_files < 0)
+		return say_error(sandbox->no_files, "landlock_create_ruleset");
 	sandbox->files_of_main = landlock_create(abi);
-	if (sandbox->no_files < 0 || sandbox->files_of_main < 0)
-		return say_errno("landlock_create_ruleset");
+	if (sandbox->files_of_main < 0)
+		return say_error(sandbox->files_of_main, "landlock_create_ruleset");
 	if (needs->stats)
 		err = landlock_allow_write(sandbox->files_of_main, abi, needs->stats);
 	if (!err && needs->trace)
@@ -69,7 +69,7 @@ static int prepare_landlock(struct sandbox *sandbox, const struct sandbox_needs 
 		err = landlock_allow_remove(sandbox->files_of_main, needs->control);
 	if (!err && needs->gdb_socket)
 		err = landlock_allow_remove(sandbox->files_of_main, needs->gdb_socket);
-	return err ? say_errno("landlock_add_rule") : 0;
+	return err ? say_error(err, "landlock_add_rule") : 0;
 }
 
 static int forgo_privileges(void)

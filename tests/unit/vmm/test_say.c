@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Standard error that takes nothing for a while: no thread waits, and what is lost is told. */
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
@@ -65,6 +66,22 @@ START_TEST(a_reader_that_keeps_up)
 	take(text, sizeof(text));
 	ck_assert_str_eq(text, "vmm: one 1\n");
 	ck_assert(!serve());
+	say_stop();
+}
+END_TEST
+
+/* With the error that is given, whatever errno says; it stays. */
+START_TEST(an_error_that_was_returned)
+{
+	char text[256];
+
+	errno = EBADF;
+	ck_assert_int_eq(say_error(-ENOENT, "two %d", 2), -ENOENT);
+	ck_assert_int_eq(errno, EBADF);
+	ck_assert_int_eq(say_errno("three"), -EBADF);
+	take(text, sizeof(text));
+	ck_assert_str_eq(text, "vmm: two 2: No such file or directory\n"
+			       "vmm: three: Bad file descriptor\n");
 	say_stop();
 }
 END_TEST
@@ -138,6 +155,7 @@ TCase *say_tests(void)
 
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, a_reader_that_keeps_up);
+	tcase_add_test(tc, an_error_that_was_returned);
 	tcase_add_test(tc, a_slow_reader);
 	tcase_add_test(tc, nobody_reads);
 	tcase_add_test(tc, the_reader_is_gone);

@@ -116,8 +116,7 @@ static int start_thread(struct blk_worker *worker, const struct sandbox *sandbox
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	ret = thread_start(&worker->thread, &job);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	errno = -ret;
-	return ret ? say_errno("pthread_create (disk %s)", worker->core.disk.name) : 0;
+	return ret ? say_error(ret, "pthread_create (disk %s)", worker->core.disk.name) : 0;
 }
 
 int blk_worker_create(struct blk_worker *worker, const struct sandbox *sandbox,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Ballooned frames: what becomes of the host's memory, and of write tracking. */
 #include <check.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -112,9 +113,18 @@ END_TEST
 /* And where there is no page to be had, it stays away. */
 START_TEST(what_cannot_come_back)
 {
+	char said[256];
+	ssize_t nr;
+	int fds[2];
+
 	ck_assert_uint_eq(guest_ask(DATA, ALIAS_OP_INFLATE, 0), ALIAS_OK);
 	mprotect(guest_frame(DATA), PAGE, PROT_READ);
+	ck_assert_int_eq(pipe2(fds, O_NONBLOCK), 0);
+	dup2(fds[1], STDERR_FILENO);
 	ck_assert_uint_eq(guest_ask(DATA, ALIAS_OP_DEFLATE, 0), ALIAS_NO_MEMORY);
+	nr = read(fds[0], said, sizeof(said) - 1);
+	said[nr > 0 ? nr : 0] = '\0';
+	ck_assert_ptr_nonnull(strstr(said, "madvise of frame 0x200, for a balloon deflate: "));
 	ck_assert_uint_eq(guest_ask(DATA, ALIAS_OP_PIN, 1), ALIAS_IS_BALLOONED);
 	mprotect(guest_frame(DATA), PAGE, PROT_READ | PROT_WRITE);
 	ck_assert_uint_eq(guest_ask(DATA, ALIAS_OP_DEFLATE, 0), ALIAS_OK);
