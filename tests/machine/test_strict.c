@@ -198,6 +198,34 @@ START_TEST(strategies_work)
 }
 END_TEST
 
+static int count_of(const char *text, const char *part)
+{
+	int nr = 0;
+
+	while ((text = strstr(text, part))) {
+		text += strlen(part);
+		nr++;
+	}
+	return nr;
+}
+
+/* As often as is counted, and as a full walk finds. */
+START_TEST(each_alias_let_through_is_told)
+{
+	struct run run;
+	int nr;
+
+	NEED_SHADOW_MMU();
+	RUN(&run, "-v", "-t", "strict", "-f", "none", "--verify", path_guest());
+	expect_status(&run, 0);
+	nr = count_of(run.err, "): let through");
+	ck_assert_int_gt(nr, 0);
+	ck_assert_int_eq(stat_of(&run, "pins.aliases_met"), nr);
+	ck_assert_int_eq(stat_of(&run, "pins.let_through"), nr);
+	run_free(&run);
+}
+END_TEST
+
 /* Memory types and give-away, with no word of the guest's about flushes; and what is mapped after
  * the grant is prevented. */
 START_TEST(transitions_work)
@@ -274,6 +302,7 @@ Suite *strict_suite(void)
 	tcase_add_test(tc, no_mapping_is_left_for_an_unpin);
 	tcase_add_loop_test(tc, a_later_alias_is_prevented, 0, 2);
 	tcase_add_loop_test(tc, strategies_work, 0, NR_OF(strategies));
+	tcase_add_test(tc, each_alias_let_through_is_told);
 	tcase_add_test(tc, selftests_pass);
 	suite_add_tcase(suite, tc);
 	tcase_set_timeout(transitions, 120);
