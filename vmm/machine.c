@@ -90,7 +90,7 @@ static void poweroff_write(void *dev, struct vcpu *vcpu, uint64_t off, unsigned 
 
 static const struct bus_ops poweroff_ops = {.read = poweroff_read, .write = poweroff_write};
 
-static uint64_t shared_size(const struct machine *machine)
+uint64_t machine_shared_size(const struct machine *machine)
 {
 	return (1 + (uint64_t)machine->vm.nr_vcpus) * ALIAS_PAGE_SIZE;
 }
@@ -99,8 +99,9 @@ bool machine_shares_frame(const struct machine *machine, uint64_t pfn)
 {
 	uint64_t gpa = pfn * ALIAS_PAGE_SIZE;
 
-	return pfn <= UINT64_MAX / ALIAS_PAGE_SIZE && (gpa - SHARED_GPA < shared_size(machine) ||
-						       gpa - machine->log_gpa < machine->log_size);
+	return pfn <= UINT64_MAX / ALIAS_PAGE_SIZE &&
+	       (gpa - SHARED_GPA < machine_shared_size(machine) ||
+		gpa - machine->log_gpa < machine->log_size);
 }
 
 /* The guest's logs are at the end of the first slot, if a log may be wanted. */
@@ -137,7 +138,7 @@ static int load_guest(struct machine *machine, const struct image *image)
 		.bootargs = machine->opt->bootargs,
 		.nr_vcpus = machine->vm.nr_vcpus,
 		.nr_disks = machine->opt->nr_disks,
-		.shared_size = shared_size(machine),
+		.shared_size = machine_shared_size(machine),
 	};
 	int err = image_load(image, &machine->vm.mem);
 	int size;

@@ -88,6 +88,8 @@ void machine_join(struct machine *machine);
 bool machine_sync_disks(struct machine *machine);
 void machine_free(struct machine *machine);
 
+/* Bytes of the pages from SHARED_GPA on that guest and host share. */
+uint64_t machine_shared_size(const struct machine *machine);
 /* Is it one of the frames that guest and host share: the shared pages, and the logs? */
 bool machine_shares_frame(const struct machine *machine, uint64_t pfn);
 

@@ -124,12 +124,12 @@ void host_flush(struct pin *pin, struct vcpu *self, bool paused, uint64_t pfn,
 bool open_flushes(struct pin *pin)
 {
 	struct machine *machine = pin->machine;
-	uint64_t size = pin->shared_frames * ALIAS_PAGE_SIZE;
 	const char *why;
 
 	if (machine->opt->track == TRACK_STRICT || !tlb_flush_is_possible(&why))
 		return true;
-	pin->flushes = memory_share(&machine->vm.mem, SHARED_GPA, size) == 0;
+	pin->flushes =
+		memory_share(&machine->vm.mem, SHARED_GPA, machine_shared_size(machine)) == 0;
 	return pin->flushes;
 }
 

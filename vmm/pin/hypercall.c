@@ -223,8 +223,6 @@ static void configure_pin(struct pin *pin, struct machine *machine)
 	pin->tracks = opt->track != TRACK_OFF;
 	pin->checks = pin->tracks && opt->flush != ALIAS_FLUSH_NONE;
 	pin->track = opt->track;
-	pin->shared_pfn = SHARED_GPA / ALIAS_PAGE_SIZE;
-	pin->shared_frames = machine->vm.nr_vcpus + 1;
 }
 
 static bool create_tracker(struct pin *pin)
@@ -234,8 +232,8 @@ static bool create_tracker(struct pin *pin)
 		.audit_syncs = pin->machine->opt->audit,
 		.mode = pin->tracks ? to_at_mode(pin->track) : AT_BLIND,
 		.grant_aliased = !pin->checks,
-		.shared_pfn = pin->shared_pfn,
-		.shared_frames = pin->shared_frames,
+		.shared_pfn = SHARED_GPA / ALIAS_PAGE_SIZE,
+		.shared_frames = machine_shared_size(pin->machine) / ALIAS_PAGE_SIZE,
 		.quiet_syncs = pin->strict ? 1 : 0, /* arming is free with write-protected tables */
 		.ops = &pin->ops,
 		.ctx = pin,

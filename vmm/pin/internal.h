@@ -102,7 +102,6 @@ struct pin {
 	bool tracks;             /* false: every pin is granted without a check */
 	bool checks;             /* false: aliases are found, and granted */
 	bool flushes;            /* ALIAS_CALL_FLUSH is served */
-	uint64_t shared_pfn, shared_frames;
 
 	/* Set at most once, under the lock; read by any vCPU's thread. */
 	_Atomic bool registered;   /* the guest has begun */
@@ -114,7 +113,7 @@ struct pin {
 	uint32_t log_wanted;   /* number of the log that is wanted, or was last */
 	bool logged;           /* the guest keeps a log, and the tracker uses it */
 	struct pin_count count;
-	uint32_t flows;  /* stale aliases met, for the trace */
+	uint32_t flows;  /* aliases with arrows in the trace: purged for, or refused at once */
 	bool counts_all; /* at_count_all() was called: there was a transition other than a pin */
 	uint64_t violations_seen; /* violations of the tracker that are counted */
 	uint64_t verify_draw; /* state of the random numbers that choose which calls to verify */
