@@ -26,8 +26,6 @@ struct live_audit {
 	struct physmem mem;
 	struct audit *audit;
 	struct findings findings; /* of the last look */
-	bool was_held;            /* before the look that goes on */
-	double paused;            /* when that has held the vCPUs, and for how long, in ms */
 	/* Of --watch. */
 	unsigned looks;
 	double looks_ms, looks_paused_ms; /* the sums */
@@ -124,34 +122,39 @@ static size_t read_vcpus(const struct vm *vm, struct cpu_state *states)
 	return nr;
 }
 
+/* The vCPUs during a look. */
+struct hold {
+	struct vm *vm;
+	bool was_held;           /* before it */
+	double began, paused_ms; /* when, and for how long, they were held; in ms */
+};
+
 /* The guest goes on, if it ran before. */
 static void has_read(void *ctx)
 {
-	struct live_audit *audit = ctx;
+	struct hold *hold = ctx;
 
-	if (!audit->was_held)
-		release_all_vcpus(&audit->machine->vm);
-	audit->paused = now_ms() - audit->paused;
+	if (!hold->was_held)
+		release_all_vcpus(hold->vm);
+	hold->paused_ms = now_ms() - hold->began;
 }
 
 /* Looks at everything, or only rolls on. Returns 0, or -ENOMEM. */
 static int look_at_guest(struct live_audit *audit, uint64_t roll)
 {
 	struct cpu_state states[OPTIONS_MAX_CPUS];
-	struct look look = {.cpus = states, .roll = roll, .has_read = has_read, .ctx = audit};
 	struct vm *vm = &audit->machine->vm;
-	double before = now_ms();
+	struct hold hold = {.vm = vm, .was_held = vcpus_are_held(vm), .began = now_ms()};
+	struct look look = {.cpus = states, .roll = roll, .has_read = has_read, .ctx = &hold};
 	int error;
 
-	audit->paused = before;
-	audit->was_held = vcpus_are_held(vm);
 	hold_all_vcpus(vm);
 	look.nr_cpus = read_vcpus(vm, states);
 	error = audit_look(audit->audit, &look, &audit->findings);
 	snprintf(audit->findings.source, sizeof(audit->findings.source), "vmm %s",
 		 audit->machine->opt->guest);
-	audit->findings.look_ms = now_ms() - before;
-	audit->findings.paused_ms = audit->paused;
+	audit->findings.look_ms = now_ms() - hold.began;
+	audit->findings.paused_ms = hold.paused_ms;
 	return error;
 }
 
@@ -211,7 +214,7 @@ static void say_lines(char *text)
 	char *rest = text, *line;
 	size_t nr = 0;
 
-	while (text && (line = strtok_r(rest, "\n", &rest)))
+	while ((line = strtok_r(rest, "\n", &rest)))
 		if (nr++ < SAID_MAX)
 			say("watch: %s", line);
 	if (nr > SAID_MAX)
@@ -225,22 +228,39 @@ static void count_look(struct live_audit *audit)
 	audit->looks_paused_ms += audit->findings.paused_ms;
 }
 
+/* Returns the text, to be freed; NULL if there is no memory. */
+static char *changes_text(const struct findings *last, const struct findings *now)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return NULL;
+	report_changes(out, last, now, NULL);
+	if (fclose(out) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
 void live_audit_say_changes(struct live_audit *audit)
 {
 	struct findings last = audit->findings;
 	char *text = NULL;
-	size_t size;
-	FILE *out;
 
 	audit->findings = (struct findings){0};
-	if (look_at_guest(audit, WATCH_FRAMES)) {
-		say("watch: out of memory");
-	} else if ((out = open_memstream(&text, &size))) {
-		report_changes(out, &last, &audit->findings, NULL);
-		fclose(out);
-		say_lines(text);
+	if (!look_at_guest(audit, WATCH_FRAMES)) {
 		count_look(audit);
+		text = changes_text(&last, &audit->findings);
+	}
+	if (text) {
+		say_lines(text);
+		findings_clear(&last);
+	} else {
+		say("watch: out of memory: the next look tells what has changed");
+		findings_clear(&audit->findings);
+		audit->findings = last;
 	}
 	free(text);
-	findings_clear(&last);
 }
