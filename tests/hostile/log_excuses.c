@@ -7,13 +7,14 @@
  *   spins    the same by another vCPU, which never calls; the host is to end this (VIOLATION_STOP)
  *   lingers  likewise, and the host syncs only a few times
  *   sleeps   the same by a vCPU that does not run meanwhile: that one may be at it
- *   swaps    two others that never call name it and another entry in turn
+ *   swaps    one that runs and one that sleeps name it and another such entry in turn; the one that
+ *            runs is told of, so that what it names just then has no excuse
  *   loses    records are counted as lost, with all the room for them in the ring
  *   half     the same, where the records of two syncs together would have filled it
  *   stops    the log is stopped unasked, and begun again
  *
  * log: the missing record is reported with its entry all the same, at the end of the run at the
- * latest (not with `sleeps`), and what is no excuse at all as such. dirty, scan, strict: no log is
+ * latest (not with `sleeps`, and with `swaps` one of two), and what is no excuse at all as such. dirty, scan, strict: no log is
  * asked for, and the frame is refused.
  */
 #include "hostile.h"
@@ -24,14 +25,6 @@
 
 static uint64_t *const hidden = &tree.vm_l1[5];
 
-static void name_it_and_spin(void)
-{
-	page_of(1)->log.changing = gpa_of(hidden);
-	next_turn(1);
-	for (;;)
-		relax();
-}
-
 static void spin(void)
 {
 	next_turn(turn + 1);
@@ -39,12 +32,23 @@ static void spin(void)
 		relax();
 }
 
+static void name_it_and_spin(void)
+{
+	page_of(1)->log.changing = gpa_of(hidden);
+	spin();
+}
+
+static void sleep(void)
+{
+	next_turn(turn + 1);
+	for (;;)
+		__asm__ volatile("cli; hlt");
+}
+
 static void name_it_and_sleep(void)
 {
 	page_of(1)->log.changing = gpa_of(hidden);
-	next_turn(1);
-	for (;;)
-		__asm__ volatile("cli; hlt");
+	sleep();
 }
 
 static void start_and_wait(void (*fn)(void))
@@ -81,9 +85,10 @@ static void write_records(unsigned nr)
 
 static void start_two(void)
 {
+	require(set_unlogged(hidden + 1, entry(spare[1], P | RW)));
 	start_cpu(1, spin);
 	wait_turn(1);
-	start_cpu(2, spin);
+	start_cpu(2, sleep);
 	wait_turn(2);
 	swap_names();
 }

@@ -337,7 +337,7 @@ const struct hostile hostiles[] = {
 	{.with = {"--audit=1000000"}, EXCUSE("loses", 2)},
 	{.with = {"--audit=1000000"}, EXCUSE("half", 2)},
 	{.with = {"--audit=1000000"}, EXCUSE("stops", 2)},
-	FOR_EVER("swaps", "-c3", "--audit=1", 3, UNLOGGED),
+	FOR_EVER("swaps", "-c3", "--audit=1", 2, UNLOGGED),
 	FOR_EVER("spins", "-c2", "--audit=1000000", 2, UNLOGGED),
 	FOR_EVER("lingers", "-c2", "--audit=1000000", 2, TOO_LONG),
 	{.guest = "log_excuses",

@@ -423,6 +423,34 @@ START_TEST(named_in_turn)
 }
 END_TEST
 
+/* Syncs for which so many vCPUs are at it, while two swap their names; one runs half as much. */
+static unsigned syncs_swapping(size_t nr)
+{
+	unsigned syncs = 0;
+
+	do {
+		uint64_t was = logs[1].changing;
+
+		logs[1].changing = logs[2].changing;
+		logs[2].changing = was;
+		ran[1] += 100;
+		ran[2] += 50;
+	} while (nr_pending() == nr && syncs++ < 1000);
+	return syncs;
+}
+
+/* Each of them is told of when it has run for a second itself. */
+START_TEST(named_in_turn_by_two)
+{
+	logs[1].changing = 24;
+	logs[2].changing = 32;
+	ck_assert_uint_eq(syncs_swapping(2), 11);
+	expect_fault(1, LOG_NAME_KEPT);
+	ck_assert_uint_eq(syncs_swapping(1), 9);
+	expect_fault(2, LOG_NAME_KEPT);
+}
+END_TEST
+
 /* Between two syncs it was at no change. */
 START_TEST(named_now_and_then)
 {
@@ -577,6 +605,7 @@ TCase *guest_log_tests(void)
 	tcase_add_test(tc, named_for_ever);
 	tcase_add_test(tc, named_while_it_does_not_run);
 	tcase_add_test(tc, named_in_turn);
+	tcase_add_test(tc, named_in_turn_by_two);
 	tcase_add_test(tc, named_now_and_then);
 	tcase_add_test(tc, named_anew);
 	tcase_add_loop_test(tc, heads_that_lie, 0, 4);
