@@ -85,8 +85,8 @@ unsigned count_write_protected(const struct memory *mem, const struct piece *pie
  * a write-protected frame. */
 enum served commit_store(struct batch *batch, const struct piece *pieces, unsigned nr,
 			 enum alias_status *status);
-/* The same for a store that KVM has emulated; the protection of its frames may have been lifted
- * since. */
+/* The same for a store that KVM has emulated; the protection of its frames, or of one of them, may
+ * have been lifted since. */
 enum served commit_emulated(struct batch *batch, const struct piece *pieces, unsigned nr,
 			    enum alias_status *status);
 

@@ -83,12 +83,23 @@ static bool all_in_memory(const struct memory *mem, const struct piece *pieces, 
 enum served commit_emulated(struct batch *batch, const struct piece *pieces, unsigned nr,
 			    enum alias_status *status)
 {
-	const struct pin *pin = batch->pin;
+	const struct memory *mem = &batch->pin->vm->mem;
+	struct piece kept[PIECES_MAX], released[PIECES_MAX];
+	unsigned nr_kept = 0, nr_released = 0;
 
-	if (count_write_protected(&pin->vm->mem, pieces, nr) > 0 ||
-	    !all_in_memory(&pin->vm->mem, pieces, nr))
-		return commit_store(batch, pieces, nr, status);
-	store_released(batch, pieces, nr);
+	*status = ALIAS_BAD_STATE;
+	if (!all_in_memory(mem, pieces, nr))
+		return SERVED;
+	for (unsigned i = 0; i < nr; i++) {
+		if (count_write_protected(mem, &pieces[i], 1))
+			kept[nr_kept++] = pieces[i];
+		else
+			released[nr_released++] = pieces[i];
+	}
 	*status = ALIAS_OK;
+	if (nr_kept && commit_store(batch, kept, nr_kept, status) == UPCALL)
+		return UPCALL;
+	if (*status == ALIAS_OK && nr_released)
+		store_released(batch, released, nr_released);
 	return SERVED;
 }

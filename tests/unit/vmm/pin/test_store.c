@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A store to a page table at which KVM_RUN has stopped: what it loads comes from where the guest's
- * tables were found to allow that. */
+/* Stores to page tables: what one loads at which KVM_RUN has stopped comes from where the guest's
+ * tables were found to allow that; and one that KVM has emulated, beside an unpin. */
 #include <linux/kvm.h>
 #include <string.h>
 #include "fake_kvm.h"
@@ -100,11 +100,42 @@ START_TEST(what_was_checked_is_loaded)
 }
 END_TEST
 
+/* Straddles a table, whose entry 511 is PTE, and a frame that was one until a moment ago. */
+static enum alias_status commit_straddling(uint64_t pte)
+{
+	struct batch batch = {.pin = guest.pin, .vcpu = &guest.vcpu, .page = guest.page};
+	struct piece pieces[] = {{.gpa = L1 * PAGE + PAGE - sizeof(pte), .len = sizeof(pte)},
+				 {.gpa = DATA * PAGE, .len = sizeof(pte)}};
+	enum alias_status status;
+
+	for (unsigned i = 0; i < 2; i++)
+		memcpy(pieces[i].bytes, &pte, sizeof(pte));
+	pthread_mutex_lock(&guest.pin->lock);
+	ck_assert_int_eq(commit_emulated(&batch, pieces, 2, &status), SERVED);
+	pthread_mutex_unlock(&guest.pin->lock);
+	return status;
+}
+
+/* KVM has told of both pieces, and then another vCPU unpins the second table. */
+START_TEST(one_of_two_tables_is_released)
+{
+	uint64_t *entry = &guest_frame(L1)[511], *beside = guest_frame(DATA);
+
+	ck_assert_uint_eq(commit_straddling(W(L1)), ALIAS_MAPS_TABLE);
+	ck_assert_uint_eq(*entry, 0);
+	ck_assert_uint_eq(*beside, 0);
+	ck_assert_uint_eq(commit_straddling(R(DATA + 1)), ALIAS_OK);
+	ck_assert_uint_eq(*entry, R(DATA + 1) | PTE_A | PTE_D);
+	ck_assert_uint_eq(*beside, R(DATA + 1));
+}
+END_TEST
+
 TCase *store_tests(void)
 {
 	TCase *tc = tcase_create("store");
 
 	tcase_add_checked_fixture(tc, set_up, guest_end);
 	tcase_add_loop_test(tc, what_was_checked_is_loaded, 0, sizeof(insns) / sizeof(insns[0]));
+	tcase_add_test(tc, one_of_two_tables_is_released);
 	return tc;
 }
