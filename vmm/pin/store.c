@@ -176,17 +176,15 @@ static enum served run_insn(struct batch *batch, const struct insn *insn, struct
 }
 
 /* Refuses a large store, which is never done. If the guest repeats it, KVM emulates it, and stores
- * page by page up to the protected one. */
+ * page by page up to the first protected one, which is this piece. */
 static void refuse_large(struct pin *pin, struct vcpu *vcpu, uint64_t rip,
-			 const struct access *store)
+			 const struct access *store, unsigned stopped_at)
 {
-	uint64_t first = store->pieces[0].gpa / ALIAS_PAGE_SIZE;
-
 	count_refused(pin);
-	if (store->nr == 1 || gfn_is_write_protected(&pin->vm->mem, first))
+	if (stopped_at == 0)
 		refuse_store(vcpu);
 	else
-		refuse_part(vcpu, store->pieces[1].gpa, rip);
+		refuse_part(vcpu, store->pieces[stopped_at].gpa, rip);
 }
 
 /* Returns the state with the number of stops in a row, this one not yet counted. If the vCPU has
@@ -243,6 +241,16 @@ static void end_insn(struct vcpu *vcpu, struct kvm_regs *regs, enum served serve
 		stop_request(vcpu->vm->stop, VMM_EX_OSERR);
 }
 
+/* Returns the first piece that lies in a write-protected frame, store->nr if none does. */
+static unsigned find_protected(const struct memory *mem, const struct access *store)
+{
+	unsigned i = 0;
+
+	while (i < store->nr && !count_write_protected(mem, &store->pieces[i], 1))
+		i++;
+	return i;
+}
+
 /* Frames are protected and unprotected under the lock. It is held from the look at them to the end
  * of the store, so that no store is refused since its table was unpinned in between. */
 static enum store_exit known_stopped(struct pin *pin, struct vcpu *vcpu, struct vcpu_state *state,
@@ -253,8 +261,8 @@ static enum store_exit known_stopped(struct pin *pin, struct vcpu *vcpu, struct 
 	enum served served = SERVED;
 	struct access store, load;
 	struct store_fault fault;
+	unsigned stopped_at;
 	uint64_t changes;
-	bool stopped;
 
 	if (!locate_store(vcpu, state, insn, &store, &load, &fault)) {
 		own->stops = 0;
@@ -263,15 +271,15 @@ static enum store_exit known_stopped(struct pin *pin, struct vcpu *vcpu, struct 
 	}
 	pthread_mutex_lock(&pin->lock);
 	changes = write_protect_changes(&pin->vm->mem);
-	stopped = count_write_protected(&pin->vm->mem, store.pieces, store.nr) > 0;
-	if (stopped && insn->op != INSN_LARGE)
+	stopped_at = find_protected(&pin->vm->mem, &store);
+	if (stopped_at < store.nr && insn->op != INSN_LARGE)
 		served = run_insn(&batch, insn, &store, &load, &state->regs, &status);
 	pthread_mutex_unlock(&pin->lock);
-	if (!stopped)
+	if (stopped_at == store.nr)
 		return not_stopped(own, changes);
 	own->stops = 0;
 	if (insn->op == INSN_LARGE)
-		refuse_large(pin, vcpu, state->regs.rip, &store);
+		refuse_large(pin, vcpu, state->regs.rip, &store, stopped_at);
 	else
 		end_insn(vcpu, &state->regs, served, status);
 	return STORE_EXIT_DONE;
