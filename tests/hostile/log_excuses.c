@@ -14,8 +14,8 @@
  *   stops    the log is stopped unasked, and begun again
  *
  * log: the missing record is reported with its entry all the same, at the end of the run at the
- * latest (not with `sleeps`, and with `swaps` one of two), and what is no excuse at all as such. dirty, scan, strict: no log is
- * asked for, and the frame is refused.
+ * latest (not with `sleeps`, and with `swaps` one of two), and what is no excuse at all as such.
+ * dirty, scan, strict: no log is asked for, and the frame is refused.
  */
 #include "hostile.h"
 

@@ -100,6 +100,7 @@ static void end(struct run *run)
 	ck_assert_int_lt(access(socket_path, F_OK), 0);
 	run->stats = json_load_file(tmp_file("stats.json"), 0, NULL);
 	ck_assert_int_eq(stat_of(run, "pins.disagreed"), 0);
+	ck_assert_int_eq(stat_of(run, "pins.looked_again"), 0);
 	ck_assert_int_eq(stat_of(run, "pins.let_through"), 0);
 	ck_assert_int_eq(stat_of(run, "pins.violations"), 0);
 	ck_assert_int_eq(stat_of(run, "pins.verified"), stat_of(run, "pins.pins"));

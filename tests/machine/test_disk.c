@@ -66,6 +66,7 @@ START_TEST(checksum_through_vm_map_ram)
 	expect_status(&run, 0);
 	expect_contains(run.out, expected);
 	ck_assert_int_eq(stat_of(&run, "pins.disagreed"), 0);
+	ck_assert_int_eq(stat_of(&run, "pins.looked_again"), 0);
 	run_free(&run);
 }
 END_TEST

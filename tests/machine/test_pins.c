@@ -25,6 +25,7 @@ START_TEST(matrix)
 	    path_guest(), "--", "workload=process", "iters=12", "seed=7");
 	expect_status(&run, 0);
 	ck_assert_int_eq(stat_of(&run, "pins.disagreed"), 0);
+	ck_assert_int_eq(stat_of(&run, "pins.looked_again"), 0);
 	ck_assert_int_gt(stat_of(&run, "pins.verified"), 50);
 	ck_assert_int_eq(stat_of(&run, "pins.verified"), stat_of(&run, "pins.pins"));
 	if (strcmp(flush, "none")) {
@@ -56,6 +57,7 @@ START_TEST(selftests)
 	expect_status(&run, 0);
 	expect_contains(run.out, " 0 failed");
 	ck_assert_int_eq(stat_of(&run, "pins.disagreed"), 0);
+	ck_assert_int_eq(stat_of(&run, "pins.looked_again"), 0);
 	ck_assert_int_eq(stat_of(&run, "pins.let_through"), 0);
 	run_free(&run);
 }
@@ -243,6 +245,7 @@ START_TEST(host_proof_flushes)
 	ck_assert_int_gt(stat_of(&host, "pins.host_flushes"), 0);
 	ck_assert_int_gt(stat_of(&host, "pins.host_flushes"), stat_of(&guest, "pins.host_flushes"));
 	ck_assert_int_eq(stat_of(&host, "pins.disagreed"), 0);
+	ck_assert_int_eq(stat_of(&host, "pins.looked_again"), 0);
 	run_free(&guest);
 	run_free(&host);
 }

@@ -40,6 +40,7 @@ static void expect_right(const struct run *run, const char *flush)
 {
 	expect_status(run, 0);
 	ck_assert_int_eq(stat_of(run, "pins.disagreed"), 0);
+	ck_assert_int_eq(stat_of(run, "pins.looked_again"), 0);
 	ck_assert_int_eq(stat_of(run, "pins.verified"), stat_of(run, "pins.pins"));
 	if (!strcmp(flush, "none"))
 		return;

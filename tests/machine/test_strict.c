@@ -64,6 +64,7 @@ START_TEST(every_store_is_exact_or_refused)
 	ck_assert_int_eq(stat_of(&run, "pins.upcalls"), 2);
 	ck_assert_int_eq(stat_of(&run, "pins.upcalls_resolved"), 2);
 	ck_assert_int_eq(stat_of(&run, "pins.disagreed"), 0);
+	ck_assert_int_eq(stat_of(&run, "pins.looked_again"), 0);
 	ck_assert_int_eq(stat_of(&run, "pins.let_through"), 0);
 	run_free(&run);
 }
@@ -189,6 +190,7 @@ START_TEST(strategies_work)
 	    "--", "workload=process", "iters=2", "seed=3");
 	expect_status(&run, 0);
 	ck_assert_int_eq(stat_of(&run, "pins.disagreed"), 0);
+	ck_assert_int_eq(stat_of(&run, "pins.looked_again"), 0);
 	ck_assert_int_eq(stat_of(&run, "pins.stores_refused"), 0);
 	ck_assert_int_gt(stat_of(&run, "pins.updates"), 4 * stat_of(&run, "pins.update_calls"));
 	ck_assert_int_gt(stat_of(&run, "tracker.entries_changed"), 0);
@@ -246,6 +248,7 @@ START_TEST(transitions_work)
 				 10);
 		ck_assert_int_eq(stat_of(&run, "pins.upcalls") > 0, !i);
 		ck_assert_int_eq(stat_of(&run, "pins.disagreed"), 0);
+	ck_assert_int_eq(stat_of(&run, "pins.looked_again"), 0);
 		ck_assert_int_eq(stat_of(&run, "pins.let_through"), 0);
 		ck_assert_int_eq(stat_of(&run, "pins.stores_refused"), 0);
 		run_free(&run);

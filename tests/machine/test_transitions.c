@@ -51,6 +51,7 @@ static void expect_granted(const struct run *run, int load, bool checked)
 	ck_assert_int_eq(stat_of(run, "tracker.ballooned"), 0);
 	ck_assert_int_eq(stat_of(run, "tracker.memtyped"), 0);
 	ck_assert_int_eq(stat_of(run, "pins.disagreed"), 0);
+	ck_assert_int_eq(stat_of(run, "pins.looked_again"), 0);
 	ck_assert_int_eq(stat_of(run, "pins.verified"),
 			 count(run, transition, "requests") + stat_of(run, "pins.pins"));
 	if (checked) {

@@ -51,9 +51,11 @@ struct pin_count {
 	uint64_t vcpus_spared;  /* vCPUs that they did not need to flush */
 	uint64_t kicks;         /* vCPUs kicked for them */
 	uint64_t violations;
-	uint64_t verified;    /* transitions that the oracle checked */
-	uint64_t let_through; /* of these, granted in spite of an alias */
-	uint64_t disagreed;   /* of these, on which the oracle disagrees */
+	uint64_t verified;     /* transitions that the oracle checked */
+	uint64_t let_through;  /* of these, granted in spite of an alias */
+	uint64_t disagreed;    /* of these, on which the oracle disagrees */
+	uint64_t looked_again; /* of these, not judged: a device wrote to a table meanwhile, or the
+				  log was wrong */
 	/* With write-protected tables: */
 	uint64_t stores;         /* stores done for the guest, one by one */
 	uint64_t stores_refused; /* stores and updates refused */
@@ -169,8 +171,9 @@ const char *write_tracking(const struct pin *pin);
 
 /* Syncs the tracker, and reports the violations found. */
 void sync_tables(struct pin *pin);
-/* Audits: the same, and checks the log. */
-void audit_tables(struct pin *pin);
+/* Audits: the same, and checks the log. Returns false if not all was followed (after a message, if
+ * out of memory). */
+bool audit_tables(struct pin *pin);
 /* Reports the tracker's violations; ends the guest if --on-violation says so. */
 void report_violations(struct pin *pin);
 

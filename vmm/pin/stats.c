@@ -17,6 +17,7 @@ static const struct field count_fields[] = {
 	FIELD(pin_count, stores_refused), FIELD(pin_count, update_calls),
 	FIELD(pin_count, updates),        FIELD(pin_count, frames_zapped),
 	FIELD(pin_count, all_zapped),     FIELD(pin_count, waits),
+	FIELD(pin_count, looked_again),
 };
 
 static const struct field op_fields[] = {

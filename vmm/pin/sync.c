@@ -74,7 +74,7 @@ void report_violations(struct pin *pin)
 	report_log_faults(pin);
 }
 
-static void run_sync(struct pin *pin, bool (*sync)(struct alias_tracker *at))
+static bool run_sync(struct pin *pin, bool (*sync)(struct alias_tracker *at))
 {
 	uint64_t start = __rdtsc(), before = pin->ops.clock(pin).cleared;
 	bool ok;
@@ -87,6 +87,7 @@ static void run_sync(struct pin *pin, bool (*sync)(struct alias_tracker *at))
 	if (!ok && !__atomic_load_n(&pin->machine->stop.leave_off, __ATOMIC_RELAXED))
 		say("out of memory while following page tables; pins are refused");
 	report_violations(pin);
+	return ok;
 }
 
 void sync_tables(struct pin *pin)
@@ -94,7 +95,7 @@ void sync_tables(struct pin *pin)
 	run_sync(pin, at_sync);
 }
 
-void audit_tables(struct pin *pin)
+bool audit_tables(struct pin *pin)
 {
-	run_sync(pin, at_audit);
+	return run_sync(pin, at_audit);
 }

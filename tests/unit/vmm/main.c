@@ -50,6 +50,7 @@ int main(void)
 	suite_add_tcase(suite, hypercall_tests());
 	suite_add_tcase(suite, origin_tests());
 	suite_add_tcase(suite, store_tests());
+	suite_add_tcase(suite, verify_tests());
 	suite_add_tcase(suite, guest_events_tests());
 	suite_add_tcase(suite, symbols_tests());
 	runner = srunner_create(suite);

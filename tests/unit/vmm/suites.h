@@ -45,6 +45,7 @@ TCase *sandbox_tests(void);
 TCase *hypercall_tests(void);
 TCase *origin_tests(void);
 TCase *store_tests(void);
+TCase *verify_tests(void);
 TCase *guest_events_tests(void);
 TCase *symbols_tests(void);
 

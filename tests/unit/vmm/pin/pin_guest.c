@@ -119,7 +119,7 @@ void guest_start_with(enum track_mode track, enum alias_strategy flush)
 		.flush = flush, .track = track, .verify = true, .flush_proof = PROOF_GUEST};
 	fake_kvm = play_kvm;
 	guest.raised = 0;
-	guest.let_through = 0;
+	guest.let_through = guest.looked_again = 0;
 	guest.machine = (struct machine){.opt = &guest.opt,
 					 .stop.status = -1,
 					 .log_gpa = 4 * MIB - ALIAS_LOG_SIZE,
@@ -160,6 +160,7 @@ void guest_end(void)
 {
 	ck_assert_int_eq(pin_figure(guest.pin, "pins.disagreed"), 0);
 	ck_assert_int_eq(pin_figure(guest.pin, "pins.let_through"), guest.let_through);
+	ck_assert_int_eq(pin_figure(guest.pin, "pins.looked_again"), guest.looked_again);
 	pin_free(guest.pin);
 	memory_free(&guest.machine.vm.mem);
 	vcpu_pause_destroy(&guest.machine.vm.pause);

@@ -26,15 +26,16 @@ extern struct pin_guest {
 	struct vcpu vcpu;
 	struct kvm_run run;
 	struct alias_vcpu_page *page;
-	unsigned raised;      /* upcalls */
-	unsigned let_through; /* pins granted in spite of an alias, as the test says */
-	uint64_t rip;         /* goes on with each instruction that is completed */
+	unsigned raised;       /* upcalls */
+	unsigned let_through;  /* pins granted in spite of an alias, as the test says */
+	unsigned looked_again; /* tables changed before the oracle looked, as the test says */
+	uint64_t rip;          /* goes on with each instruction that is completed */
 } guest;
 
 void guest_start_with(enum track_mode track, enum alias_strategy flush);
 void guest_start_track(enum track_mode track);
 void guest_start(void);
-/* Asserts that tracker and oracle have not differed, and guest.let_through. */
+/* Asserts that tracker and oracle have not differed, let_through and looked_again. */
 void guest_end(void);
 
 uint64_t *guest_frame(uint64_t pfn);
