@@ -104,8 +104,6 @@ uint64_t core_kernel_root(const struct core *core, unsigned *levels)
 
 	*levels = 0;
 	crash_begin();
-	/* Only then it reads VMCOREINFO; that it finds no page tables is no matter. */
-	kdump_set_string_attr(core->dump, KDUMP_ATTR_OSTYPE, "linux");
 	status = kdump_vmcoreinfo_symbol(core->dump, "swapper_pg_dir", &va);
 	crash_end();
 	if (status != KDUMP_OK || !vmcoreinfo_number(core, "NUMBER(phys_base)", &phys_base))
@@ -114,6 +112,17 @@ uint64_t core_kernel_root(const struct core *core, unsigned *levels)
 		five = 0;
 	*levels = five ? 5 : 4;
 	return va - IMAGE_START + (uint64_t)phys_base;
+}
+
+char *core_vmcoreinfo(const struct core *core)
+{
+	kdump_status status;
+	char *text = NULL;
+
+	crash_begin();
+	status = kdump_vmcoreinfo_raw(core->dump, &text);
+	crash_end();
+	return status == KDUMP_OK ? text : NULL;
 }
 
 static int add_ranges(struct physmem *mem, kdump_bmp_t *map)
@@ -264,6 +273,8 @@ static int open_dump(struct core *core)
 		say("%s counts more frames than it has bits for: it is cut or corrupt", core->path);
 		return -EINVAL;
 	}
+	/* Only then it reads VMCOREINFO; that it finds no page tables is no matter. */
+	kdump_set_string_attr(core->dump, KDUMP_ATTR_OSTYPE, "linux");
 	return 0;
 }
 

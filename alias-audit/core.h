@@ -25,6 +25,8 @@ void core_close(struct core *core);
 const struct cpu_state *core_cpus(const struct core *core, size_t *nr);
 /* The address of the kernel's own root by VMCOREINFO, and its levels; 0 if it isn't told. */
 uint64_t core_kernel_root(const struct core *core, unsigned *levels);
+/* VMCOREINFO, to be freed; NULL if the core has none. */
+char *core_vmcoreinfo(const struct core *core);
 /* "elf", "diskdump"... */
 const char *core_format(const struct core *core);
 

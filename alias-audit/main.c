@@ -127,14 +127,24 @@ static int draw_map(const struct view *view, const struct findings *findings)
 	return failed ? VMM_EX_IOERR : 0;
 }
 
+/* Names that nobody has asked for are no doubt if they do not fit. */
+static void place_names(const struct view *view, struct findings *findings)
+{
+	struct notes unasked = {0};
+
+	if (view->names && findings->tables)
+		names_place(view->names, &findings->windows,
+			    view->args->symbols ? &findings->notes : &unasked);
+	notes_clear(&unasked);
+}
+
 /* Prints what was found, or what came and went since *last, and then draws it. Returns the
  * program's status. */
 static int tell(const struct view *view, const struct findings *last, struct findings *findings)
 {
 	int failed, status;
 
-	if (view->names && findings->tables)
-		names_place(view->names, &findings->windows, &findings->notes);
+	place_names(view, findings);
 	failed = print_report(view, last, findings);
 	if (failed)
 		return failed;
@@ -177,15 +187,27 @@ static int look_at_core(const struct view *view, const struct core *core,
 	return status;
 }
 
+/* The names that the core itself has; NULL: none. */
+static struct names *own_names(const struct core *core)
+{
+	char *text = core_vmcoreinfo(core);
+	struct names *names = text ? names_parse(text, strlen(text)) : NULL;
+
+	free(text);
+	return names;
+}
+
 static int audit_core(const struct args *args, struct names *names)
 {
 	struct notes doubts = {0};
 	struct physmem mem;
 	int error, status;
 	struct core *core = core_open(args->core, &mem, &doubts, &error);
-	struct view view = {args, names, &mem, audit_new(&mem)};
+	struct names *own = core && !names ? own_names(core) : NULL;
+	struct view view = {args, names ? names : own, &mem, audit_new(&mem)};
 
 	status = core ? look_at_core(&view, core, &doubts) : status_of_error(error);
+	names_free(own);
 	audit_free(view.audit);
 	notes_clear(&doubts);
 	physmem_free(&mem);

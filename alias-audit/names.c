@@ -10,11 +10,14 @@
 #include "say.h"
 #include "sorted.h"
 
-#define NAMES_MAX (8u << 20)
+#define LINES_MAX (2u << 20) /* a file may have no end */
 #define MIB_2     (2ull << 20)
+#define PAGE      4096u
 
 struct name {
 	uint64_t address;
+	/* VMCOREINFO has few names: the next one above says nothing of where this one ends. */
+	bool is_sparse;
 	char *text;
 };
 
@@ -43,16 +46,10 @@ static int compare_names(const void *a, const void *b)
 	return (one->address > other->address) - (one->address < other->address);
 }
 
-/* Takes a line "ffffffff81000000 T _text". Others, and percpu variables near 0, are passed over. */
-static int take_line(struct names *names, const char *line)
+static int add_name(struct names *names, uint64_t address, const char *text, bool is_sparse)
 {
-	uint64_t address;
-	char type, text[128];
 	char *copy;
 
-	if (sscanf(line, "%" SCNx64 " %c %127s", &address, &type, text) != 3 ||
-	    address < 1ull << 63 || names->nr == NAMES_MAX)
-		return 0;
 	if (!(names->nr & (names->nr - 1))) {
 		size_t room = names->nr ? 2 * names->nr : 1;
 		struct name *all = realloc(names->all, room * sizeof(*all));
@@ -64,9 +61,31 @@ static int take_line(struct names *names, const char *line)
 	copy = strdup(text);
 	if (!copy)
 		return -ENOMEM;
-	names->all[names->nr].address = address;
-	names->all[names->nr++].text = copy;
+	names->all[names->nr++] = (struct name){address, is_sparse, copy};
 	return 0;
+}
+
+/* May it be printed as it is? The file may come from the guest. */
+static bool is_plain(const char *text)
+{
+	for (; *text; text++)
+		if (*text <= ' ' || *text > '~')
+			return false;
+	return true;
+}
+
+/* Takes a line "ffffffff81000000 T _text", or of VMCOREINFO "SYMBOL(_stext)=ffffffff81000000".
+ * Others, and percpu variables near 0, are passed over. */
+static int take_line(struct names *names, const char *line)
+{
+	uint64_t address;
+	char type, text[128];
+	bool is_sparse = sscanf(line, "SYMBOL(%127[^)])=%" SCNx64, text, &address) == 2;
+
+	if ((!is_sparse && sscanf(line, "%" SCNx64 " %c %127s", &address, &type, text) != 3) ||
+	    address < 1ull << 63 || !is_plain(text))
+		return 0;
+	return add_name(names, address, text, is_sparse);
 }
 
 static int read_lines(struct names *names, FILE *file)
@@ -74,8 +93,9 @@ static int read_lines(struct names *names, FILE *file)
 	char line[256];
 	int error = 0;
 
-	while (!error && fgets(line, sizeof(line), file))
-		error = take_line(names, line);
+	/* A line that begins with a zero is no text. */
+	for (size_t nr = 0; !error && fgets(line, sizeof(line), file) && *line; nr++)
+		error = nr < LINES_MAX ? take_line(names, line) : -EIO;
 	if (!error && ferror(file))
 		error = -EIO;
 	if (names->nr)
@@ -113,6 +133,20 @@ struct names *names_read(const char *path, int *error)
 	return names;
 }
 
+struct names *names_parse(const char *text, size_t size)
+{
+	struct names *names = calloc(1, sizeof(*names));
+	FILE *file = size ? fmemopen((char *)(uintptr_t)text, size, "r") : NULL;
+	bool failed = !names || !file || read_lines(names, file);
+
+	if (file)
+		fclose(file);
+	if (!failed && names->nr)
+		return names;
+	names_free(names);
+	return NULL;
+}
+
 static const struct name *find_name(const struct names *names, const char *text)
 {
 	for (size_t i = 0; i < names->nr; i++)
@@ -125,6 +159,8 @@ void names_place(struct names *names, const struct windows *windows, struct note
 {
 	const struct name *text = find_name(names, "_text");
 
+	/* VMCOREINFO has the other name of the same place. */
+	text = text ? text : find_name(names, "_stext");
 	names->placed = false;
 	if (!windows->image.found || !text) {
 		note(notes, "addresses have no names: %s",
@@ -172,6 +208,8 @@ const char *names_of(const struct names *names, uint64_t va, char *to, size_t si
 	if (!name)
 		return to;
 	past = va - names->moved - name->address;
+	if (name->is_sparse && past >= PAGE)
+		return to;
 	if (past)
 		snprintf(to, size, "%s+0x%" PRIx64, name->text, past);
 	else

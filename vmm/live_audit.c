@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 #include <linux/kvm.h>
 #include "../alias-audit/audit.h"
+#include "../alias-audit/names.h"
 #include "../alias-audit/report.h"
 #include "clock.h"
 #include "json_object.h"
@@ -155,6 +156,9 @@ static int look_at_guest(struct live_audit *audit, uint64_t roll)
 		 audit->machine->opt->guest);
 	audit->findings.look_ms = now_ms() - hold.began;
 	audit->findings.paused_ms = hold.paused_ms;
+	if (!error && audit->machine->names && audit->findings.tables)
+		names_place(audit->machine->names, &audit->findings.windows,
+			    &audit->findings.notes);
 	return error;
 }
 
@@ -171,7 +175,7 @@ json_t *live_audit_report(struct live_audit *audit)
 		left_out = nr - REPORTED_MAX;
 		findings->nr = REPORTED_MAX;
 	}
-	report = report_json(findings, NULL);
+	report = report_json(findings, audit->machine->names);
 	findings->nr = nr;
 	if (report)
 		object_add_number(report, "left_out", left_out);
@@ -199,7 +203,7 @@ char *live_audit_text(struct live_audit *audit, size_t max)
 
 	if (look_at_guest(audit, 0) || !(out = open_memstream(&text, &size)))
 		return NULL;
-	report_print(out, &audit->findings, NULL, false);
+	report_print(out, &audit->findings, audit->machine->names, false);
 	if (fclose(out)) {
 		free(text);
 		return NULL;
@@ -229,7 +233,7 @@ static void count_look(struct live_audit *audit)
 }
 
 /* Returns the text, to be freed; NULL if there is no memory. */
-static char *changes_text(const struct findings *last, const struct findings *now)
+static char *changes_text(const struct live_audit *audit, const struct findings *last)
 {
 	char *text = NULL;
 	size_t size;
@@ -237,7 +241,7 @@ static char *changes_text(const struct findings *last, const struct findings *no
 
 	if (!out)
 		return NULL;
-	report_changes(out, last, now, NULL);
+	report_changes(out, last, &audit->findings, audit->machine->names);
 	if (fclose(out) == 0)
 		return text;
 	free(text);
@@ -252,7 +256,7 @@ void live_audit_say_changes(struct live_audit *audit)
 	audit->findings = (struct findings){0};
 	if (!look_at_guest(audit, WATCH_FRAMES)) {
 		count_look(audit);
-		text = changes_text(&last, &audit->findings);
+		text = changes_text(audit, &last);
 	}
 	if (text) {
 		say_lines(text);

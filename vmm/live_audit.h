@@ -23,7 +23,7 @@ void live_audit_free(struct live_audit *audit);
 /* Looks, and returns the report that alias-audit/SCHEMA.md describes, or NULL when out of memory.
  * Of very many findings it has the first, and tells in "left_out" how many there are more. */
 json_t *live_audit_report(struct live_audit *audit);
-/* The same for a person, as alias-audit prints it, without names; free() it. Of more than `max`
+/* The same for a person, as alias-audit prints it; free() it. Of more than `max`
  * bytes it has whole lines from the beginning, and a last one that says so. */
 char *live_audit_text(struct live_audit *audit, size_t max);
 /* Looks, and says what has come since the last look, and what has gone. */

@@ -10,6 +10,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 #include <x86intrin.h>
+#include "../alias-audit/names.h"
 #include "clock.h"
 #include "devices/acpi_pm.h"
 #include "devices/console.h"
@@ -453,5 +454,6 @@ void machine_free(struct machine *machine)
 	close_fd(machine->about.status_fd);
 	close_fd(machine->about.smaps_fd);
 	json_decref(machine->about.host);
+	names_free(machine->names);
 	sandbox_destroy(machine->sandbox);
 }

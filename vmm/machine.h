@@ -16,6 +16,7 @@
 #include "stop.h"
 
 struct console;
+struct names;
 struct sandbox;
 struct symbols;
 struct virtio_blk;
@@ -56,6 +57,7 @@ struct machine {
 	struct stop stop;
 	struct trace *trace;     /* NULL: none; not owned */
 	struct symbols *symbols; /* names of the guest's code; NULL: none; not owned */
+	struct names *names;     /* of --symbols, for looks; owned; NULL: none */
 };
 
 struct image;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "../alias-audit/names.h"
 #include "devices/blk/image.h"
 #include "devices/console.h"
 #include "control/control.h"
@@ -77,6 +78,19 @@ static int image_status(int err)
 		return VMM_EX_OSERR;
 	default:
 		return VMM_EX_NOINPUT;
+	}
+}
+
+/* The error of reading names. */
+static int names_status(int err)
+{
+	switch (-err) {
+	case ENOENT:
+		return VMM_EX_NOINPUT;
+	case EINVAL:
+		return VMM_EX_DATAERR;
+	default:
+		return VMM_EX_OSERR;
 	}
 }
 
@@ -196,6 +210,8 @@ static int create_machine(struct machine *machine, const struct options *opt,
 
 	if (machine_init(machine, opt, image, trace))
 		return VMM_EX_OSERR;
+	if (opt->symbols && !(machine->names = names_read(opt->symbols, &err)))
+		return names_status(err);
 	err = machine_load(machine, image);
 	if (err)
 		return image_status(err);

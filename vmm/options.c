@@ -52,6 +52,7 @@ enum long_only {
 	KEY_GDB,
 	KEY_TRACE,
 	KEY_WATCH,
+	KEY_SYMBOLS,
 };
 
 static const struct argp_option argp_options[] = {
@@ -95,6 +96,10 @@ static const struct argp_option argp_options[] = {
 	{"watch", KEY_WATCH, "MS", 0,
 	 "Look at all page tables after each MS milliseconds, and report which get or lose another "
 	 "mapping, and what becomes writable here and executable there",
+	 0},
+	{"symbols", KEY_SYMBOLS, "FILE", 0,
+	 "Give addresses names in what --watch and vmm ctl audit tell: System.map of the guest's "
+	 "kernel, or its /proc/kallsyms",
 	 0},
 	{"trace", KEY_TRACE, "FILE", 0,
 	 "Write a trace for Perfetto or chrome://tracing (JSON) to FILE at exit; - is standard output",
@@ -362,6 +367,11 @@ static error_t parse_path_key(struct options *opt, int key, char *arg, struct ar
 		if (!*arg)
 			argp_error(state, "--trace needs a file, or - for standard output");
 		opt->trace = arg;
+		return 0;
+	case KEY_SYMBOLS:
+		if (!*arg)
+			argp_error(state, "--symbols needs a file");
+		opt->symbols = arg;
 		return 0;
 	case KEY_CONTROL:
 		if (!*arg || strlen(arg) > OPTIONS_MAX_SOCKET)

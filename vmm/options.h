@@ -57,7 +57,8 @@ struct options {
 	const char *control; /* path of the control socket; NULL for none */
 	const char *gdb;     /* port, or path of the socket, for a debugger; NULL for none */
 	const char *guest;
-	const char *initrd; /* NULL for none */
+	const char *initrd;  /* NULL for none */
+	const char *symbols; /* file with names of the guest's kernel, for looks; NULL for none */
 	/* The guest's command line; owned. "flush=NAME" and the guest's arguments, or for Linux
 	 * OPTIONS_LINUX_CMDLINE and the arguments. */
 	char *bootargs;

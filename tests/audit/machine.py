@@ -98,8 +98,9 @@ class Machine:
 
     def vmcoreinfo(self):
         """Of a kernel whose image's first 2 MiB are at 0, as its root is."""
-        text = 'OSRELEASE=6.1.0\nPAGESIZE=4096\nSYMBOL(swapper_pg_dir)=%x\nNUMBER(phys_base)=-16777216\n' \
-               'NUMBER(pgtable_l5_enabled)=%d\n' % (IMAGE + (ROOT << 12), self.levels == 5)
+        text = 'OSRELEASE=6.1.0\nPAGESIZE=4096\nSYMBOL(swapper_pg_dir)=%x\nSYMBOL(_stext)=%x\n' \
+               'NUMBER(phys_base)=-16777216\nNUMBER(pgtable_l5_enabled)=%d\n' % \
+               (IMAGE + (ROOT << 12), IMAGE, self.levels == 5)
         text = text.encode() + b'\0' * (-len(text) % 4)
         return struct.pack('<III', 11, len(text), 0) + b'VMCOREINFO\0\0' + text
 

@@ -210,6 +210,10 @@ static const struct {
 	{"no such initrd", "-i", "/nowhere", 66, "/nowhere"},
 	{"a folder for an initrd", "-i", "/", 65, "not a regular file"},
 	{"an empty initrd", "-i", "/dev/null", 65, "not a regular file"},
+	{"no such names", "--symbols", "/nowhere", 66, "/nowhere"},
+	{"a folder for names", "--symbols", "/", 66, "can't be read"},
+	{"a file without names", "--symbols", "/dev/null", 65, "no addresses of a kernel"},
+	{"names that are no text", "--symbols", "/dev/zero", 65, "no addresses of a kernel"},
 };
 
 START_TEST(refused)

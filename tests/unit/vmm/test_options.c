@@ -84,7 +84,7 @@ START_TEST(everything_at_once)
 
 	PARSE(&opt, "-c64", "g.elf", "--mem", "1G", "-d", "a,ro", "--disk=b", "-d", "c,rw", "-f",
 	      "trap-range", "-t", "scan", "-s", "-", "--on-violation", "stop", "--flush-proof",
-	      "host", "--timeout", "7", "--watch", "250", "--verify=9", "-v", "--no-sandbox", "--",
+	      "host", "--timeout", "7", "--watch", "250", "--symbols", "map", "--verify=9", "-v", "--no-sandbox", "--",
 	      "a=1", "-c", "--", "b");
 	ck_assert_uint_eq(opt.cpus, 64);
 	ck_assert_uint_eq(opt.mem, 1ull << 30);
@@ -192,6 +192,7 @@ static const struct {
 	{{"vmm", "--timeout", "1.5", "g"}, "1.5"},
 	{{"vmm", "-s", "", "g"}, "--stats"},
 	{{"vmm", "-i", "", "g"}, "--initrd"},
+	{{"vmm", "--symbols", "", "g"}, "--symbols"},
 	{{"vmm", ""}, "GUEST"},
 	{{"vmm", "-d", "", "g"}, "--disk"},
 	{{"vmm", "-d", ",ro", "g"}, "--disk"},
