@@ -4,7 +4,7 @@
 
 BUILD_PACKAGES := gcc libc6-dev make pkg-config libelf-dev zlib1g-dev libzstd-dev libfdt-dev liburing-dev \
                   libjansson-dev libbsd-dev libseccomp-dev libncurses-dev libdw-dev libkdumpfile-dev
-TEST_PACKAGES  := procps tmux spin check libsubunit-dev python3 device-tree-compiler acpica-tools libroaring-dev libglib2.0-dev e2fsprogs \
+TEST_PACKAGES  := procps tmux spin check libsubunit-dev python3 device-tree-compiler acpica-tools makedumpfile libroaring-dev libglib2.0-dev e2fsprogs \
                   $(if $(wildcard /usr/bin/gdb),,gdb-minimal)
 FUZZ_PACKAGES  := clang libclang-rt-dev device-tree-compiler
 LINT_PACKAGES  := clang-format-14 cppcheck clang

@@ -30,6 +30,7 @@ void physmem_refresh(struct physmem *mem)
 		free((void *)(uintptr_t)copy);
 	map_clear(&mem->copies);
 	mem->unreadable = 0;
+	mem->scanned = mem->scanned_end = 0;
 	mem->exhausted = false;
 }
 
@@ -124,12 +125,14 @@ uint64_t physmem_count(const struct physmem *mem, uint64_t pfn, uint64_t nr)
 }
 
 /* Reads a frame whole, or makes it zeros. */
-static void read_frame(struct physmem *mem, uint64_t gpa, void *to)
+static void read_frame(struct physmem *mem, uint64_t pfn, void *to)
 {
-	if (mem->ops->read(mem->source, gpa, to, FRAME_SIZE) == FRAME_SIZE)
+	if (mem->ops->read(mem->source, pfn << FRAME_SHIFT, to, FRAME_SIZE) == FRAME_SIZE)
 		return;
 	memset(to, 0, FRAME_SIZE);
-	mem->unreadable++;
+	/* Unless it was counted before. */
+	if (!map_find(&mem->copies, pfn) && (pfn < mem->scanned || pfn >= mem->scanned_end))
+		mem->unreadable++;
 }
 
 const uint64_t *physmem_table(struct physmem *mem, uint64_t pfn)
@@ -142,12 +145,13 @@ const uint64_t *physmem_table(struct physmem *mem, uint64_t pfn)
 	if (!physmem_has(mem, pfn))
 		return NULL;
 	copy = malloc(FRAME_SIZE);
+	if (copy)
+		read_frame(mem, pfn, copy);
 	if (!copy || !map_put(&mem->copies, pfn, (uintptr_t)copy)) {
 		free(copy);
 		mem->exhausted = true;
 		return NULL;
 	}
-	read_frame(mem, pfn << FRAME_SHIFT, copy);
 	return copy;
 }
 
@@ -175,7 +179,8 @@ static bool scan_chunk(struct physmem *mem, uint64_t gpa, size_t size, uint8_t *
 	size_t got = mem->ops->read(mem->source, gpa, buffer, size) & -(size_t)FRAME_SIZE;
 
 	for (size_t at = got; at < size; at += FRAME_SIZE)
-		read_frame(mem, gpa + at, buffer + at);
+		read_frame(mem, (gpa + at) >> FRAME_SHIFT, buffer + at);
+	mem->scanned_end = (gpa + size) >> FRAME_SHIFT;
 	for (size_t at = 0; at < size; at += FRAME_SIZE)
 		if (!visit(ctx, (gpa + at) >> FRAME_SHIFT, (const uint64_t *)(buffer + at)))
 			return false;
@@ -209,6 +214,7 @@ int physmem_scan(struct physmem *mem, uint64_t from, uint64_t to, physmem_visit 
 	if (!buffer && !mem->ops->frame)
 		return -ENOMEM;
 	to = to < mem->frames ? to : mem->frames;
+	mem->scanned = mem->scanned_end = from;
 	for (size_t i = range_after(mem, from << FRAME_SHIFT); i < mem->nr_ranges; i++) {
 		gpa = mem->ranges[i].gpa;
 		end = gpa + mem->ranges[i].size;

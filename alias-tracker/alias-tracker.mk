@@ -5,7 +5,8 @@
 TRACKER_SRC     := $(sort $(wildcard alias-tracker/*.c))
 TRACKER_HEADERS := alias-tracker/alias_tracker.h alias-tracker/alias_abi.h
 TRACKER_PC      := alias-tracker/aliastracker.pc.in
-# The ABI: another number with each change that a program linked with the last one would notice.
+# The ABI: another number with each release that a program linked with the one before would notice, as it does of
+# a member that struct at_stats gets. There is no release yet.
 TRACKER_SONAME  := libaliastracker.so.0
 TRACKER_SO      := libaliastracker.so.$(VERSION)
 TRACKER_MAP     := alias-tracker/aliastracker.map

@@ -485,8 +485,8 @@ struct at_finding {
  * the others kind and frames.) Linear in the number of entries; at once if nothing has changed
  * since. Returns false when out of memory, if the last sync has failed, if `stop` was set, and in
  * AT_BLIND. Then all is as after the survey before, but that at_executable() and at_uses() may know
- * nothing. At most
- * AT_FINDINGS_MAX findings, and as many events, are kept; at_stats tells of others. */
+ * nothing. At most AT_FINDINGS_MAX findings, and as many events, are kept; at_stats tells of
+ * others. */
 bool at_survey(struct alias_tracker *at);
 /* Takes the oldest event that was not taken yet; returns false if there is none. */
 bool at_next_finding(struct alias_tracker *at, struct at_finding *out);

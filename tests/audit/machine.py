@@ -134,10 +134,10 @@ class Machine:
                 file.write(struct.pack('<512Q', *entries))
             file.truncate(len(headers) + size)
 
-    def compressed(self):
-        """A compressed core as QEMU writes it, with the frames that hold something."""
-        frames = sorted(self.memory)
-        end = max(gpa + size for gpa, size in self.ranges) >> 12
+    def compressed(self, more=()):
+        """A compressed core as QEMU writes it, with the frames that hold something, and more that hold zeros."""
+        frames = sorted({*self.memory, *more})
+        end = max([frames[-1] + 1, *(gpa + size >> 12 for gpa, size in self.ranges)])
         blocks = (end // 8 + FRAME) // FRAME  # of one bitmap
         bitmap = bytearray(blocks * FRAME)
         for pfn in frames:
@@ -151,13 +151,14 @@ class Machine:
         struct.pack_into('<QQ', sub, 48, FRAME + 512, len(note))
         struct.pack_into('<QQQ', sub, 88, 0, end, end)
         sub[512:512 + len(note)] = note
-        table, data = b'', b''
+        table, data = bytearray(), bytearray()
         at = FRAME * (2 + 2 * blocks) + 24 * len(frames)
+        zeros = zlib.compress(bytes(FRAME))
         for pfn in frames:
-            page = zlib.compress(struct.pack('<512Q', *self.memory[pfn]))
+            page = zlib.compress(struct.pack('<512Q', *self.memory[pfn])) if pfn in self.memory else zeros
             table += struct.pack('<QIIQ', at + len(data), len(page), 1, 0)
             data += page
-        return bytes(header + sub + bitmap + bitmap) + table + data
+        return bytes(header + sub + bitmap + bitmap + table + data)
 
     def mtree(self):
         """`info mtree -f`, with the carriage returns that the monitor sends."""
