@@ -4,13 +4,12 @@
 
 #include <string.h>
 #include <sys/ioctl.h>
+#include "kvm/page_walk.h"
 #include "kvm/vm.h"
 #include "kvm/write_protect.h"
-#include "pte.h"
 
 #define PAGE_SIZE 4096u
 #define CR0_PG    (1ull << 31)
-#define CR4_LA57  (1ull << 12)
 #define EFER_LMA  (1ull << 10)
 
 static bool is_paging(const struct gdb_target *target, unsigned vcpu)
@@ -158,26 +157,16 @@ bool gdb_break_at(const struct gdb_target *target, uint64_t va)
  * does not matter. */
 static bool is_user_code(const struct gdb_target *target, unsigned vcpu, uint64_t va)
 {
+	unsigned error_code;
 	struct kvm_sregs sregs;
-	uint64_t table, pte;
+	uint64_t gpa;
 
 	if (ioctl(target->vm->vcpus[vcpu].fd, KVM_GET_SREGS, &sregs) < 0)
 		return true;
 	if (!(sregs.cr0 & CR0_PG) || !(sregs.efer & EFER_LMA))
 		return false;
-	table = sregs.cr3;
-	for (unsigned level = sregs.cr4 & CR4_LA57 ? 5 : 4;; level--) {
-		uint64_t index = va >> pte_shift(level) & (PT_ENTRIES - 1);
-		const uint64_t *at =
-			memory_ptr(&target->vm->mem, (table & PTE_ADDR) + 8 * index, 8);
-
-		pte = at ? pte_load(at) : 0;
-		if (!(pte & PTE_P) || !(pte & PTE_US))
-			return false;
-		if (level == 1 || (level <= LEAF_LEVELS && pte & PTE_PS))
-			return true;
-		table = pte;
-	}
+	sregs.cs.selector |= 3;
+	return page_walk(&target->vm->mem, &sregs, 0, va, false, &gpa, &error_code) == PAGE_ALLOWED;
 }
 
 enum gdb_result gdb_insert_software(struct gdb_target *target, unsigned vcpu, uint64_t va)

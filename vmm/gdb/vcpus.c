@@ -65,17 +65,10 @@ static bool pio_exit(void *ctx, struct vcpu *vcpu)
 {
 	const struct gdb_hit hit = {.at_break = true};
 	struct gdb *gdb = ctx;
+	const uint64_t rip = vcpu->run->s.regs.regs.rip;
 	struct kvm_regs regs;
-	uint64_t rip;
 
-	if (gdb->target.int3 || !gdb->target.nr_software)
-		return false;
-	if (ioctl(vcpu->fd, KVM_GET_REGS, &regs) < 0) {
-		stop_on_error(vcpu->vm->stop, "KVM_GET_REGS at a breakpoint");
-		return true;
-	}
-	rip = regs.rip;
-	if (!gdb_break_at(&gdb->target, rip))
+	if (gdb->target.int3 || !gdb_break_at(&gdb->target, rip))
 		return false;
 	if (vcpu_complete_io(vcpu) < 0 || ioctl(vcpu->fd, KVM_GET_REGS, &regs) < 0) {
 		stop_request(vcpu->vm->stop, VMM_EX_OSERR);
