@@ -38,6 +38,8 @@ static int play_kvm(int fd, unsigned long request, void *arg)
 {
 	struct kvm_translation *translation = arg;
 
+	if (request == KVM_ENABLE_CAP)
+		return 0;
 	if (fd < VCPU_FD || fd >= VCPU_FD + NR_VCPUS)
 		return request == KVM_CREATE_VM ? -1 : FAKE_PASS;
 	switch (request) {

@@ -29,6 +29,16 @@ static bool stops_at_int3(int kvm_fd, struct kvm_guest_debug debug, unsigned exc
 	return stopped;
 }
 
+/* Makes KVM leave RIP at an `out` to port 0x7e, as at all others. */
+static void have_rip_at_out(const struct vm *vm)
+{
+	struct kvm_enable_cap quirk = {.cap = KVM_CAP_DISABLE_QUIRKS,
+				       .args = {KVM_X86_QUIRK_OUT_7E_INC_RIP}};
+
+	if (ioctl(vm->fd, KVM_ENABLE_CAP, &quirk) < 0)
+		say_errno("KVM_CAP_DISABLE_QUIRKS: breakpoints are passed over where DX is 0x7e");
+}
+
 void gdb_target_init(struct gdb_target *target, struct vm *vm, const struct image *image,
 		     int kvm_fd)
 {
@@ -45,6 +55,8 @@ void gdb_target_init(struct gdb_target *target, struct vm *vm, const struct imag
 	memcpy(target->segment, image->segment, sizeof(target->segment));
 	target->int3 = stops_at_int3(kvm_fd, int3, GDB_EXCEPTION_INT3);
 	target->hardware = stops_at_int3(kvm_fd, hardware, EXCEPTION_DEBUG);
+	if (!target->int3)
+		have_rip_at_out(vm);
 }
 
 bool gdb_get_registers(const struct gdb_target *target, unsigned vcpu, struct gdb_registers *out)

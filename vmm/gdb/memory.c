@@ -171,7 +171,7 @@ static bool is_user_code(const struct gdb_target *target, unsigned vcpu, uint64_
 
 enum gdb_result gdb_insert_software(struct gdb_target *target, unsigned vcpu, uint64_t va)
 {
-	static const uint8_t int3 = 0xcc, out = 0xee;
+	static const uint8_t int3 = 0xcc, out = 0xef;
 	struct gdb_software at = {.va = va};
 
 	if (find_software(target, va))

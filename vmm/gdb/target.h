@@ -7,12 +7,11 @@
  *
  * A software breakpoint is an INT3, if KVM exits for it. With emulated SVM it does not: QEMU does
  * not intercept the exception of INT3, nor does it load debug registers for a guest. Then a
- * software breakpoint is an `out` of AL to the port in DX, whatever that is: it exits on every KVM
- * before any device is asked, works in kernel code only, and there are no hardware breakpoints.
- * It is passed over only where DX happens to be a port of the PIC, which KVM serves itself, or
- * 0x7e, for which KVM moves RIP past the `out` before it exits (KVM_X86_QUIRK_OUT_7E_INC_RIP). Both
- * kinds have one byte, as GDB steps an instruction of one byte and puts its breakpoint back while
- * the vCPU is at the next one.
+ * software breakpoint is an `out` of EAX to the port in DX, whatever that is: it exits before any
+ * device is asked, works in kernel code only, and there are no hardware breakpoints. KVM's own PIC
+ * has ports of one byte, and takes no access of four there. (In 16-bit code it is one of two, which
+ * the PIC takes.) Both kinds of breakpoints have one byte, as GDB steps an instruction of one byte
+ * and puts its breakpoint back while the vCPU is at the next one.
  */
 #ifndef VMM_GDB_TARGET_H
 #define VMM_GDB_TARGET_H
