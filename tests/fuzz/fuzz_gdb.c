@@ -124,7 +124,8 @@ static void hit(struct gdb *gdb, struct bytes *in)
 		return;
 	runs[i].debug.arch = (struct kvm_debug_exit_arch){
 		.exception = take1(in) & 1 ? 1 : 3, .pc = take(in, 4), .dr6 = take(in, 2)};
-	vm.debug_ops->hit(gdb, &vcpus[i]);
+	runs[i].exit_reason = KVM_EXIT_DEBUG;
+	vm.debug_ops->exit(gdb, &vcpus[i]);
 }
 
 static void do_piece(struct gdb *gdb, int client, const uint8_t *at, size_t len)

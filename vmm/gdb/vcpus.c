@@ -10,9 +10,12 @@
 #include "status.h"
 #include "stop.h"
 
+/* What vCPUs have met by then is forgotten, as one stop is reported at a time: RIP is at their
+ * breakpoints, which they meet again. */
 void gdb_stop_all(struct gdb *gdb)
 {
 	debug_stop_vcpus(gdb->target.vm, ALL_VCPUS);
+	atomic_store(&gdb->hits, 0);
 	gdb->running = 0;
 }
 
@@ -34,7 +37,6 @@ void gdb_detach(struct gdb *gdb)
 	gdb_remove_all(&gdb->target);
 	for (unsigned i = 0; i < gdb->target.vm->nr_vcpus; i++)
 		gdb_disarm(&gdb->target, i);
-	atomic_store(&gdb->hits, 0);
 	debug_release_vcpus(gdb->target.vm, ALL_VCPUS);
 }
 
@@ -50,9 +52,8 @@ static void stop_self(struct gdb *gdb, struct vcpu *vcpu, const struct gdb_hit *
 }
 
 /* KVM_EXIT_DEBUG. */
-static void debug_exit(void *ctx, struct vcpu *vcpu)
+static void debug_exit(struct gdb *gdb, struct vcpu *vcpu)
 {
-	struct gdb *gdb = ctx;
 	struct gdb_hit hit = {.arch = vcpu->run->debug.arch};
 
 	hit.at_break =
@@ -61,10 +62,9 @@ static void debug_exit(void *ctx, struct vcpu *vcpu)
 }
 
 /* An access to a port: a breakpoint's, if RIP is at one, where it stays; else the guest's own. */
-static bool pio_exit(void *ctx, struct vcpu *vcpu)
+static bool pio_exit(struct gdb *gdb, struct vcpu *vcpu)
 {
 	const struct gdb_hit hit = {.at_break = true};
-	struct gdb *gdb = ctx;
 	const uint64_t rip = vcpu->run->s.regs.regs.rip;
 	struct kvm_regs regs;
 
@@ -82,9 +82,19 @@ static bool pio_exit(void *ctx, struct vcpu *vcpu)
 	return true;
 }
 
+static bool is_debuggers(void *ctx, struct vcpu *vcpu)
+{
+	if (vcpu->run->exit_reason == KVM_EXIT_IO)
+		return pio_exit(ctx, vcpu);
+	if (vcpu->run->exit_reason != KVM_EXIT_DEBUG)
+		return false;
+	debug_exit(ctx, vcpu);
+	return true;
+}
+
 void gdb_attach(struct gdb *gdb, struct vm *vm, const struct image *image, int kvm_fd)
 {
-	static const struct debug_ops debug_ops = {.hit = debug_exit, .pio = pio_exit};
+	static const struct debug_ops debug_ops = {.exit = is_debuggers};
 
 	gdb_target_init(&gdb->target, vm, image, kvm_fd);
 	vm->debug_ops = &debug_ops;

@@ -63,7 +63,7 @@ bool vcpus_are_held(const struct vm *vm);
  * until it is released. Main thread. Release all when the VM stops. */
 void debug_stop_vcpus(struct vm *vm, uint64_t who);
 void debug_release_vcpus(struct vm *vm, uint64_t who);
-/* Keeps the calling vCPU, which is out of the guest, from entering it until it is released. */
+/* Keeps the calling vCPU from entering the guest again until it is released. */
 void debug_stop_self(struct vm *vm, const struct vcpu *self);
 
 #endif

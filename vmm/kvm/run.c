@@ -55,8 +55,7 @@ static void handle_exit(struct vcpu *vcpu)
 	switch (exit.kind) {
 	case EXIT_PIO:
 		count_one(&vcpu->stats.exits_pio);
-		if (!vm->debug_ops || !vm->debug_ops->pio(vm->debugger, vcpu))
-			vm->io_ops->pio(vm->io, vcpu, &exit.io);
+		vm->io_ops->pio(vm->io, vcpu, &exit.io);
 		break;
 	case EXIT_MMIO:
 		count_one(&vcpu->stats.exits_mmio);
@@ -85,10 +84,6 @@ static void handle_exit(struct vcpu *vcpu)
 	case EXIT_UNHANDLED:
 	case EXIT_MALFORMED:
 		count_one(&vcpu->stats.exits_other);
-		if (exit.kind == EXIT_DEBUG && vm->debug_ops) {
-			vm->debug_ops->hit(vm->debugger, vcpu);
-			break;
-		}
 		say("vCPU %u: %s (%u) can't be handled", vcpu->index,
 		    exit_name(vcpu->run->exit_reason), vcpu->run->exit_reason);
 		end_with_dump(vcpu, VMM_EX_SOFTWARE);
@@ -156,11 +151,34 @@ static uint64_t address_of(const struct kvm_run *run)
 	return run->exit_reason == KVM_EXIT_MMIO ? run->mmio.phys_addr : 0;
 }
 
+static bool is_debuggers(struct vcpu *vcpu)
+{
+	const struct vm *vm = vcpu->vm;
+
+	return vm->debug_ops && vm->debug_ops->exit(vm->debugger, vcpu);
+}
+
+/* `debuggers`: the exit was the debugger's. Otherwise its handler may have completed an instruction
+ * that is a step of the debugger's. */
+static void after_run(struct vcpu *vcpu, int error, bool debuggers)
+{
+	if (error) {
+		handle_error(vcpu, error);
+	} else if (debuggers) {
+		count_one(&vcpu->stats.exits_other);
+	} else {
+		handle_exit(vcpu);
+		if (vcpu->run->exit_reason == KVM_EXIT_DEBUG)
+			is_debuggers(vcpu);
+	}
+}
+
 static void run_once(struct vcpu *vcpu)
 {
 	struct vm *vm = vcpu->vm;
 	uint64_t start, address;
 	uint32_t reason;
+	bool debuggers;
 	int error;
 
 	/* Comes first: a later kick is not lost, and an earlier one has set its reason, which is
@@ -176,12 +194,10 @@ static void run_once(struct vcpu *vcpu)
 	start = trace_now(vcpu->track);
 	reason = error ? KVM_EXIT_INTR : vcpu->run->exit_reason;
 	address = address_of(vcpu->run);
+	debuggers = !error && is_debuggers(vcpu);
 	vcpu_left_guest(&vm->pause, vcpu);
 	count_one(&vcpu->runs);
-	if (error)
-		handle_error(vcpu, error);
-	else
-		handle_exit(vcpu);
+	after_run(vcpu, error, debuggers);
 	trace_end(vcpu->track, TRACE_EXIT, start, reason, address, 0);
 }
 

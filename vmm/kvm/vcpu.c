@@ -126,16 +126,25 @@ void vcpu_kick(struct vcpu *vcpu)
 	pthread_kill(vcpu->thread, VCPU_KICK_SIGNAL);
 }
 
-int vcpu_complete_io(struct vcpu *vcpu)
+int vcpu_continue_io(struct vcpu *vcpu, bool *completed)
 {
 	int ret;
 
 	__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
 	ret = ioctl(vcpu->fd, KVM_RUN, 0);
-	if (ret < 0 && errno == EINTR)
-		return 0;
-	if (ret < 0)
+	if (ret < 0 && errno != EINTR)
 		return say_errno("KVM_RUN to complete I/O");
+	*completed = ret < 0 || vcpu->run->exit_reason == KVM_EXIT_DEBUG;
+	return 0;
+}
+
+int vcpu_complete_io(struct vcpu *vcpu)
+{
+	bool completed;
+	int err = vcpu_continue_io(vcpu, &completed);
+
+	if (err || completed)
+		return err;
 	say("KVM_RUN to complete I/O was not interrupted");
 	return -EIO;
 }

@@ -101,8 +101,13 @@ void vcpu_dump(const struct vcpu *vcpu);
 /* Makes the vCPU leave KVM_RUN soon; it enters again unless it is paused, held, stopped by a
  * debugger, or the machine stops. Any thread. */
 void vcpu_kick(struct vcpu *vcpu);
-/* Completes the I/O instruction of the current exit without running guest code. Own thread. Returns
- * 0, or a negated errno after a message. */
+/* Goes on with the I/O instruction of the current exit without running guest code. *completed says
+ * whether it is complete, or the run page has its next exit. If it is a step of a debugger's, too,
+ * the exit reason is then KVM_EXIT_DEBUG. Own thread. Returns 0, or a negated errno after a
+ * message.
+ */
+int vcpu_continue_io(struct vcpu *vcpu, bool *completed);
+/* The same for one that has no other exit: that would be -EIO. */
 int vcpu_complete_io(struct vcpu *vcpu);
 /* Kicks the thread until it has ended; the VM is stopping. Main thread. */
 void vcpu_join(struct vcpu *vcpu);

@@ -36,13 +36,12 @@ struct store_ops {
 	enum store_exit (*emulated)(void *ctx, struct vcpu *vcpu, const struct exit_io *io);
 };
 
-/* Where there is a debugger. The vCPU's own thread, out of the guest. */
+/* Where there is a debugger. The vCPU's own thread. */
 struct debug_ops {
-	/* It has met a breakpoint or made a step (KVM_EXIT_DEBUG). */
-	void (*hit)(void *ctx, struct vcpu *vcpu);
-	/* It has accessed a port (KVM_EXIT_IO). Returns whether that was a breakpoint, and no
-	 * device is to be asked. */
-	bool (*pio)(void *ctx, struct vcpu *vcpu);
+	/* Is this exit a breakpoint or a step, and nobody else's? Called while the vCPU still
+	 * counts as in the guest: once all vCPUs are stopped, the debugger knows what each has met,
+	 * and no breakpoint has changed meanwhile. */
+	bool (*exit)(void *ctx, struct vcpu *vcpu);
 };
 
 struct vm {

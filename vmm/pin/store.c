@@ -370,14 +370,13 @@ static int gather_pieces(struct vcpu *vcpu, struct piece *pieces)
 	unsigned nr = 0;
 
 	while (add_part(pieces, &nr, run)) {
-		int ret;
+		bool completed;
+		int err = vcpu_continue_io(vcpu, &completed);
 
-		__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
-		ret = ioctl(vcpu->fd, KVM_RUN, 0);
-		if (ret < 0 && errno == EINTR)
+		if (err)
+			return err;
+		if (completed)
 			return (int)nr;
-		if (ret < 0)
-			return say_errno("KVM_RUN to complete a store");
 		if (run->exit_reason != KVM_EXIT_MMIO || !run->mmio.is_write)
 			break;
 	}
