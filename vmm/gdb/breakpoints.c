@@ -10,8 +10,6 @@
 
 #define DR7_GLOBAL(i)    (2ull << 2 * (i))
 #define DR7_RW_LEN(i, v) ((uint64_t)(v) << (16 + 4 * (i)))
-#define EXCEPTION_DEBUG  1
-#define EXCEPTION_INT3   3
 #define INT3_AT          (PROBE_VM_CODE + 1)
 
 /* Runs `nop; int3` with these settings. Does KVM exit at the int3? */
@@ -54,7 +52,7 @@ void gdb_target_init(struct gdb_target *target, struct vm *vm, const struct imag
 	target->nr_segments = image->nr;
 	memcpy(target->segment, image->segment, sizeof(target->segment));
 	target->int3 = stops_at_int3(kvm_fd, int3, GDB_EXCEPTION_INT3);
-	target->hardware = stops_at_int3(kvm_fd, hardware, EXCEPTION_DEBUG);
+	target->hardware = stops_at_int3(kvm_fd, hardware, GDB_EXCEPTION_DEBUG);
 	if (!target->int3)
 		have_rip_at_out(vm);
 }
@@ -158,14 +156,19 @@ static void fill_debug_registers(const struct gdb_target *target, struct kvm_gue
 	}
 }
 
-bool gdb_arm(const struct gdb_target *target, unsigned vcpu, enum gdb_go go)
+bool gdb_arm(struct gdb_target *target, unsigned vcpu, enum gdb_go go)
 {
 	struct kvm_guest_debug debug = {.control = KVM_GUESTDBG_ENABLE};
 
 	if (target->int3)
 		debug.control |= KVM_GUESTDBG_USE_SW_BP;
-	if (go == GDB_STEP)
+	if (go == GDB_STEP) {
 		debug.control |= KVM_GUESTDBG_SINGLESTEP;
+		target->stepped |= 1ull << vcpu;
+	}
+	/* Makes KVM exit for the exceptions of a TF that is left over, too. */
+	if (target->stepped >> vcpu & 1)
+		debug.control |= KVM_GUESTDBG_USE_HW_BP;
 	if (go == GDB_PASS_INT3)
 		debug.control |= KVM_GUESTDBG_INJECT_BP;
 	fill_debug_registers(target, &debug);

@@ -22,9 +22,10 @@
 #include "boot/image.h"
 #include "gdb/registers.h"
 
-#define GDB_MAX_SOFTWARE   256 /* software breakpoints */
-#define GDB_MAX_HARDWARE   4   /* hardware breakpoints and watchpoints */
-#define GDB_EXCEPTION_INT3 3
+#define GDB_MAX_SOFTWARE    256 /* software breakpoints */
+#define GDB_MAX_HARDWARE    4   /* hardware breakpoints and watchpoints */
+#define GDB_EXCEPTION_DEBUG 1
+#define GDB_EXCEPTION_INT3  3
 
 struct vm;
 
@@ -39,6 +40,10 @@ struct gdb_target {
 	struct image_segment segment[IMAGE_MAX_SEGMENTS];
 	bool int3;     /* KVM exits for INT3 */
 	bool hardware; /* debug registers work */
+	/* vCPUs that have made a step. It sets TF, and the guest may have saved that meanwhile: in
+	 * the frame of an exception, an interrupt or an upcall, or by a PUSHF. Where the guest
+	 * takes it from there, it is no step. Written while the vCPU is stopped. */
+	uint64_t stepped;
 	unsigned nr_software;
 	struct gdb_software {
 		uint64_t va, gpa;
@@ -90,7 +95,7 @@ bool gdb_break_at(const struct gdb_target *target, uint64_t va);
 
 enum gdb_go { GDB_CONTINUE, GDB_STEP, GDB_PASS_INT3 /* the INT3 is the guest's own */ };
 /* Sets up how a vCPU goes on; each time before it does. Returns false after a message. */
-bool gdb_arm(const struct gdb_target *target, unsigned vcpu, enum gdb_go go);
+bool gdb_arm(struct gdb_target *target, unsigned vcpu, enum gdb_go go);
 /* Removes the debugger's settings from a vCPU. */
 void gdb_disarm(const struct gdb_target *target, unsigned vcpu);
 

@@ -10,6 +10,9 @@
 #include "status.h"
 #include "stop.h"
 
+#define RFLAGS_TF    (1ull << 8)
+#define DR6_HARDWARE 15u /* which hardware breakpoint or watchpoint it was */
+
 /* What vCPUs have met by then is forgotten, as one stop is reported at a time: RIP is at their
  * breakpoints, which they meet again. */
 void gdb_stop_all(struct gdb *gdb)
@@ -51,11 +54,27 @@ static void stop_self(struct gdb *gdb, struct vcpu *vcpu, const struct gdb_hit *
 		stop_on_error(vcpu->vm->stop, "eventfd of the debugger");
 }
 
+/* Clears a TF that an earlier step has left. While a vCPU makes a step, KVM does not show TF. */
+static bool clear_left_over(const struct gdb *gdb, struct vcpu *vcpu)
+{
+	struct kvm_regs regs = vcpu->run->s.regs.regs;
+
+	if (!(regs.rflags & RFLAGS_TF) || !(gdb->target.stepped >> vcpu->index & 1))
+		return false;
+	regs.rflags &= ~RFLAGS_TF;
+	if (ioctl(vcpu->fd, KVM_SET_REGS, &regs) < 0)
+		stop_on_error(vcpu->vm->stop, "KVM_SET_REGS to clear TF");
+	return true;
+}
+
 /* KVM_EXIT_DEBUG. */
 static void debug_exit(struct gdb *gdb, struct vcpu *vcpu)
 {
 	struct gdb_hit hit = {.arch = vcpu->run->debug.arch};
 
+	if (clear_left_over(gdb, vcpu) && hit.arch.exception == GDB_EXCEPTION_DEBUG &&
+	    !(hit.arch.dr6 & DR6_HARDWARE))
+		return;
 	hit.at_break =
 		hit.arch.exception == GDB_EXCEPTION_INT3 && gdb_break_at(&gdb->target, hit.arch.pc);
 	stop_self(gdb, vcpu, &hit);
@@ -68,6 +87,7 @@ static bool pio_exit(struct gdb *gdb, struct vcpu *vcpu)
 	const uint64_t rip = vcpu->run->s.regs.regs.rip;
 	struct kvm_regs regs;
 
+	clear_left_over(gdb, vcpu);
 	if (gdb->target.int3 || !gdb_break_at(&gdb->target, rip))
 		return false;
 	if (vcpu_complete_io(vcpu) < 0 || ioctl(vcpu->fd, KVM_GET_REGS, &regs) < 0) {
