@@ -7,6 +7,9 @@
 #include "clock.h"
 #include "say.h"
 
+/* In ticks: less than what a look at all of a run could show, and more than a guest needs from one
+ * character to the next. */
+#define SOON        (1u << 18)
 #define TRACK_BYTES (TRACE_EVENTS * sizeof(struct trace_event))
 
 unsigned trace_nr_tracks(const struct trace *trace)
@@ -63,9 +66,29 @@ struct trace_track *trace_disk(struct trace *trace, unsigned index)
 	return trace->tracks ? &trace->tracks[1 + trace->nr_vcpus + index] : NULL;
 }
 
-void trace_record(struct trace_track *track, const struct trace_event *event)
+static bool is_like(const struct trace_event *last, const struct trace_event *exit)
 {
-	track->events[track->nr++ % TRACE_EVENTS] = *event;
+	return last->kind == TRACE_EXIT && last->a == exit->a && last->b == exit->b &&
+	       exit->start - last->end < SOON;
+}
+
+void trace_exit(struct trace_track *track, uint64_t start, uint32_t reason, uint64_t address)
+{
+	struct trace_event *last, exit = {.start = start, .a = reason, .b = address, .nr = 1};
+
+	if (!track)
+		return;
+	exit.end = __rdtsc();
+	last = &track->events[(track->nr - 1) % TRACE_EVENTS];
+	if (track->nr && last->kind == TRACE_CALL && last->start >= start) {
+		last->start = start;
+		last->end = exit.end;
+	} else if (track->nr && is_like(last, &exit)) {
+		last->end = exit.end;
+		last->nr++;
+	} else {
+		trace_record(track, &exit);
+	}
 }
 
 void trace_settle_alias(struct trace_track *track, uint64_t nr, enum trace_alias alias)

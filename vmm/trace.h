@@ -22,9 +22,10 @@ struct symbols;
 #define TRACE_EVENTS (1u << 16)
 
 enum trace_kind {
-	/* An exit, from KVM_RUN's return to the next KVM_RUN; a: reason, b: port or gpa. */
+	/* An exit, from KVM_RUN's return to the next KVM_RUN; a: reason, b: port or gpa; or `nr` of
+	 * them, one soon after the other. */
 	TRACE_EXIT,
-	TRACE_CALL,   /* a hypercall; a: its code, b: ops */
+	TRACE_CALL,   /* a hypercall, and all of its exit; a: its code, b: ops */
 	TRACE_SYNC,   /* tables are compared */
 	TRACE_FLUSH,  /* TLBs are flushed by the host; a: frame, or UINT64_MAX: the guest asked */
 	TRACE_ALIAS,  /* an alias is met; a: frame, b: va of its first mapping, and `alias` */
@@ -64,7 +65,10 @@ struct trace_event {
 		} origin;
 	};
 	uint64_t a, b;
-	uint32_t flow;  /* events of one alias share a number; 0: none */
+	union {
+		uint32_t flow; /* events of one alias share a number; 0: none */
+		uint32_t nr;   /* of an exit */
+	};
 	uint16_t kind;  /* enum trace_kind */
 	uint16_t alias; /* enum trace_alias */
 };
@@ -98,7 +102,10 @@ static inline uint64_t trace_now(const struct trace_track *track)
 	return track ? __rdtsc() : 0;
 }
 
-void trace_record(struct trace_track *track, const struct trace_event *event);
+static inline void trace_record(struct trace_track *track, const struct trace_event *event)
+{
+	track->events[track->nr++ % TRACE_EVENTS] = *event;
+}
 
 /* An event that ends now. */
 static inline void trace_end(struct trace_track *track, enum trace_kind kind, uint64_t start,
@@ -112,6 +119,11 @@ static inline void trace_end(struct trace_track *track, enum trace_kind kind, ui
 							  .flow = flow,
 							  .kind = kind});
 }
+
+/* An exit ends now. If it was a hypercall, that event is made this one; and an exit that is like
+ * the last one, and comes soon after it, is made part of it: a guest's console may have an exit a
+ * character. */
+void trace_exit(struct trace_track *track, uint64_t start, uint32_t reason, uint64_t address);
 
 /* An event of this moment. */
 static inline void trace_mark(struct trace_track *track, struct trace_event event)

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A trace has up to 65,536 events a track, and the run that made them may have been short: so their
- * text is put together by hand, some 300 instructions an event, where stdio took 7,000.
+ * text is put together by hand, some 120 instructions an event, where stdio took 7,000. What comes
+ * again and again is kept: the text of a slice but its times, the milliseconds of a time, an
+ * origin.
  */
 #include "trace_json.h"
 
@@ -13,21 +15,28 @@
 #define BUFFER     (32u << 10)
 #define RECORD_MAX 1024u /* more than one record takes, with two names of TRACE_NAME_MAX */
 
-#define NAMES 64u /* callers whose name is kept */
+#define MS_MAX    24u
+#define TRACK_MAX 40u
 
-struct caller {
-	uint64_t address; /* 0: none yet */
-	char name[TRACE_NAME_MAX];
-};
-
-#define HEAD_MAX 192u
-#define HEADS    64u /* records of which all but the times is kept */
+#define HEAD_MAX   192u
+#define HEAD_USUAL 96u /* most are no longer */
+#define HEADS      64u /* records of which all but the times is kept */
 
 struct head {
 	uint64_t a, b;
 	uint16_t kind;
 	uint16_t len; /* 0: none yet on this track */
 	char text[HEAD_MAX];
+};
+
+#define WHO_MAX 512u /* more than two names take */
+#define WHOS    16u  /* origins of which all but the ages is kept */
+
+struct who {
+	uint64_t a, b;
+	uint32_t cpu, unmapped_on;
+	size_t len; /* 0: none yet */
+	char text[WHO_MAX];
 };
 
 struct printer {
@@ -37,9 +46,14 @@ struct printer {
 	double ns_per_tick;
 	int err;
 	unsigned tid;
-	uint32_t digits[1000];        /* the three of each number, the first one lowest */
-	struct caller callers[NAMES]; /* by address modulo NAMES */
-	struct head heads[HEADS];     /* of this track, by a hash */
+	size_t track_len;
+	char track[TRACK_MAX]; /* the end of a name, and where it is */
+	uint32_t digits[1000]; /* the three of each number, the first one lowest */
+	uint64_t ms;           /* the milliseconds that `ms_text` tells; 0: none */
+	size_t ms_len;
+	char ms_text[MS_MAX];
+	struct head heads[HEADS]; /* of this track, by a hash */
+	struct who whos[WHOS];    /* by a hash */
 	char *buffer;
 };
 
@@ -97,14 +111,30 @@ static char *put_number(const struct printer *p, char *at, uint64_t number)
 	return put_digits(p, at, number % 1000, 0);
 }
 
+/* The eight digits of a number, the first one lowest. */
+static uint64_t hex_digits(uint32_t number)
+{
+	uint64_t digits = number;
+
+	digits = (digits | digits << 16) & 0x0000ffff0000ffff;
+	digits = (digits | digits << 8) & 0x00ff00ff00ff00ff;
+	digits = (digits | digits << 4) & 0x0f0f0f0f0f0f0f0f;
+	/* a digit and 6 is more than 15 where it is a letter */
+	digits += 0x3030303030303030 +
+		  ((digits + 0x0606060606060606) >> 4 & 0x0101010101010101) * ('a' - '0' - 10);
+	return __builtin_bswap64(digits);
+}
+
 static char *put_bare_hex(char *at, uint64_t number)
 {
-	unsigned digits = number ? (67u - (unsigned)__builtin_clzll(number)) / 4 : 1;
+	uint64_t all[2] = {hex_digits((uint32_t)(number >> 32)), hex_digits((uint32_t)number)};
+	unsigned nr = number ? (67u - (unsigned)__builtin_clzll(number)) / 4 : 1;
+	char text[2 * sizeof(all)] = "";
 
+	memcpy(text, all, sizeof(all));
 	at = put(at, "0x");
-	while (digits--)
-		*at++ = "0123456789abcdef"[number >> 4 * digits & 15];
-	return at;
+	memcpy(at, text + sizeof(all) - nr, sizeof(all));
+	return at + nr;
 }
 
 /* As text, since JSON's numbers are no 64-bit ones. */
@@ -114,11 +144,20 @@ static char *put_hex(char *at, uint64_t number)
 }
 
 /* In microseconds. */
-static char *put_time(const struct printer *p, char *at, uint64_t ns)
+static char *put_time(struct printer *p, char *at, uint64_t ns)
 {
-	at = put_number(p, at, ns / 1000);
-	at = put(at, ".");
-	return put_digits(p, at, ns % 1000, 0);
+	uint64_t ms = ns / 1000000, rest = ns % 1000000;
+
+	if (!ms) {
+		at = put_first_digits(p, at, rest / 1000);
+	} else {
+		if (ms != p->ms)
+			p->ms_len = (size_t)(put_number(p, p->ms_text, ms) - p->ms_text);
+		p->ms = ms;
+		memcpy(at, p->ms_text, MS_MAX);
+		at = put_digits(p, at + p->ms_len, rest / 1000, 0);
+	}
+	return put_digits(p, put(at, "."), rest % 1000, 0);
 }
 
 /* --- events ----------------------------------------------------------------------------------- */
@@ -167,26 +206,14 @@ static const char *name_of(const struct trace_event *e)
 	}
 }
 
-static char *put_number_arg(const struct printer *p, char *at, const char *name, uint64_t number)
-{
-	at = put(at, ",\"");
-	at = put(at, name);
-	at = put(at, "\":");
-	return put_number(p, at, number);
-}
-
-static char *put_text_arg(char *at, const char *name, const char *text)
-{
-	at = put(at, ",\"");
-	at = put(at, name);
-	at = put(at, "\":\"");
-	at = put(at, text);
-	return put(at, "\"");
-}
-
 static char *put_frame(char *at, uint64_t pfn)
 {
 	return put_hex(put(at, "\"frame\":"), pfn);
+}
+
+static char *put_what(char *at, const struct trace_event *e)
+{
+	return put(put(put(at, ",\"what\":\""), e->what), "\"");
 }
 
 static char *put_args(const struct printer *p, char *at, const struct trace_event *e)
@@ -198,16 +225,16 @@ static char *put_args(const struct printer *p, char *at, const struct trace_even
 		return put_hex(put(put_frame(at, e->a), ",\"va\":"), e->b);
 	case TRACE_VIOLATION:
 		at = put_hex(put(put_frame(at, e->a), ",\"va\":"), e->b);
-		return put_text_arg(at, "what", e->what);
+		return put_what(at, e);
 	case TRACE_LOG_FAULT:
 		at = put_number(p, put(at, "\"log_of_vcpu\":"), e->a);
-		return put_text_arg(at, "what", e->what);
+		return put_what(at, e);
 	case TRACE_UPCALL:
-		return put_number_arg(p, put_frame(at, e->a), "ptes_purged", e->b);
+		return put_number(p, put(put_frame(at, e->a), ",\"ptes_purged\":"), e->b);
 	case TRACE_GRANT:
 		return put_frame(at, e->a);
 	case TRACE_REFUSE:
-		return put_number_arg(p, put_frame(at, e->a), "status", e->b);
+		return put_number(p, put(put_frame(at, e->a), ",\"status\":"), e->b);
 	case TRACE_FLUSH:
 		return e->a == UINT64_MAX ? at : put_frame(at, e->a);
 	case TRACE_PURGE:
@@ -221,15 +248,39 @@ static char *put_args(const struct printer *p, char *at, const struct trace_even
 	}
 }
 
-/* The same few callers come again and again. */
-static const char *caller_name(struct printer *p, uint64_t address)
+static char *put_caller(const struct printer *p, char *at, uint64_t address)
 {
-	struct caller *caller = &p->callers[address % NAMES];
+	char name[TRACE_NAME_MAX];
 
-	if (caller->address == address && address)
-		return caller->name;
-	caller->address = address;
-	return p->names->caller(p->names->symbols, address, caller->name);
+	return put(at, p->names->caller(p->names->symbols, address, name));
+}
+
+static char *put_who(const struct printer *p, char *at, const struct trace_event *e)
+{
+	at = put_caller(p, put(at, ",\"mapped_by\":\""), e->a);
+	at = put_number(p, put(at, "\",\"mapped_on_cpu\":"), e->origin.cpu);
+	if (e->b) {
+		at = put_caller(p, put(at, ",\"unmapped_by\":\""), e->b);
+		at = put_number(p, put(at, "\",\"unmapped_on_cpu\":"), e->origin.unmapped_on);
+	}
+	return put(at, ",\"purges_ago\":");
+}
+
+/* The same few callers come again and again. */
+static char *put_kept_who(struct printer *p, char *at, const struct trace_event *e)
+{
+	uint32_t cpu = e->origin.cpu, unmapped_on = e->origin.unmapped_on;
+	struct who *who = &p->whos[(e->a + 3 * e->b + cpu + unmapped_on) % WHOS];
+
+	if (!who->len || who->a != e->a || who->b != e->b || who->cpu != cpu ||
+	    who->unmapped_on != unmapped_on) {
+		who->len = (size_t)(put_who(p, who->text, e) - who->text);
+		who->a = e->a;
+		who->b = e->b;
+		who->cpu = cpu;
+		who->unmapped_on = unmapped_on;
+	}
+	return mempcpy(at, who->text, who->len);
 }
 
 /* Of an alias or a violation, whose event `e` follows: it may tell where that comes from. */
@@ -237,19 +288,14 @@ static char *put_origin(struct printer *p, char *at, const struct trace_event *e
 {
 	if (e->kind != TRACE_ORIGIN)
 		return at;
-	at = put_text_arg(at, "mapped_by", caller_name(p, e->a));
-	at = put_number_arg(p, at, "mapped_on_cpu", e->origin.cpu);
-	at = put_number_arg(p, at, "purges_ago", e->origin.purges_ago);
-	at = put_number_arg(p, at, "pins_ago", e->origin.pins_ago);
-	if (!e->b)
-		return at;
-	at = put_text_arg(at, "unmapped_by", caller_name(p, e->b));
-	return put_number_arg(p, at, "unmapped_on_cpu", e->origin.unmapped_on);
+	at = put_number(p, put_kept_who(p, at, e), e->origin.purges_ago);
+	return put_number(p, put(at, ",\"pins_ago\":"), e->origin.pins_ago);
 }
 
 static char *put_track(const struct printer *p, char *at)
 {
-	return put_number(p, put(at, "\",\"pid\":1,\"tid\":"), p->tid);
+	memcpy(at, p->track, TRACK_MAX);
+	return at + p->track_len;
 }
 
 static char *put_name(const struct printer *p, char *at, const char *name)
@@ -259,7 +305,7 @@ static char *put_name(const struct printer *p, char *at, const char *name)
 
 /* An arrow goes from the alias over the upcall, and the guest's purges in it, to the grant or the
  * refusal. */
-static char *put_flow(const struct printer *p, char *at, const struct trace_event *e)
+static char *put_flow(struct printer *p, char *at, const struct trace_event *e)
 {
 	if (e->kind == TRACE_ALIAS)
 		at = put(at, ",\n{\"ph\":\"s\"");
@@ -268,13 +314,12 @@ static char *put_flow(const struct printer *p, char *at, const struct trace_even
 	else
 		at = put(at, ",\n{\"ph\":\"f\",\"bp\":\"e\"");
 	at = put_name(p, put(at, ",\"cat\":\"alias\""), "alias");
-	at = put_number_arg(p, at, "id", e->flow);
+	at = put_number(p, put(at, ",\"id\":"), e->flow);
 	return put(put_time(p, put(at, ",\"ts\":"), ns_of(p, e->start)), "}");
 }
 
 /* Requests of a disk overlap, so each is a slice of its own (an async one), by this id. */
-static char *put_request(const struct printer *p, char *at, const struct trace_event *e,
-			 uint64_t nr)
+static char *put_request(struct printer *p, char *at, const struct trace_event *e, uint64_t nr)
 {
 	for (unsigned end = 0; end < 2; end++) {
 		at = put(at, end ? ",\n{\"ph\":\"e\"" : ",\n{\"ph\":\"b\"");
@@ -302,14 +347,18 @@ static char *put_exit_head(const struct printer *p, char *at, const struct trace
 static char *put_head(struct printer *p, char *at, const struct trace_event *e,
 		      const struct trace_event *next)
 {
+	char *args;
+
 	at = put_name(p, put(at, ",\n{\"ph\":\"X\""), name_of(e));
-	at = put_args(p, put(at, ",\"args\":{"), e);
+	args = put(at, ",\"args\":{");
+	at = put_args(p, args, e);
 	if (next)
 		at = put_origin(p, at, next);
-	return put(at, "},\"ts\":");
+	at = at == args ? args - strlen(",\"args\":{") : put(at, "}");
+	return put(at, ",\"ts\":");
 }
 
-/* The same, for those kinds that are the same again and again. */
+/* The same, for those kinds of which `a` and `b` say all. */
 static char *put_kept_head(struct printer *p, char *at, const struct trace_event *e)
 {
 	struct head *head = &p->heads[(e->a + e->b + e->kind * 16u) % HEADS];
@@ -323,7 +372,9 @@ static char *put_kept_head(struct printer *p, char *at, const struct trace_event
 		head->b = e->b;
 		head->kind = e->kind;
 	}
-	memcpy(at, head->text, HEAD_MAX);
+	memcpy(at, head->text, HEAD_USUAL);
+	if (head->len > HEAD_USUAL)
+		memcpy(at, head->text, HEAD_MAX);
 	return at + head->len;
 }
 
@@ -332,22 +383,43 @@ static bool takes_time(const struct trace_event *e)
 	return e->kind != TRACE_VIOLATION && e->kind != TRACE_LOG_FAULT;
 }
 
+static char *put_slice_head(struct printer *p, char *at, const struct trace_event *e,
+			    const struct trace_event *next)
+{
+	switch (e->kind) {
+	case TRACE_ALIAS:
+	case TRACE_VIOLATION:
+		return put_head(p, at, e, next);
+	case TRACE_UPCALL:
+	case TRACE_LOG_FAULT:
+		return put_head(p, at, e, NULL);
+	default:
+		return put_kept_head(p, at, e);
+	}
+}
+
 static char *put_slice(struct printer *p, char *at, const struct trace_event *e,
 		       const struct trace_event *next)
 {
 	uint64_t start = ns_of(p, e->start), end = takes_time(e) ? ns_of(p, e->end) : start;
 
-	if (e->kind == TRACE_EXIT || e->kind == TRACE_CALL || e->kind == TRACE_SYNC)
-		at = put_kept_head(p, at, e);
-	else
-		at = put_head(p, at, e,
-			      e->kind == TRACE_ALIAS || e->kind == TRACE_VIOLATION ? next : NULL);
+	at = put_slice_head(p, at, e, next);
 	at = put_time(p, put(put_time(p, at, start), ",\"dur\":"), end - start);
+	if (e->kind == TRACE_EXIT) {
+		if (e->nr > 1)
+			at = put(put_number(p, put(at, ",\"args\":{\"exits\":"), e->nr), "}");
+		return put(at, "}");
+	}
 	at = put(at, "}");
 	return e->flow ? put_flow(p, at, e) : at;
 }
 
 /* --- tracks ----------------------------------------------------------------------------------- */
+
+static bool is_exit(const struct trace_event *e)
+{
+	return e->kind == TRACE_EXIT || e->kind == TRACE_CALL;
+}
 
 /* An upcall was raised within one exit and ended in another. As slices of a track must nest, it is
  * shown from the end of the first to the start of the second, whose event follows its own. */
@@ -359,7 +431,7 @@ static struct trace_event between_exits(const struct trace_track *track, uint64_
 	for (uint64_t i = at; i-- > first;) {
 		const struct trace_event *exit = &track->events[i % TRACE_EVENTS];
 
-		if (exit->kind != TRACE_EXIT || exit->start > e.start)
+		if (!is_exit(exit) || exit->start > e.start)
 			continue;
 		if (exit->end > e.start)
 			e.start = exit->end;
@@ -368,7 +440,7 @@ static struct trace_event between_exits(const struct trace_track *track, uint64_
 	for (uint64_t i = at + 1; i < track->nr; i++) {
 		const struct trace_event *exit = &track->events[i % TRACE_EVENTS];
 
-		if (exit->kind != TRACE_EXIT)
+		if (!is_exit(exit))
 			continue;
 		if (exit->start < e.end)
 			e.end = exit->start;
@@ -391,6 +463,8 @@ static char *begin_track(struct printer *p, char *at, unsigned tid)
 	else
 		at = put_number(p, put(at, "disk "), tid - 1 - p->trace->nr_vcpus);
 	p->tid = tid;
+	p->track_len =
+		(size_t)(put_number(p, put(p->track, "\",\"pid\":1,\"tid\":"), tid) - p->track);
 	memset(p->heads, 0, sizeof(p->heads));
 	return put(at, "\"}}");
 }

@@ -198,7 +198,7 @@ static void run_once(struct vcpu *vcpu)
 	vcpu_left_guest(&vm->pause, vcpu);
 	count_one(&vcpu->runs);
 	after_run(vcpu, error, debuggers);
-	trace_end(vcpu->track, TRACE_EXIT, start, reason, address, 0);
+	trace_exit(vcpu->track, start, reason, address);
 }
 
 uint64_t vcpu_ran_ns(const struct vcpu *vcpu)
