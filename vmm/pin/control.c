@@ -97,7 +97,7 @@ static bool add_aliases(json_t *answer, const char *name, struct pin *pin, uint6
 		json_t *alias = json_object();
 
 		ADD_FIELDS(alias, alias_fields, &found[i]);
-		json_object_set_new(alias, "origin", origin_json(pin->machine, found[i].va));
+		json_object_set_new(alias, "origin", origin_json(pin, found[i].va));
 		json_array_append_new(aliases, alias);
 	}
 	json_object_set_new(answer, name, aliases);

@@ -36,19 +36,18 @@ static uint32_t purge_flow(const struct pin_vcpu *own, uint64_t start)
 	return flow;
 }
 
-static void take_record(const struct pin_vcpu *own, const struct vcpu *vcpu,
+static void take_record(const struct pin_vcpu *own, const struct vcpu *vcpu, uint32_t kind,
 			const struct alias_origin *record)
 {
 	struct trace_event event = {
 		.start = record->start - own->tsc_offset,
 		.end = record->end - own->tsc_offset,
 		.a = record->nr_pages,
-		.kind = record->kind == ALIAS_ORIGIN_PURGE ? TRACE_PURGE : TRACE_GUEST_FLUSH,
+		.kind = kind == ALIAS_ORIGIN_PURGE ? TRACE_PURGE : TRACE_GUEST_FLUSH,
 	};
 
 	if (event.kind == TRACE_PURGE)
 		event.flow = purge_flow(own, event.start);
-
 	if (event.start <= event.end && event.end <= __rdtsc())
 		trace_record(vcpu->track, &event);
 }
@@ -57,20 +56,22 @@ void guest_events_take(struct pin *pin, const struct vcpu *vcpu)
 {
 	struct pin_vcpu *own = &pin->vcpus[vcpu->index];
 	struct origin_records records;
+	uint64_t first;
 
 	if (!vcpu->track || !pin->guest_events || !own->tsc_known ||
 	    !origin_records(pin->machine, vcpu->index, &records))
 		return;
-	if (records.nr < own->origins_taken) { /* the guest's word: it begins anew */
-		own->origins_taken = records.nr;
-	} else if (records.nr - own->origins_taken > ALIAS_ORIGINS) {
-		vcpu->track->lost += records.nr - own->origins_taken - ALIAS_ORIGINS;
-		own->origins_taken = records.nr - ALIAS_ORIGINS;
-	}
+	first = origin_first(&records, own->origins_taken);
+	if (first > own->origins_taken)
+		vcpu->track->lost += first - own->origins_taken;
+	own->origins_taken = first;
 	for (; own->origins_taken != records.nr; own->origins_taken++) {
-		struct alias_origin record = origin_read(&records, own->origins_taken);
+		uint32_t kind = origin_kind(&records, own->origins_taken);
+		struct alias_origin record;
 
-		if (record.kind == ALIAS_ORIGIN_PURGE || record.kind == ALIAS_ORIGIN_FLUSH)
-			take_record(own, vcpu, &record);
+		if (kind != ALIAS_ORIGIN_PURGE && kind != ALIAS_ORIGIN_FLUSH)
+			continue;
+		record = origin_read(&records, own->origins_taken);
+		take_record(own, vcpu, kind, &record);
 	}
 }

@@ -301,6 +301,7 @@ void pin_free(struct pin *pin)
 		at_free(pin->at);
 	close_tracking(pin);
 	pthread_mutex_destroy(&pin->lock);
+	free(pin->areas);
 	free(pin->vcpus);
 	free(pin);
 }

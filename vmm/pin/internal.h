@@ -12,6 +12,7 @@
 #include "options.h"
 #include "pin/tracking/uffd.h"
 
+struct areas;
 struct machine;
 struct store_ops;
 struct vcpu;
@@ -115,7 +116,8 @@ struct pin {
 	uint32_t log_wanted;   /* number of the log that is wanted, or was last */
 	bool logged;           /* the guest keeps a log, and the tracker uses it */
 	struct pin_count count;
-	uint32_t flows;  /* aliases with arrows in the trace: purged for, or refused at once */
+	struct areas *areas; /* NULL: nobody has asked for an origin yet */
+	uint32_t flows;      /* aliases with arrows in the trace: purged for, or refused at once */
 	bool counts_all; /* at_count_all() was called: there was a transition other than a pin */
 	uint64_t violations_seen; /* violations of the tracker that are counted */
 	uint64_t verify_draw; /* state of the random numbers that choose which calls to verify */

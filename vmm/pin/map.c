@@ -22,7 +22,7 @@ static bool is_stale(struct pin *pin, uint64_t pfn)
 	struct origin origin;
 
 	for (size_t i = 0; i < nr; i++)
-		if (origin_find(pin->machine, aliases[i].va, &origin) && origin.unmapped_by)
+		if (origin_find(pin, aliases[i].va, &origin) && origin.unmapped_by)
 			return true;
 	return false;
 }

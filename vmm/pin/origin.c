@@ -5,6 +5,7 @@
 #include "boot/symbols.h"
 #include "json_object.h"
 #include "machine.h"
+#include "pin/areas.h"
 #include "pin/internal.h"
 #include "say.h"
 #include "trace.h"
@@ -17,6 +18,11 @@ static uint64_t load_u64(const uint64_t *from)
 static uint32_t load_u32(const uint32_t *from)
 {
 	return __atomic_load_n(from, __ATOMIC_RELAXED);
+}
+
+uint32_t origin_kind(const struct origin_records *records, uint64_t nr)
+{
+	return load_u32(&records->records[nr % ALIAS_ORIGINS].kind);
 }
 
 struct alias_origin origin_read(const struct origin_records *records, uint64_t nr)
@@ -46,76 +52,38 @@ bool origin_records(const struct machine *machine, unsigned cpu, struct origin_r
 	return records->records != NULL;
 }
 
-/* What is looked for, and the newest mapping so far. Ages are in purges, since an address is used
- * again only after a purge. */
-struct search {
-	uint64_t va;
-	uint32_t purges; /* now */
-	bool mapped;
-	struct origin *found;
-};
-
-static bool is_mapping_of(const struct search *search, const struct alias_origin *record)
+uint64_t origin_first(const struct origin_records *records, uint64_t taken)
 {
-	return record->kind == ALIAS_ORIGIN_MAPPED && search->va >= record->va &&
-	       (search->va - record->va) / ALIAS_PAGE_SIZE < record->nr_pages;
+	if (records->nr < taken) /* the guest's word: it begins anew */
+		return records->nr;
+	return records->nr - taken > ALIAS_ORIGINS ? records->nr - ALIAS_ORIGINS : taken;
 }
 
-static void take_mapping(struct search *search, const struct alias_origin *record, unsigned cpu,
-			 uint32_t pins)
+bool origin_find(struct pin *pin, uint64_t va, struct origin *origin)
 {
-	search->mapped = true;
-	*search->found = (struct origin){
-		.va = record->va,
-		.nr_pages = record->nr_pages,
-		.cpu = cpu,
-		.caller = record->caller,
-		.purges_ago = search->purges - record->purges,
-		.pins_ago = pins - record->pins,
+	const struct alias_vcpu_page *page;
+	const struct area *area;
+
+	if (!pin->areas)
+		pin->areas = areas_new(pin->machine->vm.nr_vcpus);
+	if (!pin->areas)
+		return false;
+	areas_read(pin->areas, pin->machine);
+	area = areas_find(pin->areas, va);
+	if (!area)
+		return false;
+	page = pin_vcpu_page(pin->machine, area->cpu);
+	*origin = (struct origin){
+		.va = area->va,
+		.nr_pages = area->nr_pages,
+		.cpu = area->cpu,
+		.caller = area->caller,
+		.purges_ago = (uint32_t)load_u64(&common_page(pin->machine)->purges) - area->purges,
+		.pins_ago = (uint32_t)load_u64(&page->stats.pins) - area->pins,
+		.unmapped_by = area->unmapper,
+		.unmapped_on = area->unmapped_cpu,
 	};
-}
-
-/* Goes through the records of a CPU, the newest first, to the first that is of the mapping; not to
- * those that are older than the mapping that was found. */
-static void search_cpu(struct search *search, const struct machine *machine, unsigned cpu,
-		       enum alias_origin_kind kind)
-{
-	const struct alias_vcpu_page *page = pin_vcpu_page(machine, cpu);
-	struct origin_records records;
-	bool any = origin_records(machine, cpu, &records);
-
-	for (uint64_t i = 1; any && i <= ALIAS_ORIGINS; i++) {
-		struct alias_origin record = origin_read(&records, records.nr - i);
-
-		if (record.kind == ALIAS_ORIGIN_NONE ||
-		    (search->mapped && search->purges - record.purges > search->found->purges_ago))
-			return;
-		if (kind == ALIAS_ORIGIN_MAPPED && is_mapping_of(search, &record)) {
-			take_mapping(search, &record, cpu, (uint32_t)load_u64(&page->stats.pins));
-			return;
-		}
-		if (kind == ALIAS_ORIGIN_UNMAPPED && record.kind == kind &&
-		    record.va == search->found->va) {
-			search->found->unmapped_by = record.caller;
-			search->found->unmapped_on = cpu;
-			return;
-		}
-	}
-}
-
-bool origin_find(const struct machine *machine, uint64_t va, struct origin *origin)
-{
-	struct search search = {
-		.va = va,
-		.purges = (uint32_t)load_u64(&common_page(machine)->purges),
-		.found = origin,
-	};
-
-	for (unsigned cpu = 0; cpu < machine->vm.nr_vcpus; cpu++)
-		search_cpu(&search, machine, cpu, ALIAS_ORIGIN_MAPPED);
-	for (unsigned cpu = 0; search.mapped && cpu < machine->vm.nr_vcpus; cpu++)
-		search_cpu(&search, machine, cpu, ALIAS_ORIGIN_UNMAPPED);
-	return search.mapped;
+	return true;
 }
 
 const char *origin_text(const struct machine *machine, const struct origin *origin,
@@ -137,11 +105,11 @@ const char *origin_text(const struct machine *machine, const struct origin *orig
 	return text;
 }
 
-void origin_trace(const struct machine *machine, struct trace_track *track, uint64_t va)
+void origin_trace(struct pin *pin, struct trace_track *track, uint64_t va)
 {
 	struct origin origin;
 
-	if (track && origin_find(machine, va, &origin))
+	if (track && origin_find(pin, va, &origin))
 		trace_record(track, &(struct trace_event){
 					    .kind = TRACE_ORIGIN,
 					    .a = origin.caller,
@@ -151,13 +119,13 @@ void origin_trace(const struct machine *machine, struct trace_track *track, uint
 				    });
 }
 
-void origin_say(const struct machine *machine, uint64_t va)
+void origin_say(struct pin *pin, uint64_t va)
 {
 	char text[ORIGIN_TEXT_MAX];
 	struct origin origin;
 
-	if (origin_find(machine, va, &origin))
-		say("  %s", origin_text(machine, &origin, text));
+	if (origin_find(pin, va, &origin))
+		say("  %s", origin_text(pin->machine, &origin, text));
 }
 
 static json_t *caller_json(const struct machine *machine, uint64_t caller, unsigned cpu)
@@ -171,23 +139,23 @@ static json_t *caller_json(const struct machine *machine, uint64_t caller, unsig
 	return object;
 }
 
-json_t *origin_json(const struct machine *machine, uint64_t va)
+json_t *origin_json(struct pin *pin, uint64_t va)
 {
 	struct origin origin;
 	json_t *object, *mapped;
 
-	if (!origin_find(machine, va, &origin))
+	if (!origin_find(pin, va, &origin))
 		return json_null();
 	object = json_object();
 	object_add_hex(object, "va", origin.va);
 	object_add_number(object, "pages", origin.nr_pages);
-	mapped = caller_json(machine, origin.caller, origin.cpu);
+	mapped = caller_json(pin->machine, origin.caller, origin.cpu);
 	object_add_number(mapped, "purges_ago", origin.purges_ago);
 	object_add_number(mapped, "pins_ago", origin.pins_ago);
 	json_object_set_new(object, "mapped", mapped);
 	json_object_set_new(object, "unmapped",
-			    origin.unmapped_by
-				    ? caller_json(machine, origin.unmapped_by, origin.unmapped_on)
-				    : json_null());
+			    origin.unmapped_by ? caller_json(pin->machine, origin.unmapped_by,
+							     origin.unmapped_on)
+					       : json_null());
 	return object;
 }

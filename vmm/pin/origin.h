@@ -12,6 +12,7 @@
 #define ORIGIN_TEXT_MAX 480
 
 struct machine;
+struct pin;
 struct trace_track;
 
 struct origin {
@@ -24,14 +25,19 @@ struct origin {
 	unsigned unmapped_on;          /* on which CPU */
 };
 
-/* Finds the last mapping that was made at `va`. Reads many records, so only for messages, answers
- * and the trace. Returns false if the guest has no record of it. Any thread. */
-bool origin_find(const struct machine *machine, uint64_t va, struct origin *origin);
+/* Finds the last mapping that was made at `va`. Returns false if no record is known of it. These
+ * read what the guest has recorded since the last time; called under the lock of `pin`. */
+bool origin_find(struct pin *pin, uint64_t va, struct origin *origin);
+/* The same as an object. Returns a new reference; null if there is no record. */
+json_t *origin_json(struct pin *pin, uint64_t va);
+/* Records on the track, right after the event of an alias at `va`, what is known of its mapping. */
+void origin_trace(struct pin *pin, struct trace_track *track, uint64_t va);
+/* Says on a line of its own what is known of the mapping at `va`, if anything is. */
+void origin_say(struct pin *pin, uint64_t va);
 /* "mapped by f (a.c:1) on CPU 0 ...". Returns `text`. */
 const char *origin_text(const struct machine *machine, const struct origin *origin,
 			char text[ORIGIN_TEXT_MAX]);
-/* The same as an object. Returns a new reference; null if there is no record. */
-json_t *origin_json(const struct machine *machine, uint64_t va);
+
 /* A CPU's records, which the guest may be writing. */
 struct origin_records {
 	const struct alias_origin *records;
@@ -40,12 +46,11 @@ struct origin_records {
 
 /* Returns false if that CPU has none. */
 bool origin_records(const struct machine *machine, unsigned cpu, struct origin_records *records);
-/* A copy of the record of this number, one of the last ALIAS_ORIGINS; the guest may have written
- * anything. */
+/* Returns the number of the first record that is still there, and comes after the first `taken`. */
+uint64_t origin_first(const struct origin_records *records, uint64_t taken);
+/* Of the record of this number, one of the last ALIAS_ORIGINS, the kind, or a copy; the guest may
+ * have written anything. */
+uint32_t origin_kind(const struct origin_records *records, uint64_t nr);
 struct alias_origin origin_read(const struct origin_records *records, uint64_t nr);
-/* Records on the track, right after the event of an alias at `va`, what is known of its mapping. */
-void origin_trace(const struct machine *machine, struct trace_track *track, uint64_t va);
-/* Says on a line of its own what is known of the mapping at `va`, if anything is. */
-void origin_say(const struct machine *machine, uint64_t va);
 
 #endif

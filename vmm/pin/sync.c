@@ -50,7 +50,7 @@ static void trace_violation(struct pin *pin, const struct at_violation *v)
 							 .what = at_violation_name(v->kind),
 							 .a = v->pfn,
 							 .b = v->va});
-	origin_trace(pin->machine, pin->track_host, v->va);
+	origin_trace(pin, pin->track_host, v->va);
 }
 
 void report_violations(struct pin *pin)
@@ -64,7 +64,7 @@ void report_violations(struct pin *pin)
 			say("violation: %s: frame 0x%llx at va 0x%llx (L%u entry at gpa 0x%llx)",
 			    at_violation_name(v.kind), (unsigned long long)v.pfn,
 			    (unsigned long long)v.va, v.level, (unsigned long long)v.pte_gpa);
-			origin_say(pin->machine, v.va);
+			origin_say(pin, v.va);
 		}
 		if (pin->machine->opt->on_violation == VIOLATION_STOP)
 			stop_request(&pin->machine->stop, VMM_EX_VIOLATION);

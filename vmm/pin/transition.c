@@ -98,7 +98,7 @@ static void say_alias(const struct batch *batch, uint64_t pfn, struct at_transit
 	say("%s: %s at va 0x%llx (L%u entry at gpa 0x%llx): %s", name_of(pfn, to, name),
 	    what[to.to], (unsigned long long)alias->va, alias->level,
 	    (unsigned long long)alias->pte_gpa, answer);
-	origin_say(batch->pin->machine, alias->va);
+	origin_say(batch->pin, alias->va);
 }
 
 /* Returns the first one's va, 0 if there is none. */
@@ -131,7 +131,7 @@ static uint64_t trace_alias(const struct batch *batch, uint64_t pfn, uint64_t va
 					       .a = pfn,
 					       .b = va,
 					       .flow = flow});
-	origin_trace(batch->pin->machine, track, va);
+	origin_trace(batch->pin, track, va);
 	return nr;
 }
 

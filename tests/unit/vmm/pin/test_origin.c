@@ -11,11 +11,13 @@
 #define VA          0xffffc90000000000u
 
 static struct machine machine;
+static struct pin pin;
 static struct origin origin;
 
 static void set_up(void)
 {
 	memset(&machine, 0, sizeof(machine));
+	pin = (struct pin){.machine = &machine};
 	machine.vm.nr_vcpus = 2;
 	ck_assert_int_eq(memory_init(&machine.vm.mem, 4 << 20), 0);
 	for (unsigned cpu = 0; cpu < 2; cpu++)
@@ -25,6 +27,7 @@ static void set_up(void)
 
 static void tear_down(void)
 {
+	free(pin.areas);
 	memory_free(&machine.vm.mem);
 }
 
@@ -52,17 +55,17 @@ START_TEST(a_mapping_and_its_end)
 	note(1, ALIAS_ORIGIN_MAPPED, VA, 4, 0x1000);
 	pin_vcpu_page(&machine, 1)->stats.pins += 3;
 	common_page(&machine)->purges++;
-	ck_assert(origin_find(&machine, VA + 0x3000, &origin));
+	ck_assert(origin_find(&pin, VA + 0x3000, &origin));
 	ck_assert_str_eq(origin_text(&machine, &origin, text),
 			 "4 pages at va 0xffffc90000000000, mapped by 0x1000 on CPU 1, 1 purge and "
 			 "3 pins ago");
 	note(0, ALIAS_ORIGIN_UNMAPPED, VA, 0, 0x2000);
-	ck_assert(origin_find(&machine, VA, &origin));
+	ck_assert(origin_find(&pin, VA, &origin));
 	ck_assert_str_eq(origin_text(&machine, &origin, text),
 			 "4 pages at va 0xffffc90000000000, mapped by 0x1000 on CPU 1, 1 purge and "
 			 "3 pins ago; unmapped by 0x2000 on CPU 0");
-	ck_assert(!origin_find(&machine, VA + 0x4000, &origin));
-	ck_assert(!origin_find(&machine, VA - 1, &origin));
+	ck_assert(!origin_find(&pin, VA + 0x4000, &origin));
+	ck_assert(!origin_find(&pin, VA - 1, &origin));
 }
 END_TEST
 
@@ -74,21 +77,72 @@ START_TEST(the_newest_counts)
 	note(0, ALIAS_ORIGIN_UNMAPPED, VA, 1, 0x2000);
 	common_page(&machine)->purges++;
 	note(1, ALIAS_ORIGIN_MAPPED, VA, 2, 0x3000);
-	ck_assert(origin_find(&machine, VA, &origin));
+	ck_assert(origin_find(&pin, VA, &origin));
 	ck_assert_uint_eq(origin.caller, 0x3000);
 	ck_assert_uint_eq(origin.purges_ago, 0);
 	ck_assert_uint_eq(origin.unmapped_by, 0);
 }
 END_TEST
 
-START_TEST(old_records_are_lost)
+START_TEST(records_that_were_overwritten_unread_are_lost)
 {
 	note(0, ALIAS_ORIGIN_MAPPED, VA, 1, 0x1000);
-	for (unsigned i = 1; i < ALIAS_ORIGINS; i++)
+	for (unsigned i = 1; i <= ALIAS_ORIGINS; i++)
 		note(0, ALIAS_ORIGIN_MAPPED, VA + i * 0x1000, 1, 0x2000);
-	ck_assert(origin_find(&machine, VA, &origin));
-	note(0, ALIAS_ORIGIN_MAPPED, VA + ALIAS_ORIGINS * 0x1000, 1, 0x2000);
-	ck_assert(!origin_find(&machine, VA, &origin));
+	ck_assert(!origin_find(&pin, VA, &origin));
+	ck_assert(origin_find(&pin, VA + 0x1000, &origin));
+	for (unsigned i = 1; i <= ALIAS_ORIGINS; i++)
+		note(0, ALIAS_ORIGIN_MAPPED, VA + (ALIAS_ORIGINS + i) * 0x1000, 1, 0x2000);
+	ck_assert(origin_find(&pin, VA + 0x1000, &origin));
+}
+END_TEST
+
+/* The CPUs are read one after the other, not in the order of time. */
+START_TEST(areas_begin_anywhere)
+{
+	note(1, ALIAS_ORIGIN_MAPPED, VA + 0x5000, 3, 0x1000);
+	note(0, ALIAS_ORIGIN_UNMAPPED, VA + 0x5000, 0, 0x2000);
+	common_page(&machine)->purges++;
+	note(0, ALIAS_ORIGIN_MAPPED, VA, 7, 0x3000);
+	ck_assert(origin_find(&pin, VA + 0x6000, &origin));
+	ck_assert_uint_eq(origin.caller, 0x3000);
+	ck_assert_uint_eq(origin.unmapped_by, 0);
+	ck_assert(origin_find(&pin, VA + 0x7000, &origin));
+	ck_assert_uint_eq(origin.caller, 0x1000);
+	ck_assert_uint_eq(origin.unmapped_by, 0x2000);
+}
+END_TEST
+
+START_TEST(large_areas)
+{
+	note(0, ALIAS_ORIGIN_MAPPED, VA, 1000, 0x1000);
+	for (unsigned i = 0; i < 1000; i += 9) {
+		ck_assert(origin_find(&pin, VA + i * 0x1000, &origin));
+		ck_assert_uint_eq(origin.va, VA);
+		ck_assert_uint_eq(origin.unmapped_by, 0);
+	}
+	ck_assert(!origin_find(&pin, VA + 1000 * 0x1000, &origin));
+	note(1, ALIAS_ORIGIN_UNMAPPED, VA, 1000, 0x2000);
+	for (unsigned i = 0; i < 1000; i += 9) {
+		ck_assert(origin_find(&pin, VA + i * 0x1000, &origin));
+		ck_assert_uint_eq(origin.unmapped_by, 0x2000);
+	}
+	note(0, ALIAS_ORIGIN_MAPPED, VA + 0x10000000, UINT32_MAX, 0x3000);
+	ck_assert(origin_find(&pin, VA + 0x10000000, &origin));
+}
+END_TEST
+
+/* The guest's word, of how many there are, goes back. */
+START_TEST(records_begin_anew)
+{
+	pin_vcpu_page(&machine, 0)->nr_origins = UINT64_MAX - 3;
+	note(0, ALIAS_ORIGIN_MAPPED, VA, 1, 0x1000);
+	ck_assert(origin_find(&pin, VA, &origin));
+	pin_vcpu_page(&machine, 0)->nr_origins = 5;
+	ck_assert(origin_find(&pin, VA, &origin));
+	note(0, ALIAS_ORIGIN_MAPPED, VA + 0x1000, 1, 0x2000);
+	ck_assert(origin_find(&pin, VA + 0x1000, &origin));
+	ck_assert_uint_eq(origin.caller, 0x2000);
 }
 END_TEST
 
@@ -100,7 +154,7 @@ START_TEST(records_that_are_nowhere)
 	for (size_t i = 0; i < sizeof(gpas) / sizeof(gpas[0]); i++) {
 		pin_vcpu_page(&machine, 0)->origins_gpa = gpas[i];
 		pin_vcpu_page(&machine, 0)->nr_origins = UINT64_MAX - i;
-		ck_assert(!origin_find(&machine, VA, &origin));
+		ck_assert(!origin_find(&pin, VA, &origin));
 	}
 }
 END_TEST
@@ -117,10 +171,10 @@ START_TEST(records_of_nonsense)
 		for (size_t i = 16; i < ALIAS_ORIGINS * sizeof(struct alias_origin); i += 32)
 			bytes[i + 4] = 1, bytes[i + 5] = bytes[i + 6] = bytes[i + 7] = 0;
 		pin_vcpu_page(&machine, 0)->nr_origins = (uint64_t)rand() << 33;
-		if (origin_find(&machine, (uint64_t)rand() << 33, &origin))
+		if (origin_find(&pin, (uint64_t)rand() << 33, &origin))
 			ck_assert_uint_lt(strlen(origin_text(&machine, &origin, text)),
 					  ORIGIN_TEXT_MAX);
-		json_decref(origin_json(&machine, UINT64_MAX));
+		json_decref(origin_json(&pin, UINT64_MAX));
 	}
 }
 END_TEST
@@ -132,7 +186,10 @@ TCase *origin_tests(void)
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, a_mapping_and_its_end);
 	tcase_add_test(tc, the_newest_counts);
-	tcase_add_test(tc, old_records_are_lost);
+	tcase_add_test(tc, records_that_were_overwritten_unread_are_lost);
+	tcase_add_test(tc, areas_begin_anywhere);
+	tcase_add_test(tc, large_areas);
+	tcase_add_test(tc, records_begin_anew);
 	tcase_add_test(tc, records_that_are_nowhere);
 	tcase_add_test(tc, records_of_nonsense);
 	return tc;
