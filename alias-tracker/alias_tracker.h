@@ -196,6 +196,9 @@ struct at_config {
 	/* A random number, mixed into the hashes, so that a guest cannot choose frames that
 	 * collide. 0 makes runs repeatable. */
 	uint64_t seed;
+	/* Keep for each frame where it was mapped last for the kernel, so that one alias is found
+	 * without a search in most cases: 8 bytes a frame. */
+	bool keep_places;
 	/* While this is true, calls that take long stop between two tables, as if memory had run
 	 * out: at_sync(), at_pin() of a root and at_count_all() fail, and at_unpin() of a root
 	 * leaves the rest to the next sync. Read atomically; any thread may set it at any time.
@@ -385,7 +388,8 @@ unsigned at_memtype(const struct alias_tracker *at, uint64_t pfn);
 /* Finds the writable aliases of a frame by the state of the last sync; fills up to `max` and
  * returns how many were filled. A leaf in a table that is reached by several paths is filled in
  * once (for each level), with one of its virtual addresses. Tables that changed most recently are
- * searched first. */
+ * searched first; but if `max` is 1 and places are kept, that which was kept comes first,
+ * if it is still there. */
 size_t at_aliases(struct alias_tracker *at, uint64_t pfn, struct at_alias *out, size_t max);
 /* The same for what is in the way of any transition. Before at_count_all() finds nothing, except
  * for AT_TO_TABLE. */

@@ -117,22 +117,28 @@ static bool is_over(const struct search *s)
 	return s->nr == s->max || !s->left;
 }
 
+static void search_entry(struct search *s, struct role *role, unsigned index,
+			 struct pattern pattern)
+{
+	uint64_t pte = copy_get(&role->table->copy, index);
+
+	if ((pte & pattern.mask) != pattern.want || pte_kind(pte, role->level) != PTE_LEAF ||
+	    !is_counted(s, role, index, pte))
+		return;
+	s->left--;
+	if (!is_wanted(s, role, pte))
+		return;
+	if (s->out)
+		search_report(s, role, index);
+	s->nr++;
+}
+
 static void search_role(struct search *s, struct role *role, struct pattern pattern)
 {
 	FOREACH_PRESENT (i, &role->table->copy) {
-		uint64_t pte = copy_get(&role->table->copy, i);
-
 		if (is_over(s))
 			return;
-		if ((pte & pattern.mask) != pattern.want ||
-		    pte_kind(pte, role->level) != PTE_LEAF || !is_counted(s, role, i, pte))
-			continue;
-		s->left--;
-		if (!is_wanted(s, role, pte))
-			continue;
-		if (s->out)
-			search_report(s, role, i);
-		s->nr++;
+		search_entry(s, role, (unsigned)i, pattern);
 	}
 }
 
@@ -160,6 +166,18 @@ static size_t search_tables(struct search *s)
 	return s->nr;
 }
 
+/* Where one is enough: is it the leaf that was mapped last? */
+static bool search_place(struct search *s)
+{
+	uint64_t place = s->at->places && s->pfn < s->at->config.frames ? s->at->places[s->pfn] : 0;
+	struct role *role = place ? role_find(s->at, place / PT_ENTRIES, 1) : NULL;
+
+	if (role)
+		search_entry(s, role, place % PT_ENTRIES,
+			     pattern_of(s->pfn, 1, s->to.to == AT_TO_TABLE));
+	return s->nr > 0;
+}
+
 bool is_in_the_way(const struct alias_tracker *at, uint64_t pfn, struct at_transition to)
 {
 	struct search s = {.at = at, .pfn = pfn, .to = to, .max = 1};
@@ -174,7 +192,7 @@ size_t at_in_the_way(struct alias_tracker *at, uint64_t pfn, struct at_transitio
 {
 	struct search s = {.at = at, .pfn = pfn, .to = to, .out = out, .max = max};
 
-	return search_tables(&s);
+	return max == 1 && search_place(&s) ? 1 : search_tables(&s);
 }
 
 size_t at_aliases(struct alias_tracker *at, uint64_t pfn, struct at_alias *out, size_t max)

@@ -377,7 +377,10 @@ struct alias_tracker {
 	bool failed; /* the last sync did: pins are refused */
 
 	struct frames frames; /* words: see below */
-	uint64_t *roots;      /* pinned */
+	/* By frame: its last leaf for the kernel alone that began to count, at L1, as PT_ENTRIES *
+	 * pfn of the table + index; the entry may have changed since. NULL: not kept. */
+	uint64_t *places;
+	uint64_t *roots; /* pinned */
 	size_t nr_roots, max_roots;
 	uint64_t *follows; /* roots that are followed, pinned or not */
 	size_t nr_follows, max_follows;
@@ -472,6 +475,15 @@ static inline void role_queue(struct alias_tracker *at, struct role *role)
 		return;
 	role->queued = true;
 	STAILQ_INSERT_TAIL(&at->outdated[role->level - 1], role, queue);
+}
+
+/* A leaf of a table at L1 has begun to count, of a frame that there is, or in the region of one.
+ * What a frame was to a process is over when it becomes something else. */
+static inline void place_keep(struct alias_tracker *at, const struct table *table, unsigned index,
+			      uint64_t pfn, uint64_t pte)
+{
+	if (at->places && !(pte & PTE_US))
+		at->places[pfn] = table->pfn * PT_ENTRIES + index;
 }
 
 /* Does the owner want the running call to leave off? */

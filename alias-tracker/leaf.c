@@ -45,6 +45,8 @@ bool leaf_add(struct alias_tracker *at, struct role *role, unsigned index, uint6
 		leaf_take_back(at, role, pte, more & LEAF_MAPPED);
 		return false;
 	}
+	if (level == 1)
+		place_keep(at, role->table, index, pfn, pte);
 	if (state_forbids(at, pfn, level, now & LEAF_WRITABLE, pte, &found))
 		recheck_add(at, role->table, index);
 	return true;

@@ -47,8 +47,10 @@ plain_add(struct alias_tracker *at, struct table *table, unsigned index, uint64_
 	uint64_t pfn = plain_pfn(pte);
 	struct region *region = region_find(&at->frames, pfn);
 
-	return (region && !region_has_word(region, pfn) && region_add_quick(region, pfn)) ||
-	       plain_add_rare(at, table, index, pte);
+	if (!region || region_has_word(region, pfn) || !region_add_quick(region, pfn))
+		return plain_add_rare(at, table, index, pte);
+	place_keep(at, table, index, pfn, pte);
+	return true;
 }
 
 /* And ceases to. */

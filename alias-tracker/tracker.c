@@ -39,6 +39,12 @@ bool at_count_all(struct alias_tracker *at)
 	return true;
 }
 
+/* Whole regions. */
+static uint64_t nr_places(const struct at_config *config)
+{
+	return (config->frames + RADIX - 1) / RADIX * RADIX;
+}
+
 struct alias_tracker *at_new(const struct at_config *config)
 {
 	struct alias_tracker *at;
@@ -68,7 +74,9 @@ struct alias_tracker *at_new(const struct at_config *config)
 		TAILQ_INIT(&at->hot[i]);
 		STAILQ_INIT(&at->outdated[i]);
 	}
-	if (!frames_init(&at->frames, config->frames)) {
+	if (config->keep_places)
+		at->places = calloc(nr_places(config), sizeof(*at->places));
+	if (!frames_init(&at->frames, config->frames) || (config->keep_places && !at->places)) {
 		at_free(at);
 		errno = ENOMEM;
 		return NULL;
@@ -86,6 +94,7 @@ void at_free(struct alias_tracker *at)
 	survey_free(at->survey);
 	map_clear(&at->violations.reported);
 	frames_free(&at->frames);
+	free(at->places);
 	free(at->roots);
 	free(at->follows);
 	free(at);
@@ -113,6 +122,8 @@ static uint64_t memory_bytes(const struct alias_tracker *at)
 {
 	uint64_t bytes = sizeof(*at) + at->frames.bytes;
 
+	if (at->places)
+		bytes += nr_places(&at->config) * sizeof(*at->places);
 	bytes += tlb_pending_bytes(&at->tlb_pending) + map_bytes(&at->violations.reported) +
 		 log_bytes(at) + survey_bytes(at->survey);
 	return bytes + (at->max_roots + at->max_follows) * sizeof(uint64_t) + tables_bytes(at);

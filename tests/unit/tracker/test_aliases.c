@@ -131,6 +131,36 @@ START_TEST(last_changed_first)
 }
 END_TEST
 
+/* With places kept, the one that was mapped last comes first, while it is there. */
+START_TEST(last_mapped_first)
+{
+	uint64_t l1[3];
+
+	world_close(&w);
+	world_init(&w, FRAMES);
+	w.config.keep_places = true;
+	world_start(&w);
+	for (unsigned i = 0; i < 3; i++)
+		l1[i] = world_map(&w, ROOT, VMALLOC + ((uint64_t)i << 21), 1, W(DATA + 1));
+	ck_assert_int_eq(world_pin_tree(&w, ROOT), AT_OK);
+	for (unsigned i = 0; i < 3; i++) {
+		world_set(&w, l1[i], 7, W(DATA));
+		world_sync(&w);
+		world_set(&w, l1[(i + 1) % 3], 100 + i, W(DATA + 2 + i));
+		world_sync(&w);
+		ck_assert_uint_eq(at_aliases(w.at, DATA, found, 1), 1);
+		check(found, VMALLOC + ((uint64_t)i << 21) + 0x7000, l1[i], 1, false, true);
+	}
+	world_set(&w, l1[2], 7, W(DATA + 9));
+	world_sync(&w);
+	ck_assert_uint_eq(at_aliases(w.at, DATA, found, 1), 1);
+	ck_assert_uint_ne(found->pte_gpa, FRAME(l1[2]) + 7 * 8);
+	ck_assert_uint_eq(at_aliases(w.at, DATA, found, 64), 2);
+	ck_assert_uint_eq(at_aliases(w.at, DATA + 10, found, 1), 0);
+	ck_assert_uint_eq(at_aliases(w.at, FRAMES, found, 1), 0);
+}
+END_TEST
+
 /* A leaf of a shared table once; the oracle counts each way. The address is one that writes. */
 START_TEST(shared_tables)
 {
@@ -205,6 +235,7 @@ Suite *aliases_suite(void)
 	tcase_add_test(tcase, large_leaves);
 	tcase_add_test(tcase, as_many_as_fit);
 	tcase_add_test(tcase, last_changed_first);
+	tcase_add_test(tcase, last_mapped_first);
 	tcase_add_test(tcase, shared_tables);
 	tcase_add_test(tcase, oracle_reads_memory_as_it_is);
 	tcase_add_test(tcase, oracle_and_loops);

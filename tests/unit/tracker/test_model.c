@@ -481,6 +481,7 @@ static void start_epoch(struct run *r)
 	r->m.levels = percent(r, 20) ? 5 : 4;
 	r->w.config.levels = r->m.levels == 5 ? 5 : rnd(r, 2) * 4;
 	r->w.config.quiet_syncs = 1 + rnd(r, 6);
+	r->w.config.keep_places = rnd(r, 2);
 	r->w.config.mode = percent(r, 20) ? AT_SCAN : AT_CHANGES;
 	if (percent(r, 40)) {
 		r->w.config.mode = AT_LOGGED;
