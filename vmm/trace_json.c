@@ -43,13 +43,14 @@ struct printer {
 	const struct trace *trace;
 	const struct trace_names *names;
 	const struct trace_sink *sink;
-	double ns_per_tick;
+	uint64_t ns_per_tick; /* times 2^32 */
 	int err;
 	unsigned tid;
 	size_t track_len;
-	char track[TRACK_MAX]; /* the end of a name, and where it is */
-	uint32_t digits[1000]; /* the three of each number, the first one lowest */
-	uint64_t ms;           /* the milliseconds that `ms_text` tells; 0: none */
+	char track[TRACK_MAX];  /* the end of a name, and where it is */
+	uint32_t digits[1000];  /* the three of each number, the first one lowest */
+	uint32_t leading[1000]; /* the same without zeroes in front; above them how many they are */
+	uint64_t ms;            /* the milliseconds that `ms_text` tells; 0: none */
 	size_t ms_len;
 	char ms_text[MS_MAX];
 	struct head heads[HEADS]; /* of this track, by a hash */
@@ -78,26 +79,29 @@ static inline char *put(char *at, const char *text)
 
 static void find_digits(struct printer *p)
 {
-	uint32_t *at = p->digits;
+	for (uint32_t number = 0; number < 1000; number++) {
+		uint32_t digits = ('0' + number / 100) | ('0' + number / 10 % 10) << 8 |
+				  ('0' + number % 10) << 16;
+		uint32_t skipped = (number < 100) + (number < 10);
 
-	for (uint32_t a = '0'; a <= '9'; a++)
-		for (uint32_t b = '0'; b <= '9'; b++)
-			for (uint32_t c = '0'; c <= '9'; c++)
-				*at++ = a | b << 8 | c << 16;
+		p->digits[number] = digits;
+		p->leading[number] = digits >> 8 * skipped | (3 - skipped) << 24;
+	}
 }
 
-/* Of a number below 1,000: its three digits but for the first so many. */
-static inline char *put_digits(const struct printer *p, char *at, uint64_t number, unsigned skipped)
+/* Of a number below 1,000. */
+static inline char *put_digits(const struct printer *p, char *at, uint64_t number)
 {
-	uint32_t digits = p->digits[number] >> 8 * skipped;
-
-	memcpy(at, &digits, sizeof(digits));
-	return at + 3 - skipped;
+	memcpy(at, &p->digits[number], sizeof(p->digits[number]));
+	return at + 3;
 }
 
 static inline char *put_first_digits(const struct printer *p, char *at, uint64_t number)
 {
-	return put_digits(p, at, number, (number < 100) + (number < 10));
+	uint32_t digits = p->leading[number];
+
+	memcpy(at, &digits, sizeof(digits));
+	return at + (digits >> 24);
 }
 
 static char *put_number(const struct printer *p, char *at, uint64_t number)
@@ -108,7 +112,7 @@ static char *put_number(const struct printer *p, char *at, uint64_t number)
 		at = put_first_digits(p, at, number / 1000);
 	else
 		at = put_number(p, at, number / 1000);
-	return put_digits(p, at, number % 1000, 0);
+	return put_digits(p, at, number % 1000);
 }
 
 /* The eight digits of a number, the first one lowest. */
@@ -127,13 +131,13 @@ static uint64_t hex_digits(uint32_t number)
 
 static char *put_bare_hex(char *at, uint64_t number)
 {
-	uint64_t all[2] = {hex_digits((uint32_t)(number >> 32)), hex_digits((uint32_t)number)};
+	uint64_t high = number >> 32, digits = hex_digits((uint32_t)number);
 	unsigned nr = number ? (67u - (unsigned)__builtin_clzll(number)) / 4 : 1;
-	char text[2 * sizeof(all)] = "";
 
-	memcpy(text, all, sizeof(all));
-	at = put(at, "0x");
-	memcpy(at, text + sizeof(all) - nr, sizeof(all));
+	at = high ? put_bare_hex(at, high) : put(at, "0x");
+	nr = high ? sizeof(digits) : nr;
+	digits >>= 8 * (sizeof(digits) - nr);
+	memcpy(at, &digits, sizeof(digits));
 	return at + nr;
 }
 
@@ -155,9 +159,9 @@ static char *put_time(struct printer *p, char *at, uint64_t ns)
 			p->ms_len = (size_t)(put_number(p, p->ms_text, ms) - p->ms_text);
 		p->ms = ms;
 		memcpy(at, p->ms_text, MS_MAX);
-		at = put_digits(p, at + p->ms_len, rest / 1000, 0);
+		at = put_digits(p, at + p->ms_len, rest / 1000);
 	}
-	return put_digits(p, put(at, "."), rest % 1000, 0);
+	return put_digits(p, put(at, "."), rest % 1000);
 }
 
 /* --- events ----------------------------------------------------------------------------------- */
@@ -165,9 +169,11 @@ static char *put_time(struct printer *p, char *at, uint64_t ns)
 /* Rounded to what is printed: where one slice ends, the next may begin. */
 static uint64_t ns_of(const struct printer *p, uint64_t tsc)
 {
-	int64_t ticks = (int64_t)(tsc - p->trace->tsc);
+	uint64_t ticks = tsc - p->trace->tsc;
 
-	return (uint64_t)(int64_t)((double)(ticks > 0 ? ticks : 0) * p->ns_per_tick + 0.5);
+	if ((int64_t)ticks < 0)
+		ticks = 0;
+	return (uint64_t)(((unsigned __int128)ticks * p->ns_per_tick + (1u << 31)) >> 32);
 }
 
 static const char *call_name(uint64_t call)
@@ -522,7 +528,7 @@ int trace_write(const struct trace *trace, const struct trace_names *names,
 	struct printer p = {.trace = trace, .names = names, .sink = sink, .buffer = buffer};
 
 	find_digits(&p);
-	p.ns_per_tick = ticks ? (double)ns / (double)ticks : 0;
+	p.ns_per_tick = ticks ? (uint64_t)(((unsigned __int128)ns << 32) / ticks) : 0;
 	at = put(at, "{\"displayTimeUnit\":\"ns\",\"otherData\":{\"events_lost\":");
 	at = put_number(&p, at, nr_lost(trace));
 	at = put(at, "},\"traceEvents\":[\n{\"ph\":\"M\",\"name\":\"process_name\",\"pid\":1,"

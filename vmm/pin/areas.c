@@ -8,9 +8,9 @@
 /* A slot is of a page at which an area, or a part of it, begins: that of the page's number modulo
  * SLOTS. A large area has several parts, so that few slots before a page can be of the area in
  * which it lies; of a very large one the rest isn't known. */
-#define SLOTS      (1u << 14)
-#define PART_PAGES 64u
-#define PARTS      64u
+#define SLOTS      (1u << 13)
+#define PART_PAGES 16u
+#define PARTS      256u
 
 struct slot {
 	uint64_t page; /* its number */

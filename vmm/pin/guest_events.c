@@ -36,8 +36,8 @@ static uint32_t purge_flow(const struct pin_vcpu *own, uint64_t start)
 	return flow;
 }
 
-static void take_record(const struct pin_vcpu *own, const struct vcpu *vcpu, uint32_t kind,
-			const struct alias_origin *record)
+static void take_record(const struct pin_vcpu *own, struct trace_track *track, uint32_t kind,
+			const struct alias_origin *record, uint64_t now)
 {
 	struct trace_event event = {
 		.start = record->start - own->tsc_offset,
@@ -48,19 +48,20 @@ static void take_record(const struct pin_vcpu *own, const struct vcpu *vcpu, uin
 
 	if (event.kind == TRACE_PURGE)
 		event.flow = purge_flow(own, event.start);
-	if (event.start <= event.end && event.end <= __rdtsc())
-		trace_record(vcpu->track, &event);
+	if (event.start <= event.end && event.end <= now)
+		trace_record(track, &event);
 }
 
 void guest_events_take(struct pin *pin, const struct vcpu *vcpu)
 {
 	struct pin_vcpu *own = &pin->vcpus[vcpu->index];
 	struct origin_records records;
-	uint64_t first;
+	uint64_t first, now;
 
 	if (!vcpu->track || !pin->guest_events || !own->tsc_known ||
 	    !origin_records(pin->machine, vcpu->index, &records))
 		return;
+	now = __rdtsc(); /* after all that was recorded */
 	first = origin_first(&records, own->origins_taken);
 	if (first > own->origins_taken)
 		vcpu->track->lost += first - own->origins_taken;
@@ -72,6 +73,6 @@ void guest_events_take(struct pin *pin, const struct vcpu *vcpu)
 		if (kind != ALIAS_ORIGIN_PURGE && kind != ALIAS_ORIGIN_FLUSH)
 			continue;
 		record = origin_read(&records, own->origins_taken);
-		take_record(own, vcpu, kind, &record);
+		take_record(own, vcpu->track, kind, &record, now);
 	}
 }
