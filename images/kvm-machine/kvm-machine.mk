@@ -8,16 +8,19 @@ $(B)/with-kvm: tests/kvm-machine/with-kvm
 	@mkdir -p $(@D)
 	install -m 755 $< $@
 
+# What a second make in the same folder may make at the same time is made by one after the other: the program
+# that makes it is what they lock. A kernel that the other has fetched meanwhile isn't fetched again under its feet.
+ALONE = flock $<
+
 $(KVM_MACHINE)/kernel.stamp: images/kvm-machine/fetch-kernel
 	@mkdir -p $(@D)
-	images/kvm-machine/fetch-kernel $(@D)
-	@touch $@
+	@$(ALONE) sh -c '[ "$@" -nt "$<" ] || { echo "$< $(@D)" && "$<" "$(@D)" && touch "$@"; }'
 
 # What QEMU starts, at its PVH entry: as an ELF file, so that it needn't unpack itself in the machine.
 MACHINE_VMLINUX := $(KVM_MACHINE)/linux/vmlinux
 $(MACHINE_VMLINUX): images/linux/unpack-kernel $(KVM_MACHINE)/kernel.stamp
 	@mkdir -p $(@D)
-	images/linux/unpack-kernel $(KVM_MACHINE)/vmlinuz $@
+	$(ALONE) $< $(KVM_MACHINE)/vmlinuz $@
 
 # Static, so that they run in the machine without any library of the command's.
 KVM_MACHINE_PROGRAMS := $(addprefix $(KVM_MACHINE)/,run-command try-unpaged)
@@ -29,7 +32,7 @@ $(KVM_MACHINE_PROGRAMS):
 
 $(KVM_MACHINE)/base.cpio: images/kvm-machine/make-base images/modules.sh images/kvm-machine/init \
 		$(KVM_MACHINE_PROGRAMS) $(KVM_MACHINE)/kernel.stamp
-	images/kvm-machine/make-base $(@D)
+	$(ALONE) $< $(@D)
 
 # Once there is a machine, a new runner gets the machine that goes with it.
 ifneq ($(wildcard $(KVM_MACHINE)/kernel.stamp),)

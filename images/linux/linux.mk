@@ -8,12 +8,12 @@ LINUX_ROOT    := $(LINUX)/initramfs
 
 $(LINUX_ROOT): images/linux/make-initramfs images/modules.sh images/linux/init $(KVM_MACHINE)/kernel.stamp
 	@mkdir -p $(@D)
-	images/linux/make-initramfs $(KVM_MACHINE)/modules $@
+	$(ALONE) $< $(KVM_MACHINE)/modules $@
 
 # A disk that tests boot from.
 $(LINUX)/root.img: images/linux/make-root images/linux/root-init
 	@mkdir -p $(@D)
-	images/linux/make-root $@
+	$(ALONE) $< $@
 
 .PHONY: linux linux-guest linux-boot
 linux-guest: $(LINUX_ROOT) $(MACHINE_VMLINUX) $(LINUX)/root.img
