@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define MAX_ARGS 64
+#define SAID_MAX 3000 /* of a text in a message of a failed test */
 
 extern char **environ;
 
@@ -200,16 +201,25 @@ int64_t stat_of(const struct run *run, const char *path)
 	return json_integer_value(at);
 }
 
+/* Of a message longer than 8 KiB Check tells nothing at all. */
+static const char *end_of(const char *text)
+{
+	size_t len = strlen(text);
+
+	return text + (len > SAID_MAX ? len - SAID_MAX : 0);
+}
+
 void expect_status(const struct run *run, int status)
 {
 	ck_assert_msg(run->status == status,
 		      "ended with %d, not %d\n--- stdout\n%s\n--- stderr\n%s", run->status, status,
-		      run->out, run->err);
+		      end_of(run->out), end_of(run->err));
 }
 
 void expect_contains(const char *text, const char *part)
 {
-	ck_assert_msg(strstr(text, part) != NULL, "\"%s\" is not in:\n%s", part, text);
+	ck_assert_msg(strstr(text, part) != NULL, "\"%.*s\" is not in:\n%s", SAID_MAX, part,
+		      end_of(text));
 }
 
 void expect_one_sentence(const struct run *run, const char *part)

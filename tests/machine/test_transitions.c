@@ -114,19 +114,26 @@ START_TEST(aliases_as_ordered)
 }
 END_TEST
 
-/* One vCPU, so that nobody else purges what it is about to ask for: each call meets an alias. */
+/* One vCPU, so that nobody else purges what it is about to ask for: each call meets an alias, once
+ * where everything is purged then, at least once where only what the host names is. */
 START_TEST(an_alias_for_every_call)
 {
+	static const char *const trapping[] = {"trap", "trap-range"};
 	const char *transition = loads[_i].transition;
-	struct run run;
+	int64_t met[2];
 
-	RUN(&run, "-c", "1", "-m", "128M", "-f", "trap-range", "--verify", path_guest(), "--",
-	    loads[_i].arg, "iters=30", "alias=100", "ahead=0");
-	expect_granted(&run, _i, true);
-	ck_assert_int_ge(count(&run, transition, "aliases_met"), 20);
-	ck_assert_int_eq(count(&run, transition, "upcalls_resolved"),
-			 count(&run, transition, "aliases_met"));
-	run_free(&run);
+	for (int i = 0; i < 2; i++) {
+		struct run run;
+
+		RUN(&run, "-c", "1", "-m", "128M", "-f", trapping[i], "--verify", path_guest(),
+		    "--", loads[_i].arg, "iters=40", "alias=100", "ahead=0");
+		expect_granted(&run, _i, true);
+		met[i] = count(&run, transition, "aliases_met");
+		ck_assert_int_eq(count(&run, transition, "upcalls_resolved"), met[i]);
+		run_free(&run);
+	}
+	ck_assert_int_ge(met[0], 20);
+	ck_assert_int_ge(met[1], met[0]);
 }
 END_TEST
 
