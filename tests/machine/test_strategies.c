@@ -26,12 +26,14 @@ static const char *const loads[][2] = {
 
 static const char *make_disk(void)
 {
+	static uint8_t bytes[512 << 10];
 	const char *path = tmp_file("disk");
 	FILE *file = fopen(path, "w");
 
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)(i * 31 >> 7);
 	ck_assert_ptr_nonnull(file);
-	for (int i = 0; i < 512 << 10; i++)
-		fputc(i * 31 >> 7 & 0xff, file);
+	ck_assert_uint_eq(fwrite(bytes, sizeof(bytes), 1, file), 1);
 	ck_assert_int_eq(fclose(file), 0);
 	return path;
 }
