@@ -72,6 +72,7 @@ void core_close(struct core *core)
 	crash_end();
 	if (core->fd >= 0)
 		close(core->fd);
+	core_segments_free(&core->segments);
 	free(core->cpus.cpu);
 	free(core->last_words);
 	free(core);

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "core_elf.h"
 
+#include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <gelf.h>
 #include "file_data.h"
+#include "sorted.h"
 
 struct reading {
 	int fd;
@@ -20,8 +23,23 @@ static uint64_t offset_of(uint64_t number)
 	return number < INT64_MAX ? number : INT64_MAX;
 }
 
-/* Of memory in the file: what of it is there. */
-static void take_segment(struct reading *reading, const GElf_Phdr *phdr)
+/* Returns 0, or -ENOMEM. */
+static int add_segment(struct core_segments *segments, const struct core_segment *segment)
+{
+	if (!(segments->nr & (segments->nr - 1))) {
+		size_t room = segments->nr ? 2 * segments->nr : 1;
+		struct core_segment *all = realloc(segments->segment, room * sizeof(*all));
+
+		if (!all)
+			return -ENOMEM;
+		segments->segment = all;
+	}
+	segments->segment[segments->nr++] = *segment;
+	return 0;
+}
+
+/* Of memory in the file: what of it is there. Returns 0, or -ENOMEM. */
+static int take_segment(struct reading *reading, const GElf_Phdr *phdr)
 {
 	struct core_segments *segments = reading->segments;
 	uint64_t offset = offset_of(phdr->p_offset), size = offset_of(phdr->p_filesz);
@@ -31,12 +49,36 @@ static void take_segment(struct reading *reading, const GElf_Phdr *phdr)
 		reading->end = offset + size;
 	size = size < left ? size : left;
 	if (!size)
-		return;
-	if (segments->nr == CORE_SEGMENTS_MAX || phdr->p_paddr > UINT64_MAX - size)
+		return 0;
+	if (phdr->p_paddr > UINT64_MAX - size) {
 		segments->known = false;
-	else
-		segments->segment[segments->nr++] =
-			(struct core_segment){phdr->p_paddr, size, offset};
+		return 0;
+	}
+	return add_segment(segments, &(struct core_segment){
+					     .gpa = phdr->p_paddr, .size = size, .offset = offset});
+}
+
+static int compare_segments(const void *a, const void *b)
+{
+	const struct core_segment *one = a, *other = b;
+
+	return (one->gpa > other->gpa) - (one->gpa < other->gpa);
+}
+
+static void sort_segments(struct core_segments *segments)
+{
+	uint64_t all_end = 0;
+
+	if (segments->nr)
+		qsort(segments->segment, segments->nr, sizeof(*segments->segment),
+		      compare_segments);
+	for (size_t i = 0; i < segments->nr; i++) {
+		struct core_segment *segment = &segments->segment[i];
+		uint64_t end = segment->gpa + segment->size;
+
+		all_end = end > all_end ? end : all_end;
+		segment->all_end = all_end;
+	}
 }
 
 /* Returns 0, or -ENOMEM. */
@@ -58,7 +100,7 @@ static int take_headers(struct reading *reading, Elf *elf)
 			break;
 		}
 		if (phdr.p_type == PT_LOAD)
-			take_segment(reading, &phdr);
+			error = take_segment(reading, &phdr);
 		else if (phdr.p_type == PT_NOTE)
 			error = core_notes_read(reading->cpus, reading->fd, phdr.p_offset,
 						phdr.p_filesz, reading->doubts);
@@ -79,12 +121,19 @@ int core_elf_read(int fd, struct core_segments *segments, struct core_cpus *cpus
 		reading.file_size = (uint64_t)st.st_size;
 	error = take_headers(&reading, elf);
 	elf_end(elf);
+	sort_segments(segments);
 	if (reading.end > reading.file_size)
 		note(doubts,
 		     "the core is cut: the last %" PRIu64 " KiB of %" PRIu64 " are missing, and "
 		     "were taken for zeros",
 		     (reading.end - reading.file_size + 1023) >> 10, (reading.end + 1023) >> 10);
 	return error;
+}
+
+void core_segments_free(struct core_segments *segments)
+{
+	free(segments->segment);
+	*segments = (struct core_segments){0};
 }
 
 /* Of one segment, which begins before `end` and ends after `gpa`. */
@@ -100,13 +149,16 @@ static uint64_t next_of(const struct core_segment *segment, int fd, uint64_t gpa
 uint64_t core_elf_next_data(const struct core_segments *segments, int fd, uint64_t gpa,
 			    uint64_t end)
 {
+	size_t i;
+
 	if (!segments->known)
 		return gpa;
-	for (size_t i = 0; i < segments->nr; i++) {
+	i = sorted_up_to(segments->segment, segments->nr, sizeof(*segments->segment), gpa);
+	for (; i < segments->nr && segments->segment[i].gpa < end; i++) {
 		const struct core_segment *segment = &segments->segment[i];
 		uint64_t next;
 
-		if (segment->gpa >= end || segment->gpa + segment->size <= gpa)
+		if (segment->gpa + segment->size <= gpa)
 			continue;
 		next = next_of(segment, fd, gpa, end);
 		end = next < end ? next : end;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "args.h"
 #include "audit.h"
@@ -13,6 +14,7 @@
 #include "qemu.h"
 #include "report.h"
 #include "say.h"
+#include "standard_fds.h"
 #include "status.h"
 
 static double now_ms(void)
@@ -326,14 +328,39 @@ static int audit_qemu(const struct args *args, struct names *names)
 	return status;
 }
 
+static bool is_same_file(const char *path, const char *other)
+{
+	struct stat a, b;
+
+	return other && !stat(path, &a) && !stat(other, &b) && S_ISREG(a.st_mode) &&
+	       a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+/* Would the picture replace what is read, even the memory of a guest that runs? Says so. */
+static bool map_replaces_input(const struct args *args)
+{
+	const char *const inputs[] = {args->core, args->mem, args->symbols};
+
+	for (size_t i = 0; args->map && i < sizeof(inputs) / sizeof(inputs[0]); i++) {
+		if (is_same_file(args->map, inputs[i])) {
+			say("--map %s: that is what is to be read", args->map);
+			return true;
+		}
+	}
+	return false;
+}
+
 int main(int argc, char **argv)
 {
 	struct args args;
 	struct names *names = NULL;
 	int error, status;
 
+	standard_fds_fill();
 	say_as("alias-audit");
 	args_parse(&args, argc, argv);
+	if (map_replaces_input(&args))
+		return VMM_EX_USAGE;
 	if (args.symbols && !(names = names_read(args.symbols, &error)))
 		return status_of_error(error);
 	status = args.command == COMMAND_CORE ? audit_core(&args, names) : audit_qemu(&args, names);

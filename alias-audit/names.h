@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Names of the kernel's addresses: from System.map, the guest's /proc/kallsyms, or VMCOREINFO, which
- * has few. */
+/* Names of the kernel's addresses: from System.map, the guest's /proc/kallsyms, or VMCOREINFO,
+ * which has few. */
 #ifndef AUDIT_NAMES_H
 #define AUDIT_NAMES_H
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "plain_text.h"
 
 void note(struct notes *notes, const char *fmt, ...)
 {
@@ -19,6 +20,7 @@ void note(struct notes *notes, const char *fmt, ...)
 		notes->dropped++;
 		return;
 	}
+	plain_text(text, (size_t)len);
 	for (size_t i = 0; i < notes->nr; i++) {
 		if (!strcmp(notes->text[i], text)) {
 			free(text);

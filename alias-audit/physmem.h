@@ -49,8 +49,8 @@ struct physmem {
 	uint64_t frames; /* one more than the highest pfn */
 	uint64_t size;   /* the sum of all ranges */
 
-	/* Since physmem_refresh(): how many frames of ranges could not be read, and counted as zeros;
-	 * and the pfns that a scan has read. */
+	/* Since physmem_refresh(): how many frames of ranges could not be read, and counted as
+	 * zeros; and the pfns that a scan has read. */
 	uint64_t unreadable;
 	uint64_t scanned, scanned_end;
 	/* Since physmem_refresh(): a table was not copied as the host is out of memory. */
@@ -81,7 +81,8 @@ void physmem_refresh(struct physmem *mem);
 
 /* Calls `visit` for each frame of memory of the pfns [from, to) that may hold something else than
  * zeros, in ascending order, until it returns false. The entries are valid during the call, and not
- * kept as a copy; in place they may change. Once after each physmem_refresh(). Returns 0, or -ENOMEM.
+ * kept as a copy; in place they may change. Once after each physmem_refresh(). Returns 0, or
+ * -ENOMEM.
  */
 typedef bool physmem_visit(void *ctx, uint64_t pfn, const uint64_t *entries);
 int physmem_scan(struct physmem *mem, uint64_t from, uint64_t to, physmem_visit *visit, void *ctx);

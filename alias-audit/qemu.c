@@ -287,6 +287,10 @@ static int check_named(const struct qemu *qemu, const char *path, uint64_t size)
 		say_errno("%s", path);
 		return -ENOENT;
 	}
+	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode) && !S_ISCHR(st.st_mode)) {
+		say("%s is no file or device that could be memory", path);
+		return -ENOENT;
+	}
 	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size >= size)
 		return 0;
 	say("%s is shorter than the guest's memory, of which %" PRIu64 " KiB are to be in it", path,

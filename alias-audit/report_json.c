@@ -119,6 +119,20 @@ static json_t *looked_at_json(const struct findings *findings)
 	return object;
 }
 
+static json_t *doubts_json(const struct notes *notes)
+{
+	json_t *doubts = json_array();
+
+	for (size_t i = 0; i < notes->nr; i++) {
+		json_t *text = json_string(notes->text[i]);
+
+		json_array_append_new(doubts, text ? text : json_string("(not UTF-8)"));
+	}
+	if (notes->dropped)
+		json_array_append_new(doubts, json_sprintf("and %zu more", notes->dropped));
+	return doubts;
+}
+
 json_t *report_json(const struct findings *findings, const struct names *names)
 {
 	static const struct field frames[] = {
@@ -127,7 +141,6 @@ json_t *report_json(const struct findings *findings, const struct names *names)
 		FIELD_AS("memtype", findings, frames[FINDING_MEMTYPE]),
 	};
 	json_t *report = json_object(), *counts = json_object(), *all = json_array();
-	json_t *doubts = json_array();
 
 	object_add_number(report, "schema", 1);
 	json_object_set_new(report, "looked_at", looked_at_json(findings));
@@ -136,8 +149,6 @@ json_t *report_json(const struct findings *findings, const struct names *names)
 	for (size_t i = 0; i < findings->nr; i++)
 		json_array_append_new(all, finding_json(&findings->all[i], names));
 	json_object_set_new(report, "findings", all);
-	for (size_t i = 0; i < findings->notes.nr; i++)
-		json_array_append_new(doubts, json_string(findings->notes.text[i]));
-	json_object_set_new(report, "doubts", doubts);
+	json_object_set_new(report, "doubts", doubts_json(&findings->notes));
 	return report;
 }

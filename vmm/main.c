@@ -26,6 +26,7 @@
 #include "probe.h"
 #include "sandbox/trap.h"
 #include "say.h"
+#include "standard_fds.h"
 #include "stats.h"
 #include "output_file.h"
 #include "status.h"
@@ -33,15 +34,6 @@
 #include "trace_json.h"
 #include "devices/terminal.h"
 #include "devices/virtio_console.h"
-
-/* Opens descriptors 0, 1 and 2 if they are closed, so that none becomes a file of the guest's.
- * Reading or writing the new one fails as with a closed one. */
-static void fill_standard_fds(void)
-{
-	for (int fd = 0; fd <= 2; fd++)
-		if (fcntl(fd, F_GETFD) < 0)
-			open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
-}
 
 /* --- from errors to statuses ------------------------------------------------------------------ */
 
@@ -374,7 +366,7 @@ int main(int argc, char **argv)
 	struct options opt;
 	int status;
 
-	fill_standard_fds();
+	standard_fds_fill();
 	fatal_install();
 	atexit(check_stdout);
 	if (argc > 0)

@@ -12,6 +12,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include "nonblocking.h"
+#include "plain_text.h"
 
 #define LINE_MAX_LENGTH 512
 #define QUEUE_SIZE      65536u
@@ -116,6 +117,7 @@ static void say_line(const char *fmt, va_list args, const char *suffix)
 
 	if (n > 0)
 		len = (size_t)n < room - len ? len + (size_t)n : room - 1;
+	plain_text(line, len);
 	if (suffix) {
 		n = snprintf(line + len, room - len, ": %s", suffix);
 		if (n > 0)

@@ -123,16 +123,16 @@ class Machine:
     def core(self, notes=True, vmcoreinfo=False):
         return self.core_headers(notes, vmcoreinfo) + self.image()
 
-    def write_sparse_core(self, path, size):
-        """Of one range of that size; but for the tables it is a hole of the file."""
-        self.ranges = [(0, size)]
+    def write_sparse_core(self, path, size, more=0):
+        """Of one range of that size, and more that have one frame each; but for the tables it is a hole of the file."""
+        self.ranges = [(0, size)] + [(size + (i << 20), FRAME) for i in range(more)]
         headers = self.core_headers()
         with open(path, 'wb') as file:
             file.write(headers)
             for pfn, entries in self.memory.items():
                 file.seek(len(headers) + (pfn << 12))
                 file.write(struct.pack('<512Q', *entries))
-            file.truncate(len(headers) + size)
+            file.truncate(len(headers) + size + more * FRAME)
 
     def compressed(self, more=()):
         """A compressed core as QEMU writes it, with the frames that hold something, and more that hold zeros."""

@@ -70,6 +70,18 @@ START_TEST(a_reader_that_keeps_up)
 }
 END_TEST
 
+/* What a peer or a file says may be in it. */
+START_TEST(no_line_has_control_characters)
+{
+	char text[256];
+
+	say("one%s", "\033[31m\ntwo\x7f \xc3\xa4");
+	take(text, sizeof(text));
+	ck_assert_str_eq(text, "vmm: one?[31m?two? \xc3\xa4\n");
+	say_stop();
+}
+END_TEST
+
 /* With the error that is given, whatever errno says; it stays. */
 START_TEST(an_error_that_was_returned)
 {
@@ -155,6 +167,7 @@ TCase *say_tests(void)
 
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, a_reader_that_keeps_up);
+	tcase_add_test(tc, no_line_has_control_characters);
 	tcase_add_test(tc, an_error_that_was_returned);
 	tcase_add_test(tc, a_slow_reader);
 	tcase_add_test(tc, nobody_reads);
