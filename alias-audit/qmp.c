@@ -426,6 +426,19 @@ static bool end_watchdog(struct qmp *qmp, bool goes_on)
 	return goes_on || (WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
+/* While the guest stands still, no key of a terminal suspends this process: it does when the guest
+ * goes on. */
+static void delay_suspension(bool delay)
+{
+	static const int signals[] = {SIGTSTP, SIGTTIN, SIGTTOU};
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		sigaddset(&set, signals[i]);
+	sigprocmask(delay ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
+}
+
 bool qmp_pause(struct qmp *qmp)
 {
 	json_t *answer = qmp_execute(qmp, "query-status", NULL);
@@ -444,6 +457,7 @@ bool qmp_pause(struct qmp *qmp)
 	if (!start_watchdog(qmp))
 		return false;
 	qmp->paused = true;
+	delay_suspension(true);
 	answer = qmp_execute(qmp, "stop", NULL);
 	json_decref(answer);
 	if (!answer)
@@ -462,6 +476,7 @@ bool qmp_resume(struct qmp *qmp)
 	answer = qmp_execute(qmp, "cont", NULL);
 	goes_on = end_watchdog(qmp, answer != NULL);
 	json_decref(answer);
+	delay_suspension(false);
 	if (!goes_on)
 		say("the guest may stand still: QEMU at %s has not said that it goes on",
 		    qmp->path);
