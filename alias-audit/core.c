@@ -246,6 +246,8 @@ static int put_together(struct core *core)
 
 static int open_dump(struct core *core)
 {
+	kdump_status status;
+
 	if (asprintf(&core->last_words,
 		     "alias-audit: %s can't be read as a core: libkdumpfile crashed over it\n",
 		     core->path) < 0) {
@@ -261,11 +263,12 @@ static int open_dump(struct core *core)
 	}
 	/* A file that shrinks meanwhile must be an error, and no SIGBUS. */
 	kdump_set_number_attr(core->dump, KDUMP_ATTR_FILE_MMAP_POLICY, KDUMP_MMAP_NEVER);
-	if (kdump_open_fd(core->dump, core->fd) != KDUMP_OK) {
+	status = kdump_open_fd(core->dump, core->fd);
+	if (status != KDUMP_OK) {
 		const char *why = kdump_get_err(core->dump);
 
 		say("%s can't be read as a core: %s", core->path, why ? why : "unknown");
-		return -EINVAL;
+		return status == KDUMP_ERR_SYSTEM ? -EIO : -EINVAL;
 	}
 	find_format(core);
 	if (!is_x86_64(core))

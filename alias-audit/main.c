@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -357,6 +358,7 @@ int main(int argc, char **argv)
 	int error, status;
 
 	standard_fds_fill();
+	signal(SIGXFSZ, SIG_IGN); /* that a file is too large is an error like others */
 	say_as("alias-audit");
 	args_parse(&args, argc, argv);
 	if (map_replaces_input(&args))

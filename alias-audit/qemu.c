@@ -312,6 +312,11 @@ static int find_memory(struct qemu *qemu, const struct qemu_options *options, st
 	} else if (text && !nr) {
 		say("QEMU's tree of memory has no RAM");
 	} else if (nr) {
+		if (nr == MTREE_MAX)
+			note(notes,
+			     "the guest's memory may be in more than %u pieces: the others "
+			     "were not looked at",
+			     MTREE_MAX);
 		error = open_memory(qemu, options, ranges, nr);
 		error = error ? error : add_parts(qemu, mem, ranges, nr, notes);
 		if (!error && options->mem)
