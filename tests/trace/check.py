@@ -3,6 +3,7 @@
 import json
 import pathlib
 import re
+import subprocess
 import sys
 
 failed = 0
@@ -53,6 +54,12 @@ def inside(events, name, outer):
                    for o in slices(events) if o["name"].startswith(outer)) for e in slices(events) if e["name"] == name)
 
 
+def told_by(picture):
+    """What README's picture of a trace tells, whatever its frames and addresses: its words, and number of arrows."""
+    words = re.findall("<text[^>]*>([^<]*)</text>", picture)
+    return [re.sub("0x[0-9a-f]+", "0x", w) for w in words] + [picture.count("marker-end")]
+
+
 def unasked(directory):
     """What happens without an upcall."""
     eager, none, omit = (json.loads((directory / f"{name}.json").read_text())["traceEvents"]
@@ -87,6 +94,9 @@ def main(directory):
     upcalls = [e for e in slices(events) if e["name"].startswith("upcall")]
     check("demo_shows_the_purges", inside(events, "purge", "upcall") and "purge" in {e["name"] for e in events}, events)
     check("demo_purges_in_upcalls", [e["args"]["ptes_purged"] > 0 for e in upcalls] == [True, True], upcalls)
+    drawn = subprocess.run(["docs/pictures/draw", "trace", directory / "demo.json"], capture_output=True, text=True, check=True)
+    committed = told_by(pathlib.Path("docs/pictures/trace.svg").read_text())
+    check("the_picture_of_it_is_not_stale", told_by(drawn.stdout) == committed, f"make pictures: {told_by(drawn.stdout)}, not {committed}")
     names = {e["args"]["name"] for e in nfs["traceEvents"] if e["name"] == "thread_name"}
     check("each_has_a_track", names == {"host", "vCPU 0", "vCPU 1", "disk 0"}, names)
     kinds = {e["name"] for e in nfs["traceEvents"]}
