@@ -12,7 +12,7 @@ static const struct place places[TOP_NR_FIGURES] = {
 	[TOP_PINS] = {"pins", "pins", "pins"},
 	[TOP_SYNCS] = {"syncs", "tracker", "syncs"},
 	[TOP_ALIASES] = {"aliases met", "pins", "aliases_met"},
-	[TOP_UPCALLS] = {"upcalls", "pins", "upcalls"},
+	[TOP_UPCALLS] = {"upcalls", NULL, NULL}, /* of all vCPUs */
 	[TOP_PURGES] = {"purges", "guest", "purges"},
 	[TOP_FLUSHES] = {"TLB flushes", "guest", "local_flushes"},
 	[TOP_EXITS] = {"exits", "exits", "runs"},
@@ -72,10 +72,12 @@ static struct top_sample read_sample(const json_t *answer)
 					    : sample.figures[TOP_COLD];
 	sample.nr_vcpus = json_array_size(vcpus) < TOP_MAX_VCPUS ? (unsigned)json_array_size(vcpus)
 								 : TOP_MAX_VCPUS;
-	for (unsigned v = 0; v < sample.nr_vcpus; v++)
+	for (unsigned v = 0; v < sample.nr_vcpus; v++) {
 		for (unsigned i = 0; i < TOP_NR_VCPU_FIGURES; i++)
 			sample.vcpus[v][i] =
 				number_at(json_array_get(vcpus, v), vcpu_places[i].member);
+		sample.figures[TOP_UPCALLS] += sample.vcpus[v][TOP_VCPU_UPCALLS];
+	}
 	copy_text(sample.strategy, sizeof(sample.strategy), json_object_get(answer, "guest"),
 		  "strategy");
 	copy_text(sample.track, sizeof(sample.track), json_object_get(answer, "tracker"), "track");
