@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 #include "machine.h"
-#include "pin/origin.h"
+#include "pin/origin_records.h"
 
 /* A slot is of a page at which an area, or a part of it, begins: that of the page's number modulo
  * SLOTS. A large area has several parts, so that few slots before a page can be of the area in

@@ -12,7 +12,6 @@
 
 struct areas;
 struct machine;
-struct origin_records;
 
 struct area {
 	uint64_t va;       /* of its first page */

@@ -6,7 +6,7 @@
 #include <sys/ioctl.h>
 #include "machine.h"
 #include "pin/internal.h"
-#include "pin/origin.h"
+#include "pin/origin_records.h"
 #include "trace.h"
 
 void guest_events_open(struct pin *pin, const struct vcpu *vcpu)

@@ -38,19 +38,4 @@ void origin_say(struct pin *pin, uint64_t va);
 const char *origin_text(const struct machine *machine, const struct origin *origin,
 			char text[ORIGIN_TEXT_MAX]);
 
-/* A CPU's records, which the guest may be writing. */
-struct origin_records {
-	const struct alias_origin *records;
-	uint64_t nr; /* recorded so far */
-};
-
-/* Returns false if that CPU has none. */
-bool origin_records(const struct machine *machine, unsigned cpu, struct origin_records *records);
-/* Returns the number of the first record that is still there, and comes after the first `taken`. */
-uint64_t origin_first(const struct origin_records *records, uint64_t taken);
-/* Of the record of this number, one of the last ALIAS_ORIGINS, the kind, or a copy; the guest may
- * have written anything. */
-uint32_t origin_kind(const struct origin_records *records, uint64_t nr);
-struct alias_origin origin_read(const struct origin_records *records, uint64_t nr);
-
 #endif
