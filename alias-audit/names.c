@@ -24,7 +24,8 @@ struct name {
 struct names {
 	struct name *all; /* ascending */
 	size_t nr;
-	uint64_t moved; /* by KASLR */
+	const struct name *text; /* where the image begins; NULL: not told */
+	uint64_t moved;          /* by KASLR */
 	bool placed;
 	uint64_t low, high; /* of the image; others have no names here */
 };
@@ -88,6 +89,14 @@ static int take_line(struct names *names, const char *line)
 	return add_name(names, address, text, is_sparse);
 }
 
+static const struct name *find_name(const struct names *names, const char *text)
+{
+	for (size_t i = 0; i < names->nr; i++)
+		if (!strcmp(names->all[i].text, text))
+			return &names->all[i];
+	return NULL;
+}
+
 static int read_lines(struct names *names, FILE *file)
 {
 	char line[256];
@@ -100,6 +109,9 @@ static int read_lines(struct names *names, FILE *file)
 		error = -EIO;
 	if (names->nr)
 		qsort(names->all, names->nr, sizeof(*names->all), compare_names);
+	names->text = find_name(names, "_text");
+	/* VMCOREINFO has the other name of the same place. */
+	names->text = names->text ? names->text : find_name(names, "_stext");
 	return error;
 }
 
@@ -147,20 +159,10 @@ struct names *names_parse(const char *text, size_t size)
 	return NULL;
 }
 
-static const struct name *find_name(const struct names *names, const char *text)
-{
-	for (size_t i = 0; i < names->nr; i++)
-		if (!strcmp(names->all[i].text, text))
-			return &names->all[i];
-	return NULL;
-}
-
 void names_place(struct names *names, const struct windows *windows, struct notes *notes)
 {
-	const struct name *text = find_name(names, "_text");
+	const struct name *text = names->text;
 
-	/* VMCOREINFO has the other name of the same place. */
-	text = text ? text : find_name(names, "_stext");
 	names->placed = false;
 	if (!windows->image.found || !text) {
 		note(notes, "addresses have no names: %s",
@@ -176,13 +178,6 @@ void names_place(struct names *names, const struct windows *windows, struct note
 	names->low = windows->image.base;
 	names->high = windows->image.base + windows->image.size;
 	names->placed = true;
-}
-
-uint64_t names_address(const struct names *names, const char *name)
-{
-	const struct name *found = names && names->placed ? find_name(names, name) : NULL;
-
-	return found ? found->address + names->moved : 0;
 }
 
 /* The last name that is not above the address, and the first of those that are the same. */

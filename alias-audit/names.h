@@ -25,7 +25,5 @@ void names_place(struct names *names, const struct windows *windows, struct note
 /* Writes "init_top_pgt" or "__end_rodata+0x3000", or nothing if the address has no name. `names`
  * may be NULL. Returns `to`. */
 const char *names_of(const struct names *names, uint64_t va, char *to, size_t size);
-/* Returns the address of a name as it is now, or 0. */
-uint64_t names_address(const struct names *names, const char *name);
 
 #endif

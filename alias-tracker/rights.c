@@ -326,7 +326,7 @@ static inline struct frame_rights known_of(const struct rights *rights, unsigned
 
 	if (!gib)
 		return of;
-	if (level == 3)
+	if (level == 3) /* too many to ask: as if all were known of some */
 		return (struct frame_rights){.can = 0xff, .types = 0xff};
 	of = rights_union(gib->huge, gib->large[pfn / PT_ENTRIES % PT_ENTRIES]);
 	region = gib->region[pfn / PT_ENTRIES % PT_ENTRIES];
