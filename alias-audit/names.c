@@ -62,7 +62,8 @@ static int add_name(struct names *names, uint64_t address, const char *text, boo
 	copy = strdup(text);
 	if (!copy)
 		return -ENOMEM;
-	names->all[names->nr++] = (struct name){address, is_sparse, copy};
+	names->all[names->nr] = (struct name){.address = address, .is_sparse = is_sparse};
+	names->all[names->nr++].text = copy;
 	return 0;
 }
 
