@@ -248,7 +248,7 @@ START_TEST(transitions_work)
 				 10);
 		ck_assert_int_eq(stat_of(&run, "pins.upcalls") > 0, !i);
 		ck_assert_int_eq(stat_of(&run, "pins.disagreed"), 0);
-	ck_assert_int_eq(stat_of(&run, "pins.looked_again"), 0);
+		ck_assert_int_eq(stat_of(&run, "pins.looked_again"), 0);
 		ck_assert_int_eq(stat_of(&run, "pins.let_through"), 0);
 		ck_assert_int_eq(stat_of(&run, "pins.stores_refused"), 0);
 		run_free(&run);
