@@ -3,8 +3,8 @@
 
 AUDIT_SRC      := $(sort $(wildcard alias-audit/*.c))
 # All but main(), for tests.
-AUDIT_CORE_SRC := $(filter-out alias-audit/main.c,$(AUDIT_SRC)) vmm/say.c vmm/nonblocking.c vmm/json_object.c vmm/frame_grid.c \
-		  alias-tracker/map.c
+AUDIT_CORE_SRC := $(filter-out alias-audit/main.c,$(AUDIT_SRC)) vmm/lost_output.c vmm/say.c vmm/nonblocking.c \
+		  vmm/json_object.c vmm/frame_grid.c alias-tracker/map.c
 AUDIT_LIBS      = $(shell pkg-config --libs libkdumpfile libelf jansson)
 
 $(call defines,%,alias-audit/args,-DVMM_VERSION=$(VERSION))

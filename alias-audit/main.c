@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,6 +11,7 @@
 #include "audit.h"
 #include "clock.h"
 #include "core.h"
+#include "lost_output.h"
 #include "map_svg.h"
 #include "names.h"
 #include "qemu.h"
@@ -84,6 +86,9 @@ static int print_report(const struct view *view, const struct findings *last,
 	}
 	if (fflush(stdout) || ferror(stdout) || failed) {
 		say_errno("the report could not be written");
+		/* It has been said: nothing is left for the end to say. */
+		__fpurge(stdout);
+		clearerr(stdout);
 		return VMM_EX_IOERR;
 	}
 	return 0;
@@ -353,13 +358,17 @@ static bool map_replaces_input(const struct args *args)
 
 int main(int argc, char **argv)
 {
+	static char name[] = "alias-audit"; /* what all messages begin with */
 	struct args args;
 	struct names *names = NULL;
 	int error, status;
 
 	standard_fds_fill();
 	signal(SIGXFSZ, SIG_IGN); /* that a file is too large is an error like others */
-	say_as("alias-audit");
+	say_as(name);
+	atexit(lost_output_ends);
+	if (argc > 0)
+		argv[0] = name;
 	args_parse(&args, argc, argv);
 	if (map_replaces_input(&args))
 		return VMM_EX_USAGE;

@@ -20,6 +20,7 @@
 #include "boot/image.h"
 #include "boot/linux.h"
 #include "boot/symbols.h"
+#include "lost_output.h"
 #include "machine.h"
 #include "options.h"
 #include "pin/pin.h"
@@ -335,16 +336,6 @@ static int boot_guest(struct options *opt)
 	return status;
 }
 
-/* At exit: output (help, version, probe, answer) that could not be written is an error, although
- * the result of printf() was not checked. */
-static void check_stdout(void)
-{
-	if (fflush(stdout) == 0 && !ferror(stdout))
-		return;
-	say_errno("standard output");
-	_exit(VMM_EX_IOERR);
-}
-
 /* `vmm top` is a program of its own, beside this one: what it is linked with takes longer to load
  * than all of vmm. */
 static int run_top(char **argv)
@@ -368,7 +359,7 @@ int main(int argc, char **argv)
 
 	standard_fds_fill();
 	fatal_install();
-	atexit(check_stdout);
+	atexit(lost_output_ends);
 	if (argc > 0)
 		argv[0] = name;
 	if (argc > 1 && !strcmp(argv[1], "ctl"))

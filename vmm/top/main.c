@@ -18,6 +18,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 #include "control/connection.h"
+#include "lost_output.h"
 #include "options.h"
 #include "say.h"
 #include "status.h"
@@ -347,13 +348,15 @@ int main(int argc, char **argv)
 	setlocale(LC_NUMERIC, "C");
 	if (argc > 0)
 		argv[0] = name;
+	atexit(lost_output_ends);
 	argp_err_exit_status = VMM_EX_USAGE;
 	if (argp_parse(&argp, argc, argv, 0, NULL, &top))
 		return VMM_EX_USAGE;
 	status = start_top(&top);
 	connection_close(&top.connection);
-	if (fclose(stdout) == 0 || status)
-		return status;
-	say_errno("standard output");
-	return VMM_EX_IOERR;
+	if (!status)
+		return 0;
+	/* What has ended it counts more than that output was lost. */
+	fflush(stdout);
+	_exit(status);
 }
