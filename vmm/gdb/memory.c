@@ -8,6 +8,8 @@
 #include "kvm/vm.h"
 #include "kvm/write_protect.h"
 
+#define INT3      0xcc
+#define OUT       0xef /* out %eax, (%dx) */
 #define PAGE_SIZE 4096u
 #define CR0_PG    (1ull << 31)
 #define EFER_LMA  (1ull << 10)
@@ -56,15 +58,22 @@ static size_t chunk_length(uint64_t va, size_t nr)
 	return nr < room ? nr : room;
 }
 
-/* Puts the replaced bytes of breakpoints into a copy of [gpa, gpa + nr). */
+static uint8_t break_instruction(const struct gdb_target *target)
+{
+	return target->int3 ? INT3 : OUT;
+}
+
+/* Puts the replaced bytes of breakpoints into a copy of [gpa, gpa + nr). What the guest has put
+ * over a breakpoint is shown. */
 static void hide_breakpoints(const struct gdb_target *target, uint64_t gpa, uint8_t *bytes,
 			     size_t nr)
 {
 	for (unsigned i = 0; i < target->nr_software; i++) {
 		const struct gdb_software *at = &target->software[i];
+		uint64_t offset = at->gpa - gpa;
 
-		if (at->gpa - gpa < nr)
-			bytes[at->gpa - gpa] = at->code;
+		if (offset < nr && bytes[offset] == break_instruction(target))
+			bytes[offset] = at->code;
 	}
 }
 
@@ -113,7 +122,7 @@ static void keep_breakpoints(struct gdb_target *target, uint64_t gpa, uint8_t *b
 		struct gdb_software *at = &target->software[i];
 		uint64_t offset = at->gpa - gpa;
 
-		if (offset >= len)
+		if (offset >= len || now[offset] != break_instruction(target))
 			continue;
 		at->code = bytes[offset];
 		bytes[offset] = now[offset];
@@ -171,7 +180,7 @@ static bool is_user_code(const struct gdb_target *target, unsigned vcpu, uint64_
 
 enum gdb_result gdb_insert_software(struct gdb_target *target, unsigned vcpu, uint64_t va)
 {
-	static const uint8_t int3 = 0xcc, out = 0xef;
+	const uint8_t instruction = break_instruction(target);
 	struct gdb_software at = {.va = va};
 
 	if (find_software(target, va))
@@ -183,7 +192,7 @@ enum gdb_result gdb_insert_software(struct gdb_target *target, unsigned vcpu, ui
 	if (target->nr_software == GDB_MAX_SOFTWARE ||
 	    !translate_address(target, vcpu, va, &at.gpa) ||
 	    gdb_read_memory(target, vcpu, va, &at.code, 1) < 1 ||
-	    !store_chunk(target, at.gpa, target->int3 ? &int3 : &out, 1))
+	    !store_chunk(target, at.gpa, &instruction, 1))
 		return GDB_FAILED;
 	target->software[target->nr_software++] = at;
 	return GDB_OK;
@@ -192,10 +201,12 @@ enum gdb_result gdb_insert_software(struct gdb_target *target, unsigned vcpu, ui
 enum gdb_result gdb_remove_software(struct gdb_target *target, uint64_t va)
 {
 	struct gdb_software *at = find_software(target, va);
+	const uint8_t *now;
 
 	if (!at)
 		return GDB_OK;
-	if (!store_chunk(target, at->gpa, &at->code, 1))
+	now = memory_ptr(&target->vm->mem, at->gpa, 1);
+	if (*now == break_instruction(target) && !store_chunk(target, at->gpa, &at->code, 1))
 		return GDB_FAILED;
 	*at = target->software[--target->nr_software];
 	return GDB_OK;

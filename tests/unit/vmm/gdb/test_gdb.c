@@ -274,6 +274,31 @@ START_TEST(no_breakpoint_in_user_code)
 }
 END_TEST
 
+/* As a kernel does that uses its init code's pages for other things. */
+START_TEST(a_byte_that_the_guest_has_put_over_a_breakpoint_stays)
+{
+	uint8_t *code, seen;
+
+	vm = (struct vm){.nr_vcpus = 1, .vcpus = &vcpu};
+	target = (struct gdb_target){.vm = &vm, .int3 = true};
+	ck_assert_int_eq(memory_init(&vm.mem, 1 << 20), 0);
+	code = memory_ptr(&vm.mem, 0x8010, 1);
+	fake_kvm = play_kvm;
+	*code = 0x55;
+	ck_assert_int_eq(gdb_insert(&target, 0, GDB_SOFTWARE, 0x8010, 1), GDB_OK);
+	ck_assert_uint_eq(gdb_read_memory(&target, 0, 0x8010, &seen, 1), 1);
+	ck_assert_uint_eq(seen, 0x55);
+	*code = 0x90;
+	ck_assert_uint_eq(gdb_read_memory(&target, 0, 0x8010, &seen, 1), 1);
+	ck_assert_uint_eq(seen, 0x90);
+	ck_assert_int_eq(gdb_remove(&target, GDB_SOFTWARE, 0x8010, 1), GDB_OK);
+	ck_assert_uint_eq(*code, 0x90);
+	ck_assert_uint_eq(target.nr_software, 0);
+	fake_kvm = NULL;
+	memory_free(&vm.mem);
+}
+END_TEST
+
 TCase *gdb_tests(void)
 {
 	TCase *tc = tcase_create("gdb");
@@ -292,5 +317,6 @@ TCase *gdb_tests(void)
 	tcase_add_test(tc, what_is_only_shown_is_not_set);
 	tcase_add_test(tc, the_description_names_each_register);
 	tcase_add_test(tc, no_breakpoint_in_user_code);
+	tcase_add_test(tc, a_byte_that_the_guest_has_put_over_a_breakpoint_stays);
 	return tc;
 }
