@@ -156,21 +156,17 @@ static void fill_debug_registers(const struct gdb_target *target, struct kvm_gue
 	}
 }
 
-bool gdb_arm(struct gdb_target *target, unsigned vcpu, enum gdb_go go)
+bool gdb_arm(struct gdb_target *target, unsigned vcpu, uint32_t how)
 {
-	struct kvm_guest_debug debug = {.control = KVM_GUESTDBG_ENABLE};
+	struct kvm_guest_debug debug = {.control = KVM_GUESTDBG_ENABLE | how};
 
 	if (target->int3)
 		debug.control |= KVM_GUESTDBG_USE_SW_BP;
-	if (go == GDB_STEP) {
-		debug.control |= KVM_GUESTDBG_SINGLESTEP;
+	if (how & KVM_GUESTDBG_SINGLESTEP)
 		target->stepped |= 1ull << vcpu;
-	}
 	/* Makes KVM exit for the exceptions of a TF that is left over, too. */
 	if (target->stepped >> vcpu & 1)
 		debug.control |= KVM_GUESTDBG_USE_HW_BP;
-	if (go == GDB_PASS_INT3)
-		debug.control |= KVM_GUESTDBG_INJECT_BP;
 	fill_debug_registers(target, &debug);
 	if (ioctl(target->vm->vcpus[vcpu].fd, KVM_SET_GUEST_DEBUG, &debug) == 0)
 		return true;

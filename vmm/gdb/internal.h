@@ -32,11 +32,12 @@ struct gdb {
 	struct gdb_reply reply;       /* the answer to the present packet */
 	char out[GDB_PACKET_MAX + 5]; /* being sent: acknowledgement and packet */
 	size_t nr_out, sent;
-	char *xml;        /* target.xml */
-	bool no_ack;      /* packets are no longer acknowledged */
-	bool hang_up;     /* close the connection when all is sent */
-	unsigned vcpu;    /* the vCPU whose registers and memory are asked for */
-	uint64_t running; /* vCPUs that run, until one of them stops; 0: all are stopped */
+	char *xml;         /* target.xml */
+	bool no_ack;       /* packets are no longer acknowledged */
+	bool hang_up;      /* close the connection when all is sent */
+	unsigned vcpu;     /* the vCPU whose registers and memory are asked for */
+	uint64_t running;  /* vCPUs that run, until one of them stops; 0: all are stopped */
+	uint64_t stepping; /* of these, those that make a step */
 };
 
 /* Answers the packet in gdb->reader by filling gdb->reply, which is empty. Returns false if there
@@ -48,6 +49,8 @@ void gdb_reply_stop(struct gdb *gdb, unsigned vcpu, const struct gdb_hit *hit);
 
 /* Lets these vCPUs run; those in `stepping` make one step. */
 void gdb_resume(struct gdb *gdb, uint64_t vcpus, uint64_t stepping);
+/* Sets up vCPU `vcpu`, which is stopped, to go on as it was let run; `how` as for gdb_arm(). */
+void gdb_go_on(struct gdb *gdb, unsigned vcpu, uint32_t how);
 /* Stops all vCPUs: when it returns, none is in the guest. */
 void gdb_stop_all(struct gdb *gdb);
 /* Removes all traces of the debugger, and lets the guest go on. */

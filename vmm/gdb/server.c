@@ -159,8 +159,10 @@ static void take_hits(struct gdb *gdb)
 				send_stop(gdb, i, &gdb->hit[i]);
 			return;
 		}
-		if (!gdb_arm(&gdb->target, i, gdb->fd >= 0 ? GDB_PASS_INT3 : GDB_CONTINUE))
-			stop_request(gdb->target.vm->stop, VMM_EX_OSERR);
+		if (gdb->fd >= 0)
+			gdb_go_on(gdb, i, KVM_GUESTDBG_INJECT_BP);
+		else
+			gdb_disarm(&gdb->target, i);
 		debug_release_vcpus(gdb->target.vm, 1ull << i);
 	}
 }

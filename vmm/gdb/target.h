@@ -93,9 +93,10 @@ enum gdb_result gdb_remove_software(struct gdb_target *target, uint64_t va);
 /* Is there a software breakpoint at this address? Any thread. */
 bool gdb_break_at(const struct gdb_target *target, uint64_t va);
 
-enum gdb_go { GDB_CONTINUE, GDB_STEP, GDB_PASS_INT3 /* the INT3 is the guest's own */ };
-/* Sets up how a vCPU goes on; each time before it does. Returns false after a message. */
-bool gdb_arm(struct gdb_target *target, unsigned vcpu, enum gdb_go go);
+/* Sets up how a vCPU goes on; each time before it does. `how`: KVM_GUESTDBG_SINGLESTEP for a step,
+ * KVM_GUESTDBG_INJECT_BP if the INT3 that it has met is the guest's own. Returns false after a
+ * message. */
+bool gdb_arm(struct gdb_target *target, unsigned vcpu, uint32_t how);
 /* Removes the debugger's settings from a vCPU. */
 void gdb_disarm(const struct gdb_target *target, unsigned vcpu);
 

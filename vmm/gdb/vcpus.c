@@ -22,14 +22,20 @@ void gdb_stop_all(struct gdb *gdb)
 	gdb->running = 0;
 }
 
+void gdb_go_on(struct gdb *gdb, unsigned vcpu, uint32_t how)
+{
+	if (gdb->stepping >> vcpu & 1)
+		how |= KVM_GUESTDBG_SINGLESTEP;
+	if (!gdb_arm(&gdb->target, vcpu, how))
+		stop_request(gdb->target.vm->stop, VMM_EX_OSERR);
+}
+
 void gdb_resume(struct gdb *gdb, uint64_t vcpus, uint64_t stepping)
 {
-	for (unsigned i = 0; i < gdb->target.vm->nr_vcpus; i++) {
-		enum gdb_go go = stepping >> i & 1 ? GDB_STEP : GDB_CONTINUE;
-
-		if (vcpus >> i & 1 && !gdb_arm(&gdb->target, i, go))
-			stop_request(gdb->target.vm->stop, VMM_EX_OSERR);
-	}
+	gdb->stepping = stepping;
+	for (unsigned i = 0; i < gdb->target.vm->nr_vcpus; i++)
+		if (vcpus >> i & 1)
+			gdb_go_on(gdb, i, 0);
 	gdb->running = vcpus;
 	debug_release_vcpus(gdb->target.vm, vcpus);
 }

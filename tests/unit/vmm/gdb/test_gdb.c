@@ -4,6 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "gdb/gdb.h"
+#include "gdb/internal.h"
 #include "gdb/packet.h"
 #include "fake_kvm.h"
 #include "gdb/registers.h"
@@ -299,6 +304,71 @@ START_TEST(a_byte_that_the_guest_has_put_over_a_breakpoint_stays)
 }
 END_TEST
 
+/* --- stops ------------------------------------------------------------------------------------ */
+
+static struct gdb gdb;
+static struct kvm_guest_debug debug; /* what KVM was told last */
+
+static int play_debug(int fd, unsigned long request, void *arg)
+{
+	if (request == KVM_SET_GUEST_DEBUG) {
+		debug = *(struct kvm_guest_debug *)arg;
+		return 0;
+	}
+	if (request == KVM_CREATE_VM)
+		return -1;
+	return request == KVM_ENABLE_CAP ? 0 : play_kvm(fd, request, arg);
+}
+
+/* A debugger at one end of a socket, whose other end is returned, and one vCPU. */
+static int attach_debugger(void)
+{
+	static const struct image image;
+	static struct kvm_run run;
+	int fds[2];
+
+	vcpu = (struct vcpu){.vm = &vm, .run = &run};
+	vm = (struct vm){.nr_vcpus = 1, .vcpus = &vcpu};
+	vcpu_pause_init(&vm.pause);
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	memset(&gdb, 0, sizeof(gdb));
+	gdb.fd = fds[0];
+	gdb.listener.fd = -1;
+	gdb.hit_fd = eventfd(0, EFD_NONBLOCK);
+	fake_kvm = play_debug;
+	gdb_attach(&gdb, &vm, &image, -1);
+	gdb.target.int3 = true;
+	return fds[1];
+}
+
+/* KVM does not make the step in which it exits for an INT3. */
+START_TEST(a_step_goes_on_when_the_guests_own_int3_is_passed_on)
+{
+	struct pollfd fds[GDB_NR_FDS];
+	int debugger = attach_debugger();
+
+	for (uint32_t step = 0; step <= KVM_GUESTDBG_SINGLESTEP; step += KVM_GUESTDBG_SINGLESTEP) {
+		gdb_resume(&gdb, 1, step ? 1 : 0);
+		ck_assert_uint_eq(debug.control & KVM_GUESTDBG_SINGLESTEP, step);
+		vcpu.run->exit_reason = KVM_EXIT_DEBUG;
+		vcpu.run->debug.arch.exception = GDB_EXCEPTION_INT3;
+		ck_assert(vm.debug_ops->exit(&gdb, &vcpu));
+		ck_assert(vm.pause.stopped & 1);
+		gdb_poll(&gdb, fds);
+		ck_assert_int_eq(poll(fds, GDB_NR_FDS, 0), 1);
+		gdb_serve(&gdb, fds);
+		ck_assert(!(vm.pause.stopped & 1));
+		ck_assert(debug.control & KVM_GUESTDBG_INJECT_BP);
+		ck_assert_uint_eq(debug.control & KVM_GUESTDBG_SINGLESTEP, step);
+	}
+	fake_kvm = NULL;
+	close(gdb.fd);
+	close(gdb.hit_fd);
+	close(debugger);
+	vcpu_pause_destroy(&vm.pause);
+}
+END_TEST
+
 TCase *gdb_tests(void)
 {
 	TCase *tc = tcase_create("gdb");
@@ -317,6 +387,7 @@ TCase *gdb_tests(void)
 	tcase_add_test(tc, what_is_only_shown_is_not_set);
 	tcase_add_test(tc, the_description_names_each_register);
 	tcase_add_test(tc, no_breakpoint_in_user_code);
+	tcase_add_test(tc, a_step_goes_on_when_the_guests_own_int3_is_passed_on);
 	tcase_add_test(tc, a_byte_that_the_guest_has_put_over_a_breakpoint_stays);
 	return tc;
 }
