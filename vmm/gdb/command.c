@@ -64,7 +64,7 @@ void gdb_reply_stop(struct gdb *gdb, unsigned vcpu, const struct gdb_hit *hit)
 {
 	const struct gdb_hardware *watch = hit ? watchpoint_of(gdb, hit) : NULL;
 
-	gdb->vcpu = vcpu;
+	gdb->vcpu = gdb->reported = vcpu;
 	gdb_reply_text(&gdb->reply, "T%02xthread:%x;", hit ? SIGNAL_TRAP : SIGNAL_INT, vcpu + 1);
 	if (watch)
 		gdb_reply_text(&gdb->reply, "%s:%llx;",
@@ -77,7 +77,7 @@ void gdb_reply_stop(struct gdb *gdb, unsigned vcpu, const struct gdb_hit *hit)
 static bool do_why(struct gdb *gdb, const char *text)
 {
 	(void)text;
-	gdb_reply_text(&gdb->reply, "T%02xthread:%x;", SIGNAL_TRAP, gdb->vcpu + 1);
+	gdb_reply_text(&gdb->reply, "T%02xthread:%x;", SIGNAL_TRAP, gdb->reported + 1);
 	return true;
 }
 

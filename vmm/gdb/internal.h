@@ -36,6 +36,7 @@ struct gdb {
 	bool no_ack;       /* packets are no longer acknowledged */
 	bool hang_up;      /* close the connection when all is sent */
 	unsigned vcpu;     /* the vCPU whose registers and memory are asked for */
+	unsigned reported; /* the vCPU of the last stop; 0 before */
 	uint64_t running;  /* vCPUs that run, until one of them stops; 0: all are stopped */
 	uint64_t stepping; /* of these, those that make a step */
 };

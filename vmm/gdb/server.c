@@ -98,7 +98,7 @@ static void take_byte(struct gdb *gdb, uint8_t byte)
 		if (!gdb->running)
 			break;
 		gdb_stop_all(gdb);
-		send_stop(gdb, gdb->vcpu, NULL);
+		send_stop(gdb, gdb->reported, NULL);
 		break;
 	case GDB_NACK: /* a stream socket loses nothing, so nothing has to be sent again */
 	case GDB_NOTHING:
@@ -132,7 +132,7 @@ static void accept_gdb(struct gdb *gdb)
 	if (fd < 0)
 		return; /* gone already */
 	gdb->fd = fd;
-	gdb->vcpu = 0;
+	gdb->vcpu = gdb->reported = 0;
 	gdb_stop_all(gdb);
 }
 

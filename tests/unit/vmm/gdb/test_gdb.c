@@ -307,6 +307,7 @@ END_TEST
 /* --- stops ------------------------------------------------------------------------------------ */
 
 static struct gdb gdb;
+static struct vcpu vcpus[2];
 static struct kvm_guest_debug debug; /* what KVM was told last */
 
 static int play_debug(int fd, unsigned long request, void *arg)
@@ -320,15 +321,16 @@ static int play_debug(int fd, unsigned long request, void *arg)
 	return request == KVM_ENABLE_CAP ? 0 : play_kvm(fd, request, arg);
 }
 
-/* A debugger at one end of a socket, whose other end is returned, and one vCPU. */
+/* A debugger at one end of a socket, whose other end is returned, and two vCPUs. */
 static int attach_debugger(void)
 {
 	static const struct image image;
-	static struct kvm_run run;
+	static struct kvm_run runs[2];
 	int fds[2];
 
-	vcpu = (struct vcpu){.vm = &vm, .run = &run};
-	vm = (struct vm){.nr_vcpus = 1, .vcpus = &vcpu};
+	for (unsigned i = 0; i < 2; i++)
+		vcpus[i] = (struct vcpu){.index = i, .vm = &vm, .run = &runs[i]};
+	vm = (struct vm){.nr_vcpus = 2, .vcpus = vcpus};
 	vcpu_pause_init(&vm.pause);
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
 	memset(&gdb, 0, sizeof(gdb));
@@ -341,31 +343,68 @@ static int attach_debugger(void)
 	return fds[1];
 }
 
-/* KVM does not make the step in which it exits for an INT3. */
-START_TEST(a_step_goes_on_when_the_guests_own_int3_is_passed_on)
+static void detach_debugger(int debugger)
 {
-	struct pollfd fds[GDB_NR_FDS];
-	int debugger = attach_debugger();
-
-	for (uint32_t step = 0; step <= KVM_GUESTDBG_SINGLESTEP; step += KVM_GUESTDBG_SINGLESTEP) {
-		gdb_resume(&gdb, 1, step ? 1 : 0);
-		ck_assert_uint_eq(debug.control & KVM_GUESTDBG_SINGLESTEP, step);
-		vcpu.run->exit_reason = KVM_EXIT_DEBUG;
-		vcpu.run->debug.arch.exception = GDB_EXCEPTION_INT3;
-		ck_assert(vm.debug_ops->exit(&gdb, &vcpu));
-		ck_assert(vm.pause.stopped & 1);
-		gdb_poll(&gdb, fds);
-		ck_assert_int_eq(poll(fds, GDB_NR_FDS, 0), 1);
-		gdb_serve(&gdb, fds);
-		ck_assert(!(vm.pause.stopped & 1));
-		ck_assert(debug.control & KVM_GUESTDBG_INJECT_BP);
-		ck_assert_uint_eq(debug.control & KVM_GUESTDBG_SINGLESTEP, step);
-	}
 	fake_kvm = NULL;
 	close(gdb.fd);
 	close(gdb.hit_fd);
 	close(debugger);
 	vcpu_pause_destroy(&vm.pause);
+}
+
+static void serve_once(void)
+{
+	struct pollfd fds[GDB_NR_FDS];
+
+	gdb_poll(&gdb, fds);
+	ck_assert_int_eq(poll(fds, GDB_NR_FDS, 0), 1);
+	gdb_serve(&gdb, fds);
+}
+
+/* KVM does not make the step in which it exits for an INT3. */
+START_TEST(a_step_goes_on_when_the_guests_own_int3_is_passed_on)
+{
+	int debugger = attach_debugger();
+
+	for (uint32_t step = 0; step <= KVM_GUESTDBG_SINGLESTEP; step += KVM_GUESTDBG_SINGLESTEP) {
+		gdb_resume(&gdb, 1, step ? 1 : 0);
+		ck_assert_uint_eq(debug.control & KVM_GUESTDBG_SINGLESTEP, step);
+		vcpus[0].run->exit_reason = KVM_EXIT_DEBUG;
+		vcpus[0].run->debug.arch.exception = GDB_EXCEPTION_INT3;
+		ck_assert(vm.debug_ops->exit(&gdb, &vcpus[0]));
+		ck_assert(vm.pause.stopped & 1);
+		serve_once();
+		ck_assert(!(vm.pause.stopped & 1));
+		ck_assert(debug.control & KVM_GUESTDBG_INJECT_BP);
+		ck_assert_uint_eq(debug.control & KVM_GUESTDBG_SINGLESTEP, step);
+	}
+	detach_debugger(debugger);
+}
+END_TEST
+
+static void debugger_sends(int debugger, const char *bytes)
+{
+	ck_assert_int_eq(write(debugger, bytes, strlen(bytes)), strlen(bytes));
+	serve_once();
+}
+
+/* GDB looks at the registers of all vCPUs before it lets them run. */
+START_TEST(ctrl_c_is_of_the_vcpu_that_has_stopped_last)
+{
+	char got[100] = "";
+	int debugger = attach_debugger();
+
+	debugger_sends(debugger, "$vCont;c#a8");
+	vcpus[1].run->exit_reason = KVM_EXIT_DEBUG;
+	vcpus[1].run->debug.arch.exception = GDB_EXCEPTION_DEBUG;
+	ck_assert(vm.debug_ops->exit(&gdb, &vcpus[1]));
+	serve_once();
+	debugger_sends(debugger, "$Hg1#e0");
+	debugger_sends(debugger, "$vCont;c#a8");
+	debugger_sends(debugger, "\3");
+	ck_assert_int_gt(read(debugger, got, sizeof(got) - 1), 0);
+	ck_assert_str_eq(got, "+$T05thread:2;#d8+$OK#9a+$T02thread:2;#d5");
+	detach_debugger(debugger);
 }
 END_TEST
 
@@ -388,6 +427,7 @@ TCase *gdb_tests(void)
 	tcase_add_test(tc, the_description_names_each_register);
 	tcase_add_test(tc, no_breakpoint_in_user_code);
 	tcase_add_test(tc, a_step_goes_on_when_the_guests_own_int3_is_passed_on);
+	tcase_add_test(tc, ctrl_c_is_of_the_vcpu_that_has_stopped_last);
 	tcase_add_test(tc, a_byte_that_the_guest_has_put_over_a_breakpoint_stays);
 	return tc;
 }
