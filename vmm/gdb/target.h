@@ -16,6 +16,7 @@
 #ifndef VMM_GDB_TARGET_H
 #define VMM_GDB_TARGET_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -42,8 +43,10 @@ struct gdb_target {
 	bool hardware; /* debug registers work */
 	/* vCPUs that have made a step. It sets TF, and the guest may have saved that meanwhile: in
 	 * the frame of an exception, an interrupt or an upcall, or by a PUSHF. Where the guest
-	 * takes it from there, it is no step. Written while the vCPU is stopped. */
-	uint64_t stepped;
+	 * takes it from there, it is no step. Debug registers of the guest's own do not work
+	 * there. A bit is written while its vCPU is stopped; others may run then, and read theirs.
+	 */
+	_Atomic uint64_t stepped;
 	unsigned nr_software;
 	struct gdb_software {
 		uint64_t va, gpa;
