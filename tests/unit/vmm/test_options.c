@@ -84,8 +84,8 @@ START_TEST(everything_at_once)
 
 	PARSE(&opt, "-c64", "g.elf", "--mem", "1G", "-d", "a,ro", "--disk=b", "-d", "c,rw", "-f",
 	      "trap-range", "-t", "scan", "-s", "-", "--on-violation", "stop", "--flush-proof",
-	      "host", "--timeout", "7", "--watch", "250", "--symbols", "map", "--verify=9", "-v", "--no-sandbox", "--",
-	      "a=1", "-c", "--", "b");
+	      "host", "--timeout", "7", "--watch", "250", "--symbols", "map", "--verify=9", "-v",
+	      "--no-sandbox", "--", "a=1", "-c", "--", "b");
 	ck_assert_uint_eq(opt.cpus, 64);
 	ck_assert_uint_eq(opt.mem, 1ull << 30);
 	ck_assert_uint_eq(opt.nr_disks, 3);
