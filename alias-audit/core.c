@@ -141,17 +141,22 @@ static int add_ranges(struct physmem *mem, kdump_bmp_t *map)
 			return error;
 		first = end;
 	}
-	return mem->nr_ranges ? 0 : -EINVAL;
+	return 0;
 }
 
 /* Which frames the core has. The bitmap stays the dump's. */
 static int find_ranges(struct core *core, struct physmem *mem)
 {
 	kdump_attr_t attr = {.type = KDUMP_BITMAP};
+	int error = -EINVAL;
 
-	if (kdump_get_typed_attr(core->dump, KDUMP_ATTR_FILE_PAGEMAP, &attr) != KDUMP_OK)
-		return -EINVAL;
-	return add_ranges(mem, attr.val.bitmap);
+	if (core->segments.known)
+		return core_elf_ranges(&core->segments, mem);
+	crash_begin();
+	if (kdump_get_typed_attr(core->dump, KDUMP_ATTR_FILE_PAGEMAP, &attr) == KDUMP_OK)
+		error = add_ranges(mem, attr.val.bitmap);
+	crash_end();
+	return error;
 }
 
 /* The library does not believe the header of a compressed core of QEMU, which names the machine and
@@ -284,14 +289,15 @@ static int open_dump(struct core *core)
 
 static int read_core_parts(struct core *core, struct physmem *mem, struct notes *doubts)
 {
-	int error;
+	int error = 0;
 
-	crash_begin();
-	error = find_ranges(core, mem);
-	crash_end();
-	if (!error && core->is_elf)
+	if (core->is_elf)
 		error = core_elf_read(core->fd, &core->segments, &core->cpus, doubts);
-	else if (!error && core->is_compressed)
+	if (!error)
+		error = find_ranges(core, mem);
+	if (!error && !mem->nr_ranges)
+		error = -EINVAL;
+	if (!error && core->is_compressed)
 		error = core_notes_read(&core->cpus, core->fd, core->header.notes_at,
 					core->header.notes_size, doubts);
 	if (error == -ENOMEM)

@@ -38,7 +38,7 @@ static int add_segment(struct core_segments *segments, const struct core_segment
 	return 0;
 }
 
-/* Of memory in the file: what of it is there. Returns 0, or -ENOMEM. */
+/* Of memory. Returns 0, or -ENOMEM. */
 static int take_segment(struct reading *reading, const GElf_Phdr *phdr)
 {
 	struct core_segments *segments = reading->segments;
@@ -47,15 +47,16 @@ static int take_segment(struct reading *reading, const GElf_Phdr *phdr)
 
 	if (size && offset + size > reading->end)
 		reading->end = offset + size;
-	size = size < left ? size : left;
 	if (!size)
 		return 0;
 	if (phdr->p_paddr > UINT64_MAX - size) {
 		segments->known = false;
 		return 0;
 	}
-	return add_segment(segments, &(struct core_segment){
-					     .gpa = phdr->p_paddr, .size = size, .offset = offset});
+	return add_segment(segments, &(struct core_segment){.gpa = phdr->p_paddr,
+							    .size = size,
+							    .offset = offset,
+							    .in_file = size < left ? size : left});
 }
 
 static int compare_segments(const void *a, const void *b)
@@ -74,7 +75,7 @@ static void sort_segments(struct core_segments *segments)
 		      compare_segments);
 	for (size_t i = 0; i < segments->nr; i++) {
 		struct core_segment *segment = &segments->segment[i];
-		uint64_t end = segment->gpa + segment->size;
+		uint64_t end = segment->gpa + segment->in_file;
 
 		all_end = end > all_end ? end : all_end;
 		segment->all_end = all_end;
@@ -130,6 +131,26 @@ int core_elf_read(int fd, struct core_segments *segments, struct core_cpus *cpus
 	return error;
 }
 
+int core_elf_ranges(const struct core_segments *segments, struct physmem *mem)
+{
+	uint64_t end;
+	size_t i = 0;
+	int error = 0;
+
+	while (!error && i < segments->nr) {
+		const struct core_segment *first = &segments->segment[i];
+
+		end = first->gpa + first->size;
+		for (i++; i < segments->nr && segments->segment[i].gpa <= end; i++) {
+			uint64_t next = segments->segment[i].gpa + segments->segment[i].size;
+
+			end = next > end ? next : end;
+		}
+		error = physmem_add(mem, first->gpa, end - first->gpa);
+	}
+	return error;
+}
+
 void core_segments_free(struct core_segments *segments)
 {
 	free(segments->segment);
@@ -140,10 +161,11 @@ void core_segments_free(struct core_segments *segments)
 static uint64_t next_of(const struct core_segment *segment, int fd, uint64_t gpa, uint64_t end)
 {
 	uint64_t from = gpa > segment->gpa ? gpa - segment->gpa : 0;
-	uint64_t data = file_next_data(fd, segment->offset + from, segment->offset + segment->size);
+	uint64_t data =
+		file_next_data(fd, segment->offset + from, segment->offset + segment->in_file);
 
 	data -= segment->offset;
-	return data < segment->size ? segment->gpa + data : end;
+	return data < segment->in_file ? segment->gpa + data : end;
 }
 
 uint64_t core_elf_next_data(const struct core_segments *segments, int fd, uint64_t gpa,
@@ -158,7 +180,7 @@ uint64_t core_elf_next_data(const struct core_segments *segments, int fd, uint64
 		const struct core_segment *segment = &segments->segment[i];
 		uint64_t next;
 
-		if (segment->gpa + segment->size <= gpa)
+		if (segment->gpa + segment->in_file <= gpa)
 			continue;
 		next = next_of(segment, fd, gpa, end);
 		end = next < end ? next : end;

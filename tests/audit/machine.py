@@ -72,10 +72,10 @@ class Machine:
         i = va >> (12 + 9 * (leaf - 1)) & 511
         table[i] = gpa | rights | P | A | D | (PS if leaf > 1 else 0)
 
-    def image(self):
+    def image(self, ranges=None):
         """All of memory in one piece, for a file: the ranges one after the other."""
         out = b''
-        for gpa, size in self.ranges:
+        for gpa, size in ranges or self.ranges:
             part = bytearray(size)
             for pfn, entries in self.memory.items():
                 if gpa <= pfn << 12 < gpa + size:
@@ -104,24 +104,27 @@ class Machine:
         text = text.encode() + b'\0' * (-len(text) % 4)
         return struct.pack('<III', 11, len(text), 0) + b'VMCOREINFO\0\0' + text
 
-    def core_headers(self, notes=True, vmcoreinfo=False):
+    def core_headers(self, notes=True, vmcoreinfo=False, ranges=None):
+        ranges = ranges or self.ranges
         note = self.prstatus() * len(self.cr3s)
         if notes:
             note += b''.join(self.note(cr3) for cr3 in self.cr3s)
         if vmcoreinfo:
             note += self.vmcoreinfo()
-        nr = 1 + len(self.ranges)
+        nr = 1 + len(ranges)
         header = struct.pack('<16sHHIQQQIHHHHHH', b'\x7fELF\x02\x01\x01', 4, 62, 1, 0, 64, 0, 0, 64, 56, nr, 0, 0, 0)
         at = 64 + 56 * nr
         phdrs = struct.pack('<IIQQQQQQ', 4, 0, at, 0, 0, len(note), len(note), 0)
         at += len(note)
-        for gpa, size in self.ranges:
+        for gpa, size in ranges:
             phdrs += struct.pack('<IIQQQQQQ', 1, 0, at, 0, gpa, size, size, 0)
             at += size
         return header + phdrs + note
 
-    def core(self, notes=True, vmcoreinfo=False):
-        return self.core_headers(notes, vmcoreinfo) + self.image()
+    def core(self, notes=True, vmcoreinfo=False, first=()):
+        """`first` are ranges that come before the others, of memory that these have, too."""
+        ranges = [*first, *self.ranges]
+        return self.core_headers(notes, vmcoreinfo, ranges) + self.image(ranges)
 
     def write_sparse_core(self, path, size, more=0):
         """Of one range of that size, and more that have one frame each; but for the tables it is a hole of the file."""
