@@ -45,7 +45,7 @@ static const struct argp_option argp_options[] = {
 	{"json", KEY_JSON, NULL, 0, "Print JSON", 0},
 	{"all", KEY_ALL, NULL, 0, "Print every finding, and not one of those that are alike", 0},
 	{"symbols", KEY_SYMBOLS, "FILE", 0,
-	 "Give addresses names: System.map, or the guest's /proc/kallsyms", 0},
+	 "Give addresses names: System.map, the guest's /proc/kallsyms, or VMCOREINFO", 0},
 	{"map", KEY_MAP, "FILE", 0, "Draw memory as a picture: FILE becomes an SVG", 0},
 	{"fail-on", KEY_FAIL_ON, "KIND,...", 0,
 	 "Exit with 1 only if these were found: table, wx, memtype, or doubt (default table,wx,memtype); none",
