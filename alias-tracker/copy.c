@@ -42,66 +42,98 @@ INLINE void entries_or(vector *any, const uint64_t *entry, unsigned nr)
 		*any |= *(const vector *)&entry[i];
 }
 
-/* Volatile, so that what is judged is what is kept: each entry is loaded once. */
-INLINE void group_load(uint64_t *copy, const uint64_t *now)
-{
-#pragma GCC unroll 4
-	for (unsigned i = 0; i < GROUP_ENTRIES; i += VECTOR_ENTRIES)
-		*(vector *)&copy[i] = *(const volatile vector *)&now[i];
-}
-
-/* A group's PTE_P bits. */
-INLINE uint64_t present_in(const uint64_t *entry)
+/* Returns their PTE_P bits, of 64 entries at most. Volatile, so that what is judged is what is kept:
+ * each entry is loaded once. (With one base for all loads, as the compiler doesn't find out.) */
+INLINE uint64_t entries_load(uint64_t *copy, const uint64_t *now, unsigned nr)
 {
 	vector bits = {0};
 
-#pragma GCC unroll 4
-	for (unsigned i = 0; i < GROUP_ENTRIES; i += VECTOR_ENTRIES)
-		bits |= (*(const vector *)&entry[i] & PTE_P) << (vector){i, i + 1, i + 2, i + 3};
+	__asm__("" : "+r"(now));
+#pragma GCC unroll 16
+	for (unsigned i = 0; i < nr; i += VECTOR_ENTRIES) {
+		vector entries = *(const volatile vector *)&now[i];
+
+		*(vector *)&copy[i] = entries;
+		bits |= (entries & PTE_P) << (vector){i, i + 1, i + 2, i + 3};
+	}
 	return bits[0] | bits[1] | bits[2] | bits[3];
 }
 
-/* Bit i: of the entries 64 i .. 64 i + 63 some are not zero. */
-INLINE uint64_t words_set(const uint64_t *table)
+/* Bit i: of the part i of the entries, which has `nr`, some are not zero. */
+INLINE uint64_t parts_set(const uint64_t *entry, unsigned parts, unsigned nr)
 {
-	vector zero = {0}; /* bit i: these entries of word i are */
+	vector zero = {0}; /* bit i: these entries of part i are */
 
 #pragma GCC unroll 8
-	for (unsigned word = 0; word < WORDS; word++) {
-		uint64_t bit = 1ull << word;
+	for (unsigned part = 0; part < parts; part++) {
+		uint64_t bit = 1ull << part;
 		vector any;
 
-		entries_or(&any, &table[word * WORD_ENTRIES], WORD_ENTRIES);
+		entries_or(&any, &entry[part * nr], nr);
 		zero |= (vector)(any == (vector){0}) & (vector){bit, bit, bit, bit};
 	}
-	return ~(zero[0] & zero[1] & zero[2] & zero[3]) & ((1u << WORDS) - 1);
+	return ~(zero[0] & zero[1] & zero[2] & zero[3]) & ((1u << parts) - 1);
 }
 
-/* Loads the groups of a word that are not zero. */
+/* Loads the groups of a word that are not zero: most often one. */
 INLINE void word_load(struct copy *copy, unsigned word, const uint64_t *table)
 {
-	for (unsigned group = word * WORD_GROUPS; group < (word + 1) * WORD_GROUPS; group++) {
-		uint64_t *entry = &copy->entry[group * GROUP_ENTRIES];
-		vector any;
+	unsigned first = word * WORD_ENTRIES, group = word * WORD_GROUPS;
+	uint64_t groups = parts_set(&table[first], WORD_GROUPS, GROUP_ENTRIES);
 
-		entries_or(&any, &table[group * GROUP_ENTRIES], GROUP_ENTRIES);
-		if (!any_set(&any))
-			continue;
-		copy->stored |= 1ull << group;
-		group_load(entry, &table[group * GROUP_ENTRIES]);
-		copy->present_of[group] = (uint16_t)present_in(entry);
+	copy->stored |= groups << group;
+	if (groups & (groups - 1)) {
+		copy->present[word] = entries_load(&copy->entry[first], &table[first], WORD_ENTRIES);
+	} else if (groups) {
+		group += (unsigned)__builtin_ctzll(groups);
+		first = group * GROUP_ENTRIES;
+		copy->present_of[group] = (uint16_t)entries_load(&copy->entry[first], &table[first],
+								 GROUP_ENTRIES);
+	}
+}
+
+/* In functions of their own, so that a table of zeroes needs no room for registers. */
+#define NOINLINE static __attribute__((noinline))
+
+FOR_EACH_PROCESSOR
+NOINLINE void some_load(struct copy *copy, uint64_t words, const uint64_t *table)
+{
+	for (; words; words &= words - 1)
+		word_load(copy, (unsigned)__builtin_ctzll(words), table);
+}
+
+/* Is one of the four groups without a present entry? */
+INLINE bool lacks_some(uint64_t present)
+{
+	return (present - 0x0001000100010001) & ~present & 0x8000800080008000;
+}
+
+/* Where no word is zero hardly any group is. */
+FOR_EACH_PROCESSOR
+NOINLINE void all_load(struct copy *copy, const uint64_t *table)
+{
+	for (unsigned word = 0; word < WORDS; word++) {
+		uint64_t groups = (1u << WORD_GROUPS) - 1;
+		unsigned first = word * WORD_ENTRIES;
+
+		copy->present[word] = entries_load(&copy->entry[first], &table[first], WORD_ENTRIES);
+		if (lacks_some(copy->present[word]))
+			groups = parts_set(&copy->entry[first], WORD_GROUPS, GROUP_ENTRIES);
+		copy->stored |= groups << word * WORD_GROUPS;
 	}
 }
 
 FOR_EACH_PROCESSOR
 void copy_load(struct copy *copy, const uint64_t *table)
 {
-	uint64_t words = words_set(table);
+	uint64_t words = parts_set(table, WORDS, WORD_ENTRIES);
 
 	copy->stored = 0;
 	memset(copy->present, 0, sizeof(copy->present));
-	for (; words; words &= words - 1)
-		word_load(copy, (unsigned)__builtin_ctzll(words), table);
+	if (words == (1u << WORDS) - 1)
+		all_load(copy, table);
+	else if (words)
+		some_load(copy, words, table);
 }
 
 FOR_EACH_PROCESSOR
