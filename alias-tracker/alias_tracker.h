@@ -185,7 +185,7 @@ struct at_config {
 	/* What it costs to arm a table and to be told that it was dirtied, in compares of a table.
 	 * A hot table is armed after this many syncs without a change. If it is dirtied after more
 	 * syncs than that, it is armed again at once. If it is dirtied sooner and has not changed
-	 * (page walks dirty it, too), the number is doubled for this table. 0: default (96). */
+	 * (page walks dirty it, too), the number is doubled for this table. 0: default (128). */
 	unsigned quiet_syncs;
 	/* In AT_LOGGED one sync in so many is an audit. An audit that finds a table unchanged
 	 * counts for quiet_syncs as 8 syncs. 0: default (256). */

@@ -25,11 +25,23 @@
 typedef uint64_t vector __attribute__((vector_size(32), aligned(8), may_alias));
 
 #define VECTOR_ENTRIES (sizeof(vector) / sizeof(uint64_t))
-#define GROUP_LINES    (GROUP_ENTRIES / LINE_ENTRIES)
+#define WORD_LINES     (WORD_ENTRIES / LINE_ENTRIES)
 
 INLINE bool any_set(const vector *v)
 {
 	return (*v)[0] | (*v)[1] | (*v)[2] | (*v)[3];
+}
+
+/* Sets the bit in all of *zero where the vector is zero. */
+INLINE void zero_add(vector *zero, vector v, uint64_t bit)
+{
+	*zero |= (vector)(v == (vector){0}) & (vector){bit, bit, bit, bit};
+}
+
+/* Of `nr` bits, those that are not set in all of it. */
+INLINE uint64_t not_zero(const vector *zero, unsigned nr)
+{
+	return ~((*zero)[0] & (*zero)[1] & (*zero)[2] & (*zero)[3]) & ((1u << nr) - 1);
 }
 
 /* --- loading ---------------------------------------------------------------------------------- */
@@ -42,8 +54,9 @@ INLINE void entries_or(vector *any, const uint64_t *entry, unsigned nr)
 		*any |= *(const vector *)&entry[i];
 }
 
-/* Returns their PTE_P bits, of 64 entries at most. Volatile, so that what is judged is what is kept:
- * each entry is loaded once. (With one base for all loads, as the compiler doesn't find out.) */
+/* Returns their PTE_P bits, of 64 entries at most. Volatile, so that what is judged is what is
+ * kept: each entry is loaded once. (With one base for all loads, as the compiler doesn't find out.)
+ */
 INLINE uint64_t entries_load(uint64_t *copy, const uint64_t *now, unsigned nr)
 {
 	vector bits = {0};
@@ -66,13 +79,12 @@ INLINE uint64_t parts_set(const uint64_t *entry, unsigned parts, unsigned nr)
 
 #pragma GCC unroll 8
 	for (unsigned part = 0; part < parts; part++) {
-		uint64_t bit = 1ull << part;
 		vector any;
 
 		entries_or(&any, &entry[part * nr], nr);
-		zero |= (vector)(any == (vector){0}) & (vector){bit, bit, bit, bit};
+		zero_add(&zero, any, 1ull << part);
 	}
-	return ~(zero[0] & zero[1] & zero[2] & zero[3]) & ((1u << parts) - 1);
+	return not_zero(&zero, parts);
 }
 
 /* Loads the groups of a word that are not zero: most often one. */
@@ -83,12 +95,13 @@ INLINE void word_load(struct copy *copy, unsigned word, const uint64_t *table)
 
 	copy->stored |= groups << group;
 	if (groups & (groups - 1)) {
-		copy->present[word] = entries_load(&copy->entry[first], &table[first], WORD_ENTRIES);
+		copy->present[word] =
+			entries_load(&copy->entry[first], &table[first], WORD_ENTRIES);
 	} else if (groups) {
 		group += (unsigned)__builtin_ctzll(groups);
 		first = group * GROUP_ENTRIES;
-		copy->present_of[group] = (uint16_t)entries_load(&copy->entry[first], &table[first],
-								 GROUP_ENTRIES);
+		copy->present_of[group] =
+			(uint16_t)entries_load(&copy->entry[first], &table[first], GROUP_ENTRIES);
 	}
 }
 
@@ -116,7 +129,8 @@ NOINLINE void all_load(struct copy *copy, const uint64_t *table)
 		uint64_t groups = (1u << WORD_GROUPS) - 1;
 		unsigned first = word * WORD_ENTRIES;
 
-		copy->present[word] = entries_load(&copy->entry[first], &table[first], WORD_ENTRIES);
+		copy->present[word] =
+			entries_load(&copy->entry[first], &table[first], WORD_ENTRIES);
 		if (lacks_some(copy->present[word]))
 			groups = parts_set(&copy->entry[first], WORD_GROUPS, GROUP_ENTRIES);
 		copy->stored |= groups << word * WORD_GROUPS;
@@ -192,34 +206,21 @@ INLINE void word_differs(vector *any, const struct copy *copy, unsigned word, co
 	}
 }
 
-INLINE uint64_t group_lines_differ(bool is_stored, const uint64_t *from, const uint64_t *now)
-{
-	uint64_t lines = 0;
-
-	for (unsigned line = 0; line < GROUP_LINES; line++) {
-		const vector *half = (const vector *)&now[line * LINE_ENTRIES];
-		const vector *was = (const vector *)&from[line * LINE_ENTRIES];
-		vector any =
-			is_stored ? (half[0] ^ was[0]) | (half[1] ^ was[1]) : half[0] | half[1];
-
-		if (any_set(&any))
-			lines |= 1ull << line;
-	}
-	return lines;
-}
-
 INLINE uint64_t word_lines_differ(const struct copy *copy, unsigned word, const uint64_t *table)
 {
-	uint64_t lines = 0;
+	vector same = {0}; /* bit i: line i of the word is */
 
-	for (unsigned i = 0; i < WORD_GROUPS; i++) {
-		unsigned group = word * WORD_GROUPS + i, first = group * GROUP_ENTRIES;
+#pragma GCC unroll 8
+	for (unsigned line = 0; line < WORD_LINES; line++) {
+		unsigned first = word * WORD_ENTRIES + line * LINE_ENTRIES;
+		const vector *now = (const vector *)&table[first];
+		const vector *was = (const vector *)&copy->entry[first];
+		bool is_stored = stores_any(copy, first / GROUP_ENTRIES, 1);
 
-		lines |= group_lines_differ(stores_any(copy, group, 1), &copy->entry[first],
-					    &table[first])
-			 << group * GROUP_LINES;
+		zero_add(&same, is_stored ? (now[0] ^ was[0]) | (now[1] ^ was[1]) : now[0] | now[1],
+			 1ull << line);
 	}
-	return lines;
+	return not_zero(&same, WORD_LINES);
 }
 
 FOR_EACH_PROCESSOR
@@ -236,14 +237,21 @@ bool copy_differs(const struct copy *copy, const uint64_t *table)
 FOR_EACH_PROCESSOR
 uint64_t copy_lines_differ(const struct copy *copy, const uint64_t *table)
 {
-	uint64_t lines = 0;
+	vector same = {0}; /* bit i: word i is */
+	uint64_t words, lines = 0;
 
+#pragma GCC unroll 8
 	for (unsigned word = 0; word < WORDS; word++) {
 		vector any = {0};
 
 		word_differs(&any, copy, word, table);
-		if (any_set(&any))
-			lines |= word_lines_differ(copy, word, table);
+		zero_add(&same, any, 1ull << word);
+	}
+	words = not_zero(&same, WORDS);
+	for (; words; words &= words - 1) {
+		unsigned word = (unsigned)__builtin_ctzll(words);
+
+		lines |= word_lines_differ(copy, word, table) << word * WORD_LINES;
 	}
 	return lines;
 }

@@ -428,15 +428,13 @@ static uintptr_t *word_make(struct frames *frames, struct region *region, uint64
 	return NULL;
 }
 
-static void word_clear(struct frames *frames, struct region *region, uint64_t pfn)
+/* The group has no word that isn't zero any more. */
+__attribute__((noinline)) static void word_group_free(struct frames *frames, struct region *region,
+						      uint64_t pfn)
 {
 	struct words *words = region->words;
 	unsigned group = pfn % RADIX / WORD_GROUP;
 
-	words->group[group][pfn % WORD_GROUP] = 0;
-	words->nr_all--;
-	if (--words->nr[group])
-		return;
 	frames_release(frames, words->group[group], WORD_GROUP * sizeof(*words->group[group]));
 	words->group[group] = NULL;
 	if (words->nr_all)
@@ -446,6 +444,16 @@ static void word_clear(struct frames *frames, struct region *region, uint64_t pf
 	region_drop_if_empty(frames, region, pfn);
 }
 
+static void word_clear(struct frames *frames, struct region *region, uint64_t pfn, uintptr_t *word)
+{
+	struct words *words = region->words;
+
+	*word = 0;
+	words->nr_all--;
+	if (--words->nr[pfn % RADIX / WORD_GROUP] == 0)
+		word_group_free(frames, region, pfn);
+}
+
 static void word_count(struct words *words, uint64_t pfn)
 {
 	words->nr[pfn % RADIX / WORD_GROUP]++;
@@ -453,7 +461,8 @@ static void word_count(struct words *words, uint64_t pfn)
 }
 
 /* A word becomes something else than zero, the first of its group. */
-static bool word_fill(struct frames *frames, uint64_t pfn, uintptr_t value)
+__attribute__((noinline)) static bool word_fill(struct frames *frames, uint64_t pfn,
+						uintptr_t value)
 {
 	struct region *region = region_make(frames, pfn);
 	uintptr_t *word = region ? word_make(frames, region, pfn) : NULL;
@@ -474,7 +483,7 @@ bool frame_word_set(struct frames *frames, uint64_t pfn, uintptr_t value)
 
 	if (!value) {
 		if (word && *word)
-			word_clear(frames, region, pfn);
+			word_clear(frames, region, pfn, word);
 		return true;
 	}
 	if (!word)

@@ -156,7 +156,7 @@ struct table {
 	bool dirtied;         /* and has not been compared since */
 	bool in_recheck;
 	bool followed; /* as a root */
-	uint8_t nr_roles;
+	uint8_t roles; /* bit level - 1: it has the role of that level */
 	LIST_HEAD(, mismatch) mismatches;
 	size_t follow;                    /* if followed: where it is in at->follows */
 	struct role *role[PT_LEVELS_MAX]; /* by level - 1; NULL: it isn't walked at that level */
@@ -184,6 +184,12 @@ static inline struct role *role_of(struct alias_tracker *at, struct table *table
 
 	return role ? role : role_new(at, table, level);
 }
+/* For each role of the table, from the top, of those that it had to begin with. */
+#define FOREACH_ROLE(r, table)                                                                     \
+	for (unsigned roles_ = (table)->roles, top_;                                               \
+	     roles_ &&                                                                             \
+	     (top_ = 31u - (unsigned)__builtin_clz(roles_), (r) = (table)->role[top_], true);      \
+	     roles_ ^= 1u << top_)
 /* The role is linked by nothing and not queued. Its table goes with its last role. */
 void role_free(struct alias_tracker *at, struct role *role);
 /* All tables go, whatever links them; nothing is counted any more. */
@@ -231,7 +237,8 @@ void held_end(struct alias_tracker *at, const struct held *held, bool keep);
 bool table_update(struct alias_tracker *at, struct table *table, unsigned index, uint64_t pte);
 /* Brings the views of all queued roles of this level and those above up to date. False if some
  * could not be (out of memory, or the owner wants it to stop): they stay queued. */
-bool roles_update(struct alias_tracker *at, unsigned lowest);
+static inline bool roles_update(struct alias_tracker *at, unsigned lowest);
+bool roles_update_some(struct alias_tracker *at, unsigned lowest); /* where there are some */
 /* The frame becomes a root, and its tree is followed. NULL if out of memory, and then nothing
  * changed but what has been noted as lost and for a recheck. */
 struct role *root_add(struct alias_tracker *at, uint64_t pfn);
@@ -392,9 +399,9 @@ struct alias_tracker {
 	unsigned nr_spare, max_spare;
 	struct role_queue
 		outdated[PT_LEVELS_MAX]; /* roles whose links have changed, by level - 1 */
+	unsigned outdated_levels;        /* bit i: outdated[i] isn't empty */
 	struct table_queue by_change;    /* all tables, last changed first */
 	struct table_queue hot[PT_LEVELS_MAX];
-	struct table *next_hot; /* where a running sync goes on */
 	uint64_t nr_hot;
 	uint64_t walks;
 
@@ -475,6 +482,12 @@ static inline void role_queue(struct alias_tracker *at, struct role *role)
 		return;
 	role->queued = true;
 	STAILQ_INSERT_TAIL(&at->outdated[role->level - 1], role, queue);
+	at->outdated_levels |= 1u << (role->level - 1);
+}
+
+static inline bool roles_update(struct alias_tracker *at, unsigned lowest)
+{
+	return !(at->outdated_levels >> (lowest - 1)) || roles_update_some(at, lowest);
 }
 
 /* A leaf of a table at L1 has begun to count, of a frame that there is, or in the region of one.
@@ -489,7 +502,7 @@ static inline void place_keep(struct alias_tracker *at, const struct table *tabl
 /* Does the owner want the running call to leave off? */
 static inline bool wants_stop(const struct alias_tracker *at)
 {
-	return at->config.stop && __atomic_load_n(at->config.stop, __ATOMIC_RELAXED);
+	return __atomic_load_n(at->config.stop, __ATOMIC_RELAXED);
 }
 
 /* The entries of a frame, or NULL. */

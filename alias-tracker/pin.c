@@ -28,15 +28,24 @@ static enum at_verdict check_frame(const struct alias_tracker *at, uint64_t pfn,
 	return to.to == AT_TO_BALLOON && state ? AT_BAD_STATE : AT_OK;
 }
 
-enum at_verdict at_may(const struct alias_tracker *at, uint64_t pfn, struct at_transition to)
+/* May it become that, as far as mappings that are known to be in the way don't matter? */
+static enum at_verdict check_all_else(const struct alias_tracker *at, uint64_t pfn,
+				      struct at_transition to)
 {
 	enum at_verdict verdict = check_frame(at, pfn, to);
+
+	if (verdict != AT_OK || at->config.mode == AT_BLIND)
+		return verdict;
+	return at->failed || (to.to != AT_TO_TABLE && !at->counts_all) ? AT_NO_MEMORY : AT_OK;
+}
+
+enum at_verdict at_may(const struct alias_tracker *at, uint64_t pfn, struct at_transition to)
+{
+	enum at_verdict verdict = check_all_else(at, pfn, to);
 	uint64_t gone_at;
 
 	if (verdict != AT_OK || at->config.mode == AT_BLIND)
 		return verdict;
-	if (at->failed || (to.to != AT_TO_TABLE && !at->counts_all))
-		return AT_NO_MEMORY;
 	if (is_in_the_way(at, pfn, to))
 		return AT_ALIAS;
 	return tlb_pending_holds(at, pfn, to, &gone_at) ? AT_STALE_TLB : AT_OK;
@@ -171,10 +180,9 @@ static enum at_verdict become_typed(struct alias_tracker *at, uint64_t pfn, stru
 
 enum at_verdict at_become(struct alias_tracker *at, uint64_t pfn, struct at_transition to)
 {
-	enum at_verdict verdict = at_may(at, pfn, to);
+	enum at_verdict verdict =
+		at->config.grant_aliased ? check_all_else(at, pfn, to) : at_may(at, pfn, to);
 
-	if (at->config.grant_aliased && (verdict == AT_ALIAS || verdict == AT_STALE_TLB))
-		verdict = AT_OK;
 	if (verdict != AT_OK)
 		return verdict;
 	switch (to.to) {

@@ -14,9 +14,7 @@ static const struct view view_plain = {PLACE_OUTSIDE, PLACE_OUTSIDE};
 
 static inline bool is_plain(const struct alias_tracker *at, const struct table *table)
 {
-	const struct role *role = table->role[0];
-
-	return role && table->nr_roles == 1 && !at->counts_all && view_is(role->view, view_plain);
+	return table->roles == 1 && !at->counts_all && view_is(table->role[0]->view, view_plain);
 }
 
 /* --- role.c: the rest ------------------------------------------------------------------------- */

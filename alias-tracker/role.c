@@ -403,7 +403,7 @@ static bool role_update(struct alias_tracker *at, struct role *role)
 }
 
 /* Roles that are linked by these are of lower levels: the queue doesn't grow meanwhile. */
-static bool level_update(struct alias_tracker *at, unsigned level)
+static void level_update(struct alias_tracker *at, unsigned level)
 {
 	struct role_queue *queue = &at->outdated[level - 1], failed;
 	struct role *role;
@@ -418,34 +418,45 @@ static bool level_update(struct alias_tracker *at, unsigned level)
 		STAILQ_INSERT_TAIL(&failed, role, queue);
 	}
 	STAILQ_CONCAT(queue, &failed);
-	return STAILQ_EMPTY(queue);
+	if (STAILQ_EMPTY(queue))
+		at->outdated_levels &= ~(1u << (level - 1));
 }
 
-bool roles_update(struct alias_tracker *at, unsigned lowest)
+bool roles_update_some(struct alias_tracker *at, unsigned lowest)
 {
-	bool ok = true;
+	unsigned tried = (1u << (lowest - 1)) - 1, levels; /* bit level - 1 */
 
-	for (unsigned level = at->levels; level >= lowest; level--)
-		ok = (STAILQ_EMPTY(&at->outdated[level - 1]) || level_update(at, level)) && ok;
-	return ok;
+	while ((levels = at->outdated_levels & ~tried)) {
+		unsigned level = 32 - (unsigned)__builtin_clz(levels);
+
+		level_update(at, level);
+		tried |= 1u << (level - 1);
+	}
+	return !(at->outdated_levels >> (lowest - 1));
 }
 
 /* --- an entry gets another value -------------------------------------------------------------- */
 
+/* It began to count in roles above that level. */
+static void value_take_back(struct alias_tracker *at, struct table *table, unsigned index,
+			    uint64_t pte, unsigned level)
+{
+	struct role *role;
+
+	FOREACH_ROLE (role, table)
+		if (role->level > level && role->view.all != PLACE_NONE)
+			entry_take_back(at, role, index, pte, role->view);
+}
+
 /* Begins to count that value of an entry, which then is the copy's. False: out of memory. */
 static bool value_begin(struct alias_tracker *at, struct table *table, unsigned index, uint64_t pte)
 {
-	for (unsigned level = at->levels; level >= 1; level--) {
-		struct role *role = table->role[level - 1];
+	struct role *role;
 
-		if (!role || role->view.all == PLACE_NONE ||
-		    entry_begin(at, role, index, pte, role->view))
+	FOREACH_ROLE (role, table) {
+		if (role->view.all == PLACE_NONE || entry_begin(at, role, index, pte, role->view))
 			continue;
-		while (++level <= at->levels) {
-			role = table->role[level - 1];
-			if (role && role->view.all != PLACE_NONE)
-				entry_take_back(at, role, index, pte, role->view);
-		}
+		value_take_back(at, table, index, pte, role->level);
 		return false;
 	}
 	copy_set(&table->copy, index, pte);
@@ -455,12 +466,11 @@ static bool value_begin(struct alias_tracker *at, struct table *table, unsigned 
 /* Ceases to count a value that the entry had. */
 static void value_end(struct alias_tracker *at, struct table *table, unsigned index, uint64_t pte)
 {
-	for (unsigned level = at->levels; level >= 1; level--) {
-		struct role *role = table->role[level - 1];
+	struct role *role;
 
-		if (role && role->view.all != PLACE_NONE)
+	FOREACH_ROLE (role, table)
+		if (role->view.all != PLACE_NONE)
 			entry_end(at, role, index, pte, role->view);
-	}
 }
 
 bool table_update(struct alias_tracker *at, struct table *table, unsigned index, uint64_t pte)

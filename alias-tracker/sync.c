@@ -28,8 +28,6 @@ static void hot_insert(struct alias_tracker *at, struct table *table)
 
 static void hot_remove(struct alias_tracker *at, struct table *table)
 {
-	if (at->next_hot == table)
-		at->next_hot = TAILQ_NEXT(table, hot);
 	TAILQ_REMOVE(&at->hot[table->level - 1], table, hot);
 	at->nr_hot--;
 }
@@ -91,15 +89,18 @@ static unsigned lines_update(struct alias_tracker *at, struct table *table, cons
 	for (; lines; lines &= lines - 1) {
 		unsigned first = (unsigned)__builtin_ctzll(lines) * LINE_ENTRIES;
 
+		/* From then on the entries are there, even if they become zero. */
+		if (!copy_stores(&table->copy, first))
+			copy_group_store(&table->copy, first / GROUP_ENTRIES);
 		for (unsigned index = first; index < first + LINE_ENTRIES; index++) {
-			bool stored = copy_stores(&table->copy, index);
-			uint64_t was = stored ? table->copy.entry[index] : 0;
+			uint64_t was = table->copy.entry[index];
 			uint64_t now = pte_load(&entries[index]);
 
 			if (now == was)
 				continue;
-			if (!(plain && stored ? plain_update(at, table, index, was, now)
-					      : table_update(at, table, index, now))) {
+			if (!(plain && copy_stores(&table->copy, index)
+				      ? plain_update(at, table, index, was, now)
+				      : table_update(at, table, index, now))) {
 				*ok = false;
 				continue;
 			}
@@ -133,7 +134,7 @@ table_catch_up(struct alias_tracker *at, struct table *table, const uint64_t *en
  * not changed: that is what has to be quick. */
 static inline enum outcome table_compare(struct alias_tracker *at, struct table *table)
 {
-	const uint64_t *entries = frame_entries(at, table->pfn);
+	const uint64_t *entries = at->ops.table(at->config.ctx, table->pfn);
 
 	if (!entries)
 		return FAILED; /* memory that was there is gone: nothing can be said */
@@ -180,6 +181,12 @@ static bool dirtied_sync(struct alias_tracker *at, struct table *table)
 	return outcome != FAILED;
 }
 
+/* It did not change for long. */
+__attribute__((noinline)) static bool quiet_sync(struct alias_tracker *at, struct table *table)
+{
+	return !can_arm(at) || !table_arm(at, table) || armed_compare(at, table);
+}
+
 static inline bool table_sync(struct alias_tracker *at, struct table *table)
 {
 	enum outcome outcome;
@@ -189,9 +196,7 @@ static inline bool table_sync(struct alias_tracker *at, struct table *table)
 	outcome = table_compare(at, table);
 	if (outcome != SAME)
 		return outcome == CHANGED;
-	if (syncs_since(at, table->quiet_since) < table->backoff || !can_arm(at))
-		return true;
-	return !table_arm(at, table) || armed_compare(at, table);
+	return syncs_since(at, table->quiet_since) < table->backoff || quiet_sync(at, table);
 }
 
 /* --- waking ----------------------------------------------------------------------------------- */
@@ -244,16 +249,17 @@ static void take_dirtied(struct alias_tracker *at)
 	} while (n == DIRTIED_MAX);
 }
 
-/* A table that is new in this sync has just been read. */
+/* A table that is new in this sync has just been read. None goes meanwhile, and none but the table
+ * itself, when it is armed, leaves the list. */
 static bool level_compare(struct alias_tracker *at, unsigned level)
 {
-	struct table *table = TAILQ_FIRST(&at->hot[level - 1]);
+	struct table *table, *next;
 	bool ok = true;
 
-	for (; table; table = at->next_hot) {
+	for (table = TAILQ_FIRST(&at->hot[level - 1]); table; table = next) {
 		if (wants_stop(at))
 			return false;
-		at->next_hot = TAILQ_NEXT(table, hot);
+		next = TAILQ_NEXT(table, hot);
 		if (table->quiet_since != at->syncs && !table_sync(at, table))
 			ok = false;
 	}

@@ -40,7 +40,7 @@ static void role_init(struct alias_tracker *at, struct role *role, struct table 
 	role->reach = 0;
 	role->walk = 0;
 	table->role[level - 1] = role;
-	table->nr_roles++;
+	table->roles |= (uint8_t)(1u << (level - 1));
 	role_queue(at, role);
 }
 
@@ -51,7 +51,7 @@ static void table_init(struct table *table, uint64_t pfn, unsigned level, uint64
 	table->state = state;
 	table->level = (uint8_t)level;
 	table->armed = table->dirtied = table->in_recheck = table->followed = false;
-	table->nr_roles = 0;
+	table->roles = 0;
 	LIST_INIT(&table->mismatches);
 	memset(table->role, 0, sizeof(table->role));
 }
@@ -125,13 +125,14 @@ void role_free(struct alias_tracker *at, struct role *role)
 	struct table *table = role->table;
 
 	table->role[role->level - 1] = NULL;
+	table->roles &= (uint8_t) ~(1u << (role->level - 1));
 	if (role == &table->first) {
 		role->table = NULL;
 	} else {
 		at->nr_more_roles--;
 		free(role);
 	}
-	if (--table->nr_roles == 0)
+	if (!table->roles)
 		table_free(at, table);
 }
 

@@ -193,8 +193,8 @@ void tlb_pending_settle(struct alias_tracker *at)
 	struct at_clock clock = read_clock(at);
 
 	tlb->flushed = clock.flushed;
-	if (clock.flushed >= tlb->newest.cleared)
-		forget_all(tlb);
+	if (clock.flushed >= tlb->newest.cleared && tlb->newest.cleared)
+		forget_all(tlb); /* (otherwise there is nothing) */
 	if (clock.flushed < clock.cleared)
 		stamp_pending(at, &(struct stamp){.cleared = clock.cleared, .now = clock.now});
 	tlb_pending_cancel(tlb);

@@ -4,10 +4,12 @@
 
 #include "internal.h"
 
-#define QUIET_SYNCS 96u
+#define QUIET_SYNCS 128u
 #define AUDIT_SYNCS 256u
 /* A process has about so many tables: one that comes takes the memory of one that went. */
 #define SPARE_TABLES 32u
+
+static const bool never; /* wants a call to leave off */
 
 static bool config_makes_sense(const struct at_config *config)
 {
@@ -61,6 +63,8 @@ struct alias_tracker *at_new(const struct at_config *config)
 	at->levels = config->levels ? config->levels : 4;
 	if (!at->config.quiet_syncs)
 		at->config.quiet_syncs = QUIET_SYNCS;
+	if (!at->config.stop)
+		at->config.stop = &never;
 	if (!at->config.audit_syncs)
 		at->config.audit_syncs = AUDIT_SYNCS;
 	tlb_pending_init(&at->tlb_pending, config->seed);

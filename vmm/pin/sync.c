@@ -53,25 +53,35 @@ static void trace_violation(struct pin *pin, const struct at_violation *v)
 	origin_trace(pin, pin->track_host, v->va);
 }
 
-void report_violations(struct pin *pin)
+static void say_violation(const struct pin *pin, const struct at_violation *v)
+{
+	say("violation: %s: frame 0x%llx at va 0x%llx (L%u entry at gpa 0x%llx)",
+	    at_violation_name(v->kind), (unsigned long long)v->pfn, (unsigned long long)v->va,
+	    v->level, (unsigned long long)v->pte_gpa);
+	origin_say(pin, v->va);
+}
+
+/* Reports this one and all that follow it. Apart, as nearly always there is none. */
+static __attribute__((noinline)) void report_some(struct pin *pin, struct at_violation *v)
 {
 	uint64_t taken = 0;
-	struct at_violation v;
 
-	while (at_next_violation(pin->at, &v)) {
-		trace_violation(pin, &v);
-		if (pin->count.violations + taken++ < PIN_SAID_MAX) {
-			say("violation: %s: frame 0x%llx at va 0x%llx (L%u entry at gpa 0x%llx)",
-			    at_violation_name(v.kind), (unsigned long long)v.pfn,
-			    (unsigned long long)v.va, v.level, (unsigned long long)v.pte_gpa);
-			origin_say(pin, v.va);
-		}
+	do {
+		trace_violation(pin, v);
+		if (pin->count.violations + taken++ < PIN_SAID_MAX)
+			say_violation(pin, v);
 		if (pin->machine->opt->on_violation == VIOLATION_STOP)
 			stop_request(&pin->machine->stop, VMM_EX_VIOLATION);
-	}
-	if (taken)
-		pin->count.violations += new_violations(pin);
-	report_log_faults(pin);
+	} while (at_next_violation(pin->at, v));
+	pin->count.violations += new_violations(pin);
+}
+
+void report_violations(struct pin *pin)
+{
+	struct at_violation v;
+
+	if (at_next_violation(pin->at, &v))
+		report_some(pin, &v);
 }
 
 static bool run_sync(struct pin *pin, bool (*sync)(struct alias_tracker *at))
@@ -87,6 +97,7 @@ static bool run_sync(struct pin *pin, bool (*sync)(struct alias_tracker *at))
 	if (!ok && !__atomic_load_n(&pin->machine->stop.leave_off, __ATOMIC_RELAXED))
 		say("out of memory while following page tables; pins are refused");
 	report_violations(pin);
+	report_log_faults(pin);
 	return ok;
 }
 

@@ -87,11 +87,11 @@ static unsigned syncs_until_cold(void)
 	return nr;
 }
 
-START_TEST(default_is_96)
+START_TEST(default_is_128)
 {
 	teardown();
 	start(AT_CHANGES, 0);
-	sync_n(95);
+	sync_n(127);
 	ck_assert_uint_eq(w.nr_armed, 0);
 	sync_n(1);
 	check_hot(0, 4);
@@ -372,7 +372,7 @@ Suite *sync_suite(void)
 	tcase_set_timeout(tcase, 120);
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, quiet_tables_go_cold);
-	tcase_add_test(tcase, default_is_96);
+	tcase_add_test(tcase, default_is_128);
 	tcase_add_test(tcase, busy_tables_stay_hot);
 	tcase_add_test(tcase, real_changes_do_not_back_off);
 	tcase_add_test(tcase, spurious_writes_back_off);
