@@ -55,12 +55,13 @@ static void backoff_more(struct table *table)
 		table->backoff *= 2;
 }
 
-/* Syncs since then, in compares: where only audits compare, arming must save some of those. */
-static uint64_t syncs_since(const struct alias_tracker *at, uint64_t then)
+/* What so many syncs are in compares, which is not more: where only audits compare, arming must
+ * save some of those. */
+static uint64_t in_compares(const struct alias_tracker *at, uint64_t syncs)
 {
-	uint64_t syncs = at->syncs - then;
-
-	return at->config.mode == AT_LOGGED ? syncs * QUIET_AUDITS / at->config.audit_syncs : syncs;
+	if (at->config.mode != AT_LOGGED || at->config.audit_syncs <= QUIET_AUDITS)
+		return syncs;
+	return syncs * QUIET_AUDITS / at->config.audit_syncs;
 }
 
 /* --- comparing -------------------------------------------------------------------------------- */
@@ -181,13 +182,17 @@ static bool dirtied_sync(struct alias_tracker *at, struct table *table)
 	return outcome != FAILED;
 }
 
-/* It did not change for long. */
-__attribute__((noinline)) static bool quiet_sync(struct alias_tracker *at, struct table *table)
+/* It may not have changed for long. */
+__attribute__((noinline)) static bool quiet_sync(struct alias_tracker *at, struct table *table,
+						 uint64_t syncs)
 {
-	return !can_arm(at) || !table_arm(at, table) || armed_compare(at, table);
+	if (in_compares(at, syncs) < table->backoff || !can_arm(at))
+		return true;
+	return !table_arm(at, table) || armed_compare(at, table);
 }
 
-static inline bool table_sync(struct alias_tracker *at, struct table *table)
+/* `syncs` after there was a reason to keep it hot. */
+static inline bool table_sync(struct alias_tracker *at, struct table *table, uint64_t syncs)
 {
 	enum outcome outcome;
 
@@ -196,7 +201,7 @@ static inline bool table_sync(struct alias_tracker *at, struct table *table)
 	outcome = table_compare(at, table);
 	if (outcome != SAME)
 		return outcome == CHANGED;
-	return syncs_since(at, table->quiet_since) < table->backoff || quiet_sync(at, table);
+	return syncs < table->backoff || quiet_sync(at, table, syncs);
 }
 
 /* --- waking ----------------------------------------------------------------------------------- */
@@ -205,7 +210,7 @@ static void table_dirtied(struct alias_tracker *at, struct table *table)
 {
 	if (!table->armed)
 		return;
-	if (syncs_since(at, table->quiet_since) > at->config.quiet_syncs)
+	if (in_compares(at, at->syncs - table->quiet_since) > at->config.quiet_syncs)
 		table->backoff = 0;
 	else if (!table->backoff)
 		table->backoff = at->config.quiet_syncs;
@@ -254,13 +259,15 @@ static void take_dirtied(struct alias_tracker *at)
 static bool level_compare(struct alias_tracker *at, unsigned level)
 {
 	struct table *table, *next;
+	uint64_t syncs;
 	bool ok = true;
 
 	for (table = TAILQ_FIRST(&at->hot[level - 1]); table; table = next) {
 		if (wants_stop(at))
 			return false;
+		syncs = at->syncs - table->quiet_since;
 		next = TAILQ_NEXT(table, hot);
-		if (table->quiet_since != at->syncs && !table_sync(at, table))
+		if (syncs && !table_sync(at, table, syncs))
 			ok = false;
 	}
 	return ok;
