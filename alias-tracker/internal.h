@@ -70,8 +70,15 @@ struct tlb_pending {
 
 void tlb_pending_init(struct tlb_pending *tlb, uint64_t seed);
 void tlb_pending_free(struct tlb_pending *tlb);
+void tlb_pending_add_more(struct tlb_pending *tlb, uint64_t name); /* where there is no room */
 /* A unit lost its last leaf. Never fails: what doesn't fit makes all frames pending. */
-void tlb_pending_add(struct tlb_pending *tlb, uint64_t name);
+static inline void tlb_pending_add(struct tlb_pending *tlb, uint64_t name)
+{
+	if (tlb->nr_pending < tlb->max_pending)
+		tlb->pending[tlb->nr_pending++] = name;
+	else
+		tlb_pending_add_more(tlb, name);
+}
 /* Forgets what was added since the clock was last read: it was never granted. */
 void tlb_pending_cancel(struct tlb_pending *tlb);
 /* A unit lost a leaf, and has others. */

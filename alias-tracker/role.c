@@ -405,19 +405,18 @@ static bool role_update(struct alias_tracker *at, struct role *role)
 /* Roles that are linked by these are of lower levels: the queue doesn't grow meanwhile. */
 static void level_update(struct alias_tracker *at, unsigned level)
 {
-	struct role_queue *queue = &at->outdated[level - 1], failed;
-	struct role *role;
+	struct role_queue *queue = &at->outdated[level - 1];
+	struct role *role, *failed = NULL; /* the first that did */
 
-	STAILQ_INIT(&failed);
-	while ((role = STAILQ_FIRST(queue)) && !wants_stop(at)) {
+	while ((role = STAILQ_FIRST(queue)) && role != failed && !wants_stop(at)) {
 		STAILQ_REMOVE_HEAD(queue, queue);
 		role->queued = false;
 		if (role_update(at, role))
 			continue;
 		role->queued = true;
-		STAILQ_INSERT_TAIL(&failed, role, queue);
+		STAILQ_INSERT_TAIL(queue, role, queue);
+		failed = failed ? failed : role;
 	}
-	STAILQ_CONCAT(queue, &failed);
 	if (STAILQ_EMPTY(queue))
 		at->outdated_levels &= ~(1u << (level - 1));
 }
@@ -449,7 +448,8 @@ static void value_take_back(struct alias_tracker *at, struct table *table, unsig
 }
 
 /* Begins to count that value of an entry, which then is the copy's. False: out of memory. */
-static bool value_begin(struct alias_tracker *at, struct table *table, unsigned index, uint64_t pte)
+__attribute__((always_inline)) static inline bool
+value_begin(struct alias_tracker *at, struct table *table, unsigned index, uint64_t pte)
 {
 	struct role *role;
 

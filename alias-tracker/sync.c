@@ -295,7 +295,8 @@ bool at_sync(struct alias_tracker *at)
 	ok = at->config.mode == AT_LOGGED ? log_sync(at) : tables_compare(at);
 	if (ok) {
 		judged_update(at, true);
-		recheck_report(at);
+		if (!TAILQ_EMPTY(&at->recheck_queue))
+			recheck_report(at);
 	}
 	tlb_pending_settle(at);
 	at->failed = !ok;

@@ -30,21 +30,19 @@ void tlb_pending_free(struct tlb_pending *tlb)
 	free(tlb->pending);
 }
 
-void tlb_pending_add(struct tlb_pending *tlb, uint64_t name)
+void tlb_pending_add_more(struct tlb_pending *tlb, uint64_t name)
 {
-	if (tlb->nr_pending == tlb->max_pending) {
-		size_t more = tlb->max_pending ? tlb->max_pending * 2 : 64;
-		uint64_t *grown = NULL;
+	size_t more = tlb->max_pending ? tlb->max_pending * 2 : 64;
+	uint64_t *grown = NULL;
 
-		if (more <= TLB_PENDING_MAX)
-			grown = realloc(tlb->pending, more * sizeof(*grown));
-		if (!grown) {
-			tlb->overflow = true;
-			return;
-		}
-		tlb->pending = grown;
-		tlb->max_pending = more;
+	if (more <= TLB_PENDING_MAX)
+		grown = realloc(tlb->pending, more * sizeof(*grown));
+	if (!grown) {
+		tlb->overflow = true;
+		return;
 	}
+	tlb->pending = grown;
+	tlb->max_pending = more;
 	tlb->pending[tlb->nr_pending++] = name;
 }
 
@@ -114,7 +112,8 @@ static bool stamps_grow(struct tlb_pending *tlb)
 }
 
 /* False: there is no room. */
-static bool stamp_put(struct tlb_pending *tlb, uint64_t name, const struct stamp *stamp)
+__attribute__((always_inline)) static inline bool stamp_put(struct tlb_pending *tlb, uint64_t name,
+							    const struct stamp *stamp)
 {
 	size_t nr = tlb->index.used;
 	struct map_slot *slot;
