@@ -53,7 +53,7 @@ static void trace_violation(struct pin *pin, const struct at_violation *v)
 	origin_trace(pin, pin->track_host, v->va);
 }
 
-static void say_violation(const struct pin *pin, const struct at_violation *v)
+static void say_violation(struct pin *pin, const struct at_violation *v)
 {
 	say("violation: %s: frame 0x%llx at va 0x%llx (L%u entry at gpa 0x%llx)",
 	    at_violation_name(v->kind), (unsigned long long)v->pfn, (unsigned long long)v->va,
