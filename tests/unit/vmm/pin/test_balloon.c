@@ -209,7 +209,7 @@ START_TEST(a_table_that_comes_back)
 	guest_frame(L1 - 1)[1] = W(DATA);
 	ck_assert_uint_eq(guest_ask(DATA + 8, ALIAS_OP_PIN, 1), ALIAS_HAS_ALIAS);
 	ck_assert_int_eq(pin_figure(guest.pin, "pins.violations"), 1);
-	for (unsigned i = 0; i < 100; i++)
+	for (unsigned i = 0; i < 130; i++)
 		guest_ask(DATA, ALIAS_OP_UNPIN,
 			  0); /* the host syncs until it is quiet enough to be armed */
 	ck_assert(!guest.pin->uffd || pin_figure(guest.pin, "tracker.arms") > 0);
