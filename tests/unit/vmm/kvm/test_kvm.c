@@ -47,7 +47,7 @@ static void answer_populate(int error)
 	ck_assert_ptr_nonnull(filter);
 	ck_assert_int_eq(seccomp_rule_add(filter, SCMP_ACT_ERRNO((uint32_t)error),
 					  SCMP_SYS(madvise), 1,
-					  SCMP_A2(SCMP_CMP_EQ, MADV_POPULATE_WRITE)),
+					  SCMP_A2(SCMP_CMP_EQ, MADV_POPULATE_WRITE, 0)),
 			 0);
 	ck_assert_int_eq(seccomp_load(filter), 0);
 	seccomp_release(filter);
