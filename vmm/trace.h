@@ -25,7 +25,7 @@ enum trace_kind {
 	/* An exit, from KVM_RUN's return to the next KVM_RUN; a: reason, b: port or gpa; or `nr` of
 	 * them, one soon after the other. */
 	TRACE_EXIT,
-	TRACE_CALL,   /* a hypercall, and all of its exit; a: its code, b: ops */
+	TRACE_CALL,   /* a hypercall, and all of its exit; a: its code, b: ops; and `sync` */
 	TRACE_SYNC,   /* tables are compared */
 	TRACE_FLUSH,  /* TLBs are flushed by the host; a: frame, or UINT64_MAX: the guest asked */
 	TRACE_ALIAS,  /* an alias is met; a: frame, b: va of its first mapping, and `alias` */
@@ -37,7 +37,8 @@ enum trace_kind {
 	TRACE_REFUSE, /* the op is refused; a: frame, b: status */
 	TRACE_VIOLATION,   /* a: frame, b: va; and `what` */
 	TRACE_LOG_FAULT,   /* a violation that is the log's; a: vCPU; and `what` */
-	TRACE_PURGE,       /* by the guest's word: a purge; a: PTEs cleared */
+	TRACE_PURGE,       /* by the guest's word: a purge; a: PTEs cleared, b: how many CPUs' TLBs
+			      it flushed, or 0: that has an event of its own */
 	TRACE_GUEST_FLUSH, /* by the guest's word: it flushes the TLBs of all CPUs; a: how many */
 	TRACE_DISK,        /* a request; a: offset, b: 0: read, 1: write, 2: flush */
 	TRACE_NR_KINDS,
@@ -68,6 +69,7 @@ struct trace_event {
 	union {
 		uint32_t flow; /* events of one alias share a number; 0: none */
 		uint32_t nr;   /* of an exit */
+		uint32_t sync; /* of a call: ticks of a sync that has no event of its own, or 0 */
 	};
 	uint16_t kind;  /* enum trace_kind */
 	uint16_t alias; /* enum trace_alias */
@@ -107,7 +109,7 @@ static inline void trace_record(struct trace_track *track, const struct trace_ev
 	track->events[track->nr++ % TRACE_EVENTS] = *event;
 }
 
-/* An event that ends now. */
+/* An event that ends now; `flow`: or what is in its place. */
 static inline void trace_end(struct trace_track *track, enum trace_kind kind, uint64_t start,
 			     uint64_t a, uint64_t b, uint32_t flow)
 {
@@ -135,6 +137,14 @@ static inline void trace_mark(struct trace_track *track, struct trace_event even
 		event.end = event.start;
 	trace_record(track, &event);
 }
+
+/* Takes back the host's last event, if it is a sync that began at `since` or later: the call in
+ * which it was tells of it. Returns its ticks, or 0 if it stays. */
+uint32_t trace_take_back_sync(struct trace_track *track, uint64_t since);
+
+/* A purge of the guest's, right after what was recorded until it ended: if that was a flush in the
+ * purge, the purge's event tells of it. */
+void trace_purge(struct trace_track *track, const struct trace_event *purge);
 
 /* Sets what became of the alias that is the event of this number (`nr` of the track before it was
  * recorded); lost events are left alone. */

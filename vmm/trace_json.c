@@ -225,8 +225,6 @@ static char *put_what(char *at, const struct trace_event *e)
 static char *put_args(const struct printer *p, char *at, const struct trace_event *e)
 {
 	switch (e->kind) {
-	case TRACE_CALL:
-		return put_number(p, put(at, "\"ops\":"), e->b);
 	case TRACE_ALIAS:
 		return put_hex(put(put_frame(at, e->a), ",\"va\":"), e->b);
 	case TRACE_VIOLATION:
@@ -244,7 +242,8 @@ static char *put_args(const struct printer *p, char *at, const struct trace_even
 	case TRACE_FLUSH:
 		return e->a == UINT64_MAX ? at : put_frame(at, e->a);
 	case TRACE_PURGE:
-		return put_number(p, put(at, "\"ptes_purged\":"), e->a);
+		at = put_number(p, put(at, "\"ptes_purged\":"), e->a);
+		return e->b ? put_number(p, put(at, ",\"flushed_cpus\":"), e->b) : at;
 	case TRACE_GUEST_FLUSH:
 		return put_number(p, put(at, "\"cpus\":"), e->a);
 	case TRACE_DISK:
@@ -404,6 +403,15 @@ static char *put_slice_head(struct printer *p, char *at, const struct trace_even
 	}
 }
 
+/* Each call has its own, so they come last. */
+static char *put_call_args(struct printer *p, char *at, const struct trace_event *e)
+{
+	at = put_number(p, put(at, ",\"args\":{\"ops\":"), e->b);
+	if (e->sync)
+		at = put_time(p, put(at, ",\"sync_us\":"), ns_of(p, p->trace->tsc + e->sync));
+	return put(at, "}}");
+}
+
 static char *put_slice(struct printer *p, char *at, const struct trace_event *e,
 		       const struct trace_event *next)
 {
@@ -411,13 +419,17 @@ static char *put_slice(struct printer *p, char *at, const struct trace_event *e,
 
 	at = put_slice_head(p, at, e, next);
 	at = put_time(p, put(put_time(p, at, start), ",\"dur\":"), end - start);
-	if (e->kind == TRACE_EXIT) {
+	switch (e->kind) {
+	case TRACE_EXIT:
 		if (e->nr > 1)
 			at = put(put_number(p, put(at, ",\"args\":{\"exits\":"), e->nr), "}");
 		return put(at, "}");
+	case TRACE_CALL:
+		return put_call_args(p, at, e);
+	default:
+		at = put(at, "}");
+		return e->flow ? put_flow(p, at, e) : at;
 	}
-	at = put(at, "}");
-	return e->flow ? put_flow(p, at, e) : at;
 }
 
 /* --- tracks ----------------------------------------------------------------------------------- */

@@ -65,9 +65,12 @@ def unasked(directory):
     eager, none, omit = (json.loads((directory / f"{name}.json").read_text())["traceEvents"]
                          for name in ("eager", "none", "omit"))
     kinds = {e["name"] for e in slices(eager)}
-    check("purges_without_an_upcall", {"purge", "flush of all TLBs"} <= kinds and not any("upcall" in k for k in kinds), kinds)
+    purges = [e["args"] for e in slices(eager) if e["name"] == "purge"]
+    check("purges_without_an_upcall", purges and not any("upcall" in k for k in kinds), kinds)
+    check("purges_tell_of_their_flush", all(0 < p["flushed_cpus"] <= 2 for p in purges), purges)
+    pins = [e["args"] for e in slices(eager) if e["name"] == "pin"]
+    check("pins_tell_of_their_sync", pins and all(p["sync_us"] > 0 for p in pins), pins)
     check("purges_nest", nest(eager) is None, nest(eager))
-    check("flushes_are_in_purges", inside(eager, "flush of all TLBs", "purge"), eager)
     pins = json.loads((directory / "none.stats").read_text())["pins"]
     passed = [e["args"] for e in slices(none) if e["name"] == "alias, let through"]
     check("aliases_let_through", len(passed) == pins["aliases_met"] > 0, (len(passed), pins))
@@ -92,6 +95,7 @@ def main(directory):
     want = [[f"{f} (guest/workload/demo.c)" if f else "" for f in fs] for fs in (("tell_map", "tell_unmap"), ("tell_live", ""))]
     check("demo_tells_who_mapped_and_unmapped", who == want, aliases)
     upcalls = [e for e in slices(events) if e["name"].startswith("upcall")]
+    check("demo_shows_the_flushes", inside(events, "flush of all TLBs", "purge") and "flush of all TLBs" in {e["name"] for e in events}, events)
     check("demo_shows_the_purges", inside(events, "purge", "upcall") and "purge" in {e["name"] for e in events}, events)
     check("demo_purges_in_upcalls", [e["args"]["ptes_purged"] > 0 for e in upcalls] == [True, True], upcalls)
     drawn = subprocess.run(["docs/pictures/draw", "trace", directory / "demo.json"], capture_output=True, text=True, check=True)

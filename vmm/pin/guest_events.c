@@ -48,7 +48,11 @@ static void take_record(const struct pin_vcpu *own, struct trace_track *track, u
 
 	if (event.kind == TRACE_PURGE)
 		event.flow = purge_flow(own, event.start);
-	if (event.start <= event.end && event.end <= now)
+	if (event.start > event.end || event.end > now)
+		return;
+	if (event.kind == TRACE_PURGE && !event.flow)
+		trace_purge(track, &event);
+	else
 		trace_record(track, &event);
 }
 

@@ -150,9 +150,14 @@ static enum alias_status serve_update_call(struct pin *pin, struct vcpu *vcpu,
 	return serve_updates(&batch, __atomic_load_n(&page->updates_pfn, __ATOMIC_RELAXED));
 }
 
+/* `sync_ticks` of a sync that the trace tells of with this call. Between an upcall and its second
+ * try it does not: there a sync is part of the story. */
 static enum alias_status serve_locked(struct pin *pin, struct vcpu *vcpu,
-				      struct alias_vcpu_page *page, uint64_t call)
+				      struct alias_vcpu_page *page, uint64_t call,
+				      uint32_t *sync_ticks)
 {
+	const struct pin_vcpu *own = &pin->vcpus[vcpu->index];
+	bool has_retries = own->nr_retries > 0;
 	enum alias_status status = ALIAS_BAD_CALL;
 	uint64_t start = __rdtsc();
 
@@ -167,6 +172,8 @@ static enum alias_status serve_locked(struct pin *pin, struct vcpu *vcpu,
 		status = serve_register(pin, vcpu, page);
 	else if (call == ALIAS_CALL_UPDATE)
 		status = serve_update_call(pin, vcpu, page);
+	if (!has_retries && own->nr_retries == 0)
+		*sync_ticks = trace_take_back_sync(pin->track_host, start);
 	pin->count.ticks += __rdtsc() - start;
 	pthread_mutex_unlock(&pin->lock);
 	return status;
@@ -186,6 +193,7 @@ static void hypercall_write(void *dev, struct vcpu *vcpu, uint64_t off, unsigned
 	struct alias_vcpu_page *page = pin_vcpu_page(pin->machine, vcpu->index);
 	uint64_t call = off == 0 && len == 4 ? value : 0;
 	uint64_t start = trace_now(vcpu->track);
+	uint32_t sync_ticks = 0;
 	enum alias_status status;
 
 	if (vcpu->track) {
@@ -196,10 +204,11 @@ static void hypercall_write(void *dev, struct vcpu *vcpu, uint64_t off, unsigned
 		call = 0;
 	count_one(&vcpu->stats.hypercalls);
 	status = call == ALIAS_CALL_FLUSH ? serve_flush(pin, vcpu)
-					  : serve_locked(pin, vcpu, page, call);
+					  : serve_locked(pin, vcpu, page, call, &sync_ticks);
 	__atomic_store_n(&page->call_status, status, __ATOMIC_RELAXED);
 	trace_end(vcpu->track, TRACE_CALL, start, call,
-		  call == ALIAS_CALL_PIN ? __atomic_load_n(&page->count, __ATOMIC_RELAXED) : 0, 0);
+		  call == ALIAS_CALL_PIN ? __atomic_load_n(&page->count, __ATOMIC_RELAXED) : 0,
+		  sync_ticks);
 }
 
 static uint64_t hypercall_read(void *dev, struct vcpu *vcpu, uint64_t off, unsigned len)

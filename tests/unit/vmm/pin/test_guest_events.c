@@ -50,14 +50,24 @@ static void tear_down(void)
 }
 
 /* By a guest that has written so many records, of which this is the last. */
-static void note_purge(uint64_t nr)
+static void note(uint64_t nr, struct alias_origin record)
 {
 	struct alias_origin *records =
 		memory_ptr(&guest.machine.vm.mem, RECORDS_GPA, ALIAS_ORIGINS * sizeof(*records));
 
-	records[(nr - 1) % ALIAS_ORIGINS] =
-		(struct alias_origin){.start = 1, .end = 2, .kind = ALIAS_ORIGIN_PURGE};
+	records[(nr - 1) % ALIAS_ORIGINS] = record;
 	guest.page->nr_origins = nr;
+}
+
+static void note_purge(uint64_t nr)
+{
+	note(nr, (struct alias_origin){.start = 1, .end = 2, .kind = ALIAS_ORIGIN_PURGE});
+}
+
+static const struct trace_event *event(uint64_t nr)
+{
+	ck_assert_uint_lt(nr, guest.vcpu.track->nr);
+	return &guest.vcpu.track->events[nr];
 }
 
 static unsigned purges(void)
@@ -104,6 +114,70 @@ START_TEST(a_number_that_goes_down_loses_none)
 }
 END_TEST
 
+START_TEST(a_purge_tells_of_its_flush)
+{
+	note(1, (struct alias_origin){
+			.start = 2, .end = 3, .nr_pages = 4, .kind = ALIAS_ORIGIN_FLUSH});
+	note(2, (struct alias_origin){
+			.start = 1, .end = 5, .nr_pages = 7, .kind = ALIAS_ORIGIN_PURGE});
+	guest_ask(DATA, ALIAS_OP_DEFLATE, 0);
+	ck_assert_uint_eq(guest.vcpu.track->nr, 2); /* and the call */
+	ck_assert_uint_eq(event(0)->kind, TRACE_PURGE);
+	ck_assert_uint_eq(event(0)->start, 1);
+	ck_assert_uint_eq(event(0)->a, 7);
+	ck_assert_uint_eq(event(0)->b, 4);
+}
+END_TEST
+
+START_TEST(an_earlier_flush_is_an_event_of_its_own)
+{
+	note(1, (struct alias_origin){
+			.start = 2, .end = 3, .nr_pages = 4, .kind = ALIAS_ORIGIN_FLUSH});
+	note(2, (struct alias_origin){
+			.start = 3, .end = 5, .nr_pages = 7, .kind = ALIAS_ORIGIN_PURGE});
+	guest_ask(DATA, ALIAS_OP_DEFLATE, 0);
+	ck_assert_uint_eq(event(0)->kind, TRACE_GUEST_FLUSH);
+	ck_assert_uint_eq(event(1)->kind, TRACE_PURGE);
+	ck_assert_uint_eq(event(1)->b, 0);
+}
+END_TEST
+
+START_TEST(a_sync_is_taken_back_once)
+{
+	struct trace_track *track = trace_host(&trace);
+
+	trace_end(track, TRACE_SYNC, 100, 0, 0, 0);
+	ck_assert_uint_eq(trace_take_back_sync(track, 101), 0); /* it is of another call */
+	track->events[0].end = 150;
+	ck_assert_uint_eq(trace_take_back_sync(track, 100), 50);
+	ck_assert_uint_eq(trace_take_back_sync(track, 100), 0);
+	ck_assert_uint_eq(track->nr, 0);
+}
+END_TEST
+
+START_TEST(what_came_after_a_sync_keeps_it)
+{
+	struct trace_track *track = trace_host(&trace);
+
+	trace_record(track, &(struct trace_event){.kind = TRACE_SYNC, .start = 100, .end = 150});
+	trace_end(track, TRACE_FLUSH, 90, 0, 0, 0);
+	ck_assert_uint_eq(trace_take_back_sync(track, 90), 0);
+	ck_assert_uint_eq(track->nr, 2);
+}
+END_TEST
+
+/* Its place was that of the oldest event, which is lost. */
+START_TEST(a_full_track_keeps_its_syncs)
+{
+	struct trace_track *track = trace_host(&trace);
+
+	track->nr = TRACE_EVENTS;
+	trace_record(track, &(struct trace_event){.kind = TRACE_SYNC, .start = 100, .end = 150});
+	ck_assert_uint_eq(trace_take_back_sync(track, 100), 0);
+	ck_assert_uint_eq(track->nr, TRACE_EVENTS + 1);
+}
+END_TEST
+
 TCase *guest_events_tests(void)
 {
 	TCase *tc = tcase_create("guest-events");
@@ -112,5 +186,10 @@ TCase *guest_events_tests(void)
 	tcase_add_loop_test(tc, an_offset_is_asked_for_once, 0, 2);
 	tcase_add_test(tc, those_overwritten_are_lost);
 	tcase_add_test(tc, a_number_that_goes_down_loses_none);
+	tcase_add_test(tc, a_purge_tells_of_its_flush);
+	tcase_add_test(tc, an_earlier_flush_is_an_event_of_its_own);
+	tcase_add_test(tc, a_sync_is_taken_back_once);
+	tcase_add_test(tc, what_came_after_a_sync_keeps_it);
+	tcase_add_test(tc, a_full_track_keeps_its_syncs);
 	return tc;
 }
