@@ -135,16 +135,6 @@ static uint64_t trace_alias(const struct batch *batch, uint64_t pfn, uint64_t va
 	return nr;
 }
 
-/* For messages and the trace: the first mapping that is in the way. */
-static struct at_alias first_alias(const struct batch *batch, uint64_t pfn, struct at_transition to)
-{
-	struct at_alias alias = {0};
-
-	if (batch->vcpu->track || batch->pin->machine->opt->verbose)
-		at_in_the_way(batch->pin->at, pfn, to, &alias, 1);
-	return alias;
-}
-
 /* --- the first try ---------------------------------------------------------------------------- */
 
 /* Makes the transition, if it may, where nothing is to be done first. But if mappings went unseen,
@@ -159,11 +149,19 @@ static enum at_verdict make_transition(struct batch *batch, uint64_t pfn, struct
 	return pin->checks && pin->unseen ? at_may(pin->at, pfn, to) : at_become(pin->at, pfn, to);
 }
 
-/* Is an alias in the way that is not checked for? */
-static bool ignores_alias(const struct pin *pin, uint64_t pfn, struct at_transition to)
+/* Is an alias in the way that is not checked for? If messages or the trace are to name it, finds
+ * the first one, too; where all tables must be searched for that, once is enough. */
+static bool ignores_alias(const struct batch *batch, uint64_t pfn, struct at_transition to,
+			  struct at_alias *alias)
 {
-	return !pin->checks && (to.to == AT_TO_TABLE ? at_has_alias(pin->at, pfn)
-						     : at_may(pin->at, pfn, to) == AT_ALIAS);
+	const struct pin *pin = batch->pin;
+	bool is_named = batch->vcpu->track || pin->machine->opt->verbose;
+
+	if (pin->checks || (to.to == AT_TO_TABLE && !at_has_alias(pin->at, pfn)))
+		return false;
+	if (is_named)
+		return at_in_the_way(pin->at, pfn, to, alias, 1) > 0;
+	return to.to == AT_TO_TABLE || at_may(pin->at, pfn, to) == AT_ALIAS;
 }
 
 /* Tries to make it; counts, says and traces an alias that is let through. The verdict is final if
@@ -179,9 +177,7 @@ static enum at_verdict try_transition(struct batch *batch, uint64_t pfn, struct 
 	if (to.to != AT_TO_TABLE)
 		pin->counts_all =
 			at_count_all(pin->at); /* if this fails, the verdict is AT_NO_MEMORY */
-	ignores = ignores_alias(pin, pfn, to);
-	if (ignores)
-		alias = first_alias(batch, pfn, to);
+	ignores = ignores_alias(batch, pfn, to, &alias);
 	verdict = make_transition(batch, pfn, to);
 	if (!ignores || verdict != AT_OK)
 		return verdict;
