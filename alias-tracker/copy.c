@@ -33,9 +33,9 @@ INLINE bool any_set(const vector *v)
 }
 
 /* Sets the bit in all of *zero where the vector is zero. */
-INLINE void zero_add(vector *zero, vector v, uint64_t bit)
+INLINE void zero_add(vector *zero, const vector *v, uint64_t bit)
 {
-	*zero |= (vector)(v == (vector){0}) & (vector){bit, bit, bit, bit};
+	*zero |= (vector)(*v == (vector){0}) & (vector){bit, bit, bit, bit};
 }
 
 /* Of `nr` bits, those that are not set in all of it. */
@@ -82,7 +82,7 @@ INLINE uint64_t parts_set(const uint64_t *entry, unsigned parts, unsigned nr)
 		vector any;
 
 		entries_or(&any, &entry[part * nr], nr);
-		zero_add(&zero, any, 1ull << part);
+		zero_add(&zero, &any, 1ull << part);
 	}
 	return not_zero(&zero, parts);
 }
@@ -216,9 +216,9 @@ INLINE uint64_t word_lines_differ(const struct copy *copy, unsigned word, const 
 		const vector *now = (const vector *)&table[first];
 		const vector *was = (const vector *)&copy->entry[first];
 		bool is_stored = stores_any(copy, first / GROUP_ENTRIES, 1);
+		vector any = is_stored ? (now[0] ^ was[0]) | (now[1] ^ was[1]) : now[0] | now[1];
 
-		zero_add(&same, is_stored ? (now[0] ^ was[0]) | (now[1] ^ was[1]) : now[0] | now[1],
-			 1ull << line);
+		zero_add(&same, &any, 1ull << line);
 	}
 	return not_zero(&same, WORD_LINES);
 }
@@ -245,7 +245,7 @@ uint64_t copy_lines_differ(const struct copy *copy, const uint64_t *table)
 		vector any = {0};
 
 		word_differs(&any, copy, word, table);
-		zero_add(&same, any, 1ull << word);
+		zero_add(&same, &any, 1ull << word);
 	}
 	words = not_zero(&same, WORDS);
 	for (; words; words &= words - 1) {
