@@ -421,6 +421,9 @@ void machine_join(struct machine *machine)
 	release_all_vcpus(&machine->vm);
 	for (unsigned i = 0; i < machine->vm.nr_vcpus; i++)
 		vcpu_join(&machine->vm.vcpus[i]);
+	for (unsigned i = 0; i < OPTIONS_MAX_DISKS; i++)
+		if (machine->blk[i])
+			virtio_blk_stop(machine->blk[i]);
 	machine->end_ns = now_ns();
 }
 

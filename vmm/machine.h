@@ -83,7 +83,8 @@ int machine_enter_image(struct machine *machine, const struct image *image);
 /* Confines the calling thread and starts the vCPUs. Returns 0, or a negated errno after a
  * message. */
 int machine_start(struct machine *machine);
-/* Waits until the vCPUs' threads have ended; after stop_request(). */
+/* Waits until the vCPUs' threads have ended, and stops the disks: then nothing but the caller
+ * touches the guest's memory. After stop_request(). */
 void machine_join(struct machine *machine);
 /* Makes the disks durable; after machine_join(). Returns false after a message that names what may
  * be lost. */

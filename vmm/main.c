@@ -99,9 +99,10 @@ static int run_machine(struct machine *machine, struct pin *pin, const struct ev
 {
 	if (machine_start(machine) || events_serve(events, machine, pin))
 		stop_request(&machine->stop, VMM_EX_OSERR);
+	/* What follows waits for disks, which may be slow. */
+	events_unblock_signals();
 	machine_join(machine);
 	terminal_restore();
-	events_unblock_signals();
 	return atomic_load(&machine->stop.status);
 }
 

@@ -28,6 +28,7 @@ int blk_core_init(struct blk_core *core, const struct blk_disk *disk, const stru
 		return -ENOMEM;
 	for (unsigned i = 0; i < BLK_CORE_REQUESTS; i++)
 		core->free[i] = (uint16_t)(BLK_CORE_REQUESTS - 1 - i);
+	STAILQ_INIT(&core->ready);
 	STAILQ_INIT(&core->syncing);
 	STAILQ_INIT(&core->waiting);
 	return 0;
@@ -52,6 +53,7 @@ int blk_core_start(struct blk_core *core, const struct memory *mem,
 				 features & 1ull << VIRTIO_RING_F_INDIRECT_DESC);
 
 	core->broken = false;
+	core->stopped = false;
 	core->durable = !(features & 1ull << VIRTIO_BLK_F_FLUSH);
 	core->flush_failed = false;
 	if (ret)
@@ -106,6 +108,44 @@ static void start_io(struct blk_core *core, struct blk_request *request)
 	if (ret) {
 		tell_error(core, &request->op, -ret);
 		answer_request(core, request, VIRTIO_BLK_S_IOERR);
+		return;
+	}
+	core->moving += request->part;
+}
+
+static bool has_room(const struct blk_core *core, const struct blk_request *request)
+{
+	return core->moving + request->part <= BLK_CORE_MOVING;
+}
+
+/* A part waits its turn behind those of others. */
+static void start_part(struct blk_core *core, struct blk_request *request)
+{
+	if (core->stopped)
+		answer_request(core, request, VIRTIO_BLK_S_IOERR);
+	else if (STAILQ_EMPTY(&core->ready) && has_room(core, request))
+		start_io(core, request);
+	else
+		STAILQ_INSERT_TAIL(&core->ready, request, link);
+}
+
+static void start_ready(struct blk_core *core)
+{
+	struct blk_request *request;
+
+	while ((request = STAILQ_FIRST(&core->ready)) && has_room(core, request)) {
+		STAILQ_REMOVE_HEAD(&core->ready, link);
+		start_io(core, request);
+	}
+}
+
+static void answer_all(struct blk_core *core, struct blk_request_list *list, uint8_t status)
+{
+	struct blk_request *request;
+
+	while ((request = STAILQ_FIRST(list))) {
+		STAILQ_REMOVE_HEAD(list, link);
+		answer_request(core, request, status);
 	}
 }
 
@@ -113,12 +153,10 @@ static void answer_syncing(struct blk_core *core, uint8_t status)
 {
 	struct blk_request *request;
 
-	while ((request = STAILQ_FIRST(&core->syncing))) {
-		STAILQ_REMOVE_HEAD(&core->syncing, link);
-		if (status == VIRTIO_BLK_S_OK)
+	if (status == VIRTIO_BLK_S_OK)
+		STAILQ_FOREACH (request, &core->syncing, link)
 			add_count(&core->stats.flushes, 1);
-		answer_request(core, request, status);
-	}
+	answer_all(core, &core->syncing, status);
 }
 
 static void sync_failed(struct blk_core *core, int error)
@@ -153,7 +191,7 @@ static void dispatch_request(struct blk_core *core, struct blk_request *request,
 	case BLK_DO_IO:
 		request->op.durable = request->op.kind == BLK_WRITE && core->durable;
 		request->started = trace_now(core->disk.track);
-		start_io(core, request);
+		start_part(core, request);
 		break;
 	case BLK_DO_FLUSH:
 		STAILQ_INSERT_TAIL(&core->waiting, request, link);
@@ -210,12 +248,19 @@ bool blk_core_take(struct blk_core *core)
 	return taken > 0 && taken == core->vq.num;
 }
 
-static void io_done(struct blk_core *core, struct blk_request *request, int64_t result)
+void blk_core_stop(struct blk_core *core)
+{
+	core->stopped = true;
+	answer_all(core, &core->ready, VIRTIO_BLK_S_IOERR);
+	answer_all(core, &core->waiting, VIRTIO_BLK_S_IOERR);
+}
+
+static void end_part(struct blk_core *core, struct blk_request *request, int64_t result)
 {
 	const struct blk_op *op = &request->op;
 
 	if (result == -EINTR) {
-		start_io(core, request);
+		start_part(core, request);
 		return;
 	}
 	/* No bytes and no error: the image has become shorter. */
@@ -226,15 +271,23 @@ static void io_done(struct blk_core *core, struct blk_request *request, int64_t 
 	}
 	add_count(op->kind == BLK_READ ? &core->stats.bytes_read : &core->stats.bytes_written,
 		  (uint64_t)result);
+	if (result < request->part)
+		add_count(&core->stats.continued, 1);
 	blk_request_advance(request, (uint32_t)result);
 	if (request->left) {
-		add_count(&core->stats.continued, 1);
-		start_io(core, request);
+		start_part(core, request);
 		return;
 	}
 	add_count(op->kind == BLK_READ ? &core->stats.reads : &core->stats.writes, 1);
 	trace_op(core, op, request->started);
 	answer_request(core, request, VIRTIO_BLK_S_OK);
+}
+
+static void io_done(struct blk_core *core, struct blk_request *request, int64_t result)
+{
+	core->moving -= request->part;
+	end_part(core, request, result);
+	start_ready(core);
 }
 
 static void sync_done(struct blk_core *core, int64_t result)

@@ -12,6 +12,8 @@
  *   with two at a time one would not learn of it.
  * - After a failed flush all later ones fail until the driver resets the device: data of writes
  *   that were answered S_OK may be lost, and the kernel does not report that again.
+ * - A request that is not answered when the driver resets the disk may be done in part. So a stop
+ *   need not wait for all that a guest can ask for: 256 requests of 4 GiB.
  * - Without VIRTIO_BLK_F_FLUSH the disk is write-through: writes are durable when answered.
  */
 #ifndef VMM_DEVICES_BLK_CORE_H
@@ -47,6 +49,10 @@ struct blk_stats {
 	atomic_ullong max_in_flight; /* the most requests in flight */
 };
 
+/* The most bytes that ops under way read or write together: what a stop has to wait for. It is
+ * several times what any disk does at a time. */
+#define BLK_CORE_MOVING (16ull << 20)
+
 /* One for each request that can be in flight, and one for the request being taken off the queue. */
 #define BLK_CORE_REQUESTS (VIRTQUEUE_MAX_SIZE + 1)
 
@@ -58,12 +64,16 @@ struct blk_core {
 
 	struct virtqueue vq;
 	bool broken;  /* no more requests are taken; vq.fault says why */
+	bool stopped; /* nothing is started any more */
 	bool durable; /* writes are durable when answered */
 
 	struct blk_request *requests;     /* BLK_CORE_REQUESTS elements */
 	uint16_t free[BLK_CORE_REQUESTS]; /* stack of indices, so that few are touched */
 	unsigned nr_free;
 	unsigned in_flight; /* requests taken off the queue and not answered */
+	uint64_t moving;    /* bytes of the ops of reads and writes that were started */
+	struct blk_request_list
+		ready; /* reads and writes until `moving` leaves room for their op */
 
 	struct blk_op sync_op;
 	uint64_t sync_started; /* for the trace */
@@ -87,6 +97,11 @@ int blk_core_start(struct blk_core *core, const struct memory *mem,
 /* Takes available requests, at most as many as the queue has entries. Returns true if there may be
  * more: call it again without waiting for a notification. May set core->broken. */
 bool blk_core_take(struct blk_core *core);
+
+/* To be left off: what has not been started is answered S_IOERR now, and so are, once their op
+ * ends, those that it does not complete. No blk_core_take() before the next blk_core_start(). May
+ * be repeated. */
+void blk_core_stop(struct blk_core *core);
 
 /* An op has ended. `result` is the number of bytes transferred, 0 for a successful flush, or a
  * negated errno. */

@@ -76,6 +76,23 @@ static int answer_now(struct blk_request *request, uint8_t status)
 	return BLK_DO_ANSWER;
 }
 
+/* The op becomes the first part of what remains, which is in these buffers. */
+static void set_part(struct blk_request *request, const struct span *rest)
+{
+	struct blk_op *op = &request->op;
+	uint64_t bytes = 0;
+
+	op->iov = rest->iov;
+	op->nr_iov = 0;
+	request->nr_rest = rest->nr;
+	request->part = request->left < BLK_OP_BYTES ? (uint32_t)request->left : BLK_OP_BYTES;
+	while (bytes < request->part)
+		bytes += op->iov[op->nr_iov++].iov_len;
+	request->cut = bytes - request->part;
+	if (op->nr_iov)
+		op->iov[op->nr_iov - 1].iov_len -= request->cut;
+}
+
 static int decode_io(struct blk_request *request, const struct blk_disk *disk,
 		     enum blk_op_kind kind, uint64_t sector, const struct span *data)
 {
@@ -90,11 +107,10 @@ static int decode_io(struct blk_request *request, const struct blk_disk *disk,
 		return answer_now(request, VIRTIO_BLK_S_IOERR);
 	request->op = (struct blk_op){
 		.kind = kind,
-		.iov = data->iov,
-		.nr_iov = data->nr,
 		.offset = sector * BLK_SECTOR,
 	};
 	request->left = bytes;
+	set_part(request, data);
 	return BLK_DO_IO;
 }
 
@@ -150,13 +166,13 @@ int blk_request_decode(struct blk_request *request, const struct blk_disk *disk,
 void blk_request_advance(struct blk_request *request, uint32_t bytes)
 {
 	struct blk_op *op = &request->op;
-	struct span rest = {.iov = op->iov, .nr = op->nr_iov};
+	struct span rest = {.iov = op->iov, .nr = request->nr_rest};
 
+	op->iov[op->nr_iov - 1].iov_len += request->cut;
 	drop_front(&rest, bytes);
-	op->iov = rest.iov;
-	op->nr_iov = rest.nr;
 	op->offset += bytes;
 	request->left -= bytes;
+	set_part(request, &rest);
 	if (op->kind == BLK_READ)
 		request->in_written += bytes;
 }

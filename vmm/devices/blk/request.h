@@ -21,6 +21,10 @@ struct blk_disk {
 
 enum blk_op_kind { BLK_READ, BLK_WRITE, BLK_FLUSH };
 
+/* The most bytes of one operation: a longer request is done in parts, so that it can be left off.
+ */
+#define BLK_OP_BYTES (1u << 20)
+
 /* One I/O operation, as the back end gets it. It stays valid until its completion. */
 struct blk_op {
 	enum blk_op_kind kind;
@@ -38,14 +42,17 @@ enum blk_action {
 
 struct blk_request {
 	struct virtqueue_chain chain;
-	struct blk_op op;               /* for BLK_DO_IO; its iov is the rest */
-	uint8_t *status;                /* where the status byte goes, in guest memory */
-	uint8_t answer;                 /* for BLK_DO_ANSWER: VIRTIO_BLK_S_* */
-	uint64_t left;                  /* bytes of `op` that remain */
-	uint64_t started;               /* for the trace */
-	uint32_t in_bytes;              /* size of the `in` buffers, without the status byte */
-	uint32_t in_written;            /* how many of these bytes are written, from the first on */
-	STAILQ_ENTRY(blk_request) link; /* in a list of flushes */
+	struct blk_op op;    /* for BLK_DO_IO: the next part of it, or all */
+	unsigned nr_rest;    /* buffers from op.iov on, of this part and all later ones */
+	uint32_t part;       /* bytes of `op`, at most BLK_OP_BYTES */
+	size_t cut;          /* bytes of op's last buffer that are of a later part */
+	uint8_t *status;     /* where the status byte goes, in guest memory */
+	uint8_t answer;      /* for BLK_DO_ANSWER: VIRTIO_BLK_S_* */
+	uint64_t left;       /* bytes that remain, with this part */
+	uint64_t started;    /* for the trace */
+	uint32_t in_bytes;   /* size of the `in` buffers, without the status byte */
+	uint32_t in_written; /* how many of these bytes are written, from the first on */
+	STAILQ_ENTRY(blk_request) link; /* in a list of those that wait */
 };
 
 STAILQ_HEAD(blk_request_list, blk_request);
@@ -56,7 +63,7 @@ STAILQ_HEAD(blk_request_list, blk_request);
 int blk_request_decode(struct blk_request *request, const struct blk_disk *disk,
 		       const struct memory *mem);
 
-/* `bytes` (at most request->left) of the op are transferred; the op becomes the rest. */
+/* `bytes` (at most request->part) of the op are transferred; the op becomes the next part. */
 void blk_request_advance(struct blk_request *request, uint32_t bytes);
 
 #endif

@@ -256,12 +256,14 @@ void virtio_blk_destroy(struct virtio_blk *blk)
 	free(blk);
 }
 
+void virtio_blk_stop(struct virtio_blk *blk)
+{
+	blk_worker_stop(&blk->worker);
+}
+
 int virtio_blk_sync(struct virtio_blk *blk)
 {
-	if (blk->worker.core.disk.readonly)
-		return 0;
-	blk_worker_stop(&blk->worker);
-	return blk_image_sync(&blk->image, blk->path);
+	return blk->worker.core.disk.readonly ? 0 : blk_image_sync(&blk->image, blk->path);
 }
 
 static const struct field blk_fields[] = {

@@ -32,10 +32,13 @@ int virtio_blk_create(const struct virtio_host *host, unsigned index,
 		      const struct disk_option *disk, uint64_t mmio_base, unsigned gsi,
 		      struct virtio_blk **out);
 
-/* Waits until nothing is in flight and everything written is on the medium. After the vCPUs have
- * ended. Returns 0, or a negated errno after a message. */
+/* Leaves off what is not done yet, and waits until nothing is in flight: from now on the disk does
+ * not touch the guest's memory. After the vCPUs have ended. */
+void virtio_blk_stop(struct virtio_blk *blk);
+/* Waits until everything written is on the medium. After virtio_blk_stop(). Returns 0, or a negated
+ * errno after a message. */
 int virtio_blk_sync(struct virtio_blk *blk);
-/* Waits until nothing is in flight, and ends the thread. After the vCPUs have ended. `blk` may be
+/* Stops it, and ends the thread. After the vCPUs have ended. `blk` may be
  * NULL. */
 void virtio_blk_destroy(struct virtio_blk *blk);
 

@@ -17,7 +17,8 @@ void blk_worker_kick(struct blk_worker *worker)
 	(void)TEMP_FAILURE_RETRY(eventfd_write(worker->kick_fd, 1));
 }
 
-/* The kick makes the worker look at its new queue, too: there may be requests on it. */
+/* The kick makes the worker look at its new queue, too: there may be requests on it. What is waited
+ * for is bounded by BLK_CORE_MOVING, and one flush. */
 static void set_state(struct blk_worker *worker, enum blk_worker_state want)
 {
 	pthread_mutex_lock(&worker->lock);
@@ -27,6 +28,16 @@ static void set_state(struct blk_worker *worker, enum blk_worker_state want)
 	while (worker->is != want)
 		pthread_cond_wait(&worker->changed, &worker->lock);
 	pthread_mutex_unlock(&worker->lock);
+}
+
+static bool is_told_to_stop(struct blk_worker *worker)
+{
+	bool told;
+
+	pthread_mutex_lock(&worker->lock);
+	told = worker->serving && worker->want != BLK_WORKER_RUN;
+	pthread_mutex_unlock(&worker->lock);
+	return told;
 }
 
 /* Carries out what the worker was told, once nothing is in flight. Returns false at the end. */
@@ -89,6 +100,8 @@ static void *worker_thread(void *arg)
 			obey_only(worker);
 			return NULL;
 		}
+		if (is_told_to_stop(worker))
+			blk_core_stop(&worker->core);
 		if (worker->serving)
 			tell_guest(worker);
 		if (!settle_state(worker))

@@ -59,7 +59,8 @@ int blk_worker_create(struct blk_worker *worker, const struct sandbox *sandbox,
 int blk_worker_start(struct blk_worker *worker, const struct memory *mem,
 		     const struct virtqueue_layout *layout, uint64_t features);
 
-/* Stops taking requests, and waits until those in flight are answered. Not from within ops. */
+/* Stops taking requests, leaves off those taken (blk_core_stop()), and waits until all of these are
+ * answered. Not from within ops. */
 void blk_worker_stop(struct blk_worker *worker);
 
 void blk_worker_kick(struct blk_worker *worker);

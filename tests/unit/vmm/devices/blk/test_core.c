@@ -7,6 +7,7 @@
 
 #define FEATURES (1ull << VIRTIO_BLK_F_FLUSH | 1ull << VIRTIO_RING_F_INDIRECT_DESC)
 #define SECTORS  4096
+#define LARGE    (BLK_OP_BYTES + 512) /* of two parts */
 
 static struct driver drv;
 static struct fake_io fake;
@@ -293,6 +294,104 @@ START_TEST(a_driver_that_never_stops_offering)
 }
 END_TEST
 
+static uint64_t op_bytes(const struct blk_op *op)
+{
+	uint64_t bytes = 0;
+
+	for (unsigned i = 0; i < op->nr_iov; i++)
+		bytes += op->iov[i].iov_len;
+	return bytes;
+}
+
+/* The second part begins amid a buffer, where the first one, and it was short, has ended. */
+START_TEST(a_large_transfer_goes_in_parts)
+{
+	driver_request(&drv, 0, VIRTIO_BLK_T_IN, 8, LARGE);
+	blk_core_take(&core);
+	ck_assert_uint_eq(fake.nr, 1);
+	ck_assert_uint_eq(op_bytes(fake.op[0]), BLK_OP_BYTES);
+	blk_core_done(&core, fake.op[0], 500);
+	ck_assert_uint_eq(fake.nr, 2);
+	ck_assert_uint_eq(op_bytes(fake.op[1]), BLK_OP_BYTES);
+	ck_assert_uint_eq(fake.op[1]->offset, 8 * 512 + 500);
+	blk_core_done(&core, fake.op[1], BLK_OP_BYTES);
+	ck_assert_uint_eq(fake.nr, 3);
+	ck_assert_uint_eq(op_bytes(fake.op[2]), 12);
+	ck_assert_uint_eq(fake.op[2]->nr_iov, 1);
+	ck_assert_ptr_eq(fake.op[2]->iov->iov_base, driver_data(&drv, 0) + BLK_OP_BYTES + 500);
+	blk_core_done(&core, fake.op[2], 12);
+	assert_answered(0, VIRTIO_BLK_S_OK, LARGE + 1);
+	ck_assert_uint_eq(core.stats.continued, 1); /* a part is no short transfer */
+}
+END_TEST
+
+/* However many are offered, so much is under way; they take turns. */
+START_TEST(what_is_under_way_is_bounded)
+{
+	unsigned nr = BLK_CORE_MOVING / BLK_OP_BYTES;
+
+	for (uint16_t i = 0; i <= nr; i++)
+		driver_request(&drv, i, VIRTIO_BLK_T_IN, i, LARGE);
+	blk_core_take(&core);
+	ck_assert_uint_eq(core.in_flight, nr + 1);
+	ck_assert_uint_eq(fake.nr, nr);
+	blk_core_done(&core, fake.op[0], BLK_OP_BYTES);
+	ck_assert_uint_eq(fake.nr, nr + 1);
+	ck_assert_uint_eq(fake.op[nr]->offset, nr * 512);
+	blk_core_done(&core, fake.op[1], -EIO);
+	ck_assert_uint_eq(fake.nr, nr + 2);
+	ck_assert_uint_eq(fake.op[nr + 1]->offset, BLK_OP_BYTES);
+	for (unsigned i = 2; i < fake.nr; i++)
+		blk_core_done(&core, fake.op[i], (int64_t)op_bytes(fake.op[i]));
+	ck_assert_uint_eq(core.in_flight, 0);
+	ck_assert_uint_eq(core.moving, 0);
+	ck_assert_uint_eq(core.stats.reads, nr);
+}
+END_TEST
+
+/* Nothing is started after a stop: not what has not been yet, not the other part of what was, nor
+ * what was interrupted, nor a second flush. What the ops complete is complete. */
+START_TEST(a_stop_leaves_off)
+{
+	unsigned nr = BLK_CORE_MOVING / BLK_OP_BYTES;
+
+	driver_request(&drv, 100, VIRTIO_BLK_T_FLUSH, 0, 0);
+	blk_core_take(&core);
+	driver_request(&drv, 101, VIRTIO_BLK_T_FLUSH, 0, 0);
+	driver_request(&drv, 0, VIRTIO_BLK_T_OUT, 0, 512);
+	driver_request(&drv, 1, VIRTIO_BLK_T_OUT, 0, 512);
+	for (uint16_t i = 2; i <= nr + 1; i++)
+		driver_request(&drv, i, VIRTIO_BLK_T_OUT, i, LARGE);
+	blk_core_take(&core);
+	ck_assert_uint_eq(fake.nr, nr + 2);
+	blk_core_stop(&core);
+	assert_answered((uint16_t)(nr + 1), VIRTIO_BLK_S_IOERR, 1);
+	assert_answered(101, VIRTIO_BLK_S_IOERR, 1);
+	blk_core_done(&core, fake.op[1], 512);
+	assert_answered(0, VIRTIO_BLK_S_OK, 1);
+	blk_core_done(&core, fake.op[2], -EINTR);
+	assert_answered(1, VIRTIO_BLK_S_IOERR, 1);
+	for (unsigned i = 3; i <= nr + 1; i++)
+		blk_core_done(&core, fake.op[i], BLK_OP_BYTES);
+	blk_core_stop(&core);
+	ck_assert_uint_eq(core.in_flight, 1);
+	blk_core_done(&core, fake.op[0], 0);
+	ck_assert_uint_eq(fake.nr, nr + 2);
+	ck_assert_uint_eq(core.in_flight, 0);
+	ck_assert_uint_eq(core.stats.writes, 1);
+	ck_assert_uint_eq(core.stats.flushes, 1);
+
+	/* A start begins anew. */
+	drv.avail->idx = drv.used->idx = drv.seen = 0;
+	ck_assert_int_eq(blk_core_start(&core, &drv.mem, &drv.layout, FEATURES), 0);
+	driver_request(&drv, 0, VIRTIO_BLK_T_IN, 0, 512);
+	blk_core_take(&core);
+	ck_assert_uint_eq(fake.nr, nr + 3);
+	blk_core_done(&core, fake.op[nr + 2], 512);
+	assert_answered(0, VIRTIO_BLK_S_OK, 513);
+}
+END_TEST
+
 TCase *core_tests(void)
 {
 	const int nr_failures = sizeof(failures) / sizeof(failures[0]);
@@ -312,5 +411,8 @@ TCase *core_tests(void)
 	tcase_add_test(tests, a_request_without_room_for_a_status_breaks_the_queue);
 	tcase_add_test(tests, more_in_flight_than_descriptors);
 	tcase_add_test(tests, a_driver_that_never_stops_offering);
+	tcase_add_test(tests, a_large_transfer_goes_in_parts);
+	tcase_add_test(tests, what_is_under_way_is_bounded);
+	tcase_add_test(tests, a_stop_leaves_off);
 	return tests;
 }

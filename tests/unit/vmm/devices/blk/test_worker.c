@@ -276,6 +276,37 @@ START_TEST(a_stop_waits_for_what_is_in_flight)
 }
 END_TEST
 
+/* More than may be under way at a time, and none of it ends by itself. The stop leaves off at once
+ * what has not been started, and the rest of what has. */
+START_TEST(a_stop_does_not_wait_for_the_whole_queue)
+{
+	const unsigned nr = BLK_CORE_MOVING / BLK_OP_BYTES;
+	pthread_t thread;
+	int ends[2];
+
+	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+	begin(ends[0]);
+	for (uint16_t i = 0; i <= nr; i++)
+		driver_request(&drv, i, VIRTIO_BLK_T_IN, 0, BLK_OP_BYTES);
+	blk_worker_kick(&worker);
+	while (atomic_load(&worker.core.stats.requests) <= nr)
+		sched_yield();
+	ck_assert_int_eq(pthread_create(&thread, NULL, stop_thread, NULL), 0);
+	wait_used(1);
+	ck_assert_uint_eq(driver_status(&drv, (uint16_t)nr), VIRTIO_BLK_S_IOERR);
+	for (unsigned i = 0; i < nr; i++) {
+		ck_assert_int_eq(write(ends[1], "", 1), 1);
+		wait_used(2 + i);
+	}
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	for (uint16_t i = 0; i <= nr; i++)
+		ck_assert_uint_eq(driver_status(&drv, i), VIRTIO_BLK_S_IOERR);
+	ck_assert_uint_eq(worker.core.stats.bytes_read, nr);
+	close(ends[1]);
+	end();
+}
+END_TEST
+
 /* Bytes come in dribs and drabs, as from a pipe: one request, many short reads. */
 START_TEST(short_reads_of_a_real_ring)
 {
@@ -435,6 +466,7 @@ TCase *worker_tests(void)
 	tcase_add_test(tests, an_image_that_was_cut_off);
 	tcase_add_test(tests, a_broken_queue_is_told_once);
 	tcase_add_test(tests, a_stop_waits_for_what_is_in_flight);
+	tcase_add_test(tests, a_stop_does_not_wait_for_the_whole_queue);
 	tcase_add_test(tests, short_reads_of_a_real_ring);
 	tcase_add_loop_test(tests, durable_writes_are_asked_for, 0, 2);
 	tcase_add_test(tests, a_ring_that_fails);
