@@ -13,7 +13,7 @@ struct decoder {
 	const uint8_t *at, *end;
 	const struct kvm_regs *regs;
 	const struct insn_segments *segments;
-	bool operand16, address32, repeat, repne;
+	bool operand16, address32, lock, repeat, repne;
 	uint8_t rex;
 	uint64_t segment; /* base of the segment */
 	bool rip_relative;
@@ -68,6 +68,8 @@ static bool take_prefixes(struct decoder *d, uint8_t *opcode)
 			d->segment = d->segments->gs;
 			break;
 		case 0xf0:
+			d->lock = true;
+			break;
 		case 0x26:
 		case 0x2e:
 		case 0x36:
@@ -225,15 +227,18 @@ static bool decode_two_bytes(struct decoder *d, struct insn *insn)
 	case 0x2b: /* movntps, movntpd */
 		return !d->repeat && !d->repne && with_place(d, insn, INSN_MOV_XMM, 16);
 	case 0x7f: /* movdqa, movdqu; not movq */
-		return (d->operand16 || d->repeat) && with_place(d, insn, INSN_MOV_XMM, 16);
+		return (d->operand16 || d->repeat) && !d->repne &&
+		       with_place(d, insn, INSN_MOV_XMM, 16);
 	case 0xe7: /* movntdq; not movntq */
-		return d->operand16 && with_place(d, insn, INSN_MOV_XMM, 16);
+		return d->operand16 && !d->repeat && !d->repne &&
+		       with_place(d, insn, INSN_MOV_XMM, 16);
 	case 0x01:
 		return with_digit(d, insn, 10, gdt_or_idt);
 	case 0xae:
 		return !d->repeat && !d->repne && with_digit(d, insn, 512, fxsave);
 	case 0xc3: /* movnti */
-		return with_reg(d, insn, INSN_MOV, size);
+		return !d->operand16 && !d->repeat && !d->repne &&
+		       with_reg(d, insn, INSN_MOV, size);
 	case 0xb0:
 	case 0xb1:
 		return with_reg(d, insn, INSN_CMPXCHG, opcode & 1 ? size : 1);
@@ -315,6 +320,21 @@ static bool decode_opcode(struct decoder *d, struct insn *insn, uint8_t opcode)
 	}
 }
 
+/* With a lock prefix the others are #UD. */
+static bool may_be_locked(enum insn_op op)
+{
+	switch (op) {
+	case INSN_MOV:
+	case INSN_STOS:
+	case INSN_MOVS:
+	case INSN_MOV_XMM:
+	case INSN_LARGE:
+		return false;
+	default:
+		return true;
+	}
+}
+
 bool insn_decode(const uint8_t *code, size_t nr, const struct kvm_regs *regs,
 		 const struct insn_segments *segments, struct insn *out)
 {
@@ -328,6 +348,8 @@ bool insn_decode(const uint8_t *code, size_t nr, const struct kvm_regs *regs,
 
 	*out = (struct insn){0};
 	if (!take_prefixes(&d, &opcode) || !decode_opcode(&d, out, opcode))
+		return false;
+	if (d.lock && !may_be_locked(out->op))
 		return false;
 	out->len = (uint8_t)(d.at - code);
 	if (out->op != INSN_STOS && out->op != INSN_MOVS)

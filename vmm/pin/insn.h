@@ -6,9 +6,10 @@
  * Known are mov, movnti, xchg, cmpxchg, xadd, add, or, and, sub, xor, inc, dec, not, neg, bts, btr,
  * btc, stos, movs (with rep one iteration at a time), and the 16-byte moves from an SSE register,
  * in all sizes and addressing modes (the bit and string instructions not with an address size
- * prefix). A lock prefix makes no difference, since the caller does one store at a time. For sgdt,
- * sidt and fxsave only the address is known. (None of Debian's libraries that decode operands can
- * be linked statically, except one of several MiB.)
+ * prefix). What a processor refuses by the bytes alone is not known, such as a lock prefix before a
+ * mov; before the others it makes no difference, since the caller does one store at a time. For
+ * sgdt, sidt and fxsave only the address is known. (None of Debian's libraries that decode operands
+ * can be linked statically, except one of several MiB.)
  */
 #ifndef VMM_PIN_INSN_H
 #define VMM_PIN_INSN_H

@@ -288,8 +288,16 @@ static enum emulated decode_round(const struct vcpu *vcpu, const struct vcpu_sta
 	return compare_store(vcpu, &insn, &after->regs, pieces, nr);
 }
 
-/* Several instructions may end at RIP, each a tail of the next. If all do the same, it does not
- * matter which it was; so the worst result counts. */
+/*
+ * Several instructions may end at RIP, each a tail of the next. If all do the same, it does not
+ * matter which it was; so the worst result counts.
+ *
+ * To be executed again is the shortest mov. Each that matches makes the same store, with nothing
+ * beside it, and ends at RIP; and insn_decode() takes none that would fault. So the one that was
+ * executed and all its tails will do. But a longer one begins with bytes of the instruction before
+ * (which may end with what looks like a prefix), or in a page that was never executed, and may not
+ * be. The shortest is never longer than the one that was.
+ */
 enum emulated decode_emulated(const struct vcpu *vcpu, const struct vcpu_state *after,
 			      const struct piece *pieces, unsigned nr, bool *again,
 			      struct kvm_regs *before)
@@ -312,7 +320,7 @@ enum emulated decode_emulated(const struct vcpu *vcpu, const struct vcpu_state *
 			is = compare_store(vcpu, &insn, &after->regs, pieces, nr);
 		if (is > found)
 			found = is;
-		if (is == EMULATED_WHOLE && insn.op == INSN_MOV) {
+		if (is == EMULATED_WHOLE && insn.op == INSN_MOV && !*again) {
 			*again = true;
 			*before = after->regs;
 			before->rip -= len;

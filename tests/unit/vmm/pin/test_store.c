@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Stores to page tables: what one loads at which KVM_RUN has stopped comes from where the guest's
  * tables were found to allow that; and one that KVM has emulated, beside an unpin. */
+#include <limits.h>
 #include <linux/kvm.h>
 #include <string.h>
 #include "fake_kvm.h"
@@ -130,6 +131,32 @@ START_TEST(one_of_two_tables_is_released)
 }
 END_TEST
 
+/* mov %rax, (%rdi), and what may be before it: the last byte of another instruction. */
+static const uint8_t before_mov[] = {0x90, 0xf0, 0x3e, 0x40, 0x66};
+
+START_TEST(is_done_again_from_its_first_byte)
+{
+	const uint8_t code[] = {before_mov[_i], 0x48, 0x89, 0x07};
+	uint64_t pte = R(DATA + 1);
+	struct piece piece = {.gpa = L1 * PAGE + STORED * sizeof(pte), .len = sizeof(pte)};
+	struct vcpu_state after;
+	struct kvm_regs before;
+	bool again;
+
+	memcpy(guest_frame(CODE), code, sizeof(code));
+	memcpy(piece.bytes, &pte, sizeof(pte));
+	regs = (struct kvm_regs){.rip = VA(TEXT) + sizeof(code),
+				 .rax = pte,
+				 .rdi = VA(TABLE) + STORED * sizeof(pte)};
+	until_remapped = UINT_MAX;
+	ck_assert(vcpu_get_state(&guest.vcpu, &after));
+	ck_assert_int_eq(decode_emulated(&guest.vcpu, &after, &piece, 1, &again, &before),
+			 EMULATED_WHOLE);
+	ck_assert(again);
+	ck_assert_uint_eq(before.rip, VA(TEXT) + 1);
+}
+END_TEST
+
 TCase *store_tests(void)
 {
 	TCase *tc = tcase_create("store");
@@ -137,5 +164,6 @@ TCase *store_tests(void)
 	tcase_add_checked_fixture(tc, set_up, guest_end);
 	tcase_add_loop_test(tc, what_was_checked_is_loaded, 0, sizeof(insns) / sizeof(insns[0]));
 	tcase_add_test(tc, one_of_two_tables_is_released);
+	tcase_add_loop_test(tc, is_done_again_from_its_first_byte, 0, sizeof(before_mov));
 	return tc;
 }
