@@ -108,6 +108,10 @@ static int play_kvm(int fd, unsigned long request, void *arg)
 		return get_fpu(fm, arg);
 	case KVM_TRANSLATE:
 		return translate(arg);
+	case KVM_GET_DEBUGREGS:
+		memset(arg, 0, sizeof(struct kvm_debugregs));
+		return 0;
+	case KVM_SET_DEBUGREGS:
 	case KVM_SET_USER_MEMORY_REGION:
 		return 0;
 	default:

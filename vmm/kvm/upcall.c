@@ -10,6 +10,8 @@
 #include "kvm/vcpu.h"
 #include "say.h"
 
+#define DR6_BS (1ull << 14) /* a single step */
+
 static int vcpu_ioctl(struct vcpu *vcpu, unsigned long request, const char *name, void *arg)
 {
 	if (ioctl(vcpu->fd, request, arg) == 0)
@@ -64,6 +66,18 @@ int vcpu_raise(struct vcpu *vcpu, unsigned vector, int error_code)
 	events.interrupt.injected = 0;
 	events.nmi.injected = 0;
 	return set_exception(vcpu, &events);
+}
+
+int vcpu_raise_step(struct vcpu *vcpu)
+{
+	struct kvm_debugregs debug;
+	int ret = vcpu_ioctl(vcpu, KVM_GET_DEBUGREGS, "KVM_GET_DEBUGREGS", &debug);
+
+	if (ret)
+		return ret;
+	debug.dr6 |= DR6_BS;
+	ret = vcpu_ioctl(vcpu, KVM_SET_DEBUGREGS, "KVM_SET_DEBUGREGS", &debug);
+	return ret ? ret : vcpu_raise(vcpu, VECTOR_DB, NO_ERROR_CODE);
 }
 
 int vcpu_is_delivering(struct vcpu *vcpu)

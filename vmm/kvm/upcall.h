@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define VECTOR_DB 1u
 #define VECTOR_DF 8u
 #define VECTOR_GP 13u
 #define VECTOR_PF 14u
@@ -43,6 +44,9 @@ int upcall_raise(struct vcpu *vcpu, struct kvm_regs *at_out, unsigned vector);
  */
 #define NO_ERROR_CODE (-1)
 int vcpu_raise(struct vcpu *vcpu, unsigned vector, int error_code);
+/* Raises #DB for a single step that has come to its end at the current RIP. Own thread. Returns as
+ * above. */
+int vcpu_raise_step(struct vcpu *vcpu);
 /* The exception that results when `second` is raised during the delivery of `first`; or
  * EXCEPTION_SHUTDOWN for a triple fault. A pure function. */
 #define EXCEPTION_SHUTDOWN 256u

@@ -22,6 +22,8 @@
 #define STOPS_MAX         64u
 #define STOPS_MAX_UNKNOWN 2u
 
+#define FLAG_TF (1ull << 8)
+
 /* --- what the guest gets ---------------------------------------------------------------------- */
 
 static struct batch batch_of(struct pin *pin, struct vcpu *vcpu, bool may_upcall)
@@ -108,6 +110,14 @@ static bool set_regs(const struct vcpu *vcpu, struct kvm_regs *regs)
 		return true;
 	say_errno("KVM_SET_REGS");
 	return false;
+}
+
+/* The store is done. KVM knows of no instruction that has come to its end; so if the guest steps,
+ * it is told here. */
+static void end_step(struct vcpu *vcpu, const struct kvm_regs *after)
+{
+	if (after->rflags & FLAG_TF && vcpu_raise_step(vcpu))
+		stop_request(vcpu->vm->stop, VMM_EX_OSERR);
 }
 
 /* --- kept from storing ------------------------------------------------------------------------ */
@@ -239,6 +249,8 @@ static void end_insn(struct vcpu *vcpu, struct kvm_regs *regs, enum served serve
 		refuse_store(vcpu);
 	else if (!set_regs(vcpu, regs))
 		stop_request(vcpu->vm->stop, VMM_EX_OSERR);
+	else
+		end_step(vcpu, regs);
 }
 
 /* Returns the first piece that lies in a write-protected frame, store->nr if none does. */
@@ -410,6 +422,8 @@ static void do_emulated(struct pin *pin, struct vcpu *vcpu, const struct vcpu_st
 		refuse_part(vcpu, pieces[0].gpa, state->regs.rip);
 	else if (status != ALIAS_OK)
 		refuse_store(vcpu);
+	else
+		end_step(vcpu, &state->regs);
 }
 
 /*

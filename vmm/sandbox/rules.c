@@ -59,6 +59,8 @@ static const struct rule rules[] = {
 	{V, ALWAYS, IOCTL(KVM_TRANSLATE)},
 	{V, TRACED, IOCTL(KVM_GET_DEVICE_ATTR)}, /* what the vCPU's TSC is ahead of the host's */
 	{V, STRICT, IOCTL(KVM_GET_FPU)},
+	{V, STRICT, IOCTL(KVM_GET_DEBUGREGS)}, /* a store that the guest steps over */
+	{V, STRICT, IOCTL(KVM_SET_DEBUGREGS)},
 	{V, STRICT, IOCTL(KVM_SET_USER_MEMORY_REGION)}, /* zap_all() */
 	{V, STRICT, MPROTECT},                          /* write protection of a frame */
 	{M | V, ALWAYS, IOCTL(KVM_IRQ_LINE)},
