@@ -25,7 +25,8 @@ enum trace_kind {
 	/* An exit, from KVM_RUN's return to the next KVM_RUN; a: reason, b: port or gpa; or `nr` of
 	 * them, one soon after the other. */
 	TRACE_EXIT,
-	TRACE_CALL,   /* a hypercall, and all of its exit; a: its code, b: ops; and `sync` */
+	TRACE_CALL,   /* a hypercall, and all of its exit; a: its code, b: ops; `sync`, and in `alias`
+			 how many aliases it let through, of which the first has an event */
 	TRACE_SYNC,   /* tables are compared */
 	TRACE_FLUSH,  /* TLBs are flushed by the host; a: frame, or UINT64_MAX: the guest asked */
 	TRACE_ALIAS,  /* an alias is met; a: frame, b: va of its first mapping, and `alias` */
@@ -72,7 +73,7 @@ struct trace_event {
 		uint32_t sync; /* of a call: ticks of a sync that has no event of its own, or 0 */
 	};
 	uint16_t kind;  /* enum trace_kind */
-	uint16_t alias; /* enum trace_alias */
+	uint16_t alias; /* enum trace_alias; of a call a number */
 };
 
 struct trace_track {

@@ -409,6 +409,8 @@ static char *put_call_args(struct printer *p, char *at, const struct trace_event
 	at = put_number(p, put(at, ",\"args\":{\"ops\":"), e->b);
 	if (e->sync)
 		at = put_time(p, put(at, ",\"sync_us\":"), ns_of(p, p->trace->tsc + e->sync));
+	if (e->alias)
+		at = put_number(p, put(at, ",\"let_through\":"), e->alias);
 	return put(at, "}}");
 }
 

@@ -197,6 +197,7 @@ static void hypercall_write(void *dev, struct vcpu *vcpu, uint64_t off, unsigned
 	enum alias_status status;
 
 	if (vcpu->track) {
+		pin->vcpus[vcpu->index].let_through = 0;
 		guest_events_open(pin, vcpu);
 		guest_events_take(pin, vcpu);
 	}
@@ -206,9 +207,19 @@ static void hypercall_write(void *dev, struct vcpu *vcpu, uint64_t off, unsigned
 	status = call == ALIAS_CALL_FLUSH ? serve_flush(pin, vcpu)
 					  : serve_locked(pin, vcpu, page, call, &sync_ticks);
 	__atomic_store_n(&page->call_status, status, __ATOMIC_RELAXED);
-	trace_end(vcpu->track, TRACE_CALL, start, call,
-		  call == ALIAS_CALL_PIN ? __atomic_load_n(&page->count, __ATOMIC_RELAXED) : 0,
-		  sync_ticks);
+	if (vcpu->track)
+		trace_record(vcpu->track,
+			     &(struct trace_event){
+				     .kind = TRACE_CALL,
+				     .start = start,
+				     .end = __rdtsc(),
+				     .a = call,
+				     .b = call == ALIAS_CALL_PIN
+						  ? __atomic_load_n(&page->count, __ATOMIC_RELAXED)
+						  : 0,
+				     .sync = sync_ticks,
+				     .alias = pin->vcpus[vcpu->index].let_through,
+			     });
 }
 
 static uint64_t hypercall_read(void *dev, struct vcpu *vcpu, uint64_t off, unsigned len)

@@ -150,12 +150,14 @@ static enum at_verdict make_transition(struct batch *batch, uint64_t pfn, struct
 }
 
 /* Is an alias in the way that is not checked for? If messages or the trace are to name it, finds
- * the first one, too; where all tables must be searched for that, once is enough. */
+ * the first one, too; where all tables must be searched for that, once is enough. The trace names
+ * one in each call. */
 static bool ignores_alias(const struct batch *batch, uint64_t pfn, struct at_transition to,
 			  struct at_alias *alias)
 {
 	const struct pin *pin = batch->pin;
-	bool is_named = batch->vcpu->track || pin->machine->opt->verbose;
+	bool is_traced = batch->vcpu->track && batch->own->let_through == 0;
+	bool is_named = is_traced || pin->machine->opt->verbose;
 
 	if (pin->checks || (to.to == AT_TO_TABLE && !at_has_alias(pin->at, pfn)))
 		return false;
@@ -183,7 +185,7 @@ static enum at_verdict try_transition(struct batch *batch, uint64_t pfn, struct 
 		return verdict;
 	pin->count.ops[to.to].aliases_met++;
 	say_alias(batch, pfn, to, &alias, "let through");
-	if (batch->vcpu->track)
+	if (batch->vcpu->track && batch->own->let_through++ == 0)
 		trace_alias(batch, pfn, alias.va, 0, TRACE_ALIAS_LET_THROUGH);
 	return verdict;
 }
