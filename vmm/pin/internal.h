@@ -18,9 +18,10 @@ struct store_ops;
 struct vcpu;
 struct vm;
 
-#define RETRIES_MAX   4u /* upcalls of one vCPU within the handlers of upcalls */
-#define PIN_SAID_MAX  10 /* messages of one kind that are printed; the rest are counted */
-#define CLOCK_FLUSHED 1  /* what the clock of write-protected tables always gives as `flushed` */
+#define RETRIES_MAX   4u  /* upcalls of one vCPU within the handlers of upcalls */
+#define PIN_SAID_MAX  10  /* messages of one kind that are printed; the rest are counted */
+#define PIN_NAMED_MAX 256 /* aliases let through that a trace names; likewise */
+#define CLOCK_FLUSHED 1   /* what the clock of write-protected tables always gives as `flushed` */
 
 /* Counters of one kind of transition. */
 struct op_count {
@@ -88,7 +89,7 @@ struct pin_vcpu {
 	/* For the trace: number of the guest's records that were read, and what its TSC is ahead of
 	 * the host's. */
 	uint64_t origins_taken, tsc_offset;
-	uint16_t let_through; /* aliases, in the call that is served */
+	uint16_t let_through;      /* aliases, in the call that is served */
 	bool tsc_asked, tsc_known; /* the latter was asked for; it is set */
 };
 
@@ -119,6 +120,7 @@ struct pin {
 	struct pin_count count;
 	struct areas *areas; /* NULL: nobody has asked for an origin yet */
 	uint32_t flows;      /* aliases with arrows in the trace: purged for, or refused at once */
+	uint32_t named;      /* aliases let through that the trace names */
 	bool counts_all; /* at_count_all() was called: there was a transition other than a pin */
 	uint64_t violations_seen; /* violations of the tracker that are counted */
 	uint64_t verify_draw; /* state of the random numbers that choose which calls to verify */

@@ -149,15 +149,20 @@ static enum at_verdict make_transition(struct batch *batch, uint64_t pfn, struct
 	return pin->checks && pin->unseen ? at_may(pin->at, pfn, to) : at_become(pin->at, pfn, to);
 }
 
+static bool may_trace_let_through(const struct batch *batch)
+{
+	return batch->vcpu->track && batch->own->let_through == 0 &&
+	       batch->pin->named < PIN_NAMED_MAX;
+}
+
 /* Is an alias in the way that is not checked for? If messages or the trace are to name it, finds
  * the first one, too; where all tables must be searched for that, once is enough. The trace names
- * one in each call. */
+ * one in each call, up to PIN_NAMED_MAX, as each takes a thousand instructions and more. */
 static bool ignores_alias(const struct batch *batch, uint64_t pfn, struct at_transition to,
 			  struct at_alias *alias)
 {
 	const struct pin *pin = batch->pin;
-	bool is_traced = batch->vcpu->track && batch->own->let_through == 0;
-	bool is_named = is_traced || pin->machine->opt->verbose;
+	bool is_named = may_trace_let_through(batch) || pin->machine->opt->verbose;
 
 	if (pin->checks || (to.to == AT_TO_TABLE && !at_has_alias(pin->at, pfn)))
 		return false;
@@ -185,8 +190,11 @@ static enum at_verdict try_transition(struct batch *batch, uint64_t pfn, struct 
 		return verdict;
 	pin->count.ops[to.to].aliases_met++;
 	say_alias(batch, pfn, to, &alias, "let through");
-	if (batch->vcpu->track && batch->own->let_through++ == 0)
+	if (may_trace_let_through(batch)) {
+		pin->named++;
 		trace_alias(batch, pfn, alias.va, 0, TRACE_ALIAS_LET_THROUGH);
+	}
+	batch->own->let_through++;
 	return verdict;
 }
 
