@@ -81,10 +81,14 @@ struct pin_vcpu {
 		uint64_t alias_event, raised, purged_before;
 	} retries[RETRIES_MAX];
 	unsigned nr_retries;
-	/* Number of times in a row that a store was stopped for no known reason; `exits` is the
-	 * number of exits that the vCPU had handled at the last of them, `changes` that of changes
-	 * of protections before the last that found the frame writable. */
-	unsigned stops;
+	/* Number of times in a row that the guest was let try again, each cause for itself: a store
+	 * whose frames were writable; at `rip`, an instruction that is not known, and a frame that
+	 * an event pushes. `exits` is the number of exits that the vCPU had handled at the last of
+	 * them, `changes` that of changes of protections before the last of the first kind. */
+	struct pin_stops {
+		unsigned writable, unknown, pushed;
+		uint64_t rip;
+	} stops;
 	uint64_t exits, changes;
 	/* For the trace: number of the guest's records that were read, and what its TSC is ahead of
 	 * the host's. */

@@ -197,7 +197,7 @@ static void refuse_large(struct pin *pin, struct vcpu *vcpu, uint64_t rip,
 		refuse_part(vcpu, store->pieces[stopped_at].gpa, rip);
 }
 
-/* Returns the state with the number of stops in a row, this one not yet counted. If the vCPU has
+/* Returns the state with the numbers of stops in a row, this one not yet counted. If the vCPU has
  * handled an access since the last stop, the guest has gone on, and counting begins anew. */
 static struct pin_vcpu *count_stops(struct pin *pin, const struct vcpu *vcpu)
 {
@@ -205,26 +205,35 @@ static struct pin_vcpu *count_stops(struct pin *pin, const struct vcpu *vcpu)
 	uint64_t exits = vcpu->stats.exits_pio + vcpu->stats.exits_mmio;
 
 	if (exits != own->exits)
-		own->stops = 0;
+		own->stops = (struct pin_stops){0};
 	own->exits = exits;
 	return own;
 }
 
 /* Nothing is wrong: the frame may have been unprotected, or the address mapped elsewhere, a moment
  * ago. So the guest may try again, but not for ever. */
-static bool try_again(struct pin_vcpu *own, unsigned max)
+static bool try_again(unsigned *stops, unsigned max)
 {
-	if (++own->stops < max)
+	if (++*stops < max)
 		return true;
-	own->stops = 0;
+	*stops = 0;
 	return false;
+}
+
+/* What was stopped is unknown. Elsewhere the guest has gone on since the last. */
+static bool try_again_at(struct pin_stops *stops, uint64_t rip, unsigned *unknown_or_pushed)
+{
+	if (rip != stops->rip)
+		stops->unknown = stops->pushed = 0;
+	stops->rip = rip;
+	return try_again(unknown_or_pushed, STOPS_MAX_UNKNOWN);
 }
 
 /* The processor was delivering an event, and the frame that it pushes went to a page table,
  * whatever instruction is at RIP. */
-static void frame_stopped(struct pin *pin, struct vcpu *vcpu, struct pin_vcpu *own)
+static void frame_stopped(struct pin *pin, struct vcpu *vcpu, uint64_t rip, struct pin_stops *stops)
 {
-	if (try_again(own, STOPS_MAX_UNKNOWN))
+	if (try_again_at(stops, rip, &stops->pushed))
 		return;
 	count_refused(pin);
 	refuse_store(vcpu);
@@ -235,9 +244,9 @@ static void frame_stopped(struct pin *pin, struct vcpu *vcpu, struct pin_vcpu *o
 static enum store_exit not_stopped(struct pin_vcpu *own, uint64_t changes)
 {
 	if (changes != own->changes)
-		own->stops = 0;
+		own->stops.writable = 0;
 	own->changes = changes;
-	return try_again(own, STOPS_MAX) ? STORE_EXIT_DONE : STORE_EXIT_OTHER;
+	return try_again(&own->stops.writable, STOPS_MAX) ? STORE_EXIT_DONE : STORE_EXIT_OTHER;
 }
 
 static void end_insn(struct vcpu *vcpu, struct kvm_regs *regs, enum served served,
@@ -277,7 +286,7 @@ static enum store_exit known_stopped(struct pin *pin, struct vcpu *vcpu, struct 
 	uint64_t changes;
 
 	if (!locate_store(vcpu, state, insn, &store, &load, &fault)) {
-		own->stops = 0;
+		own->stops = (struct pin_stops){0};
 		raise_fault(vcpu, state, &fault);
 		return STORE_EXIT_DONE;
 	}
@@ -289,7 +298,7 @@ static enum store_exit known_stopped(struct pin *pin, struct vcpu *vcpu, struct 
 	pthread_mutex_unlock(&pin->lock);
 	if (stopped_at == store.nr)
 		return not_stopped(own, changes);
-	own->stops = 0;
+	own->stops = (struct pin_stops){0};
 	if (insn->op == INSN_LARGE)
 		refuse_large(pin, vcpu, state->regs.rip, &store, stopped_at);
 	else
@@ -316,10 +325,10 @@ static enum store_exit store_stopped(void *ctx, struct vcpu *vcpu)
 	if (delivering < 0 || !vcpu_get_state(vcpu, &state))
 		return end_on_error(vcpu);
 	if (delivering)
-		frame_stopped(pin, vcpu, own);
+		frame_stopped(pin, vcpu, state.regs.rip, &own->stops);
 	else if (decode_next(vcpu, &state, &insn, &nr_read))
 		return known_stopped(pin, vcpu, &state, &insn, own);
-	else if (!try_again(own, STOPS_MAX_UNKNOWN))
+	else if (!try_again_at(&own->stops, state.regs.rip, &own->stops.unknown))
 		end_unknown(pin, vcpu, "here", state.regs.rip);
 	return STORE_EXIT_DONE;
 }
@@ -344,7 +353,7 @@ static enum store_exit store_failed(void *ctx, struct vcpu *vcpu)
 		return end_on_error(vcpu);
 	if (known)
 		return known_stopped(pin, vcpu, &state, &insn, own);
-	own->stops = 0;
+	own->stops = (struct pin_stops){0};
 	count_refused(pin);
 	refuse_store(vcpu);
 	return STORE_EXIT_DONE;

@@ -7,6 +7,8 @@
 #include "fake_kvm.h"
 #include "pin/store.h"
 #include "pin_guest.h"
+#include "status.h"
+#include "stop.h"
 #include "suites.h"
 
 #define CODE   (DATA + 1)
@@ -23,6 +25,7 @@ static int (*play_the_rest)(int fd, unsigned long request, void *arg);
 static struct kvm_regs regs;
 /* So many translations of data are as the tables say. Then another vCPU writes them. */
 static unsigned until_remapped;
+static bool delivering; /* an interrupt */
 
 static int translate(struct kvm_translation *translation)
 {
@@ -52,6 +55,10 @@ static int play_vcpu(int fd, unsigned long request, void *arg)
 		return 0;
 	case KVM_TRANSLATE:
 		return translate(arg);
+	case KVM_GET_VCPU_EVENTS:
+		*(struct kvm_vcpu_events *)arg =
+			(struct kvm_vcpu_events){.interrupt.injected = delivering};
+		return 0;
 	default:
 		return play_the_rest(fd, request, arg);
 	}
@@ -131,6 +138,36 @@ START_TEST(one_of_two_tables_is_released)
 }
 END_TEST
 
+static void stop_at(const uint8_t code[3], unsigned offset)
+{
+	regs.rip = VA(TEXT) + offset;
+	memcpy((uint8_t *)guest_frame(CODE) + offset, code, 3);
+	ck_assert_int_eq(pin_store_ops.stopped(guest.pin, &guest.vcpu), STORE_EXIT_DONE);
+}
+
+/* A store to where the frame is writable by now, an unknown instruction, a pushed frame: each is
+ * let try again, whatever came before, and the latter two not twice at the same place. */
+START_TEST(stops_are_counted_apart)
+{
+	static const uint8_t mov[] = {0x48, 0x89, 0x07}, unknown[] = {0x48, 0x11, 0x07};
+
+	regs = (struct kvm_regs){.rdi = VA(STORED)};
+	until_remapped = UINT_MAX;
+	stop_at(unknown, 100);
+	for (unsigned i = 0; i < 2; i++) {
+		stop_at(mov, 0);
+		delivering = i == 0;
+		stop_at(unknown, 0);
+		delivering = i > 0;
+		stop_at(unknown, 0);
+		delivering = false;
+		ck_assert_uint_eq(guest.raised, i);
+		ck_assert_int_eq(guest.machine.stop.status, i ? VMM_EX_VIOLATION : -1);
+	}
+	stop_is_over(&guest.machine.stop);
+}
+END_TEST
+
 /* mov %rax, (%rdi), and what may be before it: the last byte of another instruction. */
 static const uint8_t before_mov[] = {0x90, 0xf0, 0x3e, 0x40, 0x66};
 
@@ -164,6 +201,7 @@ TCase *store_tests(void)
 	tcase_add_checked_fixture(tc, set_up, guest_end);
 	tcase_add_loop_test(tc, what_was_checked_is_loaded, 0, sizeof(insns) / sizeof(insns[0]));
 	tcase_add_test(tc, one_of_two_tables_is_released);
+	tcase_add_test(tc, stops_are_counted_apart);
 	tcase_add_loop_test(tc, is_done_again_from_its_first_byte, 0, sizeof(before_mov));
 	return tc;
 }
