@@ -74,7 +74,7 @@ def unasked(directory):
     kinds = {e["name"] for e in slices(eager)}
     purges = [e["args"] for e in slices(eager) if e["name"] == "purge"]
     check("purges_without_an_upcall", purges and not any("upcall" in k for k in kinds), kinds)
-    check("purges_tell_of_their_flush", any("flushed_cpus" in p for p in purges) and all(0 < p.get("flushed_cpus", 1) <= 2 for p in purges), purges)
+    check("purges_tell_of_their_flush", all(0 < p["flushed_cpus"] <= 2 for p in purges), purges)
     pins = [e for e in slices(eager) if e["name"] == "pin"]
     check("pins_tell_of_their_sync", any("sync_us" in p["args"] for p in pins) and all(has_sync(p, eager) for p in pins), pins)
     check("purges_nest", nest(eager) is None, nest(eager))

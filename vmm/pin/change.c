@@ -8,6 +8,7 @@
 #include "pte.h"
 #include "say.h"
 #include "status.h"
+#include "stop.h"
 
 #define FRAMES_MAX                                                                                 \
 	16 /* up to so many frames are zapped one by one; for more, everything is zapped */
@@ -214,7 +215,7 @@ enum alias_status serve_updates(struct batch *batch, uint64_t pfn)
 	if (!read_updates(batch, pfn, updates, status))
 		return ALIAS_BAD_CALL;
 	batch->pin->count.update_calls++;
-	for (; done < batch->count; done++) {
+	for (; done < batch->count && !stop_requested(&batch->pin->machine->stop); done++) {
 		enum alias_status answer;
 
 		if (status[done] != ALIAS_PENDING)

@@ -13,6 +13,7 @@
 #include "pin/internal.h"
 #include "say.h"
 #include "status.h"
+#include "stop.h"
 #include "trace.h"
 #include "kvm/upcall.h"
 
@@ -74,6 +75,20 @@ static enum served serve_op(struct batch *batch, unsigned index)
 	return SERVED;
 }
 
+/* A refusal may take a walk of all tables. If the machine ends, nobody wants the rest of the
+ * answers. */
+static enum served serve_ops(struct batch *batch)
+{
+	enum served served = SERVED;
+
+	for (uint32_t i = 0; i < batch->count && served == SERVED; i++) {
+		if (stop_requested(&batch->pin->machine->stop))
+			break;
+		served = serve_op(batch, i);
+	}
+	return served;
+}
+
 static enum alias_status serve_batch(struct pin *pin, struct vcpu *vcpu,
 				     struct alias_vcpu_page *page)
 {
@@ -90,7 +105,7 @@ static enum alias_status serve_batch(struct pin *pin, struct vcpu *vcpu,
 			 pin->machine->opt->flush_proof == PROOF_GUEST,
 		.verify = verify_is_due(pin),
 	};
-	enum served served = SERVED;
+	enum served served;
 
 	if (!pin->registered || batch.count == 0 || batch.count > ALIAS_BATCH_MAX ||
 	    (flags & ~(ALIAS_BATCH_UPCALL | ALIAS_BATCH_WAIT)))
@@ -100,8 +115,7 @@ static enum alias_status serve_batch(struct pin *pin, struct vcpu *vcpu,
 		pause_all_vcpus(pin->vm, vcpu);
 	if (pin->tracks)
 		sync_tables(pin);
-	for (uint32_t i = 0; i < batch.count && served == SERVED; i++)
-		served = serve_op(&batch, i);
+	served = serve_ops(&batch);
 	report_violations(pin);
 	if (batch.paused)
 		resume_vcpus(pin->vm);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The map of all frames, for the control socket. */
+#include "clock.h"
 #include "frame_grid.h"
 #include "json_object.h"
 #include "machine.h"
@@ -7,11 +8,19 @@
 #include "pin/map.h"
 #include "pin/origin.h"
 #include "pin/pin.h"
+#include "stop.h"
 
-/* Number of mapped frames for which the guest's records are searched: each may take a walk of all
- * tables. */
+/* The guest's records are searched for so many mapped frames, and in so much of this thread's time:
+ * each may take a walk of all tables, while vCPUs wait for the lock. */
 #define STALE_MAX   4096u
+#define STALE_NS    500000000u
 #define ALIASES_MAX 8u
+
+/* What is left for that. */
+struct search {
+	unsigned frames;
+	uint64_t until;
+};
 
 /* Is one of the frame's mappings one that the guest has unmapped? */
 static bool is_stale(struct pin *pin, uint64_t pfn)
@@ -27,7 +36,23 @@ static bool is_stale(struct pin *pin, uint64_t pfn)
 	return false;
 }
 
-static enum pin_frame what_is(struct pin *pin, uint64_t pfn, unsigned *left)
+static uint64_t own_ns(void)
+{
+	return clock_ns(CLOCK_THREAD_CPUTIME_ID);
+}
+
+static bool may_search(const struct pin *pin, struct search *search)
+{
+	if (search->frames == 0)
+		return false;
+	if (own_ns() > search->until || stop_requested(&pin->machine->stop))
+		search->frames = 0;
+	else
+		search->frames--;
+	return search->frames > 0;
+}
+
+static enum pin_frame what_is(struct pin *pin, uint64_t pfn, struct search *search)
 {
 	const struct alias_tracker *at = pin->at;
 	unsigned level = at_pinned_level(at, pfn);
@@ -39,7 +64,7 @@ static enum pin_frame what_is(struct pin *pin, uint64_t pfn, unsigned *left)
 		return mapped ? FRAME_ALIASED : FRAME_L1 + (level < 4 ? level : 4) - 1;
 	if (at_is_ballooned(at, pfn))
 		return FRAME_BALLOONED;
-	if (mapped && *left > 0 && (*left)-- && is_stale(pin, pfn))
+	if (mapped && may_search(pin, search) && is_stale(pin, pfn))
 		return FRAME_STALE;
 	if (at_memtype(at, pfn))
 		return FRAME_TYPED;
@@ -58,7 +83,7 @@ const char *pin_map_frames(struct pin *pin, json_t *answer)
 {
 	uint64_t frames = memory_end_pfn(&pin->vm->mem);
 	struct frame_grid grid;
-	unsigned left = STALE_MAX;
+	struct search search = {.frames = STALE_MAX};
 
 	if (!pin->tracks)
 		return "vmm was started with --track off";
@@ -68,8 +93,9 @@ const char *pin_map_frames(struct pin *pin, json_t *answer)
 	}
 	pthread_mutex_lock(&pin->lock);
 	sync_tables(pin);
+	search.until = own_ns() + STALE_NS;
 	for (uint64_t pfn = 0; pfn < frames; pfn++)
-		frame_grid_paint(&grid, pfn, what_is(pin, pfn, &left));
+		frame_grid_paint(&grid, pfn, what_is(pin, pfn, &search));
 	pthread_mutex_unlock(&pin->lock);
 	object_add_number(answer, "frames", frames);
 	add_cells(answer, &grid);

@@ -4,8 +4,11 @@
 #include <check.h>
 #include "pin_figure.h"
 #include "pin_guest.h"
+#include "stop.h"
 #include "suites.h"
 #include "trace.h"
+
+#define ORIGINS_GPA 0x300000u
 
 /* Tables that are compared, and tables that are write-protected. */
 static const enum track_mode track_modes[] = {TRACK_SCAN, TRACK_STRICT};
@@ -287,6 +290,55 @@ START_TEST(frames_are_described)
 }
 END_TEST
 
+/* The letter of DATA in the map. */
+static char letter(void)
+{
+	json_t *answer = json_object();
+	const char *cells;
+	char is;
+
+	ck_assert_ptr_null(pin_map_frames(guest.pin, answer));
+	ck_assert_int_eq(json_integer_value(json_object_get(answer, "frames_per_cell")), 1);
+	cells = json_string_value(json_object_get(answer, "cells"));
+	is = cells[DATA];
+	json_decref(answer);
+	return is;
+}
+
+static void note_origin(enum alias_origin_kind kind)
+{
+	struct alias_origin *records =
+		memory_ptr(&guest.machine.vm.mem, ORIGINS_GPA, ALIAS_ORIGINS * sizeof(*records));
+
+	guest.page->origins_gpa = ORIGINS_GPA;
+	records[guest.page->nr_origins++] = (struct alias_origin){
+		.va = MAPPED_AT, .caller = 1, .nr_pages = 1, .kind = (uint32_t)kind};
+}
+
+START_TEST(frames_are_mapped)
+{
+	ck_assert_int_eq(letter(), '.');
+	guest_map(W(DATA));
+	note_origin(ALIAS_ORIGIN_MAPPED);
+	ck_assert_int_eq(letter(), 'm');
+	note_origin(ALIAS_ORIGIN_UNMAPPED);
+	ck_assert_int_eq(letter(), 's');
+	stop_request(&guest.machine.stop, 0);
+	ck_assert_int_eq(letter(), 'm'); /* nothing is searched any more */
+	stop_is_over(&guest.machine.stop);
+}
+END_TEST
+
+/* However long it would take. */
+START_TEST(a_stop_ends_a_batch)
+{
+	guest_map(W(DATA));
+	stop_request(&guest.machine.stop, 0);
+	ck_assert_int_eq(guest_ask(DATA, ALIAS_OP_PIN, 1), ALIAS_PENDING);
+	stop_is_over(&guest.machine.stop);
+}
+END_TEST
+
 static const struct {
 	struct transition_facts facts;
 	enum transition_step next;
@@ -336,5 +388,7 @@ TCase *transition_request_tests(void)
 	tcase_add_test(tc, the_first_transition_has_no_evidence);
 	tcase_add_test(tc, statistics_tell_them_apart);
 	tcase_add_test(tc, frames_are_described);
+	tcase_add_test(tc, frames_are_mapped);
+	tcase_add_test(tc, a_stop_ends_a_batch);
 	return tc;
 }
