@@ -12,6 +12,9 @@
  * is the vCPU's own, in which it runs: not while the host has stopped it, or runs something else.
  * From one sync to the next 250 ms count at most.
  *
+ * While no vCPU runs a ring stays as it is. What else the guest can have written there, a disk for
+ * one, keeps no log: that is a fault, and nothing that it writes excuses an entry.
+ *
  * Threads: one at a time, the owner of the tracker; the vCPUs write meanwhile.
  */
 #ifndef VMM_PIN_GUEST_LOG_H
@@ -29,6 +32,7 @@ enum log_fault {
 	LOG_FALSE_LOSS, /* records were counted as lost while the ring had room */
 	LOG_OVERRUN,    /* more records than the ring has room for */
 	LOG_NAME_KEPT,  /* a running vCPU names the same entry for longer than any change takes */
+	LOG_MOVED,      /* a ring was written to while no vCPU ran */
 	LOG_STOPPED,    /* all rings: the log ended although the host still wants it */
 };
 
@@ -64,6 +68,7 @@ struct guest_log {
 	struct log_ring *ring;
 	unsigned next;    /* the ring at which log_next() continues */
 	bool stopped;     /* LOG_STOPPED is still to be handed out */
+	bool quiet;       /* set by the owner: no vCPU runs during this sync */
 	unsigned put_off; /* so often in a row it could not be told what is pending */
 	/* How long this vCPU has run so far, in milliseconds of processor time. */
 	uint64_t (*ran_ms)(const void *ctx, unsigned vcpu);

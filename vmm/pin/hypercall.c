@@ -113,10 +113,12 @@ static enum alias_status serve_batch(struct pin *pin, struct vcpu *vcpu,
 	batch.paused = batch.verify || guest_log_needs_pause(&pin->log);
 	if (batch.paused)
 		pause_all_vcpus(pin->vm, vcpu);
+	pin->log.quiet = batch.paused;
 	if (pin->tracks)
 		sync_tables(pin);
 	served = serve_ops(&batch);
 	report_violations(pin);
+	pin->log.quiet = false;
 	if (batch.paused)
 		resume_vcpus(pin->vm);
 	return served == UPCALL ? send_upcall(&batch) : ALIAS_OK;
@@ -352,6 +354,7 @@ bool pin_final_audit(struct pin *pin)
 	for (unsigned i = 0; i < vm->nr_vcpus; i++)
 		guest_events_take(pin, &vm->vcpus[i]);
 	stop_is_over(&pin->machine->stop);
+	pin->log.quiet = true;
 	if (pin->registered && pin->tracks)
 		audit_tables(pin);
 	return pin->count.violations == 0 || pin->machine->opt->on_violation != VIOLATION_STOP;

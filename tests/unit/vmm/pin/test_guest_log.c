@@ -155,6 +155,36 @@ START_TEST(put_off_again_and_again)
 }
 END_TEST
 
+static const uint64_t moves[] = {1, AT_PENDING_MAX + 1, ALIAS_LOG_RECORDS, 2 * ALIAS_LOG_RECORDS,
+				 UINT64_MAX};
+
+/* By a disk, and back again before the next sync. It excuses nothing, and is told. */
+START_TEST(moved_while_no_vcpu_runs)
+{
+	guest_log.quiet = true;
+	for (unsigned round = 0; round < 8; round++) {
+		append(1, 8);
+		logs[0].changing = 16; /* that vCPU stopped amid a change */
+		begin(false, 1);
+		take();
+		ck_assert_uint_eq(nr_pending(), 1);
+		expect_no_fault();
+
+		begin(false, 1);
+		take();
+		logs[1].head += moves[_i];
+		ck_assert_uint_eq(nr_pending(), 1);
+		logs[1].head -= moves[_i];
+		expect_fault(1, LOG_MOVED);
+		ck_assert(!guest_log_needs_pause(&guest_log));
+	}
+	begin(false, 1);
+	logs[2].lost++;
+	ck_assert_uint_eq(nr_pending(), 1);
+	expect_fault(2, LOG_MOVED);
+}
+END_TEST
+
 START_TEST(what_is_pending)
 {
 	uint64_t entries[AT_PENDING_MAX];
@@ -589,6 +619,7 @@ TCase *guest_log_tests(void)
 	tcase_add_checked_fixture(tc, set_up, NULL);
 	tcase_add_test(tc, records_come_in_order);
 	tcase_add_test(tc, put_off_again_and_again);
+	tcase_add_loop_test(tc, moved_while_no_vcpu_runs, 0, sizeof(moves) / sizeof(moves[0]));
 	tcase_add_test(tc, what_is_pending);
 	tcase_add_test(tc, a_full_ring);
 	tcase_add_test(tc, a_loss_counted_late);
