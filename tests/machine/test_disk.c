@@ -145,6 +145,26 @@ START_TEST(a_full_disk_is_an_io_error)
 }
 END_TEST
 
+/* 248 GiB of reads are queued: neither a reset nor the end waits for it. */
+START_TEST(a_flood_is_left_off)
+{
+	const char *image = tmp_file("large"), *word = _i ? "off" : "reset";
+	char option[4200];
+	struct run run;
+	int fd = open(image, O_CREAT | O_WRONLY, 0600);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(ftruncate(fd, 2l << 30), 0);
+	close(fd);
+	snprintf(option, sizeof(option), "%s,ro", image);
+	RUN(&run, "-m", "32M", "-t", track_or("scan"), "-d", option,
+	    path_in_tests("hostile/disk_flood.elf"), "--", word);
+	expect_status(&run, 0);
+	run_free(&run);
+	unlink(image);
+}
+END_TEST
+
 START_TEST(no_such_image)
 {
 	struct run run;
@@ -166,6 +186,7 @@ Suite *disk_suite(void)
 	tcase_add_loop_test(tc, writes_arrive, 0, 2);
 	tcase_add_test(tc, read_only_stays_as_it_was);
 	tcase_add_test(tc, a_full_disk_is_an_io_error);
+	tcase_add_loop_test(tc, a_flood_is_left_off, 0, 2);
 	tcase_add_test(tc, no_such_image);
 	suite_add_tcase(suite, tc);
 	return suite;
