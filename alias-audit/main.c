@@ -303,6 +303,17 @@ static int watch_guest(struct live *live, struct findings *findings)
 	return status;
 }
 
+/* Would the picture replace the guest's memory, or another file of QEMU's? Says so. */
+static bool map_replaces_memory(const struct args *args, const struct qemu *qemu)
+{
+	struct stat st;
+
+	if (!args->map || stat(args->map, &st) || !qemu_has_file(qemu, &st))
+		return false;
+	say("--map %s: QEMU has that open", args->map);
+	return true;
+}
+
 static int audit_qemu(const struct args *args, struct names *names)
 {
 	const struct qemu_options options = {.qmp = args->qmp,
@@ -318,6 +329,8 @@ static int audit_qemu(const struct args *args, struct names *names)
 	live.view.audit = audit_new(&mem);
 	if (!live.qemu) {
 		status = status_of_error(error);
+	} else if (map_replaces_memory(args, live.qemu)) {
+		status = VMM_EX_USAGE;
 	} else if (!live.view.audit) {
 		say("out of memory");
 		status = VMM_EX_OSERR;

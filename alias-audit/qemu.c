@@ -155,6 +155,32 @@ static int find_file(pid_t pid, uint64_t size)
 	return found;
 }
 
+/* Is it this file, or device that holds blocks, which a picture could replace? */
+static bool is_file(const struct stat *st, const struct stat *file)
+{
+	return (S_ISREG(st->st_mode) || S_ISBLK(st->st_mode)) && st->st_dev == file->st_dev &&
+	       st->st_ino == file->st_ino;
+}
+
+/* Has the process that file open? What it does not tell is taken for no. */
+static bool process_has_file(pid_t pid, const struct stat *file)
+{
+	char folder[64];
+	struct dirent *entry;
+	struct stat st;
+	bool has = false;
+	DIR *dir;
+
+	snprintf(folder, sizeof(folder), "/proc/%d/fd", (int)pid);
+	dir = opendir(folder);
+	if (!dir)
+		return false;
+	while (!has && (entry = readdir(dir)))
+		has = !fstatat(dirfd(dir), entry->d_name, &st, 0) && is_file(&st, file);
+	closedir(dir);
+	return has;
+}
+
 static int open_process(pid_t pid)
 {
 	char path[64];
@@ -349,6 +375,14 @@ struct qemu *qemu_open(const struct qemu_options *options, struct physmem *mem, 
 	}
 	qemu_close(qemu);
 	return NULL;
+}
+
+bool qemu_has_file(const struct qemu *qemu, const struct stat *file)
+{
+	struct stat st;
+
+	return (qemu->mem_fd >= 0 && !fstat(qemu->mem_fd, &st) && is_file(&st, file)) ||
+	       process_has_file(qemu->pid, file);
 }
 
 void qemu_close(struct qemu *qemu)

@@ -8,6 +8,7 @@
 #define AUDIT_QEMU_H
 
 #include <stdbool.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include "notes.h"
 #include "physmem.h"
@@ -27,6 +28,9 @@ struct qemu_options {
  * opened, and -ENOTCONN: the guest's memory can't be found or read. */
 struct qemu *qemu_open(const struct qemu_options *options, struct physmem *mem, struct notes *notes,
 		       int *error);
+/* Is it a file that memory is read from, or another one that QEMU has open, as far as can be seen?
+ */
+bool qemu_has_file(const struct qemu *qemu, const struct stat *file);
 /* Resumes the guest if need be. */
 void qemu_close(struct qemu *qemu);
 
