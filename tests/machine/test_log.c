@@ -101,7 +101,7 @@ START_TEST(the_oracle_tells_whose_mistake_it_is)
 	    "workload=process", "iters=40", "bug=log-omit");
 	ck_assert_int_lt(run.status, 64);
 	ck_assert_int_eq(stat_of(&run, "pins.disagreed"), 0);
-	ck_assert_int_eq(stat_of(&run, "pins.looked_again"), 0);
+	ck_assert_int_gt(stat_of(&run, "pins.looked_again"), 0); /* and the log was wrong */
 	ck_assert_int_gt(stat_of(&run, "tracker.audits"), 1);
 	ck_assert_int_gt(stat_of(&run, "tracker.log_mismatches"), 0);
 	run_free(&run);
