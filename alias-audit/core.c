@@ -249,6 +249,13 @@ static int put_together(struct core *core)
 	return 0;
 }
 
+/* Of a failure to open: is it the system's, or has the core sent the library to places that no file
+ * has? errno is what the library's last call of the system has left. */
+static int open_error(kdump_status status)
+{
+	return status == KDUMP_ERR_SYSTEM && errno != EINVAL && errno != EOVERFLOW ? -EIO : -EINVAL;
+}
+
 static int open_dump(struct core *core)
 {
 	kdump_status status;
@@ -268,12 +275,14 @@ static int open_dump(struct core *core)
 	}
 	/* A file that shrinks meanwhile must be an error, and no SIGBUS. */
 	kdump_set_number_attr(core->dump, KDUMP_ATTR_FILE_MMAP_POLICY, KDUMP_MMAP_NEVER);
+	errno = 0;
 	status = kdump_open_fd(core->dump, core->fd);
 	if (status != KDUMP_OK) {
+		int error = open_error(status);
 		const char *why = kdump_get_err(core->dump);
 
 		say("%s can't be read as a core: %s", core->path, why ? why : "unknown");
-		return status == KDUMP_ERR_SYSTEM ? -EIO : -EINVAL;
+		return error;
 	}
 	find_format(core);
 	if (!is_x86_64(core))
