@@ -25,9 +25,9 @@ enum trace_kind {
 	/* An exit, from KVM_RUN's return to the next KVM_RUN; a: reason, b: port or gpa; or `nr` of
 	 * them, one soon after the other. */
 	TRACE_EXIT,
-	TRACE_CALL,   /* a hypercall, and all of its exit; a: its code, b: ops; `sync`, and in `alias`
-			 how many aliases it let through, of which the first has an event */
-	TRACE_SYNC,   /* tables are compared */
+	TRACE_CALL, /* a hypercall, and all of its exit; a: its code, b: ops; `sync`, and in `alias`
+		       how many aliases it let through, of which the first has an event */
+	TRACE_SYNC, /* tables are compared */
 	TRACE_FLUSH,  /* TLBs are flushed by the host; a: frame, or UINT64_MAX: the guest asked */
 	TRACE_ALIAS,  /* an alias is met; a: frame, b: va of its first mapping, and `alias` */
 	TRACE_ORIGIN, /* right after an alias or a violation, if known: a: who mapped it, b: who
