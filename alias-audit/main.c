@@ -25,7 +25,7 @@ static double now_ms(void)
 	return (double)now_ns() / 1e6;
 }
 
-/* Returns the status for a failure to open what is to be looked at. */
+/* Returns the status for a failure to open or to stop what is to be looked at. */
 static int status_of_error(int error)
 {
 	switch (error) {
@@ -251,8 +251,9 @@ static int look_at_guest(struct live *live, struct findings *findings)
 	double before = now_ms();
 	int error;
 
-	if (!qemu_begin(live->qemu))
-		return VMM_EX_NOKVM;
+	error = qemu_begin(live->qemu);
+	if (error)
+		return status_of_error(error);
 	live->since = now_ms();
 	look.cpus = qemu_cpus(live->qemu, &look.nr_cpus);
 	snprintf(findings->source, sizeof(findings->source), "QEMU at %s, %s", live->view.args->qmp,

@@ -400,21 +400,22 @@ void qemu_close(struct qemu *qemu)
 /* --- a look -------------------------------------------------------------------------------------
  */
 
-bool qemu_begin(struct qemu *qemu)
+int qemu_begin(struct qemu *qemu)
 {
+	int error = qmp_pause(qemu->qmp);
 	char *text;
 
-	if (!qmp_pause(qemu->qmp))
-		return false;
+	if (error)
+		return error;
 	text = qmp_monitor(qemu->qmp, "info registers -a");
 	qemu->nr_cpus = text ? registers_parse(text, qemu->cpu, MONITOR_MAX_CPU) : 0;
 	if (text && !qemu->nr_cpus)
 		say("QEMU tells no CR3 of a vCPU");
 	free(text);
 	if (qemu->nr_cpus)
-		return true;
+		return 0;
 	qmp_resume(qemu->qmp);
-	return false;
+	return -ENOTCONN;
 }
 
 bool qemu_end(struct qemu *qemu)

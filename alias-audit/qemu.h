@@ -34,9 +34,9 @@ bool qemu_has_file(const struct qemu *qemu, const struct stat *file);
 /* Resumes the guest if need be. */
 void qemu_close(struct qemu *qemu);
 
-/* Stops the guest, and asks for the registers of its vCPUs. Returns false after a message; then the
- * guest runs again. */
-bool qemu_begin(struct qemu *qemu);
+/* Stops the guest, and asks for the registers of its vCPUs. Returns 0, or an error of
+ * qmp_pause() after a message; then the guest runs again. */
+int qemu_begin(struct qemu *qemu);
 /* Lets it run again, if it ran. Returns false after a message. */
 bool qemu_end(struct qemu *qemu);
 const struct cpu_state *qemu_cpus(const struct qemu *qemu, size_t *nr);

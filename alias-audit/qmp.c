@@ -257,7 +257,7 @@ static bool shake_hands(struct qmp *qmp)
 	return answer != NULL;
 }
 
-/* Returns the descriptor, or -ENOENT after a message. */
+/* Returns the descriptor, or an error of qmp_open() after a message. */
 static int connect_socket(const char *path)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -266,17 +266,19 @@ static int connect_socket(const char *path)
 	if (strlen(path) >= sizeof(address.sun_path)) {
 		say("%s: the path of a socket has at most %zu characters", path,
 		    sizeof(address.sun_path) - 1);
-		return -ENOENT;
+		return -ENOTCONN;
 	}
 	strcpy(address.sun_path, path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address))) {
-		say_errno("%s", path);
-		if (fd >= 0)
-			close(fd);
-		return -ENOENT;
+	if (fd < 0) {
+		say_errno("socket");
+		return -EIO;
 	}
-	return fd;
+	if (!connect(fd, (struct sockaddr *)&address, sizeof(address)))
+		return fd;
+	say_errno("%s", path);
+	close(fd);
+	return -ENOTCONN;
 }
 
 struct qmp *qmp_open(const char *path, unsigned timeout, int *error)
@@ -439,7 +441,7 @@ static void delay_suspension(bool delay)
 	sigprocmask(delay ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
 }
 
-bool qmp_pause(struct qmp *qmp)
+int qmp_pause(struct qmp *qmp)
 {
 	json_t *answer = qmp_execute(qmp, "query-status", NULL);
 	json_t *running = json_object_get(answer, "running");
@@ -449,20 +451,20 @@ bool qmp_pause(struct qmp *qmp)
 		say("QEMU at %s does not say whether the guest runs", qmp->path);
 	if (!json_is_boolean(running)) {
 		json_decref(answer);
-		return false;
+		return -ENOTCONN;
 	}
 	json_decref(answer);
 	if (!runs)
-		return true;
+		return 0;
 	if (!start_watchdog(qmp))
-		return false;
+		return -EIO;
 	qmp->paused = true;
 	delay_suspension(true);
 	answer = qmp_execute(qmp, "stop", NULL);
 	json_decref(answer);
 	if (!answer)
 		qmp_resume(qmp);
-	return answer != NULL;
+	return answer ? 0 : -ENOTCONN;
 }
 
 bool qmp_resume(struct qmp *qmp)

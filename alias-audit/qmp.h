@@ -17,8 +17,8 @@
 struct qmp;
 
 /* Connects, and does the handshake; `path` must stay. Every answer may take `timeout` seconds.
- * Returns NULL after a message, with the kind of failure in *error: -ENOENT: no connection;
- * -ENOTCONN: the peer does not answer as QEMU does; or -ENOMEM. */
+ * Returns NULL after a message, with the kind of failure in *error: -ENOTCONN: no connection, or
+ * the peer does not answer as QEMU does; -EIO: a system call failed; or -ENOMEM. */
 struct qmp *qmp_open(const char *path, unsigned timeout, int *error);
 void qmp_close(struct qmp *qmp);
 
@@ -33,9 +33,9 @@ json_t *qmp_execute(struct qmp *qmp, const char *command, json_t *arguments);
 char *qmp_monitor(struct qmp *qmp, const char *line);
 
 /* Stops the machine if it runs, with a child that resumes it if this process ends before
- * qmp_resume(). Returns false after a message; then the machine has been resumed as far as it can
- * be. */
-bool qmp_pause(struct qmp *qmp);
+ * qmp_resume(). Returns 0, or after a message -ENOTCONN: QEMU does not answer as it should, or
+ * -EIO: a system call failed; then the machine has been resumed as far as it can be. */
+int qmp_pause(struct qmp *qmp);
 /* Resumes what qmp_pause() has stopped. Returns false after a message. */
 bool qmp_resume(struct qmp *qmp);
 
