@@ -40,11 +40,14 @@ static int status_of_error(int error)
 	}
 }
 
+static const char no_tables[] = "no page tables of a 64-bit kernel were found";
+
 /* Returns the status that the findings come to. */
 static int status_of(const struct args *args, const struct findings *findings)
 {
 	if (!findings->tables) {
-		say("no page tables of a 64-bit kernel were found");
+		if (!args->watch)
+			say("%s", no_tables);
 		return VMM_EX_DATAERR;
 	}
 	for (unsigned kind = 0; kind < FINDING_KINDS; kind++)
@@ -61,7 +64,22 @@ struct view {
 	struct names *names;
 	struct physmem *mem;
 	struct audit *audit;
+	unsigned look; /* of --watch: its number, from 1 on */
 };
+
+/* Of --watch: what came and went since *last, if there was a report before; or that there is
+ * nothing. */
+static void print_changes(const struct view *view, const struct findings *last,
+			  const struct findings *findings)
+{
+	char before[32];
+
+	snprintf(before, sizeof(before), "look %u: ", view->look);
+	if (last)
+		report_changes(stdout, last, findings, view->names, before);
+	if (!findings->tables)
+		printf("%s%s\n", before, no_tables);
+}
 
 /* The whole report, or with `last` what came and went since then. Returns 0, or a status after a
  * message. */
@@ -79,8 +97,8 @@ static int print_report(const struct view *view, const struct findings *last,
 						     JSON_REAL_PRECISION(6));
 		json_decref(json);
 		putchar('\n');
-	} else if (last) {
-		report_changes(stdout, last, findings, view->names);
+	} else if (last || (args->watch && !findings->tables)) {
+		print_changes(view, last, findings);
 	} else {
 		report_print(stdout, findings, view->names, args->all);
 	}
@@ -212,7 +230,7 @@ static int audit_core(const struct args *args, struct names *names)
 	int error, status;
 	struct core *core = core_open(args->core, &mem, &doubts, &error);
 	struct names *own = core && !names ? own_names(core) : NULL;
-	struct view view = {args, names ? names : own, &mem, audit_new(&mem)};
+	struct view view = {args, names ? names : own, &mem, audit_new(&mem), 0};
 
 	status = core ? look_at_core(&view, core, &doubts) : status_of_error(error);
 	names_free(own);
@@ -269,6 +287,12 @@ static int look_at_guest(struct live *live, struct findings *findings)
 	return 0;
 }
 
+/* Is it the status of a look that went well, even if there are no page tables (yet)? */
+static bool is_look(int status)
+{
+	return status <= AUDIT_FOUND || status == VMM_EX_DATAERR;
+}
+
 /* The same, and tells what it found, also of a guest that can't be made to go on. Returns the
  * program's status. */
 static int look_and_tell(struct live *live, const struct findings *last, struct findings *findings)
@@ -277,30 +301,36 @@ static int look_and_tell(struct live *live, const struct findings *last, struct 
 
 	if (!status)
 		status = tell(&live->view, last, findings);
-	return status <= AUDIT_FOUND && !live->resumed ? VMM_EX_NOKVM : status;
+	return is_look(status) && !live->resumed ? VMM_EX_NOKVM : status;
 }
 
-/* Looks again and again, and tells what came and went. The status is that of the worst look. */
+/* Looks again and again, and tells what came and went. A guest that boots has no page tables for a
+ * while. The status is that of the worst look at one that has some. */
 static int watch_guest(struct live *live, struct findings *findings)
 {
 	const struct args *args = live->view.args;
 	struct findings last = {0};
-	int status = 0;
+	int status = VMM_EX_DATAERR; /* as long as there were no tables */
 
 	for (unsigned looks = 0; !args->looks || looks < args->looks; looks++) {
+		bool had_tables = status != VMM_EX_DATAERR;
 		int one;
 
 		if (looks)
 			sleep(args->watch);
-		one = look_and_tell(live, looks ? &last : NULL, findings);
-		status = one > status ? one : status;
-		if (one > AUDIT_FOUND)
+		live->view.look = looks + 1;
+		one = look_and_tell(live, had_tables ? &last : NULL, findings);
+		if (!had_tables || (one > status && one != VMM_EX_DATAERR))
+			status = one;
+		if (!is_look(one))
 			break;
 		findings_clear(&last);
 		last = *findings;
 		*findings = (struct findings){0};
 	}
 	findings_clear(&last);
+	if (status == VMM_EX_DATAERR)
+		say("%s", no_tables);
 	return status;
 }
 
@@ -323,7 +353,7 @@ static int audit_qemu(const struct args *args, struct names *names)
 					     .timeout = args->timeout};
 	struct findings findings = {0};
 	struct physmem mem;
-	struct live live = {.view = {args, names, &mem, NULL}};
+	struct live live = {.view = {args, names, &mem, NULL, 0}};
 	int error, status;
 
 	live.qemu = qemu_open(&options, &mem, &live.doubts, &error);

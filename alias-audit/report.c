@@ -248,7 +248,7 @@ void report_print(FILE *out, const struct findings *findings, const struct names
 }
 
 /* One line: what it is, and its first mapping. */
-static void print_change(FILE *out, char sign, const struct finding *finding,
+static void print_change(FILE *out, const char *before, char sign, const struct finding *finding,
 			 const struct names *names)
 {
 	static const char *const whats[FINDING_KINDS] = {
@@ -257,7 +257,7 @@ static void print_change(FILE *out, char sign, const struct finding *finding,
 		[FINDING_MEMTYPE] = "frame with two memory types",
 	};
 
-	fprintf(out, "%c %s: 0x%" PRIx64, sign, whats[finding->kind], finding->pfn);
+	fprintf(out, "%s%c %s: 0x%" PRIx64, before, sign, whats[finding->kind], finding->pfn);
 	for (unsigned i = 0; i < finding->nr_at && i < FINDING_MAPPINGS; i++) {
 		fprintf(out, "%s", i ? " and " : " at ");
 		print_mapping(out, &finding->at[i], names);
@@ -273,7 +273,7 @@ static int compare_order(const struct finding *a, const struct finding *b)
 }
 
 void report_changes(FILE *out, const struct findings *last, const struct findings *findings,
-		    const struct names *names)
+		    const struct names *names, const char *before)
 {
 	size_t i = 0, k = 0;
 
@@ -283,9 +283,9 @@ void report_changes(FILE *out, const struct findings *last, const struct finding
 						: compare_order(&last->all[i], &findings->all[k]);
 
 		if (order < 0)
-			print_change(out, '-', &last->all[i], names);
+			print_change(out, before, '-', &last->all[i], names);
 		else if (order > 0)
-			print_change(out, '+', &findings->all[k], names);
+			print_change(out, before, '+', &findings->all[k], names);
 		i += order <= 0;
 		k += order >= 0;
 	}

@@ -13,9 +13,10 @@
  * alike are one line with a count and the first example; with `all` each has a line. `names` may be
  * NULL. Errors stay in the stream. */
 void report_print(FILE *out, const struct findings *findings, const struct names *names, bool all);
-/* Prints a line for each finding that came since the last look, or went. */
+/* Prints a line for each finding that came since the last look, or went; each begins with `before`.
+ */
 void report_changes(FILE *out, const struct findings *last, const struct findings *findings,
-		    const struct names *names);
+		    const struct names *names, const char *before);
 /* The same as report_print() for a program, as alias-audit/SCHEMA.md says; all findings. Returns
  * NULL when out of memory. */
 json_t *report_json(const struct findings *findings, const struct names *names);

@@ -241,7 +241,7 @@ static char *changes_text(const struct live_audit *audit, const struct findings 
 
 	if (!out)
 		return NULL;
-	report_changes(out, last, &audit->findings, audit->machine->names);
+	report_changes(out, last, &audit->findings, audit->machine->names, "");
 	if (fclose(out) == 0)
 		return text;
 	free(text);
