@@ -291,7 +291,7 @@ static void take_alias(struct collect *collect, const struct at_finding *found)
 	}
 	table = bsearch(&key, collect->tables, collect->nr, sizeof(key), compare_tables);
 	finding.levels = table ? (uint8_t)(table->levels << 1) : 0;
-	finding.nr = at_alias_count(collect->audit->at, found->pfn);
+	finding.nr = found->mappings;
 	finding.at[0] = mapping_of(collect->audit, &found->one);
 	collect->error = findings_add(findings, &finding);
 }
@@ -302,7 +302,7 @@ static void take_pair(struct collect *collect, const struct at_finding *found)
 		.kind = found->kind == AT_F_WX ? FINDING_WX : FINDING_MEMTYPE,
 		.pfn = found->pfn,
 		.frames = found->frames,
-		.nr = 2,
+		.nr = found->mappings,
 		.nr_at = 2,
 		.at = {mapping_of(collect->audit, &found->one),
 		       mapping_of(collect->audit, &found->other)},

@@ -38,9 +38,9 @@ struct finding {
 	uint64_t pfn;
 	uint64_t frames; /* so many in a row, by the same large leaves; of a table 1 */
 	uint8_t levels;  /* a table: a bit for each level at which it is walked, 1 << level */
-	/* A table: its writable mappings, of which `at` has the first. Else 2: the frame is
-	 * executable by the first mapping and writable by the second, or has the memory type of the
-	 * first and that of the second. */
+	/* A table: its writable mappings, of which `at` has the first. Else the frame is
+	 * executable by the first mapping and writable by the second, and by the others that are
+	 * counted, or has the memory type of the first and that of the second. */
 	uint64_t nr;
 	unsigned nr_at; /* of `at`, that are filled in */
 	struct mapping at[FINDING_MAPPINGS];

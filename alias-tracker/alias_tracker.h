@@ -465,7 +465,8 @@ enum at_finding_kind {
 	AT_F_ALIAS,
 	/* The frame can be executed by `one` and written by `other`, which may be the same mapping.
 	 * Rights are combined over all levels of a path: R/W, U/S, NX. What only users can execute
-	 * may be writable in the exempt windows. */
+	 * may be writable in the exempt windows. Both are mappings of users, or both of the kernel,
+	 * if there are two such. */
 	AT_F_WX,
 	/* The frame is mapped with one memory type by `one` and with another by `other`. */
 	AT_F_MEMTYPE,
@@ -479,6 +480,10 @@ struct at_finding {
 	uint64_t pfn, frames;
 	/* The addresses are those that map `pfn`. (Accessed and dirty bits may be older.) */
 	struct at_alias one, other;
+	/* How many mappings of `pfn` that is true of. AT_F_ALIAS: its writable ones. AT_F_WX: the
+	 * writable ones, and `one`. In both, the exempt windows count only if there is no other.
+	 * AT_F_MEMTYPE: always two. */
+	uint64_t mappings;
 };
 
 #define AT_FINDINGS_MAX 65536

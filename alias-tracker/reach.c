@@ -110,19 +110,11 @@ bool reach_find(struct alias_tracker *at, struct reaches *reaches)
 
 /* --- leaves ----------------------------------------------------------------------------------- */
 
-static bool way_will_do(unsigned way, enum way_wanted wanted)
+static bool way_will_do(unsigned rights, unsigned wanted)
 {
-	switch (wanted) {
-	case WAY_WRITE:
-	case WAY_WRITE_EXEMPT:
-		return way & MAY_WRITE;
-	case WAY_EXEC:
-		return way & MAY_EXEC;
-	case WAY_EXEC_KERNEL:
-		return (way & (MAY_EXEC | MAY_USER)) == MAY_EXEC;
-	default:
-		return true;
-	}
+	unsigned needed = wanted & (NR_WAYS - 1);
+
+	return (rights & needed) == needed && !(wanted & WAY_KERNEL && rights & MAY_USER);
 }
 
 /* By one set of rights. */
@@ -141,7 +133,7 @@ static bool way_try(const struct alias_tracker *at, const struct reach *reach, u
 }
 
 bool reach_leaf(const struct alias_tracker *at, const struct reach *reach, unsigned index,
-		enum way_wanted wanted, struct at_alias *out)
+		unsigned wanted, struct at_alias *out)
 {
 	const struct role *role = reach->role;
 	uint64_t pte = copy_get(&role->table->copy, index);
@@ -157,7 +149,7 @@ bool reach_leaf(const struct alias_tracker *at, const struct reach *reach, unsig
 		unsigned rights = way & pte_rights(pte);
 
 		if (!(reach->ways >> way & 1) || !way_will_do(rights, wanted) ||
-		    !way_try(at, reach, way, out, gpa, wanted == WAY_WRITE))
+		    !way_try(at, reach, way, out, gpa, wanted & WAY_NOT_EXEMPT))
 			continue;
 		out->user = rights & MAY_USER;
 		out->exec = rights & MAY_EXEC;

@@ -176,7 +176,7 @@ static inline struct frame_rights leaf_rights(const struct alias_tracker *at,
 	struct at_alias out;
 
 	if (reach->exempt && rights.can & CAN_WRITE &&
-	    !reach_leaf(at, reach, index, WAY_WRITE, &out))
+	    !reach_leaf(at, reach, index, WAY_ALIAS, &out))
 		rights.can ^= CAN_WRITE | CAN_WRITE_EXEMPT;
 	return rights;
 }

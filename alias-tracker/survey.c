@@ -62,13 +62,24 @@ static int findings_order(const void *x, const void *y)
 
 /* --- what is looked for ----------------------------------------------------------------------- */
 
+/* A mapping that can execute a frame, and one that can write it: of the kernel, and of users. */
+struct pair {
+	struct at_alias exec[2], write[2];
+	bool has_exec[2], has_write[2];
+	bool wants_exec[2]; /* there is one, says rights.c */
+	bool one_writes[2]; /* exec[] is by a leaf that item.left counts */
+	unsigned write_way; /* that is asked for */
+};
+
 struct item {
 	struct at_finding finding;
 	unsigned level; /* of the smallest leaves that can make it one */
-	uint64_t left;  /* of an alias: how many are to be found */
-	enum way_wanted exec, write;
-	bool has_one, has_other;
-	size_t next; /* itself, or if all is found one that comes after it */
+	/* Writable mappings outside the exempt windows: how many are to be found. If there are none
+	 * all tables are searched. */
+	uint64_t left;
+	struct pair pair;
+	bool has_one; /* of memory types */
+	size_t next;  /* itself, or if all is found one that comes after it */
 };
 
 struct search {
@@ -118,8 +129,10 @@ static void conflict_add(void *ctx, uint64_t pfn, unsigned level, unsigned confl
 	if (item) {
 		bool exempt = !(of.can & CAN_WRITE);
 
-		item->exec = exempt ? WAY_EXEC_KERNEL : WAY_EXEC;
-		item->write = exempt ? WAY_WRITE_EXEMPT : WAY_WRITE;
+		item->left = exempt ? UINT64_MAX : at_alias_count(s->at, pfn);
+		item->pair.write_way = exempt ? MAY_WRITE : WAY_ALIAS;
+		item->pair.wants_exec[0] = of.can & CAN_EXEC_KERNEL;
+		item->pair.wants_exec[1] = (of.can & CAN_EXEC_USER) && !exempt;
 	}
 	if (conflicts & CONFLICT_TYPES)
 		item_add(s, AT_F_MEMTYPE, pfn, level);
@@ -133,8 +146,10 @@ static void aliases_add(struct search *s)
 		uint64_t nr = at_alias_count(s->at, table->pfn);
 		struct item *item = nr ? item_add(s, AT_F_ALIAS, table->pfn, 1) : NULL;
 
-		if (item)
-			item->left = nr < ALIASES_MAX ? nr : ALIASES_MAX;
+		if (!item)
+			continue;
+		item->left = nr < ALIASES_MAX ? nr : ALIASES_MAX;
+		item->finding.mappings = nr;
 	}
 }
 
@@ -204,7 +219,7 @@ struct leaf {
 	uint64_t page;
 };
 
-static bool leaf_take(const struct search *s, const struct leaf *leaf, enum way_wanted wanted,
+static bool leaf_take(const struct search *s, const struct leaf *leaf, unsigned wanted,
 		      struct at_alias *out)
 {
 	if (!reach_leaf(s->at, leaf->reach, leaf->index, wanted, out))
@@ -213,38 +228,100 @@ static bool leaf_take(const struct search *s, const struct leaf *leaf, enum way_
 	return true;
 }
 
-/* True: all of it is found. */
-static bool item_take(struct search *s, struct item *item, const struct leaf *leaf)
+static void pair_found(struct search *s, struct item *item, unsigned exec, unsigned write)
+{
+	const struct pair *pair = &item->pair;
+	struct at_finding *f = &item->finding;
+	uint64_t nr = at_alias_count(s->at, f->pfn);
+
+	f->one = pair->exec[exec];
+	f->other = pair->write[write];
+	if (nr)
+		f->mappings = nr + !pair->one_writes[exec];
+	else
+		f->mappings = 1 + (f->one.pte_gpa != f->other.pte_gpa);
+	found_add(s, f);
+}
+
+/* Takes one of users and one of the kernel, where there are no two of the same. */
+static bool pair_close(struct search *s, struct item *item)
+{
+	const struct pair *pair = &item->pair;
+
+	for (unsigned user = 0; user < 2; user++) {
+		if (!pair->has_exec[user] || !pair->has_write[!user])
+			continue;
+		pair_found(s, item, user, !user);
+		return true;
+	}
+	return false;
+}
+
+/* True: it is told, with two mappings of the same rights if there are such. */
+static bool pair_take(struct search *s, struct item *item, const struct leaf *leaf)
+{
+	struct pair *pair = &item->pair;
+	struct at_alias any;
+	bool writes = leaf_take(s, leaf, WAY_ALIAS, &any);
+
+	item->left -= writes && item->left;
+	for (unsigned user = 0; user < 2; user++) {
+		unsigned by = user ? MAY_USER : WAY_KERNEL;
+
+		if (pair->wants_exec[user] && !pair->has_exec[user] &&
+		    leaf_take(s, leaf, MAY_EXEC | by, &pair->exec[user])) {
+			pair->has_exec[user] = true;
+			pair->one_writes[user] = writes;
+		}
+		if (!pair->has_write[user])
+			pair->has_write[user] =
+				leaf_take(s, leaf, pair->write_way | by, &pair->write[user]);
+		if (pair->has_exec[user] && pair->has_write[user]) {
+			pair_found(s, item, user, user);
+			return true;
+		}
+	}
+	return !item->left && pair->has_exec[0] == pair->wants_exec[0] &&
+	       pair->has_exec[1] == pair->wants_exec[1] && pair_close(s, item);
+}
+
+/* True: two memory types are found. */
+static bool types_take(struct search *s, struct item *item, const struct leaf *leaf)
 {
 	struct at_finding *f = &item->finding;
 	struct at_alias one;
 
+	if (!leaf_take(s, leaf, WAY_ANY, &one))
+		return false;
+	if (!item->has_one) {
+		item->has_one = true;
+		f->one = one;
+		return false;
+	}
+	if (pte_type(one.pte, one.level) == pte_type(f->one.pte, f->one.level))
+		return false;
+	f->other = one;
+	f->mappings = 2;
+	found_add(s, f);
+	return true;
+}
+
+/* True: all of it is found. */
+static bool item_take(struct search *s, struct item *item, const struct leaf *leaf)
+{
+	struct at_finding *f = &item->finding;
+
 	switch (f->kind) {
 	case AT_F_ALIAS:
-		if (!leaf_take(s, leaf, WAY_WRITE, &f->one))
+		if (!leaf_take(s, leaf, WAY_ALIAS, &f->one))
 			return false;
 		found_add(s, f);
 		return --item->left == 0;
 	case AT_F_WX:
-		item->has_one = item->has_one || leaf_take(s, leaf, item->exec, &f->one);
-		item->has_other = item->has_other || leaf_take(s, leaf, item->write, &f->other);
-		break;
+		return pair_take(s, item, leaf);
 	default:
-		if (!leaf_take(s, leaf, WAY_ANY, &one))
-			return false;
-		if (!item->has_one)
-			f->one = one;
-		else if (pte_type(one.pte, one.level) != pte_type(f->one.pte, f->one.level))
-			f->other = one;
-		else
-			return false;
-		item->has_other = item->has_one;
-		item->has_one = true;
+		return types_take(s, item, leaf);
 	}
-	if (!item->has_one || !item->has_other)
-		return false;
-	found_add(s, f);
-	return true;
 }
 
 static void leaf_search(struct search *s, const struct reach *reach, unsigned index, uint64_t pte)
@@ -315,6 +392,14 @@ static bool leaves_search(struct search *s, const struct reaches *reaches)
 	return true;
 }
 
+/* What is open still when all tables were searched. */
+static void items_close(struct search *s)
+{
+	for (size_t i = open_from(s, 0); i < s->nr; i = open_from(s, i + 1))
+		if (s->items[i].finding.kind == AT_F_WX)
+			pair_close(s, &s->items[i]);
+}
+
 /* --- what is new, and what is gone ------------------------------------------------------------ */
 
 /* What is taken leaves room. False: there is none for so many more. */
@@ -383,7 +468,10 @@ static bool survey_find(struct search *s)
 
 	if (ok)
 		items_find(s);
-	ok = ok && !s->failed && leaves_search(s, &reaches) && !s->failed;
+	ok = ok && !s->failed && leaves_search(s, &reaches);
+	if (ok && s->nr_open)
+		items_close(s);
+	ok = ok && !s->failed;
 	rights_free(&s->survey->uses);
 	free(reaches.reach);
 	free(s->items);

@@ -37,22 +37,21 @@ struct reaches {
 /* False if out of memory. The caller frees reaches->reach. */
 bool reach_find(struct alias_tracker *at, struct reaches *reaches);
 
-/* Which of the ways to a leaf is asked for. */
-enum way_wanted {
-	WAY_ANY,
-	WAY_WRITE,        /* writable, and not exempt */
-	WAY_WRITE_EXEMPT, /* writable */
-	WAY_EXEC,
-	WAY_EXEC_KERNEL,
+/* Which of the ways to a leaf is asked for, as bits: MAY_WRITE, MAY_USER, MAY_EXEC, and these. */
+enum {
+	WAY_ANY = 0,
+	WAY_KERNEL = NR_WAYS,         /* not for users */
+	WAY_NOT_EXEMPT = 2 * NR_WAYS, /* outside the exempt windows */
+	WAY_ALIAS = MAY_WRITE | WAY_NOT_EXEMPT,
 };
 
 /* Is there such a way to a leaf of the role? Fills in out (by the leaf's first address). */
 bool reach_leaf(const struct alias_tracker *at, const struct reach *reach, unsigned index,
-		enum way_wanted wanted, struct at_alias *out);
+		unsigned wanted, struct at_alias *out);
 
 /* --- rights.c --------------------------------------------------------------------------------- */
 
-/* What may be done with a frame by some leaf, as bits. WAY_WRITE_EXEMPT is for leaves that are
+/* What may be done with a frame by some leaf, as bits. CAN_WRITE_EXEMPT is for leaves that are
  * exempt wherever they are reached. */
 enum {
 	CAN_EXEC_KERNEL = 1,

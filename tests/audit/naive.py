@@ -140,6 +140,46 @@ def aliases(walk, direct):
     return found
 
 
+def pairs(walk, direct):
+    """Of frames that 4 KiB leaves map executable, by user or not: at which addresses they are that, and writable
+    outside of the direct map."""
+    executable = {gpa >> 12 for _, gpa, level, _, _, _, x in walk.leaves if x and level == 1}
+    found = {}
+    for va, gpa, level, pte_gpa, writable, user, x in walk.leaves:
+        if not x and not writable or direct and 0 <= va - direct['base'] < direct['size'] and va - direct['base'] == gpa:
+            continue
+        first, nr = gpa >> 12, 512 ** (level - 1)
+        for pfn in [first] if nr == 1 else [p for p in executable if first <= p < first + nr]:
+            if pfn in executable:
+                of = found.setdefault(pfn, {'x': {}, 'w': {}, 'leaves': set()})
+                at = va + (pfn - first << 12)
+                if x:
+                    of['x'].setdefault(user, set()).add(at)
+                if writable:
+                    of['w'].setdefault(user, set()).add(at)
+                    of['leaves'].add((pte_gpa, level))
+    return found
+
+
+def compare_pairs(walk, direct, report):
+    """Pairs are of two mappings of users or of two of the kernel, where there are such; and how many they are."""
+    there = pairs(walk, direct)
+    for f in report['findings']:
+        of = there.get(int(f['pfn'], 16))
+        if f['kind'] != 'wx' or f['frames'] != 1 or not of or not of['leaves']:
+            continue
+        one, other = f['at']
+        if int(one['va'], 16) not in of['x'].get(one['user'], ()):
+            yield 'frame %s is not executable at %s' % (f['pfn'], one['va'])
+        if int(other['va'], 16) not in of['w'].get(other['user'], ()):
+            yield 'frame %s is not writable at %s' % (f['pfn'], other['va'])
+        if one['user'] != other['user'] and set(of['x']) & set(of['w']):
+            yield 'frame %s is told at %s and %s, not by two of the same rights' % (f['pfn'], one['va'], other['va'])
+        nr = len(of['leaves'] | {(int(one['pte_gpa'], 16), one['level'])})
+        if f['mappings'] != nr:
+            yield 'frame %s: %d mappings, and there are %d' % (f['pfn'], f['mappings'], nr)
+
+
 def compare(core, report):
     wrong = []
     looked = report['looked_at']
@@ -170,6 +210,7 @@ def compare(core, report):
                 where = there[pfn].get((int(at['pte_gpa'], 16), at['level']), ())
                 if int(at['va'], 16) not in where:
                     wrong.append('table 0x%x is not mapped at %s' % (pfn, at['va']))
+    wrong += compare_pairs(walk, direct, report)
     return wrong, len(walk.tables), len(there)
 
 

@@ -490,6 +490,7 @@ struct ways {
 	struct at_transition to; /* found: ways that are in the way of it */
 	uint64_t found;
 	struct at_uses uses;
+	bool exec[2], write[2], exempt_write[2]; /* of the kernel, of users */
 };
 
 static void way_leaf(struct ways *ways, const struct way *way, uint64_t pte)
@@ -505,6 +506,9 @@ static void way_leaf(struct ways *ways, const struct way *way, uint64_t pte)
 	ways->uses.exempt_writable |= way->writable && exempt;
 	ways->uses.user_exec |= way->exec && way->user;
 	ways->uses.kernel_exec |= way->exec && !way->user;
+	ways->exec[way->user] |= way->exec;
+	ways->write[way->user] |= way->writable && !exempt;
+	ways->exempt_write[way->user] |= way->writable && exempt;
 	if (ways->to.to == AT_TO_TABLE && !way->writable)
 		return;
 	ways->found += !exempt && (ways->to.to != AT_TO_MEMTYPE || type != ways->to.arg);
@@ -550,6 +554,15 @@ static struct ways ways_of(const struct model *m, uint64_t pfn, struct at_transi
 uint64_t model_ways(const struct model *m, uint64_t pfn, struct at_transition to)
 {
 	return ways_of(m, pfn, to).found;
+}
+
+bool model_has_pair(const struct model *m, uint64_t pfn)
+{
+	struct ways ways = ways_of(m, pfn, (struct at_transition){.to = AT_TO_TABLE});
+
+	if (!ways.uses.writable)
+		return ways.exec[0] && ways.exempt_write[0];
+	return (ways.exec[0] && ways.write[0]) || (ways.exec[1] && ways.write[1]);
 }
 
 struct at_uses model_uses(const struct model *m, uint64_t pfn)

@@ -128,6 +128,9 @@ bool model_leads(const struct model *m, uint64_t va, uint64_t table, unsigned le
 uint64_t model_ways(const struct model *m, uint64_t pfn, struct at_transition to);
 /* What at_uses() should say, by all paths in live memory. */
 struct at_uses model_uses(const struct model *m, uint64_t pfn);
+/* Is a frame that is executable and writable so by two mappings of users, or by two of the kernel?
+ * Those in exempt windows count for the kernel if there are no others. */
+bool model_has_pair(const struct model *m, uint64_t pfn);
 
 /* All frames that any entry in the pool might map, writable or not, whatever its part. */
 void model_maybe(const struct model *m, bool live, bool *maybe, bool *maybe_all);

@@ -138,6 +138,7 @@ struct survey {
 	bool wx[M_FRAMES_MAX], typed[M_FRAMES_MAX];
 	uint16_t aliases[M_FRAMES_MAX];
 	int64_t nr;
+	uint64_t mixed; /* pairs of a mapping of users and one of the kernel */
 };
 
 static void check_leads(struct run *r, uint64_t pfn, const struct at_alias *a, bool writable)
@@ -159,6 +160,19 @@ static unsigned type_of(const struct at_alias *a)
 	return (a->pte >> (a->level == 1 ? 7 : 12) & 1) << 2 | (a->pte >> 3 & 3);
 }
 
+/* Walking is slow: the first is looked at, of those that small leaves make. */
+static void check_pair(struct survey *s, const struct at_finding *f)
+{
+	struct run *r = s->r;
+	uint64_t nr = r->m.count[f->pfn], least = nr ? nr : 1;
+
+	must(f->one.exec);
+	must(f->mappings == least || f->mappings == least + 1);
+	if (f->one.user == f->other.user || (f->one.level > 1 && f->other.level > 1) || s->mixed++)
+		return;
+	must(!model_has_pair(&r->m, f->pfn));
+}
+
 static bool check_finding(void *ctx, const struct at_finding *f)
 {
 	struct survey *s = ctx;
@@ -169,7 +183,7 @@ static bool check_finding(void *ctx, const struct at_finding *f)
 	if (f->kind != AT_F_ALIAS)
 		check_leads(r, f->pfn, &f->other, f->kind == AT_F_WX);
 	if (f->kind == AT_F_WX)
-		must(f->one.exec);
+		check_pair(s, f);
 	if (f->kind == AT_F_MEMTYPE)
 		must(type_of(&f->one) != type_of(&f->other));
 	for (uint64_t i = 0; i < f->frames; i++) {

@@ -199,6 +199,61 @@ START_TEST(writable_here_executable_there)
 }
 END_TEST
 
+static bool keep_finding(void *ctx, const struct at_finding *finding)
+{
+	*(struct at_finding *)ctx = *finding;
+	return false;
+}
+
+/* Of the first finding, whether it was held before or not. */
+static void expect_pair(uint64_t executable, uint64_t writable, uint64_t mappings)
+{
+	struct at_finding first = {0};
+
+	survey();
+	at_for_each_finding(w.at, keep_finding, &first);
+	ck_assert_int_eq(first.kind, AT_F_WX);
+	ck_assert_uint_eq(first.one.va, executable);
+	ck_assert_uint_eq(first.other.va, writable);
+	ck_assert_uint_eq(first.mappings, mappings);
+}
+
+/* What users map executable and writable is told with their own addresses, whatever else the kernel
+ * maps, in whatever order, and whatever was found before. */
+START_TEST(pair_of_the_same_rights)
+{
+	uint64_t rw = USER + (_i & 1 ? SLOT : 0), rx = USER + (_i & 1 ? 0 : SLOT), kernel, l1;
+
+	world_map(&w, ROOT, rx, 1, RX(DATA));
+	kernel = world_map(&w, ROOT, VMALLOC, 1, W(DATA) | E_NX);
+	l1 = world_map(&w, ROOT, rw, 1, _i & 2 ? RW_NX(DATA) : 0);
+	ck_assert_int_eq(at_follow(w.at, ROOT), AT_OK);
+	if (!(_i & 2))
+		expect_pair(rx, VMALLOC, 2);
+	world_set(&w, l1, va_index(rw, 1), RW_NX(DATA));
+	expect_pair(rx, rw, 3);
+	world_set(&w, l1, va_index(rw, 1) + 1, RX(DATA + 1)); /* another change */
+	expect_pair(rx, rw, 3);
+	world_set(&w, kernel, va_index(VMALLOC, 1) + 1, R(DATA)); /* of the kernel are two, too */
+	world_set(&w, l1, va_index(rw, 1), 0);
+	expect_pair(VMALLOC + 0x1000, VMALLOC, 2);
+	world_set(&w, kernel, va_index(VMALLOC, 1) + 1, 0);
+	expect_pair(rx, VMALLOC, 2);
+	ck_assert_uint_eq(held(), 1);
+}
+END_TEST
+
+/* One mapping that can do both is one. */
+START_TEST(pair_that_is_one_mapping)
+{
+	world_map(&w, ROOT, USER, 1, W(DATA) | E_US);
+	ck_assert_int_eq(at_follow(w.at, ROOT), AT_OK);
+	expect_pair(USER, USER, 1);
+	world_map(&w, ROOT, VMALLOC, 1, W(DATA) | E_NX);
+	expect_pair(USER, USER, 2);
+}
+END_TEST
+
 /* What may be done is what all entries of a path allow. */
 START_TEST(rights_are_combined)
 {
@@ -440,6 +495,8 @@ Suite *survey_suite(void)
 	tcase_add_test(tcase, frame_that_becomes_a_table);
 	tcase_add_test(tcase, pinned_tables_count_too);
 	tcase_add_test(tcase, writable_here_executable_there);
+	tcase_add_loop_test(tcase, pair_of_the_same_rights, 0, 4);
+	tcase_add_test(tcase, pair_that_is_one_mapping);
 	tcase_add_test(tcase, rights_are_combined);
 	tcase_add_test(tcase, executable_and_in_the_direct_map);
 	tcase_add_test(tcase, runs_of_frames);
