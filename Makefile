@@ -7,6 +7,7 @@ BINDIR     ?= $(PREFIX)/bin
 LIBDIR     ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 MANDIR     ?= $(PREFIX)/share/man
+DOCDIR     ?= $(PREFIX)/share/doc/vmm
 DESTDIR    ?=
 # Where scripts and tests find what was built.
 export VMM_BUILD := $(B)

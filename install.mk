@@ -6,12 +6,13 @@ PKGCONFIGDIR ?= $(LIBDIR)/pkgconfig
 GUESTDIR     ?= $(PREFIX)/lib/vmm
 MAN_PAGE     := $(DESTDIR)$(MANDIR)/man1/vmm.1
 AUDIT_PAGE   := $(DESTDIR)$(MANDIR)/man1/alias-audit.1
+SCHEMA       := $(DESTDIR)$(DOCDIR)/SCHEMA.md
 PC_FILE      := $(DESTDIR)$(PKGCONFIGDIR)/aliastracker.pc
 
 # What stands for itself in what sed puts in, within double quotes of the shell.
 in_sed = $(subst &,\\&,$(subst |,\\|,$(1)))
 
-INSTALL_PATHS := PREFIX BINDIR LIBDIR INCLUDEDIR MANDIR PKGCONFIGDIR GUESTDIR
+INSTALL_PATHS := PREFIX BINDIR LIBDIR INCLUDEDIR MANDIR DOCDIR PKGCONFIGDIR GUESTDIR
 
 # Ends make with a sentence if the variable $(1) can't be used.
 check_path = $(if $(filter /%,$(firstword $($(1)))),,$(error $(1)="$($(1))" is not an absolute path)) \
@@ -23,7 +24,7 @@ install-paths:
 
 install: install-paths all ## Install program, guest, library and manual (PREFIX=, LIBDIR=, DESTDIR=)
 	install -d "$(DESTDIR)$(BINDIR)" "$(DESTDIR)$(GUESTDIR)" "$(DESTDIR)$(LIBDIR)" "$(DESTDIR)$(PKGCONFIGDIR)" \
-		"$(DESTDIR)$(INCLUDEDIR)" "$(DESTDIR)$(MANDIR)/man1"
+		"$(DESTDIR)$(INCLUDEDIR)" "$(DESTDIR)$(MANDIR)/man1" "$(DESTDIR)$(DOCDIR)"
 	install -m 755 "$(B)/vmm" "$(B)/vmm-top" "$(B)/vmm-lines" "$(B)/alias-audit" "$(DESTDIR)$(BINDIR)"
 	install -m 644 "$(B)/guest.elf" "$(DESTDIR)$(GUESTDIR)"
 	install -m 644 "$(B)/libaliastracker.a" "$(B)/$(TRACKER_SO)" "$(DESTDIR)$(LIBDIR)"
@@ -34,13 +35,15 @@ install: install-paths all ## Install program, guest, library and manual (PREFIX
 		-e "s|@INCLUDEDIR@|$(call in_sed,$(INCLUDEDIR))|" -e 's|@VERSION@|$(VERSION)|' $(TRACKER_PC) >"$(PC_FILE)"
 	chmod 644 "$(PC_FILE)"
 	sed -e 's|@VERSION@|$(VERSION)|' vmm/vmm.1 >"$(MAN_PAGE)"
-	sed -e 's|@VERSION@|$(VERSION)|' alias-audit/alias-audit.1 >"$(AUDIT_PAGE)"
+	sed -e 's|@VERSION@|$(VERSION)|' -e "s|@DOCDIR@|$(call in_sed,$(DOCDIR))|" alias-audit/alias-audit.1 >"$(AUDIT_PAGE)"
 	chmod 644 "$(MAN_PAGE)" "$(AUDIT_PAGE)"
+	install -m 644 alias-audit/SCHEMA.md "$(SCHEMA)"
 
 uninstall: install-paths ## Remove what `make install` with the same PREFIX=, LIBDIR=, DESTDIR= has installed
 	for file in vmm vmm-top vmm-lines alias-audit; do rm -f "$(DESTDIR)$(BINDIR)/$$file"; done
-	rm -f "$(DESTDIR)$(GUESTDIR)/guest.elf" "$(PC_FILE)" "$(MAN_PAGE)" "$(AUDIT_PAGE)"
+	rm -f "$(DESTDIR)$(GUESTDIR)/guest.elf" "$(PC_FILE)" "$(MAN_PAGE)" "$(AUDIT_PAGE)" "$(SCHEMA)"
 	for file in libaliastracker.a libaliastracker.so $(TRACKER_SONAME) $(TRACKER_SO); do \
 		rm -f "$(DESTDIR)$(LIBDIR)/$$file"; done
 	for file in $(notdir $(TRACKER_HEADERS)); do rm -f "$(DESTDIR)$(INCLUDEDIR)/$$file"; done
 	[ ! -d "$(DESTDIR)$(GUESTDIR)" ] || rmdir --ignore-fail-on-non-empty "$(DESTDIR)$(GUESTDIR)"
+	[ ! -d "$(DESTDIR)$(DOCDIR)" ] || rmdir --ignore-fail-on-non-empty "$(DESTDIR)$(DOCDIR)"
