@@ -29,8 +29,8 @@ struct qemu {
 	pid_t pid;
 	struct part part[MTREE_MAX];
 	size_t nr_parts;
-	int mem_fd;                       /* --mem, or the file that was found; -1: none */
-	int process_fd;                   /* /proc/PID/mem; -1: not open */
+	int mem_fd;     /* --mem, or the file that was found; -1: none, -2: several */
+	int process_fd; /* /proc/PID/mem; -1: not open */
 	char file_region[MTREE_NAME_MAX]; /* the region that mem_fd is */
 	struct cpu_state cpu[MONITOR_MAX_CPU];
 	size_t nr_cpus;
@@ -344,6 +344,11 @@ static int find_memory(struct qemu *qemu, const struct qemu_options *options, st
 			     "were not looked at",
 			     MTREE_MAX);
 		error = open_memory(qemu, options, ranges, nr);
+		if (!error && qemu->mem_fd == -2)
+			note(notes,
+			     "QEMU has several files of the size of %s: its own memory was read, which "
+			     "takes memory of the host for all of the guest's; --mem FILE names one",
+			     qemu->file_region);
 		error = error ? error : add_parts(qemu, mem, ranges, nr, notes);
 		if (!error && options->mem)
 			error = check_named(qemu, options->mem,
