@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "findings.h"
+#include "physmem.h"
 #include "status.h"
 
 #define STRINGIFY(x) #x
@@ -93,6 +94,10 @@ static void root_arg(struct args *args, struct argp_state *state, const char *te
 	gpa = strtoull(text, &end, 0);
 	if (*text < '0' || *text > '9' || *end || errno)
 		argp_error(state, "--root takes an address, such as 0x1a2b000, not \"%s\"", text);
+	if (gpa & (FRAME_SIZE - 1))
+		argp_error(state,
+			   "--root takes the address of a frame, and %s is no multiple of 0x%x",
+			   text, (unsigned)FRAME_SIZE);
 	if (args->nr_roots == ARGS_MAX_ROOTS)
 		argp_error(state, "--root can be given %u times", ARGS_MAX_ROOTS);
 	args->root[args->nr_roots++] = gpa;
@@ -120,8 +125,11 @@ static unsigned fail_on_arg(struct argp_state *state, const char *text)
 		argp_error(state, "--fail-on: \"%s\" is too long", text);
 	strncpy(copy, text, sizeof(copy) - 1);
 	copy[sizeof(copy) - 1] = '\0';
-	while ((name = strsep(&at, ",")))
+	while ((name = strsep(&at, ","))) {
+		if (!strcmp(name, "none") && strlen(text) > strlen(name))
+			argp_error(state, "--fail-on: none goes with no other kind");
 		kinds |= kind_by_name(state, name);
+	}
 	return kinds;
 }
 
@@ -152,6 +160,8 @@ static void check_args(const struct args *args, struct argp_state *state)
 		argp_error(state, "qemu takes --qmp SOCKET");
 	if (args->looks && !args->watch)
 		argp_error(state, "--looks goes with --watch");
+	if (args->root_levels && !args->nr_roots)
+		argp_error(state, "--levels goes with --root");
 }
 
 static error_t parse_arg(int key, char *arg, struct argp_state *state)
@@ -217,8 +227,10 @@ void args_parse(struct args *args, int argc, char **argv)
 					 .args_doc = "core FILE\nqemu --qmp SOCKET",
 					 .doc = argp_doc};
 
-	*args = (struct args){.timeout = 10, .root_levels = 4};
+	*args = (struct args){.timeout = 10};
 	args->fail_on = (1u << FINDING_KINDS) - 1;
 	argp_err_exit_status = VMM_EX_USAGE;
 	argp_parse(&argp, argc, argv, 0, NULL, args);
+	if (!args->root_levels)
+		args->root_levels = 4;
 }
