@@ -296,6 +296,22 @@ static int open_dump(struct core *core)
 	return 0;
 }
 
+/* Says what is wrong. Returns the error of core_open(). */
+static int say_parts_error(const struct core *core, int error)
+{
+	if (error == -ENOMEM)
+		say("out of memory");
+	else if (error == -ENODATA)
+		say("%s has no memory in it", core->path);
+	else if (error == -E2BIG)
+		say("%s has memory in more than %u pieces", core->path, PHYSMEM_RANGES_MAX);
+	else if (error == -ERANGE)
+		say("%s has memory beyond 128 TiB: it is corrupt, or of no machine", core->path);
+	else
+		say("%s: which memory it has can't be read", core->path);
+	return error == -ENOMEM ? -ENOMEM : -EINVAL;
+}
+
 static int read_core_parts(struct core *core, struct physmem *mem, struct notes *doubts)
 {
 	int error = 0;
@@ -305,16 +321,11 @@ static int read_core_parts(struct core *core, struct physmem *mem, struct notes 
 	if (!error)
 		error = find_ranges(core, mem);
 	if (!error && !mem->nr_ranges)
-		error = -EINVAL;
+		error = -ENODATA;
 	if (!error && core->is_compressed)
 		error = core_notes_read(&core->cpus, core->fd, core->header.notes_at,
 					core->header.notes_size, doubts);
-	if (error == -ENOMEM)
-		say("out of memory");
-	else if (error)
-		say("%s has no memory, or more than %u pieces of it, or some beyond 128 TiB",
-		    core->path, PHYSMEM_RANGES_MAX);
-	return error;
+	return error ? say_parts_error(core, error) : 0;
 }
 
 struct core *core_open(const char *path, struct physmem *mem, struct notes *doubts, int *error)

@@ -63,7 +63,7 @@ int physmem_add(struct physmem *mem, uint64_t gpa, uint64_t size)
 	uint64_t end, start;
 
 	if (gpa > GPA_MAX || size > GPA_MAX - gpa)
-		return -EINVAL;
+		return -ERANGE;
 	start = (gpa + FRAME_SIZE - 1) & -(uint64_t)FRAME_SIZE;
 	end = (gpa + size) & -(uint64_t)FRAME_SIZE;
 	if (end <= start)
@@ -73,7 +73,7 @@ int physmem_add(struct physmem *mem, uint64_t gpa, uint64_t size)
 	if (last && start == last->gpa + last->size) {
 		last->size += end - start;
 	} else if (mem->nr_ranges == PHYSMEM_RANGES_MAX) {
-		return -EINVAL;
+		return -E2BIG;
 	} else if (grow_ranges(mem)) {
 		return -ENOMEM;
 	} else {

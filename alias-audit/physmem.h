@@ -62,8 +62,8 @@ struct physmem {
 void physmem_init(struct physmem *mem, const struct physmem_ops *ops, void *source);
 void physmem_free(struct physmem *mem);
 
-/* Adds a range, above all that were added; it is cut to whole frames. Returns 0, -ENOMEM, or
- * -EINVAL: it is not above them, it ends beyond 2^47, or there are too many. */
+/* Adds a range, above all that were added; it is cut to whole frames. Returns 0, -ENOMEM,
+ * -EINVAL: it is not above them, -ERANGE: it ends beyond 2^47, or -E2BIG: there are too many. */
 int physmem_add(struct physmem *mem, uint64_t gpa, uint64_t size);
 
 bool physmem_has(const struct physmem *mem, uint64_t pfn);
