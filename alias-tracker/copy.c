@@ -93,16 +93,18 @@ INLINE void word_load(struct copy *copy, unsigned word, const uint64_t *table)
 	unsigned first = word * WORD_ENTRIES, group = word * WORD_GROUPS;
 	uint64_t groups = parts_set(&table[first], WORD_GROUPS, GROUP_ENTRIES);
 
-	copy->stored |= groups << group;
 	if (groups & (groups - 1)) {
 		copy->present[word] =
 			entries_load(&copy->entry[first], &table[first], WORD_ENTRIES);
+		/* Those that were loaded: the owner may have written since it was asked. */
+		groups = parts_set(&copy->entry[first], WORD_GROUPS, GROUP_ENTRIES);
 	} else if (groups) {
 		group += (unsigned)__builtin_ctzll(groups);
 		first = group * GROUP_ENTRIES;
 		copy->present_of[group] =
 			(uint16_t)entries_load(&copy->entry[first], &table[first], GROUP_ENTRIES);
 	}
+	copy->stored |= groups << word * WORD_GROUPS;
 }
 
 /* In functions of their own, so that a table of zeroes needs no room for registers. */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What is kept about frames, and the copies of tables, against plain arrays. */
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -248,6 +250,48 @@ START_TEST(copies_follow_tables)
 }
 END_TEST
 
+/* The owner of the table: an entry of a group that is zero otherwise comes and goes. */
+static void *write_entry(void *arg)
+{
+	atomic_bool *stop = arg;
+
+	while (!atomic_load(stop)) {
+		__atomic_store_n(&table[40], PTE_P | 1 << 12, __ATOMIC_RELAXED);
+		__atomic_store_n(&table[40], 0, __ATOMIC_RELAXED);
+	}
+	return NULL;
+}
+
+static unsigned groups_not_stored(const struct copy *copy)
+{
+	unsigned wrong = 0;
+
+	for (unsigned group = 0; group < GROUPS; group++)
+		wrong += copy->present_of[group] && !(copy->stored >> group & 1);
+	return wrong;
+}
+
+/* Each entry is loaded once, or a copy would contradict itself. */
+START_TEST(a_table_is_written_while_it_is_loaded)
+{
+	atomic_bool stop = false;
+	unsigned wrong = 0;
+	struct copy copy;
+	pthread_t owner;
+
+	memset(table, 0, sizeof(table));
+	table[0] = table[17] = PTE_P;
+	ck_assert_int_eq(pthread_create(&owner, NULL, write_entry, &stop), 0);
+	for (unsigned i = 0; i < 1000000; i++) {
+		copy_load(&copy, table);
+		wrong += groups_not_stored(&copy);
+	}
+	atomic_store(&stop, true);
+	ck_assert_int_eq(pthread_join(owner, NULL), 0);
+	ck_assert_uint_eq(wrong, 0);
+}
+END_TEST
+
 Suite *frames_suite(void)
 {
 	Suite *suite = suite_create("frames");
@@ -259,6 +303,7 @@ Suite *frames_suite(void)
 	tcase_add_test(tcase, a_count_sticks_where_it_would_wrap);
 	tcase_add_loop_test(tcase, words, 0, 2);
 	tcase_add_test(tcase, copies_follow_tables);
+	tcase_add_test(tcase, a_table_is_written_while_it_is_loaded);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }
