@@ -188,7 +188,8 @@ struct at_config {
 	 * (page walks dirty it, too), the number is doubled for this table. 0: default (128). */
 	unsigned quiet_syncs;
 	/* In AT_LOGGED one sync in so many is an audit. An audit that finds a table unchanged
-	 * counts for quiet_syncs as 8 syncs. 0: default (256). */
+	 * counts for quiet_syncs as 8 syncs, or as audit_syncs if that is less. 0: default (256).
+	 */
 	unsigned audit_syncs;
 	/* Frames that the owner itself writes while the guest runs. If the guest has one walked as
 	 * a table, changes of its entries are no log mismatches. 0 frames: none. */
@@ -466,7 +467,7 @@ enum at_finding_kind {
 	/* The frame can be executed by `one` and written by `other`, which may be the same mapping.
 	 * Rights are combined over all levels of a path: R/W, U/S, NX. What only users can execute
 	 * may be writable in the exempt windows. Both are mappings of users, or both of the kernel,
-	 * if there are two such. */
+	 * if there are two such, by leaves of the size that makes it one or larger. */
 	AT_F_WX,
 	/* The frame is mapped with one memory type by `one` and with another by `other`. */
 	AT_F_MEMTYPE,
@@ -481,8 +482,8 @@ struct at_finding {
 	/* The addresses are those that map `pfn`. (Accessed and dirty bits may be older.) */
 	struct at_alias one, other;
 	/* How many mappings of `pfn` that is true of. AT_F_ALIAS: its writable ones. AT_F_WX: the
-	 * writable ones, and `one`. In both, the exempt windows count only if there is no other.
-	 * AT_F_MEMTYPE: always two. */
+	 * writable ones, and `one`. Those in exempt windows are not counted; of an AT_F_WX that is
+	 * writable in these alone it is `one` and `other`. AT_F_MEMTYPE: always two. */
 	uint64_t mappings;
 };
 
@@ -504,8 +505,8 @@ bool at_next_finding(struct alias_tracker *at, struct at_finding *out);
 bool at_for_each_finding(const struct alias_tracker *at,
 			 bool (*fn)(void *ctx, const struct at_finding *finding), void *ctx);
 /* How many of the frames from `pfn` on, `nr` of them, can be executed by some mapping, in kernel or
- * in user mode, by the last survey. 0 if it has failed, or there was none, and of frames outside of
- * memory. */
+ * in user mode, by the last survey. 0 if that knows nothing (see at_survey()), or there was none,
+ * and of frames outside of memory. */
 uint64_t at_executable(const struct alias_tracker *at, uint64_t pfn, uint64_t nr);
 /* What may be done with a frame by any of its mappings. */
 struct at_uses {

@@ -75,7 +75,7 @@ struct item {
 	struct at_finding finding;
 	unsigned level; /* of the smallest leaves that can make it one */
 	/* Writable mappings outside the exempt windows: how many are to be found. If there are none
-	 * all tables are searched. */
+	 * all tables are searched; so they are if some are by smaller leaves. */
 	uint64_t left;
 	struct pair pair;
 	bool has_one; /* of memory types */

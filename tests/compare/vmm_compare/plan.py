@@ -32,8 +32,8 @@ DEFAULT_STEPS = 80
 # Of workload cleanpin: whole audits of the log (256 calls each, two calls a pin). A sync of all
 # tables takes much longer.
 PIN_STEPS, PIN_STEPS_BASELINE = 768, 32
-# When all is as it stays: a table that is quiet, but walked all the time, is armed in vain after 96
-# syncs, after twice as many each time, and after 49,152 of them in the end.
+# When all is as it stays: a table that is quiet, but walked all the time, is armed in vain after 128
+# syncs, after twice as many each time, and after 65,536 of them in the end.
 STEADY_PINS, STEADY_MORE = 20000, 1536
 
 # The values of --track in the default set: those that a VMM would use, and the baseline.
