@@ -28,6 +28,7 @@ struct live_audit {
 	struct audit *audit;
 	struct findings findings; /* of the last look */
 	/* Of --watch. */
+	struct findings told; /* what it has told of */
 	unsigned looks;
 	double looks_ms, looks_paused_ms; /* the sums */
 };
@@ -97,6 +98,7 @@ void live_audit_free(struct live_audit *audit)
 	audit_free(audit->audit);
 	physmem_free(&audit->mem);
 	findings_clear(&audit->findings);
+	findings_clear(&audit->told);
 	free(audit);
 }
 
@@ -233,7 +235,7 @@ static void count_look(struct live_audit *audit)
 }
 
 /* Returns the text, to be freed; NULL if there is no memory. */
-static char *changes_text(const struct live_audit *audit, const struct findings *last)
+static char *changes_text(const struct live_audit *audit)
 {
 	char *text = NULL;
 	size_t size;
@@ -241,7 +243,7 @@ static char *changes_text(const struct live_audit *audit, const struct findings 
 
 	if (!out)
 		return NULL;
-	report_changes(out, last, &audit->findings, audit->machine->names, "");
+	report_changes(out, &audit->told, &audit->findings, audit->machine->names, "");
 	if (fclose(out) == 0)
 		return text;
 	free(text);
@@ -250,21 +252,19 @@ static char *changes_text(const struct live_audit *audit, const struct findings 
 
 void live_audit_say_changes(struct live_audit *audit)
 {
-	struct findings last = audit->findings;
 	char *text = NULL;
 
-	audit->findings = (struct findings){0};
 	if (!look_at_guest(audit, WATCH_FRAMES)) {
 		count_look(audit);
-		text = changes_text(audit, &last);
+		text = changes_text(audit);
 	}
-	if (text) {
-		say_lines(text);
-		findings_clear(&last);
-	} else {
+	if (!text) {
 		say("watch: out of memory: the next look tells what has changed");
-		findings_clear(&audit->findings);
-		audit->findings = last;
+		return;
 	}
+	say_lines(text);
 	free(text);
+	findings_clear(&audit->told);
+	audit->told = audit->findings;
+	audit->findings = (struct findings){0};
 }

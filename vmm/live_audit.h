@@ -26,7 +26,7 @@ json_t *live_audit_report(struct live_audit *audit);
 /* The same for a person, as alias-audit prints it; free() it. Of more than `max`
  * bytes it has whole lines from the beginning, and a last one that says so. */
 char *live_audit_text(struct live_audit *audit, size_t max);
-/* Looks, and says what has come since the last look, and what has gone. */
+/* Looks, and says what has come since it last said so, and what has gone. */
 void live_audit_say_changes(struct live_audit *audit);
 
 #endif

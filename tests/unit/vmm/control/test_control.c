@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The control socket: who may use it, what it refuses, and clients that misbehave. A machine with
- * memory and a tracker, and without vCPUs. */
+ * memory and a tracker, and but for one test without vCPUs. */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,9 +11,12 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include <linux/kvm.h>
 #include "control/control.h"
 #include "control/map_svg.h"
 #include "control/request.h"
+#include "fake_kvm.h"
+#include "kvm/vcpu.h"
 #include "live_audit.h"
 #include "machine.h"
 #include "pin/pin.h"
@@ -284,6 +288,59 @@ START_TEST(a_long_report_is_cut_between_lines)
 }
 END_TEST
 
+static int in_long_mode(int fd, unsigned long request, void *arg)
+{
+	(void)fd;
+	if (request != KVM_GET_SREGS)
+		return FAKE_PASS;
+	*(struct kvm_sregs *)arg =
+		(struct kvm_sregs){.cr0 = 0x80050033, .cr3 = 0x1000, .cr4 = 0x20, .efer = 0xd01};
+	return 0;
+}
+
+/* What the watch says when it looks now. */
+static const char *watched(void)
+{
+	static char text[4096];
+	int fds[2], kept = dup(STDERR_FILENO);
+	ssize_t n;
+
+	ck_assert_int_eq(pipe2(fds, O_NONBLOCK), 0);
+	dup2(fds[1], STDERR_FILENO);
+	live_audit_say_changes(audit);
+	dup2(kept, STDERR_FILENO);
+	n = read(fds[0], text, sizeof(text) - 1);
+	text[n > 0 ? n : 0] = '\0';
+	close(fds[0]);
+	close(fds[1]);
+	close(kept);
+	return text;
+}
+
+/* Of a page that is writable and executable. */
+START_TEST(the_watch_tells_what_a_request_saw_first)
+{
+	struct vcpu vcpu = {.fd = -1, .vm = &machine.vm};
+	uint64_t *leaf = memory_ptr(&machine.vm.mem, 0x4000 + 8 * 256, 8);
+
+	machine.vm.vcpus = &vcpu;
+	machine.vm.nr_vcpus = 1;
+	for (uint64_t table = 0x1000; table < 0x4000; table += 0x1000)
+		*(uint64_t *)memory_ptr(&machine.vm.mem, table + 8 * 256, 8) = (table + 0x1000) | 3;
+	fake_kvm = in_long_mode;
+	audit = live_audit_new(&machine);
+	ck_assert_str_eq(watched(), "");
+	*leaf = 0x5003;
+	json_decref(ask("{\"do\":\"audit\"}"));
+	ck_assert_ptr_nonnull(strstr(watched(), "watch: + frame executable and writable: 0x5 at "));
+	ck_assert_str_eq(watched(), "");
+	*leaf = 0;
+	json_decref(ask("{\"do\":\"audit\"}"));
+	ck_assert_ptr_nonnull(strstr(watched(), "watch: - frame executable and writable: 0x5 at "));
+	fake_kvm = NULL;
+}
+END_TEST
+
 /* --- the socket ------------------------------------------------------------------------------- */
 
 static int connect_client(void)
@@ -472,6 +529,7 @@ TCase *control_tests(void)
 	tcase_add_test(tc, who_does_not_read);
 	tcase_add_test(tc, what_is_done);
 	tcase_add_test(tc, a_long_report_is_cut_between_lines);
+	tcase_add_test(tc, the_watch_tells_what_a_request_saw_first);
 	tcase_add_test(tc, private_and_gone_afterwards);
 	tcase_add_test(tc, what_is_there_stays);
 	tcase_add_test(tc, lines_in_pieces_and_many_at_once);
