@@ -275,6 +275,9 @@ static int compare_order(const struct finding *a, const struct finding *b)
 void report_changes(FILE *out, const struct findings *last, const struct findings *findings,
 		    const struct names *names, const char *before)
 {
+	/* Names are of where the kernel is now. */
+	bool moved = findings->windows.image.found &&
+		     last->windows.image_low != findings->windows.image_low;
 	size_t i = 0, k = 0;
 
 	while (i < last->nr || k < findings->nr) {
@@ -283,7 +286,7 @@ void report_changes(FILE *out, const struct findings *last, const struct finding
 						: compare_order(&last->all[i], &findings->all[k]);
 
 		if (order < 0)
-			print_change(out, before, '-', &last->all[i], names);
+			print_change(out, before, '-', &last->all[i], moved ? NULL : names);
 		else if (order > 0)
 			print_change(out, before, '+', &findings->all[k], names);
 		i += order <= 0;

@@ -14,7 +14,7 @@
  * NULL. Errors stay in the stream. */
 void report_print(FILE *out, const struct findings *findings, const struct names *names, bool all);
 /* Prints a line for each finding that came since the last look, or went; each begins with `before`.
- */
+ * `names` may be NULL, and are those of `findings`: what went has none if the kernel has moved. */
 void report_changes(FILE *out, const struct findings *last, const struct findings *findings,
 		    const struct names *names, const char *before);
 /* The same as report_print() for a program, as alias-audit/SCHEMA.md says; all findings. Returns

@@ -29,7 +29,7 @@ def flatten(core):
 
 
 class Machine:
-    def __init__(self, levels=4):
+    def __init__(self, levels=4, image=IMAGE):
         self.levels = levels
         self.ranges = [(0, 4 << 20), (HIGH, 64 << 10)]
         self.memory = {}  # pfn -> 512 entries
@@ -39,7 +39,7 @@ class Machine:
         for gpa in (0, 2 << 20):
             self.map(ROOT, self.direct + gpa, gpa, RW | NX, 2)
         self.map(ROOT, self.direct + HIGH, HIGH, RW | NX, 3)
-        self.map(ROOT, IMAGE, 0, NX, 2)  # read-only
+        self.map(ROOT, image, 0, NX, 2)  # read-only
         self.map(ROOT, VMALLOC, DATA << 12, RW | NX)  # so that the half has all its entries
         for i in range(256, 512):
             self.table(ROOT2)[i] = self.table(ROOT)[i]
