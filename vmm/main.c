@@ -275,6 +275,8 @@ static bool replaces_input(const struct options *opt, const char *option, const 
 		what = "the guest image";
 	if (opt->initrd && output_file_replaces(path, opt->initrd))
 		what = "the initrd";
+	if (opt->symbols && output_file_replaces(path, opt->symbols))
+		what = "the file of --symbols";
 	if (what)
 		say("%s %s: that is %s, which would be replaced", option, path, what);
 	return what != NULL;

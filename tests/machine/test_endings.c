@@ -92,6 +92,8 @@ static const struct {
 	{{"--stats=-", "--trace=-", "g"}, 64, "both write to -"},
 	{{"--trace", "g", "g"}, 64, "the guest image"},
 	{{"--trace=d", "--disk=d", "g"}, 64, "a disk"},
+	{{"--stats=i", "--initrd=i", "g"}, 64, "the initrd"},
+	{{"--stats=s", "--symbols=s", "g"}, 64, "the file of --symbols"},
 	{{"-c", "65", "g"}, 64, "65"},
 	{{"-c", "2cpus", "g"}, 64, "2cpus"},
 	{{"-f", "sometimes", "g"}, 64, "sometimes"},
