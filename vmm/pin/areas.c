@@ -79,10 +79,20 @@ static void add(struct areas *areas, const struct alias_origin *record, unsigned
 	}
 }
 
+/* How many parts may have a slot? The first may have lost its own to another area. */
+static unsigned parts_at(struct areas *areas, uint64_t first)
+{
+	const struct slot *slot = slot_of(areas, first);
+	bool is_first = slot->page == first && slot->area.va / ALIAS_PAGE_SIZE == first;
+
+	return is_first ? nr_parts(slot->area.nr_pages) : PARTS;
+}
+
+/* An area that is unmapped again is another, whose record was lost: then none is known. */
 static void unmap(struct areas *areas, const struct alias_origin *record, unsigned cpu)
 {
 	uint64_t first = record->va / ALIAS_PAGE_SIZE;
-	unsigned parts = nr_parts(slot_of(areas, first)->area.nr_pages);
+	unsigned parts = parts_at(areas, first);
 
 	for (unsigned i = 0; i < parts; i++) {
 		struct slot *slot = slot_of(areas, first + i * PART_PAGES);
@@ -90,6 +100,8 @@ static void unmap(struct areas *areas, const struct alias_origin *record, unsign
 		if (slot->page != first + i * PART_PAGES || slot->area.va != record->va ||
 		    is_since(&slot->area, record->purges + 1))
 			continue;
+		if (slot->area.unmapper)
+			slot->area.nr_pages = 0;
 		slot->area.unmapper = record->caller;
 		slot->area.unmapped_cpu = (uint16_t)cpu;
 	}

@@ -27,7 +27,7 @@ struct area {
 struct areas *areas_new(unsigned nr_cpus);
 /* Reads what the guest has recorded since the last time. One thread at a time, as for the next. */
 void areas_read(struct areas *areas, const struct machine *machine);
-/* Returns the last area that was mapped at `va`, or NULL. */
+/* Returns the last area that is known to have been mapped at `va`, or NULL. */
 const struct area *areas_find(const struct areas *areas, uint64_t va);
 
 #endif

@@ -84,6 +84,33 @@ START_TEST(the_newest_counts)
 }
 END_TEST
 
+/* Of two areas at the address one after the other the record of the second mapping was lost. */
+START_TEST(an_end_whose_mapping_was_lost)
+{
+	note(1, ALIAS_ORIGIN_MAPPED, VA, 20, 0x1000);
+	note(1, ALIAS_ORIGIN_UNMAPPED, VA, 20, 0x2000);
+	ck_assert(origin_find(&pin, VA + 0x13000, &origin));
+	common_page(&machine)->purges++;
+	note(0, ALIAS_ORIGIN_UNMAPPED, VA, 20, 0x3000);
+	ck_assert(!origin_find(&pin, VA, &origin));
+	ck_assert(!origin_find(&pin, VA + 0x13000, &origin));
+}
+END_TEST
+
+/* The first part's slot is of a later area far from it: the other parts are unmapped all the same.
+ */
+START_TEST(an_end_whose_first_part_was_forgotten)
+{
+	note(0, ALIAS_ORIGIN_MAPPED, VA, 20, 0x1000);
+	note(0, ALIAS_ORIGIN_MAPPED, VA + (0x1000ull << 13), 1, 0x2000);
+	note(0, ALIAS_ORIGIN_UNMAPPED, VA, 20, 0x3000);
+	ck_assert(!origin_find(&pin, VA, &origin));
+	ck_assert(origin_find(&pin, VA + 0x13000, &origin));
+	ck_assert_uint_eq(origin.caller, 0x1000);
+	ck_assert_uint_eq(origin.unmapped_by, 0x3000);
+}
+END_TEST
+
 START_TEST(records_that_were_overwritten_unread_are_lost)
 {
 	note(0, ALIAS_ORIGIN_MAPPED, VA, 1, 0x1000);
@@ -186,6 +213,8 @@ TCase *origin_tests(void)
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, a_mapping_and_its_end);
 	tcase_add_test(tc, the_newest_counts);
+	tcase_add_test(tc, an_end_whose_mapping_was_lost);
+	tcase_add_test(tc, an_end_whose_first_part_was_forgotten);
 	tcase_add_test(tc, records_that_were_overwritten_unread_are_lost);
 	tcase_add_test(tc, areas_begin_anywhere);
 	tcase_add_test(tc, large_areas);
