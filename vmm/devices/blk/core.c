@@ -292,6 +292,10 @@ static void io_done(struct blk_core *core, struct blk_request *request, int64_t 
 
 static void sync_done(struct blk_core *core, int64_t result)
 {
+	if (result == -EINTR && core->stopped) {
+		answer_syncing(core, VIRTIO_BLK_S_IOERR);
+		return;
+	}
 	if (result == -EINTR) {
 		result = core->io.start(core->io.ctx, &core->sync_op);
 		if (result == 0)
