@@ -45,11 +45,12 @@ static bool may_search(const struct pin *pin, struct search *search)
 {
 	if (search->frames == 0)
 		return false;
-	if (own_ns() > search->until || stop_requested(&pin->machine->stop))
+	if (own_ns() > search->until || stop_requested(&pin->machine->stop)) {
 		search->frames = 0;
-	else
-		search->frames--;
-	return search->frames > 0;
+		return false;
+	}
+	search->frames--;
+	return true;
 }
 
 static enum pin_frame what_is(struct pin *pin, uint64_t pfn, struct search *search)
