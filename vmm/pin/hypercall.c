@@ -269,7 +269,8 @@ static bool create_tracker(struct pin *pin)
 		.mode = pin->tracks ? to_at_mode(pin->track) : AT_BLIND,
 		.grant_aliased = !pin->checks,
 		/* what is let through is named */
-		.keep_places = !pin->checks && (pin->track_host || pin->machine->opt->verbose),
+		.keep_places = pin->tracks && !pin->checks &&
+			       (pin->track_host || pin->machine->opt->verbose),
 		.shared_pfn = SHARED_GPA / ALIAS_PAGE_SIZE,
 		.shared_frames = machine_shared_size(pin->machine) / ALIAS_PAGE_SIZE,
 		.quiet_syncs = pin->strict ? 1 : 0, /* arming is free with write-protected tables */
