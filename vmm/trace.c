@@ -2,6 +2,7 @@
 #include "trace.h"
 
 #include <errno.h>
+#include <linux/kvm.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include "clock.h"
@@ -66,10 +67,12 @@ struct trace_track *trace_disk(struct trace *trace, unsigned index)
 	return trace->tracks ? &trace->tracks[1 + trace->nr_vcpus + index] : NULL;
 }
 
-static bool is_like(const struct trace_event *last, const struct trace_event *exit)
+/* Of other reasons the last may come before a purge of the guest's, and this one within it. A purge
+ * is recorded later, at a hypercall, and must nest. */
+static bool is_more_of(const struct trace_event *last, const struct trace_event *exit)
 {
-	return last->kind == TRACE_EXIT && last->a == exit->a && last->b == exit->b &&
-	       exit->start - last->end < SOON;
+	return exit->a == KVM_EXIT_IO && last->kind == TRACE_EXIT && last->a == exit->a &&
+	       last->b == exit->b && exit->start - last->end < SOON;
 }
 
 void trace_exit(struct trace_track *track, uint64_t start, uint32_t reason, uint64_t address)
@@ -83,7 +86,7 @@ void trace_exit(struct trace_track *track, uint64_t start, uint32_t reason, uint
 	if (track->nr && last->kind == TRACE_CALL && last->start >= start) {
 		last->start = start;
 		last->end = exit.end;
-	} else if (track->nr && is_like(last, &exit)) {
+	} else if (track->nr && is_more_of(last, &exit)) {
 		last->end = exit.end;
 		last->nr++;
 	} else {

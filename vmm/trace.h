@@ -23,7 +23,7 @@ struct symbols;
 
 enum trace_kind {
 	/* An exit, from KVM_RUN's return to the next KVM_RUN; a: reason, b: port or gpa; or `nr` of
-	 * them, one soon after the other. */
+	 * them for the same port, one soon after the other. */
 	TRACE_EXIT,
 	TRACE_CALL, /* a hypercall, and all of its exit; a: its code, b: ops; `sync`, and in `alias`
 		       how many aliases it let through, of which the first has an event */
@@ -123,8 +123,8 @@ static inline void trace_end(struct trace_track *track, enum trace_kind kind, ui
 							  .kind = kind});
 }
 
-/* An exit ends now. If it was a hypercall, that event is made this one; and an exit that is like
- * the last one, and comes soon after it, is made part of it: a guest's console may have an exit a
+/* An exit ends now. If it was a hypercall, that event is made this one; and an exit for the same
+ * port as the last one, soon after it, is made part of it: a guest's console may have an exit a
  * character. */
 void trace_exit(struct trace_track *track, uint64_t start, uint32_t reason, uint64_t address);
 

@@ -142,42 +142,6 @@ START_TEST(an_earlier_flush_is_an_event_of_its_own)
 }
 END_TEST
 
-START_TEST(a_sync_is_taken_back_once)
-{
-	struct trace_track *track = trace_host(&trace);
-
-	trace_end(track, TRACE_SYNC, 100, 0, 0, 0);
-	ck_assert_uint_eq(trace_take_back_sync(track, 101), 0); /* it is of another call */
-	track->events[0].end = 150;
-	ck_assert_uint_eq(trace_take_back_sync(track, 100), 50);
-	ck_assert_uint_eq(trace_take_back_sync(track, 100), 0);
-	ck_assert_uint_eq(track->nr, 0);
-}
-END_TEST
-
-START_TEST(what_came_after_a_sync_keeps_it)
-{
-	struct trace_track *track = trace_host(&trace);
-
-	trace_record(track, &(struct trace_event){.kind = TRACE_SYNC, .start = 100, .end = 150});
-	trace_end(track, TRACE_FLUSH, 90, 0, 0, 0);
-	ck_assert_uint_eq(trace_take_back_sync(track, 90), 0);
-	ck_assert_uint_eq(track->nr, 2);
-}
-END_TEST
-
-/* Its place was that of the oldest event, which is lost. */
-START_TEST(a_full_track_keeps_its_syncs)
-{
-	struct trace_track *track = trace_host(&trace);
-
-	track->nr = TRACE_EVENTS;
-	trace_record(track, &(struct trace_event){.kind = TRACE_SYNC, .start = 100, .end = 150});
-	ck_assert_uint_eq(trace_take_back_sync(track, 100), 0);
-	ck_assert_uint_eq(track->nr, TRACE_EVENTS + 1);
-}
-END_TEST
-
 TCase *guest_events_tests(void)
 {
 	TCase *tc = tcase_create("guest-events");
@@ -188,8 +152,5 @@ TCase *guest_events_tests(void)
 	tcase_add_test(tc, a_number_that_goes_down_loses_none);
 	tcase_add_test(tc, a_purge_tells_of_its_flush);
 	tcase_add_test(tc, an_earlier_flush_is_an_event_of_its_own);
-	tcase_add_test(tc, a_sync_is_taken_back_once);
-	tcase_add_test(tc, what_came_after_a_sync_keeps_it);
-	tcase_add_test(tc, a_full_track_keeps_its_syncs);
 	return tc;
 }
