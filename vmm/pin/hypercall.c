@@ -175,10 +175,11 @@ static enum alias_status serve_locked(struct pin *pin, struct vcpu *vcpu,
 	const struct pin_vcpu *own = &pin->vcpus[vcpu->index];
 	bool has_retries = own->nr_retries > 0;
 	enum alias_status status = ALIAS_BAD_CALL;
-	uint64_t start = __rdtsc();
+	uint64_t start = __rdtsc(), locked;
 
 	pthread_mutex_lock(&pin->lock);
-	pin->count.lock_ticks += __rdtsc() - start;
+	locked = __rdtsc(); /* what others have recorded has begun before */
+	pin->count.lock_ticks += locked - start;
 	pin->count.calls++;
 	if (pin->logged)
 		guest_log_called(&pin->log, vcpu->index);
@@ -189,7 +190,7 @@ static enum alias_status serve_locked(struct pin *pin, struct vcpu *vcpu,
 	else if (call == ALIAS_CALL_UPDATE)
 		status = serve_update_call(pin, vcpu, page);
 	if (!has_retries && own->nr_retries == 0)
-		*sync_ticks = trace_take_back_sync(pin->track_host, start);
+		*sync_ticks = trace_take_back_sync(pin->track_host, locked);
 	pin->count.ticks += __rdtsc() - start;
 	pthread_mutex_unlock(&pin->lock);
 	return status;
