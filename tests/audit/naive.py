@@ -161,9 +161,27 @@ def pairs(walk, direct):
     return found
 
 
-def compare_pairs(walk, direct, report):
+def compare_told(core, there, report):
+    """Each frame of memory that is executable by a 4 KiB leaf, and writable outside of the direct map, is told; and
+    none that is not."""
+    found = [f for f in report['findings'] if f['kind'] == 'wx']
+    told = {int(f['pfn'], 16) + i for f in found for i in range(f['frames'])}
+    if not any(doubt.startswith('there are more than') for doubt in report['doubts']):
+        for pfn in sorted(set(there) - told):
+            if there[pfn]['leaves'] and core.place(pfn << 12) is not None:
+                yield 'frame 0x%x is executable and writable, which is not told' % pfn
+    for f in found:
+        of = there.get(int(f['pfn'], 16))
+        if f['at'][0]['level'] == 1 and not (of and of['x']):
+            yield 'frame %s is not executable' % f['pfn']
+        elif f['at'][0]['level'] == 1 and f['at'][1]['place'] != 'direct-map' and not of['leaves']:
+            yield 'frame %s is not writable' % f['pfn']
+
+
+def compare_pairs(core, walk, direct, report):
     """Pairs are of two mappings of users or of two of the kernel, where there are such; and how many they are."""
     there = pairs(walk, direct)
+    yield from compare_told(core, there, report)
     for f in report['findings']:
         of = there.get(int(f['pfn'], 16))
         if f['kind'] != 'wx' or f['frames'] != 1 or not of or not of['leaves']:
@@ -210,7 +228,7 @@ def compare(core, report):
                 where = there[pfn].get((int(at['pte_gpa'], 16), at['level']), ())
                 if int(at['va'], 16) not in where:
                     wrong.append('table 0x%x is not mapped at %s' % (pfn, at['va']))
-    wrong += compare_pairs(walk, direct, report)
+    wrong += compare_pairs(core, walk, direct, report)
     return wrong, len(walk.tables), len(there)
 
 
