@@ -49,14 +49,14 @@ void gdb_detach(struct gdb *gdb)
 	debug_release_vcpus(gdb->target.vm, ALL_VCPUS);
 }
 
+/* If it is stopped meanwhile, this is forgotten, too. */
 static void stop_self(struct gdb *gdb, struct vcpu *vcpu, const struct gdb_hit *hit)
 {
 	uint64_t one = 1;
 
 	gdb->hit[vcpu->index] = *hit;
-	debug_stop_self(gdb->target.vm, vcpu);
-	atomic_fetch_or_explicit(&gdb->hits, 1ull << vcpu->index, memory_order_release);
-	if (write(gdb->hit_fd, &one, sizeof(one)) < 0)
+	if (debug_stop_self(gdb->target.vm, vcpu, &gdb->hits) &&
+	    write(gdb->hit_fd, &one, sizeof(one)) < 0)
 		stop_on_error(vcpu->vm->stop, "eventfd of the debugger");
 }
 

@@ -149,9 +149,15 @@ void debug_release_vcpus(struct vm *vm, uint64_t who)
 	pthread_mutex_unlock(&vm->pause.lock);
 }
 
-void debug_stop_self(struct vm *vm, const struct vcpu *self)
+bool debug_stop_self(struct vm *vm, const struct vcpu *self, _Atomic uint64_t *hits)
 {
+	uint64_t me = 1ull << self->index;
+	bool stops;
+
 	pthread_mutex_lock(&vm->pause.lock);
-	atomic_fetch_or(&vm->pause.stopped, 1ull << self->index);
+	stops = !(atomic_fetch_or(&vm->pause.stopped, me) & me);
+	if (stops)
+		atomic_fetch_or_explicit(hits, me, memory_order_release);
 	pthread_mutex_unlock(&vm->pause.lock);
+	return stops;
 }

@@ -63,7 +63,9 @@ bool vcpus_are_held(const struct vm *vm);
  * until it is released. Main thread. Release all when the VM stops. */
 void debug_stop_vcpus(struct vm *vm, uint64_t who);
 void debug_release_vcpus(struct vm *vm, uint64_t who);
-/* Keeps the calling vCPU from entering the guest again until it is released. */
-void debug_stop_self(struct vm *vm, const struct vcpu *self);
+/* Keeps the calling vCPU from entering the guest again until it is released, and sets its bit in
+ * `hits` (release). If it is stopped already, does nothing and returns false: once
+ * debug_stop_vcpus() returns, none of those sets its bit. */
+bool debug_stop_self(struct vm *vm, const struct vcpu *self, _Atomic uint64_t *hits);
 
 #endif

@@ -40,7 +40,8 @@ struct store_ops {
 struct debug_ops {
 	/* Is this exit a breakpoint or a step, and nobody else's? Called while the vCPU still
 	 * counts as in the guest: once all vCPUs are stopped, the debugger knows what each has met,
-	 * and no breakpoint has changed meanwhile. */
+	 * and no breakpoint has changed meanwhile. Only of a step that an exit's handler completes
+	 * it is asked after that, out of the guest, when the vCPU may be stopped already. */
 	bool (*exit)(void *ctx, struct vcpu *vcpu);
 };
 

@@ -408,6 +408,29 @@ START_TEST(ctrl_c_is_of_the_vcpu_that_has_stopped_last)
 }
 END_TEST
 
+/* A step that completes within an exit's handler, while another vCPU's stop stops them all. */
+START_TEST(what_a_stopped_vcpu_meets_is_forgotten)
+{
+	char got[100] = "";
+	int debugger = attach_debugger();
+
+	debugger_sends(debugger, "$vCont;c#a8");
+	for (unsigned i = 0; i < 2; i++) {
+		vcpus[i].run->exit_reason = KVM_EXIT_DEBUG;
+		vcpus[i].run->debug.arch.exception = GDB_EXCEPTION_DEBUG;
+	}
+	ck_assert(vm.debug_ops->exit(&gdb, &vcpus[1]));
+	serve_once();
+	ck_assert(vm.debug_ops->exit(&gdb, &vcpus[0]));
+	ck_assert_uint_eq(gdb.hits, 0);
+	debugger_sends(debugger, "$vCont;c#a8");
+	debugger_sends(debugger, "\3");
+	ck_assert_int_gt(read(debugger, got, sizeof(got) - 1), 0);
+	ck_assert_str_eq(got, "+$T05thread:2;#d8+$T02thread:2;#d5");
+	detach_debugger(debugger);
+}
+END_TEST
+
 TCase *gdb_tests(void)
 {
 	TCase *tc = tcase_create("gdb");
@@ -428,6 +451,7 @@ TCase *gdb_tests(void)
 	tcase_add_test(tc, no_breakpoint_in_user_code);
 	tcase_add_test(tc, a_step_goes_on_when_the_guests_own_int3_is_passed_on);
 	tcase_add_test(tc, ctrl_c_is_of_the_vcpu_that_has_stopped_last);
+	tcase_add_test(tc, what_a_stopped_vcpu_meets_is_forgotten);
 	tcase_add_test(tc, a_byte_that_the_guest_has_put_over_a_breakpoint_stays);
 	return tc;
 }
