@@ -56,8 +56,8 @@ struct pin_count {
 	uint64_t verified;     /* transitions that the oracle checked */
 	uint64_t let_through;  /* of these, granted in spite of an alias */
 	uint64_t disagreed;    /* of these, on which the oracle disagrees */
-	uint64_t looked_again; /* of these, not judged: a device wrote to a table meanwhile, or the
-				  log was wrong */
+	uint64_t looked_again; /* of these, not judged: a device wrote to a table meanwhile, the log
+				  was wrong, or an audit failed: no memory, or the machine ends */
 	/* With write-protected tables: */
 	uint64_t stores;         /* stores done for the guest, one by one */
 	uint64_t stores_refused; /* stores and updates refused */
