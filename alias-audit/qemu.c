@@ -132,6 +132,7 @@ static int find_file(pid_t pid, uint64_t size)
 	char folder[64], path[sizeof(folder) + 256];
 	struct stat st, first = {0};
 	struct dirent *entry;
+	bool seen = false;
 	int found = -1;
 	DIR *dir;
 
@@ -143,12 +144,14 @@ static int find_file(pid_t pid, uint64_t size)
 		snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
 		if (!may_be_memory(path, size, &st))
 			continue;
-		if (found >= 0 && (st.st_dev != first.st_dev || st.st_ino != first.st_ino)) {
-			close(found);
+		if (seen && (st.st_dev != first.st_dev || st.st_ino != first.st_ino)) {
+			if (found >= 0)
+				close(found);
 			found = -2;
 		} else if (found < 0) {
 			found = open(path, O_RDONLY | O_CLOEXEC);
 			first = st;
+			seen = true;
 		}
 	}
 	closedir(dir);
