@@ -109,6 +109,12 @@ static int take_headers(struct reading *reading, Elf *elf)
 	return error;
 }
 
+/* In KiB, rounded up. */
+static uint64_t whole_kib(uint64_t bytes)
+{
+	return (bytes >> 10) + !!(bytes & 1023);
+}
+
 int core_elf_read(int fd, struct core_segments *segments, struct core_cpus *cpus,
 		  struct notes *doubts)
 {
@@ -127,7 +133,7 @@ int core_elf_read(int fd, struct core_segments *segments, struct core_cpus *cpus
 		note(doubts,
 		     "the core is cut: the last %" PRIu64 " KiB of %" PRIu64 " are missing, and "
 		     "were taken for zeros",
-		     (reading.end - reading.file_size + 1023) >> 10, (reading.end + 1023) >> 10);
+		     whole_kib(reading.end - reading.file_size), whole_kib(reading.end));
 	return error;
 }
 
