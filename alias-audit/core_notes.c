@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <bsd/sys/endian.h>
 
 #define NOTES_SIZE_MAX (64u << 20)
 
@@ -15,27 +16,11 @@
 #define QEMU_AT_VERSION 0u
 #define QEMU_AT_CR      392u /* cr[0] to cr[4], 8 bytes each */
 
-static uint64_t load64(const uint8_t *from)
-{
-	uint64_t value;
-
-	memcpy(&value, from, sizeof(value));
-	return value;
-}
-
-static uint32_t load32(const uint8_t *from)
-{
-	uint32_t value;
-
-	memcpy(&value, from, sizeof(value));
-	return value;
-}
-
 static int add_cpu(struct core_cpus *cpus, const uint8_t *desc, size_t size, struct notes *doubts)
 {
 	struct cpu_state *cpu;
 
-	if (size < QEMU_SIZE || load32(desc + QEMU_AT_VERSION) != QEMU_VERSION) {
+	if (size < QEMU_SIZE || le32dec(desc + QEMU_AT_VERSION) != QEMU_VERSION) {
 		note(doubts, "a note of QEMU about a vCPU is of a size or version that is not "
 			     "known, and was passed over");
 		return 0;
@@ -54,9 +39,9 @@ static int add_cpu(struct core_cpus *cpus, const uint8_t *desc, size_t size, str
 		cpus->cpu = cpu;
 	}
 	cpus->cpu[cpus->nr++] = (struct cpu_state){
-		.cr0 = load64(desc + QEMU_AT_CR),
-		.cr3 = load64(desc + QEMU_AT_CR + 24),
-		.cr4 = load64(desc + QEMU_AT_CR + 32),
+		.cr0 = le64dec(desc + QEMU_AT_CR),
+		.cr3 = le64dec(desc + QEMU_AT_CR + 24),
+		.cr4 = le64dec(desc + QEMU_AT_CR + 32),
 	};
 	return 0;
 }
@@ -76,8 +61,8 @@ int core_notes_parse(struct core_cpus *cpus, const uint8_t *notes, size_t size,
 		     struct notes *doubts)
 {
 	while (size >= sizeof(Elf64_Nhdr)) {
-		size_t name = padded(load32(notes)), desc = padded(load32(notes + 4));
-		uint32_t desc_size = load32(notes + 4);
+		size_t name = padded(le32dec(notes)), desc = padded(le32dec(notes + 4));
+		uint32_t desc_size = le32dec(notes + 4);
 		const uint8_t *at = notes + sizeof(Elf64_Nhdr);
 		size_t left = size - sizeof(Elf64_Nhdr);
 		int error = 0;
@@ -86,7 +71,7 @@ int core_notes_parse(struct core_cpus *cpus, const uint8_t *notes, size_t size,
 			note_unread(doubts);
 			return 0;
 		}
-		if (load32(notes) >= 4 && !memcmp(at, "QEMU", 4))
+		if (le32dec(notes) >= 4 && !memcmp(at, "QEMU", 4))
 			error = add_cpu(cpus, at + name, desc_size, doubts);
 		if (error || desc > left - name)
 			return error;
