@@ -67,9 +67,9 @@ static const char argp_doc[] =
 	"  64  wrong command line\n"
 	"  65  not a core, or no page tables of a 64-bit kernel in it\n"
 	"  66  a file does not exist or can't be read\n"
-	"  69  QEMU can't be reached, gives no answer or one that makes no sense, or shares no memory\n"
+	"  69  QEMU can't be reached, gives no answer or one that makes no sense, or its memory can't be read\n"
 	"  71  out of memory, or a system call failed\n"
-	"  74  the report could not be written";
+	"  74  the report or the picture could not be written";
 
 static unsigned number_arg(struct argp_state *state, const char *option, const char *text,
 			   unsigned max)
@@ -133,7 +133,7 @@ static unsigned fail_on_arg(struct argp_state *state, const char *text)
 	return kinds;
 }
 
-static bool take_positional(struct args *args, struct argp_state *state, const char *text)
+static void take_positional(struct args *args, struct argp_state *state, const char *text)
 {
 	if (state->arg_num == 0 && !strcmp(text, "core"))
 		args->command = COMMAND_CORE;
@@ -145,7 +145,6 @@ static bool take_positional(struct args *args, struct argp_state *state, const c
 		args->core = text;
 	else
 		argp_error(state, "\"%s\" is one argument too many", text);
-	return true;
 }
 
 static void check_args(const struct args *args, struct argp_state *state)
@@ -154,8 +153,11 @@ static void check_args(const struct args *args, struct argp_state *state)
 		argp_error(state, "a command is missing: core or qemu");
 	if (args->command == COMMAND_CORE && !args->core)
 		argp_error(state, "core takes a file");
-	if (args->command == COMMAND_CORE && (args->qmp || args->mem || args->pid || args->watch))
-		argp_error(state, "--qmp, --mem, --pid and --watch are for qemu, and not for core");
+	if (args->command == COMMAND_CORE &&
+	    (args->qmp || args->mem || args->pid || args->watch || args->timeout))
+		argp_error(
+			state,
+			"--qmp, --mem, --pid, --watch and --timeout are for qemu, and not for core");
 	if (args->command == COMMAND_QEMU && !args->qmp)
 		argp_error(state, "qemu takes --qmp SOCKET");
 	if (args->looks && !args->watch)
@@ -211,7 +213,8 @@ static error_t parse_arg(int key, char *arg, struct argp_state *state)
 			argp_error(state, "--levels is 4 or 5");
 		return 0;
 	case ARGP_KEY_ARG:
-		return take_positional(args, state, arg) ? 0 : ARGP_ERR_UNKNOWN;
+		take_positional(args, state, arg);
+		return 0;
 	case ARGP_KEY_END:
 		check_args(args, state);
 		return 0;
@@ -227,10 +230,12 @@ void args_parse(struct args *args, int argc, char **argv)
 					 .args_doc = "core FILE\nqemu --qmp SOCKET",
 					 .doc = argp_doc};
 
-	*args = (struct args){.timeout = 10};
+	*args = (struct args){0};
 	args->fail_on = (1u << FINDING_KINDS) - 1;
 	argp_err_exit_status = VMM_EX_USAGE;
 	argp_parse(&argp, argc, argv, 0, NULL, args);
 	if (!args->root_levels)
 		args->root_levels = 4;
+	if (!args->timeout)
+		args->timeout = 10;
 }

@@ -26,7 +26,7 @@ struct args {
 	unsigned pid;     /* of QEMU; 0: of the process that listens at the socket */
 	unsigned watch;   /* seconds between looks; 0: one look */
 	unsigned looks;   /* end after so many looks; 0: never */
-	unsigned timeout; /* seconds that a QMP peer may take for an answer */
+	unsigned timeout; /* seconds that a QMP peer may take for an answer; never 0 */
 	bool json, all;
 	const char *symbols; /* NULL: none */
 	const char *map;     /* file for the picture; NULL: none */
