@@ -40,7 +40,7 @@ int qemu_begin(struct qemu *qemu);
 /* Lets it run again, if it ran. Returns false after a message. */
 bool qemu_end(struct qemu *qemu);
 const struct cpu_state *qemu_cpus(const struct qemu *qemu, size_t *nr);
-/* "memory of a file" and the like. */
+/* "memory in a shared file" or "memory of the process". */
 const char *qemu_way(const struct qemu *qemu);
 
 #endif

@@ -247,7 +247,7 @@ void report_print(FILE *out, const struct findings *findings, const struct names
 	print_notes(out, &findings->notes);
 }
 
-/* One line: what it is, and its first mapping. */
+/* One line: what it is, and the first of its mappings. */
 static void print_change(FILE *out, const char *before, char sign, const struct finding *finding,
 			 const struct names *names)
 {
