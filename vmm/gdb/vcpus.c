@@ -61,9 +61,10 @@ static void stop_self(struct gdb *gdb, struct vcpu *vcpu, const struct gdb_hit *
 }
 
 /* Clears a TF that an earlier step has left. While a vCPU makes a step, KVM does not show TF. */
-static bool clear_left_over(const struct gdb *gdb, struct vcpu *vcpu)
+static bool clear_left_over(void *ctx, struct vcpu *vcpu, const struct kvm_regs *now)
 {
-	struct kvm_regs regs = vcpu->run->s.regs.regs;
+	const struct gdb *gdb = ctx;
+	struct kvm_regs regs = *now;
 
 	if (!(regs.rflags & RFLAGS_TF) || !(gdb->target.stepped >> vcpu->index & 1))
 		return false;
@@ -78,8 +79,8 @@ static void debug_exit(struct gdb *gdb, struct vcpu *vcpu)
 {
 	struct gdb_hit hit = {.arch = vcpu->run->debug.arch};
 
-	if (clear_left_over(gdb, vcpu) && hit.arch.exception == GDB_EXCEPTION_DEBUG &&
-	    !(hit.arch.dr6 & DR6_HARDWARE))
+	if (clear_left_over(gdb, vcpu, &vcpu->run->s.regs.regs) &&
+	    hit.arch.exception == GDB_EXCEPTION_DEBUG && !(hit.arch.dr6 & DR6_HARDWARE))
 		return;
 	hit.at_break =
 		hit.arch.exception == GDB_EXCEPTION_INT3 && gdb_break_at(&gdb->target, hit.arch.pc);
@@ -93,7 +94,7 @@ static bool pio_exit(struct gdb *gdb, struct vcpu *vcpu)
 	const uint64_t rip = vcpu->run->s.regs.regs.rip;
 	struct kvm_regs regs;
 
-	clear_left_over(gdb, vcpu);
+	clear_left_over(gdb, vcpu, &vcpu->run->s.regs.regs);
 	if (gdb->target.int3 || !gdb_break_at(&gdb->target, rip))
 		return false;
 	if (vcpu_complete_io(vcpu) < 0 || ioctl(vcpu->fd, KVM_GET_REGS, &regs) < 0) {
@@ -120,7 +121,8 @@ static bool is_debuggers(void *ctx, struct vcpu *vcpu)
 
 void gdb_attach(struct gdb *gdb, struct vm *vm, const struct image *image, int kvm_fd)
 {
-	static const struct debug_ops debug_ops = {.exit = is_debuggers};
+	static const struct debug_ops debug_ops = {.exit = is_debuggers,
+						   .clear_left_over = clear_left_over};
 
 	gdb_target_init(&gdb->target, vm, image, kvm_fd);
 	vm->debug_ops = &debug_ops;

@@ -43,6 +43,9 @@ struct debug_ops {
 	 * and no breakpoint has changed meanwhile. Only of a step that an exit's handler completes
 	 * it is asked after that, out of the guest, when the vCPU may be stopped already. */
 	bool (*exit)(void *ctx, struct vcpu *vcpu);
+	/* Clears a trap flag that an earlier step of the debugger's has left; `now`: the registers
+	 * of the vCPU. Returns false if there is none. */
+	bool (*clear_left_over)(void *ctx, struct vcpu *vcpu, const struct kvm_regs *now);
 };
 
 struct vm {

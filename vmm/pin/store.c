@@ -116,8 +116,13 @@ static bool set_regs(const struct vcpu *vcpu, struct kvm_regs *regs)
  * it is told here. */
 static void end_step(struct vcpu *vcpu, const struct kvm_regs *after)
 {
-	if (after->rflags & FLAG_TF && vcpu_raise_step(vcpu))
-		stop_request(vcpu->vm->stop, VMM_EX_OSERR);
+	const struct vm *vm = vcpu->vm;
+
+	if (!(after->rflags & FLAG_TF) ||
+	    (vm->debug_ops && vm->debug_ops->clear_left_over(vm->debugger, vcpu, after)))
+		return;
+	if (vcpu_raise_step(vcpu))
+		stop_request(vm->stop, VMM_EX_OSERR);
 }
 
 /* --- kept from storing ------------------------------------------------------------------------ */

@@ -16,6 +16,8 @@
 #define SECRET (DATA + 4) /* what these tables don't map */
 #define LMA    (1u << 10)
 
+#define FLAG_TF (1ull << 8)
+
 /* Entries of L1, and the pages that they map. */
 #define STORED    100u
 #define VA(entry) ((uint64_t)(entry)*PAGE)
@@ -58,6 +60,9 @@ static int play_vcpu(int fd, unsigned long request, void *arg)
 	case KVM_GET_VCPU_EVENTS:
 		*(struct kvm_vcpu_events *)arg =
 			(struct kvm_vcpu_events){.interrupt.injected = delivering};
+		return 0;
+	case KVM_GET_DEBUGREGS:
+	case KVM_SET_DEBUGREGS:
 		return 0;
 	default:
 		return play_the_rest(fd, request, arg);
@@ -194,6 +199,33 @@ START_TEST(is_done_again_from_its_first_byte)
 }
 END_TEST
 
+static bool clear_left_over(void *ctx, struct vcpu *vcpu, const struct kvm_regs *now)
+{
+	(void)ctx, (void)vcpu;
+	ck_assert_uint_eq(now->rip, regs.rip);
+	ck_assert_uint_eq(now->rflags, regs.rflags);
+	regs.rflags &= ~FLAG_TF;
+	return true;
+}
+
+/* It comes from the frame of an upcall that a debugger has stepped into. */
+START_TEST(a_debuggers_trap_flag_is_no_step_of_the_guests)
+{
+	static const struct debug_ops debug_ops = {.clear_left_over = clear_left_over};
+	static const uint8_t mov[] = {0x48, 0x89, 0x07};
+
+	guest.machine.vm.debug_ops = _i ? &debug_ops : NULL;
+	regs = (struct kvm_regs){.rax = R(DATA + 1),
+				 .rdi = VA(TABLE) + STORED * sizeof(uint64_t),
+				 .rflags = FLAG_TF};
+	until_remapped = UINT_MAX;
+	stop_at(mov, 0);
+	ck_assert_uint_eq(guest.raised, !_i);
+	ck_assert_uint_eq(regs.rflags & FLAG_TF, _i ? 0 : FLAG_TF);
+	ck_assert_uint_eq(regs.rip, VA(TEXT) + sizeof(mov));
+}
+END_TEST
+
 TCase *store_tests(void)
 {
 	TCase *tc = tcase_create("store");
@@ -202,6 +234,7 @@ TCase *store_tests(void)
 	tcase_add_loop_test(tc, what_was_checked_is_loaded, 0, sizeof(insns) / sizeof(insns[0]));
 	tcase_add_test(tc, one_of_two_tables_is_released);
 	tcase_add_test(tc, stops_are_counted_apart);
+	tcase_add_loop_test(tc, a_debuggers_trap_flag_is_no_step_of_the_guests, 0, 2);
 	tcase_add_loop_test(tc, is_done_again_from_its_first_byte, 0, sizeof(before_mov));
 	return tc;
 }
