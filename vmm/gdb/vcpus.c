@@ -14,7 +14,8 @@
 #define DR6_HARDWARE 15u /* which hardware breakpoint or watchpoint it was */
 
 /* What vCPUs have met by then is forgotten, as one stop is reported at a time: RIP is at their
- * breakpoints, which they meet again. */
+ * breakpoints, which they meet again. But a watchpoint is met after the access, and that of a
+ * second vCPU at the same time is never told of. */
 void gdb_stop_all(struct gdb *gdb)
 {
 	debug_stop_vcpus(gdb->target.vm, ALL_VCPUS);
