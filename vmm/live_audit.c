@@ -197,6 +197,17 @@ static void cut_text(char *text, size_t size, size_t max)
 	strcpy(end ? end + 1 : text, more);
 }
 
+/* Closes an open_memstream(). Returns its text, to be freed; NULL if not all of it had memory. */
+static char *close_text(FILE *out, char **text)
+{
+	bool failed = ferror(out);
+
+	if (!fclose(out) && !failed)
+		return *text;
+	free(*text);
+	return NULL;
+}
+
 char *live_audit_text(struct live_audit *audit, size_t max)
 {
 	char *text = NULL;
@@ -206,10 +217,8 @@ char *live_audit_text(struct live_audit *audit, size_t max)
 	if (look_at_guest(audit, 0) || !(out = open_memstream(&text, &size)))
 		return NULL;
 	report_print(out, &audit->findings, audit->machine->names, false);
-	if (fclose(out)) {
-		free(text);
+	if (!close_text(out, &text))
 		return NULL;
-	}
 	cut_text(text, size, max);
 	return text;
 }
@@ -244,10 +253,7 @@ static char *changes_text(const struct live_audit *audit)
 	if (!out)
 		return NULL;
 	report_changes(out, &audit->told, &audit->findings, audit->machine->names, "");
-	if (fclose(out) == 0)
-		return text;
-	free(text);
-	return NULL;
+	return close_text(out, &text);
 }
 
 void live_audit_say_changes(struct live_audit *audit)
