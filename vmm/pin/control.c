@@ -93,6 +93,7 @@ static bool add_aliases(json_t *answer, const char *name, struct pin *pin, uint6
 	size_t nr = at_in_the_way(pin->at, pfn, to, found, ALIASES_MAX + 1);
 	json_t *aliases = json_array();
 
+	origins_read(pin);
 	for (size_t i = 0; i < nr && i < ALIASES_MAX; i++) {
 		json_t *alias = json_object();
 

@@ -122,7 +122,7 @@ struct pin {
 	uint32_t log_wanted;   /* number of the log that is wanted, or was last */
 	bool logged;           /* the guest keeps a log, and the tracker uses it */
 	struct pin_count count;
-	struct areas *areas; /* NULL: nobody has asked for an origin yet */
+	struct areas *areas; /* NULL: nobody has read the origins yet */
 	uint32_t flows;      /* aliases with arrows in the trace: purged for, or refused at once */
 	uint32_t named;      /* aliases let through that the trace names */
 	bool counts_all; /* at_count_all() was called: there was a transition other than a pin */

@@ -23,7 +23,7 @@ struct search {
 };
 
 /* Is one of the frame's mappings one that the guest has unmapped? */
-static bool is_stale(struct pin *pin, uint64_t pfn)
+static bool is_stale(const struct pin *pin, uint64_t pfn)
 {
 	struct at_alias aliases[ALIASES_MAX];
 	uint64_t count = at_alias_count(pin->at, pfn);
@@ -94,6 +94,7 @@ const char *pin_map_frames(struct pin *pin, json_t *answer)
 	}
 	pthread_mutex_lock(&pin->lock);
 	sync_tables(pin);
+	origins_read(pin);
 	search.until = own_ns() + STALE_NS;
 	for (uint64_t pfn = 0; pfn < frames; pfn++)
 		frame_grid_paint(&grid, pfn, what_is(pin, pfn, &search));

@@ -10,22 +10,25 @@
 #include "say.h"
 #include "trace.h"
 
-static uint64_t load_u64(const uint64_t *from)
+/* The low half of a count that the guest may be changing. */
+static uint32_t load_count(const uint64_t *from)
 {
-	return __atomic_load_n(from, __ATOMIC_RELAXED);
+	return (uint32_t)__atomic_load_n(from, __ATOMIC_RELAXED);
 }
 
-bool origin_find(struct pin *pin, uint64_t va, struct origin *origin)
+void origins_read(struct pin *pin)
 {
-	const struct alias_vcpu_page *page;
-	const struct area *area;
-
 	if (!pin->areas)
 		pin->areas = areas_new(pin->machine->vm.nr_vcpus);
-	if (!pin->areas)
-		return false;
-	areas_read(pin->areas, pin->machine);
-	area = areas_find(pin->areas, va);
+	if (pin->areas)
+		areas_read(pin->areas, pin->machine);
+}
+
+bool origin_find(const struct pin *pin, uint64_t va, struct origin *origin)
+{
+	const struct area *area = pin->areas ? areas_find(pin->areas, va) : NULL;
+	const struct alias_vcpu_page *page;
+
 	if (!area)
 		return false;
 	page = pin_vcpu_page(pin->machine, area->cpu);
@@ -34,8 +37,8 @@ bool origin_find(struct pin *pin, uint64_t va, struct origin *origin)
 		.nr_pages = area->nr_pages,
 		.cpu = area->cpu,
 		.caller = area->caller,
-		.purges_ago = (uint32_t)load_u64(&common_page(pin->machine)->purges) - area->purges,
-		.pins_ago = (uint32_t)load_u64(&page->stats.pins) - area->pins,
+		.purges_ago = load_count(&common_page(pin->machine)->purges) - area->purges,
+		.pins_ago = load_count(&page->stats.pins) - area->pins,
 		.unmapped_by = area->unmapper,
 		.unmapped_on = area->unmapped_cpu,
 	};
@@ -61,7 +64,7 @@ const char *origin_text(const struct machine *machine, const struct origin *orig
 	return text;
 }
 
-void origin_trace(struct pin *pin, struct trace_track *track, uint64_t va)
+void origin_trace(const struct pin *pin, struct trace_track *track, uint64_t va)
 {
 	struct origin origin;
 
@@ -75,7 +78,7 @@ void origin_trace(struct pin *pin, struct trace_track *track, uint64_t va)
 				    });
 }
 
-void origin_say(struct pin *pin, uint64_t va)
+void origin_say(const struct pin *pin, uint64_t va)
 {
 	char text[ORIGIN_TEXT_MAX];
 	struct origin origin;
@@ -95,7 +98,7 @@ static json_t *caller_json(const struct machine *machine, uint64_t caller, unsig
 	return object;
 }
 
-json_t *origin_json(struct pin *pin, uint64_t va)
+json_t *origin_json(const struct pin *pin, uint64_t va)
 {
 	struct origin origin;
 	json_t *object, *mapped;

@@ -25,15 +25,17 @@ struct origin {
 	unsigned unmapped_on;          /* on which CPU */
 };
 
-/* Finds the last mapping that was made at `va`. Returns false if no record is known of it. These
- * read what the guest has recorded since the last time; called under the lock of `pin`. */
-bool origin_find(struct pin *pin, uint64_t va, struct origin *origin);
+/* Reads what the guest has recorded since the last time: before one or many of those below, which
+ * know what was read. All under the lock of `pin`. */
+void origins_read(struct pin *pin);
+/* Finds the last mapping that was made at `va`. Returns false if no record is known of it. */
+bool origin_find(const struct pin *pin, uint64_t va, struct origin *origin);
 /* The same as an object. Returns a new reference; null if there is no record. */
-json_t *origin_json(struct pin *pin, uint64_t va);
+json_t *origin_json(const struct pin *pin, uint64_t va);
 /* Records on the track, right after the event of an alias at `va`, what is known of its mapping. */
-void origin_trace(struct pin *pin, struct trace_track *track, uint64_t va);
+void origin_trace(const struct pin *pin, struct trace_track *track, uint64_t va);
 /* Says on a line of its own what is known of the mapping at `va`, if anything is. */
-void origin_say(struct pin *pin, uint64_t va);
+void origin_say(const struct pin *pin, uint64_t va);
 /* "mapped by f (a.c:1) on CPU 0 ...". Returns `text`. */
 const char *origin_text(const struct machine *machine, const struct origin *origin,
 			char text[ORIGIN_TEXT_MAX]);

@@ -66,6 +66,7 @@ static __attribute__((noinline)) void report_some(struct pin *pin, struct at_vio
 {
 	uint64_t taken = 0;
 
+	origins_read(pin);
 	do {
 		trace_violation(pin, v);
 		if (pin->count.violations + taken++ < PIN_SAID_MAX)

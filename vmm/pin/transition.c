@@ -98,6 +98,7 @@ static void say_alias(const struct batch *batch, uint64_t pfn, struct at_transit
 	say("%s: %s at va 0x%llx (L%u entry at gpa 0x%llx): %s", name_of(pfn, to, name),
 	    what[to.to], (unsigned long long)alias->va, alias->level,
 	    (unsigned long long)alias->pte_gpa, answer);
+	origins_read(batch->pin);
 	origin_say(batch->pin, alias->va);
 }
 
@@ -131,6 +132,7 @@ static uint64_t trace_alias(const struct batch *batch, uint64_t pfn, uint64_t va
 					       .a = pfn,
 					       .b = va,
 					       .flow = flow});
+	origins_read(batch->pin);
 	origin_trace(batch->pin, track, va);
 	return nr;
 }

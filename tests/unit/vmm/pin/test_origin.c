@@ -48,6 +48,12 @@ static void note(unsigned cpu, enum alias_origin_kind kind, uint64_t va, uint32_
 	};
 }
 
+static bool find(uint64_t va)
+{
+	origins_read(&pin);
+	return origin_find(&pin, va, &origin);
+}
+
 START_TEST(a_mapping_and_its_end)
 {
 	char text[ORIGIN_TEXT_MAX];
@@ -55,17 +61,17 @@ START_TEST(a_mapping_and_its_end)
 	note(1, ALIAS_ORIGIN_MAPPED, VA, 4, 0x1000);
 	pin_vcpu_page(&machine, 1)->stats.pins += 3;
 	common_page(&machine)->purges++;
-	ck_assert(origin_find(&pin, VA + 0x3000, &origin));
+	ck_assert(find(VA + 0x3000));
 	ck_assert_str_eq(origin_text(&machine, &origin, text),
 			 "4 pages at va 0xffffc90000000000, mapped by 0x1000 on CPU 1, 1 purge and "
 			 "3 pins ago");
 	note(0, ALIAS_ORIGIN_UNMAPPED, VA, 0, 0x2000);
-	ck_assert(origin_find(&pin, VA, &origin));
+	ck_assert(find(VA));
 	ck_assert_str_eq(origin_text(&machine, &origin, text),
 			 "4 pages at va 0xffffc90000000000, mapped by 0x1000 on CPU 1, 1 purge and "
 			 "3 pins ago; unmapped by 0x2000 on CPU 0");
-	ck_assert(!origin_find(&pin, VA + 0x4000, &origin));
-	ck_assert(!origin_find(&pin, VA - 1, &origin));
+	ck_assert(!find(VA + 0x4000));
+	ck_assert(!find(VA - 1));
 }
 END_TEST
 
@@ -77,7 +83,7 @@ START_TEST(the_newest_counts)
 	note(0, ALIAS_ORIGIN_UNMAPPED, VA, 1, 0x2000);
 	common_page(&machine)->purges++;
 	note(1, ALIAS_ORIGIN_MAPPED, VA, 2, 0x3000);
-	ck_assert(origin_find(&pin, VA, &origin));
+	ck_assert(find(VA));
 	ck_assert_uint_eq(origin.caller, 0x3000);
 	ck_assert_uint_eq(origin.purges_ago, 0);
 	ck_assert_uint_eq(origin.unmapped_by, 0);
@@ -89,11 +95,11 @@ START_TEST(an_end_whose_mapping_was_lost)
 {
 	note(1, ALIAS_ORIGIN_MAPPED, VA, 20, 0x1000);
 	note(1, ALIAS_ORIGIN_UNMAPPED, VA, 20, 0x2000);
-	ck_assert(origin_find(&pin, VA + 0x13000, &origin));
+	ck_assert(find(VA + 0x13000));
 	common_page(&machine)->purges++;
 	note(0, ALIAS_ORIGIN_UNMAPPED, VA, 20, 0x3000);
-	ck_assert(!origin_find(&pin, VA, &origin));
-	ck_assert(!origin_find(&pin, VA + 0x13000, &origin));
+	ck_assert(!find(VA));
+	ck_assert(!find(VA + 0x13000));
 }
 END_TEST
 
@@ -104,8 +110,8 @@ START_TEST(an_end_whose_first_part_was_forgotten)
 	note(0, ALIAS_ORIGIN_MAPPED, VA, 20, 0x1000);
 	note(0, ALIAS_ORIGIN_MAPPED, VA + (0x1000ull << 13), 1, 0x2000);
 	note(0, ALIAS_ORIGIN_UNMAPPED, VA, 20, 0x3000);
-	ck_assert(!origin_find(&pin, VA, &origin));
-	ck_assert(origin_find(&pin, VA + 0x13000, &origin));
+	ck_assert(!find(VA));
+	ck_assert(find(VA + 0x13000));
 	ck_assert_uint_eq(origin.caller, 0x1000);
 	ck_assert_uint_eq(origin.unmapped_by, 0x3000);
 }
@@ -116,11 +122,11 @@ START_TEST(records_that_were_overwritten_unread_are_lost)
 	note(0, ALIAS_ORIGIN_MAPPED, VA, 1, 0x1000);
 	for (unsigned i = 1; i <= ALIAS_ORIGINS; i++)
 		note(0, ALIAS_ORIGIN_MAPPED, VA + i * 0x1000, 1, 0x2000);
-	ck_assert(!origin_find(&pin, VA, &origin));
-	ck_assert(origin_find(&pin, VA + 0x1000, &origin));
+	ck_assert(!find(VA));
+	ck_assert(find(VA + 0x1000));
 	for (unsigned i = 1; i <= ALIAS_ORIGINS; i++)
 		note(0, ALIAS_ORIGIN_MAPPED, VA + (ALIAS_ORIGINS + i) * 0x1000, 1, 0x2000);
-	ck_assert(origin_find(&pin, VA + 0x1000, &origin));
+	ck_assert(find(VA + 0x1000));
 }
 END_TEST
 
@@ -131,10 +137,10 @@ START_TEST(areas_begin_anywhere)
 	note(0, ALIAS_ORIGIN_UNMAPPED, VA + 0x5000, 0, 0x2000);
 	common_page(&machine)->purges++;
 	note(0, ALIAS_ORIGIN_MAPPED, VA, 7, 0x3000);
-	ck_assert(origin_find(&pin, VA + 0x6000, &origin));
+	ck_assert(find(VA + 0x6000));
 	ck_assert_uint_eq(origin.caller, 0x3000);
 	ck_assert_uint_eq(origin.unmapped_by, 0);
-	ck_assert(origin_find(&pin, VA + 0x7000, &origin));
+	ck_assert(find(VA + 0x7000));
 	ck_assert_uint_eq(origin.caller, 0x1000);
 	ck_assert_uint_eq(origin.unmapped_by, 0x2000);
 }
@@ -144,18 +150,18 @@ START_TEST(large_areas)
 {
 	note(0, ALIAS_ORIGIN_MAPPED, VA, 1000, 0x1000);
 	for (unsigned i = 0; i < 1000; i += 9) {
-		ck_assert(origin_find(&pin, VA + i * 0x1000, &origin));
+		ck_assert(find(VA + i * 0x1000));
 		ck_assert_uint_eq(origin.va, VA);
 		ck_assert_uint_eq(origin.unmapped_by, 0);
 	}
-	ck_assert(!origin_find(&pin, VA + 1000 * 0x1000, &origin));
+	ck_assert(!find(VA + 1000 * 0x1000));
 	note(1, ALIAS_ORIGIN_UNMAPPED, VA, 1000, 0x2000);
 	for (unsigned i = 0; i < 1000; i += 9) {
-		ck_assert(origin_find(&pin, VA + i * 0x1000, &origin));
+		ck_assert(find(VA + i * 0x1000));
 		ck_assert_uint_eq(origin.unmapped_by, 0x2000);
 	}
 	note(0, ALIAS_ORIGIN_MAPPED, VA + 0x10000000, UINT32_MAX, 0x3000);
-	ck_assert(origin_find(&pin, VA + 0x10000000, &origin));
+	ck_assert(find(VA + 0x10000000));
 }
 END_TEST
 
@@ -164,11 +170,11 @@ START_TEST(records_begin_anew)
 {
 	pin_vcpu_page(&machine, 0)->nr_origins = UINT64_MAX - 3;
 	note(0, ALIAS_ORIGIN_MAPPED, VA, 1, 0x1000);
-	ck_assert(origin_find(&pin, VA, &origin));
+	ck_assert(find(VA));
 	pin_vcpu_page(&machine, 0)->nr_origins = 5;
-	ck_assert(origin_find(&pin, VA, &origin));
+	ck_assert(find(VA));
 	note(0, ALIAS_ORIGIN_MAPPED, VA + 0x1000, 1, 0x2000);
-	ck_assert(origin_find(&pin, VA + 0x1000, &origin));
+	ck_assert(find(VA + 0x1000));
 	ck_assert_uint_eq(origin.caller, 0x2000);
 }
 END_TEST
@@ -181,7 +187,7 @@ START_TEST(records_that_are_nowhere)
 	for (size_t i = 0; i < sizeof(gpas) / sizeof(gpas[0]); i++) {
 		pin_vcpu_page(&machine, 0)->origins_gpa = gpas[i];
 		pin_vcpu_page(&machine, 0)->nr_origins = UINT64_MAX - i;
-		ck_assert(!origin_find(&pin, VA, &origin));
+		ck_assert(!find(VA));
 	}
 }
 END_TEST
@@ -198,7 +204,7 @@ START_TEST(records_of_nonsense)
 		for (size_t i = 16; i < ALIAS_ORIGINS * sizeof(struct alias_origin); i += 32)
 			bytes[i + 4] = 1, bytes[i + 5] = bytes[i + 6] = bytes[i + 7] = 0;
 		pin_vcpu_page(&machine, 0)->nr_origins = (uint64_t)rand() << 33;
-		if (origin_find(&pin, (uint64_t)rand() << 33, &origin))
+		if (find((uint64_t)rand() << 33))
 			ck_assert_uint_lt(strlen(origin_text(&machine, &origin, text)),
 					  ORIGIN_TEXT_MAX);
 		json_decref(origin_json(&pin, UINT64_MAX));
