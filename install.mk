@@ -3,7 +3,8 @@
 # Paths are absolute and may hold blanks, but nothing that ends a word of the shell's in double quotes.
 
 PKGCONFIGDIR ?= $(LIBDIR)/pkgconfig
-GUESTDIR     ?= $(PREFIX)/lib/vmm
+# What vmm itself starts and reads; it looks in ../lib/vmm from its own folder.
+VMMDIR       ?= $(PREFIX)/lib/vmm
 MAN_PAGE     := $(DESTDIR)$(MANDIR)/man1/vmm.1
 AUDIT_PAGE   := $(DESTDIR)$(MANDIR)/man1/alias-audit.1
 SCHEMA       := $(DESTDIR)$(DOCDIR)/SCHEMA.md
@@ -12,7 +13,7 @@ PC_FILE      := $(DESTDIR)$(PKGCONFIGDIR)/aliastracker.pc
 # What stands for itself in what sed puts in, within double quotes of the shell.
 in_sed = $(subst &,\\&,$(subst |,\\|,$(1)))
 
-INSTALL_PATHS := PREFIX BINDIR LIBDIR INCLUDEDIR MANDIR DOCDIR PKGCONFIGDIR GUESTDIR
+INSTALL_PATHS := PREFIX BINDIR LIBDIR INCLUDEDIR MANDIR DOCDIR PKGCONFIGDIR VMMDIR
 
 # Ends make with a sentence if the variable $(1) can't be used.
 check_path = $(if $(filter /%,$(firstword $($(1)))),,$(error $(1)="$($(1))" is not an absolute path)) \
@@ -23,10 +24,11 @@ install-paths:
 	@: $(foreach p,$(INSTALL_PATHS),$(call check_path,$p))
 
 install: install-paths all ## Install program, guest, library and manual (PREFIX=, LIBDIR=, DESTDIR=)
-	install -d "$(DESTDIR)$(BINDIR)" "$(DESTDIR)$(GUESTDIR)" "$(DESTDIR)$(LIBDIR)" "$(DESTDIR)$(PKGCONFIGDIR)" \
+	install -d "$(DESTDIR)$(BINDIR)" "$(DESTDIR)$(VMMDIR)" "$(DESTDIR)$(LIBDIR)" "$(DESTDIR)$(PKGCONFIGDIR)" \
 		"$(DESTDIR)$(INCLUDEDIR)" "$(DESTDIR)$(MANDIR)/man1" "$(DESTDIR)$(DOCDIR)"
-	install -m 755 "$(B)/vmm" "$(B)/vmm-top" "$(B)/vmm-lines" "$(B)/alias-audit" "$(DESTDIR)$(BINDIR)"
-	install -m 644 "$(B)/guest.elf" "$(DESTDIR)$(GUESTDIR)"
+	install -m 755 "$(B)/vmm" "$(B)/alias-audit" "$(DESTDIR)$(BINDIR)"
+	install -m 755 "$(B)/vmm-top" "$(B)/vmm-lines" "$(DESTDIR)$(VMMDIR)"
+	install -m 644 "$(B)/guest.elf" "$(DESTDIR)$(VMMDIR)"
 	install -m 644 "$(B)/libaliastracker.a" "$(B)/$(TRACKER_SO)" "$(DESTDIR)$(LIBDIR)"
 	ln -sf $(TRACKER_SO) "$(DESTDIR)$(LIBDIR)/$(TRACKER_SONAME)"
 	ln -sf $(TRACKER_SONAME) "$(DESTDIR)$(LIBDIR)/libaliastracker.so"
@@ -40,10 +42,10 @@ install: install-paths all ## Install program, guest, library and manual (PREFIX
 	install -m 644 alias-audit/SCHEMA.md "$(SCHEMA)"
 
 uninstall: install-paths ## Remove what `make install` with the same PREFIX=, LIBDIR=, DESTDIR= has installed
-	for file in vmm vmm-top vmm-lines alias-audit; do rm -f "$(DESTDIR)$(BINDIR)/$$file"; done
-	rm -f "$(DESTDIR)$(GUESTDIR)/guest.elf" "$(PC_FILE)" "$(MAN_PAGE)" "$(AUDIT_PAGE)" "$(SCHEMA)"
+	rm -f "$(DESTDIR)$(BINDIR)/vmm" "$(DESTDIR)$(BINDIR)/alias-audit" "$(PC_FILE)" "$(MAN_PAGE)" "$(AUDIT_PAGE)" "$(SCHEMA)"
+	for file in vmm-top vmm-lines guest.elf; do rm -f "$(DESTDIR)$(VMMDIR)/$$file"; done
 	for file in libaliastracker.a libaliastracker.so $(TRACKER_SONAME) $(TRACKER_SO); do \
 		rm -f "$(DESTDIR)$(LIBDIR)/$$file"; done
 	for file in $(notdir $(TRACKER_HEADERS)); do rm -f "$(DESTDIR)$(INCLUDEDIR)/$$file"; done
-	[ ! -d "$(DESTDIR)$(GUESTDIR)" ] || rmdir --ignore-fail-on-non-empty "$(DESTDIR)$(GUESTDIR)"
+	[ ! -d "$(DESTDIR)$(VMMDIR)" ] || rmdir --ignore-fail-on-non-empty "$(DESTDIR)$(VMMDIR)"
 	[ ! -d "$(DESTDIR)$(DOCDIR)" ] || rmdir --ignore-fail-on-non-empty "$(DESTDIR)$(DOCDIR)"

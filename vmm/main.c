@@ -16,6 +16,7 @@
 #include "events.h"
 #include "fatal.h"
 #include "gdb/gdb.h"
+#include "installed.h"
 #include "kvm/exit.h"
 #include "boot/image.h"
 #include "boot/linux.h"
@@ -339,18 +340,14 @@ static int boot_guest(struct options *opt)
 	return status;
 }
 
-/* `vmm top` is a program of its own, beside this one: what it is linked with takes longer to load
- * than all of vmm. */
+/* `vmm top` is a program of its own: what it is linked with takes longer to load than all of vmm. */
 static int run_top(char **argv)
 {
-	char path[PATH_MAX + sizeof("-top")];
-	ssize_t len = readlink("/proc/self/exe", path, PATH_MAX);
+	char path[PATH_MAX] = "vmm-top";
 
-	if (len > 0 && len < PATH_MAX) {
-		strcpy(path + len, "-top");
+	if (installed_program("vmm-top", path))
 		execv(path, argv);
-	}
-	say_errno("vmm-top, which is beside vmm");
+	say_errno("%s", path);
 	return VMM_EX_NOINPUT;
 }
 

@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include "alias_abi.h"
 #include "boot/bzimage.h"
+#include "installed.h"
 #include "say.h"
 
 #define NOTE_PHYS32_ENTRY 18 /* XEN_ELFNOTE_PHYS32_ENTRY, Xen's public/elfnote.h */
@@ -214,26 +215,6 @@ static int read_whole(struct image *image, int fd, const char *path)
 	}
 	image->size = done;
 	return 0;
-}
-
-/* The path where `make install` puts guests: ../lib/vmm from the folder of the program. Returns
- * false if that folder is unknown. */
-static bool installed_path(const char *name, char path[PATH_MAX])
-{
-	char self[PATH_MAX];
-	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
-
-	if (len < 0)
-		return false;
-	self[len] = '\0';
-	for (int up = 0; up < 2; up++) {
-		char *slash = strrchr(self, '/');
-
-		if (!slash)
-			return false;
-		*slash = '\0';
-	}
-	return snprintf(path, PATH_MAX, "%s/lib/vmm/%s", self, name) < PATH_MAX;
 }
 
 /* Opens `path`. A name without a slash that does not exist here is looked for among the installed

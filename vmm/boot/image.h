@@ -40,7 +40,7 @@ struct image {
 };
 
 /* Reads and checks the file at `path`. A name without a slash that is not in the current folder is
- * looked for in ../lib/vmm of the program's, where `make install` puts guest.elf. Returns 0, or a
+ * looked for where `make install` puts guest.elf (installed.h). Returns 0, or a
  * negated errno after a message: ENOEXEC if the file is no guest image, ENOMEM, or why it can't be
  * read. Call image_free() only after 0. */
 int image_open(struct image *image, const char *path);

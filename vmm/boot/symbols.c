@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "boot/image.h"
+#include "installed.h"
 #include "sorted.h"
 
 #define PART_MAX 71 /* of a name: two of them, a line number and what is between them fit */
@@ -65,16 +66,6 @@ struct symbols *symbols_check(void *answer, size_t size)
 
 /* --- vmm-lines -------------------------------------------------------------------------------- */
 
-static bool lines_path(char path[PATH_MAX + sizeof("-lines")])
-{
-	ssize_t len = readlink("/proc/self/exe", path, PATH_MAX);
-
-	if (len <= 0 || len == PATH_MAX)
-		return false;
-	strcpy(path + len, "-lines");
-	return true;
-}
-
 /* Returns a file in memory with the image's content, or -1. */
 static int copy_image(const struct image *image)
 {
@@ -90,11 +81,11 @@ static int copy_image(const struct image *image)
 /* Standard input is the image, standard output the pipe's end. Returns its pid, or -1. */
 static pid_t start_lines(int image, int out)
 {
-	char path[PATH_MAX + sizeof("-lines")], *const argv[] = {path, NULL}, *const env[] = {NULL};
+	char path[PATH_MAX], *const argv[] = {path, NULL}, *const env[] = {NULL};
 	posix_spawn_file_actions_t actions;
 	pid_t pid;
 
-	if (!lines_path(path) || posix_spawn_file_actions_init(&actions))
+	if (!installed_program("vmm-lines", path) || posix_spawn_file_actions_init(&actions))
 		return -1;
 	if (posix_spawn_file_actions_adddup2(&actions, image, STDIN_FILENO) ||
 	    posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO) ||

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The names of code addresses of a guest image: function, file and line. A program of its own,
- * vmm-lines, which is beside vmm, reads them from the image's symbols and DWARF, confined and
- * before the guest runs. Its answer is a header, rows in order of address, and the strings. An
- * image whose section SYMBOLS_SECTION holds an answer saves the time for that.
+ * vmm-lines, reads them from the image's symbols and DWARF, confined and before the guest runs. Its
+ * answer is a header, rows in order of address, and the strings. An image whose section
+ * SYMBOLS_SECTION holds an answer saves the time for that.
  */
 #ifndef VMM_BOOT_SYMBOLS_H
 #define VMM_BOOT_SYMBOLS_H
