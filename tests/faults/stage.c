@@ -17,9 +17,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SECTOR     512u
-#define WORDS      (SECTOR / sizeof(uint64_t))
-#define PATIENCE_S 25 /* after the key was pressed */
+#define SECTOR 512u
+#define WORDS  (SECTOR / sizeof(uint64_t))
+/* After the key was pressed; and where vmm has complained, as it may never see the key then. */
+#define PATIENCE_S            25
+#define PATIENCE_COMPLAINED_S 5
 
 void stage_init(struct stage *stage, const char *build, const char *const options[])
 {
@@ -136,13 +138,22 @@ static void ask(const struct stage *stage)
 	waitpid(pid, NULL, 0);
 }
 
+static bool has_complained(const struct stage *stage)
+{
+	struct stat st;
+
+	return !stat(stage->err, &st) && st.st_size > 0;
+}
+
+/* This process is killed when vmm has ended. */
 static void visit(const struct stage *stage, pid_t vmm)
 {
 	if (await_socket(stage))
 		ask(stage);
 	if (write(stage->master, "q", 1) != 1)
 		warn("terminal");
-	doze(PATIENCE_S * 1000);
+	for (unsigned s = 0; s < (has_complained(stage) ? PATIENCE_COMPLAINED_S : PATIENCE_S); s++)
+		doze(1000);
 	kill(vmm, SIGTERM);
 	doze(600000);
 }
