@@ -21,33 +21,34 @@ include tests/fuzz/fuzz.mk
 include tests/distros/distros.mk
 include tests/audit/audit-tests.mk
 
+# This is begun before all others: it runs while with-kvm finds out whether there is a machine.
+UNIT_FIRST   := tests/model/check
 # The longest first.
-UNIT_LONGEST := tests/model/check $(B)/tests/unit-tracker $(B)/tests/unit-tracker-san $(B)/tests/unit-vmm-tsan \
+UNIT_LONGEST := $(B)/tests/unit-tracker $(B)/tests/unit-tracker-san $(B)/tests/unit-vmm-tsan \
 		tests/audit/test-audit
-UNIT := $(UNIT_LONGEST) $(filter-out $(UNIT_LONGEST),$(UNIT_TESTS) $(UNIT_TESTS_SAN))
+UNIT := $(UNIT_LONGEST) $(filter-out $(UNIT_FIRST) $(UNIT_LONGEST),$(UNIT_TESTS) $(UNIT_TESTS_SAN))
 
 # The longest first. Each line of tests/on-kvm is one machine: to start one takes seconds.
 WHOLE_MACHINE := 'tests/on-kvm strategies' tests/faults/test-faults 'tests/on-kvm pins log endings console disk' \
 		 'tests/on-kvm control transitions strict sandbox faults statistics' \
-		 'tests/on-kvm hostile' tests/kvm-machine/test-with-kvm.sh \
-		 'tests/on-kvm --npt 0 hostile@strict strict' 'tests/on-kvm linux' \
-		 tests/compare/test-compare 'tests/on-kvm --npt 0 sanitized@strict' 'tests/on-kvm sanitized' \
+		 'tests/on-kvm hostile sanitized' 'tests/on-kvm --npt 0 hostile@strict strict sanitized@strict' \
+		 tests/kvm-machine/test-with-kvm.sh 'tests/on-kvm linux' tests/compare/test-compare \
 		 tests/tracking/test-tracking tests/gdb/test-gdb tests/trace/test-trace tests/soak/test-soak tests/qemu-selftest \
 		 tests/transcript tests/audit/test-linux tests/audit/test-live
 # Of all rooms something, in seconds.
-QUICK         := $(filter-out tests/model/check $(B)/tests/unit-tracker,$(UNIT_TESTS)) \
+QUICK         := $(filter-out $(UNIT_FIRST) $(B)/tests/unit-tracker,$(UNIT_TESTS)) \
 		 --on-kvm 'tests/on-kvm pins endings' 'tests/on-kvm --npt 0 strict'
 
 .PHONY: tests unit-tests whole-machine-tests quick-tests all-tests-built quick-tests-built
-all-tests-built: all $(UNIT) whole-machine-deps
+all-tests-built: all $(UNIT_FIRST) $(UNIT) whole-machine-deps
 quick-tests-built: $(UNIT_TESTS) all hostile $(B)/tests/whole-machine
 
 tests: all-tests-built ## Every test, with what is installed: `make check` without apt and the network
 	@echo 'tests: some ten minutes on two processors, where KVM is emulated'
-	@tests/run-all --on-kvm $(WHOLE_MACHINE) --native $(UNIT) tests/install
+	@tests/run-all $(UNIT_FIRST) --on-kvm $(WHOLE_MACHINE) --native $(UNIT) tests/install
 
-unit-tests: $(UNIT) ## Unit tests, plain and with sanitizers (needs no KVM)
-	@tests/run-all $(UNIT)
+unit-tests: $(UNIT_FIRST) $(UNIT) ## Unit tests, plain and with sanitizers (needs no KVM)
+	@tests/run-all $(UNIT_FIRST) $(UNIT)
 
 whole-machine-tests: whole-machine-deps ## Tests of the real vmm on a real KVM
 	@tests/run-all --on-kvm $(WHOLE_MACHINE)

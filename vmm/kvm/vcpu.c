@@ -140,7 +140,7 @@ int vcpu_continue_io(struct vcpu *vcpu, bool *completed)
 
 int vcpu_complete_io(struct vcpu *vcpu)
 {
-	bool completed;
+	bool completed = false;
 	int err = vcpu_continue_io(vcpu, &completed);
 
 	if (err || completed)
