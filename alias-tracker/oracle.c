@@ -5,6 +5,32 @@
  */
 #include "internal.h"
 
+/* Lines of entries of which some are present, as bits; most tables are nearly empty. What a walk
+ * has found of a table it keeps in `seen`, under a key of level 0: it comes by for each level, and
+ * more often. The entries of these lines are loaded anew, and judged by that. */
+static uint64_t lines_used(struct map *seen, uint64_t key, const uint64_t *entries)
+{
+	uint64_t unused = map_get(seen, key);
+
+	for (unsigned i = unused ? PT_ENTRIES : 0; i < PT_ENTRIES; i += LINE_ENTRIES) {
+		uint64_t any = 0;
+
+		for (unsigned j = i; j < i + LINE_ENTRIES; j++)
+			any |= pte_load(&entries[j]);
+		unused |= (uint64_t) !(any & PTE_P) << i / LINE_ENTRIES;
+	}
+	if (unused)
+		map_put(seen, key, unused);
+	return ~unused;
+}
+
+/* For each entry i of these lines. `break` leaves only its line. */
+#define FOREACH_ENTRY(i, lines)                                                                    \
+	for (uint64_t rest_ = (lines); rest_; rest_ &= rest_ - 1)                                  \
+		for (unsigned i = (unsigned)__builtin_ctzll(rest_) * LINE_ENTRIES,                 \
+			      end_ = i + LINE_ENTRIES;                                             \
+		     i < end_; i++)
+
 struct walk {
 	const struct alias_tracker *at;
 	uint64_t pfn;
@@ -67,14 +93,15 @@ static size_t walk_table(struct walk *w, uint64_t pfn, const struct way *to)
 	const uint64_t *entries = frame_entries(w->at, pfn);
 	bool exempt = window_touches(w->at, to->va, 1ull << pte_shift(to->level + 1));
 	uint64_t key = pfn << 3 | to->level;
-	uint64_t seen = exempt ? 0 : map_get(&w->seen, key);
+	uint64_t seen = exempt ? 0 : map_get(&w->seen, key), lines;
 	size_t found = 0;
 
 	if (!entries)
 		return 0;
 	if (seen && (seen == 1 || w->filled == w->max))
 		return seen - 1;
-	for (unsigned i = 0; i < PT_ENTRIES; i++) {
+	lines = lines_used(&w->seen, pfn << 3, entries);
+	FOREACH_ENTRY (i, lines) {
 		uint64_t pte = pte_load(&entries[i]);
 		struct way way;
 
@@ -123,7 +150,8 @@ struct uses_walk {
 	const struct alias_tracker *at;
 	uint64_t pfn;
 	struct at_uses uses;
-	/* (pfn, level, rights) of tables outside of exempt windows that were walked. */
+	/* (pfn, level) of tables outside of exempt windows -> rights, as bits, with which they were
+	 * walked. */
 	struct map seen;
 };
 
@@ -133,13 +161,16 @@ struct uses_way {
 	bool writable, user, exec;
 };
 
+static bool leaf_maps(uint64_t pte, unsigned level, uint64_t pfn)
+{
+	return pfn - pte_pfn(pte, level, PTE_LEAF) < 1ull << (pte_shift(level) - PAGE_SHIFT);
+}
+
 static void uses_leaf(struct uses_walk *w, const struct uses_way *way, uint64_t pte)
 {
 	uint64_t first = pte_pfn(pte, way->level, PTE_LEAF);
 	bool exempt = window_exempts(w->at, way->va, first << PAGE_SHIFT);
 
-	if (w->pfn - first >= 1ull << (pte_shift(way->level) - PAGE_SHIFT))
-		return;
 	w->uses.kernel_exec |= way->exec && !way->user;
 	w->uses.user_exec |= way->exec && way->user;
 	w->uses.writable |= way->writable && !exempt;
@@ -149,28 +180,33 @@ static void uses_leaf(struct uses_walk *w, const struct uses_way *way, uint64_t 
 
 static bool uses_seen(struct uses_walk *w, uint64_t pfn, const struct uses_way *to)
 {
-	uint64_t key = pfn << 6 | to->level << 3 | to->writable << 2 | to->user << 1 | to->exec;
+	uint64_t rights = 1ull << (to->writable << 2 | to->user << 1 | to->exec), before;
+	struct map_slot *slot;
 
 	if (window_touches(w->at, to->va, 1ull << pte_shift(to->level + 1)))
 		return false;
-	if (map_get(&w->seen, key))
-		return true;
-	map_put(&w->seen, key, 1);
-	return false;
+	slot = map_make(&w->seen, pfn << 3 | to->level);
+	if (!slot)
+		return false;
+	before = slot->value;
+	slot->value |= rights;
+	return before & rights;
 }
 
 static void uses_table(struct uses_walk *w, uint64_t pfn, const struct uses_way *to)
 {
 	const uint64_t *entries = frame_entries(w->at, pfn);
+	uint64_t lines;
 
 	if (!entries || uses_seen(w, pfn, to))
 		return;
-	for (unsigned i = 0; i < PT_ENTRIES; i++) {
+	lines = lines_used(&w->seen, pfn << 3, entries);
+	FOREACH_ENTRY (i, lines) {
 		uint64_t pte = pte_load(&entries[i]);
 		enum pte_kind kind = pte_kind(pte, to->level);
 		struct uses_way way;
 
-		if (kind == PTE_NONE)
+		if (kind == PTE_NONE || (kind == PTE_LEAF && !leaf_maps(pte, to->level, w->pfn)))
 			continue;
 		way = (struct uses_way){
 			.va = va_canonical(to->va + ((uint64_t)i << pte_shift(to->level)),
