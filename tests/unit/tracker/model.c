@@ -11,7 +11,7 @@ enum { P = 1, RW = 2, US = 4, PWT = 8, PCD = 16, PS = 128 };
 
 static uint64_t span(unsigned level)
 {
-	return level == 1 ? 1 : 512 * span(level - 1);
+	return 1ull << 9 * (level - 1);
 }
 
 static uint64_t address_pfn(uint64_t pte)
@@ -39,7 +39,7 @@ static bool is_reserved(uint64_t pte, unsigned level)
 {
 	if (!(pte & P) || level == 1 || !(pte & PS))
 		return false;
-	return level >= 4 || leaf_first(pte, level) % span(level) != 0;
+	return level >= 4 || (leaf_first(pte, level) & (span(level) - 1));
 }
 
 static unsigned leaf_type(uint64_t pte, unsigned level)
@@ -58,11 +58,18 @@ static uint64_t live_entry(const struct model *m, uint64_t pfn, unsigned entry)
 	return m->live[pfn * 512 + m_index[entry]];
 }
 
-uint64_t model_entry(const struct model *m, uint64_t pfn, unsigned entry)
+/* Values that a table was last seen with; of a frame that isn't of the pool all are 0. */
+static const uint64_t *seen_entries(const struct model *m, uint64_t pfn)
 {
+	static const uint64_t none[M_ENTRIES];
 	int slot = m->in_pool[pfn];
 
-	return slot < 0 ? 0 : m->seen[slot][entry];
+	return slot < 0 ? none : m->seen[slot];
+}
+
+uint64_t model_entry(const struct model *m, uint64_t pfn, unsigned entry)
+{
+	return seen_entries(m, pfn)[entry];
 }
 
 static void follow(struct model *m, uint64_t pfn)
@@ -76,7 +83,29 @@ static void follow(struct model *m, uint64_t pfn)
 		m->seen[slot][k] = live_entry(m, pfn, k);
 }
 
-/* --- roles ------------------------------------------------------------------------------------ */
+/* --- counts ----------------------------------------------------------------------------------- */
+
+unsigned model_count(const struct model *m, uint64_t pfn)
+{
+	return m_writable(&m->count, pfn);
+}
+
+unsigned model_mapped(const struct model *m, uint64_t pfn)
+{
+	m_types of_type = m_of_type(&m->count, pfn);
+	unsigned sum = 0;
+
+	for (unsigned type = 0; type < 8; type++)
+		sum += of_type[type];
+	return sum;
+}
+
+static void leaf_count(struct model *m, uint64_t first, unsigned level, unsigned type,
+		       bool writable)
+{
+	m->count.writable[level - 1][m_unit(first, level)] += writable;
+	m->count.of_type[level - 1][m_unit(first, level)][type]++;
+}
 
 /* --- windows ---------------------------------------------------------------------------------- */
 
@@ -204,9 +233,10 @@ static void list_roles(struct model *m)
 			root_new(m, m->follows[i], false);
 	for (unsigned i = 0; i < m->nr_roles; i++) {
 		const struct m_role role = m->roles[i];
+		const uint64_t *entries = seen_entries(m, role.pfn);
 
 		for (unsigned k = 0; k < M_ENTRIES; k++) {
-			uint64_t pte = model_entry(m, role.pfn, k);
+			uint64_t pte = entries[k];
 
 			if (is_link(pte, role.level) && model_has_memory(m, address_pfn(pte)))
 				role_add(m, &role, k, pte);
@@ -263,36 +293,58 @@ static void violation_add(struct model *m, enum at_violation_kind kind, uint64_t
 	};
 }
 
-/* `role` is the first of those of its frame and level; the leaf counts by any of them. */
+static void find_ruled(struct model *m)
+{
+	unsigned next = m->frames;
+
+	m->next_ruled[m->frames] = next;
+	for (unsigned pfn = m->frames; pfn-- > 0;) {
+		if (m->pinned[pfn] || m->ballooned[pfn] || m->type[pfn])
+			next = pfn;
+		m->next_ruled[pfn] = next;
+	}
+}
+
+/* Is the frame one that such a leaf must not map? */
+static bool is_forbidden(const struct model *m, uint64_t pfn, bool writable, unsigned type,
+			 enum at_violation_kind *kind)
+{
+	if (m->pinned[pfn] && writable)
+		*kind = AT_V_WRITABLE;
+	else if (m->ballooned[pfn])
+		*kind = AT_V_BALLOONED;
+	else if (m->type[pfn] && m->type[pfn] != type)
+		*kind = AT_V_MEMTYPE;
+	else
+		return false;
+	return true;
+}
+
+/* `role` is the first of those of its frame and level; the leaf counts by any of them. Of the
+ * frames that it must not map, the first is told. */
 static void judge_leaf(struct model *m, const struct m_role *role, unsigned entry, uint64_t pte,
 		       bool count)
 {
-	uint64_t first = leaf_first(pte, role->level);
+	uint64_t first = leaf_first(pte, role->level), end = first + span(role->level);
 	unsigned type = leaf_type(pte, role->level);
-	bool alias = false, writable = false, told = false;
+	bool alias = false, writable = false;
+	enum at_violation_kind kind;
 
 	for (const struct m_role *by = role; by; by = another(m, by))
 		if (entry_belongs(m, by, entry) != (int64_t)first) {
 			alias = true;
 			writable |= by->writable && (pte & RW);
 		}
-	if (!alias)
+	if (!alias || first >= m->frames)
 		return;
-	for (uint64_t pfn = first; pfn < first + span(role->level) && pfn < m->frames; pfn++) {
-		m->count[pfn] += count && writable;
-		m->mapped[pfn] += count;
-		m->of_type[pfn][type] += count;
-		if (told)
-			continue;
-		told = true;
-		if (m->pinned[pfn] && writable)
-			violation_add(m, AT_V_WRITABLE, pfn, role, entry);
-		else if (m->ballooned[pfn])
-			violation_add(m, AT_V_BALLOONED, pfn, role, entry);
-		else if (m->type[pfn] && m->type[pfn] != type)
-			violation_add(m, AT_V_MEMTYPE, pfn, role, entry);
-		else
-			told = false;
+	if (count)
+		leaf_count(m, first, role->level, type, writable);
+	for (uint64_t pfn = m->next_ruled[first]; pfn < end && pfn < m->frames;
+	     pfn = m->next_ruled[pfn + 1]) {
+		if (is_forbidden(m, pfn, writable, type, &kind)) {
+			violation_add(m, kind, pfn, role, entry);
+			break;
+		}
 	}
 }
 
@@ -313,14 +365,18 @@ static void judge_link(struct model *m, const struct m_role *role, unsigned entr
 static void judge_all(struct model *m, bool count)
 {
 	m->nr_violations = 0;
+	find_ruled(m);
 	for (unsigned i = 0; i < m->nr_roles; i++) {
 		const struct m_role *role = &m->roles[i];
+		const uint64_t *entries = seen_entries(m, role->pfn);
 
 		if (m->any_role[role->level - 1][role->pfn] != i + 1)
 			continue;
 		for (unsigned k = 0; k < M_ENTRIES; k++) {
-			uint64_t pte = model_entry(m, role->pfn, k);
+			uint64_t pte = entries[k];
 
+			if (!(pte & P))
+				continue;
 			if (is_leaf(pte, role->level) && !is_reserved(pte, role->level))
 				judge_leaf(m, role, k, pte, count);
 			else
@@ -329,13 +385,18 @@ static void judge_all(struct model *m, bool count)
 	}
 }
 
+static void count_clear(struct m_count *count, unsigned level, uint64_t units)
+{
+	memset(count->of_type[level - 1], 0, units * sizeof(m_types));
+	memset(count->writable[level - 1], 0, units * sizeof(uint16_t));
+}
+
 void model_compute(struct model *m)
 {
 	list_roles(m);
 	unfollow(m);
-	memset(m->count, 0, sizeof(m->count));
-	memset(m->mapped, 0, sizeof(m->mapped));
-	memset(m->of_type, 0, sizeof(m->of_type));
+	for (unsigned level = 1; level <= M_LEAF_LEVELS; level++)
+		count_clear(&m->count, level, m_nr_units(m, level));
 	judge_all(m, true);
 }
 
@@ -384,8 +445,8 @@ bool model_is_followed(const struct model *m, uint64_t pfn)
 
 bool model_linked(const struct model *m, uint64_t pfn)
 {
-	for (unsigned i = 0; i < m->nr_roles; i++)
-		if (m->roles[i].pfn == pfn && m->roles[i].level < m->levels)
+	for (unsigned level = 1; level < m->levels; level++)
+		if (m->any_role[level - 1][pfn])
 			return true;
 	return false;
 }
@@ -399,11 +460,11 @@ uint64_t model_in_the_way(const struct model *m, uint64_t pfn, struct at_transit
 {
 	switch (to.to) {
 	case AT_TO_TABLE:
-		return m->count[pfn];
+		return model_count(m, pfn);
 	case AT_TO_MEMTYPE:
-		return m->mapped[pfn] - (to.arg < 8 ? m->of_type[pfn][to.arg] : 0);
+		return model_mapped(m, pfn) - (to.arg < 8 ? m_of_type(&m->count, pfn)[to.arg] : 0);
 	default:
-		return m->mapped[pfn];
+		return model_mapped(m, pfn);
 	}
 }
 
@@ -487,11 +548,35 @@ struct way {
 struct ways {
 	const struct model *m;
 	uint64_t pfn;
-	struct at_transition to; /* found: ways that are in the way of it */
+	uint16_t leads[5][M_POOL]; /* by level: bit k: entry k maps pfn, or some way down does */
+	struct at_transition to;   /* found: ways that are in the way of it */
 	uint64_t found;
 	struct at_uses uses;
 	bool exec[2], write[2], exempt_write[2]; /* of the kernel, of users */
 };
+
+static bool entry_leads(const struct ways *ways, uint64_t pte, unsigned level)
+{
+	uint64_t to = address_pfn(pte), first = leaf_first(pte, level);
+
+	if (!(pte & P) || is_reserved(pte, level))
+		return false;
+	if (is_leaf(pte, level))
+		return ways->pfn >= first && ways->pfn < first + span(level);
+	return model_has_memory(ways->m, to) && ways->m->in_pool[to] >= 0 &&
+	       ways->leads[level - 2][ways->m->in_pool[to]];
+}
+
+/* Whatever the frames are walked as, from the bottom up. */
+static void ways_find(struct ways *ways)
+{
+	for (unsigned level = 1; level <= ways->m->levels; level++)
+		for (unsigned slot = 0; slot < M_POOL; slot++)
+			for (unsigned k = 0; k < M_ENTRIES; k++)
+				if (entry_leads(ways, live_entry(ways->m, ways->m->pool[slot], k),
+						level))
+					ways->leads[level - 1][slot] |= 1u << k;
+}
 
 static void way_leaf(struct ways *ways, const struct way *way, uint64_t pte)
 {
@@ -499,8 +584,6 @@ static void way_leaf(struct ways *ways, const struct way *way, uint64_t pte)
 	bool exempt = belongs(ways->m, way->va) == (int64_t)first;
 	unsigned type = leaf_type(pte, way->level);
 
-	if (ways->pfn < first || ways->pfn >= first + span(way->level))
-		return;
 	ways->uses.memtypes |= 1 << type;
 	ways->uses.writable |= way->writable && !exempt;
 	ways->uses.exempt_writable |= way->writable && exempt;
@@ -514,9 +597,15 @@ static void way_leaf(struct ways *ways, const struct way *way, uint64_t pte)
 	ways->found += !exempt && (ways->to.to != AT_TO_MEMTYPE || type != ways->to.arg);
 }
 
+/* Frames that aren't of the pool have no entry that is present. */
 static void ways_below(struct ways *ways, uint64_t table, const struct way *to)
 {
+	int slot = ways->m->in_pool[table];
+	unsigned leads = slot < 0 ? 0 : ways->leads[to->level - 1][slot];
+
 	for (unsigned k = 0; k < M_ENTRIES; k++) {
+		if (!(leads >> k & 1))
+			continue;
 		uint64_t pte = live_entry(ways->m, table, k), below = address_pfn(pte);
 		struct way way = {
 			.va = entry_va(ways->m, to->va, to->level, k),
@@ -526,11 +615,9 @@ static void ways_below(struct ways *ways, uint64_t table, const struct way *to)
 			.exec = to->exec && !(pte >> 63),
 		};
 
-		if (!(pte & P) || is_reserved(pte, to->level))
-			continue;
 		if (is_leaf(pte, to->level)) {
 			way_leaf(ways, &way, pte);
-		} else if (model_has_memory(ways->m, below)) {
+		} else {
 			way.level--;
 			ways_below(ways, below, &way);
 		}
@@ -542,6 +629,7 @@ static struct ways ways_of(const struct model *m, uint64_t pfn, struct at_transi
 	struct ways ways = {.m = m, .pfn = pfn, .to = to};
 	struct way root = {0, m->levels, true, true, true};
 
+	ways_find(&ways);
 	for (unsigned i = 0; i < m->nr_roots; i++)
 		ways_below(&ways, m->roots[i], &root);
 	for (unsigned i = 0; i < m->nr_follows; i++)
@@ -570,23 +658,28 @@ struct at_uses model_uses(const struct model *m, uint64_t pfn)
 	return ways_of(m, pfn, (struct at_transition){.to = AT_TO_TABLE}).uses;
 }
 
-void model_maybe(const struct model *m, bool live, bool *maybe, bool *maybe_all)
+static void maybe_add(const struct model *m, struct m_maybe *maybe, uint64_t first, unsigned level,
+		      unsigned bits)
+{
+	if (first < m->frames)
+		maybe->bits[level - 1][m_unit(first, level)] |= bits;
+}
+
+/* An odd address may be that of the frame before, with the PAT bit of a large leaf. */
+void model_maybe(const struct model *m, bool live, struct m_maybe *maybe)
 {
 	for (unsigned slot = 0; slot < M_POOL; slot++) {
 		for (unsigned k = 0; k < M_ENTRIES; k++) {
 			uint64_t pte = live ? live_entry(m, m->pool[slot], k) : m->seen[slot][k];
-			uint64_t first = address_pfn(pte), last = first;
+			uint64_t pfn = address_pfn(pte), first = pfn & ~1ull;
+			unsigned bits = M_MAPPED | (pte & RW ? M_WRITABLE : 0);
 
 			if (!(pte & P))
 				continue;
-			if ((pte & PS) && (first & ~1ull) % span(2) == 0)
-				last = first + span(2);
-			if ((pte & PS) && (first & ~1ull) % span(3) == 0)
-				last = first + span(3);
-			for (uint64_t pfn = first & ~1ull; pfn <= last && pfn < m->frames; pfn++) {
-				maybe[pfn] |= !!(pte & RW);
-				maybe_all[pfn] = true;
-			}
+			maybe_add(m, maybe, pfn, 1, bits);
+			for (unsigned level = 2; level <= M_LEAF_LEVELS; level++)
+				if ((pte & PS) && !(first & (span(level) - 1)))
+					maybe_add(m, maybe, first, level, bits);
 		}
 	}
 }

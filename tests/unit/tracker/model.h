@@ -6,6 +6,8 @@
  * tables, the pins, and for each frame when it may last have lost an alias.
  *
  * To be quick at it, only some frames are ever written (the pool) and only some of their entries.
+ * What a large leaf counts as is noted once, for the unit that it maps, and added up for a frame
+ * when that is asked for.
  */
 #ifndef MODEL_H
 #define MODEL_H
@@ -47,6 +49,23 @@ struct m_violation {
 	bool of_root;
 };
 
+/* Something of each memory type. */
+typedef uint16_t m_types __attribute__((vector_size(16)));
+
+#define M_LEAF_LEVELS 3u
+
+/* Leaves that map something, by their level and what they map: units of 4 KiB, 2 MiB, 1 GiB. */
+struct m_count {
+	m_types of_type[M_LEAF_LEVELS][M_FRAMES_MAX]; /* of any kind */
+	uint16_t writable[M_LEAF_LEVELS][M_FRAMES_MAX];
+};
+
+/* The same for entries that might do so, as bits. */
+enum { M_MAPPED = 1, M_WRITABLE = 2 };
+struct m_maybe {
+	uint8_t bits[M_LEAF_LEVELS][M_FRAMES_MAX];
+};
+
 /* By the guest's clock, and the owner's. */
 struct m_stamp {
 	uint64_t cleared, now;
@@ -80,9 +99,8 @@ struct model {
 	unsigned nr_roles;
 	int32_t role_of[4][M_PLACES][M_FRAMES_MAX]; /* 1 + index, or 0 */
 	unsigned any_role[5][M_FRAMES_MAX]; /* the same, of the last one at whatever place */
-	uint32_t count[M_FRAMES_MAX];
-	uint32_t mapped[M_FRAMES_MAX];     /* the same with read-only leaves, and those that */
-	uint16_t of_type[M_FRAMES_MAX][8]; /* have this type */
+	struct m_count count;
+	uint16_t next_ruled[M_FRAMES_MAX + 1]; /* from there on: a frame that not all may map */
 	struct m_violation violations[M_VIOLATIONS_MAX];
 	unsigned nr_violations;
 
@@ -98,6 +116,42 @@ struct model {
 bool model_has_memory(const struct model *m, uint64_t pfn);
 /* The value a table was last seen with. */
 uint64_t model_entry(const struct model *m, uint64_t pfn, unsigned entry);
+
+/* The unit of this level that the frame is in. */
+static inline uint64_t m_unit(uint64_t pfn, unsigned level)
+{
+	return pfn >> 9 * (level - 1);
+}
+
+/* Units of this level in which there is memory. */
+static inline uint64_t m_nr_units(const struct model *m, unsigned level)
+{
+	return m_unit(m->frames - 1, level) + 1;
+}
+
+/* Leaves that map the frame: of each type, and the writable ones. */
+static inline m_types m_of_type(const struct m_count *count, uint64_t pfn)
+{
+	return count->of_type[0][pfn] + count->of_type[1][m_unit(pfn, 2)] +
+	       count->of_type[2][m_unit(pfn, 3)];
+}
+
+static inline unsigned m_writable(const struct m_count *count, uint64_t pfn)
+{
+	return count->writable[0][pfn] + count->writable[1][m_unit(pfn, 2)] +
+	       count->writable[2][m_unit(pfn, 3)];
+}
+
+/* Entries that might map the frame, as bits. */
+static inline unsigned m_maybe(const struct m_maybe *maybe, uint64_t pfn)
+{
+	return maybe->bits[0][pfn] | maybe->bits[1][m_unit(pfn, 2)] |
+	       maybe->bits[2][m_unit(pfn, 3)];
+}
+
+/* By the last model_compute(): writable leaves that map the frame, and all. */
+unsigned model_count(const struct model *m, uint64_t pfn);
+unsigned model_mapped(const struct model *m, uint64_t pfn);
 
 /* Everything anew. Tables that were followed keep what was seen of them; new ones are read. */
 void model_compute(struct model *m);
@@ -132,7 +186,7 @@ struct at_uses model_uses(const struct model *m, uint64_t pfn);
  * Those in exempt windows count for the kernel if there are no others. */
 bool model_has_pair(const struct model *m, uint64_t pfn);
 
-/* All frames that any entry in the pool might map, writable or not, whatever its part. */
-void model_maybe(const struct model *m, bool live, bool *maybe, bool *maybe_all);
+/* Adds all that any entry in the pool might map, whatever its part. */
+void model_maybe(const struct model *m, bool live, struct m_maybe *maybe);
 
 #endif

@@ -13,10 +13,13 @@ void spare_nothing(struct world *w)
 
 void compare_frame(struct run *r, uint64_t pfn)
 {
-	must(at_alias_count(r->w.at, pfn) == r->m.count[pfn]);
-	must(at_has_alias(r->w.at, pfn) == (r->m.count[pfn] > 0));
-	must(at_mapping_count(r->w.at, pfn) == (r->m.counts_all ? r->m.mapped[pfn] : 0));
-	must(at_is_mapped(r->w.at, pfn) == (r->m.counts_all && r->m.mapped[pfn]));
+	unsigned count = model_count(&r->m, pfn);
+	unsigned mapped = r->m.counts_all ? model_mapped(&r->m, pfn) : 0;
+
+	must(at_alias_count(r->w.at, pfn) == count);
+	must(at_has_alias(r->w.at, pfn) == (count > 0));
+	must(at_mapping_count(r->w.at, pfn) == mapped);
+	must(at_is_mapped(r->w.at, pfn) == (mapped > 0));
 	must(at_pinned_level(r->w.at, pfn) == r->m.pinned[pfn]);
 	must(at_is_ballooned(r->w.at, pfn) == r->m.ballooned[pfn]);
 	must(at_memtype(r->w.at, pfn) == r->m.type[pfn]);
@@ -79,7 +82,8 @@ static uint64_t may_stamp(const struct model *m, uint64_t pfn, struct at_transit
 		stamp = m->may_all[pfn].cleared;
 	if (stamp < m->may_any.cleared)
 		stamp = m->may_any.cleared;
-	return m->mapped[pfn] && stamp < m->may_mapped.cleared ? m->may_mapped.cleared : stamp;
+	return model_mapped(m, pfn) && stamp < m->may_mapped.cleared ? m->may_mapped.cleared
+								     : stamp;
 }
 
 unsigned check_allows(struct run *r, uint64_t pfn, struct at_transition to)
@@ -161,12 +165,17 @@ void compare_oracle(struct run *r, uint64_t pfn, struct at_transition to)
 
 void remember(struct run *r, struct before *before)
 {
-	memcpy(before->count, r->m.count, sizeof(r->m.count));
-	memcpy(before->of_type, r->m.of_type, sizeof(r->m.of_type));
-	memset(before->maybe, 0, sizeof(before->maybe));
-	memset(before->maybe_all, 0, sizeof(before->maybe_all));
-	model_maybe(&r->m, false, before->maybe, before->maybe_all);
-	model_maybe(&r->m, true, before->maybe, before->maybe_all);
+	for (unsigned level = 1; level <= M_LEAF_LEVELS; level++) {
+		uint64_t units = m_nr_units(&r->m, level);
+
+		memcpy(before->count.of_type[level - 1], r->m.count.of_type[level - 1],
+		       units * sizeof(m_types));
+		memcpy(before->count.writable[level - 1], r->m.count.writable[level - 1],
+		       units * sizeof(uint16_t));
+		memset(before->maybe.bits[level - 1], 0, units);
+	}
+	model_maybe(&r->m, false, &before->maybe);
+	model_maybe(&r->m, true, &before->maybe);
 }
 
 struct m_stamp stamp_now(const struct run *r)
@@ -174,11 +183,16 @@ struct m_stamp stamp_now(const struct run *r)
 	return (struct m_stamp){.cleared = r->w.clock.cleared, .now = r->w.clock.now};
 }
 
+static bool differ(m_types a, m_types b)
+{
+	return memcmp(&a, &b, sizeof(a)) != 0;
+}
+
 /* Which types of mappings the frame has lost some of. */
-static void stamp_types(struct run *r, uint64_t pfn, const uint16_t *before)
+static void stamp_types(struct run *r, uint64_t pfn, m_types before, m_types now)
 {
 	for (unsigned type = 0; type < 8; type++)
-		if (r->m.of_type[pfn][type] < before[type])
+		if (now[type] < before[type])
 			r->m.must_type[pfn][type] = stamp_now(r);
 }
 
@@ -206,16 +220,22 @@ void stamp(struct run *r, const struct before *before)
 		return;
 	r->m.may_mapped = stamp_now(r);
 	for (uint64_t pfn = 0; pfn < r->m.frames; pfn++) {
-		stamp_types(r, pfn, before->of_type[pfn]);
-		if (!r->m.mapped[pfn] && before->maybe_all[pfn])
+		m_types before_types = m_of_type(&before->count, pfn);
+		m_types types = m_of_type(&r->m.count, pfn);
+		unsigned writable = m_writable(&before->count, pfn);
+		unsigned maybe = m_maybe(&before->maybe, pfn);
+
+		if (differ(before_types, types))
+			stamp_types(r, pfn, before_types, types);
+		if (maybe && !differ(types, (m_types){0}))
 			r->m.may_all[pfn] = stamp_now(r);
-		if (r->m.count[pfn])
+		if (model_count(&r->m, pfn))
 			continue;
-		if (before->count[pfn]) {
+		if (writable) {
 			r->m.must[pfn] = r->w.clock.cleared;
 			r->m.must_now[pfn] = r->w.clock.now;
 		}
-		if (before->count[pfn] || before->maybe[pfn]) {
+		if (writable || (maybe & M_WRITABLE)) {
 			r->m.may[pfn] = r->w.clock.cleared;
 			r->m.may_now[pfn] = r->w.clock.now;
 		}

@@ -57,7 +57,8 @@ void op_unfollow(struct run *r)
 		expected = AT_BAD_FRAME;
 	else if (!model_is_followed(&r->m, pfn))
 		expected = AT_BAD_STATE;
-	remember(r, &before);
+	if (expected == AT_OK)
+		remember(r, &before);
 	must(at_unfollow(r->w.at, pfn) == expected);
 	if (expected != AT_OK)
 		return;
@@ -164,7 +165,7 @@ static unsigned type_of(const struct at_alias *a)
 static void check_pair(struct survey *s, const struct at_finding *f)
 {
 	struct run *r = s->r;
-	uint64_t nr = r->m.count[f->pfn], least = nr ? nr : 1;
+	uint64_t nr = model_count(&r->m, f->pfn), least = nr ? nr : 1;
 
 	must(f->one.exec);
 	must(f->mappings == least || f->mappings == least + 1);
@@ -199,9 +200,10 @@ static bool check_finding(void *ctx, const struct at_finding *f)
 static void check_frame_findings(struct run *r, const struct survey *s, uint64_t pfn)
 {
 	struct at_uses uses = at_uses(r->w.at, pfn);
-	uint64_t aliases = model_followed(&r->m, pfn) ? r->m.count[pfn] : 0;
+	uint64_t count = model_count(&r->m, pfn);
+	uint64_t aliases = model_followed(&r->m, pfn) ? count : 0;
 
-	must(uses.writable == (r->m.count[pfn] > 0));
+	must(uses.writable == (count > 0));
 	must(s->wx[pfn] == is_wx(&uses));
 	must(s->typed[pfn] == ((uses.memtypes & (uses.memtypes - 1)) != 0));
 	must(s->aliases[pfn] == (aliases < 64 ? aliases : 64));

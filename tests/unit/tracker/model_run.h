@@ -67,9 +67,8 @@ void start_windows(struct run *r);
 
 /* What was mapped before something happened to the mappings. */
 struct before {
-	uint32_t count[M_FRAMES_MAX];
-	uint16_t of_type[M_FRAMES_MAX][8];
-	bool maybe[M_FRAMES_MAX], maybe_all[M_FRAMES_MAX];
+	struct m_count count;
+	struct m_maybe maybe;
 };
 
 void remember(struct run *r, struct before *before);
