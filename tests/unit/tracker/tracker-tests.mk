@@ -25,6 +25,14 @@ $(B)/tests/unit-tracker-san: $(call obj,san,$(TRACKER_TEST_SRC)) $(B)/obj/san/tr
 	@mkdir -p $(@D)
 	$(LINK_UNMARKED) $(LDFLAGS) -o $@ $^ $(shell pkg-config --libs check)
 
+.PHONY: seeds
+SEEDS ?= 50
+FIRST ?= 1
+OPS   ?= 2000000
+SAN   ?= 5
+seeds: $(B)/tests/unit-tracker $(B)/tests/unit-tracker-san ## The tracker beside its model with 50 fixed seeds (SEEDS=, FIRST=, OPS=; SAN=5: each fifth with sanitizers, too)
+	@tests/unit/tracker/seeds $(FIRST) $(SEEDS) $(OPS) $(SAN)
+
 $(B)/tests/bench-sync: $(call obj,release,$(TRACKER_BENCH_SRC) tests/unit/tracker/world.c) $(B)/libaliastracker.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(shell pkg-config --libs check)
