@@ -19,6 +19,7 @@
 #include "say.h"
 #include "standard_fds.h"
 #include "status.h"
+#include "text_stream.h"
 
 static double now_ms(void)
 {
@@ -118,10 +119,12 @@ static char *picture_of(const struct view *view, const struct findings *findings
 	char *text = NULL;
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
-	bool failed = !out || map_svg_print(out, view->audit, view->mem, findings);
+	int failed;
 
-	if (out)
-		failed |= ferror(out) | fclose(out);
+	if (!out)
+		return NULL;
+	failed = map_svg_print(out, view->audit, view->mem, findings);
+	text = text_stream_close(out, &text);
 	if (!failed)
 		return text;
 	free(text);

@@ -15,6 +15,7 @@
 #include "kvm/pause.h"
 #include "machine.h"
 #include "say.h"
+#include "text_stream.h"
 
 /* An answer on the control socket has an end: each finding is less than 1 KiB of it. */
 #define REPORTED_MAX 8192u
@@ -197,17 +198,6 @@ static void cut_text(char *text, size_t size, size_t max)
 	strcpy(end ? end + 1 : text, more);
 }
 
-/* Closes an open_memstream(). Returns its text, to be freed; NULL if not all of it had memory. */
-static char *close_text(FILE *out, char **text)
-{
-	bool failed = ferror(out);
-
-	if (!fclose(out) && !failed)
-		return *text;
-	free(*text);
-	return NULL;
-}
-
 char *live_audit_text(struct live_audit *audit, size_t max)
 {
 	char *text = NULL;
@@ -217,7 +207,7 @@ char *live_audit_text(struct live_audit *audit, size_t max)
 	if (look_at_guest(audit, 0) || !(out = open_memstream(&text, &size)))
 		return NULL;
 	report_print(out, &audit->findings, audit->machine->names, false);
-	if (!close_text(out, &text))
+	if (!text_stream_close(out, &text))
 		return NULL;
 	cut_text(text, size, max);
 	return text;
@@ -253,7 +243,7 @@ static char *changes_text(const struct live_audit *audit)
 	if (!out)
 		return NULL;
 	report_changes(out, &audit->told, &audit->findings, audit->machine->names, "");
-	return close_text(out, &text);
+	return text_stream_close(out, &text);
 }
 
 void live_audit_say_changes(struct live_audit *audit)

@@ -11,6 +11,7 @@
 #include "pin/map.h"
 #include "say.h"
 #include "status.h"
+#include "text_stream.h"
 
 /* Letters tell them apart without colour, and where cells are small, greys. */
 static const struct frame_style styles[FRAME_NR_KINDS] = {
@@ -62,10 +63,7 @@ static char *print_grid(const struct frame_grid *grid)
 		 nr[FRAME_L1] + nr[FRAME_L2] + nr[FRAME_L3] + nr[FRAME_L4] + nr[FRAME_ALIASED],
 		 nr[FRAME_STALE]);
 	frame_grid_print(out, grid, title, gpa_of, NULL);
-	if (fclose(out) == 0)
-		return text;
-	free(text);
-	return NULL;
+	return text_stream_close(out, &text);
 }
 
 int map_svg_write(const json_t *answer, const char *path)

@@ -2,8 +2,8 @@
 #include "gdb/registers.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include "text_stream.h"
 
 enum kind {
 	GENERAL,  /* of `size` bytes at `offset`, to be set as well */
@@ -211,8 +211,5 @@ char *gdb_registers_xml(void)
 	for (size_t i = 0; i < NR_REGISTERS; i++)
 		print_register(out, &table[i], i == 0);
 	fputs("</feature></target>", out);
-	if (fclose(out) == 0)
-		return text;
-	free(text);
-	return NULL;
+	return text_stream_close(out, &text);
 }

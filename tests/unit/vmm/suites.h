@@ -24,6 +24,7 @@ TCase *flush_tests(void);
 TCase *tracking_tests(void);
 TCase *json_object_tests(void);
 TCase *stats_tests(void);
+TCase *text_stream_tests(void);
 TCase *trace_tests(void);
 TCase *fatal_tests(void);
 TCase *say_tests(void);
