@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <gelf.h>
 #include "file_data.h"
+#include "room.h"
 #include "sorted.h"
 
 struct reading {
@@ -26,14 +27,11 @@ static uint64_t offset_of(uint64_t number)
 /* Returns 0, or -ENOMEM. */
 static int add_segment(struct core_segments *segments, const struct core_segment *segment)
 {
-	if (!(segments->nr & (segments->nr - 1))) {
-		size_t room = segments->nr ? 2 * segments->nr : 1;
-		struct core_segment *all = realloc(segments->segment, room * sizeof(*all));
+	struct core_segment *all = room_for_one(segments->segment, segments->nr, sizeof(*all));
 
-		if (!all)
-			return -ENOMEM;
-		segments->segment = all;
-	}
+	if (!all)
+		return -ENOMEM;
+	segments->segment = all;
 	segments->segment[segments->nr++] = *segment;
 	return 0;
 }

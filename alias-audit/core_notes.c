@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <bsd/sys/endian.h>
+#include "room.h"
 
 #define NOTES_SIZE_MAX (64u << 20)
 
@@ -30,14 +31,10 @@ static int add_cpu(struct core_cpus *cpus, const uint8_t *desc, size_t size, str
 		     CORE_MAX_CPUS);
 		return 0;
 	}
-	if (!(cpus->nr & (cpus->nr - 1))) {
-		size_t room = cpus->nr ? 2 * cpus->nr : 1;
-
-		cpu = realloc(cpus->cpu, room * sizeof(*cpu));
-		if (!cpu)
-			return -ENOMEM;
-		cpus->cpu = cpu;
-	}
+	cpu = room_for_one(cpus->cpu, cpus->nr, sizeof(*cpu));
+	if (!cpu)
+		return -ENOMEM;
+	cpus->cpu = cpu;
 	cpus->cpu[cpus->nr++] = (struct cpu_state){
 		.cr0 = le64dec(desc + QEMU_AT_CR),
 		.cr3 = le64dec(desc + QEMU_AT_CR + 24),

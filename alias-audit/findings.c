@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "room.h"
 
 void findings_clear(struct findings *findings)
 {
@@ -18,14 +19,11 @@ void findings_clear(struct findings *findings)
 
 int findings_add(struct findings *findings, const struct finding *finding)
 {
-	if (!(findings->nr & (findings->nr - 1))) {
-		size_t room = findings->nr ? 2 * findings->nr : 1;
-		struct finding *all = realloc(findings->all, room * sizeof(*all));
+	struct finding *all = room_for_one(findings->all, findings->nr, sizeof(*all));
 
-		if (!all)
-			return -ENOMEM;
-		findings->all = all;
-	}
+	if (!all)
+		return -ENOMEM;
+	findings->all = all;
 	findings->all[findings->nr++] = *finding;
 	findings->of_kind[finding->kind]++;
 	findings->frames[finding->kind] += finding->frames;

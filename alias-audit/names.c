@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "room.h"
 #include "say.h"
 #include "sorted.h"
 
@@ -49,16 +50,12 @@ static int compare_names(const void *a, const void *b)
 
 static int add_name(struct names *names, uint64_t address, const char *text, bool is_sparse)
 {
+	struct name *all = room_for_one(names->all, names->nr, sizeof(*all));
 	char *copy;
 
-	if (!(names->nr & (names->nr - 1))) {
-		size_t room = names->nr ? 2 * names->nr : 1;
-		struct name *all = realloc(names->all, room * sizeof(*all));
-
-		if (!all)
-			return -ENOMEM;
-		names->all = all;
-	}
+	if (!all)
+		return -ENOMEM;
+	names->all = all;
 	copy = strdup(text);
 	if (!copy)
 		return -ENOMEM;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include "room.h"
 #include "sorted.h"
 
 #define GPA_MAX (1ull << 47)
@@ -42,18 +43,18 @@ void physmem_free(struct physmem *mem)
 	mem->nr_ranges = 0;
 }
 
-/* Room for one more range. The array grows whenever its length is a power of two. */
-static int grow_ranges(struct physmem *mem)
+/* Returns 0, or a negated errno. */
+static int add_range(struct physmem *mem, const struct physmem_range *range)
 {
-	size_t nr = mem->nr_ranges;
 	struct physmem_range *ranges;
 
-	if (nr & (nr - 1))
-		return 0;
-	ranges = realloc(mem->ranges, (nr ? 2 * nr : 1) * sizeof(*ranges));
+	if (mem->nr_ranges == PHYSMEM_RANGES_MAX)
+		return -E2BIG;
+	ranges = room_for_one(mem->ranges, mem->nr_ranges, sizeof(*ranges));
 	if (!ranges)
 		return -ENOMEM;
 	mem->ranges = ranges;
+	mem->ranges[mem->nr_ranges++] = *range;
 	return 0;
 }
 
@@ -61,6 +62,7 @@ int physmem_add(struct physmem *mem, uint64_t gpa, uint64_t size)
 {
 	struct physmem_range *last = mem->nr_ranges ? &mem->ranges[mem->nr_ranges - 1] : NULL;
 	uint64_t end, start;
+	int error = 0;
 
 	if (gpa > GPA_MAX || size > GPA_MAX - gpa)
 		return -ERANGE;
@@ -70,16 +72,12 @@ int physmem_add(struct physmem *mem, uint64_t gpa, uint64_t size)
 		return 0;
 	if (last && start < last->gpa + last->size)
 		return -EINVAL;
-	if (last && start == last->gpa + last->size) {
+	if (last && start == last->gpa + last->size)
 		last->size += end - start;
-	} else if (mem->nr_ranges == PHYSMEM_RANGES_MAX) {
-		return -E2BIG;
-	} else if (grow_ranges(mem)) {
-		return -ENOMEM;
-	} else {
-		mem->ranges[mem->nr_ranges++] =
-			(struct physmem_range){start, end - start, mem->size};
-	}
+	else
+		error = add_range(mem, &(struct physmem_range){start, end - start, mem->size});
+	if (error)
+		return error;
 	mem->size += end - start;
 	mem->frames = end >> FRAME_SHIFT;
 	return 0;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "entry.h"
+#include "room.h"
 
 #define CR0_PG   (1ull << 31)
 #define CR4_PAE  (1ull << 5)
@@ -124,18 +125,16 @@ static bool maps_low(const uint64_t *entries, const struct root_half *half)
 static int add_root(struct roots *roots, uint64_t pfn, const uint64_t *entries, enum root_kind kind,
 		    const struct root_half *half)
 {
+	struct root *root;
+
 	if (roots->nr == ROOTS_MAX) {
 		roots->overflow = true;
 		return 0;
 	}
-	if (!(roots->nr & (roots->nr - 1))) {
-		size_t room = roots->nr ? 2 * roots->nr : 1;
-		struct root *root = realloc(roots->root, room * sizeof(*root));
-
-		if (!root)
-			return -ENOMEM;
-		roots->root = root;
-	}
+	root = room_for_one(roots->root, roots->nr, sizeof(*root));
+	if (!root)
+		return -ENOMEM;
+	roots->root = root;
 	roots->root[roots->nr++] = (struct root){pfn, kind, maps_low(entries, half)};
 	return 0;
 }
