@@ -5,8 +5,8 @@
 #include <limits.h>
 #include <stdbool.h>
 
-/* Where the files are that belong to the program. In a build folder all are beside it; `make install`
- * puts those that nobody starts by hand into ../lib/vmm, from the folder of the program. */
+/* Where the program's files are. In a build folder all are beside it; `make install` puts what
+ * nobody starts by hand into ../lib/vmm, from the folder of the program. */
 
 /* The path of `name` in ../lib/vmm. Returns false if the program's folder is unknown. */
 bool installed_path(const char *name, char path[PATH_MAX]);

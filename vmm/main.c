@@ -340,7 +340,7 @@ static int boot_guest(struct options *opt)
 	return status;
 }
 
-/* `vmm top` is a program of its own: what it is linked with takes longer to load than all of vmm. */
+/* `vmm top` is a program of its own: what it is linked with takes longer to load than vmm. */
 static int run_top(char **argv)
 {
 	char path[PATH_MAX] = "vmm-top";
