@@ -179,13 +179,15 @@ static size_t read_records(const struct log_ring *ring, struct at_record *record
 
 size_t guest_log_next(struct guest_log *log, struct at_record *records, size_t max)
 {
-	for (; log->next < log->nr; log->next++) {
+	while (log->next < log->nr) {
 		struct log_ring *ring = &log->ring[log->next];
 		size_t n = read_records(ring, records, max);
 
 		ring->tail += n;
-		if (ring->tail == ring->end)
+		if (ring->tail == ring->end) {
 			take_up_to(ring, ring->tail);
+			log->next++;
+		}
 		if (n)
 			return n;
 	}
