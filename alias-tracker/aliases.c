@@ -166,6 +166,29 @@ static size_t search_tables(struct search *s)
 	return s->nr;
 }
 
+/* --- places ----------------------------------------------------------------------------------- */
+
+/* What a frame was to a process is over when it becomes something else. */
+static void place_keep(struct alias_tracker *at, uint64_t pte, uint64_t place)
+{
+	uint64_t pfn = pte_pfn(pte, 1, PTE_LEAF);
+
+	if ((pte & (PTE_P | PTE_US)) == PTE_P && pfn < at->config.frames)
+		at->places[pfn] = place;
+}
+
+void places_keep(struct alias_tracker *at, const struct table *table, unsigned first, unsigned nr)
+{
+	for (unsigned i = first; i < first + nr; i++)
+		place_keep(at, copy_get(&table->copy, i), table->pfn * PT_ENTRIES + i);
+}
+
+void places_keep_recorded(struct alias_tracker *at, const struct at_record *records, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		place_keep(at, records[i].to, records[i].pte_gpa / sizeof(uint64_t));
+}
+
 /* Where one is enough: is it the leaf that was mapped last? */
 static bool search_place(struct search *s)
 {
@@ -177,6 +200,8 @@ static bool search_place(struct search *s)
 			     pattern_of(s->pfn, 1, s->to.to == AT_TO_TABLE));
 	return s->nr > 0;
 }
+
+/* --- answers ---------------------------------------------------------------------------------- */
 
 bool is_in_the_way(const struct alias_tracker *at, uint64_t pfn, struct at_transition to)
 {

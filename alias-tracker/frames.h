@@ -119,21 +119,20 @@ static inline bool region_add_quick(struct region *region, uint64_t pfn)
 	unsigned i = pfn % RADIX;
 	uint64_t *low = &counts->low[i / 64], *high = &counts->high[i / 64], bit = count_bit(i);
 
-	if (*low & *high & bit) { /* buffers that are mapped lazily come again and again */
+	if (!((*low | *high) & bit)) {
+		counts->nr++;
+	} else if (!(*high & bit)) {
+		*high |= bit;
+	} else if (*low & bit) { /* buffers that are mapped lazily come again and again */
 		uint32_t *more = count_more(counts, i);
 
-		if (*more != COUNT_STICKS)
-			++*more;
+		*more += *more != COUNT_STICKS;
 		return true;
-	}
-	if (*high & bit) {
+	} else {
 		if (!counts->more || !counts->more[i / MORE_GROUP])
 			return false;
 		*count_more(counts, i) = COUNT_MORE;
 		counts->nr_more++;
-	} else {
-		counts->nr += !(*low & bit);
-		*high |= *low & bit;
 	}
 	*low ^= bit;
 	return true;
@@ -145,8 +144,14 @@ static inline bool region_drop_quick(struct region *region, uint64_t pfn, bool *
 	unsigned i = pfn % RADIX;
 	uint64_t *low = &counts->low[i / 64], *high = &counts->high[i / 64], bit = count_bit(i);
 
-	*last = false;
-	if (*low & *high & bit) {
+	*last = !(*high & bit);
+	if (*last) {
+		if (counts->nr == 1)
+			return false;
+		counts->nr--;
+	} else if (!(*low & bit)) {
+		*high ^= bit;
+	} else {
 		uint32_t *more = count_more(counts, i);
 
 		if (*more > COUNT_MORE) {
@@ -157,13 +162,6 @@ static inline bool region_drop_quick(struct region *region, uint64_t pfn, bool *
 			return false;
 		*more = 0;
 		counts->nr_more--;
-	} else if (*high & bit) {
-		*high ^= bit;
-	} else {
-		if (counts->nr == 1)
-			return false;
-		counts->nr--;
-		*last = true;
 	}
 	*low ^= bit;
 	return true;

@@ -66,6 +66,7 @@ struct tlb_pending {
 	size_t nr_pending, max_pending;
 	bool overflow; /* and more than fit here */
 	bool losing;   /* or lost one and kept another */
+	bool gaining;  /* Some leaf has begun to count since then: units may have one again */
 };
 
 void tlb_pending_init(struct tlb_pending *tlb, uint64_t seed);
@@ -334,6 +335,10 @@ static inline unsigned state_level(uint64_t state)
 /* --- aliases.c -------------------------------------------------------------------------------- */
 
 bool is_in_the_way(const struct alias_tracker *at, uint64_t pfn, struct at_transition to);
+/* Where at->places are kept: notes what these entries of a table map at L1; what the records say
+ * that entries map. */
+void places_keep(struct alias_tracker *at, const struct table *table, unsigned first, unsigned nr);
+void places_keep_recorded(struct alias_tracker *at, const struct at_record *records, size_t n);
 
 /* --- pin.c ------------------------------------------------------------------------------------ */
 
@@ -391,8 +396,8 @@ struct alias_tracker {
 	bool failed; /* the last sync did: pins are refused */
 
 	struct frames frames; /* words: see below */
-	/* By frame: its last leaf for the kernel alone that began to count, at L1, as PT_ENTRIES *
-	 * pfn of the table + index; the entry may have changed since. NULL: not kept. */
+	/* By frame: the last entry for the kernel alone that was seen to map it, as PT_ENTRIES *
+	 * pfn of the table + index; it may never have been a leaf. NULL: not kept. */
 	uint64_t *places;
 	uint64_t *roots; /* pinned */
 	size_t nr_roots, max_roots;
@@ -495,15 +500,6 @@ static inline void role_queue(struct alias_tracker *at, struct role *role)
 static inline bool roles_update(struct alias_tracker *at, unsigned lowest)
 {
 	return !(at->outdated_levels >> (lowest - 1)) || roles_update_some(at, lowest);
-}
-
-/* A leaf of a table at L1 has begun to count, of a frame that there is, or in the region of one.
- * What a frame was to a process is over when it becomes something else. */
-static inline void place_keep(struct alias_tracker *at, const struct table *table, unsigned index,
-			      uint64_t pfn, uint64_t pte)
-{
-	if (at->places && !(pte & PTE_US))
-		at->places[pfn] = table->pfn * PT_ENTRIES + index;
 }
 
 /* Does the owner want the running call to leave off? */

@@ -39,14 +39,13 @@ bool leaf_add(struct alias_tracker *at, struct role *role, unsigned index, uint6
 	uint64_t pfn = leaf_pfn(pte, level);
 	struct at_violation found;
 
+	at->tlb_pending.gaining = true;
 	if ((more & LEAF_MAPPED) && !leaf_count_add(&at->frames, COUNT_MAPPED, level, pfn))
 		return false;
 	if ((more & LEAF_WRITABLE) && !leaf_count_add(&at->frames, COUNT_WRITABLE, level, pfn)) {
 		leaf_take_back(at, role, pte, more & LEAF_MAPPED);
 		return false;
 	}
-	if (level == 1)
-		place_keep(at, role->table, index, pfn, pte);
 	if (state_forbids(at, pfn, level, now & LEAF_WRITABLE, pte, &found))
 		recheck_add(at, role->table, index);
 	return true;

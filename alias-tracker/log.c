@@ -189,8 +189,10 @@ static void cursor_leave(struct alias_tracker *at, struct log_cursor *cursor)
 		return;
 	at->entries_changed += cursor->nr_changed;
 	cursor->nr_changed = 0;
-	TAILQ_REMOVE(&at->by_change, table, by_change);
-	TAILQ_INSERT_HEAD(&at->by_change, table, by_change);
+	if (table != TAILQ_FIRST(&at->by_change)) {
+		TAILQ_REMOVE(&at->by_change, table, by_change);
+		TAILQ_INSERT_HEAD(&at->by_change, table, by_change);
+	}
 	/* Not of this sync: an audit compares it all the same. */
 	table->quiet_since = at->syncs - 1;
 	if (table->backoff > at->config.quiet_syncs)
@@ -314,6 +316,8 @@ static bool take_all(struct alias_tracker *at, const struct at_log_state *state)
 
 	while ((n = at->ops.log_next(at->config.ctx, records, AT_CHANGING_MAX))) {
 		at->log.records += n;
+		if (at->places)
+			places_keep_recorded(at, records, n);
 		ok = take_some(at, &cursor, records, n) && ok;
 	}
 	cursor_leave(at, &cursor);

@@ -47,7 +47,7 @@ plain_add(struct alias_tracker *at, struct table *table, unsigned index, uint64_
 
 	if (!region || region_has_word(region, pfn) || !region_add_quick(region, pfn))
 		return plain_add_rare(at, table, index, pte);
-	place_keep(at, table, index, pfn, pte);
+	at->tlb_pending.gaining = true;
 	return true;
 }
 

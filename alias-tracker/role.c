@@ -266,6 +266,8 @@ static bool view_begin(struct alias_tracker *at, struct role *role, struct view 
 		view_take_back(at, role, to, PT_ENTRIES, held);
 		return false;
 	}
+	if (at->places && role->level == 1)
+		places_keep(at, role->table, 0, PT_ENTRIES);
 	role->view = to;
 	return true;
 }

@@ -109,6 +109,8 @@ static unsigned lines_update(struct alias_tracker *at, struct table *table, cons
 			if (logged)
 				log_note_change(at, table, index, was, now);
 		}
+		if (at->places && table->role[0])
+			places_keep(at, table, first, LINE_ENTRIES);
 	}
 	return nr_changed;
 }

@@ -56,6 +56,7 @@ void tlb_pending_cancel(struct tlb_pending *tlb)
 	tlb->nr_pending = 0;
 	tlb->overflow = false;
 	tlb->losing = false;
+	tlb->gaining = false;
 }
 
 static void free_stamps(struct tlb_pending *tlb)
@@ -118,7 +119,7 @@ __attribute__((always_inline)) static inline bool stamp_put(struct tlb_pending *
 	size_t nr = tlb->index.used;
 	struct map_slot *slot;
 
-	if (nr == tlb->max_stamps && !map_find(&tlb->index, name) && !stamps_grow(tlb))
+	if (nr == tlb->max_stamps && !stamps_grow(tlb) && !map_find(&tlb->index, name))
 		return false;
 	slot = map_make(&tlb->index, name);
 	if (!slot)
@@ -157,26 +158,28 @@ static bool is_back(const struct alias_tracker *at, uint64_t name)
 			  name >> 3 << (level - 1) * 9) > 0;
 }
 
-static void stamp_pending(struct alias_tracker *at, const struct stamp *stamp)
+__attribute__((noinline)) static void stamp_pending(struct alias_tracker *at,
+						    const struct at_clock *clock)
 {
+	const struct stamp stamp = {.cleared = clock->cleared, .now = clock->now};
 	struct tlb_pending *tlb = &at->tlb_pending;
 	bool fits = !tlb->overflow, any = tlb->overflow;
 
 	for (size_t i = 0; i < tlb->nr_pending; i++) {
 		uint64_t name = tlb->pending[i];
 
-		if (is_back(at, name)) {
+		if (tlb->gaining && is_back(at, name)) {
 			tlb->losing = true;
 			continue;
 		}
 		any = true;
-		fits = fits && stamp_put(tlb, name, stamp);
+		fits = fits && stamp_put(tlb, name, &stamp);
 	}
 	if (tlb->losing)
-		stamp_raise(&tlb->lost_one, stamp);
+		stamp_raise(&tlb->lost_one, &stamp);
 	if (!any)
 		return;
-	stamp_raise(&tlb->newest, stamp);
+	stamp_raise(&tlb->newest, &stamp);
 	if (!fits)
 		all_pending(tlb);
 }
@@ -194,8 +197,8 @@ void tlb_pending_settle(struct alias_tracker *at)
 	tlb->flushed = clock.flushed;
 	if (clock.flushed >= tlb->newest.cleared && tlb->newest.cleared)
 		forget_all(tlb); /* (otherwise there is nothing) */
-	if (clock.flushed < clock.cleared)
-		stamp_pending(at, &(struct stamp){.cleared = clock.cleared, .now = clock.now});
+	if (clock.flushed < clock.cleared && (tlb->nr_pending || tlb->overflow || tlb->losing))
+		stamp_pending(at, &clock);
 	tlb_pending_cancel(tlb);
 }
 
