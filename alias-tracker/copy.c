@@ -155,7 +155,9 @@ void copy_load(struct copy *copy, const uint64_t *table)
 FOR_EACH_PROCESSOR
 void copy_group_store(struct copy *copy, unsigned group)
 {
-	memset(&copy->entry[group * GROUP_ENTRIES], 0, GROUP_ENTRIES * sizeof(*copy->entry));
+#pragma GCC unroll 4
+	for (unsigned i = 0; i < GROUP_ENTRIES; i += VECTOR_ENTRIES)
+		*(vector *)&copy->entry[group * GROUP_ENTRIES + i] = (vector){0};
 	copy->stored |= 1ull << group;
 }
 

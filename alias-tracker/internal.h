@@ -155,6 +155,7 @@ struct table {
 	TAILQ_ENTRY(table) by_change; /* in at->by_change */
 	TAILQ_ENTRY(table) hot;       /* in at->hot[level - 1], unless armed */
 	uint64_t pfn;
+	uintptr_t *word;      /* the place of its frame's, which stays while it is not 0 */
 	uint64_t state;       /* what its frame has become: see state.c; 0: an ordinary one */
 	uint64_t quiet_since; /* the sync that last saw a reason to keep it hot; or that armed it */
 	uint64_t log_born;    /* log.settled when it was read first */
@@ -179,9 +180,9 @@ struct table {
 /* Is it linked by an entry of a table that is reached? (A root need not be linked.) */
 bool table_is_linked(const struct alias_tracker *at, const struct table *table);
 /* A table of a frame that has none yet, read from its entries, with a role of this level. The role
- * is queued: if nothing links it by then, it goes again, and the table with it. NULL: out of
- * memory. */
-struct table *table_new(struct alias_tracker *at, uint64_t pfn, unsigned level,
+ * is queued: if nothing links it by then, it goes again, and the table with it. `word` is the place
+ * of the frame's word, or NULL if that is 0. NULL: out of memory. */
+struct table *table_new(struct alias_tracker *at, uint64_t pfn, uintptr_t *word, unsigned level,
 			const uint64_t *entries);
 /* Makes, and queues, the role of a table at a level at which it has none. NULL: out of memory. */
 struct role *role_new(struct alias_tracker *at, struct table *table, unsigned level);
@@ -196,7 +197,7 @@ static inline struct role *role_of(struct alias_tracker *at, struct table *table
 #define FOREACH_ROLE(r, table)                                                                     \
 	for (unsigned roles_ = (table)->roles, top_;                                               \
 	     roles_ &&                                                                             \
-	     (top_ = 31u - (unsigned)__builtin_clz(roles_), (r) = (table)->role[top_], true);      \
+	     (top_ = 31u ^ (unsigned)__builtin_clz(roles_), (r) = (table)->role[top_], true);      \
 	     roles_ ^= 1u << top_)
 /* The role is linked by nothing and not queued. Its table goes with its last role. */
 void role_free(struct alias_tracker *at, struct role *role);
@@ -312,10 +313,10 @@ void violation_queue(struct alias_tracker *at, struct role *role, unsigned index
 
 /* --- state.c: what frames have become --------------------------------------------------------- */
 
-/* False if out of memory, and then nothing changed. The frame is an ordinary one, or gets another
- * type, which cannot fail. */
-bool state_set(struct alias_tracker *at, uint64_t pfn, struct at_transition to);
-void state_clear(struct alias_tracker *at, uint64_t pfn);
+/* False if out of memory, and then nothing changed. The frame, whose word is this, is an ordinary
+ * one, or gets another type, which cannot fail. */
+bool state_set(struct alias_tracker *at, uint64_t pfn, uintptr_t word, struct at_transition to);
+void state_clear(struct alias_tracker *at, uint64_t pfn, uintptr_t word);
 /* Is there a frame, among those that a leaf of `level` spans from `pfn` on, that must not be mapped
  * so? The first, and what is wrong with it. */
 bool state_forbids(const struct alias_tracker *at, uint64_t pfn, unsigned level, bool writable,
@@ -403,8 +404,9 @@ struct alias_tracker {
 	size_t nr_roots, max_roots;
 	uint64_t *follows; /* roots that are followed, pinned or not */
 	size_t nr_follows, max_follows;
-	bool judges_some; /* some may be followed, or were: see follow.c */
-	uint64_t nr_states, nr_ballooned, nr_memtyped; /* frames that are not ordinary ones */
+	bool judges_some;        /* some may be followed, or were: see follow.c */
+	uint64_t nr_states;      /* frames that are not ordinary ones; */
+	uint64_t nr_in_state[8]; /* of these, by the low three bits of their state */
 
 	uint64_t nr_tables, nr_more_roles; /* roles beyond the first of each table */
 	struct table_queue spare;          /* memory of tables that are gone, by by_change */
@@ -446,6 +448,11 @@ static inline uint64_t state_of_word(uintptr_t word)
 	return word ? ((const struct table *)word)->state : 0;
 }
 
+static inline struct table *table_of_word(uintptr_t word)
+{
+	return word & WORD_STATE ? NULL : (struct table *)word;
+}
+
 static inline uint64_t frame_state(const struct alias_tracker *at, uint64_t pfn)
 {
 	return state_of_word(frame_word(&at->frames, pfn));
@@ -453,9 +460,7 @@ static inline uint64_t frame_state(const struct alias_tracker *at, uint64_t pfn)
 
 static inline struct table *table_find(const struct alias_tracker *at, uint64_t pfn)
 {
-	uintptr_t word = frame_word(&at->frames, pfn);
-
-	return word & WORD_STATE ? NULL : (struct table *)word;
+	return table_of_word(frame_word(&at->frames, pfn));
 }
 
 /* The role in which the frame is walked at that level, or NULL. */

@@ -4,10 +4,10 @@
 /* --- pin -------------------------------------------------------------------------------------- */
 
 /* Is it a frame that could become that, whatever maps it? */
-static enum at_verdict check_frame(const struct alias_tracker *at, uint64_t pfn,
+static enum at_verdict check_frame(const struct alias_tracker *at, uint64_t pfn, uintptr_t word,
 				   struct at_transition to)
 {
-	uint64_t state;
+	uint64_t state = state_of_word(word);
 
 	if (!frame_entries(at, pfn))
 		return AT_BAD_FRAME;
@@ -15,7 +15,6 @@ static enum at_verdict check_frame(const struct alias_tracker *at, uint64_t pfn,
 		return AT_BAD_LEVEL;
 	if (to.to == AT_TO_MEMTYPE && to.arg >= TYPES)
 		return AT_BAD_MEMTYPE;
-	state = frame_state(at, pfn);
 	if (to.to == AT_TO_TABLE && !state)
 		return AT_OK;
 	if (state == STATE_BALLOONED)
@@ -23,32 +22,32 @@ static enum at_verdict check_frame(const struct alias_tracker *at, uint64_t pfn,
 	if (to.to == AT_TO_TABLE)
 		return AT_BAD_STATE;
 	/* A frame that is walked as a table, pinned or not, makes no transition but a pin. */
-	if (state_level(state) || table_find(at, pfn))
+	if (state_level(state) || table_of_word(word))
 		return AT_BAD_STATE;
 	return to.to == AT_TO_BALLOON && state ? AT_BAD_STATE : AT_OK;
 }
 
-/* May it become that, as far as mappings that are known to be in the way don't matter? */
-static enum at_verdict check_all_else(const struct alias_tracker *at, uint64_t pfn,
-				      struct at_transition to)
+/* May it become that? If `aliased`, mappings that are known to be in the way don't matter. */
+static enum at_verdict check(const struct alias_tracker *at, uint64_t pfn, uintptr_t word,
+			     struct at_transition to, bool aliased)
 {
-	enum at_verdict verdict = check_frame(at, pfn, to);
-
-	if (verdict != AT_OK || at->config.mode == AT_BLIND)
-		return verdict;
-	return at->failed || (to.to != AT_TO_TABLE && !at->counts_all) ? AT_NO_MEMORY : AT_OK;
-}
-
-enum at_verdict at_may(const struct alias_tracker *at, uint64_t pfn, struct at_transition to)
-{
-	enum at_verdict verdict = check_all_else(at, pfn, to);
+	enum at_verdict verdict = check_frame(at, pfn, word, to);
 	uint64_t gone_at;
 
 	if (verdict != AT_OK || at->config.mode == AT_BLIND)
 		return verdict;
+	if (at->failed || (to.to != AT_TO_TABLE && !at->counts_all))
+		return AT_NO_MEMORY;
+	if (aliased)
+		return AT_OK;
 	if (is_in_the_way(at, pfn, to))
 		return AT_ALIAS;
 	return tlb_pending_holds(at, pfn, to, &gone_at) ? AT_STALE_TLB : AT_OK;
+}
+
+enum at_verdict at_may(const struct alias_tracker *at, uint64_t pfn, struct at_transition to)
+{
+	return check(at, pfn, frame_word(&at->frames, pfn), to, false);
 }
 
 enum at_verdict at_check(const struct alias_tracker *at, uint64_t pfn, unsigned level)
@@ -149,7 +148,8 @@ static enum at_verdict root_attach(struct alias_tracker *at, uint64_t pfn)
 	return verdict;
 }
 
-static enum at_verdict become_table(struct alias_tracker *at, uint64_t pfn, struct at_transition to)
+static enum at_verdict become_table(struct alias_tracker *at, uint64_t pfn, uintptr_t word,
+				    struct at_transition to)
 {
 	bool blind = at->config.mode == AT_BLIND;
 	enum at_verdict verdict = AT_OK;
@@ -158,40 +158,41 @@ static enum at_verdict become_table(struct alias_tracker *at, uint64_t pfn, stru
 		verdict = check_children(at, pfn, to.arg);
 	if (verdict != AT_OK)
 		return verdict;
-	if (!state_set(at, pfn, to))
+	if (!state_set(at, pfn, word, to))
 		return AT_NO_MEMORY;
 	if (!blind && to.arg == at->levels)
 		verdict = root_attach(at, pfn);
 	if (verdict != AT_OK)
-		state_clear(at, pfn);
+		state_clear(at, pfn, frame_word(&at->frames, pfn));
 	if (to.arg == at->levels)
 		judged_update(at, false);
 	return verdict;
 }
 
-static enum at_verdict become_typed(struct alias_tracker *at, uint64_t pfn, struct at_transition to)
+static enum at_verdict become_typed(struct alias_tracker *at, uint64_t pfn, uintptr_t word,
+				    struct at_transition to)
 {
 	if (to.arg)
-		return state_set(at, pfn, to) ? AT_OK : AT_NO_MEMORY;
-	if (at_memtype(at, pfn))
-		state_clear(at, pfn);
+		return state_set(at, pfn, word, to) ? AT_OK : AT_NO_MEMORY;
+	if (word)
+		state_clear(at, pfn, word);
 	return AT_OK;
 }
 
 enum at_verdict at_become(struct alias_tracker *at, uint64_t pfn, struct at_transition to)
 {
-	enum at_verdict verdict =
-		at->config.grant_aliased ? check_all_else(at, pfn, to) : at_may(at, pfn, to);
+	uintptr_t word = frame_word(&at->frames, pfn);
+	enum at_verdict verdict = check(at, pfn, word, to, at->config.grant_aliased);
 
 	if (verdict != AT_OK)
 		return verdict;
 	switch (to.to) {
 	case AT_TO_TABLE:
-		return become_table(at, pfn, to);
+		return become_table(at, pfn, word, to);
 	case AT_TO_MEMTYPE:
-		return become_typed(at, pfn, to);
+		return become_typed(at, pfn, word, to);
 	default:
-		return state_set(at, pfn, to) ? AT_OK : AT_NO_MEMORY;
+		return state_set(at, pfn, word, to) ? AT_OK : AT_NO_MEMORY;
 	}
 }
 
@@ -204,8 +205,9 @@ enum at_verdict at_pin(struct alias_tracker *at, uint64_t pfn, unsigned level)
 
 enum at_verdict at_unpin(struct alias_tracker *at, uint64_t pfn)
 {
-	unsigned level = state_level(frame_state(at, pfn));
-	struct table *table = table_find(at, pfn);
+	uintptr_t word = frame_word(&at->frames, pfn);
+	unsigned level = state_level(state_of_word(word));
+	struct table *table = table_of_word(word);
 
 	if (pfn >= at->config.frames)
 		return AT_BAD_FRAME;
@@ -214,8 +216,9 @@ enum at_verdict at_unpin(struct alias_tracker *at, uint64_t pfn)
 	if (table && level == at->levels) {
 		root_drop(at, table->role[at->levels - 1]);
 		tlb_pending_settle(at);
+		word = frame_word(&at->frames, pfn);
 	}
-	state_clear(at, pfn);
+	state_clear(at, pfn, word);
 	if (level == at->levels)
 		judged_update(at, false);
 	return AT_OK;
@@ -227,7 +230,7 @@ enum at_verdict at_deflate(struct alias_tracker *at, uint64_t pfn)
 		return AT_BAD_FRAME;
 	if (!at_is_ballooned(at, pfn))
 		return AT_BAD_STATE;
-	state_clear(at, pfn);
+	state_clear(at, pfn, frame_word(&at->frames, pfn));
 	at_owner_wrote(at, pfn);
 	return AT_OK;
 }

@@ -70,7 +70,8 @@ static bool link_begin(struct alias_tracker *at, struct role *role, unsigned ind
 		       struct view view)
 {
 	uint64_t pfn = pte_pfn(pte, role->level, PTE_TABLE);
-	struct table *table = table_find(at, pfn);
+	uintptr_t *word = frame_word_place(&at->frames, pfn);
+	struct table *table = word ? table_of_word(*word) : NULL;
 	const uint64_t *entries = table ? NULL : frame_entries(at, pfn);
 	struct role *child;
 
@@ -79,7 +80,7 @@ static bool link_begin(struct alias_tracker *at, struct role *role, unsigned ind
 		return true;
 	}
 	if (!table)
-		table = table_new(at, pfn, role->level - 1, entries);
+		table = table_new(at, pfn, word, role->level - 1, entries);
 	child = table ? role_of(at, table, role->level - 1) : NULL;
 	if (!child)
 		return false;
@@ -204,8 +205,9 @@ bool plain_update_rare(struct alias_tracker *at, struct table *table, unsigned i
 
 /* With the old values of entries that are stored to. */
 #define FOREACH_HELD(held, at, role)                                                               \
-	for (const struct held *held = (at)->held; held < (at)->held + (at)->nr_held; held++)      \
-		if (held->counts && held->table == (role)->table)
+	for (unsigned held_ = 0; held_ < (at)->nr_held; held_++)                                   \
+		for (const struct held *held = &(at)->held[held_];                                 \
+		     held && held->counts && held->table == (role)->table; (held) = NULL)
 
 /* Entries before `end`, and held ones before `held_end`, have begun. */
 static void view_take_back(struct alias_tracker *at, struct role *role, struct view to,
@@ -357,7 +359,8 @@ static void move_take_back(struct alias_tracker *at, struct role *role, struct v
 }
 
 /* It is reached elsewhere. */
-static bool view_move(struct alias_tracker *at, struct role *role, struct view to)
+__attribute__((noinline)) static bool view_move(struct alias_tracker *at, struct role *role,
+						struct view to)
 {
 	const struct copy *copy = &role->table->copy;
 	struct view from = role->view;
@@ -425,14 +428,10 @@ static void level_update(struct alias_tracker *at, unsigned level)
 
 bool roles_update_some(struct alias_tracker *at, unsigned lowest)
 {
-	unsigned tried = (1u << (lowest - 1)) - 1, levels; /* bit level - 1 */
-
-	while ((levels = at->outdated_levels & ~tried)) {
-		unsigned level = 32 - (unsigned)__builtin_clz(levels);
-
-		level_update(at, level);
-		tried |= 1u << (level - 1);
-	}
+	for (unsigned level = 1 + (31u ^ (unsigned)__builtin_clz(at->outdated_levels));
+	     level >= lowest; level--)
+		if (at->outdated_levels >> (level - 1) & 1)
+			level_update(at, level);
 	return !(at->outdated_levels >> (lowest - 1));
 }
 
@@ -449,7 +448,7 @@ static void value_take_back(struct alias_tracker *at, struct table *table, unsig
 			entry_take_back(at, role, index, pte, role->view);
 }
 
-/* Begins to count that value of an entry, which then is the copy's. False: out of memory. */
+/* Begins to count that value of an entry. False if out of memory: then nothing changed. */
 __attribute__((always_inline)) static inline bool
 value_begin(struct alias_tracker *at, struct table *table, unsigned index, uint64_t pte)
 {
@@ -461,7 +460,6 @@ value_begin(struct alias_tracker *at, struct table *table, unsigned index, uint6
 		value_take_back(at, table, index, pte, role->level);
 		return false;
 	}
-	copy_set(&table->copy, index, pte);
 	return true;
 }
 
@@ -481,13 +479,13 @@ bool table_update(struct alias_tracker *at, struct table *table, unsigned index,
 
 	if (is_plain(at, table))
 		return plain_update_rare(at, table, index, pte);
-	if (means_the_same(old, pte)) {
-		copy_set(&table->copy, index, pte);
-		return true;
+	if (!means_the_same(old, pte)) {
+		if ((pte & PTE_P) && !value_begin(at, table, index, pte))
+			return false;
+		if (old & PTE_P)
+			value_end(at, table, index, old);
 	}
-	if (!value_begin(at, table, index, pte))
-		return false;
-	value_end(at, table, index, old);
+	copy_set(&table->copy, index, pte);
 	return true;
 }
 
@@ -532,11 +530,12 @@ static bool root_link(struct alias_tracker *at, struct role *root, bool add)
 
 struct role *root_add(struct alias_tracker *at, uint64_t pfn)
 {
-	struct table *table = table_find(at, pfn);
+	uintptr_t *word = frame_word_place(&at->frames, pfn);
+	struct table *table = word ? table_of_word(*word) : NULL;
 	struct role *root;
 
 	if (!table)
-		table = table_new(at, pfn, at->levels, frame_entries(at, pfn));
+		table = table_new(at, pfn, word, at->levels, frame_entries(at, pfn));
 	root = table ? role_of(at, table, at->levels) : NULL;
 	if (!root)
 		return NULL;

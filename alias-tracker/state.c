@@ -69,25 +69,23 @@ static void root_remove(struct alias_tracker *at, size_t index)
 			(uint64_t)index << 3 | at->levels);
 }
 
-void state_clear(struct alias_tracker *at, uint64_t pfn)
+void state_clear(struct alias_tracker *at, uint64_t pfn, uintptr_t word)
 {
-	uintptr_t word = frame_word(&at->frames, pfn);
 	uint64_t state = state_of_word(word);
 
 	if ((state & 7) == at->levels)
 		root_remove(at, state >> 3);
-	at->nr_ballooned -= (state & 7) == STATE_BALLOONED;
-	at->nr_memtyped -= (state & 7) == STATE_MEMTYPE;
+	at->nr_in_state[state & 7]--;
 	at->nr_states--;
 	frame_set_state(at, pfn, word, 0);
 }
 
-bool state_set(struct alias_tracker *at, uint64_t pfn, struct at_transition to)
+bool state_set(struct alias_tracker *at, uint64_t pfn, uintptr_t word, struct at_transition to)
 {
-	uintptr_t word = frame_word(&at->frames, pfn);
 	bool replaces = state_of_word(word) != 0;
+	uint64_t state = state_value(at, to);
 
-	if (!frame_set_state(at, pfn, word, state_value(at, to)))
+	if (!frame_set_state(at, pfn, word, state))
 		return false;
 	if (replaces)
 		return true;
@@ -95,8 +93,7 @@ bool state_set(struct alias_tracker *at, uint64_t pfn, struct at_transition to)
 		frame_set_state(at, pfn, frame_word(&at->frames, pfn), 0);
 		return false;
 	}
-	at->nr_ballooned += to.to == AT_TO_BALLOON;
-	at->nr_memtyped += to.to == AT_TO_MEMTYPE;
+	at->nr_in_state[state & 7]++;
 	at->nr_states++;
 	return true;
 }

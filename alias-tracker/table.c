@@ -56,11 +56,10 @@ static void table_init(struct table *table, uint64_t pfn, unsigned level, uint64
 	memset(table->role, 0, sizeof(table->role));
 }
 
-struct table *table_new(struct alias_tracker *at, uint64_t pfn, unsigned level,
+struct table *table_new(struct alias_tracker *at, uint64_t pfn, uintptr_t *word, unsigned level,
 			const uint64_t *entries)
 {
 	struct table *table = table_alloc(at);
-	uintptr_t *word = frame_word_place(&at->frames, pfn);
 
 	if (!table)
 		return NULL;
@@ -71,6 +70,7 @@ struct table *table_new(struct alias_tracker *at, uint64_t pfn, unsigned level,
 		table_release(at, table);
 		return NULL;
 	}
+	table->word = word ? word : frame_word_place(&at->frames, pfn);
 	copy_load(&table->copy, entries);
 	role_init(at, &table->first, table, level);
 	at->nr_tables++;
@@ -83,13 +83,15 @@ struct table *table_new(struct alias_tracker *at, uint64_t pfn, unsigned level,
 static void table_free(struct alias_tracker *at, struct table *table)
 {
 	table_forget(at, table);
-	recheck_forget_table(at, table);
-	log_forget_table(at, table);
+	if (table->in_recheck)
+		recheck_forget_table(at, table);
+	if (!LIST_EMPTY(&table->mismatches))
+		log_forget_table(at, table);
 	TAILQ_REMOVE(&at->by_change, table, by_change);
 	at->nr_tables--;
 	/* Replaces, or becomes zero: can't fail. */
 	if (table->state)
-		*frame_word_place(&at->frames, table->pfn) = word_of_state(table->state);
+		*table->word = word_of_state(table->state);
 	else
 		frame_word_set(&at->frames, table->pfn, 0);
 	table_release(at, table);

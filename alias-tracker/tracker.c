@@ -137,11 +137,12 @@ void at_get_stats(const struct alias_tracker *at, struct at_stats *out)
 {
 	*out = (struct at_stats){
 		.frames = at->config.frames,
-		.pinned = at->nr_states - at->nr_ballooned - at->nr_memtyped,
+		.pinned = at->nr_states - at->nr_in_state[STATE_BALLOONED] -
+			  at->nr_in_state[STATE_MEMTYPE],
 		.roots = at->nr_roots,
 		.followed = at->nr_follows,
-		.ballooned = at->nr_ballooned,
-		.memtyped = at->nr_memtyped,
+		.ballooned = at->nr_in_state[STATE_BALLOONED],
+		.memtyped = at->nr_in_state[STATE_MEMTYPE],
 		.tables = at->nr_tables,
 		.hot = at->nr_hot,
 		.syncs = at->syncs,
