@@ -18,22 +18,15 @@
 #include "live_audit.h"
 #include "machine.h"
 #include "say.h"
+#include "signals.h"
 #include "status.h"
 #include "devices/virtio_console.h"
 
-/* All signals that by default end a process and do not report a fault of ours; they end the machine
- * in an orderly way. SIGUSR1 is the kick; SIGPIPE and SIGXFSZ are ignored, since write() reports
- * the same. */
-static void ending_signals(sigset_t *set)
+/* SIGUSR1 is the kick. */
+static void machine_ending_signals(sigset_t *set)
 {
-	static const int ending[] = {SIGHUP,  SIGINT,    SIGTERM, SIGUSR2, SIGALRM, SIGVTALRM,
-				     SIGPROF, SIGSTKFLT, SIGXCPU, SIGIO,   SIGPWR};
-
-	sigemptyset(set);
-	for (size_t i = 0; i < sizeof(ending) / sizeof(ending[0]); i++)
-		sigaddset(set, ending[i]);
-	for (int i = SIGRTMIN; i <= SIGRTMAX; i++)
-		sigaddset(set, i);
+	signals_ending(set);
+	sigdelset(set, VCPU_KICK_SIGNAL);
 }
 
 static void do_nothing(int signal)
@@ -43,29 +36,21 @@ static void do_nothing(int signal)
 
 static int block_signals(void)
 {
-	struct sigaction kick = {.sa_handler = do_nothing}, old;
-	sigset_t set;
+	struct sigaction action = {.sa_handler = do_nothing};
+	sigset_t ending, others, kick;
 	int fd;
 
-	signal(SIGPIPE, SIG_IGN);
-	sigaction(VCPU_KICK_SIGNAL, &kick, NULL);
-	ending_signals(&set);
-	for (int i = 1; i < NSIG; i++) {
-		if (!sigismember(&set, i))
-			continue;
-		fatal_handle(i); /* for after events_unblock_signals() */
-		/* A signal that was ignored at the start (nohup) stays ignored: a signalfd would
-		 * see it. */
-		if (sigaction(i, NULL, &old) < 0 || old.sa_handler == SIG_IGN)
-			sigdelset(&set, i);
-	}
-	sigaddset(&set, SIGCONT);
-	sigaddset(&set, SIGWINCH);
-	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	machine_ending_signals(&ending);
+	sigemptyset(&others);
+	sigaddset(&others, SIGCONT);
+	sigaddset(&others, SIGWINCH);
+	fd = signals_open(&ending, &others);
 	if (fd < 0)
 		return say_errno("signalfd");
-	sigaddset(&set, VCPU_KICK_SIGNAL);
-	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	sigaction(VCPU_KICK_SIGNAL, &action, NULL);
+	sigemptyset(&kick);
+	sigaddset(&kick, VCPU_KICK_SIGNAL);
+	pthread_sigmask(SIG_BLOCK, &kick, NULL);
 	return fd;
 }
 
@@ -94,7 +79,7 @@ void events_unblock_signals(void)
 {
 	sigset_t set;
 
-	ending_signals(&set);
+	machine_ending_signals(&set);
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "devices/terminal.h"
 
 /* Used by the main thread alone; `made` is written last and read by its signal handlers. */
 static struct {
@@ -17,6 +16,9 @@ static struct {
 	ino_t ino;
 	volatile sig_atomic_t made;
 } files[FATAL_NR_FILES];
+
+/* Written once, before other threads exist. */
+static void (*restore_terminal)(void);
 
 int fatal_file_made(enum fatal_file which, const char *path)
 {
@@ -52,7 +54,8 @@ void fatal_file_remove(enum fatal_file which)
 
 void fatal_clean_up(void)
 {
-	terminal_restore();
+	if (restore_terminal)
+		restore_terminal();
 	if (gettid() != getpid())
 		return;
 	for (enum fatal_file i = 0; i < FATAL_NR_FILES; i++)
@@ -75,11 +78,12 @@ void fatal_handle(int signal)
 		sigaction(signal, &action, NULL);
 }
 
-void fatal_install(void)
+void fatal_install(void (*restore)(void))
 {
-	/* SIGSYS has its handler in sandbox/trap.c. */
-	static const int crashes[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGQUIT, SIGTRAP};
+	static const int crashes[] = {SIGSEGV, SIGBUS,  SIGFPE,  SIGILL,
+				      SIGABRT, SIGQUIT, SIGTRAP, SIGSYS};
 
+	restore_terminal = restore;
 	for (size_t i = 0; i < sizeof(crashes) / sizeof(crashes[0]); i++)
 		fatal_handle(crashes[i]);
 	signal(SIGXFSZ, SIG_IGN);

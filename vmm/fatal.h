@@ -14,8 +14,9 @@
 enum fatal_file { FATAL_CONTROL, FATAL_GDB, FATAL_OUTPUT, FATAL_NR_FILES };
 
 /* Installs the handler for crashes and SIGQUIT, and ignores SIGXFSZ, so that a write beyond `ulimit
- * -f` fails instead. Before other threads exist. */
-void fatal_install(void);
+ * -f` fails instead. Before other threads exist. `restore`, or NULL, restores the terminal; it is
+ * called by signal handlers, on any thread. */
+void fatal_install(void (*restore)(void));
 /* Installs the handler for one more signal, unless that was ignored when the program started. */
 void fatal_handle(int signal);
 

@@ -358,7 +358,7 @@ int main(int argc, char **argv)
 	int status;
 
 	standard_fds_fill();
-	fatal_install();
+	fatal_install(terminal_restore);
 	atexit(lost_output_ends);
 	if (argc > 0)
 		argv[0] = name;

@@ -24,7 +24,8 @@ $(B)/vmm: $(call obj,release,$(VMM_SRC)) $(B)/libaliastracker.a
 	$(CC) $(CFLAGS) $(LDFLAGS) $(VMM_LINK) -o $@ $^ $(VMM_LIBS)
 
 # What `vmm top` executes. It is a program of its own since ncurses takes longer to load than all of vmm.
-VMM_TOP_SRC  := $(wildcard vmm/top/*.c) vmm/control/connection.c vmm/options.c vmm/lost_output.c vmm/say.c vmm/nonblocking.c
+VMM_TOP_SRC  := $(wildcard vmm/top/*.c) \
+		$(patsubst %,vmm/%.c,control/connection options lost_output say nonblocking fatal signals)
 
 $(B)/vmm-top: $(call obj,release,$(VMM_TOP_SRC))
 	$(CC) $(CFLAGS) $(LDFLAGS) -pie -pthread -o $@ $^ $(shell pkg-config --libs ncursesw jansson) -lm

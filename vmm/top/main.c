@@ -18,9 +18,11 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 #include "control/connection.h"
+#include "fatal.h"
 #include "lost_output.h"
 #include "options.h"
 #include "say.h"
+#include "signals.h"
 #include "status.h"
 #include "top/show.h"
 
@@ -237,15 +239,14 @@ static int handle_signals(struct top *top)
 
 static bool open_signals(struct top *top)
 {
-	static const int caught[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGWINCH};
-	sigset_t set;
+	sigset_t ending, others;
 
-	sigemptyset(&set);
-	for (size_t i = 0; i < sizeof(caught) / sizeof(caught[0]); i++)
-		sigaddset(&set, caught[i]);
-	signal(SIGPIPE, SIG_IGN);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	top->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	signals_ending(&ending);
+	sigaddset(&ending, SIGQUIT);
+	sigaddset(&ending, SIGTSTP);
+	sigemptyset(&others);
+	sigaddset(&others, SIGWINCH);
+	top->signals = signals_open(&ending, &others);
 	return top->signals >= 0;
 }
 
@@ -344,6 +345,7 @@ int main(int argc, char **argv)
 	char name[] = "vmm top"; /* what argp's and getopt's messages begin with */
 	int status;
 
+	fatal_install(screen_restore);
 	setlocale(LC_ALL, "");
 	setlocale(LC_NUMERIC, "C");
 	if (argc > 0)

@@ -2,11 +2,14 @@
 #include <ctype.h>
 #include <langinfo.h>
 #include <ncurses.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <term.h>
+#include <termios.h>
 #include <unistd.h>
 #include "top/show.h"
 
@@ -16,6 +19,13 @@
 #define GRAPH_LEVELS 8
 #define VCPU_WIDTH   9
 #define KEYS         "s next strategy   t next track   p pause   r resume   q quit"
+
+/* What a signal handler needs to restore the terminal: its settings, and what is to be written to
+ * it. Read while the screen is `on`. */
+static struct termios before;
+static char farewell[256];
+static size_t farewell_len;
+static volatile sig_atomic_t on;
 
 /* A "dumb" terminal is known and can do nothing. */
 static bool can_move_cursor(void)
@@ -29,6 +39,31 @@ static bool can_move_cursor(void)
 	return cup && cup != (const char *)-1;
 }
 
+static int add_to_farewell(int byte)
+{
+	if (farewell_len == sizeof(farewell))
+		return ERR;
+	farewell[farewell_len++] = (char)byte;
+	return byte;
+}
+
+static SCREEN *open_screen(void)
+{
+	const char *const parts[] = {exit_attribute_mode, cursor_normal, keypad_local,
+				     exit_ca_mode};
+	SCREEN *screen;
+
+	if (tcgetattr(STDOUT_FILENO, &before) < 0)
+		return NULL;
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		if (parts[i])
+			tputs(parts[i], 1, add_to_farewell);
+	on = 1; /* newterm() changes the terminal */
+	screen = newterm(NULL, stdout, stdin);
+	on = screen != NULL;
+	return screen;
+}
+
 bool screen_start(void)
 {
 	static SCREEN *screen; /* ncurses frees nothing of it anyway */
@@ -36,10 +71,11 @@ bool screen_start(void)
 	if (!screen) {
 		if (!can_move_cursor())
 			return false;
-		screen = newterm(NULL, stdout, stdin);
+		screen = open_screen();
 		if (!screen)
 			return false;
 	}
+	on = 1;
 	cbreak();
 	noecho();
 	curs_set(0);
@@ -52,6 +88,20 @@ bool screen_start(void)
 void screen_stop(void)
 {
 	endwin();
+	on = 0;
+}
+
+/* A terminal that takes nothing now (Ctrl-S) must not keep the program from ending. */
+void screen_restore(void)
+{
+	struct pollfd room = {.fd = STDOUT_FILENO, .events = POLLOUT};
+
+	if (!on)
+		return;
+	on = 0;
+	tcsetattr(STDOUT_FILENO, TCSANOW, &before);
+	if (poll(&room, 1, 0) == 1 && write(STDOUT_FILENO, farewell, farewell_len) < 0)
+		return;
 }
 
 void screen_resize(void)

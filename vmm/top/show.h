@@ -11,6 +11,8 @@
  * takes it again. */
 bool screen_start(void);
 void screen_stop(void);
+/* Restores the terminal if the screen is on. Safe in signal handlers. */
+void screen_restore(void);
 /* The terminal has another size now. */
 void screen_resize(void);
 /* Shows figures, with what they are of, and a message ("" for none) below. */

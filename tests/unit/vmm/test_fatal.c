@@ -92,7 +92,7 @@ START_TEST(every_signal_is_seen_to)
 	for (int i = 1; i < NSIG; i++)
 		if (!sigismember(&without, i))
 			signal(i, SIG_DFL);
-	fatal_install();
+	fatal_install(NULL);
 	sandbox_trap_install(fatal_clean_up);
 	ck_assert_int_eq(events_open(&events, &opt), 0);
 	for (int i = 1; i < NSIG; i++) {

@@ -216,7 +216,7 @@ START_TEST(beyond_the_limit_of_a_file)
 {
 	const struct rlimit none = {.rlim_cur = 0, .rlim_max = RLIM_INFINITY};
 
-	fatal_install();
+	fatal_install(NULL);
 	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &none), 0);
 	ck_assert_int_eq(write_sample(path("stats.json"), -1), -EFBIG);
 	ck_assert_uint_eq(nr_files(), 0);
