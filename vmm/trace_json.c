@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A trace has up to 65,536 events a track, and the run that made them may have been short: so their
- * text is put together by hand, some 120 instructions an event, where stdio took 7,000. What comes
+ * text is put together by hand, some 160 instructions an event, where stdio took 7,000. What comes
  * again and again is kept: the text of a slice but its times, the milliseconds of a time, an
  * origin.
  */
@@ -15,7 +15,9 @@
 #define BUFFER     (32u << 10)
 #define RECORD_MAX 1024u /* more than one record takes, with two names of TRACE_NAME_MAX */
 
-#define MS_MAX    24u
+#define NS_PER_MS 1000000u
+#define NO_MS     (UINT64_MAX / 2) /* is far from any time */
+#define MS_MAX    16u
 #define TRACK_MAX 40u
 
 #define HEAD_MAX   192u
@@ -43,14 +45,15 @@ struct printer {
 	const struct trace *trace;
 	const struct trace_names *names;
 	const struct trace_sink *sink;
+	uint64_t tsc;         /* when the trace began */
 	uint64_t ns_per_tick; /* times 2^32 */
 	int err;
 	unsigned tid;
 	size_t track_len;
 	char track[TRACK_MAX];  /* the end of a name, and where it is */
-	uint32_t digits[1000];  /* the three of each number, the first one lowest */
+	uint32_t digits[1000];  /* the three of each number, the first one lowest, and a point */
 	uint32_t leading[1000]; /* the same without zeroes in front; above them how many they are */
-	uint64_t ms;            /* the milliseconds that `ms_text` tells; 0: none */
+	uint64_t ms_start;      /* in ns, of the milliseconds that `ms_text` tells; NO_MS: none */
 	size_t ms_len;
 	char ms_text[MS_MAX];
 	struct head heads[HEADS]; /* of this track, by a hash */
@@ -84,7 +87,7 @@ static void find_digits(struct printer *p)
 				  ('0' + number % 10) << 16;
 		uint32_t skipped = (number < 100) + (number < 10);
 
-		p->digits[number] = digits;
+		p->digits[number] = digits | '.' << 24;
 		p->leading[number] = digits >> 8 * skipped | (3 - skipped) << 24;
 	}
 }
@@ -147,33 +150,61 @@ static char *put_hex(char *at, uint64_t number)
 	return put(put_bare_hex(put(at, "\""), number), "\"");
 }
 
-/* In microseconds. */
-static char *put_time(struct printer *p, char *at, uint64_t ns)
+/* The rest of a time in microseconds, of which `ns` are below 1,000 us. */
+static inline char *put_micros(const struct printer *p, char *at, uint32_t ns)
 {
-	uint64_t ms = ns / 1000000, rest = ns % 1000000;
+	uint32_t us = ns / 1000;
 
-	if (!ms) {
-		at = put_first_digits(p, at, rest / 1000);
-	} else {
-		if (ms != p->ms)
-			p->ms_len = (size_t)(put_number(p, p->ms_text, ms) - p->ms_text);
-		p->ms = ms;
-		memcpy(at, p->ms_text, MS_MAX);
-		at = put_digits(p, at + p->ms_len, rest / 1000);
-	}
-	return put_digits(p, put(at, "."), rest % 1000);
+	memcpy(at, &p->digits[us], sizeof(p->digits[us]));
+	return put_digits(p, at + 4, ns - 1000 * us);
+}
+
+/* As put_time(), in a millisecond that is another one than the last. */
+static char *put_new_time(struct printer *p, char *at, uint64_t ns)
+{
+	uint64_t ms = ns / NS_PER_MS;
+	uint32_t rest = (uint32_t)(ns % NS_PER_MS);
+
+	if (!ms) /* no zeroes in front */
+		return put_digits(p, put(put_first_digits(p, at, rest / 1000), "."), rest % 1000);
+	p->ms_start = ns - rest;
+	p->ms_len = (size_t)(put_number(p, p->ms_text, ms) - p->ms_text);
+	return put_micros(p, mempcpy(at, p->ms_text, p->ms_len), rest);
+}
+
+/* In microseconds. Most times are in the same millisecond as the last one. */
+static inline char *put_time(struct printer *p, char *at, uint64_t ns)
+{
+	uint64_t rest = ns - p->ms_start;
+
+	if (rest >= NS_PER_MS)
+		return put_new_time(p, at, ns);
+	memcpy(at, p->ms_text, MS_MAX);
+	return put_micros(p, at + p->ms_len, (uint32_t)rest);
+}
+
+/* The same of a duration; most are short. */
+static inline char *put_duration(const struct printer *p, char *at, uint64_t ns)
+{
+	uint32_t us = (uint32_t)ns / 1000;
+
+	if (ns >= NS_PER_MS)
+		return put_micros(p, put_number(p, at, ns / NS_PER_MS), (uint32_t)(ns % NS_PER_MS));
+	at = put(put_first_digits(p, at, us), ".");
+	return put_digits(p, at, (uint32_t)ns - 1000 * us);
 }
 
 /* --- events ----------------------------------------------------------------------------------- */
 
-/* Rounded to what is printed: where one slice ends, the next may begin. */
-static uint64_t ns_of(const struct printer *p, uint64_t tsc)
+static inline uint64_t ticks_to_ns(const struct printer *p, uint64_t ticks)
 {
-	uint64_t ticks = tsc - p->trace->tsc;
-
-	if ((int64_t)ticks < 0)
-		ticks = 0;
 	return (uint64_t)(((unsigned __int128)ticks * p->ns_per_tick + (1u << 31)) >> 32);
+}
+
+/* Rounded to what is printed: where one slice ends, the next may begin. */
+static inline uint64_t ns_of(const struct printer *p, uint64_t tsc)
+{
+	return tsc < p->tsc ? 0 : ticks_to_ns(p, tsc - p->tsc);
 }
 
 static const char *call_name(uint64_t call)
@@ -225,6 +256,8 @@ static char *put_what(char *at, const struct trace_event *e)
 static char *put_args(const struct printer *p, char *at, const struct trace_event *e)
 {
 	switch (e->kind) {
+	case TRACE_CALL:
+		return put_number(p, put(at, "\"ops\":"), e->b);
 	case TRACE_ALIAS:
 		return put_hex(put(put_frame(at, e->a), ",\"va\":"), e->b);
 	case TRACE_VIOLATION:
@@ -348,7 +381,8 @@ static char *put_exit_head(const struct printer *p, char *at, const struct trace
 	return put(put_track(p, at), ",\"ts\":");
 }
 
-/* All of another slice but its times. `next` is the event that follows, or NULL. */
+/* All of another slice but its times, and a call's further arguments. `next` is the event that
+ * follows, or NULL. */
 static char *put_head(struct printer *p, char *at, const struct trace_event *e,
 		      const struct trace_event *next)
 {
@@ -357,6 +391,8 @@ static char *put_head(struct printer *p, char *at, const struct trace_event *e,
 	at = put_name(p, put(at, ",\n{\"ph\":\"X\""), name_of(e));
 	args = put(at, ",\"args\":{");
 	at = put_args(p, args, e);
+	if (e->kind == TRACE_CALL)
+		return at;
 	if (next)
 		at = put_origin(p, at, next);
 	at = at == args ? args - strlen(",\"args\":{") : put(at, "}");
@@ -383,18 +419,26 @@ static char *put_kept_head(struct printer *p, char *at, const struct trace_event
 	return at + head->len;
 }
 
+static bool is_exit(const struct trace_event *e)
+{
+	return e->kind == TRACE_EXIT || e->kind == TRACE_CALL;
+}
+
 static bool takes_time(const struct trace_event *e)
 {
 	return e->kind != TRACE_VIOLATION && e->kind != TRACE_LOG_FAULT;
 }
 
+/* `e` is the event `nr` of the track, or made of it. */
 static char *put_slice_head(struct printer *p, char *at, const struct trace_event *e,
-			    const struct trace_event *next)
+			    const struct trace_track *track, uint64_t nr)
 {
 	switch (e->kind) {
 	case TRACE_ALIAS:
 	case TRACE_VIOLATION:
-		return put_head(p, at, e, next);
+		return put_head(p, at, e,
+				nr + 1 < track->nr ? &track->events[(nr + 1) % TRACE_EVENTS]
+						   : NULL);
 	case TRACE_UPCALL:
 	case TRACE_LOG_FAULT:
 		return put_head(p, at, e, NULL);
@@ -403,43 +447,32 @@ static char *put_slice_head(struct printer *p, char *at, const struct trace_even
 	}
 }
 
-/* Each call has its own, so they come last. */
+/* Those that are not in its head. */
 static char *put_call_args(struct printer *p, char *at, const struct trace_event *e)
 {
-	at = put_number(p, put(at, ",\"args\":{\"ops\":"), e->b);
 	if (e->sync)
-		at = put_time(p, put(at, ",\"sync_us\":"), ns_of(p, p->trace->tsc + e->sync));
+		at = put_duration(p, put(at, ",\"sync_us\":"), ticks_to_ns(p, e->sync));
 	if (e->alias)
 		at = put_number(p, put(at, ",\"let_through\":"), e->alias);
-	return put(at, "}}");
+	return put(at, "},\"ts\":");
 }
 
 static char *put_slice(struct printer *p, char *at, const struct trace_event *e,
-		       const struct trace_event *next)
+		       const struct trace_track *track, uint64_t nr)
 {
 	uint64_t start = ns_of(p, e->start), end = takes_time(e) ? ns_of(p, e->end) : start;
 
-	at = put_slice_head(p, at, e, next);
-	at = put_time(p, put(put_time(p, at, start), ",\"dur\":"), end - start);
-	switch (e->kind) {
-	case TRACE_EXIT:
-		if (e->nr > 1)
-			at = put(put_number(p, put(at, ",\"args\":{\"exits\":"), e->nr), "}");
-		return put(at, "}");
-	case TRACE_CALL:
-		return put_call_args(p, at, e);
-	default:
-		at = put(at, "}");
-		return e->flow ? put_flow(p, at, e) : at;
-	}
+	at = put_slice_head(p, at, e, track, nr);
+	if (e->kind == TRACE_CALL)
+		at = put_call_args(p, at, e);
+	at = put_duration(p, put(put_time(p, at, start), ",\"dur\":"), end - start);
+	if (e->kind == TRACE_EXIT && e->nr > 1)
+		at = put(put_number(p, put(at, ",\"args\":{\"exits\":"), e->nr), "}");
+	at = put(at, "}");
+	return !is_exit(e) && e->flow ? put_flow(p, at, e) : at;
 }
 
 /* --- tracks ----------------------------------------------------------------------------------- */
-
-static bool is_exit(const struct trace_event *e)
-{
-	return e->kind == TRACE_EXIT || e->kind == TRACE_CALL;
-}
 
 /* An upcall was raised within one exit and ended in another. As slices of a track must nest, it is
  * shown from the end of the first to the start of the second, whose event follows its own. */
@@ -493,8 +526,6 @@ static char *put_event(struct printer *p, char *at, const struct trace_track *tr
 		       uint64_t first)
 {
 	const struct trace_event *e = &track->events[nr % TRACE_EVENTS];
-	const struct trace_event *next =
-		nr + 1 < track->nr ? &track->events[(nr + 1) % TRACE_EVENTS] : NULL;
 	struct trace_event upcall;
 
 	at = begin_record(p, at);
@@ -505,10 +536,9 @@ static char *put_event(struct printer *p, char *at, const struct trace_track *tr
 		return put_request(p, at, e, nr);
 	case TRACE_UPCALL:
 		upcall = between_exits(track, nr, first);
-		return put_slice(p, at, &upcall, next);
-	default:
-		return put_slice(p, at, e, next);
+		e = &upcall;
 	}
+	return put_slice(p, at, e, track, nr);
 }
 
 static char *put_events(struct printer *p, char *at, unsigned tid)
@@ -539,7 +569,12 @@ int trace_write(const struct trace *trace, const struct trace_names *names,
 {
 	uint64_t ns = now_ns() - trace->ns, ticks = __rdtsc() - trace->tsc;
 	char buffer[BUFFER], *at = buffer;
-	struct printer p = {.trace = trace, .names = names, .sink = sink, .buffer = buffer};
+	struct printer p = {.trace = trace,
+			    .names = names,
+			    .sink = sink,
+			    .tsc = trace->tsc,
+			    .ms_start = NO_MS,
+			    .buffer = buffer};
 
 	find_digits(&p);
 	p.ns_per_tick = ticks ? (uint64_t)(((unsigned __int128)ns << 32) / ticks) : 0;

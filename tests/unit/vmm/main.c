@@ -31,6 +31,7 @@ int main(void)
 	suite_add_tcase(suite, stats_tests());
 	suite_add_tcase(suite, text_stream_tests());
 	suite_add_tcase(suite, trace_tests());
+	suite_add_tcase(suite, trace_json_tests());
 	suite_add_tcase(suite, fatal_tests());
 	suite_add_tcase(suite, say_tests());
 	suite_add_tcase(suite, guest_log_tests());

@@ -26,6 +26,7 @@ TCase *json_object_tests(void);
 TCase *stats_tests(void);
 TCase *text_stream_tests(void);
 TCase *trace_tests(void);
+TCase *trace_json_tests(void);
 TCase *fatal_tests(void);
 TCase *say_tests(void);
 TCase *guest_log_tests(void);
