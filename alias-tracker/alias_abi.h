@@ -356,9 +356,10 @@ struct alias_log {
  * ALIAS_ORIGINS records of that in a ring, in any of the guest's memory, and name it in its shared
  * page. The host reads them when it tells somebody of an alias.
  *
- * If the host answers ALIAS_TRACES, the guest may also keep records of its purges and of its
- * flushes of all TLBs there, each when it is over, and the host shows them in its trace. They take
- * room of the others: the ring then reaches less far back, and fewer origins are known.
+ * If the host answers ALIAS_TRACES, the guest may also keep records of its purges there, and of its
+ * flushes of other CPUs' TLBs, each when it is over, and the host shows them in its trace. The
+ * record of a purge tells of its flush, which needs none of its own. They take room of the others:
+ * the ring then reaches less far back, and fewer origins are known.
  *
  * The host takes the records for the guest's word, and decides nothing by them.
  */
@@ -381,10 +382,18 @@ struct alias_origin {
 		uint64_t caller; /* the return address of the call that mapped or unmapped */
 		uint64_t end;    /* the vCPU's TSC when it was over */
 	};
-	uint32_t nr_pages; /* MAPPED: how many pages; PURGE: PTEs cleared; FLUSH: CPUs */
-	uint32_t kind;     /* enum alias_origin_kind */
-	uint32_t purges;   /* the common page's `purges` at that time, modulo 2^32 */
-	uint32_t pins;     /* the vCPU's stats.pins at that time, modulo 2^32 */
+	uint32_t nr_pages; /* MAPPED: how many pages; PURGE: PTEs cleared */
+	uint16_t kind;     /* enum alias_origin_kind */
+	uint16_t cpus;     /* PURGE, FLUSH: how many CPUs' TLBs were flushed */
+	union {
+		uint32_t purges;      /* MAPPED, UNMAPPED: the common page's `purges` then, modulo
+					 2^32 */
+		uint32_t flush_start; /* PURGE: when its flush began, in ticks after `start` */
+	};
+	union {
+		uint32_t pins;      /* MAPPED, UNMAPPED: the vCPU's stats.pins then, modulo 2^32 */
+		uint32_t flush_end; /* PURGE: when its flush was over, in ticks after `start` */
+	};
 };
 
 /*

@@ -77,16 +77,19 @@ static bool is_more_of(const struct trace_event *last, const struct trace_event 
 
 void trace_exit(struct trace_track *track, uint64_t start, uint32_t reason, uint64_t address)
 {
-	struct trace_event *last, exit = {.start = start, .a = reason, .b = address, .nr = 1};
+	struct trace_event *last, exit;
 
 	if (!track)
 		return;
-	exit.end = __rdtsc();
 	last = &track->events[(track->nr - 1) % TRACE_EVENTS];
 	if (track->nr && last->kind == TRACE_CALL && last->start >= start) {
 		last->start = start;
-		last->end = exit.end;
-	} else if (track->nr && is_more_of(last, &exit)) {
+		last->end = __rdtsc();
+		return;
+	}
+	exit = (struct trace_event){
+		.start = start, .end = __rdtsc(), .a = reason, .b = address, .nr = 1};
+	if (track->nr && is_more_of(last, &exit)) {
 		last->end = exit.end;
 		last->nr++;
 	} else {
@@ -106,21 +109,6 @@ uint32_t trace_take_back_sync(struct trace_track *track, uint64_t since)
 		return 0;
 	track->nr--;
 	return (uint32_t)(last->end - last->start);
-}
-
-void trace_purge(struct trace_track *track, const struct trace_event *purge)
-{
-	struct trace_event *last = &track->events[(track->nr - 1) % TRACE_EVENTS];
-
-	if (track->nr && last->kind == TRACE_GUEST_FLUSH && last->start >= purge->start &&
-	    last->end <= purge->end) {
-		uint64_t cpus = last->a;
-
-		*last = *purge;
-		last->b = cpus;
-	} else {
-		trace_record(track, purge);
-	}
 }
 
 void trace_settle_alias(struct trace_track *track, uint64_t nr, enum trace_alias alias)

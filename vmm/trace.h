@@ -40,7 +40,8 @@ enum trace_kind {
 	TRACE_LOG_FAULT,   /* a violation that is the log's; a: vCPU; and `what` */
 	TRACE_PURGE,       /* by the guest's word: a purge; a: PTEs cleared, b: how many CPUs' TLBs
 			      it flushed, or 0: that has an event of its own */
-	TRACE_GUEST_FLUSH, /* by the guest's word: it flushes the TLBs of all CPUs; a: how many */
+	TRACE_GUEST_FLUSH, /* by the guest's word: it flushes the TLBs of all CPUs, of which there
+			      are several or it is in a purge; a: how many */
 	TRACE_DISK,        /* a request; a: offset, b: 0: read, 1: write, 2: flush */
 	TRACE_NR_KINDS,
 };
@@ -142,10 +143,6 @@ static inline void trace_mark(struct trace_track *track, struct trace_event even
 /* Takes back the host's last event, if it is a sync that began at `since` or later: the call in
  * which it was tells of it. Returns its ticks, or 0 if it stays. */
 uint32_t trace_take_back_sync(struct trace_track *track, uint64_t since);
-
-/* A purge of the guest's, right after what was recorded until it ended: if that was a flush in the
- * purge, the purge's event tells of it. */
-void trace_purge(struct trace_track *track, const struct trace_event *purge);
 
 /* Sets what became of the alias that is the event of this number (`nr` of the track before it was
  * recorded); lost events are left alone. */

@@ -82,13 +82,18 @@ static inline char *put(char *at, const char *text)
 
 static void find_digits(struct printer *p)
 {
+	uint32_t digits = '0' | '0' << 8 | '0' << 16;
+
 	for (uint32_t number = 0; number < 1000; number++) {
-		uint32_t digits = ('0' + number / 100) | ('0' + number / 10 % 10) << 8 |
-				  ('0' + number % 10) << 16;
 		uint32_t skipped = (number < 100) + (number < 10);
 
 		p->digits[number] = digits | '.' << 24;
 		p->leading[number] = digits >> 8 * skipped | (3 - skipped) << 24;
+		digits += 1 << 16;
+		if (digits >> 16 > '9')
+			digits += (1 << 8) - (10 << 16);
+		if ((digits >> 8 & 0xff) > '9')
+			digits += 1 - (10 << 8);
 	}
 }
 
@@ -547,7 +552,7 @@ static char *put_events(struct printer *p, char *at, unsigned tid)
 	uint64_t first = track->nr > TRACE_EVENTS ? track->nr - TRACE_EVENTS : 0;
 
 	at = begin_track(p, at, tid);
-	for (uint64_t nr = first; nr < track->nr && !p->err; nr++)
+	for (uint64_t nr = first, end = track->nr; nr < end && !p->err; nr++)
 		at = put_event(p, at, track, nr, first);
 	return at;
 }

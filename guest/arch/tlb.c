@@ -134,18 +134,23 @@ static bool shootdown_by_host(void)
 	return true;
 }
 
-void flush_tlb_kernel_range(uint64_t start, uint64_t end)
+static struct tlb_flush flush_range(uint64_t start, uint64_t end)
 {
-	uint64_t since = rdtsc();
+	struct tlb_flush flush = {.start = rdtsc()};
 
-	if (start >= end)
-		return;
 	if (nr_cpus_online() == 1)
 		flush_local(start, end);
 	else if (!shootdown_by_host())
 		shootdown_by_ipi(start, end);
-	count_stat(flush_ticks, rdtsc() - since);
-	origin_note_event(ALIAS_ORIGIN_FLUSH, since, nr_cpus_online());
+	flush.end = rdtsc();
+	count_stat(flush_ticks, flush.end - flush.start);
+	return flush;
+}
+
+void flush_tlb_kernel_range(uint64_t start, uint64_t end)
+{
+	if (start < end)
+		origin_note_flush(flush_range(start, end));
 }
 
 bool tlb_shoot_by_host(bool yes)
@@ -163,14 +168,15 @@ uint64_t clear_epoch_begin(void)
 	return __atomic_add_fetch(&tlb_clock->cleared, 1, __ATOMIC_SEQ_CST);
 }
 
-void flush_tlb_clear_epoch(uint64_t s, uint64_t start, uint64_t end)
+struct tlb_flush flush_tlb_clear_epoch(uint64_t s, uint64_t start, uint64_t end)
 {
 	uint64_t seen = __atomic_load_n(&tlb_clock->flushed, __ATOMIC_RELAXED);
+	struct tlb_flush flush = flush_range(start, end);
 
-	flush_tlb_kernel_range(start, end);
 	while (seen < s && !__atomic_compare_exchange_n(&tlb_clock->flushed, &seen, s, false,
 							__ATOMIC_RELEASE, __ATOMIC_RELAXED))
 		;
+	return flush;
 }
 
 void tlb_init(void)

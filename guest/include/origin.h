@@ -7,6 +7,8 @@
 
 #include "alias_abi.h"
 
+struct tlb_flush;
+
 /* Takes memory for the records of all CPUs, if there is enough, and tells the host where they are.
  * Called with all CPUs up and idle, before pin_init(). */
 void origins_init(void);
@@ -14,7 +16,11 @@ void origins_init(void);
 void origins_trace(void);
 /* This CPU has mapped or unmapped `nr_pages` at `addr`; NULL: nothing. */
 void origin_note(enum alias_origin_kind kind, void *addr, unsigned nr_pages, uint64_t caller);
-/* A purge or flush of this CPU is over, which began at that time; `nr` is the record's. */
-void origin_note_event(enum alias_origin_kind kind, uint64_t since, uint64_t nr);
+/* A purge of this CPU is over, which began at that time, cleared so many PTEs, and made that flush.
+ */
+void origin_note_purge(uint64_t since, uint64_t cleared, struct tlb_flush flush);
+/* A flush of this CPU is over. Of its own TLB alone, where there is no other, there is no record:
+ * that takes a few instructions. */
+void origin_note_flush(struct tlb_flush flush);
 
 #endif

@@ -19,6 +19,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* When a flush was, by the TSC. */
+struct tlb_flush {
+	uint64_t start, end;
+};
+
 /* Larger ranges are flushed by flushing everything. */
 #define TLB_FLUSH_PAGES 33u
 
@@ -53,8 +58,9 @@ void flush_tlb_kernel_range(uint64_t start, uint64_t end);
 
 /* Increments `cleared` (release) and returns the new value. */
 uint64_t clear_epoch_begin(void);
-/* flush_tlb_kernel_range(); then sets `flushed` to s, unless it is larger already. */
-void flush_tlb_clear_epoch(uint64_t s, uint64_t start, uint64_t end);
+/* flush_tlb_kernel_range(); then sets `flushed` to s, unless it is larger already. Returns when the
+ * flush was, which has no record (origin.h): that is left to the caller. */
+struct tlb_flush flush_tlb_clear_epoch(uint64_t s, uint64_t start, uint64_t end);
 
 /* Once, on the boot CPU, when the direct map is complete. */
 void tlb_init(void);

@@ -7,6 +7,7 @@
 #include "percpu.h"
 #include "pgtable.h"
 #include "smp.h"
+#include "tlb.h"
 #include "vmap.h"
 
 #define ORIGINS_ORDER 2u /* of the frames that hold one CPU's records */
@@ -30,30 +31,40 @@ void origins_init(void)
 	}
 }
 
-/* Adds a record of this CPU. Nothing adds another meanwhile: interrupt handlers add none, and the
- * upcall's handler, which purges and flushes, runs only at the `out` of a call or at a store to a
- * page table. Neither is in here. */
-static void add_record(struct alias_origin record)
+/* The place of the next record of the CPU with that page, or NULL. Nothing adds another until it
+ * counts: interrupt handlers add none, and the upcall's handler, which purges and flushes, runs
+ * only at the `out` of a call or at a store to a page table. Neither is in between. */
+static inline struct alias_origin *next_record(const struct alias_vcpu_page *page)
 {
-	struct alias_vcpu_page *page = this_cpu()->vcpu_page;
 	struct alias_origin *records;
 
 	if (!page || !page->origins_gpa)
-		return;
+		return NULL;
 	records = phys_to_virt(page->origins_gpa);
-	record.purges = (uint32_t)__atomic_load_n(&kernel_vmap.common->purges, __ATOMIC_RELAXED);
-	record.pins = (uint32_t)page->stats.pins;
-	records[page->nr_origins % ALIAS_ORIGINS] = record;
+	return &records[page->nr_origins % ALIAS_ORIGINS];
+}
+
+static inline void count_record(struct alias_vcpu_page *page)
+{
 	__atomic_store_n(&page->nr_origins, page->nr_origins + 1, __ATOMIC_RELEASE);
 }
 
 void origin_note(enum alias_origin_kind kind, void *addr, unsigned nr_pages, uint64_t caller)
 {
-	if (addr)
-		add_record((struct alias_origin){.va = (uint64_t)addr,
-						 .caller = caller,
-						 .nr_pages = nr_pages,
-						 .kind = kind});
+	struct alias_vcpu_page *page = this_cpu()->vcpu_page;
+	struct alias_origin *record = addr ? next_record(page) : NULL;
+
+	if (!record)
+		return;
+	*record = (struct alias_origin){
+		.va = (uint64_t)addr,
+		.caller = caller,
+		.nr_pages = nr_pages,
+		.kind = kind,
+		.purges = (uint32_t)__atomic_load_n(&kernel_vmap.common->purges, __ATOMIC_RELAXED),
+		.pins = (uint32_t)page->stats.pins,
+	};
+	count_record(page);
 }
 
 void origins_trace(void)
@@ -61,9 +72,36 @@ void origins_trace(void)
 	traced = true;
 }
 
-void origin_note_event(enum alias_origin_kind kind, uint64_t since, uint64_t nr)
+void origin_note_purge(uint64_t since, uint64_t cleared, struct tlb_flush flush)
 {
-	if (traced)
-		add_record((struct alias_origin){
-			.start = since, .end = rdtsc(), .nr_pages = (uint32_t)nr, .kind = kind});
+	struct alias_vcpu_page *page = this_cpu()->vcpu_page;
+	struct alias_origin *record = traced ? next_record(page) : NULL;
+
+	if (!record)
+		return;
+	*record = (struct alias_origin){
+		.start = since,
+		.end = rdtsc(),
+		.nr_pages = (uint32_t)cleared,
+		.kind = ALIAS_ORIGIN_PURGE,
+		.cpus = (uint16_t)nr_cpus_online(),
+		.flush_start = (uint32_t)(flush.start - since),
+		.flush_end = (uint32_t)(flush.end - since),
+	};
+	count_record(page);
+}
+
+void origin_note_flush(struct tlb_flush flush)
+{
+	struct alias_vcpu_page *page = this_cpu()->vcpu_page;
+	bool noted = traced && nr_cpus_online() > 1;
+	struct alias_origin *record = noted ? next_record(page) : NULL;
+
+	if (!record)
+		return;
+	*record = (struct alias_origin){.start = flush.start,
+					.end = flush.end,
+					.kind = ALIAS_ORIGIN_FLUSH,
+					.cpus = (uint16_t)nr_cpus_online()};
+	count_record(page);
 }

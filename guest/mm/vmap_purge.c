@@ -91,13 +91,13 @@ uint64_t vmap_count_stale(struct vmap_space *space, int64_t by)
 }
 
 /* Flushes what was cleared. */
-static void purge_flush(const struct vmap_purge *purge)
+static void purge_flush(struct vmap_purge *purge)
 {
 	struct vmap_space *space = purge->space;
 
 	if (purge->start == purge->end)
 		return;
-	flush_tlb_clear_epoch(purge->epoch, purge->start, purge->end);
+	purge->flush = flush_tlb_clear_epoch(purge->epoch, purge->start, purge->end);
 	count_stat(purges, 1);
 	if (space->common) /* under the purge lock */
 		__atomic_store_n(&space->common->purges, space->common->purges + 1,
@@ -134,7 +134,7 @@ void vmap_clear(struct vmap_space *space, uint64_t start, unsigned nr_pages)
 static void note_purge(const struct vmap_purge *purge, uint64_t since)
 {
 	if (purge->start != purge->end)
-		origin_note_event(ALIAS_ORIGIN_PURGE, since, purge->cleared);
+		origin_note_purge(since, purge->cleared, purge->flush);
 }
 
 /* The same for a purge of what is lazy, whose time is counted. */

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include "machine.h"
+#include "pin/internal.h"
 #include "pin/origin_records.h"
 
 /* A slot is of a page at which an area, or a part of it, begins: that of the page's number modulo
@@ -128,7 +129,8 @@ static void read_cpu(struct areas *areas, unsigned cpu, enum alias_origin_kind k
 void areas_read(struct areas *areas, const struct machine *machine)
 {
 	for (unsigned cpu = 0; cpu < areas->nr_cpus; cpu++)
-		if (!origin_records(machine, cpu, &areas->readers[cpu].records))
+		if (!origin_records(machine, pin_vcpu_page(machine, cpu),
+				    &areas->readers[cpu].records))
 			areas->readers[cpu].records.nr = areas->readers[cpu].taken;
 	/* One CPU may have unmapped what another mapped. */
 	for (unsigned cpu = 0; cpu < areas->nr_cpus; cpu++)

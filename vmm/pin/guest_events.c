@@ -9,17 +9,18 @@
 #include "pin/origin_records.h"
 #include "trace.h"
 
-void guest_events_open(struct pin *pin, const struct vcpu *vcpu)
+/* So many records are taken at once: at each call it would take longer to begin than to do. */
+#define TOGETHER (ALIAS_ORIGINS / 8)
+
+/* Asks KVM what the vCPU's TSC is at a time of the host's. */
+static void ask_for_tsc(struct pin_vcpu *own, const struct vcpu *vcpu)
 {
-	struct pin_vcpu *own = &pin->vcpus[vcpu->index];
 	struct kvm_device_attr attr = {
 		.group = KVM_VCPU_TSC_CTRL,
 		.attr = KVM_VCPU_TSC_OFFSET,
 		.addr = (uint64_t)&own->tsc_offset,
 	};
 
-	if (own->tsc_asked)
-		return;
 	own->tsc_asked = true; /* a kernel without it never has it */
 	own->tsc_known = ioctl(vcpu->fd, KVM_GET_DEVICE_ATTR, &attr) == 0;
 }
@@ -36,47 +37,80 @@ static uint32_t purge_flow(const struct pin_vcpu *own, uint64_t start)
 	return flow;
 }
 
-static void take_record(const struct pin_vcpu *own, struct trace_track *track, uint32_t kind,
+/* In the story of an alias a purge's flush has an event of its own; else the purge tells of it. */
+static void take_purge(const struct pin_vcpu *own, struct trace_track *track,
+		       const struct alias_origin *record, struct trace_event *event)
+{
+	uint64_t ticks = event->end - event->start;
+
+	event->flow = purge_flow(own, event->start);
+	event->b = record->cpus;
+	if (event->flow && record->flush_start <= record->flush_end && record->flush_end <= ticks) {
+		event->b = 0;
+		trace_record(track, &(struct trace_event){
+					    .kind = TRACE_GUEST_FLUSH,
+					    .start = event->start + record->flush_start,
+					    .end = event->start + record->flush_end,
+					    .a = record->cpus,
+				    });
+	}
+	trace_record(track, event);
+}
+
+static void take_record(const struct pin_vcpu *own, struct trace_track *track,
 			const struct alias_origin *record, uint64_t now)
 {
 	struct trace_event event = {
 		.start = record->start - own->tsc_offset,
 		.end = record->end - own->tsc_offset,
-		.a = record->nr_pages,
-		.kind = kind == ALIAS_ORIGIN_PURGE ? TRACE_PURGE : TRACE_GUEST_FLUSH,
 	};
 
-	if (event.kind == TRACE_PURGE)
-		event.flow = purge_flow(own, event.start);
 	if (event.start > event.end || event.end > now)
 		return;
-	if (event.kind == TRACE_PURGE && !event.flow)
-		trace_purge(track, &event);
-	else
+	if (record->kind == ALIAS_ORIGIN_PURGE) {
+		event.kind = TRACE_PURGE;
+		event.a = record->nr_pages;
+		take_purge(own, track, record, &event);
+	} else if (record->kind == ALIAS_ORIGIN_FLUSH) {
+		event.kind = TRACE_GUEST_FLUSH;
+		event.a = record->cpus;
 		trace_record(track, &event);
+	}
 }
 
 void guest_events_take(struct pin *pin, const struct vcpu *vcpu)
 {
 	struct pin_vcpu *own = &pin->vcpus[vcpu->index];
 	struct origin_records records;
-	uint64_t first, now;
+	uint64_t nr, now;
 
 	if (!vcpu->track || !pin->guest_events || !own->tsc_known ||
-	    !origin_records(pin->machine, vcpu->index, &records))
+	    !origin_records(pin->machine, pin_vcpu_page(pin->machine, vcpu->index), &records))
 		return;
 	now = __rdtsc(); /* after all that was recorded */
-	first = origin_first(&records, own->origins_taken);
-	if (first > own->origins_taken)
-		vcpu->track->lost += first - own->origins_taken;
-	own->origins_taken = first;
-	for (; own->origins_taken != records.nr; own->origins_taken++) {
-		uint32_t kind = origin_kind(&records, own->origins_taken);
+	nr = origin_first(&records, own->origins_taken);
+	if (nr > own->origins_taken)
+		vcpu->track->lost += nr - own->origins_taken;
+	for (; nr != records.nr; nr++) {
+		uint32_t kind = origin_kind(&records, nr);
 		struct alias_origin record;
 
 		if (kind != ALIAS_ORIGIN_PURGE && kind != ALIAS_ORIGIN_FLUSH)
 			continue;
-		record = origin_read(&records, own->origins_taken);
-		take_record(own, vcpu->track, kind, &record, now);
+		record = origin_read(&records, nr);
+		take_record(own, vcpu->track, &record, now);
 	}
+	own->origins_taken = records.nr;
+}
+
+void guest_events_called(struct pin *pin, const struct vcpu *vcpu,
+			 const struct alias_vcpu_page *page)
+{
+	struct pin_vcpu *own = &pin->vcpus[vcpu->index];
+	uint64_t nr = __atomic_load_n(&page->nr_origins, __ATOMIC_RELAXED);
+
+	if (!own->tsc_asked)
+		ask_for_tsc(own, vcpu);
+	if (nr - own->origins_taken >= TOGETHER || own->nr_retries > 0)
+		guest_events_take(pin, vcpu);
 }

@@ -209,14 +209,14 @@ static void hypercall_write(void *dev, struct vcpu *vcpu, uint64_t off, unsigned
 	struct pin *pin = dev;
 	struct alias_vcpu_page *page = pin_vcpu_page(pin->machine, vcpu->index);
 	uint64_t call = off == 0 && len == 4 ? value : 0;
+	struct pin_vcpu *own = &pin->vcpus[vcpu->index];
 	uint64_t start = trace_now(vcpu->track);
 	uint32_t sync_ticks = 0;
 	enum alias_status status;
 
 	if (vcpu->track) {
-		pin->vcpus[vcpu->index].let_through = 0;
-		guest_events_open(pin, vcpu);
-		guest_events_take(pin, vcpu);
+		own->let_through = 0;
+		guest_events_called(pin, vcpu, page);
 	}
 	if (is_by_string(vcpu->run, value))
 		call = 0;
@@ -235,7 +235,7 @@ static void hypercall_write(void *dev, struct vcpu *vcpu, uint64_t off, unsigned
 						  ? __atomic_load_n(&page->count, __ATOMIC_RELAXED)
 						  : 0,
 				     .sync = sync_ticks,
-				     .alias = pin->vcpus[vcpu->index].let_through,
+				     .alias = own->let_through,
 			     });
 }
 

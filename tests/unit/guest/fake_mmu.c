@@ -99,9 +99,9 @@ void change_pte(pte_t *pte, pte_t value)
 	set_pte(pte, value);
 }
 
-void origin_note_event(enum alias_origin_kind kind, uint64_t since, uint64_t nr)
+void origin_note_purge(uint64_t since, uint64_t purged, struct tlb_flush flush)
 {
-	(void)kind, (void)since, (void)nr;
+	(void)since, (void)purged, (void)flush;
 }
 
 uint64_t clear_epoch_begin(void)
@@ -109,7 +109,7 @@ uint64_t clear_epoch_begin(void)
 	return ++fake_mmu.cleared;
 }
 
-void flush_tlb_clear_epoch(uint64_t s, uint64_t start, uint64_t end)
+struct tlb_flush flush_tlb_clear_epoch(uint64_t s, uint64_t start, uint64_t end)
 {
 	for (uint64_t va = start; va < end; va += PAGE_SIZE)
 		tlb[(va - VMALLOC_START) / PAGE_SIZE] = 0;
@@ -120,6 +120,7 @@ void flush_tlb_clear_epoch(uint64_t s, uint64_t start, uint64_t end)
 			panic("clock %lu: page %u was cleared and not flushed", s, page);
 	if (s > fake_mmu.flushed)
 		fake_mmu.flushed = s;
+	return (struct tlb_flush){0};
 }
 
 unsigned nr_cpus_online(void)

@@ -56,7 +56,7 @@ START_TEST(a_purge_around_the_second_exit_nests)
 	purge.start = track->events[0].end;
 	add_exit(KVM_EXIT_INTR, 0);
 	purge.end = __rdtsc();
-	trace_purge(track, &purge);
+	trace_record(track, &purge);
 	ck_assert_uint_eq(track->nr, 3);
 	ck_assert_uint_le(track->events[0].end, purge.start);
 	ck_assert_uint_ge(track->events[1].start, purge.start);

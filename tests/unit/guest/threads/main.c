@@ -79,9 +79,9 @@ void change_pte(pte_t *pte, pte_t value)
 	set_pte(pte, value);
 }
 
-void origin_note_event(enum alias_origin_kind kind, uint64_t since, uint64_t nr)
+void origin_note_purge(uint64_t since, uint64_t purged, struct tlb_flush flush)
 {
-	(void)kind, (void)since, (void)nr;
+	(void)since, (void)purged, (void)flush;
 }
 
 uint64_t clear_epoch_begin(void)
@@ -89,7 +89,7 @@ uint64_t clear_epoch_begin(void)
 	return __atomic_add_fetch(&cleared, 1, __ATOMIC_SEQ_CST);
 }
 
-void flush_tlb_clear_epoch(uint64_t s, uint64_t start, uint64_t end)
+struct tlb_flush flush_tlb_clear_epoch(uint64_t s, uint64_t start, uint64_t end)
 {
 	(void)start, (void)end;
 	sched_yield();
@@ -99,6 +99,7 @@ void flush_tlb_clear_epoch(uint64_t s, uint64_t start, uint64_t end)
 	if (s != __atomic_load_n(&cleared, __ATOMIC_SEQ_CST))
 		panic("epoch %lu is flushed while another has begun", s);
 	__atomic_store_n(&flushed, s, __ATOMIC_SEQ_CST);
+	return (struct tlb_flush){0};
 }
 
 unsigned nr_cpus_online(void)

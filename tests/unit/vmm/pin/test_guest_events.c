@@ -4,6 +4,8 @@
 #include <linux/kvm.h>
 #include <string.h>
 #include "fake_kvm.h"
+#include "pin/guest_events.h"
+#include "pin/internal.h"
 #include "pin_guest.h"
 #include "suites.h"
 #include "trace.h"
@@ -70,6 +72,13 @@ static const struct trace_event *event(uint64_t nr)
 	return &guest.vcpu.track->events[nr];
 }
 
+/* As when the vCPU has ended. */
+static void take(void)
+{
+	guest_events_called(guest.pin, &guest.vcpu, guest.page);
+	guest_events_take(guest.pin, &guest.vcpu);
+}
+
 static unsigned purges(void)
 {
 	unsigned nr = 0;
@@ -85,6 +94,7 @@ START_TEST(an_offset_is_asked_for_once)
 	note_purge(1);
 	for (unsigned i = 0; i < 3; i++)
 		guest_ask(DATA, ALIAS_OP_DEFLATE, 0);
+	take();
 	ck_assert_uint_eq(asked, 1);
 	ck_assert_uint_eq(purges(), lacks_offset ? 0 : 1);
 }
@@ -102,43 +112,94 @@ END_TEST
 /* The guest may write anything. */
 START_TEST(a_number_that_goes_down_loses_none)
 {
-	note_purge(5);
 	guest_ask(DATA, ALIAS_OP_DEFLATE, 0);
+	note_purge(5);
+	take();
 	guest.page->nr_origins = 3;
 	guest_ask(DATA, ALIAS_OP_DEFLATE, 0);
 	ck_assert_uint_eq(guest.vcpu.track->lost, 0);
 	note_purge(4);
-	guest_ask(DATA, ALIAS_OP_DEFLATE, 0);
+	take();
 	ck_assert_uint_eq(guest.vcpu.track->lost, 0);
 	ck_assert_uint_eq(purges(), 2);
 }
 END_TEST
 
+/* A purge from 10 to 20, whose flush takes the ticks from `start` to `end` after that. */
+static struct alias_origin purge_with_flush(uint32_t start, uint32_t end)
+{
+	return (struct alias_origin){
+		.start = 10,
+		.end = 20,
+		.nr_pages = 7,
+		.kind = ALIAS_ORIGIN_PURGE,
+		.cpus = 4,
+		.flush_start = start,
+		.flush_end = end,
+	};
+}
+
 START_TEST(a_purge_tells_of_its_flush)
 {
-	note(1, (struct alias_origin){
-			.start = 2, .end = 3, .nr_pages = 4, .kind = ALIAS_ORIGIN_FLUSH});
-	note(2, (struct alias_origin){
-			.start = 1, .end = 5, .nr_pages = 7, .kind = ALIAS_ORIGIN_PURGE});
+	note(1, purge_with_flush(2, 3));
 	guest_ask(DATA, ALIAS_OP_DEFLATE, 0);
+	take();
 	ck_assert_uint_eq(guest.vcpu.track->nr, 2); /* and the call */
-	ck_assert_uint_eq(event(0)->kind, TRACE_PURGE);
-	ck_assert_uint_eq(event(0)->start, 1);
-	ck_assert_uint_eq(event(0)->a, 7);
-	ck_assert_uint_eq(event(0)->b, 4);
+	ck_assert_uint_eq(event(1)->kind, TRACE_PURGE);
+	ck_assert_uint_eq(event(1)->start, 10);
+	ck_assert_uint_eq(event(1)->end, 20);
+	ck_assert_uint_eq(event(1)->a, 7);
+	ck_assert_uint_eq(event(1)->b, 4);
 }
 END_TEST
 
-START_TEST(an_earlier_flush_is_an_event_of_its_own)
+/* A guest's word of a flush that is not within the purge is not taken. */
+START_TEST(in_an_upcall_its_flush_has_an_event)
 {
-	note(1, (struct alias_origin){
-			.start = 2, .end = 3, .nr_pages = 4, .kind = ALIAS_ORIGIN_FLUSH});
-	note(2, (struct alias_origin){
-			.start = 3, .end = 5, .nr_pages = 7, .kind = ALIAS_ORIGIN_PURGE});
-	guest_ask(DATA, ALIAS_OP_DEFLATE, 0);
+	static const struct {
+		uint32_t start, end;
+		bool good;
+	} flushes[] = {{2, 3, true}, {0, 10, true}, {3, 2, false}, {2, 11, false}};
+
+	guest.pin->vcpus[0].retries[0] = (struct pin_retry){.flow = 5, .raised = 10};
+	guest.pin->vcpus[0].nr_retries = 1;
+	note(1, purge_with_flush(flushes[_i].start, flushes[_i].end));
+	guest_events_called(guest.pin, &guest.vcpu, guest.page);
+	ck_assert_uint_eq(guest.vcpu.track->nr, flushes[_i].good ? 2 : 1);
+	if (flushes[_i].good) {
+		ck_assert_uint_eq(event(0)->kind, TRACE_GUEST_FLUSH);
+		ck_assert_uint_eq(event(0)->start, 10 + flushes[_i].start);
+		ck_assert_uint_eq(event(0)->end, 10 + flushes[_i].end);
+		ck_assert_uint_eq(event(0)->a, 4);
+	}
+	ck_assert_uint_eq(event(flushes[_i].good)->kind, TRACE_PURGE);
+	ck_assert_uint_eq(event(flushes[_i].good)->flow, 5);
+	ck_assert_uint_eq(event(flushes[_i].good)->b, flushes[_i].good ? 0 : 4);
+}
+END_TEST
+
+START_TEST(another_flush_is_an_event_of_its_own)
+{
+	note(1, (struct alias_origin){.start = 2, .end = 3, .cpus = 4, .kind = ALIAS_ORIGIN_FLUSH});
+	take();
 	ck_assert_uint_eq(event(0)->kind, TRACE_GUEST_FLUSH);
-	ck_assert_uint_eq(event(1)->kind, TRACE_PURGE);
-	ck_assert_uint_eq(event(1)->b, 0);
+	ck_assert_uint_eq(event(0)->start, 2);
+	ck_assert_uint_eq(event(0)->end, 3);
+	ck_assert_uint_eq(event(0)->a, 4);
+}
+END_TEST
+
+/* Long before they are overwritten. */
+START_TEST(few_records_wait)
+{
+	for (uint64_t nr = 1; nr <= ALIAS_ORIGINS / 2; nr++) {
+		note_purge(nr);
+		guest_events_called(guest.pin, &guest.vcpu, guest.page);
+	}
+	ck_assert_uint_eq(guest.vcpu.track->lost, 0);
+	ck_assert_uint_gt(purges(), ALIAS_ORIGINS / 4);
+	take();
+	ck_assert_uint_eq(purges(), ALIAS_ORIGINS / 2);
 }
 END_TEST
 
@@ -151,6 +212,8 @@ TCase *guest_events_tests(void)
 	tcase_add_test(tc, those_overwritten_are_lost);
 	tcase_add_test(tc, a_number_that_goes_down_loses_none);
 	tcase_add_test(tc, a_purge_tells_of_its_flush);
-	tcase_add_test(tc, an_earlier_flush_is_an_event_of_its_own);
+	tcase_add_loop_test(tc, in_an_upcall_its_flush_has_an_event, 0, 4);
+	tcase_add_test(tc, another_flush_is_an_event_of_its_own);
+	tcase_add_test(tc, few_records_wait);
 	return tc;
 }
