@@ -114,7 +114,6 @@ static const struct rule rules[] = {
 	{M, ALWAYS, CALL(lseek)},
 	{M, OUTPUT, CALL(getrandom)},
 	{M, OUTPUT, CALL(openat)},
-	{M, OUTPUT, CALL(fcntl)},
 	{M, OUTPUT, CALL(umask)},
 	{M, OUTPUT, CALL(fchmod)},
 	{M, OUTPUT, CALL(rename)},
