@@ -283,6 +283,30 @@ static bool replaces_input(const struct options *opt, const char *option, const 
 	return what != NULL;
 }
 
+/* Are two of the files and sockets that the run makes one? Says so. */
+static bool makes_one_twice(const struct options *opt)
+{
+	const struct {
+		const char *option, *path;
+	} made[] = {
+		{"--stats", opt->stats},
+		{"--trace", opt->trace},
+		{"--control", opt->control},
+		{"--gdb", opt->gdb && strchr(opt->gdb, '/') ? opt->gdb : NULL}, /* or a port */
+	};
+	const size_t nr = sizeof(made) / sizeof(made[0]);
+
+	for (size_t i = 0; i < nr; i++)
+		for (size_t k = i + 1; k < nr; k++) {
+			if (!made[i].path || !made[k].path ||
+			    !output_file_replaces(made[i].path, made[k].path))
+				continue;
+			say("%s and %s both name %s", made[i].option, made[k].option, made[i].path);
+			return true;
+		}
+	return false;
+}
+
 /* Checks what can be checked before the machine is made. Returns 0, or a status after a message. */
 static int check_files(const struct options *opt)
 {
@@ -291,10 +315,8 @@ static int check_files(const struct options *opt)
 	if ((opt->stats && replaces_input(opt, "--stats", opt->stats)) ||
 	    (opt->trace && replaces_input(opt, "--trace", opt->trace)))
 		return VMM_EX_USAGE;
-	if (opt->stats && opt->trace && output_file_replaces(opt->stats, opt->trace)) {
-		say("--stats and --trace both write to %s", opt->stats);
+	if (makes_one_twice(opt))
 		return VMM_EX_USAGE;
-	}
 	if ((opt->stats && output_file_check("--stats", opt->stats)) ||
 	    (opt->trace && output_file_check("--trace", opt->trace)))
 		return VMM_EX_IOERR;

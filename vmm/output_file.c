@@ -12,7 +12,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "clock.h"
 #include "fatal.h"
+#include "replaceable.h"
 #include "say.h"
 
 #define LAST_WAIT_MS 5000 /* a reader gets at least this long, whatever --timeout */
@@ -70,10 +72,27 @@ static int write_stdout(const struct output *output, int wait_ms)
 	return say_errno("%s to standard output", output->what);
 }
 
+/* The last part of the path. */
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* The length of so much of the path as a suffix leaves room for in a file's name. */
+static int length_before(const char *path, const char *suffix)
+{
+	const char *base = base_name(path);
+
+	return (int)((size_t)(base - path) + strnlen(base, NAME_MAX - strlen(suffix)));
+}
+
 /* Creates a temporary file beside `path`; *name (to be freed, or NULL) is its name. A signal that
  * ends the program removes it. */
 static int open_temporary(const char *path, char **name)
 {
+	static const char suffix[] = ".XXXXXX";
 	sigset_t all, old;
 	int fd, err = 0;
 
@@ -81,7 +100,7 @@ static int open_temporary(const char *path, char **name)
 	pthread_sigmask(SIG_BLOCK, &all, &old);
 	do { /* the template each time, since mkstemp() changes it */
 		free(*name);
-		if (asprintf(name, "%s.XXXXXX", path) < 0) {
+		if (asprintf(name, "%.*s%s", length_before(path, suffix), path, suffix) < 0) {
 			*name = NULL;
 			err = -ENOMEM;
 		}
@@ -124,32 +143,30 @@ static int write_file(const struct output *output)
 	return err;
 }
 
-/* Anything but a plain file is written to directly: a rename would replace the device, pipe or link
- * (/dev/stdout) by a file. */
-static bool is_special(const char *path)
+static bool is_fifo(const char *path)
 {
 	struct stat st;
 
-	return lstat(path, &st) == 0 && !S_ISREG(st.st_mode);
+	return stat(path, &st) == 0 && S_ISFIFO(st.st_mode);
 }
 
 /* Opening a FIFO succeeds once there is a reader, which may come late. */
 static int open_special(const struct output *output, int wait_ms)
 {
 	const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+	uint64_t start = now_ns();
 	bool said = false;
 	int fd;
 
-	while ((fd = TEMP_FAILURE_RETRY(open(output->path, flags, 0666))) < 0 && errno == ENXIO) {
-		if (wait_ms == 0)
+	while ((fd = TEMP_FAILURE_RETRY(open(output->path, flags, 0666))) < 0 && errno == ENXIO &&
+	       is_fifo(output->path)) {
+		errno = ENXIO;
+		if (wait_ms >= 0 && now_ns() - start >= (uint64_t)wait_ms * 1000000)
 			return -1;
 		if (!said)
 			say("%s to %s: waiting for a reader", output->what, output->path);
 		said = true;
 		poll(NULL, 0, RETRY_MS);
-		if (wait_ms > 0)
-			wait_ms = wait_ms > RETRY_MS ? wait_ms - RETRY_MS : 0;
-		errno = ENXIO;
 	}
 	return fd;
 }
@@ -175,18 +192,32 @@ int output_file_write(const struct output *output, int wait_ms)
 {
 	if (!strcmp(output->path, "-"))
 		return write_stdout(output, wait_ms);
-	return is_special(output->path) ? write_special(output, wait_ms) : write_file(output);
+	return is_replaceable(output->path) ? write_file(output) : write_special(output, wait_ms);
+}
+
+/* May the name be given to another file? rmdir() of what is no folder changes nothing, and says so
+ * only after whatever a rename would say as well: of a sticky folder, an immutable file. */
+static int check_name(const char *path)
+{
+	if (rmdir(path) == 0 || errno == ENOENT || errno == ENOTDIR)
+		return 0;
+	return -errno;
 }
 
 static int check_file(const char *path)
 {
 	char *temporary = NULL;
-	int fd = open_temporary(path, &temporary);
-	int err = fd < 0 ? -errno : 0;
+	int err = check_name(path);
+	int fd = err ? -1 : open_temporary(path, &temporary);
 
-	if (fd >= 0)
+	if (!err && fd < 0)
+		err = -errno;
+	if (fd >= 0) {
 		close(fd);
-	fatal_file_remove(FATAL_OUTPUT);
+		if (unlink(temporary) < 0) /* nor could it be renamed */
+			err = -errno;
+		fatal_file_keep(FATAL_OUTPUT);
+	}
 	free(temporary);
 	return err;
 }
@@ -207,6 +238,16 @@ static int check_target(const char *link)
 	return 0;
 }
 
+static int check_open(const char *path)
+{
+	int fd = TEMP_FAILURE_RETRY(open(path, O_WRONLY | O_CLOEXEC));
+
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	return 0;
+}
+
 /* A pipe is not opened here: closing it would look like the end to its reader. */
 static int check_special(const char *path)
 {
@@ -218,16 +259,38 @@ static int check_special(const char *path)
 		return -EISDIR;
 	if (S_ISSOCK(st.st_mode))
 		return -EOPNOTSUPP;
+	if (S_ISREG(st.st_mode))
+		return check_open(path);
 	return eaccess(path, W_OK) ? -errno : 0;
+}
+
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+static bool stat_folder_of(const char *path, struct stat *st)
+{
+	const char *base = base_name(path);
+	char folder[PATH_MAX];
+
+	if (snprintf(folder, PATH_MAX, "%.*s.", (int)(base - path), path) >= PATH_MAX)
+		return false;
+	return stat(folder, st) == 0;
 }
 
 bool output_file_replaces(const char *path, const char *other)
 {
 	struct stat a, b;
+	bool is_there = stat(path, &a) == 0;
 
-	if (stat(path, &a) < 0 || stat(other, &b) < 0)
-		return !strcmp(path, other);
-	return S_ISREG(a.st_mode) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+	if ((stat(other, &b) == 0) != is_there)
+		return false;
+	if (is_there)
+		return S_ISREG(a.st_mode) && is_same(&a, &b);
+	return !strcmp(base_name(path), base_name(other)) &&
+	       (!strcmp(path, other) ||
+		(stat_folder_of(path, &a) && stat_folder_of(other, &b) && is_same(&a, &b)));
 }
 
 int output_file_check(const char *option, const char *path)
@@ -236,6 +299,6 @@ int output_file_check(const char *option, const char *path)
 
 	if (!strcmp(path, "-"))
 		return 0;
-	err = is_special(path) ? check_special(path) : check_file(path);
+	err = is_replaceable(path) ? check_file(path) : check_special(path);
 	return err ? say_error(err, "%s %s", option, path) : 0;
 }

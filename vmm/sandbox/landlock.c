@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include "replaceable.h"
 
 /* From version 3 on; the headers may be older. */
 #define ACCESS_TRUNCATE (1ull << 14)
@@ -95,7 +96,7 @@ int landlock_allow_write(int ruleset, int abi, const char *path)
 {
 	struct stat st;
 
-	if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+	if (!is_replaceable(path)) {
 		if (stat(path, &st) < 0 && errno == ENOENT)
 			return allow_target(ruleset, path);
 		return allow_path(ruleset, path,

@@ -8,8 +8,8 @@
 int landlock_abi(void);
 /* Returns the descriptor of a ruleset that allows nothing. */
 int landlock_create(int abi);
-/* Allows to write to `path`; if that is a plain file or does not exist, also to replace it by a new
- * file. If `path` can't exist (its folder is missing), allows nothing. */
+/* Allows to write to `path`; if that is replaceable, also to replace it by a new file. If `path`
+ * can't exist (its folder is missing), allows nothing. */
 int landlock_allow_write(int ruleset, int abi, const char *path);
 /* Allows to remove `path`, and other files of its folder. */
 int landlock_allow_remove(int ruleset, const char *path);

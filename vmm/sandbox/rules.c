@@ -112,6 +112,7 @@ static const struct rule rules[] = {
 	{M, ALWAYS, CALL(fstat)},
 	{M, ALWAYS, CALL(newfstatat)},
 	{M, ALWAYS, CALL(lseek)},
+	{M, OUTPUT, CALL(statx)},
 	{M, OUTPUT, CALL(getrandom)},
 	{M, OUTPUT, CALL(openat)},
 	{M, OUTPUT, CALL(umask)},

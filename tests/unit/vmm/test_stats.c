@@ -3,13 +3,20 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/fs.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 #include "fatal.h"
 #include "kvm/host.h"
@@ -158,6 +165,109 @@ START_TEST(a_target_without_a_chance)
 }
 END_TEST
 
+static void make_file(const char *name, const char *content)
+{
+	int fd = open(name, O_CREAT | O_WRONLY, 0666);
+
+	ck_assert_int_eq(write(fd, content, strlen(content)), (ssize_t)strlen(content));
+	close(fd);
+}
+
+/* In a sticky folder all may write another user's file, but none may put another in its place. */
+START_TEST(a_target_that_cannot_be_replaced)
+{
+	if (geteuid() != 0)
+		return;
+	make_file(path("target"), "old");
+	ck_assert_int_eq(chmod(path("target"), 0666), 0);
+	ck_assert_int_eq(chmod(folder, 01777), 0);
+	ck_assert_int_eq(seteuid(65534), 0);
+	expect_refused(path("target"));
+	ck_assert_int_eq(output_file_check("--stats", path("stats.json")), 0);
+	ck_assert_int_eq(seteuid(0), 0);
+	ck_assert_uint_eq(nr_files(), 1);
+}
+END_TEST
+
+START_TEST(a_target_that_cannot_be_changed)
+{
+	int flags = FS_IMMUTABLE_FL, fd;
+
+	make_file(path("target"), "old");
+	fd = open(path("target"), O_RDONLY);
+	if (ioctl(fd, FS_IOC_SETFLAGS, &flags) == 0) {
+		expect_refused(path("target"));
+		flags = 0;
+		ck_assert_int_eq(ioctl(fd, FS_IOC_SETFLAGS, &flags), 0);
+	}
+	close(fd);
+	ck_assert_uint_eq(nr_files(), 1);
+}
+END_TEST
+
+/* <sys/mount.h> and <linux/fs.h> don't go together everywhere. */
+static int mount_at(const char *from, const char *to, unsigned long flags)
+{
+	return (int)syscall(SYS_mount, from, to, NULL, flags, NULL);
+}
+
+/* As a container's runtime mounts a file that it was given. Nothing can take its place. */
+START_TEST(a_mounted_file_is_written_in_place)
+{
+	char target[512];
+
+	snprintf(target, sizeof(target), "%s", path("target"));
+	make_file(target, "old");
+	make_file(path("stats.json"), "hidden");
+	if (unshare(CLONE_NEWNS) || mount_at(NULL, "/", MS_REC | MS_PRIVATE) ||
+	    mount_at(target, path("stats.json"), MS_BIND))
+		return;
+	ck_assert_int_eq(output_file_check("--stats", path("stats.json")), 0);
+	ck_assert_int_eq(write_sample(path("stats.json"), -1), 0);
+	expect_written(target);
+	ck_assert_int_eq(mount_at(NULL, path("stats.json"), MS_REMOUNT | MS_BIND | MS_RDONLY), 0);
+	expect_refused(path("stats.json"));
+	ck_assert_int_eq((int)syscall(SYS_umount2, path("stats.json"), 0), 0);
+	ck_assert_uint_eq(nr_files(), 2);
+}
+END_TEST
+
+START_TEST(a_name_as_long_as_can_be)
+{
+	char name[NAME_MAX + 2];
+
+	memset(name, 'x', sizeof(name));
+	name[NAME_MAX] = '\0';
+	ck_assert_int_eq(output_file_check("--stats", path(name)), 0);
+	ck_assert_int_eq(write_sample(path(name), -1), 0);
+	expect_written(path(name));
+	ck_assert_int_eq(unlink(path(name)), 0);
+	memset(name, 'x', sizeof(name) - 1);
+	name[NAME_MAX + 1] = '\0';
+	expect_refused(path(name));
+	ck_assert_uint_eq(nr_files(), 0);
+}
+END_TEST
+
+START_TEST(two_names_of_one_file)
+{
+	char a[512], b[512];
+
+	snprintf(a, sizeof(a), "%s/new", folder);
+	snprintf(b, sizeof(b), "%s/../%s/new", folder, strrchr(folder, '/') + 1);
+	ck_assert(output_file_replaces(a, b));
+	ck_assert(output_file_replaces("new", "./new"));
+	ck_assert(output_file_replaces("-", "-"));
+	ck_assert(!output_file_replaces(a, "new"));
+	ck_assert(!output_file_replaces(a, path("other")));
+	make_file(path("target"), "");
+	ck_assert(!output_file_replaces(a, path("target")));
+	ck_assert_int_eq(link(path("target"), a), 0);
+	ck_assert(output_file_replaces(a, path("target")));
+	ck_assert_int_eq(unlink(a), 0);
+}
+END_TEST
+
 /* Neither there, nor by a link, a file that is not ours may be touched. */
 START_TEST(a_target_without_the_right)
 {
@@ -212,6 +322,30 @@ START_TEST(a_fifo_that_nobody_reads)
 }
 END_TEST
 
+static volatile sig_atomic_t nr_delays;
+
+static void delay(int signal)
+{
+	const struct timespec time = {.tv_nsec = 100000000};
+
+	(void)signal;
+	nr_delays++;
+	(void)nanosleep(&time, NULL);
+	ualarm(10000, 0);
+}
+
+/* Each look for a reader takes 100 ms, so there's time for five, where there would be for 25. */
+START_TEST(a_fifo_on_a_busy_machine)
+{
+	ck_assert_int_eq(mkfifo(path("stats.json"), 0600), 0);
+	signal(SIGALRM, delay);
+	ualarm(10000, 0);
+	ck_assert_int_eq(write_sample(path("stats.json"), 500), -ENXIO);
+	signal(SIGALRM, SIG_IGN);
+	ck_assert_int_lt(nr_delays, 15);
+}
+END_TEST
+
 START_TEST(beyond_the_limit_of_a_file)
 {
 	const struct rlimit none = {.rlim_cur = 0, .rlim_max = RLIM_INFINITY};
@@ -251,8 +385,14 @@ TCase *stats_tests(void)
 	tcase_add_test(tc, where_it_cannot_be_written);
 	tcase_add_test(tc, a_target_without_a_chance);
 	tcase_add_test(tc, a_target_without_the_right);
+	tcase_add_test(tc, a_target_that_cannot_be_replaced);
+	tcase_add_test(tc, a_target_that_cannot_be_changed);
+	tcase_add_test(tc, a_mounted_file_is_written_in_place);
+	tcase_add_test(tc, a_name_as_long_as_can_be);
+	tcase_add_test(tc, two_names_of_one_file);
 	tcase_add_test(tc, a_trial_leaves_nothing);
 	tcase_add_test(tc, a_fifo_that_nobody_reads);
+	tcase_add_test(tc, a_fifo_on_a_busy_machine);
 	tcase_add_test(tc, beyond_the_limit_of_a_file);
 	tcase_add_test(tc, small_files_of_the_kernel);
 	return tc;

@@ -143,7 +143,7 @@ START_TEST(how_many)
 		unsigned thread, calls;
 		const struct sandbox_needs *needs;
 	} cases[] = {
-		{SANDBOX_MAIN, 31, &nothing}, {SANDBOX_MAIN, 42, &everything},
+		{SANDBOX_MAIN, 31, &nothing}, {SANDBOX_MAIN, 43, &everything},
 		{SANDBOX_VCPU, 20, &nothing}, {SANDBOX_VCPU, 21, &strict},
 		{SANDBOX_DISK, 20, &nothing}, {SANDBOX_UFFD, 21, &nothing},
 	};
