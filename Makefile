@@ -44,7 +44,7 @@ run: deps ## Install what is missing, build, and watch a stale alias being found
 	@"$(B)/with-kvm" --timeout 120 "$(B)/vmm" -v "$(B)/guest.elf"
 
 check: deps ## Install what is missing, build, and run every test
-	@$(BUILD_ALL) $(if $(PACKAGE_BUILD),,kvm-machine) all-tests-built
+	@$(BUILD_ALL) $(if $(PACKAGE_BUILD),,kvm-machine linux-guest) all-tests-built
 	@$(MAKE) -s --no-print-directory tests
 
 check-quick: deps ## The same in a minute and a half: something of all, for between two edits
