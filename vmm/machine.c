@@ -33,10 +33,17 @@
 #include "devices/virtio_console.h"
 #include "devices/virtio_host.h"
 
+/* How long the guest has run, or may have, by `now`: not at all before all threads were confined.
+ */
+static uint64_t ran_ns(const struct machine *machine, uint64_t now)
+{
+	return machine->first_char.start_ns ? now - machine->first_char.start_ns : 0;
+}
+
 int machine_time_left(const struct machine *machine)
 {
 	uint64_t limit_ns = machine->opt->timeout * 1000000000ull;
-	uint64_t passed_ns = now_ns() - machine->first_char.start_ns;
+	uint64_t passed_ns = ran_ns(machine, now_ns());
 
 	if (!limit_ns)
 		return -1;
@@ -45,9 +52,7 @@ int machine_time_left(const struct machine *machine)
 
 double machine_seconds(const struct machine *machine)
 {
-	uint64_t end_ns = machine->end_ns ? machine->end_ns : now_ns();
-
-	return (double)(end_ns - machine->first_char.start_ns) / 1e9;
+	return (double)ran_ns(machine, machine->end_ns ? machine->end_ns : now_ns()) / 1e9;
 }
 
 /* The guest's first character. A vCPU's thread, once. */
@@ -179,7 +184,8 @@ static void say_set_up(const struct machine *machine, uint64_t entry)
 	else if (landlock_abi())
 		say("sandbox: seccomp on each thread, Landlock (version %d)", landlock_abi());
 	else
-		say("sandbox: seccomp on each thread; this kernel has no Landlock");
+		say("sandbox: seccomp on each thread, without Landlock: this kernel lacks it, or "
+		    "the filter of a container hides it");
 }
 
 int machine_enter_image(struct machine *machine, const struct image *image)

@@ -13,6 +13,9 @@ int landlock_create(int abi);
 int landlock_allow_write(int ruleset, int abi, const char *path);
 /* Allows to remove `path`, and other files of its folder. */
 int landlock_allow_remove(int ruleset, const char *path);
+/* Would landlock_enter() be let through by a filter that this process is under? The privileges are
+ * forgone. */
+int landlock_try_to_enter(void);
 /* Applies the ruleset to this thread and all that it starts, for ever. */
 int landlock_enter(int ruleset);
 

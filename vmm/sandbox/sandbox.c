@@ -47,6 +47,17 @@ static int compile_filters(struct sandbox *sandbox, const struct sandbox_needs *
 	return 0;
 }
 
+/* The kernel itself has other errors for these calls. */
+static int say_landlock(int err, const char *call)
+{
+	if (err != -EPERM && err != -EACCES && err != -ENOSYS)
+		return say_error(err, "%s", call);
+	say("%s(2) is forbidden here, as by the filter of a container; --no-sandbox runs without a "
+	    "sandbox",
+	    call);
+	return err;
+}
+
 /* Without Landlock in the kernel, only the filters apply. */
 static int prepare_landlock(struct sandbox *sandbox, const struct sandbox_needs *needs)
 {
@@ -57,10 +68,10 @@ static int prepare_landlock(struct sandbox *sandbox, const struct sandbox_needs 
 		return 0;
 	sandbox->no_files = landlock_create(abi);
 	if (sandbox->no_files < 0)
-		return say_error(sandbox->no_files, "landlock_create_ruleset");
+		return say_landlock(sandbox->no_files, "landlock_create_ruleset");
 	sandbox->files_of_main = landlock_create(abi);
 	if (sandbox->files_of_main < 0)
-		return say_error(sandbox->files_of_main, "landlock_create_ruleset");
+		return say_landlock(sandbox->files_of_main, "landlock_create_ruleset");
 	if (needs->stats)
 		err = landlock_allow_write(sandbox->files_of_main, abi, needs->stats);
 	if (!err && needs->trace)
@@ -69,7 +80,7 @@ static int prepare_landlock(struct sandbox *sandbox, const struct sandbox_needs 
 		err = landlock_allow_remove(sandbox->files_of_main, needs->control);
 	if (!err && needs->gdb_socket)
 		err = landlock_allow_remove(sandbox->files_of_main, needs->gdb_socket);
-	return err ? say_error(err, "landlock_add_rule") : 0;
+	return err ? say_landlock(err, "landlock_add_rule") : 0;
 }
 
 static int forgo_privileges(void)
@@ -77,6 +88,14 @@ static int forgo_privileges(void)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return say_errno("PR_SET_NO_NEW_PRIVS");
 	return 0;
+}
+
+/* A thread that finds it out when it is started can't tell it so well. */
+static int try_landlock(const struct sandbox *sandbox)
+{
+	int err = sandbox->no_files >= 0 ? landlock_try_to_enter() : 0;
+
+	return err ? say_landlock(err, "landlock_restrict_self") : 0;
 }
 
 struct sandbox *sandbox_create(const struct sandbox_needs *needs)
@@ -95,7 +114,7 @@ struct sandbox *sandbox_create(const struct sandbox_needs *needs)
 	}
 	sandbox->files_of_main = sandbox->no_files = -1;
 	if (compile_filters(sandbox, needs) || prepare_landlock(sandbox, needs) ||
-	    forgo_privileges()) {
+	    forgo_privileges() || try_landlock(sandbox)) {
 		sandbox_destroy(sandbox);
 		return NULL;
 	}

@@ -20,6 +20,8 @@
 #include <unistd.h>
 #include "fatal.h"
 #include "kvm/host.h"
+#include "machine.h"
+#include "options.h"
 #include "output_file.h"
 #include "suites.h"
 
@@ -357,6 +359,19 @@ START_TEST(beyond_the_limit_of_a_file)
 }
 END_TEST
 
+/* Its time begins with it. */
+START_TEST(a_guest_that_never_ran)
+{
+	static const struct options opt = {.timeout = 100};
+	static struct machine machine = {.opt = &opt};
+
+	ck_assert(machine_seconds(&machine) == 0);
+	ck_assert_int_eq(machine_time_left(&machine), 100000);
+	machine.end_ns = 1;
+	ck_assert(machine_seconds(&machine) == 0);
+}
+END_TEST
+
 START_TEST(small_files_of_the_kernel)
 {
 	json_t *host = host_describe();
@@ -394,6 +409,7 @@ TCase *stats_tests(void)
 	tcase_add_test(tc, a_fifo_that_nobody_reads);
 	tcase_add_test(tc, a_fifo_on_a_busy_machine);
 	tcase_add_test(tc, beyond_the_limit_of_a_file);
+	tcase_add_test(tc, a_guest_that_never_ran);
 	tcase_add_test(tc, small_files_of_the_kernel);
 	return tc;
 }

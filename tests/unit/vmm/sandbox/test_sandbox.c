@@ -9,6 +9,7 @@
 #include <linux/userfaultfd.h>
 #include <seccomp.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -17,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "devices/terminal.h"
+#include "sandbox/landlock.h"
 #include "sandbox/rules.h"
 #include "sandbox/trap.h"
 #include "status.h"
@@ -403,6 +405,56 @@ START_TEST(filters_that_are_forbidden)
 }
 END_TEST
 
+/* What a sandbox says in a process in which the call fails so; "" if it was made. */
+static void create_without(int call, int error, char *text, size_t size)
+{
+	const struct sandbox_needs needs = {.stats = "/tmp/stats.json"};
+	FILE *said = tmpfile();
+	int status;
+	pid_t pid;
+
+	ck_assert_ptr_nonnull(said);
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
+
+		if (!ctx || seccomp_rule_add(ctx, SCMP_ACT_ERRNO(error), call, 0) ||
+		    seccomp_load(ctx) || dup2(fileno(said), STDERR_FILENO) < 0)
+			_exit(2);
+		_exit(sandbox_create(&needs) != NULL);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) != 2);
+	rewind(said);
+	text[fread(text, 1, size - 1, said)] = '\0';
+	fclose(said);
+	ck_assert_int_eq(WEXITSTATUS(status), !*text);
+}
+
+/* A part of Landlock is refused before there is a guest, and by name. */
+START_TEST(landlock_that_is_forbidden)
+{
+	static const struct {
+		int call;
+		const char *name;
+	} calls[] = {
+		{SCMP_SYS(landlock_add_rule), "landlock_add_rule(2)"},
+		{SCMP_SYS(landlock_restrict_self), "landlock_restrict_self(2)"},
+	};
+	char text[512], says[128];
+
+	if (!landlock_abi())
+		return;
+	snprintf(says, sizeof(says), "vmm: %s is forbidden here", calls[_i].name);
+	create_without(calls[_i].call, EPERM, text, sizeof(text));
+	ck_assert_msg(!strncmp(text, says, strlen(says)), "%s", text);
+	ck_assert_ptr_nonnull(strstr(text, "--no-sandbox"));
+	create_without(calls[_i].call, ENOMEM, text, sizeof(text));
+	ck_assert_ptr_nonnull(strstr(text, "Cannot allocate memory"));
+}
+END_TEST
+
 TCase *sandbox_tests(void)
 {
 	TCase *tc = tcase_create("sandbox");
@@ -418,6 +470,7 @@ TCase *sandbox_tests(void)
 	tcase_add_test(tc, entering_the_guest_is_decided_early);
 	tcase_add_test(tc, filters_under_a_limit_of_files);
 	tcase_add_test(tc, filters_that_are_forbidden);
+	tcase_add_loop_test(tc, landlock_that_is_forbidden, 0, 2);
 #ifndef __SANITIZE_ADDRESS__
 	tcase_add_loop_test(tc, a_stopped_call_is_named, 0, 4);
 #endif
