@@ -135,7 +135,9 @@ enum at_verdict at_follow(struct alias_tracker *at, uint64_t pfn)
 	if (!at->failed)
 		recheck_report(at);
 	if (!root) {
-		tlb_pending_cancel(&at->tlb_pending);
+		/* What a sync that failed had not come to may have gone only now. */
+		if (!at->failed)
+			tlb_pending_cancel(&at->tlb_pending);
 		return AT_NO_MEMORY;
 	}
 	follows_append(at, root->table);

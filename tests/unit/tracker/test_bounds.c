@@ -2,6 +2,7 @@
 /* What a guest can make the tracker hold and do at the very worst, and that a sync can be stopped.
  */
 #include "../../../alias-tracker/internal.h"
+#include "fault.h"
 #include "suites.h"
 #include "world.h"
 
@@ -198,6 +199,47 @@ START_TEST(a_sync_is_stopped_between_two_tables)
 }
 END_TEST
 
+static void stop_at_table(struct world *world)
+{
+	(void)world;
+	stop = true;
+}
+
+/* A sync was stopped when a tree was unlinked, and had not come to what it mapped. The root that is
+ * followed next comes to that, and then has no memory for itself: what is gone stays TLB-pending.
+ */
+START_TEST(gone_between_a_stop_and_a_failure)
+{
+	enum at_verdict verdict = AT_NO_MEMORY;
+	unsigned n = 0;
+
+	w.at->max_spare = 0; /* each table is an allocation */
+	world_map(&w, 1, VMALLOC, 1, W(5));
+	world_map(&w, 2, VMALLOC, 1, W(6));
+	ck_assert_int_eq(world_pin_tree(&w, 1), AT_OK);
+	w.clock = (struct at_clock){.cleared = 1, .flushed = 0};
+	world_set(&w, 1, va_index(VMALLOC, 4), 0);
+	w.meanwhile = stop_at_table;
+	ck_assert(!at_sync(w.at));
+	w.meanwhile = NULL;
+	stop = false;
+	ck_assert_uint_eq(at_alias_count(w.at, 5), 1);
+	while (verdict != AT_OK) {
+		fault_set(++n, false);
+		verdict = at_follow(w.at, 2);
+		fault_set(0, false);
+		ck_assert(verdict == AT_OK || verdict == AT_NO_MEMORY);
+	}
+	ck_assert_uint_gt(n, 3);
+	ck_assert_uint_eq(at_alias_count(w.at, 5), 0);
+	ck_assert_int_eq(at_check(w.at, 5, 1), AT_NO_MEMORY);
+	world_sync(&w);
+	ck_assert_int_eq(at_check(w.at, 5, 1), AT_STALE_TLB);
+	at_flushed(w.at, UINT64_MAX);
+	ck_assert_int_eq(at_check(w.at, 5, 1), AT_OK);
+}
+END_TEST
+
 /* A root is stopped on its way in, and on its way out. */
 START_TEST(roots_are_stopped)
 {
@@ -233,6 +275,7 @@ Suite *bounds_suite(void)
 	tcase_add_test(tcase, sums_are_exact);
 	tcase_add_test(tcase, a_sync_that_is_stopped_has_failed);
 	tcase_add_test(tcase, a_sync_is_stopped_between_two_tables);
+	tcase_add_test(tcase, gone_between_a_stop_and_a_failure);
 	tcase_add_test(tcase, roots_are_stopped);
 	suite_add_tcase(suite, tcase);
 	return suite;
