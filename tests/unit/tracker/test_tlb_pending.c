@@ -223,6 +223,28 @@ START_TEST(unpinned_root)
 }
 END_TEST
 
+/* A root that is refused is forgotten as if it had never been; one that was unpinned before is not,
+ * whether or not a sync comes between. */
+START_TEST(unpinned_and_another_refused)
+{
+	uint64_t table = world_table(&w, ROOT, VMALLOC, 1);
+
+	w.clock = (struct at_clock){.cleared = 3, .flushed = 2};
+	ck_assert_int_eq(at_unpin(w.at, ROOT), AT_OK);
+	world_set(&w, ROOT + 1, 0, W(DATA + 20)); /* unpinned */
+	ck_assert_int_eq(at_pin(w.at, ROOT + 1, 4), AT_CHILD_UNPINNED);
+	ck_assert_int_eq(verdict(0), AT_STALE_TLB);
+	ck_assert_int_eq(at_pin(w.at, DATA, 1), AT_STALE_TLB);
+	ck_assert_int_eq(at_unpin(w.at, table), AT_OK); /* no root: nothing goes with it */
+	ck_assert_int_eq(verdict(20), AT_OK);
+	world_sync(&w);
+	ck_assert_int_eq(verdict(0), AT_STALE_TLB);
+	w.clock.flushed = 3;
+	world_sync(&w);
+	ck_assert_int_eq(verdict(0), AT_OK);
+}
+END_TEST
+
 /* More than fit: all frames are TLB-pending then, until there is evidence for all of it. */
 START_TEST(overflow)
 {
@@ -367,6 +389,7 @@ Suite *tlb_pending_suite(void)
 	tcase_add_test(tcase, no_clock);
 	tcase_add_test(tcase, host_flush);
 	tcase_add_test(tcase, unpinned_root);
+	tcase_add_test(tcase, unpinned_and_another_refused);
 	tcase_add_test(tcase, overflow);
 	tcase_add_test(tcase, slow_overflow);
 	tcase_add_test(tcase, flushed_since);
