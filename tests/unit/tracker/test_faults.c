@@ -142,6 +142,30 @@ START_TEST(root_fails)
 }
 END_TEST
 
+/* What a root would have mapped that failed was never mapped: no flush is waited for. */
+START_TEST(root_that_failed_never_was)
+{
+	enum at_verdict verdict = AT_NO_MEMORY;
+	unsigned n = 0;
+
+	build();
+	ck_assert_int_eq(world_pin_tree(&w, ROOT), AT_OK);
+	ck_assert_int_eq(at_unpin(w.at, ROOT), AT_OK);
+	at_flushed(w.at, UINT64_MAX);
+	w.clock = (struct at_clock){.cleared = 1, .flushed = 0};
+	while (verdict != AT_OK) {
+		ck_assert_int_eq(verdict, AT_NO_MEMORY);
+		world_sync(&w);
+		for (uint64_t pfn = DATA; pfn < DATA + 100; pfn++)
+			ck_assert_int_eq(at_check(w.at, pfn, 1), AT_OK);
+		fault_set(++n, _i);
+		verdict = at_pin(w.at, ROOT, 4);
+		fault_set(0, false);
+	}
+	ck_assert_uint_gt(n, 5);
+}
+END_TEST
+
 /* Everything changes between two syncs; the second fails, at the nth allocation. Then it is
  * repeated. Returns false when n was more than enough. */
 static bool failing_sync(unsigned n, bool for_good)
@@ -263,6 +287,7 @@ Suite *fault_suite(void)
 	tcase_add_test(tcase, at_new_fails);
 	tcase_add_loop_test(tcase, at_pin_fails, 0, 2);
 	tcase_add_loop_test(tcase, root_fails, 0, 2);
+	tcase_add_loop_test(tcase, root_that_failed_never_was, 0, 2);
 	tcase_add_loop_test(tcase, sync_fails, 0, 2);
 	tcase_add_test(tcase, truth_comes_back);
 	tcase_add_test(tcase, memory_bound);
