@@ -66,6 +66,24 @@ void op_unfollow(struct run *r)
 	model_compute(&r->m);
 	stamp(r, &before);
 	compare_some(r);
+	ask_for_lost(r, &before);
+}
+
+/* After a sync that failed: what the next one finds decides, but not whether they are followed. */
+void follow_meanwhile(struct run *r)
+{
+	uint64_t pfn = r->m.pool[rnd(r, M_POOL)];
+
+	if (r->m.nr_follows && percent(r, 50)) {
+		pfn = r->m.follows[rnd(r, r->m.nr_follows)];
+		must(at_unfollow(r->w.at, pfn) == AT_OK);
+		model_unfollow(&r->m, pfn);
+		return;
+	}
+	fault_maybe(r, 1 + rnd(r, 12), percent(r, 50));
+	if (at_follow(r->w.at, pfn) == AT_OK)
+		model_follow(&r->m, pfn);
+	fault_set(0, false);
 }
 
 /* --- windows ---------------------------------------------------------------------------------- */

@@ -15,6 +15,8 @@ struct run {
 	uint64_t random_state;
 	uint64_t op_number;
 	bool no_faults;   /* no allocation fails */
+	bool stop;        /* the tracker's owner wants it to stop: */
+	unsigned stop_in; /* when it has asked for so many tables; 0: not at all */
 	int64_t held;     /* findings, by what was told of them */
 	unsigned manners; /* percent of the guest's writes that keep to the rules */
 	struct {
@@ -55,11 +57,16 @@ void compare_oracle(struct run *r, uint64_t pfn, struct at_transition to);
 
 /* Any, with sense or without. */
 struct at_transition some_transition(struct run *r);
+/* at_pin(), and all that follows. */
+enum at_verdict pin(struct run *r, uint64_t pfn, unsigned level);
+/* The same for another transition. */
+void become(struct run *r, uint64_t pfn, struct at_transition to);
 void op_become(struct run *r);
 void op_take_back(struct run *r);
 void op_count_all(struct run *r); /* early, late or never */
 void op_follow(struct run *r);
 void op_unfollow(struct run *r);
+void follow_meanwhile(struct run *r);
 /* A survey, right after a sync. */
 void op_survey(struct run *r);
 /* No direct map, one, or some windows anywhere. */
@@ -75,6 +82,9 @@ void remember(struct run *r, struct before *before);
 struct m_stamp stamp_now(const struct run *r);
 /* TLB-pending frames, after it happened and the clock was read. */
 void stamp(struct run *r, const struct before *before);
+
+/* Right after mappings went, before a sync comes: asks for some of the frames that they mapped. */
+void ask_for_lost(struct run *r, const struct before *before);
 
 /* All was flushed since: those of leaves of any kind that this takes care of. */
 void forget_stamps(struct run *r, uint64_t since);

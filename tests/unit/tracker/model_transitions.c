@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The model's random stream: transitions to something else than a page table. */
+#include <string.h>
+
 #include "fault.h"
 #include "model_run.h"
 
@@ -15,10 +17,8 @@ struct at_transition some_transition(struct run *r)
 	}
 }
 
-void op_become(struct run *r)
+void become(struct run *r, uint64_t pfn, struct at_transition to)
 {
-	struct at_transition to = percent(r, 50) ? TO_HOST : TO_TYPE(rnd(r, 8));
-	uint64_t pfn = some_frame(r);
 	unsigned allowed = check_allows(r, pfn, to);
 	enum at_verdict verdict;
 	bool fired;
@@ -40,6 +40,13 @@ void op_become(struct run *r)
 	compare_some(r);
 }
 
+void op_become(struct run *r)
+{
+	struct at_transition to = percent(r, 50) ? TO_HOST : TO_TYPE(rnd(r, 8));
+
+	become(r, some_frame(r), to);
+}
+
 void op_take_back(struct run *r)
 {
 	uint64_t pfn = percent(r, 5) ? rnd(r, r->m.frames + 2) : some_frame(r);
@@ -55,6 +62,38 @@ void op_take_back(struct run *r)
 	r->m.ballooned[pfn] = false;
 	model_compute(&r->m);
 	compare_some(r);
+}
+
+static bool is_lost(struct run *r, const struct before *before, uint64_t pfn)
+{
+	m_types was = m_of_type(&before->count, pfn), is = m_of_type(&r->m.count, pfn);
+
+	return memcmp(&was, &is, sizeof(is)) ||
+	       m_writable(&before->count, pfn) != model_count(&r->m, pfn);
+}
+
+/* A root that is refused meanwhile makes it forget nothing. */
+void ask_for_lost(struct run *r, const struct before *before)
+{
+	uint64_t first = rnd(r, r->m.frames);
+	unsigned left = 6;
+
+	if (percent(r, 10))
+		pin(r, r->m.pool[rnd(r, M_POOL)], r->m.levels);
+	for (uint64_t i = 0; i < r->m.frames && left; i++) {
+		uint64_t pfn = (first + i) % r->m.frames;
+
+		if (!is_lost(r, before, pfn))
+			continue;
+		compare_check(r, pfn, (struct at_transition){AT_TO_TABLE, 1});
+		compare_check(r, pfn, some_transition(r));
+		if (percent(r, 5))
+			pin(r, pfn, 1);
+		else if (percent(r, 5))
+			become(r, pfn, percent(r, 50) ? TO_HOST : TO_TYPE(rnd(r, 8)));
+		i += rnd(r, 64);
+		left--;
+	}
 }
 
 void op_count_all(struct run *r)

@@ -170,23 +170,45 @@ static void write_once_more(struct world *world, uint64_t pfn)
 		world_set(world, pfn, index, world_get(world, pfn, index) ^ E_RW);
 }
 
-/* May fail, and be raced by the guest where it matters most; then a quiet one follows. */
+static void stop_at_table(struct world *world)
+{
+	struct run *r = world->hook_data;
+
+	r->stop |= r->stop_in && --r->stop_in == 0;
+}
+
+/* It failed, and some roots are followed before the next. */
+static void between_syncs(struct run *r)
+{
+	must(at_check(r->w.at, r->m.pool[0], 1) != AT_OK);
+	for (unsigned i = rnd(r, 4); i > 0; i--)
+		follow_meanwhile(r);
+	must(at_check(r->w.at, r->m.pool[0], 1) != AT_OK);
+}
+
+/* May fail, be stopped, and be raced by the guest where it matters most; then a quiet one follows.
+ */
 static void sync_disturbed(struct run *r, struct marks *marks)
 {
+	unsigned how = rnd(r, 5);
 	bool ok, fired;
 
-	if (percent(r, 50))
+	if (how < 2)
 		fault_maybe(r, 1 + rnd(r, percent(r, 50) ? 4 : 60), percent(r, 50));
-	else
+	else if (how == 2)
 		r->w.before_arm = write_once_more;
+	else
+		r->stop_in = 1 + rnd(r, 10);
 	ok = at_sync(r->w.at);
-	fired = fault_fired();
+	fired = fault_fired() || r->stop;
 	fault_set(0, false);
 	r->w.before_arm = NULL;
+	r->stop = false;
+	r->stop_in = 0;
 	must(ok || fired);
 	r->tally.faults += !ok;
 	if (!ok)
-		must(at_check(r->w.at, r->m.pool[0], 1) != AT_OK);
+		between_syncs(r);
 	take_reports(r, marks, false);
 }
 
@@ -221,6 +243,8 @@ static void op_sync(struct run *r)
 	compare_some(r);
 	for (unsigned i = 0; i < 8; i++)
 		compare_check(r, some_frame(r), some_transition(r));
+	if (disturbed)
+		ask_for_lost(r, &before);
 	r->tally.roles += r->m.nr_roles;
 	if (++r->tally.syncs % 64 == 0)
 		compare_all(r);
@@ -297,7 +321,7 @@ static void root_pinned(struct run *r, uint64_t pfn, enum at_verdict verdict)
 	model_compute(&r->m);
 }
 
-static enum at_verdict pin(struct run *r, uint64_t pfn, unsigned level)
+enum at_verdict pin(struct run *r, uint64_t pfn, unsigned level)
 {
 	unsigned allowed = check_allows(r, pfn, (struct at_transition){AT_TO_TABLE, level});
 	enum at_verdict verdict;
@@ -374,6 +398,8 @@ static void op_unpin(struct run *r)
 	if (root)
 		stamp(r, &before);
 	compare_some(r);
+	if (root)
+		ask_for_lost(r, &before);
 }
 
 /* A well-meaning moment of the guest: puts a tree in order and pins it, from the bottom up. */
@@ -491,6 +517,8 @@ static void start_epoch(struct run *r)
 		r->w.log_room = 1 + rnd(r, 100);
 	}
 	r->w.config.seed = rnd(r, UINT64_MAX);
+	r->w.config.stop = &r->stop;
+	r->w.meanwhile = stop_at_table;
 	if (percent(r, 20)) {
 		r->w.ops.arm = NULL;
 		r->w.ops.disarm = NULL;
