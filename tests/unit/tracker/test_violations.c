@@ -183,6 +183,24 @@ START_TEST(reached_in_one_more_place)
 }
 END_TEST
 
+/* An entry that is a violation as a leaf becomes one as a link, too: only that is news. */
+START_TEST(reached_at_one_more_level)
+{
+	struct at_violation v;
+	bool as_link = false;
+
+	world_set(&w, l1, 7, W(l2));
+	expect(AT_V_WRITABLE, l2, VMALLOC + 7 * 4096, l1, 1);
+	world_set(&w, l3, 3, W(l1));
+	world_sync(&w);
+	while (at_next_violation(w.at, &v)) {
+		ck_assert(v.level == 2 || v.pte_gpa >> 12 != l1);
+		as_link |= v.level == 2 && v.pte_gpa == FRAME(l1) + 7 * sizeof(v.pte_gpa);
+	}
+	ck_assert(as_link);
+}
+END_TEST
+
 /* What looks wrong only in the middle of a sync isn't. */
 START_TEST(only_the_outcome_counts)
 {
@@ -248,6 +266,7 @@ Suite *violation_suite(void)
 	tcase_add_test(tcase, bad_entries);
 	tcase_add_test(tcase, entry_of_a_shared_table);
 	tcase_add_test(tcase, reached_in_one_more_place);
+	tcase_add_test(tcase, reached_at_one_more_level);
 	tcase_add_test(tcase, only_the_outcome_counts);
 	tcase_add_test(tcase, queue_is_bounded);
 	tcase_add_test(tcase, address_by_another_way);
