@@ -211,13 +211,13 @@ size_t tables_bytes(const struct alias_tracker *at);
 enum { LEAF_MAPPED = 1, LEAF_WRITABLE = 2 };
 
 /* As what does this leaf of a table at this level count, by a view? LEAF_MAPPED only after
- * at_count_all(). */
+ * at_count_all(), and then what counts as writable counts as mapped, too: where all links to a role
+ * agree, the writable ones do. */
 unsigned leaf_counts_as(const struct alias_tracker *at, struct view view, unsigned level,
 			unsigned index, uint64_t pte);
-/* The leaf begins to count as `more`, which makes it `now` in all. False if out of memory, and then
- * nothing changed. */
+/* The leaf begins to count as `more`. False if out of memory, and then nothing changed. */
 bool leaf_add(struct alias_tracker *at, struct role *role, unsigned index, uint64_t pte,
-	      unsigned more, unsigned now);
+	      unsigned more);
 /* Takes that back: never was. */
 void leaf_take_back(struct alias_tracker *at, struct role *role, uint64_t pte, unsigned more);
 /* The leaf ceases to count as that: it may still be in a TLB. */

@@ -33,7 +33,7 @@ unsigned leaf_counts_as(const struct alias_tracker *at, struct view view, unsign
 }
 
 bool leaf_add(struct alias_tracker *at, struct role *role, unsigned index, uint64_t pte,
-	      unsigned more, unsigned now)
+	      unsigned more)
 {
 	unsigned level = role->level;
 	uint64_t pfn = leaf_pfn(pte, level);
@@ -46,7 +46,7 @@ bool leaf_add(struct alias_tracker *at, struct role *role, unsigned index, uint6
 		leaf_take_back(at, role, pte, more & LEAF_MAPPED);
 		return false;
 	}
-	if (state_forbids(at, pfn, level, now & LEAF_WRITABLE, pte, &found))
+	if (state_forbids(at, pfn, level, more & LEAF_WRITABLE, pte, &found))
 		recheck_add(at, role->table, index);
 	return true;
 }

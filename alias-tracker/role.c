@@ -125,7 +125,7 @@ static bool entry_begin(struct alias_tracker *at, struct role *role, unsigned in
 	switch (pte_kind(pte, role->level)) {
 	case PTE_LEAF:
 		counts = leaf_counts_as(at, view, role->level, index, pte);
-		return !counts || leaf_add(at, role, index, pte, counts, counts);
+		return !counts || leaf_add(at, role, index, pte, counts);
 	case PTE_TABLE:
 		return link_begin(at, role, index, pte, view);
 	case PTE_BAD:
@@ -172,7 +172,7 @@ static void entry_end(struct alias_tracker *at, struct role *role, unsigned inde
 bool plain_add_rare(struct alias_tracker *at, struct table *table, unsigned index, uint64_t pte)
 {
 	return plain_pfn(pte) >= at->config.frames ||
-	       leaf_add(at, table->role[0], index, pte, LEAF_WRITABLE, LEAF_WRITABLE);
+	       leaf_add(at, table->role[0], index, pte, LEAF_WRITABLE);
 }
 
 void plain_drop_rare(struct alias_tracker *at, struct table *table, unsigned index, uint64_t pte)
@@ -321,8 +321,7 @@ static bool entry_move_begin(struct alias_tracker *at, struct role *role, unsign
 {
 	unsigned more = leaf_counts_but(at, role, index, pte, to, role->view);
 
-	return !more || leaf_add(at, role, index, pte, more,
-				 leaf_counts_as(at, to, role->level, index, pte));
+	return !more || leaf_add(at, role, index, pte, more);
 }
 
 static void entry_move_take_back(struct alias_tracker *at, struct role *role, unsigned index,
