@@ -4,9 +4,8 @@
  * restores the terminal, and removes sockets and temporary files. What it needs is in
  * this file's own variables.
  *
- * Files are removed on the main thread only, which gets all signals from outside, since the sandbox
- * lets no other thread remove one. So a crash of another thread leaves the socket, which the next
- * run replaces.
+ * The main thread alone removes files, since the sandbox lets no other thread do so. Another thread
+ * that crashes asks it to, by a signal, and waits for it for some seconds.
  */
 #ifndef VMM_FATAL_H
 #define VMM_FATAL_H
@@ -20,6 +19,10 @@ void fatal_install(void (*restore)(void));
 /* Installs the handler for one more signal, unless that was ignored when the program started. */
 void fatal_handle(int signal);
 
+/* Unblocks crashes for the calling thread: of one that is blocked the kernel makes an end without a
+ * handler. */
+void fatal_unblock_crashes(void);
+
 /* Registers a file that was created and is to be removed. Call it with all fatal signals blocked,
  * so that none arrives between the creation and this. Returns 0 or a negated errno. */
 int fatal_file_made(enum fatal_file which, const char *path);
@@ -28,7 +31,8 @@ void fatal_file_remove(enum fatal_file which);
 /* The file is to be kept: forgets it. */
 void fatal_file_keep(enum fatal_file which);
 
-/* What the handler does: restores and removes. Safe in signal handlers, on any thread. */
+/* What the handler does: restores and removes. Safe in signal handlers, on any thread. The process
+ * is to end then. */
 void fatal_clean_up(void);
 
 #endif

@@ -211,12 +211,24 @@ START_TEST(a_forbidden_call_is_named)
 	char says[64];
 	struct run run;
 
-	run_broken(&run, kind, call, NULL, NULL);
+	run_broken(&run, kind, call, "--control", tmp_file("control"));
 	expect_status(&run, SANDBOX);
+	ck_assert_int_lt(access(tmp_file("control"), F_OK), 0);
 	snprintf(says, sizeof(says), "a thread (%s) at a system call", kind);
 	expect_one_sentence(&run, says);
 	snprintf(says, sizeof(says), ": %s(", call);
 	expect_one_sentence(&run, says);
+	run_free(&run);
+}
+END_TEST
+
+START_TEST(a_crash_leaves_no_socket)
+{
+	struct run run;
+
+	run_broken(&run, kinds[_i], "crash", "--control", tmp_file("control"));
+	expect_status(&run, 128 + SIGILL);
+	ck_assert_int_lt(access(tmp_file("control"), F_OK), 0);
 	run_free(&run);
 }
 END_TEST
@@ -433,6 +445,7 @@ Suite *sandbox_suite(void)
 
 	tcase_set_timeout(tc, 90);
 	tcase_add_loop_test(tc, every_thread, 0, 2);
+	tcase_add_loop_test(tc, a_crash_leaves_no_socket, 0, NR_OF(kinds));
 	tcase_add_loop_test(tc, a_forbidden_call_is_named, 0, NR_OF(kinds) * NR_OF(calls));
 	tcase_add_test(tc, without_a_sandbox);
 	tcase_add_test(tc, no_other_file);

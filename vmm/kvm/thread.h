@@ -16,8 +16,8 @@ struct thread_job {
 };
 
 /* Starts a thread, which enters the sandbox before it calls run(), and waits until it has entered.
- * Its signal mask is the caller's, with SIGSYS unblocked. Returns 0, or a negated errno without a
- * message. */
+ * Its signal mask is the caller's, with crashes unblocked (fatal.h). Returns 0, or a negated errno
+ * without a message. */
 int thread_start(pthread_t *thread, const struct thread_job *job);
 
 #endif

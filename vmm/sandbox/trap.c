@@ -3,7 +3,6 @@
 
 #include <linux/audit.h>
 #include <poll.h>
-#include <pthread.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stdint.h>
@@ -11,6 +10,7 @@
 #include <string.h>
 #include <ucontext.h>
 #include <unistd.h>
+#include "fatal.h"
 #include "status.h"
 
 #define NR_CALLS     512
@@ -116,10 +116,6 @@ void sandbox_trap_here(enum sandbox_thread thread)
 		[SANDBOX_DISK] = "disk",
 		[SANDBOX_UFFD] = "uffd",
 	};
-	sigset_t set;
-
 	thread_name = names[thread];
-	sigemptyset(&set);
-	sigaddset(&set, SIGSYS);
-	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	fatal_unblock_crashes();
 }

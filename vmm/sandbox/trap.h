@@ -13,7 +13,8 @@
  * system calls, the message has their numbers. The handler calls `before_end` before it ends the
  * process. */
 void sandbox_trap_install(void (*before_end)(void));
-/* Declares the kind of the calling thread, for the message, and unblocks the signal for it. */
+/* Declares the kind of the calling thread, for the message, and unblocks this signal and other
+ * crashes for it. */
 void sandbox_trap_here(enum sandbox_thread thread);
 
 #endif

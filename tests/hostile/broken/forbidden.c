@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A thread that makes a system call which it has no business with, once it is confined: as one
- * would that the guest has taken over. */
+ * would that the guest has taken over. Or one that crashes. */
 #include <fcntl.h>
 #include <linux/kvm.h>
 #include <signal.h>
@@ -19,6 +19,8 @@ static const char *const kinds[SANDBOX_NR_THREADS] = {
 	[SANDBOX_UFFD] = "uffd",
 };
 
+#define CRASH -1
+
 static const struct {
 	const char *name;
 	long call;
@@ -32,6 +34,7 @@ static const struct {
 	 SYS_mmap,
 	 {0, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1}},
 	{"tgkill", SYS_tgkill, {1, 1, SIGCONT}},
+	{"crash", CRASH, {}},
 };
 
 static const char *kind, *call;
@@ -59,6 +62,8 @@ int __wrap_sandbox_enter(const struct sandbox *sandbox, enum sandbox_thread thre
 
 		if (strcmp(call, calls[i].name) || strcmp(kind, kinds[thread]))
 			continue;
+		if (calls[i].call == CRASH)
+			__builtin_trap();
 		if (syscall(calls[i].call, a[0], a[1], a[2], a[3], a[4], a[5]) < 0)
 			fprintf(stderr, "vmm-broken: %s in %s: %m\n", call, kind);
 		else

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Signals that end the program: which there are, and what they leave behind. */
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 #include "events.h"
 #include "fatal.h"
+#include "kvm/thread.h"
 #include "options.h"
 #include "sandbox/trap.h"
 #include "suites.h"
@@ -55,6 +57,73 @@ START_TEST(nothing_is_left_behind)
 	static const int signals[] = {SIGTERM, SIGQUIT, SIGUSR2};
 
 	ck_assert_int_eq(end_of_child(signals[_i]), signals[_i]);
+	ck_assert_int_lt(access(path, F_OK), 0);
+}
+END_TEST
+
+static void *crash(void *arg)
+{
+	raise(*(int *)arg);
+	return NULL;
+}
+
+static void *crash_by_itself(void *arg)
+{
+	(void)arg;
+	__builtin_trap();
+}
+
+/* With all signals blocked, of which crashes must not be. */
+static void start_thread(int *number)
+{
+	const struct thread_job job = {
+		.kind = SANDBOX_DISK,
+		.stack = 65536,
+		.run = *number ? crash : crash_by_itself,
+		.arg = number,
+	};
+	pthread_t thread;
+	sigset_t all, old;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	if (thread_start(&thread, &job))
+		_exit(2);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+}
+
+/* The sandbox lets the main thread alone remove files: it does so for the others. */
+START_TEST(nothing_is_left_behind_by_another_thread)
+{
+	static const int signals[] = {SIGSEGV, SIGABRT, SIGSYS, SIGURG, 0};
+	int number = signals[_i], status;
+	pid_t pid = fork();
+
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		/* A sanitizer has handlers of its own. */
+		for (int i = 1; i < NSIG; i++)
+			(void)sigaction(i, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
+		fatal_install(NULL);
+		sandbox_trap_install(fatal_clean_up);
+		if (fatal_file_made(FATAL_CONTROL, path))
+			_exit(2);
+		raise(SIGURG);
+		if (access(path, F_OK))
+			_exit(3); /* it is the signal by which a thread asks, but none has */
+		if (number == SIGURG)
+			_exit(0);
+		start_thread(&number);
+		for (;;)
+			pause();
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	if (number == SIGURG) {
+		ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+		return;
+	}
+	ck_assert_msg(WIFSIGNALED(status), "it exited with %d", WEXITSTATUS(status));
+	ck_assert_int_eq(WTERMSIG(status), number ? number : SIGILL);
 	ck_assert_int_lt(access(path, F_OK), 0);
 }
 END_TEST
@@ -112,6 +181,7 @@ TCase *fatal_tests(void)
 
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_loop_test(tc, nothing_is_left_behind, 0, 3);
+	tcase_add_loop_test(tc, nothing_is_left_behind_by_another_thread, 0, 5);
 	tcase_add_test(tc, what_is_not_ours_stays);
 	tcase_add_test(tc, every_signal_is_seen_to);
 	return tc;

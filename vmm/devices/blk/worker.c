@@ -2,7 +2,6 @@
 #include "devices/blk/worker.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include "say.h"
@@ -112,7 +111,6 @@ static void *worker_thread(void *arg)
 	}
 }
 
-/* Signals are for the main thread and the vCPUs. */
 static int start_thread(struct blk_worker *worker, const struct sandbox *sandbox)
 {
 	struct thread_job job = {
@@ -122,13 +120,8 @@ static int start_thread(struct blk_worker *worker, const struct sandbox *sandbox
 		.run = worker_thread,
 		.arg = worker,
 	};
-	sigset_t all, old;
-	int ret;
+	int ret = thread_start(&worker->thread, &job);
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	ret = thread_start(&worker->thread, &job);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return ret ? say_error(ret, "pthread_create (disk %s)", worker->core.disk.name) : 0;
 }
 
