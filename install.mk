@@ -3,8 +3,8 @@
 # Paths are absolute and may hold blanks, but nothing that ends a word of the shell's in double quotes.
 
 PKGCONFIGDIR ?= $(LIBDIR)/pkgconfig
-# What vmm itself starts and reads; it looks in ../lib/vmm from its own folder.
-VMMDIR       ?= $(PREFIX)/lib/vmm
+# What vmm itself starts and reads: where it looks, from its own folder, wherever that is.
+VMMDIR       := $(BINDIR)/../lib/vmm
 MAN_PAGE     := $(DESTDIR)$(MANDIR)/man1/vmm.1
 AUDIT_PAGE   := $(DESTDIR)$(MANDIR)/man1/alias-audit.1
 SCHEMA       := $(DESTDIR)$(DOCDIR)/SCHEMA.md
@@ -13,7 +13,7 @@ PC_FILE      := $(DESTDIR)$(PKGCONFIGDIR)/aliastracker.pc
 # What stands for itself in what sed puts in, within double quotes of the shell.
 in_sed = $(subst &,\\&,$(subst |,\\|,$(1)))
 
-INSTALL_PATHS := PREFIX BINDIR LIBDIR INCLUDEDIR MANDIR DOCDIR PKGCONFIGDIR VMMDIR
+INSTALL_PATHS := PREFIX BINDIR LIBDIR INCLUDEDIR MANDIR DOCDIR PKGCONFIGDIR
 
 # Ends make with a sentence if the variable $(1) can't be used.
 check_path = $(if $(filter /%,$(firstword $($(1)))),,$(error $(1)="$($(1))" is not an absolute path)) \
@@ -21,6 +21,7 @@ check_path = $(if $(filter /%,$(firstword $($(1)))),,$(error $(1)="$($(1))" is n
 
 .PHONY: install-paths
 install-paths:
+	@: $(if $(filter file,$(origin VMMDIR)),,$(error VMMDIR can't be chosen: vmm looks in ../lib/vmm from BINDIR))
 	@: $(foreach p,$(INSTALL_PATHS),$(call check_path,$p))
 
 install: install-paths all ## Install program, guest, library and manual (PREFIX=, LIBDIR=, DESTDIR=)
