@@ -9,6 +9,7 @@ INCLUDEDIR ?= $(PREFIX)/include
 MANDIR     ?= $(PREFIX)/share/man
 DOCDIR     ?= $(PREFIX)/share/doc/vmm
 DESTDIR    ?=
+$(if $(word 2,$(B)),$(error B="$(B)" holds a blank, which a target of make can't; the folder of this tree may))
 # Where scripts and tests find what was built.
 export VMM_BUILD := $(B)
 

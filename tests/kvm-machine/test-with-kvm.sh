@@ -121,6 +121,9 @@ test_statuses() {
 	ok "no command gives 64" same 64 $?
 	machine --help
 	ok "--help gives 0" same 0 $?
+	"$with_kvm" --help >/dev/full 2>"$work/stderr"
+	ok "that can't be printed gives 74" same 74 $?
+	ok "and says why" has "standard output" "$work/stderr"
 }
 
 test_missing() {
