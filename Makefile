@@ -52,10 +52,12 @@ check-quick: deps ## The same in a minute and a half: something of all, for betw
 	@$(BUILD_ALL) $(if $(PACKAGE_BUILD),,kvm-machine) quick-tests-built
 	@$(MAKE) -s --no-print-directory quick-tests
 
-lint: deps lint-deps ## Style and static analysis
+# The compiler sees more when it optimizes more.
+lint: deps lint-deps ## Style and static analysis, and a build by -O3 without a warning
 	@$(MAKE) -s --no-print-directory $(B)/vmm $(B)/vmm-top $(B)/vmm-lines
 	@tests/lint-layers $(B)
 	@tests/lint
+	@$(BUILD_ALL) SAY= B=$(B)/lint CFLAGS='-O3 -g' WERROR=-Werror all
 
 include install.mk
 
