@@ -80,6 +80,12 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
+/* Returns false if it is too long. */
+static bool get_folder(const char *path, char folder[PATH_MAX])
+{
+	return snprintf(folder, PATH_MAX, "%.*s.", (int)(base_name(path) - path), path) < PATH_MAX;
+}
+
 /* The length of so much of the path as a suffix leaves room for in a file's name. */
 static int length_before(const char *path, const char *suffix)
 {
@@ -199,6 +205,13 @@ int output_file_write(const struct output *output, int wait_ms)
  * only after whatever a rename would say as well: of a sticky folder, an immutable file. */
 static int check_name(const char *path)
 {
+	char folder[PATH_MAX];
+	struct statx st;
+
+	/* A trial could not be removed again, either. */
+	if (get_folder(path, folder) && statx(AT_FDCWD, folder, 0, STATX_TYPE, &st) == 0 &&
+	    st.stx_attributes & STATX_ATTR_APPEND)
+		return -EPERM;
 	if (rmdir(path) == 0 || errno == ENOENT || errno == ENOTDIR)
 		return 0;
 	return -errno;
@@ -271,12 +284,9 @@ static bool is_same(const struct stat *a, const struct stat *b)
 
 static bool stat_folder_of(const char *path, struct stat *st)
 {
-	const char *base = base_name(path);
 	char folder[PATH_MAX];
 
-	if (snprintf(folder, PATH_MAX, "%.*s.", (int)(base - path), path) >= PATH_MAX)
-		return false;
-	return stat(folder, st) == 0;
+	return get_folder(path, folder) && stat(folder, st) == 0;
 }
 
 bool output_file_replaces(const char *path, const char *other)

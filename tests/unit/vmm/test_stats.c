@@ -191,18 +191,27 @@ START_TEST(a_target_that_cannot_be_replaced)
 }
 END_TEST
 
+/* Returns false if it may not. */
+static bool set_flags(const char *name, int flags)
+{
+	int fd = open(name, O_RDONLY);
+	bool set = ioctl(fd, FS_IOC_SETFLAGS, &flags) == 0;
+
+	close(fd);
+	return set;
+}
+
 START_TEST(a_target_that_cannot_be_changed)
 {
-	int flags = FS_IMMUTABLE_FL, fd;
-
 	make_file(path("target"), "old");
-	fd = open(path("target"), O_RDONLY);
-	if (ioctl(fd, FS_IOC_SETFLAGS, &flags) == 0) {
+	if (set_flags(path("target"), FS_IMMUTABLE_FL)) {
 		expect_refused(path("target"));
-		flags = 0;
-		ck_assert_int_eq(ioctl(fd, FS_IOC_SETFLAGS, &flags), 0);
+		ck_assert(set_flags(path("target"), 0));
 	}
-	close(fd);
+	if (set_flags(folder, FS_APPEND_FL)) {
+		expect_refused(path("stats.json"));
+		ck_assert(set_flags(folder, 0));
+	}
 	ck_assert_uint_eq(nr_files(), 1);
 }
 END_TEST
