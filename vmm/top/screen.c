@@ -4,6 +4,7 @@
 #include <ncurses.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,13 +12,14 @@
 #include <term.h>
 #include <termios.h>
 #include <unistd.h>
+#include "plain_text.h"
 #include "top/show.h"
 
 #define NAME_WIDTH   12
 #define NUMBER_WIDTH 12
 #define GRAPH_AT     (NAME_WIDTH + 2 * NUMBER_WIDTH + 2)
 #define GRAPH_LEVELS 8
-#define VCPU_WIDTH   9
+#define VCPU_WIDTH   8 /* a terminal of 80 columns has room for all */
 #define KEYS         "s next strategy   t next track   p pause   r resume   q quit"
 
 /* What a signal handler needs to restore the terminal: its settings, and what is to be written to
@@ -49,8 +51,10 @@ static int add_to_farewell(int byte)
 
 static SCREEN *open_screen(void)
 {
+	/* Without a screen of its own to leave, the line of the cursor is made the shell's. */
 	const char *const parts[] = {exit_attribute_mode, cursor_normal, keypad_local,
-				     exit_ca_mode};
+				     exit_ca_mode ? exit_ca_mode : carriage_return,
+				     exit_ca_mode ? NULL : clr_eol};
 	SCREEN *screen;
 
 	if (tcgetattr(STDOUT_FILENO, &before) < 0)
@@ -85,8 +89,12 @@ bool screen_start(void)
 	return true;
 }
 
+/* Where a terminal has no screen of its own for programs, the shell goes on in the last line. */
 void screen_stop(void)
 {
+	move(LINES - 1, 0);
+	clrtoeol();
+	refresh();
 	endwin();
 	on = 0;
 }
@@ -136,6 +144,21 @@ static const char *group_digits(uint64_t number, char text[32])
 	return text;
 }
 
+/* Cuts it where the window ends: it never goes on in another line. */
+static void __attribute__((format(printf, 3, 4))) show(int y, int x, const char *format, ...)
+{
+	char text[512];
+	va_list args;
+
+	if (x >= COLS)
+		return;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	plain_text(text, strlen(text));
+	mvaddnstr(y, x, text, COLS - x);
+}
+
 static void show_graph(const struct top_view *view, unsigned figure, int y, int width)
 {
 	static const char *const blocks[GRAPH_LEVELS + 1] = {" ", "▁", "▂", "▃", "▄",
@@ -166,29 +189,29 @@ static void show_figure(const struct top_view *view, unsigned figure, int y)
 {
 	char total[32];
 
-	mvprintw(y, 0, "%-*s", NAME_WIDTH, top_figure_name(figure));
+	show(y, 0, "%s", top_figure_name(figure));
 	if (figure < TOP_NR_COUNTERS)
-		printw("%*.0f", NUMBER_WIDTH, top_rate(view, figure));
-	else
-		printw("%*s", NUMBER_WIDTH, "");
-	printw("%*s", NUMBER_WIDTH, group_digits(view->now.figures[figure], total));
+		show(y, NAME_WIDTH, "%*.0f", NUMBER_WIDTH, top_rate(view, figure));
+	show(y, NAME_WIDTH + NUMBER_WIDTH, "%*s", NUMBER_WIDTH,
+	     group_digits(view->now.figures[figure], total));
 	show_graph(view, figure, y, COLS - GRAPH_AT);
 }
 
 static void show_head(const struct top_sample *now, const char *path)
 {
-	char text[512];
-	int len = snprintf(text, sizeof(text), "vmm top %s  %s%.1f s, %u vCPU%s", path,
-			   now->paused ? "PAUSED " : "", now->seconds, now->nr_vcpus,
-			   now->nr_vcpus == 1 ? "" : "s");
+	bool pins = *now->strategy;
 
-	if (*now->strategy && len > 0 && (size_t)len < sizeof(text))
-		snprintf(text + len, sizeof(text) - (size_t)len, ", strategy %s, track %s",
-			 now->strategy, now->track);
 	attron(A_BOLD);
-	mvaddnstr(0, 0, text, COLS);
+	show(0, 0, "vmm top %s  %s%.1f s, %u vCPU%s%s%s%s%s", path, now->paused ? "PAUSED " : "",
+	     now->seconds, now->nr_vcpus, now->nr_vcpus == 1 ? "" : "s", pins ? ", strategy " : "",
+	     now->strategy, pins ? ", track " : "", pins ? now->track : "");
 	attroff(A_BOLD);
-	mvprintw(1, NAME_WIDTH, "%*s%*s", NUMBER_WIDTH, "a second", NUMBER_WIDTH, "in all");
+	show(1, NAME_WIDTH, "%*s%*s", NUMBER_WIDTH, "a second", NUMBER_WIDTH, "in all");
+}
+
+static int vcpu_figure_at(unsigned figure)
+{
+	return NAME_WIDTH + (int)figure * VCPU_WIDTH;
 }
 
 /* As many vCPUs as there is room for above the line `end`. */
@@ -200,16 +223,17 @@ static void show_vcpus(const struct top_view *view, int y, int end)
 
 	if (!room)
 		return;
-	mvprintw(y++, 0, "%-*s", NAME_WIDTH, "a second:");
+	show(y, 0, "a second:");
 	for (unsigned i = 0; i < TOP_NR_VCPU_FIGURES; i++)
-		printw("%*s", VCPU_WIDTH, top_vcpu_figure_name(i));
-	for (unsigned v = 0; v < shown; v++) {
-		mvprintw(y++, 0, "vCPU %-*u", NAME_WIDTH - 5, v);
+		show(y, vcpu_figure_at(i), "%*s", VCPU_WIDTH, top_vcpu_figure_name(i));
+	y++;
+	for (unsigned v = 0; v < shown; v++, y++) {
+		show(y, 0, "vCPU %u", v);
 		for (unsigned i = 0; i < TOP_NR_VCPU_FIGURES; i++)
-			printw("%*.0f", VCPU_WIDTH, top_vcpu_rate(view, v, i));
+			show(y, vcpu_figure_at(i), "%*.0f", VCPU_WIDTH, top_vcpu_rate(view, v, i));
 	}
 	if (shown < now->nr_vcpus)
-		mvprintw(y, 0, "and %u more", now->nr_vcpus - shown);
+		show(y, 0, "and %u more", now->nr_vcpus - shown);
 }
 
 void screen_show(const struct top_view *view, const char *path, const char *message)
@@ -228,7 +252,7 @@ void screen_show(const struct top_view *view, const char *path, const char *mess
 			show_figure(view, i, y++);
 	}
 	show_vcpus(view, y + 1, end);
-	mvaddnstr(end, 0, message, COLS);
+	show(end, 0, "%s", message);
 	attron(A_REVERSE);
 	mvaddnstr(LINES - 1, 0, KEYS, COLS - 1);
 	attroff(A_REVERSE);
