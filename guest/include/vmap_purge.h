@@ -10,18 +10,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "tlb.h"
-
 struct vmap_space;
 
 /* The purge in flight. The epoch advances once for each area, or run of pages, that has PTEs to
  * clear. */
 struct vmap_purge {
 	struct vmap_space *space;
-	uint64_t epoch;         /* the epoch in which it cleared PTEs last */
-	uint64_t start, end;    /* the range to flush: [start, end), empty at first */
-	uint64_t cleared;       /* PTEs cleared */
-	struct tlb_flush flush; /* when it was flushed */
+	uint64_t epoch;      /* the epoch in which it cleared PTEs last */
+	uint64_t start, end; /* the range to flush: [start, end), empty at first */
+	uint64_t cleared;    /* PTEs cleared */
 };
 
 /* Clears the PTEs in [start, end). */

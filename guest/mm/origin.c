@@ -72,10 +72,12 @@ void origins_trace(void)
 	traced = true;
 }
 
-void origin_note_purge(uint64_t since, uint64_t cleared, struct tlb_flush flush)
+/* Apart: without a trace it is never called. */
+static __attribute__((noinline)) void add_purge(uint64_t since, uint64_t cleared,
+						struct tlb_flush flush)
 {
 	struct alias_vcpu_page *page = this_cpu()->vcpu_page;
-	struct alias_origin *record = traced ? next_record(page) : NULL;
+	struct alias_origin *record = next_record(page);
 
 	if (!record)
 		return;
@@ -91,11 +93,16 @@ void origin_note_purge(uint64_t since, uint64_t cleared, struct tlb_flush flush)
 	count_record(page);
 }
 
-void origin_note_flush(struct tlb_flush flush)
+void origin_note_purge(uint64_t since, uint64_t cleared, struct tlb_flush flush)
+{
+	if (traced)
+		add_purge(since, cleared, flush);
+}
+
+static __attribute__((noinline)) void add_flush(struct tlb_flush flush)
 {
 	struct alias_vcpu_page *page = this_cpu()->vcpu_page;
-	bool noted = traced && nr_cpus_online() > 1;
-	struct alias_origin *record = noted ? next_record(page) : NULL;
+	struct alias_origin *record = nr_cpus_online() > 1 ? next_record(page) : NULL;
 
 	if (!record)
 		return;
@@ -104,4 +111,10 @@ void origin_note_flush(struct tlb_flush flush)
 					.kind = ALIAS_ORIGIN_FLUSH,
 					.cpus = (uint16_t)nr_cpus_online()};
 	count_record(page);
+}
+
+void origin_note_flush(struct tlb_flush flush)
+{
+	if (traced)
+		add_flush(flush);
 }

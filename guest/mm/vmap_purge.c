@@ -90,14 +90,15 @@ uint64_t vmap_count_stale(struct vmap_space *space, int64_t by)
 	return stale;
 }
 
-/* Flushes what was cleared. */
-static void purge_flush(struct vmap_purge *purge)
+/* Flushes what was cleared. Returns when, if there was anything. */
+static struct tlb_flush purge_flush(const struct vmap_purge *purge)
 {
 	struct vmap_space *space = purge->space;
+	struct tlb_flush flush = {0};
 
 	if (purge->start == purge->end)
-		return;
-	purge->flush = flush_tlb_clear_epoch(purge->epoch, purge->start, purge->end);
+		return flush;
+	flush = flush_tlb_clear_epoch(purge->epoch, purge->start, purge->end);
 	count_stat(purges, 1);
 	if (space->common) /* under the purge lock */
 		__atomic_store_n(&space->common->purges, space->common->purges + 1,
@@ -106,6 +107,7 @@ static void purge_flush(struct vmap_purge *purge)
 	spin_lock(&space->lock);
 	vmap_count_stale(space, -(int64_t)purge->cleared);
 	spin_unlock(&space->lock);
+	return flush;
 }
 
 /* Begins a purge that includes what is owed, since ending an epoch promises that. What another
@@ -130,31 +132,32 @@ void vmap_clear(struct vmap_space *space, uint64_t start, unsigned nr_pages)
 	spin_unlock(&purge_lock);
 }
 
-/* The purge has flushed what there was to flush. */
-static void note_purge(const struct vmap_purge *purge, uint64_t since)
+/* The purge has flushed what there was to flush, at that time. */
+static void note_purge(const struct vmap_purge *purge, uint64_t since, struct tlb_flush flush)
 {
 	if (purge->start != purge->end)
-		origin_note_purge(since, purge->cleared, purge->flush);
+		origin_note_purge(since, purge->cleared, flush);
 }
 
 /* The same for a purge of what is lazy, whose time is counted. */
-static void count_purge(const struct vmap_purge *purge, uint64_t since)
+static void count_purge(const struct vmap_purge *purge, uint64_t since, struct tlb_flush flush)
 {
 	count_stat(purge_ticks, rdtsc() - since);
-	note_purge(purge, since);
+	note_purge(purge, since, flush);
 }
 
 void vmap_clear_and_flush(struct vmap_space *space, uint64_t start, unsigned nr_pages)
 {
 	struct vmap_purge purge;
+	struct tlb_flush flush;
 	uint64_t since = rdtsc();
 
 	spin_lock(&purge_lock);
 	purge = purge_begin(space);
 	vmap_purge_clear(&purge, start, start + nr_pages * PAGE_SIZE);
-	purge_flush(&purge);
+	flush = purge_flush(&purge);
 	spin_unlock(&purge_lock);
-	note_purge(&purge, since);
+	note_purge(&purge, since, flush);
 }
 
 void vmap_purge_wait(void)
@@ -193,25 +196,29 @@ static void clear_blocks(struct vmap_space *space, struct vmap_pending_list *blo
 	}
 }
 
-/* Clears the claimed areas, flushes all that was cleared, and frees the areas. */
-static void purge_finish(struct vmap_space *space, struct vmap_area_list *areas,
-			 struct vmap_purge *purge)
+/* Clears the claimed areas, flushes all that was cleared, and frees the areas. Returns when it
+ * flushed, if it did. */
+static struct tlb_flush purge_finish(struct vmap_space *space, struct vmap_area_list *areas,
+				     struct vmap_purge *purge)
 {
+	struct tlb_flush flush;
 	struct vmap_area *area;
 
 	TAILQ_FOREACH (area, areas, lazy)
 		vmap_purge_clear(purge, area->start, area->start + area->nr_pages * PAGE_SIZE);
-	purge_flush(purge);
+	flush = purge_flush(purge);
 	while ((area = TAILQ_FIRST(areas))) {
 		TAILQ_REMOVE(areas, area, lazy);
 		vmap_area_release(space, area);
 	}
+	return flush;
 }
 
 void vmap_purge_lazy(struct vmap_space *space, bool sync)
 {
 	struct vmap_area_list areas = TAILQ_HEAD_INITIALIZER(areas);
 	struct vmap_purge purge;
+	struct tlb_flush flush;
 	uint64_t since = rdtsc();
 
 	if (sync)
@@ -220,9 +227,9 @@ void vmap_purge_lazy(struct vmap_space *space, bool sync)
 		return;
 	purge = purge_begin(space);
 	claim_lazy(space, &areas, NULL);
-	purge_finish(space, &areas, &purge);
+	flush = purge_finish(space, &areas, &purge);
 	spin_unlock(&purge_lock);
-	count_purge(&purge, since);
+	count_purge(&purge, since, flush);
 }
 
 uint64_t vm_unmap_aliases_in(struct vmap_space *space)
@@ -230,6 +237,7 @@ uint64_t vm_unmap_aliases_in(struct vmap_space *space)
 	struct vmap_area_list areas = TAILQ_HEAD_INITIALIZER(areas);
 	struct vmap_pending_list blocks = TAILQ_HEAD_INITIALIZER(blocks);
 	struct vmap_purge purge;
+	struct tlb_flush flush;
 	uint64_t since = rdtsc();
 
 	count_stat(unmap_aliases, 1);
@@ -239,9 +247,9 @@ uint64_t vm_unmap_aliases_in(struct vmap_space *space)
 	claim_lazy(space, &areas, &blocks);
 	/* The blocks first: a claimed area is freed with its block. */
 	clear_blocks(space, &blocks, &purge);
-	purge_finish(space, &areas, &purge);
+	flush = purge_finish(space, &areas, &purge);
 	spin_unlock(&purge_lock);
-	count_purge(&purge, since);
+	count_purge(&purge, since, flush);
 	return purge.cleared;
 }
 
@@ -274,6 +282,7 @@ uint64_t vm_purge_ranges_in(struct vmap_space *space, const uint64_t *addrs, uns
 {
 	struct vmap_area_list areas = TAILQ_HEAD_INITIALIZER(areas);
 	struct vmap_purge purge;
+	struct tlb_flush flush;
 	uint64_t since = rdtsc();
 
 	/* With this lock held, no area or block is freed, and all lazy areas are on the list. */
@@ -285,8 +294,8 @@ uint64_t vm_purge_ranges_in(struct vmap_space *space, const uint64_t *addrs, uns
 		if (found)
 			found[i] = result;
 	}
-	purge_finish(space, &areas, &purge);
+	flush = purge_finish(space, &areas, &purge);
 	spin_unlock(&purge_lock);
-	count_purge(&purge, since);
+	count_purge(&purge, since, flush);
 	return purge.cleared;
 }
