@@ -177,10 +177,16 @@ static void place_keep(struct alias_tracker *at, uint64_t pte, uint64_t place)
 		at->places[pfn] = place;
 }
 
-void places_keep(struct alias_tracker *at, const struct table *table, unsigned first, unsigned nr)
+void places_keep_line(struct alias_tracker *at, const struct table *table, unsigned first)
 {
-	for (unsigned i = first; i < first + nr; i++)
-		place_keep(at, copy_get(&table->copy, i), table->pfn * PT_ENTRIES + i);
+	for (unsigned i = first; i < first + LINE_ENTRIES; i++)
+		place_keep(at, table->copy.entry[i], table->pfn * PT_ENTRIES + i);
+}
+
+void places_keep_table(struct alias_tracker *at, const struct table *table)
+{
+	FOREACH_PRESENT (i, &table->copy)
+		place_keep(at, table->copy.entry[i], table->pfn * PT_ENTRIES + i);
 }
 
 void places_keep_recorded(struct alias_tracker *at, const struct at_record *records, size_t n)

@@ -336,9 +336,10 @@ static inline unsigned state_level(uint64_t state)
 /* --- aliases.c -------------------------------------------------------------------------------- */
 
 bool is_in_the_way(const struct alias_tracker *at, uint64_t pfn, struct at_transition to);
-/* Where at->places are kept: notes what these entries of a table map at L1; what the records say
- * that entries map. */
-void places_keep(struct alias_tracker *at, const struct table *table, unsigned first, unsigned nr);
+/* Where at->places are kept: notes what the stored entries of a table's line map at L1; what all of
+ * its entries map; what the records say that entries map. */
+void places_keep_line(struct alias_tracker *at, const struct table *table, unsigned first);
+void places_keep_table(struct alias_tracker *at, const struct table *table);
 void places_keep_recorded(struct alias_tracker *at, const struct at_record *records, size_t n);
 
 /* --- pin.c ------------------------------------------------------------------------------------ */

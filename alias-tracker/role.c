@@ -269,7 +269,7 @@ static bool view_begin(struct alias_tracker *at, struct role *role, struct view 
 		return false;
 	}
 	if (at->places && role->level == 1)
-		places_keep(at, role->table, 0, PT_ENTRIES);
+		places_keep_table(at, role->table);
 	role->view = to;
 	return true;
 }

@@ -110,7 +110,7 @@ static unsigned lines_update(struct alias_tracker *at, struct table *table, cons
 				log_note_change(at, table, index, was, now);
 		}
 		if (at->places && table->role[0])
-			places_keep(at, table, first, LINE_ENTRIES);
+			places_keep_line(at, table, first);
 	}
 	return nr_changed;
 }
