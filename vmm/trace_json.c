@@ -50,10 +50,8 @@ struct printer {
 	int err;
 	unsigned tid;
 	size_t track_len;
-	char track[TRACK_MAX];  /* the end of a name, and where it is */
-	uint32_t digits[1000];  /* the three of each number, the first one lowest, and a point */
-	uint32_t leading[1000]; /* the same without zeroes in front; above them how many they are */
-	uint64_t ms_start;      /* in ns, of the milliseconds that `ms_text` tells; NO_MS: none */
+	char track[TRACK_MAX]; /* the end of a name, and where it is */
+	uint64_t ms_start;     /* in ns, of the milliseconds that `ms_text` tells; NO_MS: none */
 	size_t ms_len;
 	char ms_text[MS_MAX];
 	struct head heads[HEADS]; /* of this track, by a hash */
@@ -80,47 +78,54 @@ static inline char *put(char *at, const char *text)
 	return mempcpy(at, text, strlen(text));
 }
 
-static void find_digits(struct printer *p)
-{
-	uint32_t digits = '0' | '0' << 8 | '0' << 16;
+#define TEN(front, end)                                                                            \
+	front "0" end front "1" end front "2" end front "3" end front "4" end front "5" end front  \
+	      "6" end front "7" end front "8" end front "9" end
+#define FROM_10(front, end)                                                                        \
+	TEN(front "1", end)                                                                        \
+	TEN(front "2", end)                                                                        \
+	TEN(front "3", end)                                                                        \
+	TEN(front "4", end)                                                                        \
+	TEN(front "5", end)                                                                        \
+	TEN(front "6", end) TEN(front "7", end) TEN(front "8", end) TEN(front "9", end)
+#define HUNDRED(front, end) TEN(front "0", end) FROM_10(front, end)
+#define FROM_100(end)                                                                              \
+	HUNDRED("1", end)                                                                          \
+	HUNDRED("2", end)                                                                          \
+	HUNDRED("3", end)                                                                          \
+	HUNDRED("4", end)                                                                          \
+	HUNDRED("5", end) HUNDRED("6", end) HUNDRED("7", end) HUNDRED("8", end) HUNDRED("9", end)
 
-	for (uint32_t number = 0; number < 1000; number++) {
-		uint32_t skipped = (number < 100) + (number < 10);
-
-		p->digits[number] = digits | '.' << 24;
-		p->leading[number] = digits >> 8 * skipped | (3 - skipped) << 24;
-		digits += 1 << 16;
-		if (digits >> 16 > '9')
-			digits += (1 << 8) - (10 << 16);
-		if ((digits >> 8 & 0xff) > '9')
-			digits += 1 - (10 << 8);
-	}
-}
+/* Of each number below 1,000 its three digits, and a point; and its digits without zeroes in front,
+ * in four bytes of which the last one is how many they are. */
+static const char three_digits[] = HUNDRED("0", ".") FROM_100(".");
+static const char first_digits[] = TEN("", "\0\0\1") FROM_10("", "\0\2") FROM_100("\3");
 
 /* Of a number below 1,000. */
-static inline char *put_digits(const struct printer *p, char *at, uint64_t number)
+static inline char *put_digits(char *at, uint64_t number)
 {
-	memcpy(at, &p->digits[number], sizeof(p->digits[number]));
+	memcpy(at, &three_digits[4 * number], 4);
 	return at + 3;
 }
 
-static inline char *put_first_digits(const struct printer *p, char *at, uint64_t number)
+static inline char *put_first_digits(char *at, uint64_t number)
 {
-	uint32_t digits = p->leading[number];
+	uint32_t four;
 
-	memcpy(at, &digits, sizeof(digits));
-	return at + (digits >> 24);
+	memcpy(&four, &first_digits[4 * number], sizeof(four));
+	memcpy(at, &four, sizeof(four));
+	return at + (four >> 24);
 }
 
-static char *put_number(const struct printer *p, char *at, uint64_t number)
+static char *put_number(char *at, uint64_t number)
 {
 	if (number < 1000)
-		return put_first_digits(p, at, number);
+		return put_first_digits(at, number);
 	if (number < 1000000)
-		at = put_first_digits(p, at, number / 1000);
+		at = put_first_digits(at, number / 1000);
 	else
-		at = put_number(p, at, number / 1000);
-	return put_digits(p, at, number % 1000);
+		at = put_number(at, number / 1000);
+	return put_digits(at, number % 1000);
 }
 
 /* The eight digits of a number, the first one lowest. */
@@ -156,12 +161,12 @@ static char *put_hex(char *at, uint64_t number)
 }
 
 /* The rest of a time in microseconds, of which `ns` are below 1,000 us. */
-static inline char *put_micros(const struct printer *p, char *at, uint32_t ns)
+static inline char *put_micros(char *at, uint32_t ns)
 {
 	uint32_t us = ns / 1000;
 
-	memcpy(at, &p->digits[us], sizeof(p->digits[us]));
-	return put_digits(p, at + 4, ns - 1000 * us);
+	memcpy(at, &three_digits[4 * us], 4);
+	return put_digits(at + 4, ns - 1000 * us);
 }
 
 /* As put_time(), in a millisecond that is another one than the last. */
@@ -171,10 +176,10 @@ static char *put_new_time(struct printer *p, char *at, uint64_t ns)
 	uint32_t rest = (uint32_t)(ns % NS_PER_MS);
 
 	if (!ms) /* no zeroes in front */
-		return put_digits(p, put(put_first_digits(p, at, rest / 1000), "."), rest % 1000);
+		return put_digits(put(put_first_digits(at, rest / 1000), "."), rest % 1000);
 	p->ms_start = ns - rest;
-	p->ms_len = (size_t)(put_number(p, p->ms_text, ms) - p->ms_text);
-	return put_micros(p, mempcpy(at, p->ms_text, p->ms_len), rest);
+	p->ms_len = (size_t)(put_number(p->ms_text, ms) - p->ms_text);
+	return put_micros(mempcpy(at, p->ms_text, p->ms_len), rest);
 }
 
 /* In microseconds. Most times are in the same millisecond as the last one. */
@@ -185,18 +190,18 @@ static inline char *put_time(struct printer *p, char *at, uint64_t ns)
 	if (rest >= NS_PER_MS)
 		return put_new_time(p, at, ns);
 	memcpy(at, p->ms_text, MS_MAX);
-	return put_micros(p, at + p->ms_len, (uint32_t)rest);
+	return put_micros(at + p->ms_len, (uint32_t)rest);
 }
 
 /* The same of a duration; most are short. */
-static inline char *put_duration(const struct printer *p, char *at, uint64_t ns)
+static inline char *put_duration(char *at, uint64_t ns)
 {
 	uint32_t us = (uint32_t)ns / 1000;
 
 	if (ns >= NS_PER_MS)
-		return put_micros(p, put_number(p, at, ns / NS_PER_MS), (uint32_t)(ns % NS_PER_MS));
-	at = put(put_first_digits(p, at, us), ".");
-	return put_digits(p, at, (uint32_t)ns - 1000 * us);
+		return put_micros(put_number(at, ns / NS_PER_MS), (uint32_t)(ns % NS_PER_MS));
+	at = put(put_first_digits(at, us), ".");
+	return put_digits(at, (uint32_t)ns - 1000 * us);
 }
 
 /* --- events ----------------------------------------------------------------------------------- */
@@ -258,34 +263,34 @@ static char *put_what(char *at, const struct trace_event *e)
 	return put(put(put(at, ",\"what\":\""), e->what), "\"");
 }
 
-static char *put_args(const struct printer *p, char *at, const struct trace_event *e)
+static char *put_args(char *at, const struct trace_event *e)
 {
 	switch (e->kind) {
 	case TRACE_CALL:
-		return put_number(p, put(at, "\"ops\":"), e->b);
+		return put_number(put(at, "\"ops\":"), e->b);
 	case TRACE_ALIAS:
 		return put_hex(put(put_frame(at, e->a), ",\"va\":"), e->b);
 	case TRACE_VIOLATION:
 		at = put_hex(put(put_frame(at, e->a), ",\"va\":"), e->b);
 		return put_what(at, e);
 	case TRACE_LOG_FAULT:
-		at = put_number(p, put(at, "\"log_of_vcpu\":"), e->a);
+		at = put_number(put(at, "\"log_of_vcpu\":"), e->a);
 		return put_what(at, e);
 	case TRACE_UPCALL:
-		return put_number(p, put(put_frame(at, e->a), ",\"ptes_purged\":"), e->b);
+		return put_number(put(put_frame(at, e->a), ",\"ptes_purged\":"), e->b);
 	case TRACE_GRANT:
 		return put_frame(at, e->a);
 	case TRACE_REFUSE:
-		return put_number(p, put(put_frame(at, e->a), ",\"status\":"), e->b);
+		return put_number(put(put_frame(at, e->a), ",\"status\":"), e->b);
 	case TRACE_FLUSH:
 		return e->a == UINT64_MAX ? at : put_frame(at, e->a);
 	case TRACE_PURGE:
-		at = put_number(p, put(at, "\"ptes_purged\":"), e->a);
-		return e->b ? put_number(p, put(at, ",\"flushed_cpus\":"), e->b) : at;
+		at = put_number(put(at, "\"ptes_purged\":"), e->a);
+		return e->b ? put_number(put(at, ",\"flushed_cpus\":"), e->b) : at;
 	case TRACE_GUEST_FLUSH:
-		return put_number(p, put(at, "\"cpus\":"), e->a);
+		return put_number(put(at, "\"cpus\":"), e->a);
 	case TRACE_DISK:
-		return put_number(p, put(at, "\"offset\":"), e->a);
+		return put_number(put(at, "\"offset\":"), e->a);
 	default:
 		return at;
 	}
@@ -301,10 +306,10 @@ static char *put_caller(const struct printer *p, char *at, uint64_t address)
 static char *put_who(const struct printer *p, char *at, const struct trace_event *e)
 {
 	at = put_caller(p, put(at, ",\"mapped_by\":\""), e->a);
-	at = put_number(p, put(at, "\",\"mapped_on_cpu\":"), e->origin.cpu);
+	at = put_number(put(at, "\",\"mapped_on_cpu\":"), e->origin.cpu);
 	if (e->b) {
 		at = put_caller(p, put(at, ",\"unmapped_by\":\""), e->b);
-		at = put_number(p, put(at, "\",\"unmapped_on_cpu\":"), e->origin.unmapped_on);
+		at = put_number(put(at, "\",\"unmapped_on_cpu\":"), e->origin.unmapped_on);
 	}
 	return put(at, ",\"purges_ago\":");
 }
@@ -331,8 +336,8 @@ static char *put_origin(struct printer *p, char *at, const struct trace_event *e
 {
 	if (e->kind != TRACE_ORIGIN)
 		return at;
-	at = put_number(p, put_kept_who(p, at, e), e->origin.purges_ago);
-	return put_number(p, put(at, ",\"pins_ago\":"), e->origin.pins_ago);
+	at = put_number(put_kept_who(p, at, e), e->origin.purges_ago);
+	return put_number(put(at, ",\"pins_ago\":"), e->origin.pins_ago);
 }
 
 static char *put_track(const struct printer *p, char *at)
@@ -357,7 +362,7 @@ static char *put_flow(struct printer *p, char *at, const struct trace_event *e)
 	else
 		at = put(at, ",\n{\"ph\":\"f\",\"bp\":\"e\"");
 	at = put_name(p, put(at, ",\"cat\":\"alias\""), "alias");
-	at = put_number(p, put(at, ",\"id\":"), e->flow);
+	at = put_number(put(at, ",\"id\":"), e->flow);
 	return put(put_time(p, put(at, ",\"ts\":"), ns_of(p, e->start)), "}");
 }
 
@@ -367,9 +372,9 @@ static char *put_request(struct printer *p, char *at, const struct trace_event *
 	for (unsigned end = 0; end < 2; end++) {
 		at = put(at, end ? ",\n{\"ph\":\"e\"" : ",\n{\"ph\":\"b\"");
 		at = put_name(p, put(at, ",\"cat\":\"disk\""), name_of(e));
-		at = put_number(p, put(at, ",\"id\":\""), p->tid);
-		at = put_number(p, put(at, "."), nr);
-		at = put_args(p, put(at, "\",\"args\":{"), e);
+		at = put_number(put(at, ",\"id\":\""), p->tid);
+		at = put_number(put(at, "."), nr);
+		at = put_args(put(at, "\",\"args\":{"), e);
 		at = put_time(p, put(at, "},\"ts\":"), ns_of(p, end ? e->end : e->start));
 		at = put(at, "}");
 	}
@@ -395,7 +400,7 @@ static char *put_head(struct printer *p, char *at, const struct trace_event *e,
 
 	at = put_name(p, put(at, ",\n{\"ph\":\"X\""), name_of(e));
 	args = put(at, ",\"args\":{");
-	at = put_args(p, args, e);
+	at = put_args(args, e);
 	if (e->kind == TRACE_CALL)
 		return at;
 	if (next)
@@ -456,9 +461,9 @@ static char *put_slice_head(struct printer *p, char *at, const struct trace_even
 static char *put_call_args(struct printer *p, char *at, const struct trace_event *e)
 {
 	if (e->sync)
-		at = put_duration(p, put(at, ",\"sync_us\":"), ticks_to_ns(p, e->sync));
+		at = put_duration(put(at, ",\"sync_us\":"), ticks_to_ns(p, e->sync));
 	if (e->alias)
-		at = put_number(p, put(at, ",\"let_through\":"), e->alias);
+		at = put_number(put(at, ",\"let_through\":"), e->alias);
 	return put(at, "},\"ts\":");
 }
 
@@ -470,9 +475,9 @@ static char *put_slice(struct printer *p, char *at, const struct trace_event *e,
 	at = put_slice_head(p, at, e, track, nr);
 	if (e->kind == TRACE_CALL)
 		at = put_call_args(p, at, e);
-	at = put_duration(p, put(put_time(p, at, start), ",\"dur\":"), end - start);
+	at = put_duration(put(put_time(p, at, start), ",\"dur\":"), end - start);
 	if (e->kind == TRACE_EXIT && e->nr > 1)
-		at = put(put_number(p, put(at, ",\"args\":{\"exits\":"), e->nr), "}");
+		at = put(put_number(put(at, ",\"args\":{\"exits\":"), e->nr), "}");
 	at = put(at, "}");
 	return !is_exit(e) && e->flow ? put_flow(p, at, e) : at;
 }
@@ -513,16 +518,15 @@ static char *begin_track(struct printer *p, char *at, unsigned tid)
 {
 	at = begin_record(p, at);
 	at = put(at, ",\n{\"ph\":\"M\",\"name\":\"thread_name\",\"pid\":1,\"tid\":");
-	at = put(put_number(p, at, tid), ",\"args\":{\"name\":\"");
+	at = put(put_number(at, tid), ",\"args\":{\"name\":\"");
 	if (tid == 0)
 		at = put(at, "host");
 	else if (tid <= p->trace->nr_vcpus)
-		at = put_number(p, put(at, "vCPU "), tid - 1);
+		at = put_number(put(at, "vCPU "), tid - 1);
 	else
-		at = put_number(p, put(at, "disk "), tid - 1 - p->trace->nr_vcpus);
+		at = put_number(put(at, "disk "), tid - 1 - p->trace->nr_vcpus);
 	p->tid = tid;
-	p->track_len =
-		(size_t)(put_number(p, put(p->track, "\",\"pid\":1,\"tid\":"), tid) - p->track);
+	p->track_len = (size_t)(put_number(put(p->track, "\",\"pid\":1,\"tid\":"), tid) - p->track);
 	memset(p->heads, 0, sizeof(p->heads));
 	return put(at, "\"}}");
 }
@@ -581,10 +585,9 @@ int trace_write(const struct trace *trace, const struct trace_names *names,
 			    .ms_start = NO_MS,
 			    .buffer = buffer};
 
-	find_digits(&p);
 	p.ns_per_tick = ticks ? (uint64_t)(((unsigned __int128)ns << 32) / ticks) : 0;
 	at = put(at, "{\"displayTimeUnit\":\"ns\",\"otherData\":{\"events_lost\":");
-	at = put_number(&p, at, nr_lost(trace));
+	at = put_number(at, nr_lost(trace));
 	at = put(at, "},\"traceEvents\":[\n{\"ph\":\"M\",\"name\":\"process_name\",\"pid\":1,"
 		     "\"args\":{\"name\":\"vmm\"}}");
 	for (unsigned i = 0; i < trace_nr_tracks(trace); i++)
