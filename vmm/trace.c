@@ -97,20 +97,6 @@ void trace_exit(struct trace_track *track, uint64_t start, uint32_t reason, uint
 	}
 }
 
-uint32_t trace_take_back_sync(struct trace_track *track, uint64_t since)
-{
-	const struct trace_event *last;
-
-	/* in a full ring it has the place of another, which is lost */
-	if (!track || track->nr == 0 || track->nr > TRACE_EVENTS)
-		return 0;
-	last = &track->events[track->nr - 1];
-	if (last->kind != TRACE_SYNC || last->start < since || last->end - last->start > UINT32_MAX)
-		return 0;
-	track->nr--;
-	return (uint32_t)(last->end - last->start);
-}
-
 void trace_settle_alias(struct trace_track *track, uint64_t nr, enum trace_alias alias)
 {
 	if (track && track->nr - nr <= TRACE_EVENTS)

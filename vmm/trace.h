@@ -140,10 +140,6 @@ static inline void trace_mark(struct trace_track *track, struct trace_event even
 	trace_record(track, &event);
 }
 
-/* Takes back the host's last event, if it is a sync that began at `since` or later: the call in
- * which it was tells of it. Returns its ticks, or 0 if it stays. */
-uint32_t trace_take_back_sync(struct trace_track *track, uint64_t since);
-
 /* Sets what became of the alias that is the event of this number (`nr` of the track before it was
  * recorded); lost events are left alone. */
 void trace_settle_alias(struct trace_track *track, uint64_t nr, enum trace_alias alias);

@@ -45,7 +45,8 @@ static void take_purge(const struct pin_vcpu *own, struct trace_track *track,
 
 	event->flow = purge_flow(own, event->start);
 	event->b = record->cpus;
-	if (event->flow && record->flush_start <= record->flush_end && record->flush_end <= ticks) {
+	if (event->flow && record->flush_start <= record->flush_end && record->flush_end <= ticks &&
+	    ticks <= UINT32_MAX) {
 		event->b = 0;
 		trace_record(track, &(struct trace_event){
 					    .kind = TRACE_GUEST_FLUSH,
@@ -103,14 +104,22 @@ void guest_events_take(struct pin *pin, const struct vcpu *vcpu)
 	own->origins_taken = records.nr;
 }
 
-void guest_events_called(struct pin *pin, const struct vcpu *vcpu,
-			 const struct alias_vcpu_page *page)
+/* Apart: most calls do nothing. */
+static __attribute__((noinline)) void take_called(struct pin *pin, const struct vcpu *vcpu)
 {
 	struct pin_vcpu *own = &pin->vcpus[vcpu->index];
-	uint64_t nr = __atomic_load_n(&page->nr_origins, __ATOMIC_RELAXED);
 
 	if (!own->tsc_asked)
 		ask_for_tsc(own, vcpu);
-	if (nr - own->origins_taken >= TOGETHER || own->nr_retries > 0)
-		guest_events_take(pin, vcpu);
+	guest_events_take(pin, vcpu);
+}
+
+void guest_events_called(struct pin *pin, const struct vcpu *vcpu,
+			 const struct alias_vcpu_page *page)
+{
+	const struct pin_vcpu *own = &pin->vcpus[vcpu->index];
+	uint64_t nr = __atomic_load_n(&page->nr_origins, __ATOMIC_RELAXED);
+
+	if (nr - own->origins_taken >= TOGETHER || own->nr_retries > 0 || !own->tsc_asked)
+		take_called(pin, vcpu);
 }

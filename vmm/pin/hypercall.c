@@ -115,7 +115,7 @@ static enum alias_status serve_batch(struct pin *pin, struct vcpu *vcpu,
 		pause_all_vcpus(pin->vm, vcpu);
 	pin->log.quiet = batch.paused;
 	if (pin->tracks)
-		sync_tables(pin);
+		sync_tables_first(pin, &pin->call_sync);
 	served = serve_ops(&batch);
 	report_violations(pin);
 	pin->log.quiet = false;
@@ -166,8 +166,24 @@ static enum alias_status serve_update_call(struct pin *pin, struct vcpu *vcpu,
 	return serve_updates(&batch, __atomic_load_n(&page->updates_pfn, __ATOMIC_RELAXED));
 }
 
-/* `sync_ticks` of a sync that the trace tells of with this call. Between an upcall and its second
- * try it does not: there a sync is part of the story. */
+/* The call with which the trace is to tell of its sync, if there was one. Between an upcall and its
+ * second try it does not: there a sync is part of the story, and has an event; so it does if the
+ * host has recorded something since, of which there were `before` events. Returns its ticks, or
+ * 0. */
+static uint32_t tell_of_sync(struct pin *pin, bool has_retries, uint64_t before)
+{
+	struct pin_sync sync = pin->call_sync;
+	uint64_t ticks = sync.end - sync.start;
+
+	pin->call_sync.end = 0;
+	if (!sync.end)
+		return 0;
+	if (!has_retries && pin->track_host->nr == before && ticks <= UINT32_MAX)
+		return (uint32_t)ticks;
+	trace_sync(pin, sync);
+	return 0;
+}
+
 static enum alias_status serve_locked(struct pin *pin, struct vcpu *vcpu,
 				      struct alias_vcpu_page *page, uint64_t call,
 				      uint32_t *sync_ticks)
@@ -175,11 +191,11 @@ static enum alias_status serve_locked(struct pin *pin, struct vcpu *vcpu,
 	const struct pin_vcpu *own = &pin->vcpus[vcpu->index];
 	bool has_retries = own->nr_retries > 0;
 	enum alias_status status = ALIAS_BAD_CALL;
-	uint64_t start = __rdtsc(), locked;
+	uint64_t start = __rdtsc(), before;
 
 	pthread_mutex_lock(&pin->lock);
-	locked = __rdtsc(); /* what others have recorded has begun before */
-	pin->count.lock_ticks += locked - start;
+	pin->count.lock_ticks += __rdtsc() - start;
+	before = pin->track_host ? pin->track_host->nr : 0;
 	pin->count.calls++;
 	if (pin->logged)
 		guest_log_called(&pin->log, vcpu->index);
@@ -189,8 +205,8 @@ static enum alias_status serve_locked(struct pin *pin, struct vcpu *vcpu,
 		status = serve_register(pin, vcpu, page);
 	else if (call == ALIAS_CALL_UPDATE)
 		status = serve_update_call(pin, vcpu, page);
-	if (!has_retries && own->nr_retries == 0)
-		*sync_ticks = trace_take_back_sync(pin->track_host, locked);
+	if (pin->track_host)
+		*sync_ticks = tell_of_sync(pin, has_retries || own->nr_retries > 0, before);
 	pin->count.ticks += __rdtsc() - start;
 	pthread_mutex_unlock(&pin->lock);
 	return status;

@@ -97,6 +97,11 @@ struct pin_vcpu {
 	bool tsc_asked, tsc_known; /* the latter was asked for; it is set */
 };
 
+/* When a sync was, by the host's TSC. */
+struct pin_sync {
+	uint64_t start, end;
+};
+
 struct pin {
 	struct machine *machine;
 	struct vm *vm; /* &machine->vm */
@@ -122,9 +127,10 @@ struct pin {
 	uint32_t log_wanted;   /* number of the log that is wanted, or was last */
 	bool logged;           /* the guest keeps a log, and the tracker uses it */
 	struct pin_count count;
-	struct areas *areas; /* NULL: nobody has read the origins yet */
-	uint32_t flows;      /* aliases with arrows in the trace: purged for, or refused at once */
-	uint32_t named;      /* aliases let through that the trace names */
+	struct pin_sync call_sync; /* of the call that is served, for the trace; `end` 0: none */
+	struct areas *areas;       /* NULL: nobody has read the origins yet */
+	uint32_t flows;  /* aliases with arrows in the trace: purged for, or refused at once */
+	uint32_t named;  /* aliases let through that the trace names */
 	bool counts_all; /* at_count_all() was called: there was a transition other than a pin */
 	uint64_t violations_seen; /* violations of the tracker that are counted */
 	uint64_t verify_draw; /* state of the random numbers that choose which calls to verify */
@@ -180,6 +186,10 @@ const char *write_tracking(const struct pin *pin);
 
 /* Syncs the tracker, and reports the violations found. */
 void sync_tables(struct pin *pin);
+/* The same, but has no event in the trace: *when it was is for the caller to tell. */
+void sync_tables_first(struct pin *pin, struct pin_sync *when);
+/* Records that sync in the trace, if there is one. */
+void trace_sync(struct pin *pin, struct pin_sync sync);
 /* Audits: the same, and checks the log. Returns false if not all was followed (after a message, if
  * out of memory). */
 bool audit_tables(struct pin *pin);

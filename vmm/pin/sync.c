@@ -85,16 +85,30 @@ void report_violations(struct pin *pin)
 		report_some(pin, &v);
 }
 
-static bool run_sync(struct pin *pin, bool (*sync)(struct alias_tracker *at))
+void trace_sync(struct pin *pin, struct pin_sync sync)
 {
-	uint64_t start = __rdtsc(), before = pin->ops.clock(pin).cleared;
+	if (pin->track_host)
+		trace_record(pin->track_host, &(struct trace_event){.kind = TRACE_SYNC,
+								    .start = sync.start,
+								    .end = sync.end});
+}
+
+/* `when`: where to note the time of it, which the caller tells the trace of; NULL: an event does.
+ */
+static bool run_sync(struct pin *pin, bool (*sync)(struct alias_tracker *at), struct pin_sync *when)
+{
+	uint64_t start = __rdtsc(), before = pin->ops.clock(pin).cleared, end;
 	bool ok;
 
 	follow_log(pin);
 	ok = sync(pin->at);
 	note_unseen(pin, before);
-	pin->count.sync_ticks += __rdtsc() - start;
-	trace_end(pin->track_host, TRACE_SYNC, start, 0, 0, 0);
+	end = __rdtsc();
+	pin->count.sync_ticks += end - start;
+	if (when)
+		*when = (struct pin_sync){start, end};
+	else
+		trace_sync(pin, (struct pin_sync){start, end});
 	if (!ok && !__atomic_load_n(&pin->machine->stop.leave_off, __ATOMIC_RELAXED))
 		say("out of memory while following page tables; pins are refused");
 	report_violations(pin);
@@ -104,10 +118,15 @@ static bool run_sync(struct pin *pin, bool (*sync)(struct alias_tracker *at))
 
 void sync_tables(struct pin *pin)
 {
-	run_sync(pin, at_sync);
+	run_sync(pin, at_sync, NULL);
+}
+
+void sync_tables_first(struct pin *pin, struct pin_sync *when)
+{
+	run_sync(pin, at_sync, when);
 }
 
 bool audit_tables(struct pin *pin)
 {
-	return run_sync(pin, at_audit);
+	return run_sync(pin, at_audit, NULL);
 }

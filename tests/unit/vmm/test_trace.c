@@ -63,36 +63,6 @@ START_TEST(a_purge_around_the_second_exit_nests)
 }
 END_TEST
 
-START_TEST(a_sync_is_taken_back_once)
-{
-	trace_end(track, TRACE_SYNC, 100, 0, 0, 0);
-	ck_assert_uint_eq(trace_take_back_sync(track, 101), 0); /* it is of another call */
-	track->events[0].end = 150;
-	ck_assert_uint_eq(trace_take_back_sync(track, 100), 50);
-	ck_assert_uint_eq(trace_take_back_sync(track, 100), 0);
-	ck_assert_uint_eq(track->nr, 0);
-}
-END_TEST
-
-START_TEST(what_came_after_a_sync_keeps_it)
-{
-	trace_record(track, &(struct trace_event){.kind = TRACE_SYNC, .start = 100, .end = 150});
-	trace_end(track, TRACE_FLUSH, 90, 0, 0, 0);
-	ck_assert_uint_eq(trace_take_back_sync(track, 90), 0);
-	ck_assert_uint_eq(track->nr, 2);
-}
-END_TEST
-
-/* Its place was that of the oldest event, which is lost. */
-START_TEST(a_full_track_keeps_its_syncs)
-{
-	track->nr = TRACE_EVENTS;
-	trace_record(track, &(struct trace_event){.kind = TRACE_SYNC, .start = 100, .end = 150});
-	ck_assert_uint_eq(trace_take_back_sync(track, 100), 0);
-	ck_assert_uint_eq(track->nr, TRACE_EVENTS + 1);
-}
-END_TEST
-
 TCase *trace_tests(void)
 {
 	TCase *tc = tcase_create("trace");
@@ -101,8 +71,5 @@ TCase *trace_tests(void)
 	tcase_add_test(tc, exits_for_a_port_are_one_event);
 	tcase_add_test(tc, exits_for_two_ports_are_two);
 	tcase_add_test(tc, a_purge_around_the_second_exit_nests);
-	tcase_add_test(tc, a_sync_is_taken_back_once);
-	tcase_add_test(tc, what_came_after_a_sync_keeps_it);
-	tcase_add_test(tc, a_full_track_keeps_its_syncs);
 	return tc;
 }
