@@ -31,7 +31,7 @@ enum trace_kind {
 	TRACE_FLUSH,  /* TLBs are flushed by the host; a: frame, or UINT64_MAX: the guest asked */
 	TRACE_ALIAS,  /* an alias is met; a: frame, b: va of its first mapping, and `alias` */
 	TRACE_ORIGIN, /* right after an alias or a violation, if known: a: who mapped it, b: who
-			 unmapped it, or 0; and `origin` */
+			 unmapped it, or 0; `origin`, and `nr_pages` of its area */
 	TRACE_UPCALL, /* the guest's handler, from the upcall to the second try; a: frame, b: PTEs
 			 purged, and `alias` */
 	TRACE_GRANT,  /* the op is granted; a: frame */
@@ -64,13 +64,16 @@ struct trace_event {
 			};
 		};
 		struct {
-			uint32_t purges_ago, pins_ago, cpu, unmapped_on;
+			uint32_t purges_ago, pins_ago;
+			uint32_t page; /* which one of its area it is */
+			uint16_t cpu, unmapped_on;
 		} origin;
 	};
 	uint64_t a, b;
 	union {
 		uint32_t flow; /* events of one alias share a number; 0: none */
 		uint32_t nr;   /* of an exit */
+		uint32_t nr_pages;
 		uint32_t sync; /* of a call: ticks of a sync that has no event of its own, or 0 */
 	};
 	uint16_t kind;  /* enum trace_kind */

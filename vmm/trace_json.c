@@ -9,6 +9,7 @@
 
 #include <linux/kvm.h>
 #include <string.h>
+#include "alias_abi.h"
 #include "clock.h"
 #include "trace.h"
 
@@ -331,11 +332,15 @@ static char *put_kept_who(struct printer *p, char *at, const struct trace_event 
 	return mempcpy(at, who->text, who->len);
 }
 
-/* Of an alias or a violation, whose event `e` follows: it may tell where that comes from. */
-static char *put_origin(struct printer *p, char *at, const struct trace_event *e)
+/* Of an alias or a violation at `va`, whose event `e` follows: it may tell where that comes from.
+ */
+static char *put_origin(struct printer *p, char *at, const struct trace_event *e, uint64_t va)
 {
 	if (e->kind != TRACE_ORIGIN)
 		return at;
+	va = (va / ALIAS_PAGE_SIZE - e->origin.page) * ALIAS_PAGE_SIZE;
+	at = put_hex(put(at, ",\"area_va\":"), va);
+	at = put_number(put(at, ",\"pages\":"), e->nr_pages);
 	at = put_number(put_kept_who(p, at, e), e->origin.purges_ago);
 	return put_number(put(at, ",\"pins_ago\":"), e->origin.pins_ago);
 }
@@ -404,7 +409,7 @@ static char *put_head(struct printer *p, char *at, const struct trace_event *e,
 	if (e->kind == TRACE_CALL)
 		return at;
 	if (next)
-		at = put_origin(p, at, next);
+		at = put_origin(p, at, next, e->b);
 	at = at == args ? args - strlen(",\"args\":{") : put(at, "}");
 	return put(at, ",\"ts\":");
 }

@@ -102,6 +102,7 @@ def main(directory):
     who = [[re.sub(":[0-9]+", "", a.get(by, "")) for by in ("mapped_by", "unmapped_by")] for a in aliases]
     want = [[f"{f} (guest/workload/demo.c)" if f else "" for f in fs] for fs in (("tell_map", "tell_unmap"), ("tell_live", ""))]
     check("demo_tells_who_mapped_and_unmapped", who == want, aliases)
+    check("demo_tells_the_areas", all(0 <= int(a["va"], 16) - int(a["area_va"], 16) < 4096 * a["pages"] for a in aliases), aliases)
     upcalls = [e for e in slices(events) if e["name"].startswith("upcall")]
     check("demo_shows_the_flushes", inside(events, "flush of all TLBs", "purge") and "flush of all TLBs" in {e["name"] for e in events}, events)
     check("demo_shows_the_purges", inside(events, "purge", "upcall") and "purge" in {e["name"] for e in events}, events)

@@ -73,8 +73,13 @@ void origin_trace(const struct pin *pin, struct trace_track *track, uint64_t va)
 					    .kind = TRACE_ORIGIN,
 					    .a = origin.caller,
 					    .b = origin.unmapped_by,
-					    .origin = {origin.purges_ago, origin.pins_ago,
-						       origin.cpu, origin.unmapped_on},
+					    .origin = {.purges_ago = origin.purges_ago,
+						       .pins_ago = origin.pins_ago,
+						       .page = (uint32_t)((va - origin.va) /
+									  ALIAS_PAGE_SIZE),
+						       .cpu = origin.cpu,
+						       .unmapped_on = origin.unmapped_on},
+					    .nr_pages = origin.nr_pages,
 				    });
 }
 

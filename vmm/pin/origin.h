@@ -18,11 +18,11 @@ struct trace_track;
 struct origin {
 	uint64_t va; /* of the area's first page */
 	uint32_t nr_pages;
-	unsigned cpu;
+	uint16_t cpu;
 	uint64_t caller;               /* return address of the call that mapped it */
 	uint32_t purges_ago, pins_ago; /* since then; pins of that CPU */
 	uint64_t unmapped_by;          /* return address of the call that unmapped it; 0: none */
-	unsigned unmapped_on;          /* on which CPU */
+	uint16_t unmapped_on;          /* on which CPU */
 };
 
 /* Reads what the guest has recorded since the last time: before one or many of those below, which
