@@ -19,6 +19,7 @@
 
 #define LAST_WAIT_MS 5000 /* a reader gets at least this long, whatever --timeout */
 #define RETRY_MS     20   /* between two attempts to open a FIFO */
+#define LINKS_MAX    40   /* as many as the kernel follows */
 
 /* Waits for room; a plain file always has it. Returns 0, or a negated errno. */
 static int wait_for_room(const struct output_stream *to)
@@ -124,6 +125,23 @@ static int open_temporary(const char *path, char **name)
 	return fd;
 }
 
+/* Gives the file the mode that open() would have, or that of the one in whose place it comes: what
+ * was private stays so. The owner's is not to be had in the sandbox; so a file of another group
+ * gives to our group no more than to everyone. */
+static bool set_mode(int fd, const char *path)
+{
+	mode_t mask = umask(0), mode = 0666 & ~mask;
+	struct stat old, st;
+
+	umask(mask);
+	if (stat(path, &old) == 0) {
+		mode = old.st_mode & 0777;
+		if (fstat(fd, &st) || st.st_gid != old.st_gid)
+			mode &= ~(mode_t)S_IRWXG | (mode & S_IRWXO) << 3;
+	}
+	return fchmod(fd, mode) == 0;
+}
+
 /* Writes a temporary file beside it and renames that, so that no reader sees half of it. */
 static int write_file(const struct output *output)
 {
@@ -133,11 +151,7 @@ static int write_file(const struct output *output)
 	int err = 0;
 
 	if (fd >= 0) {
-		/* mkstemp() lets only the owner read it; use the mode that open() would have: */
-		mode_t mask = umask(0);
-
-		umask(mask);
-		ok = fchmod(fd, 0666 & ~mask) == 0 && put_output(output, fd, -1, true);
+		ok = set_mode(fd, output->path) && put_output(output, fd, -1, true);
 		ok = close(fd) == 0 && ok && rename(temporary, output->path) == 0;
 	}
 	if (ok)
@@ -289,6 +303,43 @@ static bool stat_folder_of(const char *path, struct stat *st)
 	return get_folder(path, folder) && stat(folder, st) == 0;
 }
 
+/* Finds the name to which links lead, where nothing need be. Returns false if it is too long. */
+static bool follow_links(const char *path, char target[PATH_MAX])
+{
+	char link[PATH_MAX];
+	ssize_t len;
+
+	if (strlen(path) >= PATH_MAX)
+		return false;
+	strcpy(target, path);
+	for (unsigned nr = 0; nr < LINKS_MAX; nr++) {
+		char *from = target;
+
+		len = readlink(target, link, sizeof(link));
+		if (len <= 0)
+			break;
+		if (link[0] != '/')
+			from += base_name(target) - target;
+		if (len >= target + PATH_MAX - from)
+			return false;
+		*(char *)mempcpy(from, link, (size_t)len) = '\0';
+	}
+	return true;
+}
+
+/* Would the same file be made by both names? Neither is there. */
+static bool is_same_name(const char *path, const char *other)
+{
+	char first[PATH_MAX], second[PATH_MAX];
+	struct stat a, b;
+
+	if (!follow_links(path, first) || !follow_links(other, second))
+		return false;
+	return !strcmp(base_name(first), base_name(second)) &&
+	       (!strcmp(first, second) ||
+		(stat_folder_of(first, &a) && stat_folder_of(second, &b) && is_same(&a, &b)));
+}
+
 bool output_file_replaces(const char *path, const char *other)
 {
 	struct stat a, b;
@@ -298,9 +349,7 @@ bool output_file_replaces(const char *path, const char *other)
 		return false;
 	if (is_there)
 		return S_ISREG(a.st_mode) && is_same(&a, &b);
-	return !strcmp(base_name(path), base_name(other)) &&
-	       (!strcmp(path, other) ||
-		(stat_folder_of(path, &a) && stat_folder_of(other, &b) && is_same(&a, &b)));
+	return is_same_name(path, other);
 }
 
 int output_file_check(const char *option, const char *path)

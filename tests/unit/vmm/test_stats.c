@@ -279,6 +279,56 @@ START_TEST(two_names_of_one_file)
 }
 END_TEST
 
+/* A link makes the file that it names, so that is one file with what is made there. */
+START_TEST(a_link_to_what_is_not_there_yet)
+{
+	char new[512], link[512], link_to_link[512];
+
+	snprintf(new, sizeof(new), "%s", path("new"));
+	snprintf(link, sizeof(link), "%s", path("link"));
+	snprintf(link_to_link, sizeof(link_to_link), "%s", path("link-to-link"));
+	ck_assert_int_eq(symlink("new", link), 0);
+	ck_assert_int_eq(symlink(link, link_to_link), 0);
+	ck_assert(output_file_replaces(new, link));
+	ck_assert(output_file_replaces(link, new));
+	ck_assert(output_file_replaces(new, link_to_link));
+	ck_assert(output_file_replaces(link_to_link, link));
+	ck_assert(!output_file_replaces(path("other"), link));
+	ck_assert_int_eq(unlink(link), 0);
+	ck_assert_int_eq(symlink("link-to-link", link), 0); /* for ever */
+	ck_assert(!output_file_replaces(new, link));
+	ck_assert_int_eq(unlink(link), 0);
+	ck_assert_int_eq(unlink(link_to_link), 0);
+}
+END_TEST
+
+static void expect_mode(mode_t mode)
+{
+	struct stat st;
+
+	ck_assert_int_eq(write_sample(path("target"), -1), 0);
+	expect_written(path("target"));
+	ck_assert_int_eq(stat(path("target"), &st), 0);
+	ck_assert_uint_eq(st.st_mode & 07777, mode);
+}
+
+/* A file that comes in the place of another one has no more readers. */
+START_TEST(a_private_file_stays_private)
+{
+	make_file(path("target"), "old");
+	ck_assert_int_eq(chmod(path("target"), 0640), 0);
+	expect_mode(0640);
+	if (geteuid() != 0)
+		return;
+	ck_assert_int_eq(chown(path("target"), 65534, 65534), 0);
+	expect_mode(0600);
+	ck_assert_int_eq(chmod(path("target"), 0664), 0);
+	ck_assert_int_eq(chown(path("target"), 65534, 65534), 0);
+	ck_assert_int_eq(chmod(path("target"), 0664), 0);
+	expect_mode(0644);
+}
+END_TEST
+
 /* Neither there, nor by a link, a file that is not ours may be touched. */
 START_TEST(a_target_without_the_right)
 {
@@ -414,6 +464,8 @@ TCase *stats_tests(void)
 	tcase_add_test(tc, a_mounted_file_is_written_in_place);
 	tcase_add_test(tc, a_name_as_long_as_can_be);
 	tcase_add_test(tc, two_names_of_one_file);
+	tcase_add_test(tc, a_link_to_what_is_not_there_yet);
+	tcase_add_test(tc, a_private_file_stays_private);
 	tcase_add_test(tc, a_trial_leaves_nothing);
 	tcase_add_test(tc, a_fifo_that_nobody_reads);
 	tcase_add_test(tc, a_fifo_on_a_busy_machine);
