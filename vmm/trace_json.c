@@ -8,6 +8,7 @@
 #include "trace_json.h"
 
 #include <linux/kvm.h>
+#include <stdlib.h>
 #include <string.h>
 #include "alias_abi.h"
 #include "clock.h"
@@ -42,6 +43,12 @@ struct who {
 	char text[WHO_MAX];
 };
 
+/* How far another track was searched for purges, and the last one found. */
+struct search {
+	uint64_t nr;
+	const struct trace_event *purge;
+};
+
 struct printer {
 	const struct trace *trace;
 	const struct trace_names *names;
@@ -57,6 +64,7 @@ struct printer {
 	char ms_text[MS_MAX];
 	struct head heads[HEADS]; /* of this track, by a hash */
 	struct who whos[WHOS];    /* by a hash */
+	struct search *searches;  /* for this track's upcalls, a track each; NULL: none yet */
 	char *buffer;
 };
 
@@ -242,8 +250,9 @@ static const char *name_of(const struct trace_event *e)
 	case TRACE_ALIAS:
 		return aliases[e->alias];
 	case TRACE_UPCALL:
-		return e->alias == TRACE_ALIAS_LIVE ? "upcall: the guest purges, in vain"
-						    : "upcall: the guest purges";
+		if (e->alias == TRACE_ALIAS_LIVE)
+			return "upcall: the guest purges, in vain";
+		return e->b ? "upcall: the guest purges" : "upcall: nothing left to purge";
 	case TRACE_VIOLATION:
 	case TRACE_LOG_FAULT:
 		return "violation";
@@ -369,6 +378,52 @@ static char *put_flow(struct printer *p, char *at, const struct trace_event *e)
 	at = put_name(p, put(at, ",\"cat\":\"alias\""), "alias");
 	at = put_number(put(at, ",\"id\":"), e->flow);
 	return put(put_time(p, put(at, ",\"ts\":"), ns_of(p, e->start)), "}");
+}
+
+/* Of a track the last purge with PTEs that ended by then. */
+static const struct trace_event *search(struct search *s, const struct trace_track *track,
+					uint64_t end)
+{
+	if (!s->nr && track->nr > TRACE_EVENTS)
+		s->nr = track->nr - TRACE_EVENTS;
+	for (; s->nr < track->nr; s->nr++) {
+		const struct trace_event *e = &track->events[s->nr % TRACE_EVENTS];
+
+		if (e->kind != TRACE_PURGE || !e->a)
+			continue;
+		if (e->end > end)
+			break;
+		s->purge = e;
+	}
+	return s->purge;
+}
+
+/* The upcall's own purge found nothing: the arrow goes on to the last one of another vCPU that
+ * ended since the alias was met, which mended it. Upcalls of a track come in order, so each other
+ * track is gone through once. Without memory there is no arrow. */
+static char *put_mender(struct printer *p, char *at, const struct trace_event *upcall, uint64_t met)
+{
+	const struct trace_event *best = NULL;
+	unsigned tid = 0;
+
+	if (!p->searches)
+		p->searches = calloc(p->trace->nr_vcpus + 1, sizeof(*p->searches));
+	for (unsigned i = 1; p->searches && i <= p->trace->nr_vcpus; i++) {
+		const struct trace_event *e =
+			i == p->tid ? NULL
+				    : search(&p->searches[i], &p->trace->tracks[i], upcall->end);
+
+		if (e && e->end > met && (!best || e->end > best->end)) {
+			best = e;
+			tid = i;
+		}
+	}
+	if (!best)
+		return at;
+	at = put(at, ",\n{\"ph\":\"t\",\"cat\":\"alias\",\"name\":\"alias\",\"pid\":1,\"tid\":");
+	at = put_number(put(put_number(at, tid), ",\"id\":"), upcall->flow);
+	/* in its slice, and after the alias, which it may have begun before */
+	return put(put_time(p, put(at, ",\"ts\":"), ns_of(p, best->end - 1)), "}");
 }
 
 /* Requests of a disk overlap, so each is a slice of its own (an async one), by this id. */
@@ -519,6 +574,20 @@ static struct trace_event between_exits(const struct trace_track *track, uint64_
 	return e;
 }
 
+/* When the alias of an upcall was met. */
+static uint64_t when_met(const struct trace_track *track, uint64_t at, uint64_t first)
+{
+	const struct trace_event *upcall = &track->events[at % TRACE_EVENTS];
+
+	for (uint64_t i = at; i-- > first;) {
+		const struct trace_event *e = &track->events[i % TRACE_EVENTS];
+
+		if (e->kind == TRACE_ALIAS && e->flow == upcall->flow)
+			return e->start;
+	}
+	return upcall->start;
+}
+
 static char *begin_track(struct printer *p, char *at, unsigned tid)
 {
 	at = begin_record(p, at);
@@ -533,6 +602,8 @@ static char *begin_track(struct printer *p, char *at, unsigned tid)
 	p->tid = tid;
 	p->track_len = (size_t)(put_number(put(p->track, "\",\"pid\":1,\"tid\":"), tid) - p->track);
 	memset(p->heads, 0, sizeof(p->heads));
+	free(p->searches);
+	p->searches = NULL;
 	return put(at, "\"}}");
 }
 
@@ -552,7 +623,11 @@ static char *put_event(struct printer *p, char *at, const struct trace_track *tr
 		upcall = between_exits(track, nr, first);
 		e = &upcall;
 	}
-	return put_slice(p, at, e, track, nr);
+	at = put_slice(p, at, e, track, nr);
+	if (e->kind == TRACE_UPCALL && !e->b && e->alias == TRACE_ALIAS_STALE)
+		at = put_mender(p, at, &track->events[nr % TRACE_EVENTS],
+				when_met(track, nr, first));
+	return at;
 }
 
 static char *put_events(struct printer *p, char *at, unsigned tid)
@@ -597,6 +672,7 @@ int trace_write(const struct trace *trace, const struct trace_names *names,
 		     "\"args\":{\"name\":\"vmm\"}}");
 	for (unsigned i = 0; i < trace_nr_tracks(trace); i++)
 		at = put_events(&p, at, i);
+	free(p.searches);
 	at = put(at, "\n]}\n");
 	return p.err ? p.err : sink->put(sink->ctx, buffer, (size_t)(at - buffer));
 }

@@ -28,14 +28,19 @@ static int keep(void *ctx, const char *piece, size_t len)
 }
 
 /* A tick takes a nanosecond, but for what goes by between the two clocks. */
-static void set_up(void)
+static void set_up_with(unsigned nr_vcpus)
 {
-	ck_assert_int_eq(trace_init(&trace, 0, 0), 0);
+	ck_assert_int_eq(trace_init(&trace, nr_vcpus, 0), 0);
 	track = trace_host(&trace);
 	trace.tsc = __rdtsc() - AGO;
 	trace.ns = now_ns() - AGO;
 	text_len = 0;
 	events = NULL;
+}
+
+static void set_up(void)
+{
+	set_up_with(0);
 }
 
 static void tear_down(void)
@@ -155,6 +160,88 @@ START_TEST(a_call_has_its_own_sync)
 }
 END_TEST
 
+/* Of vCPU 0 and 1: their tracks are 1 and 2. */
+static void add_to(unsigned vcpu, struct trace_event event)
+{
+	event.start += trace.tsc;
+	event.end += trace.tsc;
+	trace_record(trace_vcpu(&trace, vcpu), &event);
+}
+
+/* The arrow's part of this number, of those that are on a track other than vCPU 1's. */
+static const json_t *step_elsewhere(size_t nr)
+{
+	const json_t *e;
+	size_t i;
+
+	json_array_foreach(events, i,
+			   e) if (!strcmp(json_string_value(json_object_get(e, "ph")), "t") &&
+				  json_integer_value(json_object_get(e, "tid")) != 2 &&
+				  nr-- == 0) return e;
+	return NULL;
+}
+
+static bool has_slice(const char *name)
+{
+	const json_t *e;
+	size_t i;
+
+	json_array_foreach(events, i, e) if (!strcmp(json_string_value(json_object_get(e, "name")),
+						     name)) return true;
+	return false;
+}
+
+/* An alias of vCPU 1 is met at 1000 us and its upcall answered at 3000, while vCPU 0 purges. */
+static void play_upcall(uint64_t ptes)
+{
+	const uint64_t us = 1000;
+
+	trace_free(&trace);
+	set_up_with(2);
+	add_to(0, (struct trace_event){
+			  .kind = TRACE_PURGE, .start = 100 * us, .end = 900 * us, .a = 3});
+	add_to(0, (struct trace_event){
+			  .kind = TRACE_PURGE, .start = 950 * us, .end = 2000 * us, .a = 5});
+	add_to(0, (struct trace_event){.kind = TRACE_PURGE, .start = 2100 * us, .end = 2200 * us});
+	add_to(0, (struct trace_event){
+			  .kind = TRACE_PURGE, .start = 2900 * us, .end = 3100 * us, .a = 2});
+	add_to(1, (struct trace_event){.kind = TRACE_ALIAS,
+				       .alias = TRACE_ALIAS_STALE,
+				       .start = 1000 * us,
+				       .end = 1000 * us,
+				       .flow = 1});
+	add_to(1, (struct trace_event){.kind = TRACE_UPCALL,
+				       .alias = TRACE_ALIAS_STALE,
+				       .start = 1100 * us,
+				       .end = 3000 * us,
+				       .b = ptes,
+				       .flow = 1});
+	write_text();
+}
+
+START_TEST(an_arrow_goes_to_the_purge_of_another_vcpu)
+{
+	const json_t *step;
+
+	play_upcall(0);
+	step = step_elsewhere(0);
+	ck_assert_ptr_nonnull(step);
+	ck_assert_int_eq(json_integer_value(json_object_get(step, "tid")), 1);
+	ck_assert_int_eq(json_integer_value(json_object_get(step, "id")), 1);
+	check_ns(ns_in(step, "ts"), 1999999);
+	ck_assert_ptr_null(step_elsewhere(1));
+	ck_assert(has_slice("upcall: nothing left to purge"));
+}
+END_TEST
+
+START_TEST(an_upcall_that_purges_needs_no_other)
+{
+	play_upcall(4);
+	ck_assert_ptr_null(step_elsewhere(0));
+	ck_assert(has_slice("upcall: the guest purges"));
+}
+END_TEST
+
 TCase *trace_json_tests(void)
 {
 	TCase *tc = tcase_create("trace-json");
@@ -163,5 +250,7 @@ TCase *trace_json_tests(void)
 	tcase_add_test(tc, times_are_those_recorded);
 	tcase_add_test(tc, a_slice_begins_where_the_last_one_ends);
 	tcase_add_test(tc, a_call_has_its_own_sync);
+	tcase_add_test(tc, an_arrow_goes_to_the_purge_of_another_vcpu);
+	tcase_add_test(tc, an_upcall_that_purges_needs_no_other);
 	return tc;
 }
