@@ -5,7 +5,7 @@ import json
 import socket
 import sys
 
-WRONG = [b"[1]\n", b"{\n", b"\0\xff\n", b"x" * 100_000]
+WRONG = [b"[1]\n", b"{\n", b"\0\xff\n", b'{"error": "no room"}\n', b"x" * 100_000]
 
 
 def statistics(n, state):

@@ -70,7 +70,7 @@ static enum connection_state take_line(struct connection *connection, json_t **a
 	if (json_is_object(*answer))
 		return CONNECTION_ANSWERED;
 	json_decref(*answer);
-	return CONNECTION_ENDED;
+	return CONNECTION_WRONG;
 }
 
 static bool make_room(struct connection *connection)
@@ -98,7 +98,7 @@ enum connection_state connection_receive(struct connection *connection, json_t *
 		ssize_t n;
 
 		if (!make_room(connection))
-			return CONNECTION_ENDED;
+			return CONNECTION_WRONG;
 		n = recv(connection->fd, connection->in + connection->nr_in,
 			 connection->size - connection->nr_in, MSG_DONTWAIT);
 		if (n < 0 && errno == EINTR)

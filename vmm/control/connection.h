@@ -23,10 +23,16 @@ void connection_close(struct connection *connection);
 /* Sends a request; waits until the socket takes it. Returns false if the peer has gone. */
 bool connection_send(struct connection *connection, const json_t *request);
 
-enum connection_state { CONNECTION_WAITING, CONNECTION_ANSWERED, CONNECTION_ENDED };
+enum connection_state {
+	CONNECTION_WAITING,
+	CONNECTION_ANSWERED,
+	CONNECTION_ENDED,
+	CONNECTION_WRONG,
+};
 
 /* Takes what has come, without waiting. CONNECTION_ANSWERED: *answer is a new reference to the
- * object that came. CONNECTION_ENDED: the peer has gone, or what it sent is no answer. */
+ * object that came. CONNECTION_ENDED: the peer has gone. CONNECTION_WRONG: what it sent is no
+ * answer, or none that there is memory for. */
 enum connection_state connection_receive(struct connection *connection, json_t **answer);
 
 #endif

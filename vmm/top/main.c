@@ -37,7 +37,7 @@ static const char doc[] =
 	"line an interval.\v"
 	"Keys: s asks for the next strategy, t for the next --track, p pauses and r resumes the guest, "
 	"q quits.\n\n"
-	"Exit status: 0 done, or the guest has ended; 64 wrong command line; 69 no vmm at PATH; 71 a system call "
+	"Exit status: 0 done, or the guest has ended; 64 wrong command line; 69 no vmm at PATH, or its answer is no statistics; 71 a system call "
 	"failed; 74 standard output failed; 128+N ended by signal N";
 
 static const struct argp_option argp_options[] = {
@@ -96,6 +96,30 @@ static error_t parse_key(int key, char *arg, struct argp_state *state)
 	}
 }
 
+/* --- its ends -----------------------------------------------------------------------------------
+ */
+
+static void leave_screen(struct top *top)
+{
+	if (top->on_screen)
+		screen_stop();
+	top->on_screen = false;
+}
+
+static int tell_end(struct top *top)
+{
+	leave_screen(top);
+	say("%s: the vmm has ended", top->path);
+	return top->view.nr ? 0 : VMM_EX_NOKVM;
+}
+
+static int tell_wrong(struct top *top, const char *why)
+{
+	leave_screen(top);
+	say("%s: its answer is no statistics: %s", top->path, why);
+	return VMM_EX_NOKVM;
+}
+
 /* --- requests --------------------------------------------------------------------------------- */
 
 /* Sends what is to be asked next, if nothing is on its way. Returns false if the vmm has gone. */
@@ -138,31 +162,40 @@ static void take_sample(struct top *top, const json_t *answer)
 	fflush(stdout);
 }
 
-/* Shows what came of a wish, at once: with a sample. */
-static void take_answer(struct top *top, const json_t *answer)
+/* Shows what came of a wish, at once: with a sample. Returns a status, or GOES_ON. */
+static int take_answer(struct top *top, const json_t *answer)
 {
 	const char *why = json_string_value(json_object_get(answer, "error"));
 
 	top->asked = false;
+	if (why && top->asked_statistics)
+		return tell_wrong(top, why);
 	if (why)
 		snprintf(top->message, sizeof(top->message), "refused: %s", why);
 	else if (top->asked_statistics)
 		take_sample(top, answer);
 	top->due |= !top->asked_statistics;
 	show_top(top);
+	return GOES_ON;
 }
 
-/* Returns false if the vmm has gone. */
-static bool take_answers(struct top *top)
+/* Returns a status, or GOES_ON. */
+static int take_answers(struct top *top)
 {
-	enum connection_state state;
+	enum connection_state state = CONNECTION_WAITING;
+	int status = GOES_ON;
 	json_t *answer;
 
-	while ((state = connection_receive(&top->connection, &answer)) == CONNECTION_ANSWERED) {
-		take_answer(top, answer);
+	while (status == GOES_ON &&
+	       (state = connection_receive(&top->connection, &answer)) == CONNECTION_ANSWERED) {
+		status = take_answer(top, answer);
 		json_decref(answer);
 	}
-	return state == CONNECTION_WAITING;
+	if (state == CONNECTION_ENDED)
+		return tell_end(top);
+	if (state == CONNECTION_WRONG)
+		return tell_wrong(top, "no JSON object in a line");
+	return status;
 }
 
 /* --- keys and signals ------------------------------------------------------------------------- */
@@ -262,20 +295,6 @@ static bool open_timer(struct top *top)
 	return top->timer >= 0 && timerfd_settime(top->timer, 0, &timer, NULL) == 0;
 }
 
-static void leave_screen(struct top *top)
-{
-	if (top->on_screen)
-		screen_stop();
-	top->on_screen = false;
-}
-
-static int tell_end(struct top *top)
-{
-	leave_screen(top);
-	say("%s: the vmm has ended", top->path);
-	return top->view.nr ? 0 : VMM_EX_NOKVM;
-}
-
 /* Serves what poll() found. Returns a status, or GOES_ON. */
 static int serve_top(struct top *top, const struct pollfd fds[4])
 {
@@ -284,8 +303,8 @@ static int serve_top(struct top *top, const struct pollfd fds[4])
 
 	if (fds[0].revents)
 		status = handle_signals(top);
-	if (status == GOES_ON && fds[1].revents && !take_answers(top))
-		status = tell_end(top);
+	if (status == GOES_ON && fds[1].revents)
+		status = take_answers(top);
 	if (status == GOES_ON && ferror(stdout)) {
 		say("top: standard output failed");
 		status = VMM_EX_IOERR;
