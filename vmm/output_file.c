@@ -163,11 +163,11 @@ static int write_file(const struct output *output)
 	return err;
 }
 
-static bool is_fifo(const char *path)
+static bool is_of_type(const char *path, mode_t type)
 {
 	struct stat st;
 
-	return stat(path, &st) == 0 && S_ISFIFO(st.st_mode);
+	return stat(path, &st) == 0 && (st.st_mode & S_IFMT) == type;
 }
 
 /* Opening a FIFO succeeds once there is a reader, which may come late. */
@@ -179,7 +179,7 @@ static int open_special(const struct output *output, int wait_ms)
 	int fd;
 
 	while ((fd = TEMP_FAILURE_RETRY(open(output->path, flags, 0666))) < 0 && errno == ENXIO &&
-	       is_fifo(output->path)) {
+	       is_of_type(output->path, S_IFIFO)) {
 		errno = ENXIO;
 		if (wait_ms >= 0 && now_ns() - start >= (uint64_t)wait_ms * 1000000)
 			return -1;
@@ -199,6 +199,10 @@ static int write_special(const struct output *output, int wait_ms)
 
 	if (fd >= 0)
 		ok = close(fd) == 0 && ok;
+	if (unread && is_of_type(output->path, S_IFSOCK)) {
+		say("%s to %s: this is a socket", output->what, output->path);
+		return -EOPNOTSUPP;
+	}
 	if (!ok && !unread)
 		return say_errno("%s to %s", output->what, output->path);
 	if (ok)

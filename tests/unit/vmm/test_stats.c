@@ -124,6 +124,18 @@ START_TEST(a_link_is_written_through)
 }
 END_TEST
 
+START_TEST(a_socket_is_no_output)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/stats.json", folder);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	ck_assert_int_eq(write_sample(path("stats.json"), -1), -EOPNOTSUPP);
+	close(fd);
+}
+END_TEST
+
 START_TEST(where_it_cannot_be_written)
 {
 	ck_assert_int_eq(write_sample(path("no/stats.json"), -1), -ENOENT);
@@ -456,6 +468,7 @@ TCase *stats_tests(void)
 	tcase_add_test(tc, a_new_file);
 	tcase_add_test(tc, an_old_file_is_replaced);
 	tcase_add_test(tc, a_link_is_written_through);
+	tcase_add_test(tc, a_socket_is_no_output);
 	tcase_add_test(tc, where_it_cannot_be_written);
 	tcase_add_test(tc, a_target_without_a_chance);
 	tcase_add_test(tc, a_target_without_the_right);
