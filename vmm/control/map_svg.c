@@ -52,16 +52,18 @@ static bool paint_cells(struct frame_grid *grid, const char *cells)
 static char *print_grid(const struct frame_grid *grid)
 {
 	size_t size, nr[FRAME_NR_KINDS] = {0};
-	char *text = NULL, title[160];
+	char *text = NULL, title[200];
 	FILE *out = open_memstream(&text, &size);
 
 	if (!out)
 		return NULL;
 	for (size_t i = 0; i < grid->nr; i++)
 		nr[grid->cell[i]]++;
-	snprintf(title, sizeof(title), "%zu cells with page tables, %zu with a stale alias",
-		 nr[FRAME_L1] + nr[FRAME_L2] + nr[FRAME_L3] + nr[FRAME_L4] + nr[FRAME_ALIASED],
-		 nr[FRAME_STALE]);
+	snprintf(
+		title, sizeof(title),
+		"%zu cells with page tables, %zu of them with an alias; %zu others with a stale alias",
+		nr[FRAME_L1] + nr[FRAME_L2] + nr[FRAME_L3] + nr[FRAME_L4] + nr[FRAME_ALIASED],
+		nr[FRAME_ALIASED], nr[FRAME_STALE]);
 	frame_grid_print(out, grid, title, gpa_of, NULL);
 	return text_stream_close(out, &text);
 }

@@ -19,7 +19,7 @@ enum pin_frame {
 	FRAME_NR_KINDS,
 };
 
-#define FRAME_LETTERS "-.mbt1234sx"
+#define FRAME_LETTERS "-.mbt1234SA"
 
 _Static_assert(sizeof(FRAME_LETTERS) - 1 == FRAME_NR_KINDS, "a letter each");
 

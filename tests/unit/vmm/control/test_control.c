@@ -155,6 +155,25 @@ START_TEST(a_map_has_a_letter_for_each_frame)
 }
 END_TEST
 
+/* A page table counts by its alias, stale or not; the letters are those of the picture. */
+START_TEST(what_a_map_counts)
+{
+	json_t *answer = json_pack("{s:i, s:s}", "frames", 8, "cells", ".m1AASSS");
+	char text[16384] = "";
+	FILE *file;
+
+	ck_assert_int_eq(map_svg_write(answer, path), 0);
+	file = fopen(path, "r");
+	ck_assert_ptr_nonnull(file);
+	ck_assert_uint_gt(fread(text, 1, sizeof(text) - 1, file), 0);
+	fclose(file);
+	ck_assert_ptr_nonnull(strstr(text, "3 cells with page tables, 2 of them with an alias; "
+					   "3 others with a stale alias"));
+	ck_assert_int_eq(unlink(path), 0);
+	json_decref(answer);
+}
+END_TEST
+
 START_TEST(what_is_no_map)
 {
 	static const char *const answers[] = {
@@ -523,6 +542,7 @@ TCase *control_tests(void)
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, what_is_no_request);
 	tcase_add_test(tc, a_map_has_a_letter_for_each_frame);
+	tcase_add_test(tc, what_a_map_counts);
 	tcase_add_test(tc, what_is_no_map);
 	tcase_add_test(tc, the_strategy_before_the_guest_begins);
 	tcase_add_test(tc, a_wish_is_stored);

@@ -322,7 +322,7 @@ START_TEST(frames_are_mapped)
 	note_origin(ALIAS_ORIGIN_MAPPED);
 	ck_assert_int_eq(letter(), 'm');
 	note_origin(ALIAS_ORIGIN_UNMAPPED);
-	ck_assert_int_eq(letter(), 's');
+	ck_assert_int_eq(letter(), 'S');
 	stop_request(&guest.machine.stop, 0);
 	ck_assert_int_eq(letter(), 'm'); /* nothing is searched any more */
 	stop_is_over(&guest.machine.stop);
