@@ -423,7 +423,7 @@ static char *put_mender(struct printer *p, char *at, const struct trace_event *u
 	at = put(at, ",\n{\"ph\":\"t\",\"cat\":\"alias\",\"name\":\"alias\",\"pid\":1,\"tid\":");
 	at = put_number(put(put_number(at, tid), ",\"id\":"), upcall->flow);
 	/* in its slice, and after the alias, which it may have begun before */
-	return put(put_time(p, put(at, ",\"ts\":"), ns_of(p, best->end - 1)), "}");
+	return put(put_time(p, put(at, ",\"ts\":"), ns_of(p, best->end) - 1), "}");
 }
 
 /* Requests of a disk overlap, so each is a slice of its own (an async one), by this id. */

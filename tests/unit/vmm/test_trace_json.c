@@ -191,13 +191,15 @@ static bool has_slice(const char *name)
 	return false;
 }
 
-/* An alias of vCPU 1 is met at 1000 us and its upcall answered at 3000, while vCPU 0 purges. */
+/* An alias of vCPU 1 is met at 1000 us and its upcall answered at 3000, while vCPU 0 purges. A
+ * nanosecond has four ticks. */
 static void play_upcall(uint64_t ptes)
 {
-	const uint64_t us = 1000;
+	const uint64_t us = 4000;
 
 	trace_free(&trace);
 	set_up_with(2);
+	trace.ns += AGO - AGO / 4;
 	add_to(0, (struct trace_event){
 			  .kind = TRACE_PURGE, .start = 100 * us, .end = 900 * us, .a = 3});
 	add_to(0, (struct trace_event){
@@ -221,14 +223,16 @@ static void play_upcall(uint64_t ptes)
 
 START_TEST(an_arrow_goes_to_the_purge_of_another_vcpu)
 {
-	const json_t *step;
+	const json_t *step, *purge;
 
 	play_upcall(0);
 	step = step_elsewhere(0);
+	purge = slice(2); /* the second one: a third record names the track */
 	ck_assert_ptr_nonnull(step);
 	ck_assert_int_eq(json_integer_value(json_object_get(step, "tid")), 1);
 	ck_assert_int_eq(json_integer_value(json_object_get(step, "id")), 1);
 	check_ns(ns_in(step, "ts"), 1999999);
+	ck_assert_uint_lt(ns_in(step, "ts"), ns_in(purge, "ts") + ns_in(purge, "dur"));
 	ck_assert_ptr_null(step_elsewhere(1));
 	ck_assert(has_slice("upcall: nothing left to purge"));
 }
