@@ -69,18 +69,19 @@ void origin_trace(const struct pin *pin, struct trace_track *track, uint64_t va)
 	struct origin origin;
 
 	if (track && origin_find(pin, va, &origin))
-		trace_record(track, &(struct trace_event){
-					    .kind = TRACE_ORIGIN,
-					    .a = origin.caller,
-					    .b = origin.unmapped_by,
-					    .origin = {.purges_ago = origin.purges_ago,
-						       .pins_ago = origin.pins_ago,
-						       .page = (uint32_t)((va - origin.va) /
-									  ALIAS_PAGE_SIZE),
-						       .cpu = origin.cpu,
-						       .unmapped_on = origin.unmapped_on},
-					    .nr_pages = origin.nr_pages,
-				    });
+		trace_record(track,
+			     &(struct trace_event){
+				     .kind = TRACE_ORIGIN,
+				     .a = origin.caller,
+				     .b = origin.unmapped_by,
+				     .origin = {.purges_ago = origin.purges_ago,
+						.pins_ago = origin.pins_ago,
+						.page = (uint32_t)(va / ALIAS_PAGE_SIZE -
+								   origin.va / ALIAS_PAGE_SIZE),
+						.cpu = origin.cpu,
+						.unmapped_on = origin.unmapped_on},
+				     .nr_pages = origin.nr_pages,
+			     });
 }
 
 void origin_say(const struct pin *pin, uint64_t va)

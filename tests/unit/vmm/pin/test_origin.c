@@ -6,6 +6,7 @@
 #include "pin/internal.h"
 #include "pin/origin.h"
 #include "suites.h"
+#include "trace.h"
 
 #define RECORDS_GPA 0x100000u
 #define VA          0xffffc90000000000u
@@ -146,6 +147,20 @@ START_TEST(areas_begin_anywhere)
 }
 END_TEST
 
+/* As the guest says, which may say anything. */
+START_TEST(an_area_that_begins_within_a_page)
+{
+	struct trace_event event;
+	struct trace_track track = {.events = &event};
+
+	note(0, ALIAS_ORIGIN_MAPPED, VA + 8, 4, 0x1000);
+	origins_read(&pin);
+	origin_trace(&pin, &track, VA);
+	ck_assert_uint_eq(track.nr, 1);
+	ck_assert_uint_eq(event.origin.page, 0);
+}
+END_TEST
+
 START_TEST(large_areas)
 {
 	note(0, ALIAS_ORIGIN_MAPPED, VA, 1000, 0x1000);
@@ -223,6 +238,7 @@ TCase *origin_tests(void)
 	tcase_add_test(tc, an_end_whose_first_part_was_forgotten);
 	tcase_add_test(tc, records_that_were_overwritten_unread_are_lost);
 	tcase_add_test(tc, areas_begin_anywhere);
+	tcase_add_test(tc, an_area_that_begins_within_a_page);
 	tcase_add_test(tc, large_areas);
 	tcase_add_test(tc, records_begin_anew);
 	tcase_add_test(tc, records_that_are_nowhere);
