@@ -110,6 +110,8 @@ static void on_fatal(int signal)
 	fatal_clean_up();
 	/* SA_RESETHAND: it is delivered again after we return, and ends the process. */
 	raise(signal);
+	if (getpid() == 1) /* but not a container's first one */
+		_exit(128 + signal);
 }
 
 void fatal_handle(int signal)

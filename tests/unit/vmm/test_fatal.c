@@ -2,6 +2,7 @@
 /* Signals that end the program: which there are, and what they leave behind. */
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,7 +33,7 @@ static void tear_down(void)
 	unlink(path);
 }
 
-/* What a child process ended with that had made the file. */
+/* The status of a child process that had made the file. */
 static int end_of_child(int signal)
 {
 	int status;
@@ -48,15 +49,31 @@ static int end_of_child(int signal)
 		_exit(1);
 	}
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-	ck_assert(WIFSIGNALED(status));
-	return WTERMSIG(status);
+	return status;
 }
 
 START_TEST(nothing_is_left_behind)
 {
 	static const int signals[] = {SIGTERM, SIGQUIT, SIGUSR2};
 
-	ck_assert_int_eq(end_of_child(signals[_i]), signals[_i]);
+	int status = end_of_child(signals[_i]);
+
+	ck_assert(WIFSIGNALED(status));
+	ck_assert_int_eq(WTERMSIG(status), signals[_i]);
+	ck_assert_int_lt(access(path, F_OK), 0);
+}
+END_TEST
+
+/* Of a container's first process the kernel does not make an end by a signal's default action. */
+START_TEST(the_first_process_ends_too)
+{
+	int status;
+
+	if (unshare(CLONE_NEWPID))
+		return;
+	status = end_of_child(SIGTERM);
+	ck_assert(WIFEXITED(status));
+	ck_assert_int_eq(WEXITSTATUS(status), 128 + SIGTERM);
 	ck_assert_int_lt(access(path, F_OK), 0);
 }
 END_TEST
@@ -181,6 +198,7 @@ TCase *fatal_tests(void)
 
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_loop_test(tc, nothing_is_left_behind, 0, 3);
+	tcase_add_test(tc, the_first_process_ends_too);
 	tcase_add_loop_test(tc, nothing_is_left_behind_by_another_thread, 0, 5);
 	tcase_add_test(tc, what_is_not_ours_stays);
 	tcase_add_test(tc, every_signal_is_seen_to);

@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <linux/fs.h>
 #include <sched.h>
+#include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -395,6 +396,27 @@ START_TEST(a_fifo_that_nobody_reads)
 }
 END_TEST
 
+/* Where all may make files, the kernel refuses to open another user's FIFO if it were made, were it
+ * not there (fs.protected_fifos). */
+START_TEST(a_fifo_of_another_user)
+{
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
+	char got[4096] = "";
+	int fd;
+
+	ck_assert_int_eq(mkfifo(path("stats.json"), 0600), 0);
+	fd = open(path("stats.json"), O_RDONLY | O_NONBLOCK);
+	ck_assert_int_eq(seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(openat), 1,
+					  SCMP_A2(SCMP_CMP_MASKED_EQ, O_CREAT, O_CREAT)),
+			 0);
+	ck_assert_int_eq(seccomp_load(ctx), 0);
+	ck_assert_int_eq(write_sample(path("stats.json"), -1), 0);
+	ck_assert_int_gt(read(fd, got, sizeof(got) - 1), 0);
+	close(fd);
+	seccomp_release(ctx);
+}
+END_TEST
+
 static volatile sig_atomic_t nr_delays;
 
 static void delay(int signal)
@@ -481,6 +503,7 @@ TCase *stats_tests(void)
 	tcase_add_test(tc, a_private_file_stays_private);
 	tcase_add_test(tc, a_trial_leaves_nothing);
 	tcase_add_test(tc, a_fifo_that_nobody_reads);
+	tcase_add_test(tc, a_fifo_of_another_user);
 	tcase_add_test(tc, a_fifo_on_a_busy_machine);
 	tcase_add_test(tc, beyond_the_limit_of_a_file);
 	tcase_add_test(tc, a_guest_that_never_ran);
