@@ -170,15 +170,26 @@ static bool is_of_type(const char *path, mode_t type)
 	return stat(path, &st) == 0 && (st.st_mode & S_IFMT) == type;
 }
 
+/* Creates what a link leads to, if that is missing. With O_CREAT at once the kernel may refuse
+ * another user's file or FIFO in a folder like /tmp (fs.protected_fifos). */
+static int open_to_write(const char *path)
+{
+	const int flags = O_WRONLY | O_TRUNC | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+	int fd = TEMP_FAILURE_RETRY(open(path, flags));
+
+	if (fd < 0 && errno == ENOENT)
+		fd = TEMP_FAILURE_RETRY(open(path, flags | O_CREAT, 0666));
+	return fd;
+}
+
 /* Opening a FIFO succeeds once there is a reader, which may come late. */
 static int open_special(const struct output *output, int wait_ms)
 {
-	const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
 	uint64_t start = now_ns();
 	bool said = false;
 	int fd;
 
-	while ((fd = TEMP_FAILURE_RETRY(open(output->path, flags, 0666))) < 0 && errno == ENXIO &&
+	while ((fd = open_to_write(output->path)) < 0 && errno == ENXIO &&
 	       is_of_type(output->path, S_IFIFO)) {
 		errno = ENXIO;
 		if (wait_ms >= 0 && now_ns() - start >= (uint64_t)wait_ms * 1000000)
