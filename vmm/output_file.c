@@ -264,20 +264,36 @@ static int check_file(const char *path)
 	return err;
 }
 
-/* A link to a missing file: creates that file, and removes it again. */
+/* Finds the name to which links lead, where nothing need be. Returns false if it is too long. */
+static bool follow_links(const char *path, char target[PATH_MAX])
+{
+	char link[PATH_MAX];
+	ssize_t len;
+
+	if (strlen(path) >= PATH_MAX)
+		return false;
+	strcpy(target, path);
+	for (unsigned nr = 0; nr < LINKS_MAX; nr++) {
+		char *from = target;
+
+		len = readlink(target, link, sizeof(link));
+		if (len <= 0)
+			break;
+		if (link[0] != '/')
+			from += base_name(target) - target;
+		if (len >= target + PATH_MAX - from)
+			return false;
+		*(char *)mempcpy(from, link, (size_t)len) = '\0';
+	}
+	return true;
+}
+
+/* A link to a missing file. A trial by that name might meet a file that has been made meanwhile. */
 static int check_target(const char *link)
 {
-	int fd = TEMP_FAILURE_RETRY(open(link, O_WRONLY | O_CREAT | O_CLOEXEC, 0666));
-	char *target;
+	char target[PATH_MAX];
 
-	if (fd < 0)
-		return -errno;
-	close(fd);
-	target = realpath(link, NULL);
-	if (target)
-		unlink(target);
-	free(target);
-	return 0;
+	return follow_links(link, target) ? check_file(target) : -ENAMETOOLONG;
 }
 
 static int check_open(const char *path)
@@ -316,30 +332,6 @@ static bool stat_folder_of(const char *path, struct stat *st)
 	char folder[PATH_MAX];
 
 	return get_folder(path, folder) && stat(folder, st) == 0;
-}
-
-/* Finds the name to which links lead, where nothing need be. Returns false if it is too long. */
-static bool follow_links(const char *path, char target[PATH_MAX])
-{
-	char link[PATH_MAX];
-	ssize_t len;
-
-	if (strlen(path) >= PATH_MAX)
-		return false;
-	strcpy(target, path);
-	for (unsigned nr = 0; nr < LINKS_MAX; nr++) {
-		char *from = target;
-
-		len = readlink(target, link, sizeof(link));
-		if (len <= 0)
-			break;
-		if (link[0] != '/')
-			from += base_name(target) - target;
-		if (len >= target + PATH_MAX - from)
-			return false;
-		*(char *)mempcpy(from, link, (size_t)len) = '\0';
-	}
-	return true;
 }
 
 /* Would the same file be made by both names? Neither is there. */
