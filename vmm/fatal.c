@@ -126,12 +126,16 @@ void fatal_handle(int signal)
 void fatal_install(void (*restore)(void))
 {
 	struct sigaction action = {.sa_handler = on_asked, .sa_flags = SA_RESTART};
+	sigset_t ask;
 
 	restore_terminal = restore;
 	for (size_t i = 0; i < NR_CRASHES; i++)
 		fatal_handle(crashes[i]);
 	fatal_handle(SIGQUIT);
 	sigaction(ASK_SIGNAL, &action, NULL);
+	sigemptyset(&ask);
+	sigaddset(&ask, ASK_SIGNAL);
+	pthread_sigmask(SIG_UNBLOCK, &ask, NULL);
 	signal(SIGXFSZ, SIG_IGN);
 }
 
