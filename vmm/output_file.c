@@ -14,12 +14,12 @@
 #include <unistd.h>
 #include "clock.h"
 #include "fatal.h"
+#include "follow_links.h"
 #include "replaceable.h"
 #include "say.h"
 
 #define LAST_WAIT_MS 5000 /* a reader gets at least this long, whatever --timeout */
 #define RETRY_MS     20   /* between two attempts to open a FIFO */
-#define LINKS_MAX    40   /* as many as the kernel follows */
 
 /* Waits for room; a plain file always has it. Returns 0, or a negated errno. */
 static int wait_for_room(const struct output_stream *to)
@@ -262,30 +262,6 @@ static int check_file(const char *path)
 	}
 	free(temporary);
 	return err;
-}
-
-/* Finds the name to which links lead, where nothing need be. Returns false if it is too long. */
-static bool follow_links(const char *path, char target[PATH_MAX])
-{
-	char link[PATH_MAX];
-	ssize_t len;
-
-	if (strlen(path) >= PATH_MAX)
-		return false;
-	strcpy(target, path);
-	for (unsigned nr = 0; nr < LINKS_MAX; nr++) {
-		char *from = target;
-
-		len = readlink(target, link, sizeof(link));
-		if (len <= 0)
-			break;
-		if (link[0] != '/')
-			from += base_name(target) - target;
-		if (len >= target + PATH_MAX - from)
-			return false;
-		*(char *)mempcpy(from, link, (size_t)len) = '\0';
-	}
-	return true;
 }
 
 /* A link to a missing file. A trial by that name might meet a file that has been made meanwhile. */

@@ -295,6 +295,28 @@ START_TEST(statistics_are_written)
 }
 END_TEST
 
+/* A link of another folder leads back to what is not there yet. */
+START_TEST(statistics_by_two_links)
+{
+	char link[512];
+	struct run run;
+
+	snprintf(link, sizeof(link), "%s", tmp_file("folder/link"));
+	ck_assert_int_eq(mkdir(tmp_file("folder"), 0700), 0);
+	ck_assert_int_eq(symlink("other", link), 0);
+	ck_assert_int_eq(symlink("../new-target", tmp_file("folder/other")), 0);
+	RUN(&run, "-s", link, path_guest(), "--", "workload=process", "iters=1");
+	expect_status(&run, OK);
+	run.stats = json_load_file(tmp_file("new-target"), 0, NULL);
+	ck_assert_int_eq(stat_of(&run, "status"), 0);
+	run_free(&run);
+	unlink(tmp_file("new-target"));
+	unlink(tmp_file("folder/other"));
+	unlink(link);
+	ck_assert_int_eq(rmdir(tmp_file("folder")), 0);
+}
+END_TEST
+
 START_TEST(it_is_said)
 {
 	const char *const probe[] = {path_vmm(), "--probe", "--json", NULL};
@@ -450,6 +472,7 @@ Suite *sandbox_suite(void)
 	tcase_add_test(tc, without_a_sandbox);
 	tcase_add_test(tc, no_other_file);
 	tcase_add_loop_test(tc, statistics_are_written, 0, 4);
+	tcase_add_test(tc, statistics_by_two_links);
 	tcase_add_test(tc, it_is_said);
 	tcase_add_loop_test(tc, ordinary_user, 0, 2);
 	tcase_add_test(tc, ordinary_user_in_control);

@@ -7,12 +7,12 @@
 #include <limits.h>
 #include <linux/landlock.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include "follow_links.h"
 #include "replaceable.h"
 
 /* From version 3 on; the headers may be older. */
@@ -75,21 +75,12 @@ static int allow_in_folder(int ruleset, const char *path, uint64_t access)
 /* The target of the link does not exist, and will be created. */
 static int allow_target(int ruleset, const char *link)
 {
-	const char *slash = strrchr(link, '/');
-	char target[PATH_MAX], *path;
-	ssize_t len = readlink(link, target, sizeof(target) - 1);
-	int err;
+	char target[PATH_MAX];
 
-	if (len < 0)
+	if (!follow_links(link, target))
 		return 0;
-	target[len] = '\0';
-	if (asprintf(&path, "%.*s%s", *target == '/' || !slash ? 0 : (int)(slash - link) + 1, link,
-		     target) < 0)
-		return -ENOMEM;
-	err = allow_in_folder(ruleset, path,
-			      LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_WRITE_FILE);
-	free(path);
-	return err;
+	return allow_in_folder(ruleset, target,
+			       LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_WRITE_FILE);
 }
 
 int landlock_allow_write(int ruleset, int abi, const char *path)

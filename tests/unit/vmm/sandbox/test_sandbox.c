@@ -13,7 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -455,6 +457,52 @@ START_TEST(landlock_that_is_forbidden)
 }
 END_TEST
 
+/* Whether that can be written to in a child process that may write nothing else. */
+static bool is_let_write(const char *path)
+{
+	int ruleset = landlock_create(landlock_abi()), status;
+	pid_t pid;
+
+	ck_assert_int_eq(landlock_allow_write(ruleset, landlock_abi(), path), 0);
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || landlock_enter(ruleset))
+			_exit(2);
+		_exit(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600) < 0);
+	}
+	close(ruleset);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) != 2);
+	return WEXITSTATUS(status) == 0;
+}
+
+/* It may be made in the folder where it will be, by whatever links. */
+START_TEST(what_links_lead_to)
+{
+	char folder[] = "/tmp/unit-vmm-XXXXXX", further[64], made[64], link[64], other[64];
+
+	if (!landlock_abi())
+		return;
+	ck_assert_ptr_nonnull(mkdtemp(folder));
+	snprintf(further, sizeof(further), "%s/further", folder);
+	snprintf(made, sizeof(made), "%s/made", folder);
+	snprintf(link, sizeof(link), "%s/further/link", folder);
+	snprintf(other, sizeof(other), "%s/further/other", folder);
+	ck_assert_int_eq(mkdir(further, 0700), 0);
+	ck_assert_int_eq(symlink("other", link), 0);
+	ck_assert_int_eq(symlink("../made", other), 0);
+	ck_assert(is_let_write(link));
+	ck_assert_int_eq(unlink(made), 0);
+	ck_assert(is_let_write(other));
+	ck_assert_int_eq(unlink(made), 0);
+	ck_assert_int_eq(unlink(other), 0);
+	ck_assert_int_eq(unlink(link), 0);
+	ck_assert_int_eq(rmdir(further), 0);
+	ck_assert_int_eq(rmdir(folder), 0);
+}
+END_TEST
+
 TCase *sandbox_tests(void)
 {
 	TCase *tc = tcase_create("sandbox");
@@ -470,6 +518,7 @@ TCase *sandbox_tests(void)
 	tcase_add_test(tc, entering_the_guest_is_decided_early);
 	tcase_add_test(tc, filters_under_a_limit_of_files);
 	tcase_add_test(tc, filters_that_are_forbidden);
+	tcase_add_test(tc, what_links_lead_to);
 	tcase_add_loop_test(tc, landlock_that_is_forbidden, 0, 2);
 #ifndef __SANITIZE_ADDRESS__
 	tcase_add_loop_test(tc, a_stopped_call_is_named, 0, 4);

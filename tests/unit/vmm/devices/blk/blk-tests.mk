@@ -4,7 +4,7 @@
 BLK_TEST_SRC := $(wildcard tests/unit/vmm/devices/blk/*.c vmm/devices/blk/*.c vmm/sandbox/*.c) \
 	$(addprefix vmm/devices/,bus.c terminal.c virtqueue.c virtio_mmio.c) \
 	vmm/kvm/memory.c vmm/kvm/thread.c vmm/kvm/write_protect.c \
-	$(addprefix vmm/,fatal.c json_object.c nonblocking.c replaceable.c say.c trace.c stop.c)
+	$(addprefix vmm/,fatal.c follow_links.c json_object.c nonblocking.c replaceable.c say.c trace.c stop.c)
 # test_device.c answers the ioctls that virtio_blk.c makes to KVM.
 BLK_TEST_LIBS = $(LDFLAGS) -Wl,--wrap=ioctl -lcheck -lsubunit -luring -ljansson -lseccomp -lpthread -lrt -lm
 
