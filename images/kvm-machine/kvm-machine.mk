@@ -12,9 +12,11 @@ $(B)/with-kvm: tests/kvm-machine/with-kvm
 # that makes it is what they lock. A kernel that the other has fetched meanwhile isn't fetched again under its feet.
 ALONE = flock $<
 
-$(KVM_MACHINE)/kernel.stamp: images/kvm-machine/fetch-kernel
+# Another fetch-kernel fetches anew where that is asked for. All else, which may have no network, takes the kernel there is.
+FETCH_KERNEL := images/kvm-machine/fetch-kernel
+$(KVM_MACHINE)/kernel.stamp: $(if $(filter kvm-machine,$(MAKECMDGOALS)),,|) $(FETCH_KERNEL)
 	@mkdir -p $(@D)
-	@$(ALONE) sh -c '[ "$@" -nt "$<" ] || { echo "$< $(@D)" && "$<" "$(@D)" && touch "$@"; }'
+	@flock $(FETCH_KERNEL) sh -c '[ "$@" -nt "$(FETCH_KERNEL)" ] || { echo "$(FETCH_KERNEL) $(@D)" && "$(FETCH_KERNEL)" "$(@D)" && touch "$@"; }'
 
 # What QEMU starts, at its PVH entry: as an ELF file, so that it needn't unpack itself in the machine.
 MACHINE_VMLINUX := $(KVM_MACHINE)/linux/vmlinux
