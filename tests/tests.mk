@@ -32,13 +32,13 @@ UNIT := $(UNIT_LONGEST) $(filter-out $(UNIT_FIRST) $(UNIT_LONGEST),$(UNIT_TESTS)
 # emulated machine's kernel even where there is a /dev/kvm.
 WHOLE_MACHINE := 'tests/on-kvm strategies' tests/faults/test-faults 'tests/on-kvm pins log endings console disk' \
 		 'tests/on-kvm control transitions strict sandbox faults statistics' \
-		 'tests/on-kvm hostile sanitized' 'tests/on-kvm --npt 0 hostile@strict strict sanitized@strict' \
-		 --kernel tests/kvm-machine/test-with-kvm.sh 'tests/on-kvm linux' tests/compare/test-compare \
+		 'tests/on-kvm hostile sanitized' --kernel 'tests/on-kvm --npt 0 hostile@strict strict sanitized@strict' \
+		 tests/kvm-machine/test-with-kvm.sh 'tests/on-kvm linux' tests/compare/test-compare \
 		 --on-kvm tests/tracking/test-tracking tests/gdb/test-gdb tests/trace/test-trace tests/soak/test-soak tests/qemu-selftest \
 		 tests/transcript --kernel tests/audit/test-linux tests/audit/test-live
 # Of all rooms something, in seconds.
 QUICK         := $(filter-out $(UNIT_FIRST) $(B)/tests/unit-tracker,$(UNIT_TESTS)) \
-		 --on-kvm 'tests/on-kvm pins endings' 'tests/on-kvm --npt 0 strict'
+		 --on-kvm 'tests/on-kvm pins endings' --kernel 'tests/on-kvm --npt 0 strict'
 
 .PHONY: tests unit-tests whole-machine-tests quick-tests all-tests-built quick-tests-built
 all-tests-built: all $(UNIT_FIRST) $(UNIT) whole-machine-deps
