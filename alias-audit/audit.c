@@ -9,6 +9,7 @@
 #include "alias_tracker.h"
 #include "entry.h"
 #include "low_map.h"
+#include "room.h"
 
 struct audit {
 	struct physmem *mem;
@@ -225,23 +226,18 @@ struct collect {
 	struct audit *audit;
 	struct findings *findings;
 	struct at_table *tables;
-	size_t nr, room;
+	size_t nr;
 	int error;
 };
 
 static bool take_table(void *ctx, const struct at_table *table)
 {
 	struct collect *collect = ctx;
+	struct at_table *tables = room_for_one(collect->tables, collect->nr, sizeof(*tables));
 
-	if (collect->nr == collect->room) {
-		size_t room = collect->room ? 2 * collect->room : 256;
-		struct at_table *tables = realloc(collect->tables, room * sizeof(*tables));
-
-		if (!tables)
-			return false;
-		collect->tables = tables;
-		collect->room = room;
-	}
+	if (!tables)
+		return false;
+	collect->tables = tables;
 	collect->tables[collect->nr++] = *table;
 	return true;
 }
