@@ -49,11 +49,11 @@ static const struct argp_option argp_options[] = {
 	 "Give addresses names: System.map, the guest's /proc/kallsyms, or VMCOREINFO", 0},
 	{"map", KEY_MAP, "FILE", 0, "Draw memory as a picture: FILE becomes an SVG", 0},
 	{"fail-on", KEY_FAIL_ON, "KIND,...", 0,
-	 "Exit with 1 only if these were found: table, wx, memtype, or doubt (default table,wx,memtype); none",
+	 "Exit with 1 only if these were found: table, wx, memtype, doubt (default table,wx,memtype); or none alone: never",
 	 0},
 	{"root", KEY_ROOT, "GPA", 0,
 	 "Walk the root at this guest physical address, too; may be repeated", 0},
-	{"levels", KEY_LEVELS, "N", 0, "Levels of these roots, 4 or 5 (default 4)", 0},
+	{"levels", KEY_LEVELS, "N", 0, "With --root: levels of these roots, 4 or 5 (default 4)", 0},
 	{NULL, 0, NULL, 0, NULL, 0},
 };
 
