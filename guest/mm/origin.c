@@ -15,7 +15,9 @@
 
 _Static_assert(ALIAS_ORIGINS * sizeof(struct alias_origin) == PAGE_SIZE << ORIGINS_ORDER, "");
 
-static bool traced; /* written before other CPUs make a purge */
+/* How many CPUs there are, if purges and flushes are recorded, or 0. Written with all of them up,
+ * before others make a purge. */
+static unsigned traced;
 
 void origins_init(void)
 {
@@ -69,7 +71,7 @@ void origin_note(enum alias_origin_kind kind, void *addr, unsigned nr_pages, uin
 
 void origins_trace(void)
 {
-	traced = true;
+	traced = nr_cpus_online();
 }
 
 /* Apart: without a trace it is never called. */
@@ -86,7 +88,7 @@ static __attribute__((noinline)) void add_purge(uint64_t since, uint64_t cleared
 		.end = rdtsc(),
 		.nr_pages = (uint32_t)cleared,
 		.kind = ALIAS_ORIGIN_PURGE,
-		.cpus = (uint16_t)nr_cpus_online(),
+		.cpus = (uint16_t)traced,
 		.flush_start = (uint32_t)(flush.start - since),
 		.flush_end = (uint32_t)(flush.end - since),
 	};
@@ -102,19 +104,19 @@ void origin_note_purge(uint64_t since, uint64_t cleared, struct tlb_flush flush)
 static __attribute__((noinline)) void add_flush(struct tlb_flush flush)
 {
 	struct alias_vcpu_page *page = this_cpu()->vcpu_page;
-	struct alias_origin *record = nr_cpus_online() > 1 ? next_record(page) : NULL;
+	struct alias_origin *record = next_record(page);
 
 	if (!record)
 		return;
 	*record = (struct alias_origin){.start = flush.start,
 					.end = flush.end,
 					.kind = ALIAS_ORIGIN_FLUSH,
-					.cpus = (uint16_t)nr_cpus_online()};
+					.cpus = (uint16_t)traced};
 	count_record(page);
 }
 
 void origin_note_flush(struct tlb_flush flush)
 {
-	if (traced)
+	if (traced > 1)
 		add_flush(flush);
 }
