@@ -38,45 +38,42 @@ static uint32_t purge_flow(const struct pin_vcpu *own, uint64_t start)
 }
 
 /* In the story of an alias a purge's flush has an event of its own; else the purge tells of it. */
-static void take_purge(const struct pin_vcpu *own, struct trace_track *track,
-		       const struct alias_origin *record, struct trace_event *event)
+static inline void take_purge(const struct pin_vcpu *own, struct trace_track *track,
+			      const struct alias_origin *record, uint64_t start, uint64_t end)
 {
-	uint64_t ticks = event->end - event->start;
+	uint32_t flow = purge_flow(own, start);
+	bool apart = flow && record->flush_start <= record->flush_end &&
+		     record->flush_end <= end - start && end - start <= UINT32_MAX;
 
-	event->flow = purge_flow(own, event->start);
-	event->b = record->cpus;
-	if (event->flow && record->flush_start <= record->flush_end && record->flush_end <= ticks &&
-	    ticks <= UINT32_MAX) {
-		event->b = 0;
+	if (apart)
 		trace_record(track, &(struct trace_event){
 					    .kind = TRACE_GUEST_FLUSH,
-					    .start = event->start + record->flush_start,
-					    .end = event->start + record->flush_end,
+					    .start = start + record->flush_start,
+					    .end = start + record->flush_end,
 					    .a = record->cpus,
 				    });
-	}
-	trace_record(track, event);
+	trace_record(track, &(struct trace_event){.kind = TRACE_PURGE,
+						  .start = start,
+						  .end = end,
+						  .a = record->nr_pages,
+						  .b = apart ? 0 : record->cpus,
+						  .flow = flow});
 }
 
-static void take_record(const struct pin_vcpu *own, struct trace_track *track,
-			const struct alias_origin *record, uint64_t now)
+static inline void take_record(const struct pin_vcpu *own, struct trace_track *track,
+			       const struct alias_origin *record, uint64_t now)
 {
-	struct trace_event event = {
-		.start = record->start - own->tsc_offset,
-		.end = record->end - own->tsc_offset,
-	};
+	uint64_t start = record->start - own->tsc_offset, end = record->end - own->tsc_offset;
 
-	if (event.start > event.end || event.end > now)
+	if (start > end || end > now)
 		return;
-	if (record->kind == ALIAS_ORIGIN_PURGE) {
-		event.kind = TRACE_PURGE;
-		event.a = record->nr_pages;
-		take_purge(own, track, record, &event);
-	} else if (record->kind == ALIAS_ORIGIN_FLUSH) {
-		event.kind = TRACE_GUEST_FLUSH;
-		event.a = record->cpus;
-		trace_record(track, &event);
-	}
+	if (record->kind == ALIAS_ORIGIN_PURGE)
+		take_purge(own, track, record, start, end);
+	else if (record->kind == ALIAS_ORIGIN_FLUSH)
+		trace_record(track, &(struct trace_event){.kind = TRACE_GUEST_FLUSH,
+							  .start = start,
+							  .end = end,
+							  .a = record->cpus});
 }
 
 void guest_events_take(struct pin *pin, const struct vcpu *vcpu)
@@ -93,10 +90,9 @@ void guest_events_take(struct pin *pin, const struct vcpu *vcpu)
 	if (nr > own->origins_taken)
 		vcpu->track->lost += nr - own->origins_taken;
 	for (; nr != records.nr; nr++) {
-		uint32_t kind = origin_kind(&records, nr);
 		struct alias_origin record;
 
-		if (kind != ALIAS_ORIGIN_PURGE && kind != ALIAS_ORIGIN_FLUSH)
+		if (origin_kind(&records, nr) < ALIAS_ORIGIN_PURGE) /* most are */
 			continue;
 		record = origin_read(&records, nr);
 		take_record(own, vcpu->track, &record, now);
