@@ -165,10 +165,10 @@ static bool do_read_memory(struct gdb *gdb, const char *text)
 	}
 	nr = gdb_read_memory(&gdb->target, gdb->vcpu, va, bytes,
 			     len < sizeof(bytes) ? len : sizeof(bytes));
-	if (nr > 0)
+	if (nr > 0 || len == 0)
 		gdb_reply_hex(&gdb->reply, bytes, nr);
 	else
-		reply_result(gdb, len == 0);
+		reply_result(gdb, false);
 	return true;
 }
 

@@ -431,6 +431,19 @@ START_TEST(what_a_stopped_vcpu_meets_is_forgotten)
 }
 END_TEST
 
+/* The answer is the data, as gdbserver and QEMU give it. */
+START_TEST(no_bytes_of_memory_are_an_empty_answer)
+{
+	char got[100] = "";
+	int debugger = attach_debugger();
+
+	debugger_sends(debugger, "$m0,0#f9");
+	ck_assert_int_gt(read(debugger, got, sizeof(got) - 1), 0);
+	ck_assert_str_eq(got, "+$#00");
+	detach_debugger(debugger);
+}
+END_TEST
+
 TCase *gdb_tests(void)
 {
 	TCase *tc = tcase_create("gdb");
@@ -452,6 +465,7 @@ TCase *gdb_tests(void)
 	tcase_add_test(tc, a_step_goes_on_when_the_guests_own_int3_is_passed_on);
 	tcase_add_test(tc, ctrl_c_is_of_the_vcpu_that_has_stopped_last);
 	tcase_add_test(tc, what_a_stopped_vcpu_meets_is_forgotten);
+	tcase_add_test(tc, no_bytes_of_memory_are_an_empty_answer);
 	tcase_add_test(tc, a_byte_that_the_guest_has_put_over_a_breakpoint_stays);
 	return tc;
 }
