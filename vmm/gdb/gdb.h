@@ -2,8 +2,9 @@
 /*
  * GDB's remote protocol for a running guest: `target remote` to a port of the loopback address, or
  * to a Unix socket that only its owner may open. vCPUs are GDB's threads; all stop and go on
- * together (all-stop). One debugger at a time. The guest waits for the first debugger before its
- * first instruction, and runs on when the debugger detaches or disconnects.
+ * together (all-stop). One debugger at a time: the connection of a second is closed at once. The
+ * guest waits for the first debugger before its first instruction, and runs on when the debugger
+ * detaches or disconnects.
  *
  * Threads: everything is used by the main thread, except what a vCPU's own thread does at a
  * breakpoint or after a step. A vCPU that stops keeps itself out of the guest (debug_stop_self(),

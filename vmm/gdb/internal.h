@@ -28,6 +28,8 @@ struct gdb {
 	struct gdb_hit hit[OPTIONS_MAX_CPUS];
 
 	int fd; /* the debugger's connection; -1: none */
+	uint8_t in[4096];
+	size_t nr_in, taken; /* bytes in `in`, and how many of them the reader has taken */
 	struct gdb_reader reader;
 	struct gdb_reply reply;       /* the answer to the present packet */
 	char out[GDB_PACKET_MAX + 5]; /* being sent: acknowledgement and packet */

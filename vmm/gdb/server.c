@@ -24,9 +24,16 @@ static void lose_debugger(struct gdb *gdb)
 {
 	close(gdb->fd);
 	gdb->fd = -1;
+	gdb->nr_in = gdb->taken = 0;
 	gdb->nr_out = gdb->sent = 0;
 	gdb->no_ack = gdb->hang_up = false;
 	gdb->reader.state = GDB_BETWEEN;
+}
+
+static void end_debugging(struct gdb *gdb)
+{
+	gdb_detach(gdb);
+	lose_debugger(gdb);
 }
 
 static void send_more(struct gdb *gdb)
@@ -37,8 +44,7 @@ static void send_more(struct gdb *gdb)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n < 0) {
-		gdb_detach(gdb);
-		lose_debugger(gdb);
+		end_debugging(gdb);
 		return;
 	}
 	gdb->sent += (size_t)n;
@@ -106,31 +112,51 @@ static void take_byte(struct gdb *gdb, uint8_t byte)
 	}
 }
 
-/* Nothing is read while an answer is being sent, so there is always room for the next. */
-static void receive_bytes(struct gdb *gdb)
+/* Nothing is taken while an answer is being sent, so there is always room for the next. */
+static void take_bytes(struct gdb *gdb)
 {
-	uint8_t byte;
-
-	while (gdb->fd >= 0 && gdb->nr_out == 0) {
-		ssize_t n = recv(gdb->fd, &byte, 1, MSG_DONTWAIT);
-
-		if (n == 1) {
-			take_byte(gdb, byte);
-			continue;
-		}
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
-			return;
-		gdb_detach(gdb);
-		lose_debugger(gdb);
-	}
+	while (gdb->fd >= 0 && gdb->nr_out == 0 && gdb->taken < gdb->nr_in)
+		take_byte(gdb, gdb->in[gdb->taken++]);
 }
 
+/* One piece: a debugger that never stops sending must not keep the main thread. What was received
+ * before has been taken. */
+static void receive_bytes(struct gdb *gdb)
+{
+	ssize_t n = recv(gdb->fd, gdb->in, sizeof(gdb->in), MSG_DONTWAIT);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		end_debugging(gdb);
+		return;
+	}
+	gdb->nr_in = (size_t)n;
+	gdb->taken = 0;
+	take_bytes(gdb);
+}
+
+/* Has the debugger closed its end? Of what it has sent there may still be something to read. */
+static bool debugger_has_gone(const struct gdb *gdb)
+{
+	struct pollfd end = {.fd = gdb->fd, .events = POLLRDHUP};
+
+	return poll(&end, 1, 0) > 0;
+}
+
+/* A second debugger is not left waiting for the end of the first. */
 static void accept_gdb(struct gdb *gdb)
 {
 	int fd = accept4(gdb->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	if (fd < 0)
 		return; /* gone already */
+	if (gdb->fd >= 0 && debugger_has_gone(gdb))
+		end_debugging(gdb);
+	if (gdb->fd >= 0) {
+		close(fd);
+		return;
+	}
 	gdb->fd = fd;
 	gdb->vcpu = gdb->reported = 0;
 	gdb_stop_all(gdb);
@@ -173,8 +199,7 @@ void gdb_poll(const struct gdb *gdb, struct pollfd fds[GDB_NR_FDS])
 		fds[i] = (struct pollfd){.fd = -1, .events = POLLIN};
 	if (!gdb)
 		return;
-	if (gdb->fd < 0)
-		fds[LISTEN].fd = gdb->listener.fd;
+	fds[LISTEN].fd = gdb->listener.fd;
 	fds[DEBUGGER].fd = gdb->fd;
 	fds[DEBUGGER].events = gdb->nr_out ? POLLOUT : POLLIN;
 	/* A stop is reported when nothing else is being sent. */
@@ -184,14 +209,16 @@ void gdb_poll(const struct gdb *gdb, struct pollfd fds[GDB_NR_FDS])
 
 void gdb_serve(struct gdb *gdb, const struct pollfd fds[GDB_NR_FDS])
 {
-	if (fds[LISTEN].revents)
-		accept_gdb(gdb);
-	if (fds[DEBUGGER].revents && gdb->nr_out)
+	if (fds[DEBUGGER].revents && gdb->nr_out) {
 		send_more(gdb);
-	else if (fds[DEBUGGER].revents)
+		take_bytes(gdb);
+	} else if (fds[DEBUGGER].revents) {
 		receive_bytes(gdb);
+	}
 	if (fds[HIT].revents && !gdb->nr_out)
 		take_hits(gdb);
+	if (fds[LISTEN].revents)
+		accept_gdb(gdb);
 }
 
 /* --- its life --------------------------------------------------------------------------------- */

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* GDB's packets, read byte by byte from a peer that may send anything, and the table of registers.
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 #include "gdb/gdb.h"
 #include "gdb/internal.h"
@@ -444,6 +446,111 @@ START_TEST(no_bytes_of_memory_are_an_empty_answer)
 }
 END_TEST
 
+static void serve_what_is_there(void)
+{
+	struct pollfd fds[GDB_NR_FDS];
+
+	gdb_poll(&gdb, fds);
+	ck_assert_int_ge(poll(fds, GDB_NR_FDS, 0), 0);
+	gdb_serve(&gdb, fds);
+}
+
+/* Signals, the time limit and the control socket are served between two pieces. */
+START_TEST(a_debugger_that_never_stops_sending_does_not_keep_the_main_thread)
+{
+	static char bytes[64 * 1024];
+	int debugger = attach_debugger();
+
+	memset(bytes, 'a', sizeof(bytes));
+	ck_assert_int_eq(write(debugger, bytes, sizeof(bytes)), sizeof(bytes));
+	serve_once();
+	ck_assert_int_eq(recv(gdb.fd, bytes, 1, MSG_PEEK | MSG_DONTWAIT), 1);
+	detach_debugger(debugger);
+}
+END_TEST
+
+/* Of each the answer is larger than what the socket takes at once. */
+START_TEST(packets_that_come_together_are_all_answered)
+{
+	static const char packet[] = "$qXfer:features:read:target.xml:0,fff#7d";
+	static char xml[8000], got[16384];
+	const int small = 1;
+	int debugger = attach_debugger();
+	unsigned answers = 0;
+	ssize_t n;
+
+	memset(xml, 'a', sizeof(xml) - 1);
+	gdb.xml = xml;
+	setsockopt(gdb.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+	for (unsigned i = 0; i < 20; i++)
+		ck_assert_int_gt(write(debugger, packet, strlen(packet)), 0);
+	for (unsigned tries = 0; answers < 20 && tries < 1000; tries++) {
+		serve_what_is_there();
+		n = recv(debugger, got, sizeof(got), MSG_DONTWAIT);
+		for (ssize_t i = 0; i < n; i++)
+			answers += got[i] == '$';
+	}
+	ck_assert_uint_eq(answers, 20);
+	gdb.xml = NULL;
+	detach_debugger(debugger);
+}
+END_TEST
+
+/* A debugger that has connected to gdb.listener. */
+static int connect_debugger(void)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	socklen_t size = sizeof(addr.sun_family); /* the kernel finds a name */
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	if (gdb.listener.fd < 0) {
+		gdb.listener.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		ck_assert_int_eq(bind(gdb.listener.fd, (struct sockaddr *)&addr, size), 0);
+		ck_assert_int_eq(listen(gdb.listener.fd, 4), 0);
+	}
+	size = sizeof(addr);
+	ck_assert_int_eq(getsockname(gdb.listener.fd, (struct sockaddr *)&addr, &size), 0);
+	ck_assert_int_eq(connect(fd, (struct sockaddr *)&addr, size), 0);
+	return fd;
+}
+
+START_TEST(a_second_debugger_is_turned_away_and_the_first_not_disturbed)
+{
+	char got[100] = "";
+	int debugger = attach_debugger(), second = connect_debugger();
+
+	serve_once();
+	ck_assert_int_eq(recv(second, got, 1, MSG_DONTWAIT), 0);
+	debugger_sends(debugger, "$m0,0#f9");
+	ck_assert_int_gt(read(debugger, got, sizeof(got) - 1), 0);
+	ck_assert_str_eq(got, "+$#00");
+	close(second);
+	close(gdb.listener.fd);
+	detach_debugger(debugger);
+}
+END_TEST
+
+/* It may have left more than is read at once. */
+START_TEST(who_comes_when_the_first_has_gone_is_not_turned_away)
+{
+	static const char bytes[16384];
+	int debugger = attach_debugger(), second, first_fd = gdb.fd;
+	char got[100] = "";
+
+	ck_assert_int_eq(write(debugger, bytes, sizeof(bytes)), sizeof(bytes));
+	close(debugger);
+	second = connect_debugger();
+	serve_what_is_there();
+	ck_assert_int_ge(gdb.fd, 0);
+	ck_assert_int_lt(fcntl(first_fd, F_GETFD), 0);
+	debugger_sends(second, "$m0,0#f9");
+	ck_assert_int_gt(recv(second, got, sizeof(got) - 1, MSG_DONTWAIT), 0);
+	ck_assert_str_eq(got, "+$#00");
+	close(gdb.listener.fd);
+	detach_debugger(second);
+}
+END_TEST
+
 TCase *gdb_tests(void)
 {
 	TCase *tc = tcase_create("gdb");
@@ -466,6 +573,10 @@ TCase *gdb_tests(void)
 	tcase_add_test(tc, ctrl_c_is_of_the_vcpu_that_has_stopped_last);
 	tcase_add_test(tc, what_a_stopped_vcpu_meets_is_forgotten);
 	tcase_add_test(tc, no_bytes_of_memory_are_an_empty_answer);
+	tcase_add_test(tc, a_debugger_that_never_stops_sending_does_not_keep_the_main_thread);
+	tcase_add_test(tc, packets_that_come_together_are_all_answered);
+	tcase_add_test(tc, a_second_debugger_is_turned_away_and_the_first_not_disturbed);
+	tcase_add_test(tc, who_comes_when_the_first_has_gone_is_not_turned_away);
 	tcase_add_test(tc, a_byte_that_the_guest_has_put_over_a_breakpoint_stays);
 	return tc;
 }
