@@ -37,8 +37,8 @@ static const char doc[] =
 	"line an interval.\v"
 	"Keys: s asks for the next strategy, t for the next --track, p pauses and r resumes the guest, "
 	"q quits.\n\n"
-	"Exit status: 0 done, or the guest has ended; 64 wrong command line; 69 no vmm at PATH, or its answer is no statistics; 71 a system call "
-	"failed; 74 standard output failed; 128+N ended by signal N";
+	"Exit status: 0 done, or the vmm has ended, however; 64 wrong command line; 69 no vmm at PATH, or it ended before its first answer, or "
+	"an answer is no statistics; 71 a system call failed; 74 standard output failed; 128+N ended by signal N";
 
 static const struct argp_option argp_options[] = {
 	{"interval", 'i', "SEC", 0, "Seconds between two samples, 0.05 to 3600; default 1", 0},
@@ -151,21 +151,30 @@ static void show_top(const struct top *top)
 		screen_show(&top->view, top->path, top->message);
 }
 
-static void take_sample(struct top *top, const json_t *answer)
+/* Returns a status, or GOES_ON. */
+static int take_sample(struct top *top, const json_t *answer)
 {
-	top_view_add(&top->view, answer);
+	const char *wrong = top_view_add(&top->view, answer);
+	char why[64];
+
+	if (wrong) {
+		snprintf(why, sizeof(why), "%s is missing, or of a wrong type", wrong);
+		return tell_wrong(top, why);
+	}
 	flush_by_name(top->view.now.strategy, &top->strategy);
 	track_by_name(top->view.now.track, &top->track);
 	if (top->on_screen)
-		return;
+		return GOES_ON;
 	line_print(&top->view);
 	fflush(stdout);
+	return GOES_ON;
 }
 
 /* Shows what came of a wish, at once: with a sample. Returns a status, or GOES_ON. */
 static int take_answer(struct top *top, const json_t *answer)
 {
 	const char *why = json_string_value(json_object_get(answer, "error"));
+	int status = GOES_ON;
 
 	top->asked = false;
 	if (why && top->asked_statistics)
@@ -173,10 +182,11 @@ static int take_answer(struct top *top, const json_t *answer)
 	if (why)
 		snprintf(top->message, sizeof(top->message), "refused: %s", why);
 	else if (top->asked_statistics)
-		take_sample(top, answer);
+		status = take_sample(top, answer);
 	top->due |= !top->asked_statistics;
-	show_top(top);
-	return GOES_ON;
+	if (status == GOES_ON)
+		show_top(top);
+	return status;
 }
 
 /* Returns a status, or GOES_ON. */

@@ -42,6 +42,66 @@ const char *top_vcpu_figure_name(enum top_vcpu_figure figure)
 	return vcpu_places[figure].name;
 }
 
+/* --- is it an answer? ------------------------------------------------------------------------- */
+
+/* Is the member of this type, or missing, which is as good for what only guests with pins have? */
+static bool is_fine(const json_t *object, const char *member, json_type type, bool may_be_missing)
+{
+	const json_t *value = json_object_get(object, member);
+
+	return value ? json_typeof(value) == type : may_be_missing;
+}
+
+/* Each returns the name of a member that is not as it should be, or NULL. */
+static const char *find_wrong_vcpu(const json_t *vcpus)
+{
+	for (size_t v = 0; v < json_array_size(vcpus); v++)
+		for (unsigned i = 0; i < TOP_NR_VCPU_FIGURES; i++)
+			if (!json_is_object(json_array_get(vcpus, v)) ||
+			    !is_fine(json_array_get(vcpus, v), vcpu_places[i].member, JSON_INTEGER,
+				     true))
+				return "vcpus";
+	return NULL;
+}
+
+static const char *find_wrong_figure(const json_t *answer)
+{
+	for (unsigned i = 0; i < TOP_NR_FIGURES; i++) {
+		const struct place *place = &places[i];
+		bool may_be_missing = i != TOP_EXITS;
+
+		if (!place->object)
+			continue;
+		if (!is_fine(answer, place->object, JSON_OBJECT, may_be_missing))
+			return place->object;
+		if (!is_fine(json_object_get(answer, place->object), place->member, JSON_INTEGER,
+			     may_be_missing))
+			return place->member;
+	}
+	return NULL;
+}
+
+static const char *find_wrong(const json_t *answer)
+{
+	const json_t *vcpus = json_object_get(answer, "vcpus"),
+		     *paused = json_object_get(answer, "paused");
+	const char *figure = find_wrong_figure(answer);
+
+	if (!json_is_number(json_object_get(answer, "wall_seconds")))
+		return "wall_seconds";
+	if (!json_is_boolean(paused))
+		return "paused";
+	if (figure)
+		return figure;
+	if (!is_fine(json_object_get(answer, "guest"), "strategy", JSON_STRING, true))
+		return "strategy";
+	if (!is_fine(json_object_get(answer, "tracker"), "track", JSON_STRING, true))
+		return "track";
+	return json_is_array(vcpus) ? find_wrong_vcpu(vcpus) : "vcpus";
+}
+
+/* --- its figures ------------------------------------------------------------------------------ */
+
 static uint64_t number_at(const json_t *object, const char *member)
 {
 	json_int_t number = json_integer_value(json_object_get(object, member));
@@ -102,14 +162,18 @@ double top_vcpu_rate(const struct top_view *view, unsigned vcpu, enum top_vcpu_f
 	return rate(view, view->now.vcpus[vcpu][figure], view->before.vcpus[vcpu][figure]);
 }
 
-void top_view_add(struct top_view *view, const json_t *answer)
+const char *top_view_add(struct top_view *view, const json_t *answer)
 {
 	unsigned at = view->nr % TOP_HISTORY;
+	const char *wrong = find_wrong(answer);
 
+	if (wrong)
+		return wrong;
 	view->before = view->now;
 	view->now = read_sample(answer);
 	view->nr++;
 	for (unsigned i = 0; i < TOP_NR_FIGURES; i++)
 		view->history[i][at] =
 			i < TOP_NR_COUNTERS ? top_rate(view, i) : (double)view->now.figures[i];
+	return NULL;
 }
