@@ -66,11 +66,20 @@ static bool put_output(const struct output *output, int fd, int wait_ms, bool is
 	return err == 0;
 }
 
+/* By errno. Returns it negated, after a message. */
+static int tell_unwritten(const struct output *output, const char *where)
+{
+	if (errno != ETIMEDOUT)
+		return say_errno("%s to %s", output->what, where);
+	say("%s to %s: its reader did not take it in time", output->what, where);
+	return -ETIMEDOUT;
+}
+
 static int write_stdout(const struct output *output, int wait_ms)
 {
 	if (put_output(output, STDOUT_FILENO, wait_ms, false))
 		return 0;
-	return say_errno("%s to standard output", output->what);
+	return tell_unwritten(output, "standard output");
 }
 
 /* The last part of the path. */
@@ -215,7 +224,7 @@ static int write_special(const struct output *output, int wait_ms)
 		return -EOPNOTSUPP;
 	}
 	if (!ok && !unread)
-		return say_errno("%s to %s", output->what, output->path);
+		return tell_unwritten(output, output->path);
 	if (ok)
 		return 0;
 	say("%s to %s: there is no reader, and the time limit has passed", output->what,

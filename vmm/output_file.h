@@ -27,8 +27,9 @@ int output_file_check(const char *option, const char *path);
 /* Would writing to `path` replace `other`, or what is made there? Neither need be there yet. */
 bool output_file_replaces(const char *path, const char *other);
 /* Writes it. What is replaceable (replaceable.h) is replaced as a whole, or stays as it was;
- * anything else is written to directly, waiting up to `wait_ms` for a reader (-1: for ever). Main
- * thread. Returns 0, or a negated errno after a message. */
+ * anything else is written to directly, waiting up to `wait_ms` for a reader to open it, and each
+ * time as long, 5 seconds at least, for one that has to take some (-1: for ever). Main thread.
+ * Returns 0, or a negated errno after a message. */
 int output_file_write(const struct output *output, int wait_ms);
 /* Returns 0, or a negated errno. */
 int output_put(struct output_stream *to, const char *text, size_t len);
