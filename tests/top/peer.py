@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Answers as a vmm would at its control socket, with figures that only grow by the number of requests:
 peer.py SOCKET [HOW]. What was asked, but for statistics, goes to standard output. HOW is `wrong`: of each client
-the second answer is wrong, for each in another way; or `gone`, which hangs up instead of answering."""
+the second answer is wrong, for each in another way; `gone`, which hangs up instead of answering; or `silent`, which does neither."""
 import json
 import socket
 import sys
@@ -59,6 +59,8 @@ def serve(listener, how, wrong):
         try:
             if how == "gone":
                 connection.recv(1)
+            elif how == "silent":
+                connection.makefile().read()
             else:
                 talk(connection, wrong)
         except ConnectionError:

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <jansson.h>
 #include "control/connection.h"
 #include "control/map_svg.h"
@@ -16,7 +17,8 @@
 #include "say.h"
 #include "status.h"
 
-#define REFUSED 1
+#define REFUSED      1
+#define SAY_AFTER_MS 5000
 
 static const char doc[] =
 	"Sends a request to a running vmm, by the socket of its --control, and prints the answer "
@@ -30,7 +32,8 @@ static const char doc[] =
 	"  frame PFN        the state of a frame, and its mappings\n"
 	"  map FILE         a picture of what each frame is, as SVG\n\n"
 	"Exit status: 0 done; 1 refused; 64 wrong command line; 69 no vmm at PATH, "
-	"or it ended before it answered; 74 standard output failed";
+	"or it ended before it answered; 71 no memory for map's picture; 74 standard output, or map's "
+	"FILE, could not be written";
 
 struct command {
 	const char *path, *name, *argument; /* NULL: not given */
@@ -145,17 +148,24 @@ static json_t *make_request(const struct command *command)
 	return request;
 }
 
-/* Returns the answer, or NULL if there was none. */
-static json_t *exchange_lines(struct connection *connection, const json_t *request)
+/* Returns the answer, or NULL if there was none. Some take minutes: a person is told that there is
+ * none yet. */
+static json_t *exchange_lines(struct connection *connection, const json_t *request,
+			      const char *path)
 {
+	int wait_ms = isatty(STDERR_FILENO) ? SAY_AFTER_MS : -1;
 	struct pollfd fd = {.fd = connection->fd, .events = POLLIN};
 	enum connection_state state;
 	json_t *answer = NULL;
 
 	/* Even if the request could not be sent, there may be an answer that says why. */
 	connection_send(connection, request);
-	while ((state = connection_receive(connection, &answer)) == CONNECTION_WAITING)
-		poll(&fd, 1, -1);
+	while ((state = connection_receive(connection, &answer)) == CONNECTION_WAITING) {
+		if (poll(&fd, 1, wait_ms) != 0)
+			continue;
+		say("%s: waiting for an answer", path);
+		wait_ms = -1;
+	}
 	return state == CONNECTION_ANSWERED ? answer : NULL;
 }
 
@@ -185,7 +195,7 @@ static int ask_vmm(const struct command *command, const json_t *request)
 		connection_close(&connection);
 		return VMM_EX_NOKVM;
 	}
-	answer = exchange_lines(&connection, request);
+	answer = exchange_lines(&connection, request, path);
 	connection_close(&connection);
 	if (!answer) {
 		say("%s: the connection ended without an answer", path);

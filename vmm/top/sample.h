@@ -60,8 +60,8 @@ struct top_view {
 /* The words for figures, static strings. */
 const char *top_figure_name(enum top_figure figure);
 const char *top_vcpu_figure_name(enum top_vcpu_figure figure);
-/* Adds an answer to "statistics", where what a guest without pins lacks is 0. Returns NULL; or, if the
- * answer is no statistics, the name of a member that is missing or of another type, a static
+/* Adds an answer to "statistics", where what a guest without pins lacks is 0. Returns NULL; or, if
+ * the answer is no statistics, the name of a member that is missing or of another type, a static
  * string, and the view is as before. */
 const char *top_view_add(struct top_view *view, const json_t *answer);
 /* Changes a second between the last two samples; 0 after the first, and for a counter that went
