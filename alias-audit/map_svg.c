@@ -27,7 +27,7 @@ static const struct frame_style styles[CELLS] = {
 static void paint_frame(struct frame_grid *grid, const struct physmem *mem, uint64_t pfn,
 			enum cell what)
 {
-	frame_grid_paint(grid, physmem_count(mem, 0, pfn), what);
+	frame_grid_paint(grid, physmem_count(mem, 0, pfn), 1, what);
 }
 
 static void paint_uses(struct frame_grid *grid, const struct audit *audit,

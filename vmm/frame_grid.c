@@ -4,24 +4,25 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
-#define COLUMNS_MAX  512u
-#define CELLS_MAX    (COLUMNS_MAX * COLUMNS_MAX)
-#define SMALL        (128u * 256u) /* cells; a grid of so few has larger ones */
-#define WIDTH        1024u         /* of the cells together, in pixels */
-#define LEFT         120u          /* of the cells: room for addresses */
-#define LEGEND_TOP   36u
+/* A telephone is about 390 pixels wide, so that texts of 11 pixels can be read there. */
+#define COLUMNS      32u
+#define CELLS_MAX    (COLUMNS * 512u)
+#define CELL         10u /* pixels of its side */
+#define LEFT         88u /* of the cells: room for addresses */
+#define MARGIN       4u
+#define WIDTH        (LEFT + COLUMNS * CELL + MARGIN)
+#define LINE         15u /* pixels from one line of text to the next */
 #define LEGEND_WIDTH 204u
-#define LEGEND_ROW   5u /* texts side by side */
-#define LEGEND_LINE  18u
-#define LETTER_CELL  8u  /* pixels of a cell that has room for a letter */
-#define LABEL_HEIGHT 32u /* pixels from one address to the next */
+#define LEGEND_ROW   2u /* texts side by side */
+#define LABEL_ROWS   4u /* rows from one address to the next */
 
 int frame_grid_init(struct frame_grid *grid, uint64_t frames, const struct frame_style *styles,
 		    unsigned nr_styles)
 {
 	*grid = (struct frame_grid){.styles = styles, .nr_styles = nr_styles};
-	while (frames >> grid->shift >= CELLS_MAX)
+	while ((frames - !!frames) >> grid->shift >= CELLS_MAX)
 		grid->shift++;
 	grid->nr = (size_t)((frames + (1ull << grid->shift) - 1) >> grid->shift);
 	grid->cell = calloc(grid->nr ? grid->nr : 1, 1);
@@ -34,31 +35,11 @@ void frame_grid_free(struct frame_grid *grid)
 	grid->cell = NULL;
 }
 
-void frame_grid_paint(struct frame_grid *grid, uint64_t frame, unsigned style)
+void frame_grid_paint(struct frame_grid *grid, uint64_t frame, uint64_t nr, unsigned style)
 {
-	uint8_t *cell = &grid->cell[frame >> grid->shift];
-
-	if (style > *cell)
-		*cell = (uint8_t)style;
-}
-
-/* Where things are. */
-struct layout {
-	unsigned columns, cell; /* `cell`: pixels of its side */
-	unsigned top;           /* of the cells: below title and legend */
-};
-
-static struct layout lay_out(const struct frame_grid *grid)
-{
-	unsigned cell = grid->nr <= SMALL ? 8 : 2, shown = 0;
-
-	for (unsigned style = 0; style < grid->nr_styles; style++)
-		shown += grid->styles[style].what != NULL;
-	return (struct layout){
-		.columns = WIDTH / cell,
-		.cell = cell,
-		.top = LEGEND_TOP + (shown + LEGEND_ROW - 1) / LEGEND_ROW * LEGEND_LINE + 16,
-	};
+	for (uint64_t i = frame >> grid->shift; i <= (frame + nr - 1) >> grid->shift; i++)
+		if (style > grid->cell[i])
+			grid->cell[i] = (uint8_t)style;
 }
 
 /* Black or white, whichever is seen on it. */
@@ -70,93 +51,115 @@ static const char *ink_on(const char *colour)
 	return grey > 1200 ? "black" : "white";
 }
 
-/* What fills the cells of a style: its colour, and its letter in each cell. */
-static void print_pattern(FILE *out, const struct frame_grid *grid, const struct layout *layout,
-			  unsigned index)
+/* A cell of that style, and its letter. */
+static void print_cell(FILE *out, const struct frame_style *style, unsigned x, unsigned y)
 {
-	const struct frame_style *style = &grid->styles[index];
+	fprintf(out, "<rect x=\"%u\" y=\"%u\" width=\"%u\" height=\"%u\" fill=\"%s\"/>", x, y, CELL,
+		CELL, style->colour);
+	if (style->letter)
+		fprintf(out, "<text x=\"%u\" y=\"%u\" text-anchor=\"middle\" fill=\"%s\">%s</text>",
+			x + CELL / 2, y + CELL - 1, ink_on(style->colour), style->letter);
+}
 
+/* What fills the cells of a style. */
+static void print_pattern(FILE *out, const struct frame_grid *grid, unsigned top, unsigned index)
+{
 	fprintf(out,
 		"<pattern id=\"cell%u\" x=\"%u\" y=\"%u\" width=\"%u\" height=\"%u\" "
-		"patternUnits=\"userSpaceOnUse\"><rect width=\"%u\" height=\"%u\" fill=\"%s\"/>",
-		index, LEFT, layout->top, layout->cell, layout->cell, layout->cell, layout->cell,
-		style->colour);
-	if (style->letter && layout->cell >= LETTER_CELL)
-		fprintf(out,
-			"<text x=\"%u\" y=\"%u\" font-size=\"%u\" text-anchor=\"middle\" fill=\"%s\">"
-			"%s</text>",
-			layout->cell / 2, layout->cell - 1, layout->cell, ink_on(style->colour),
-			style->letter);
+		"patternUnits=\"userSpaceOnUse\">",
+		index, LEFT, top, CELL, CELL);
+	print_cell(out, &grid->styles[index], 0, 0);
 	fprintf(out, "</pattern>\n");
 }
 
 /* The cells in a row of one style are one rectangle, and all those of a style one path. */
-static void print_style(FILE *out, const struct frame_grid *grid, const struct layout *layout,
-			unsigned style)
+static void print_style(FILE *out, const struct frame_grid *grid, unsigned top, unsigned style)
 {
 	size_t end;
 
 	fprintf(out, "<path fill=\"url(#cell%u)\" d=\"", style);
 	for (size_t i = 0; i < grid->nr; i = end) {
-		size_t row_end = (i / layout->columns + 1) * layout->columns;
+		size_t row_end = (i / COLUMNS + 1) * COLUMNS;
 
 		for (end = i + 1; end < grid->nr && end < row_end; end++)
 			if (grid->cell[end] != grid->cell[i])
 				break;
 		if (grid->cell[i] != style)
 			continue;
-		fprintf(out, "M%zu %zuh%zuv%uh-%zuz", LEFT + i % layout->columns * layout->cell,
-			layout->top + i / layout->columns * layout->cell, (end - i) * layout->cell,
-			layout->cell, (end - i) * layout->cell);
+		fprintf(out, "M%zu %zuh%zuv%uh-%zuz", LEFT + i % COLUMNS * CELL,
+			top + i / COLUMNS * CELL, (end - i) * CELL, CELL, (end - i) * CELL);
 	}
 	fprintf(out, "\"/>\n");
 }
 
-static void print_legend(FILE *out, const struct frame_grid *grid, const struct layout *layout)
+static void print_title(FILE *out, const struct frame_grid *grid, const char *title)
+{
+	unsigned y = LINE;
+
+	for (const char *end; (end = strchr(title, '\n')); title = end + 1, y += LINE)
+		fprintf(out, "<text x=\"%u\" y=\"%u\">%.*s</text>\n", MARGIN, y, (int)(end - title),
+			title);
+	fprintf(out, "<text x=\"%u\" y=\"%u\">%s</text>\n", MARGIN, y, title);
+	fprintf(out, "<text x=\"%u\" y=\"%u\">a cell is %" PRIu64 " KiB</text>\n", MARGIN, y + LINE,
+		UINT64_C(4) << grid->shift);
+}
+
+/* Where the legend is: below the title. */
+static unsigned legend_top(const char *title)
+{
+	unsigned lines = 2;
+
+	for (; *title; title++)
+		lines += *title == '\n';
+	return lines * LINE + 9;
+}
+
+static void print_legend(FILE *out, const struct frame_grid *grid, unsigned top)
 {
 	unsigned shown = 0;
 
 	for (unsigned i = 0; i < grid->nr_styles; i++) {
-		unsigned x = LEFT + shown % LEGEND_ROW * LEGEND_WIDTH;
-		unsigned y = LEGEND_TOP + shown / LEGEND_ROW * LEGEND_LINE;
-		const struct frame_style *style = &grid->styles[i];
+		unsigned x = MARGIN + shown % LEGEND_ROW * LEGEND_WIDTH;
+		unsigned y = top + shown / LEGEND_ROW * LINE;
 
-		if (!style->what)
+		if (!grid->styles[i].what)
 			continue;
-		fprintf(out,
-			"<rect x=\"%u\" y=\"%u\" width=\"12\" height=\"12\" fill=\"%s\" "
-			"stroke=\"#606060\" stroke-width=\"0.5\"/><text x=\"%u\" y=\"%u\">%s</text>\n",
-			x, y, style->colour, x + 17, y + 11, style->what);
-		if (style->letter && layout->cell >= LETTER_CELL)
-			fprintf(out,
-				"<text x=\"%u\" y=\"%u\" font-size=\"10\" text-anchor=\"middle\" "
-				"fill=\"%s\">%s</text>\n",
-				x + 6, y + 10, ink_on(style->colour), style->letter);
+		print_cell(out, &grid->styles[i], x, y);
+		fprintf(out, "<text x=\"%u\" y=\"%u\">%s</text>\n", x + CELL + 6, y + CELL - 1,
+			grid->styles[i].what);
 		shown++;
 	}
+}
+
+static unsigned legend_height(const struct frame_grid *grid)
+{
+	unsigned shown = 0;
+
+	for (unsigned i = 0; i < grid->nr_styles; i++)
+		shown += grid->styles[i].what != NULL;
+	return (shown + LEGEND_ROW - 1) / LEGEND_ROW * LINE + 6;
 }
 
 void frame_grid_print(FILE *out, const struct frame_grid *grid, const char *title,
 		      uint64_t (*address)(const void *ctx, uint64_t frame), const void *ctx)
 {
-	struct layout layout = lay_out(grid);
-	size_t rows = (grid->nr + layout.columns - 1) / layout.columns;
+	unsigned top = legend_top(title) + legend_height(grid);
+	size_t rows = (grid->nr + COLUMNS - 1) / COLUMNS;
 
 	fprintf(out,
 		"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %u %zu\" width=\"%u\" "
-		"font-family=\"sans-serif\" font-size=\"12\">\n"
-		"<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n"
-		"<text x=\"%u\" y=\"20\" font-size=\"15\">%s; a cell is %" PRIu64 " KiB</text>\n",
-		LEFT + WIDTH + 20, layout.top + rows * layout.cell + 20, LEFT + WIDTH + 20, LEFT,
-		title, UINT64_C(4) << grid->shift);
-	print_legend(out, grid, &layout);
-	for (size_t row = 0; row < rows; row += LABEL_HEIGHT / layout.cell)
+		"style=\"max-width:100%%\" font-family=\"sans-serif\" font-size=\"11\">\n"
+		"<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n",
+		WIDTH, top + rows * CELL + 6, WIDTH);
+	print_title(out, grid, title);
+	print_legend(out, grid, legend_top(title));
+	for (size_t row = 0; row < rows; row += LABEL_ROWS)
 		fprintf(out, "<text x=\"%u\" y=\"%zu\" text-anchor=\"end\">0x%" PRIx64 "</text>\n",
-			LEFT - 8, layout.top + row * layout.cell + 10,
-			address(ctx, (uint64_t)row * layout.columns << grid->shift));
+			LEFT - 4, top + row * CELL + CELL - 1,
+			address(ctx, (uint64_t)row * COLUMNS << grid->shift));
 	for (unsigned style = 0; style < grid->nr_styles; style++)
-		print_pattern(out, grid, &layout, style);
+		print_pattern(out, grid, top, style);
 	for (unsigned style = 0; style < grid->nr_styles; style++)
-		print_style(out, grid, &layout, style);
+		print_style(out, grid, top, style);
 	fprintf(out, "</svg>\n");
 }

@@ -27,10 +27,11 @@ struct frame_grid {
 int frame_grid_init(struct frame_grid *grid, uint64_t frames, const struct frame_style *styles,
 		    unsigned nr_styles);
 void frame_grid_free(struct frame_grid *grid);
-/* The frame, counted from 0, is that; unless its cell is something more remarkable already. */
-void frame_grid_paint(struct frame_grid *grid, uint64_t frame, unsigned style);
-/* Prints it with a title, which is XML, above. address(ctx, frame) is the address of a frame.
- * Errors stay in the stream. */
+/* So many frames from that one on, counted from 0, are that; unless their cell is something more
+ * remarkable already. */
+void frame_grid_paint(struct frame_grid *grid, uint64_t frame, uint64_t nr, unsigned style);
+/* Prints it with a title above, which is XML and has a newline after each line but the last.
+ * address(ctx, frame) is the address of a frame. Errors stay in the stream. */
 void frame_grid_print(FILE *out, const struct frame_grid *grid, const char *title,
 		      uint64_t (*address)(const void *ctx, uint64_t frame), const void *ctx);
 

@@ -13,7 +13,7 @@
 #include "status.h"
 #include "text_stream.h"
 
-/* Letters tell them apart without colour, and where cells are small, greys. */
+/* Letters tell them apart without colour. */
 static const struct frame_style styles[FRAME_NR_KINDS] = {
 	[FRAME_NONE] = {"#ffffff", NULL, NULL},
 	[FRAME_ORDINARY] = {"#ececea", "memory", NULL},
@@ -61,7 +61,7 @@ static char *print_grid(const struct frame_grid *grid)
 		nr[grid->cell[i]]++;
 	snprintf(
 		title, sizeof(title),
-		"%zu cells with page tables, %zu of them with an alias; %zu others with a stale alias",
+		"%zu cells with page tables, %zu of them with an alias\n%zu others with a stale alias",
 		nr[FRAME_L1] + nr[FRAME_L2] + nr[FRAME_L3] + nr[FRAME_L4] + nr[FRAME_ALIASED],
 		nr[FRAME_ALIASED], nr[FRAME_STALE]);
 	frame_grid_print(out, grid, title, gpa_of, NULL);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "pin/pin.h"
+#include "pin/regions.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -338,7 +339,8 @@ struct pin *pin_create(struct machine *machine)
 	configure_pin(pin, machine);
 	pthread_mutex_init(&pin->lock, NULL);
 	pin->vcpus = calloc(machine->vm.nr_vcpus, sizeof(*pin->vcpus));
-	if (!pin->vcpus) {
+	pin->regions_granted = calloc(1, regions_size(&machine->vm.mem));
+	if (!pin->vcpus || !pin->regions_granted) {
 		say_errno("memory for the hypercall");
 	} else if (open_flushes(pin) && open_tracking(pin) && create_tracker(pin)) {
 		ask_for_log(pin);
@@ -358,6 +360,7 @@ void pin_free(struct pin *pin)
 	close_tracking(pin);
 	pthread_mutex_destroy(&pin->lock);
 	free(pin->areas);
+	free(pin->regions_granted);
 	free(pin->vcpus);
 	free(pin);
 }

@@ -129,8 +129,11 @@ struct pin {
 	struct pin_count count;
 	struct pin_sync call_sync; /* of the call that is served, for the trace; `end` 0: none */
 	struct areas *areas;       /* NULL: nobody has read the origins yet */
-	uint32_t flows;  /* aliases with arrows in the trace: purged for, or refused at once */
-	uint32_t named;  /* aliases let through that the trace names */
+	uint32_t flows; /* aliases with arrows in the trace: purged for, or refused at once */
+	uint32_t named; /* aliases let through that the trace names */
+	/* The set, as pin/regions.h has it, of those with a frame that was ever granted a
+	 * transition: only there may frames be something that tables don't tell. */
+	uint64_t *regions_granted;
 	bool counts_all; /* at_count_all() was called: there was a transition other than a pin */
 	uint64_t violations_seen; /* violations of the tracker that are counted */
 	uint64_t verify_draw; /* state of the random numbers that choose which calls to verify */

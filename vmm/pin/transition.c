@@ -5,6 +5,7 @@
 #include "machine.h"
 #include "pin/internal.h"
 #include "pin/origin.h"
+#include "pin/regions.h"
 #include "say.h"
 #include "status.h"
 #include "trace.h"
@@ -381,6 +382,8 @@ static enum alias_status answer_op(struct batch *batch, const struct pin_retry *
 	if (retry)
 		retry_end(batch, retry);
 	count_answer(count, verdict == AT_OK);
+	if (verdict == AT_OK)
+		regions_add(pin->regions_granted, op->pfn);
 	if (batch->verify && !machine_shares_frame(pin->machine, op->pfn))
 		verify(pin, op->pfn, op->to, to_status(verdict));
 	return to_status(verdict);

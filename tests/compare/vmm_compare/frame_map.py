@@ -21,7 +21,7 @@ until [ "$(pins)" -gt 300 ] 2>/dev/null; do
 done
 for try in 1 2 3 4 5 6 7 8 9 10; do # until one of them shows what this is about
 	./vmm ctl /tmp/control map "$0/frames.svg" 2>>"$0/log" || continue
-	grep -q '; 0 others with a stale alias' "$0/frames.svg" || break
+	grep -q '>0 others with a stale alias' "$0/frames.svg" || break
 done
 kill $pid
 wait

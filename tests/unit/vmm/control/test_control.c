@@ -167,8 +167,8 @@ START_TEST(what_a_map_counts)
 	ck_assert_ptr_nonnull(file);
 	ck_assert_uint_gt(fread(text, 1, sizeof(text) - 1, file), 0);
 	fclose(file);
-	ck_assert_ptr_nonnull(strstr(text, "3 cells with page tables, 2 of them with an alias; "
-					   "3 others with a stale alias"));
+	ck_assert_ptr_nonnull(strstr(text, ">3 cells with page tables, 2 of them with an alias<"));
+	ck_assert_ptr_nonnull(strstr(text, ">3 others with a stale alias<"));
 	ck_assert_int_eq(unlink(path), 0);
 	json_decref(answer);
 }

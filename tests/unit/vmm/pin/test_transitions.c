@@ -329,6 +329,32 @@ START_TEST(frames_are_mapped)
 }
 END_TEST
 
+/* They have nothing to do with mappings. */
+START_TEST(frames_that_became_something_are_on_the_map)
+{
+	guest_ask(DATA, ALIAS_OP_INFLATE, 0);
+	ck_assert_int_eq(letter(), 'b');
+	guest_ask(DATA, ALIAS_OP_DEFLATE, 0);
+	ck_assert_int_eq(letter(), '.');
+	guest_ask(DATA, ALIAS_OP_MEMTYPE, 3);
+	ck_assert_int_eq(letter(), 't');
+	guest_ask(DATA, ALIAS_OP_MEMTYPE, 0);
+	guest_ask(DATA, ALIAS_OP_PIN, 1);
+	ck_assert_int_eq(letter(), '1');
+}
+END_TEST
+
+START_TEST(large_leaves_are_on_the_map)
+{
+	uint64_t *entry = &guest_frame(L1 - 1)[1];
+
+	*entry = R(DATA) | PTE_PS;
+	ck_assert_int_eq(letter(), '.');
+	*entry = W(DATA) | PTE_PS;
+	ck_assert_int_eq(letter(), 'm');
+}
+END_TEST
+
 /* However long it would take. */
 START_TEST(a_stop_ends_a_batch)
 {
@@ -389,6 +415,8 @@ TCase *transition_request_tests(void)
 	tcase_add_test(tc, statistics_tell_them_apart);
 	tcase_add_test(tc, frames_are_described);
 	tcase_add_test(tc, frames_are_mapped);
+	tcase_add_test(tc, frames_that_became_something_are_on_the_map);
+	tcase_add_test(tc, large_leaves_are_on_the_map);
 	tcase_add_test(tc, a_stop_ends_a_batch);
 	return tc;
 }
