@@ -121,6 +121,8 @@ def main(directory):
     refused = (directory / "refused").read_text()
     check("a_trace_that_cannot_be_written", "--trace" in refused and "No such file" in refused, refused)
     check("a_trace_without_a_reader", "the time limit has passed" in refused, refused)
+    untaken = (directory / "untaken").read_text()
+    check("a_trace_that_its_reader_does_not_take", "fifo: its reader did not take it in time" in untaken, untaken)
     return failed > 0
 
 
