@@ -6,13 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A telephone is about 390 pixels wide, so that texts of 11 pixels can be read there. */
-#define COLUMNS      32u
-#define CELLS_MAX    (COLUMNS * 512u)
+/* A telephone is about 390 pixels wide, so that texts of 11 pixels can be read there if there are
+ * few columns. A picture of many cells has more, so that it is no higher than it must. */
+#define COLUMNS_FEW  32u
+#define COLUMNS_MANY 128u
+#define CELLS_FEW    (COLUMNS_FEW * 512u)
+#define CELLS_MAX    (COLUMNS_MANY * 2048u)
 #define CELL         10u /* pixels of its side */
 #define LEFT         88u /* of the cells: room for addresses */
 #define MARGIN       4u
-#define WIDTH        (LEFT + COLUMNS * CELL + MARGIN)
 #define LINE         15u /* pixels from one line of text to the next */
 #define LEGEND_WIDTH 204u
 #define LEGEND_ROW   2u /* texts side by side */
@@ -40,6 +42,11 @@ void frame_grid_paint(struct frame_grid *grid, uint64_t frame, uint64_t nr, unsi
 	for (uint64_t i = frame >> grid->shift; i <= (frame + nr - 1) >> grid->shift; i++)
 		if (style > grid->cell[i])
 			grid->cell[i] = (uint8_t)style;
+}
+
+static unsigned columns_of(const struct frame_grid *grid)
+{
+	return grid->nr <= CELLS_FEW ? COLUMNS_FEW : COLUMNS_MANY;
 }
 
 /* Black or white, whichever is seen on it. */
@@ -75,19 +82,20 @@ static void print_pattern(FILE *out, const struct frame_grid *grid, unsigned top
 /* The cells in a row of one style are one rectangle, and all those of a style one path. */
 static void print_style(FILE *out, const struct frame_grid *grid, unsigned top, unsigned style)
 {
+	unsigned columns = columns_of(grid);
 	size_t end;
 
 	fprintf(out, "<path fill=\"url(#cell%u)\" d=\"", style);
 	for (size_t i = 0; i < grid->nr; i = end) {
-		size_t row_end = (i / COLUMNS + 1) * COLUMNS;
+		size_t row_end = (i / columns + 1) * columns;
 
 		for (end = i + 1; end < grid->nr && end < row_end; end++)
 			if (grid->cell[end] != grid->cell[i])
 				break;
 		if (grid->cell[i] != style)
 			continue;
-		fprintf(out, "M%zu %zuh%zuv%uh-%zuz", LEFT + i % COLUMNS * CELL,
-			top + i / COLUMNS * CELL, (end - i) * CELL, CELL, (end - i) * CELL);
+		fprintf(out, "M%zu %zuh%zuv%uh-%zuz", LEFT + i % columns * CELL,
+			top + i / columns * CELL, (end - i) * CELL, CELL, (end - i) * CELL);
 	}
 	fprintf(out, "\"/>\n");
 }
@@ -144,19 +152,20 @@ void frame_grid_print(FILE *out, const struct frame_grid *grid, const char *titl
 		      uint64_t (*address)(const void *ctx, uint64_t frame), const void *ctx)
 {
 	unsigned top = legend_top(title) + legend_height(grid);
-	size_t rows = (grid->nr + COLUMNS - 1) / COLUMNS;
+	unsigned columns = columns_of(grid), width = LEFT + columns * CELL + MARGIN;
+	size_t rows = (grid->nr + columns - 1) / columns;
 
 	fprintf(out,
 		"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %u %zu\" width=\"%u\" "
 		"style=\"max-width:100%%\" font-family=\"sans-serif\" font-size=\"11\">\n"
 		"<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n",
-		WIDTH, top + rows * CELL + 6, WIDTH);
+		width, top + rows * CELL + 6, width);
 	print_title(out, grid, title);
 	print_legend(out, grid, legend_top(title));
 	for (size_t row = 0; row < rows; row += LABEL_ROWS)
 		fprintf(out, "<text x=\"%u\" y=\"%zu\" text-anchor=\"end\">0x%" PRIx64 "</text>\n",
 			LEFT - 4, top + row * CELL + CELL - 1,
-			address(ctx, (uint64_t)row * COLUMNS << grid->shift));
+			address(ctx, (uint64_t)row * columns << grid->shift));
 	for (unsigned style = 0; style < grid->nr_styles; style++)
 		print_pattern(out, grid, top, style);
 	for (unsigned style = 0; style < grid->nr_styles; style++)
