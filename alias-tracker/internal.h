@@ -127,6 +127,14 @@ uint32_t child_place(const struct alias_tracker *at, unsigned level, uint32_t pl
 bool window_exempts(const struct alias_tracker *at, uint64_t va, uint64_t gpa);
 /* The only address at which a leaf that maps this gpa is exempt; false: there is none. */
 bool window_exempt_va(const struct alias_tracker *at, uint64_t gpa, uint64_t *va);
+/* As what a leaf may count; bits. */
+enum { LEAF_MAPPED = 1, LEAF_WRITABLE = 2 };
+
+/* As what does this leaf of a table at this level count, by a view? LEAF_MAPPED only after
+ * at_count_all(), and then what counts as writable counts as mapped, too: where all links to a role
+ * agree, the writable ones do. */
+unsigned leaf_counts_as(const struct alias_tracker *at, struct view view, unsigned level,
+			unsigned index, uint64_t pte);
 /* Is a part of [va, va + size) in an exempt window? */
 bool window_touches(const struct alias_tracker *at, uint64_t va, uint64_t size);
 
@@ -184,6 +192,8 @@ bool table_is_linked(const struct alias_tracker *at, const struct table *table);
  * of the frame's word, or NULL if that is 0. NULL: out of memory. */
 struct table *table_new(struct alias_tracker *at, uint64_t pfn, uintptr_t *word, unsigned level,
 			const uint64_t *entries);
+/* Makes the table hot; it is compared from the next sync on. */
+void table_make_hot(struct alias_tracker *at, struct table *table);
 /* Makes, and queues, the role of a table at a level at which it has none. NULL: out of memory. */
 struct role *role_new(struct alias_tracker *at, struct table *table, unsigned level);
 /* The role of a table at that level, made if need be. */
@@ -205,16 +215,8 @@ void role_free(struct alias_tracker *at, struct role *role);
 void tables_free(struct alias_tracker *at);
 size_t tables_bytes(const struct alias_tracker *at);
 
-/* --- leaf.c: what a leaf counts as ------------------------------------------------------------ */
+/* --- leaf.c: leaves that begin and cease to count --------------------------------------------- */
 
-/* As bits. */
-enum { LEAF_MAPPED = 1, LEAF_WRITABLE = 2 };
-
-/* As what does this leaf of a table at this level count, by a view? LEAF_MAPPED only after
- * at_count_all(), and then what counts as writable counts as mapped, too: where all links to a role
- * agree, the writable ones do. */
-unsigned leaf_counts_as(const struct alias_tracker *at, struct view view, unsigned level,
-			unsigned index, uint64_t pte);
 /* The leaf begins to count as `more`. False if out of memory, and then nothing changed. */
 bool leaf_add(struct alias_tracker *at, struct role *role, unsigned index, uint64_t pte,
 	      unsigned more);
@@ -347,16 +349,12 @@ void places_keep_recorded(struct alias_tracker *at, const struct at_record *reco
 /* Of a pin, or a store, that would bring this about. */
 enum at_verdict verdict_of(const struct at_violation *violation);
 
-/* --- sync.c ----------------------------------------------------------------------------------- */
+/* --- compare.c -------------------------------------------------------------------------------- */
 
 /* Compares hot tables, and cold ones that were written, with their copies. */
 bool tables_compare(struct alias_tracker *at);
-/* Makes the table hot; it is compared from the next sync on. */
-void table_make_hot(struct alias_tracker *at, struct table *table);
-/* Takes the table out of all that sync.c knows. */
-void table_forget(struct alias_tracker *at, struct table *table);
 
-/* --- log.c ------------------------------------------------------------------------------------ */
+/* --- mismatch.c ------------------------------------------------------------------------------- */
 
 struct mismatch;
 TAILQ_HEAD(mismatch_queue, mismatch);
@@ -374,19 +372,27 @@ struct log {
 };
 
 void log_init(struct alias_tracker *at);
-void log_free(struct alias_tracker *at);
 size_t log_bytes(const struct alias_tracker *at);
-/* A sync of AT_LOGGED, but for what all have in common. */
-bool log_sync(struct alias_tracker *at);
-/* From now on every change is in the log; or it doesn't matter any more if it is. */
-void log_start(struct alias_tracker *at);
-void log_stop(struct alias_tracker *at);
+/* All are forgotten: what was logged until now doesn't matter. */
+void mismatches_drop(struct alias_tracker *at);
 /* A table's entry was found changed by a comparison. */
 void log_note_change(struct alias_tracker *at, struct table *table, unsigned index, uint64_t from,
 		     uint64_t to);
+/* The same, by a record if there is one, which says something else. */
+void log_note_step(struct alias_tracker *at, struct table *table, unsigned index, uint64_t was,
+		   uint64_t now, const struct at_record *record);
 /* The table is new, has just been read; it goes. */
 void log_add_table(struct alias_tracker *at, struct table *table);
 void log_forget_table(struct alias_tracker *at, struct table *table);
+/* All is read that was to be read: mismatches are judged, but those that are pending. */
+void log_settle(struct alias_tracker *at);
+
+/* --- log.c ------------------------------------------------------------------------------------ */
+
+/* A sync of AT_LOGGED, but for what all have in common. */
+bool log_sync(struct alias_tracker *at);
+/* From now on every change is in the log. */
+void log_start(struct alias_tracker *at);
 
 /* --- tracker.c -------------------------------------------------------------------------------- */
 
@@ -464,6 +470,17 @@ static inline struct table *table_find(const struct alias_tracker *at, uint64_t 
 	return table_of_word(frame_word(&at->frames, pfn));
 }
 
+/* The table with the entry at that address; NULL if it is none, or of no table that is followed. */
+static inline struct table *entry_table(const struct alias_tracker *at, uint64_t gpa)
+{
+	return gpa % sizeof(uint64_t) ? NULL : table_find(at, gpa >> PAGE_SHIFT);
+}
+
+static inline unsigned entry_index(uint64_t gpa)
+{
+	return gpa / sizeof(uint64_t) % PT_ENTRIES;
+}
+
 /* The role in which the frame is walked at that level, or NULL. */
 static inline struct role *role_find(const struct alias_tracker *at, uint64_t pfn, unsigned level)
 {
@@ -491,6 +508,20 @@ static inline void reported_forget(struct alias_tracker *at, const struct role *
 {
 	if (at->violations.reported.used)
 		reported_delete(at, role, index);
+}
+
+/* Into the list of hot tables, and out of it. */
+static inline void hot_insert(struct alias_tracker *at, struct table *table)
+{
+	/* At the head, where a running sync doesn't come by any more. */
+	TAILQ_INSERT_HEAD(&at->hot[table->level - 1], table, hot);
+	at->nr_hot++;
+}
+
+static inline void hot_remove(struct alias_tracker *at, struct table *table)
+{
+	TAILQ_REMOVE(&at->hot[table->level - 1], table, hot);
+	at->nr_hot--;
 }
 
 /* The links to the role have changed. */

@@ -1,35 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Leaves: as what they count, and what follows when they begin or cease to. */
+/* Leaves: what follows when they begin or cease to count. */
 #include "internal.h"
 
 static uint64_t leaf_pfn(uint64_t pte, unsigned level)
 {
 	return pte_pfn(pte, level, PTE_LEAF);
-}
-
-/* Is this leaf exempt, where its table is reached at that place? */
-static inline bool is_exempt(const struct alias_tracker *at, uint32_t place, unsigned level,
-			     unsigned index, uint64_t pfn)
-{
-	return place != PLACE_OUTSIDE &&
-	       window_exempts(at, place_va(at, place) + ((uint64_t)index << pte_shift(level)),
-			      pfn << PAGE_SHIFT);
-}
-
-unsigned leaf_counts_as(const struct alias_tracker *at, struct view view, unsigned level,
-			unsigned index, uint64_t pte)
-{
-	uint64_t pfn = leaf_pfn(pte, level);
-	unsigned counts = 0;
-
-	if (pfn >= at->config.frames)
-		return 0;
-	if (at->counts_all && view.all != PLACE_NONE && !is_exempt(at, view.all, level, index, pfn))
-		counts |= LEAF_MAPPED;
-	if ((pte & PTE_RW) && view.writable != PLACE_NONE &&
-	    !is_exempt(at, view.writable, level, index, pfn))
-		counts |= LEAF_WRITABLE;
-	return counts;
 }
 
 bool leaf_add(struct alias_tracker *at, struct role *role, unsigned index, uint64_t pte,

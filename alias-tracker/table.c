@@ -56,6 +56,13 @@ static void table_init(struct table *table, uint64_t pfn, unsigned level, uint64
 	memset(table->role, 0, sizeof(table->role));
 }
 
+void table_make_hot(struct alias_tracker *at, struct table *table)
+{
+	table->quiet_since = at->syncs;
+	table->backoff = at->config.quiet_syncs;
+	hot_insert(at, table);
+}
+
 struct table *table_new(struct alias_tracker *at, uint64_t pfn, uintptr_t *word, unsigned level,
 			const uint64_t *entries)
 {
@@ -82,7 +89,10 @@ struct table *table_new(struct alias_tracker *at, uint64_t pfn, uintptr_t *word,
 
 static void table_free(struct alias_tracker *at, struct table *table)
 {
-	table_forget(at, table);
+	if (table->armed)
+		at->ops.disarm(at->config.ctx, table->pfn);
+	else
+		hot_remove(at, table);
 	if (table->in_recheck)
 		recheck_forget_table(at, table);
 	if (!LIST_EMPTY(&table->mismatches))

@@ -94,7 +94,7 @@ void at_free(struct alias_tracker *at)
 		return;
 	tables_free(at);
 	tlb_pending_free(&at->tlb_pending);
-	log_free(at);
+	mismatches_drop(at);
 	survey_free(at->survey);
 	map_clear(&at->violations.reported);
 	frames_free(&at->frames);

@@ -56,7 +56,8 @@ uint32_t child_place(const struct alias_tracker *at, unsigned level, uint32_t pl
 	return place_of(at, va, level - 1);
 }
 
-/* --- exempt leaves ---------------------------------------------------------------------------- */
+/* --- as what leaves count
+ * ---------------------------------------------------------------------------- */
 
 bool window_exempts(const struct alias_tracker *at, uint64_t va, uint64_t gpa)
 {
@@ -67,6 +68,31 @@ bool window_exempts(const struct alias_tracker *at, uint64_t va, uint64_t gpa)
 			return gpa == w->gpa + (va - w->base);
 	}
 	return false;
+}
+
+/* Is this leaf exempt, where its table is reached at that place? */
+static inline bool is_exempt(const struct alias_tracker *at, uint32_t place, unsigned level,
+			     unsigned index, uint64_t pfn)
+{
+	return place != PLACE_OUTSIDE &&
+	       window_exempts(at, place_va(at, place) + ((uint64_t)index << pte_shift(level)),
+			      pfn << PAGE_SHIFT);
+}
+
+unsigned leaf_counts_as(const struct alias_tracker *at, struct view view, unsigned level,
+			unsigned index, uint64_t pte)
+{
+	uint64_t pfn = pte_pfn(pte, level, PTE_LEAF);
+	unsigned counts = 0;
+
+	if (pfn >= at->config.frames)
+		return 0;
+	if (at->counts_all && view.all != PLACE_NONE && !is_exempt(at, view.all, level, index, pfn))
+		counts |= LEAF_MAPPED;
+	if ((pte & PTE_RW) && view.writable != PLACE_NONE &&
+	    !is_exempt(at, view.writable, level, index, pfn))
+		counts |= LEAF_WRITABLE;
+	return counts;
 }
 
 bool window_exempt_va(const struct alias_tracker *at, uint64_t gpa, uint64_t *va)
