@@ -140,14 +140,17 @@ test_missing() {
 }
 
 test_carried() {
-	printf '#!/usr/bin/env bash\nset -- *.txt; echo "${BASH_VERSION:+bash} $* $VMM_X:${OTHER:-none}"\n' \
+	printf '#!/usr/bin/env bash\nset -- *.txt; echo "${BASH_VERSION:+bash} $* $VMM_X:${OTHER:-none}"\nls "$VMM_MINE/compare.run"\n' \
 		>"$work/script"
+	mkdir "$mine/compare.run" # of a comparison that is at work: its files come and go
 	chmod +x "$work/script"
 	: >"$work/a file.txt"
 	mkdir "$work/folder" && mkfifo "$work/folder/fifo"
-	(cd "$work" && VMM_X='1 2' OTHER=3 machine --with 'a file.txt' --with folder ./script </dev/null)
+	(cd "$work" && VMM_MINE="$mine" VMM_X='1 2' OTHER=3 machine --with 'a file.txt' --with folder ./script </dev/null)
 	ok "--with, also of a FIFO, VMM_ variables and a script's interpreter are carried" same \
 		"bash a file.txt 1 2:none" "$(cat "$work/stdout")"
+	ok "what a comparison works with stays behind" has "compare.run: No such file" "$work/stderr"
+	rmdir "$mine/compare.run"
 }
 
 test_out() {
