@@ -175,16 +175,25 @@ static void remove_folder(void)
 	rmdir(folder);
 }
 
+/* Once: its name may well end in an X again. */
+static void make_folder(void)
+{
+	static bool made;
+
+	if (made)
+		return;
+	MUST(mkdtemp(folder) != NULL);
+	atexit(remove_folder);
+	made = true;
+}
+
 /* Returns its socket. */
 static int open_gdb(struct gdb **gdb)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	int client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	if (folder[strlen(folder) - 1] == 'X') {
-		MUST(mkdtemp(folder) != NULL);
-		atexit(remove_folder);
-	}
+	make_folder();
 	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/socket", folder);
 	*gdb = gdb_open(addr.sun_path);
 	MUST(*gdb && connect(client, (struct sockaddr *)&addr, sizeof(addr)) == 0);
