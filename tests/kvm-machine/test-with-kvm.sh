@@ -73,6 +73,13 @@ test_kvm() {
 	ok "a VM can be made on the shadow MMU" same "0 version 12 N" "$? $(xargs <"$work/stdout")"
 }
 
+take_trial() { # take_trial COMMAND: what the machine of test_npt has for a trial
+	printf '#!/bin/sh\n%s\n' "$1" >"$work/overlay/machine/try-unpaged"
+	chmod +x "$work/overlay/machine/try-unpaged"
+	(cat "$build/kvm-machine/base.cpio"; cd "$work/overlay" && find . | cpio -o -H newc --quiet) \
+		>"$work/broken/kvm-machine/base.cpio"
+}
+
 # The machine's nested paging is tried once for each version of QEMU. Here the trial fails.
 test_npt() {
 	local broken=$work/broken/kvm-machine npt="cat /sys/module/kvm_amd/parameters/npt"
@@ -80,10 +87,7 @@ test_npt() {
 	mkdir -p "$broken" "$work/overlay/machine"
 	cp "$mine/with-kvm" "$work/broken"
 	ln -s "$build/kvm-machine/linux" "$broken"
-	printf '#!/bin/sh\nexit 1\n' >"$work/overlay/machine/try-unpaged"
-	chmod +x "$work/overlay/machine/try-unpaged"
-	(cat "$build/kvm-machine/base.cpio"; cd "$work/overlay" && find . | cpio -o -H newc --quiet) \
-		>"$broken/base.cpio"
+	take_trial "exit 1"
 	printf 'QEMU emulator version 0\n1\n' >"$broken/npt"
 	machine sh -c "cat; $npt" <<<input
 	ok "where unpaged guests fail under nested paging there is none" same "input N" "$(xargs <"$work/stdout")"
@@ -92,6 +96,12 @@ test_npt() {
 	sed -i 's/^0$/1/' "$broken/npt"
 	machine $npt </dev/null
 	ok "what is remembered is not tried again" same Y "$(cat "$work/stdout")"
+	rm "$broken/npt"
+	take_trial "sleep 1000"
+	sed -i 's/^trial_limit=.*/trial_limit=1/' "$with_kvm"
+	machine $npt </dev/null
+	ok "a trial that does not end is told from one that fails" has "has not ended in 1 s" "$work/stderr"
+	ok "and not remembered" same "N no" "$(cat "$work/stdout") $([ -e "$broken/npt" ] || echo no)"
 	ok "nothing is left of the trial" nothing_left
 }
 
