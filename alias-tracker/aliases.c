@@ -31,7 +31,6 @@ uint64_t at_mapping_count(const struct alias_tracker *at, uint64_t pfn)
 }
 
 struct search {
-	const struct alias_tracker *at;
 	uint64_t pfn;
 	struct at_transition to;
 	struct at_alias *out; /* NULL: only their number is asked for */
@@ -82,12 +81,12 @@ static bool any_match(const struct copy *copy, struct pattern pattern)
 }
 
 /* Is this alias in the counts that say when a search is over? */
-static bool is_counted(const struct search *s, const struct role *role, unsigned index,
-		       uint64_t pte)
+static bool is_counted(const struct alias_tracker *at, const struct search *s,
+		       const struct role *role, unsigned index, uint64_t pte)
 {
 	unsigned wanted = s->to.to == AT_TO_TABLE ? LEAF_WRITABLE : LEAF_MAPPED;
 
-	return leaf_counts_as(s->at, role->view, role->level, index, pte) & wanted;
+	return leaf_counts_as(at, role->view, role->level, index, pte) & wanted;
 }
 
 /* Is it one of those that are looked for? */
@@ -96,11 +95,12 @@ static bool is_wanted(const struct search *s, const struct role *role, uint64_t 
 	return s->to.to != AT_TO_MEMTYPE || pte_type(pte, role->level) != s->to.arg;
 }
 
-static void search_report(const struct search *s, struct role *role, unsigned index)
+static void search_report(const struct alias_tracker *at, const struct search *s, struct role *role,
+			  unsigned index)
 {
 	uint64_t pte = copy_get(&role->table->copy, index);
 	uint64_t page = s->pfn - pte_pfn(pte, role->level, PTE_LEAF);
-	struct path path = role_path(s->at, role, index);
+	struct path path = role_path(at, role, index);
 
 	s->out[s->nr] = (struct at_alias){
 		.va = path.va + (page << PAGE_SHIFT),
@@ -117,51 +117,53 @@ static bool is_over(const struct search *s)
 	return s->nr == s->max || !s->left;
 }
 
-static void search_entry(struct search *s, struct role *role, unsigned index,
-			 struct pattern pattern)
+static void search_entry(const struct alias_tracker *at, struct search *s, struct role *role,
+			 unsigned index, struct pattern pattern)
 {
 	uint64_t pte = copy_get(&role->table->copy, index);
 
 	if ((pte & pattern.mask) != pattern.want || pte_kind(pte, role->level) != PTE_LEAF ||
-	    !is_counted(s, role, index, pte))
+	    !is_counted(at, s, role, index, pte))
 		return;
 	s->left--;
 	if (!is_wanted(s, role, pte))
 		return;
 	if (s->out)
-		search_report(s, role, index);
+		search_report(at, s, role, index);
 	s->nr++;
 }
 
-static void search_role(struct search *s, struct role *role, struct pattern pattern)
+static void search_role(const struct alias_tracker *at, struct search *s, struct role *role,
+			struct pattern pattern)
 {
 	FOREACH_PRESENT (i, &role->table->copy) {
 		if (is_over(s))
 			return;
-		search_entry(s, role, (unsigned)i, pattern);
+		search_entry(at, s, role, (unsigned)i, pattern);
 	}
 }
 
-static void search_table(struct search *s, const struct table *table, unsigned level)
+static void search_table(const struct alias_tracker *at, struct search *s,
+			 const struct table *table, unsigned level)
 {
 	struct pattern pattern = pattern_of(s->pfn, level, s->to.to == AT_TO_TABLE);
 	struct role *role = table->role[level - 1];
 
 	if (role && any_match(&table->copy, pattern))
-		search_role(s, role, pattern);
+		search_role(at, s, role, pattern);
 }
 
-static size_t search_tables(struct search *s)
+static size_t search_tables(const struct alias_tracker *at, struct search *s)
 {
 	const struct table *table;
 
-	s->left = s->to.to == AT_TO_TABLE ? at_alias_count(s->at, s->pfn)
-					  : at_mapping_count(s->at, s->pfn);
-	TAILQ_FOREACH (table, &s->at->by_change, by_change) {
+	s->left =
+		s->to.to == AT_TO_TABLE ? at_alias_count(at, s->pfn) : at_mapping_count(at, s->pfn);
+	TAILQ_FOREACH (table, &at->by_change, by_change) {
 		if (is_over(s))
 			break;
 		for (unsigned level = 1; level <= 3; level++)
-			search_table(s, table, level);
+			search_table(at, s, table, level);
 	}
 	return s->nr;
 }
@@ -196,13 +198,13 @@ void places_keep_recorded(struct alias_tracker *at, const struct at_record *reco
 }
 
 /* Where one is enough: is it the leaf that was mapped last? */
-static bool search_place(struct search *s)
+static bool search_place(const struct alias_tracker *at, struct search *s)
 {
-	uint64_t place = s->at->places && s->pfn < s->at->config.frames ? s->at->places[s->pfn] : 0;
-	struct role *role = place ? role_find(s->at, place / PT_ENTRIES, 1) : NULL;
+	uint64_t place = at->places && s->pfn < at->config.frames ? at->places[s->pfn] : 0;
+	struct role *role = place ? role_find(at, place / PT_ENTRIES, 1) : NULL;
 
 	if (role)
-		search_entry(s, role, place % PT_ENTRIES,
+		search_entry(at, s, role, place % PT_ENTRIES,
 			     pattern_of(s->pfn, 1, s->to.to == AT_TO_TABLE));
 	return s->nr > 0;
 }
@@ -211,19 +213,19 @@ static bool search_place(struct search *s)
 
 bool is_in_the_way(const struct alias_tracker *at, uint64_t pfn, struct at_transition to)
 {
-	struct search s = {.at = at, .pfn = pfn, .to = to, .max = 1};
+	struct search s = {.pfn = pfn, .to = to, .max = 1};
 
 	if (to.to == AT_TO_TABLE)
 		return at_has_alias(at, pfn);
-	return at_is_mapped(at, pfn) && (to.to == AT_TO_BALLOON || search_tables(&s));
+	return at_is_mapped(at, pfn) && (to.to == AT_TO_BALLOON || search_tables(at, &s));
 }
 
 size_t at_in_the_way(struct alias_tracker *at, uint64_t pfn, struct at_transition to,
 		     struct at_alias *out, size_t max)
 {
-	struct search s = {.at = at, .pfn = pfn, .to = to, .out = out, .max = max};
+	struct search s = {.pfn = pfn, .to = to, .out = out, .max = max};
 
-	return max == 1 && search_place(&s) ? 1 : search_tables(&s);
+	return max == 1 && search_place(at, &s) ? 1 : search_tables(at, &s);
 }
 
 size_t at_aliases(struct alias_tracker *at, uint64_t pfn, struct at_alias *out, size_t max)

@@ -6,8 +6,6 @@
  * So where there are followed roots, it must be known which roles are reached from a pinned one:
  * they are *judged*. This is found out anew by a walk from the pinned roots, when it matters.
  */
-#include <stdlib.h>
-
 #include "internal.h"
 
 /* --- which roles are judged ------------------------------------------------------------------- */
@@ -60,8 +58,8 @@ void judged_update(struct alias_tracker *at, bool recheck)
 	if (!at->judges_some)
 		return;
 	at->walks++;
-	for (size_t i = 0; i < at->nr_roots; i++) {
-		root = role_find(at, at->roots[i], at->levels);
+	for (size_t i = 0; i < at->roots.nr; i++) {
+		root = role_find(at, at->roots.pfn[i], at->levels);
 		if (root && root->walk != at->walks)
 			judged_walk(at, root);
 	}
@@ -74,33 +72,17 @@ void judged_update(struct alias_tracker *at, bool recheck)
 
 /* --- the list of followed roots --------------------------------------------------------------- */
 
-static bool follows_reserve(struct alias_tracker *at)
-{
-	size_t more = at->max_follows ? at->max_follows * 2 : 16;
-	uint64_t *grown;
-
-	if (at->nr_follows < at->max_follows)
-		return true;
-	grown = realloc(at->follows, more * sizeof(*grown));
-	if (!grown)
-		return false;
-	at->follows = grown;
-	at->max_follows = more;
-	return true;
-}
-
 static void follows_append(struct alias_tracker *at, struct table *table)
 {
 	table->followed = true;
-	table->follow = at->nr_follows;
-	at->follows[at->nr_follows++] = table->pfn;
+	table->follow = at->follows.nr;
+	root_list_append(&at->follows, table->pfn);
 }
 
 static void follows_remove(struct alias_tracker *at, struct table *table)
 {
-	uint64_t moved = at->follows[--at->nr_follows];
+	uint64_t moved = root_list_remove(&at->follows, table->follow);
 
-	at->follows[table->follow] = moved;
 	table_find(at, moved)->follow = table->follow;
 	table->followed = false;
 }
@@ -123,14 +105,15 @@ bool at_is_followed(const struct alias_tracker *at, uint64_t pfn)
 
 enum at_verdict at_follow(struct alias_tracker *at, uint64_t pfn)
 {
+	const uint64_t *entries = frame_entries(at, pfn);
 	struct role *root;
 
-	if (!frame_entries(at, pfn))
+	if (!entries)
 		return AT_BAD_FRAME;
 	if (at->config.mode == AT_BLIND || at_is_followed(at, pfn))
 		return AT_BAD_STATE;
 	judge_some(at);
-	root = follows_reserve(at) ? root_add(at, pfn) : NULL;
+	root = root_list_reserve(&at->follows) ? root_add(at, pfn, entries) : NULL;
 	/* By the state of the last sync: if that failed, the next one will tell. */
 	if (!at->failed)
 		recheck_report(at);

@@ -123,13 +123,6 @@ static bool counts_drop(struct frames *frames, struct counts *counts, unsigned i
 	return last;
 }
 
-static uint64_t counts_get(const struct counts *counts, unsigned i)
-{
-	if (count_is_more(counts, i))
-		return *count_more(counts, i);
-	return (counts->low[i / 64] >> i % 64 & 1) + 2 * (counts->high[i / 64] >> i % 64 & 1);
-}
-
 static void counts_free(struct frames *frames, struct counts **counts)
 {
 	if (!*counts)
@@ -238,11 +231,6 @@ static struct counts **large_counts(struct frames *frames, enum count_kind kind,
 	return level == 2 ? &frames->gib[pfn >> 18]->large[kind] : &frames->huge[pfn >> 27][kind];
 }
 
-static unsigned large_index(unsigned level, uint64_t pfn)
-{
-	return pfn >> (level - 1) * 9 & (RADIX - 1);
-}
-
 static bool large_add(struct frames *frames, enum count_kind kind, unsigned level, uint64_t pfn)
 {
 	struct counts **counts;
@@ -255,7 +243,7 @@ static bool large_add(struct frames *frames, enum count_kind kind, unsigned leve
 		*counts = frames_alloc(frames, sizeof(**counts));
 	before = *counts ? (*counts)->nr : 0;
 	/* The first of a block needs no memory but the block. */
-	if (!*counts || !counts_add(frames, *counts, large_index(level, pfn))) {
+	if (!*counts || !counts_add(frames, *counts, unit_index(level, pfn))) {
 		if (level == 2)
 			gib_drop_if_empty(frames, pfn);
 		return false;
@@ -267,7 +255,7 @@ static bool large_add(struct frames *frames, enum count_kind kind, unsigned leve
 static bool large_drop(struct frames *frames, enum count_kind kind, unsigned level, uint64_t pfn)
 {
 	struct counts **counts = large_counts(frames, kind, level, pfn);
-	bool last = counts_drop(frames, *counts, large_index(level, pfn));
+	bool last = counts_drop(frames, *counts, unit_index(level, pfn));
 
 	frames->nr_large -= last;
 	if ((*counts)->nr)
@@ -325,52 +313,6 @@ bool leaf_count_drop(struct frames *frames, enum count_kind kind, unsigned level
 		counts_free(frames, &region->mapped);
 	region_drop_if_empty(frames, region, pfn);
 	return last;
-}
-
-/* The block in which leaves of that level of the frame are counted, or NULL. */
-static const struct counts *counts_find(const struct frames *frames, enum count_kind kind,
-					unsigned level, uint64_t pfn)
-{
-	const struct gib *gib = gib_find(frames, pfn);
-	const struct region *region = gib ? gib->region[pfn >> 9 & (RADIX - 1)] : NULL;
-
-	if (level == 3)
-		return frames->huge[pfn >> 27][kind];
-	if (level == 2)
-		return gib ? gib->large[kind] : NULL;
-	if (!region)
-		return NULL;
-	return kind == COUNT_WRITABLE ? &region->writable : region->mapped;
-}
-
-uint64_t leaf_count(const struct frames *frames, enum count_kind kind, unsigned level, uint64_t pfn)
-{
-	const struct counts *counts =
-		pfn < frames->nr ? counts_find(frames, kind, level, pfn) : NULL;
-
-	return counts ? counts_get(counts, large_index(level, pfn)) : 0;
-}
-
-/* Large leaves are few, if any. */
-static bool frame_has_large(const struct frames *frames, enum count_kind kind, uint64_t pfn)
-{
-	return leaf_count(frames, kind, 2, pfn) || leaf_count(frames, kind, 3, pfn);
-}
-
-/* Whether a frame is mapped can't be foretold: no branch on it. */
-bool frame_is_mapped(const struct frames *frames, enum count_kind kind, uint64_t pfn)
-{
-	const struct region *region = region_find(frames, pfn);
-	const struct counts *counts = NULL;
-	bool any = false;
-
-	if (region)
-		counts = kind == COUNT_WRITABLE ? &region->writable : region->mapped;
-	if (counts)
-		any = count_any(counts, pfn % RADIX);
-	if (frames->nr_large)
-		any |= frame_has_large(frames, kind, pfn);
-	return any;
 }
 
 static void gib_mapped_clear(struct frames *frames, uint64_t pfn)

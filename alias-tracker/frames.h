@@ -101,11 +101,60 @@ static inline struct region *region_find(const struct frames *frames, uint64_t p
 	return gib ? gib->region[pfn >> 9 & (RADIX - 1)] : NULL;
 }
 
-/* Has the frame such a leaf, of whatever size? False for what is no frame. */
-bool frame_is_mapped(const struct frames *frames, enum count_kind kind, uint64_t pfn);
-/* How many leaves of this level map the frame. */
-uint64_t leaf_count(const struct frames *frames, enum count_kind kind, unsigned level,
-		    uint64_t pfn);
+static inline const struct counts *region_counts(const struct region *region, enum count_kind kind)
+{
+	return kind == COUNT_WRITABLE ? &region->writable : region->mapped;
+}
+
+/* Which unit of its block holds the frame, at that level? */
+static inline unsigned unit_index(unsigned level, uint64_t pfn)
+{
+	return pfn >> (level - 1) * 9 & (RADIX - 1);
+}
+
+/* The block that counts leaves of that level for this frame, or NULL. */
+static inline const struct counts *counts_find(const struct frames *frames, enum count_kind kind,
+					       unsigned level, uint64_t pfn)
+{
+	const struct gib *gib;
+	const struct region *region;
+
+	if (level == 3)
+		return pfn < frames->nr ? frames->huge[pfn >> 27][kind] : NULL;
+	if (level == 2) {
+		gib = gib_find(frames, pfn);
+		return gib ? gib->large[kind] : NULL;
+	}
+	region = region_find(frames, pfn);
+	return region ? region_counts(region, kind) : NULL;
+}
+
+/* How many leaves of this level map the frame. 0 for what is no frame. */
+static inline uint64_t leaf_count(const struct frames *frames, enum count_kind kind, unsigned level,
+				  uint64_t pfn)
+{
+	const struct counts *counts = counts_find(frames, kind, level, pfn);
+	unsigned i = unit_index(level, pfn);
+
+	if (!counts)
+		return 0;
+	if (count_is_more(counts, i))
+		return *count_more(counts, i);
+	return (counts->low[i / 64] >> i % 64 & 1) + 2 * (counts->high[i / 64] >> i % 64 & 1);
+}
+
+/* Has the frame such a leaf, of whatever size? False for what is no frame. Whether it has can't be
+ * foretold: no branch on it. */
+static inline bool frame_is_mapped(const struct frames *frames, enum count_kind kind, uint64_t pfn)
+{
+	const struct counts *counts = counts_find(frames, kind, 1, pfn);
+	bool any = counts && count_any(counts, pfn % RADIX);
+
+	if (frames->nr_large)
+		any |= leaf_count(frames, kind, 2, pfn) || leaf_count(frames, kind, 3, pfn);
+	return any;
+}
+
 /* One leaf more. False if out of memory: nothing changed. The frame exists. */
 bool leaf_count_add(struct frames *frames, enum count_kind kind, unsigned level, uint64_t pfn);
 /* One leaf less of a frame that has one. True: that was the last. */

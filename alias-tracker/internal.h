@@ -29,6 +29,7 @@
 #include "links.h"
 #include "map.h"
 #include "pte.h"
+#include "root_list.h"
 
 /* --- tlb_pending.c: what may still be in a TLB
  * ------------------------------------------------------ */
@@ -164,7 +165,7 @@ struct table {
 	TAILQ_ENTRY(table) hot;       /* in at->hot[level - 1], unless armed */
 	uint64_t pfn;
 	uintptr_t *word;      /* the place of its frame's, which stays while it is not 0 */
-	uint64_t state;       /* what its frame has become: see state.c; 0: an ordinary one */
+	uint64_t state;       /* what its frame has become: see STATE_*; 0: an ordinary one */
 	uint64_t quiet_since; /* the sync that last saw a reason to keep it hot; or that armed it */
 	uint64_t log_born;    /* log.settled when it was read first */
 	uint32_t backoff;     /* quiet syncs after which it is armed; 0: as soon as it is dirtied */
@@ -250,9 +251,9 @@ bool table_update(struct alias_tracker *at, struct table *table, unsigned index,
  * could not be (out of memory, or the owner wants it to stop): they stay queued. */
 static inline bool roles_update(struct alias_tracker *at, unsigned lowest);
 bool roles_update_some(struct alias_tracker *at, unsigned lowest); /* where there are some */
-/* The frame becomes a root, and its tree is followed. NULL if out of memory, and then nothing
- * changed but what has been noted as lost and for a recheck. */
-struct role *root_add(struct alias_tracker *at, uint64_t pfn);
+/* The frame, which has these entries, becomes a root, and its tree is followed. NULL if out of
+ * memory, and then nothing changed but what has been noted as lost and for a recheck. */
+struct role *root_add(struct alias_tracker *at, uint64_t pfn, const uint64_t *entries);
 /* The opposite. If it can't be done at once (only a sync that failed, or a stop, makes that so),
  * at->failed is set. */
 void root_drop(struct alias_tracker *at, struct role *root);
@@ -313,12 +314,9 @@ bool entry_violates(const struct alias_tracker *at, const struct role *role, uns
 void violation_queue(struct alias_tracker *at, struct role *role, unsigned index,
 		     const struct at_violation *violation);
 
-/* --- state.c: what frames have become --------------------------------------------------------- */
+/* --- state.c: what states forbid ---------------------------------------------------------------
+ */
 
-/* False if out of memory, and then nothing changed. The frame, whose word is this, is an ordinary
- * one, or gets another type, which cannot fail. */
-bool state_set(struct alias_tracker *at, uint64_t pfn, uintptr_t word, struct at_transition to);
-void state_clear(struct alias_tracker *at, uint64_t pfn, uintptr_t word);
 /* Is there a frame, among those that a leaf of `level` spans from `pfn` on, that must not be mapped
  * so? The first, and what is wrong with it. */
 bool state_forbids(const struct alias_tracker *at, uint64_t pfn, unsigned level, bool writable,
@@ -407,13 +405,11 @@ struct alias_tracker {
 	/* By frame: the last entry for the kernel alone that was seen to map it, as PT_ENTRIES *
 	 * pfn of the table + index; it may never have been a leaf. NULL: not kept. */
 	uint64_t *places;
-	uint64_t *roots; /* pinned */
-	size_t nr_roots, max_roots;
-	uint64_t *follows; /* roots that are followed, pinned or not */
-	size_t nr_follows, max_follows;
-	bool judges_some;        /* some may be followed, or were: see follow.c */
-	uint64_t nr_states;      /* frames that are not ordinary ones; */
-	uint64_t nr_in_state[8]; /* of these, by the low three bits of their state */
+	struct root_list roots;   /* those that are pinned */
+	struct root_list follows; /* those that are followed, pinned or not */
+	bool judges_some;         /* some may be followed, or were: see follow.c */
+	uint64_t nr_states;       /* frames that are not ordinary ones; */
+	uint64_t nr_in_state[8];  /* of these, by the low three bits of their state */
 
 	uint64_t nr_tables, nr_more_roles; /* roles beyond the first of each table */
 	struct table_queue spare;          /* memory of tables that are gone, by by_change */

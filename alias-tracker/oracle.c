@@ -130,11 +130,11 @@ size_t at_oracle_of(const struct alias_tracker *at, uint64_t pfn, struct at_tran
 
 	if (pfn >= at->config.frames)
 		return 0;
-	for (size_t i = 0; i < at->nr_roots; i++)
-		found += walk_table(&w, at->roots[i], &root);
-	for (size_t i = 0; i < at->nr_follows; i++)
-		if (at_pinned_level(at, at->follows[i]) != at->levels)
-			found += walk_table(&w, at->follows[i], &root);
+	for (size_t i = 0; i < at->roots.nr; i++)
+		found += walk_table(&w, at->roots.pfn[i], &root);
+	for (size_t i = 0; i < at->follows.nr; i++)
+		if (at_pinned_level(at, at->follows.pfn[i]) != at->levels)
+			found += walk_table(&w, at->follows.pfn[i], &root);
 	map_clear(&w.seen);
 	return found;
 }
@@ -231,10 +231,10 @@ struct at_uses at_oracle_uses(const struct alias_tracker *at, uint64_t pfn)
 
 	if (pfn >= at->config.frames)
 		return w.uses;
-	for (size_t i = 0; i < at->nr_roots; i++)
-		uses_table(&w, at->roots[i], &root);
-	for (size_t i = 0; i < at->nr_follows; i++)
-		uses_table(&w, at->follows[i], &root);
+	for (size_t i = 0; i < at->roots.nr; i++)
+		uses_table(&w, at->roots.pfn[i], &root);
+	for (size_t i = 0; i < at->follows.nr; i++)
+		uses_table(&w, at->follows.pfn[i], &root);
 	map_clear(&w.seen);
 	w.uses.exempt_writable = w.uses.exempt_writable && !w.uses.writable;
 	return w.uses;

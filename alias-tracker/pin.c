@@ -1,15 +1,31 @@
 /* SPDX-License-Identifier: MIT */
+/* How frames become page tables and other things, and back. */
 #include "internal.h"
 
-/* --- pin -------------------------------------------------------------------------------------- */
+/* --- may it? -----------------------------------------------------------------------------------
+ */
+
+/* A frame that is to become something. */
+struct candidate {
+	uint64_t pfn;
+	uintptr_t word;          /* as it was before */
+	const uint64_t *entries; /* NULL: there is no such frame */
+	struct at_transition to;
+};
+
+static struct candidate candidate_find(const struct alias_tracker *at, uint64_t pfn,
+				       struct at_transition to)
+{
+	return (struct candidate){pfn, frame_word(&at->frames, pfn), frame_entries(at, pfn), to};
+}
 
 /* Is it a frame that could become that, whatever maps it? */
-static enum at_verdict check_frame(const struct alias_tracker *at, uint64_t pfn, uintptr_t word,
-				   struct at_transition to)
+static enum at_verdict check_frame(const struct alias_tracker *at, const struct candidate *frame)
 {
-	uint64_t state = state_of_word(word);
+	uint64_t state = state_of_word(frame->word);
+	struct at_transition to = frame->to;
 
-	if (!frame_entries(at, pfn))
+	if (!frame->entries)
 		return AT_BAD_FRAME;
 	if (to.to == AT_TO_TABLE && (to.arg < 1 || to.arg > at->levels))
 		return AT_BAD_LEVEL;
@@ -22,32 +38,34 @@ static enum at_verdict check_frame(const struct alias_tracker *at, uint64_t pfn,
 	if (to.to == AT_TO_TABLE)
 		return AT_BAD_STATE;
 	/* A frame that is walked as a table, pinned or not, makes no transition but a pin. */
-	if (state_level(state) || table_of_word(word))
+	if (state_level(state) || table_of_word(frame->word))
 		return AT_BAD_STATE;
 	return to.to == AT_TO_BALLOON && state ? AT_BAD_STATE : AT_OK;
 }
 
 /* May it become that? If `aliased`, mappings that are known to be in the way don't matter. */
-static enum at_verdict check(const struct alias_tracker *at, uint64_t pfn, uintptr_t word,
-			     struct at_transition to, bool aliased)
+static enum at_verdict check(const struct alias_tracker *at, const struct candidate *frame,
+			     bool aliased)
 {
-	enum at_verdict verdict = check_frame(at, pfn, word, to);
+	enum at_verdict verdict = check_frame(at, frame);
 	uint64_t gone_at;
 
 	if (verdict != AT_OK || at->config.mode == AT_BLIND)
 		return verdict;
-	if (at->failed || (to.to != AT_TO_TABLE && !at->counts_all))
+	if (at->failed || (frame->to.to != AT_TO_TABLE && !at->counts_all))
 		return AT_NO_MEMORY;
 	if (aliased)
 		return AT_OK;
-	if (is_in_the_way(at, pfn, to))
+	if (is_in_the_way(at, frame->pfn, frame->to))
 		return AT_ALIAS;
-	return tlb_pending_holds(at, pfn, to, &gone_at) ? AT_STALE_TLB : AT_OK;
+	return tlb_pending_holds(at, frame->pfn, frame->to, &gone_at) ? AT_STALE_TLB : AT_OK;
 }
 
 enum at_verdict at_may(const struct alias_tracker *at, uint64_t pfn, struct at_transition to)
 {
-	return check(at, pfn, frame_word(&at->frames, pfn), to, false);
+	struct candidate frame = candidate_find(at, pfn, to);
+
+	return check(at, &frame, false);
 }
 
 enum at_verdict at_check(const struct alias_tracker *at, uint64_t pfn, unsigned level)
@@ -55,12 +73,78 @@ enum at_verdict at_check(const struct alias_tracker *at, uint64_t pfn, unsigned 
 	return at_may(at, pfn, (struct at_transition){AT_TO_TABLE, level});
 }
 
+/* --- states ----------------------------------------------------------------------------------- */
+
+static uint64_t state_value(const struct alias_tracker *at, struct at_transition to)
+{
+	switch (to.to) {
+	case AT_TO_TABLE:
+		return (uint64_t)at->roots.nr << 3 | to.arg;
+	case AT_TO_MEMTYPE:
+		return (uint64_t)to.arg << 3 | STATE_MEMTYPE;
+	default:
+		return STATE_BALLOONED;
+	}
+}
+
+/* The frame's word is this, and its state is to be another. Replacing one that is not 0, and
+ * setting it to 0, can't fail. */
+static bool frame_set_state(struct alias_tracker *at, uint64_t pfn, uintptr_t word, uint64_t state)
+{
+	if (!word || word & WORD_STATE)
+		return frame_word_set(&at->frames, pfn, word_of_state(state));
+	((struct table *)word)->state = state;
+	return true;
+}
+
+static void root_remove(struct alias_tracker *at, size_t index)
+{
+	uint64_t moved = root_list_remove(&at->roots, index);
+
+	frame_set_state(at, moved, frame_word(&at->frames, moved),
+			(uint64_t)index << 3 | at->levels);
+}
+
+static void state_clear(struct alias_tracker *at, uint64_t pfn, uintptr_t word)
+{
+	uint64_t state = state_of_word(word);
+
+	if ((state & 7) == at->levels)
+		root_remove(at, state >> 3);
+	at->nr_in_state[state & 7]--;
+	at->nr_states--;
+	frame_set_state(at, pfn, word, 0);
+}
+
+/* False if out of memory, and then nothing changed. The frame is an ordinary one, or gets another
+ * type, which cannot fail. */
+static bool state_set(struct alias_tracker *at, const struct candidate *frame)
+{
+	bool root = frame->to.to == AT_TO_TABLE && frame->to.arg == at->levels;
+	bool replaces = state_of_word(frame->word) != 0;
+	uint64_t state = state_value(at, frame->to);
+
+	if ((root && !root_list_reserve(&at->roots)) ||
+	    !frame_set_state(at, frame->pfn, frame->word, state))
+		return false;
+	if (replaces)
+		return true;
+	if (root)
+		root_list_append(&at->roots, frame->pfn);
+	at->nr_in_state[state & 7]++;
+	at->nr_states++;
+	return true;
+}
+
+/* --- becoming --------------------------------------------------------------------------------- */
+
 /* What is below a table that is neither L1 nor a root: only as far as its entries tell. */
-static enum at_verdict check_children(const struct alias_tracker *at, uint64_t pfn, unsigned level)
+static enum at_verdict check_children(const struct alias_tracker *at, const uint64_t *entries,
+				      unsigned level)
 {
 	struct copy copy;
 
-	copy_load(&copy, frame_entries(at, pfn));
+	copy_load(&copy, entries);
 	FOREACH_PRESENT (i, &copy) {
 		uint64_t pte = copy.entry[i];
 		enum pte_kind kind = pte_kind(pte, level);
@@ -125,9 +209,9 @@ enum at_verdict verdict_of(const struct at_violation *violation)
 /* Where nothing that is new is to be rechecked, and this guest never did anything wrong, and all of
  * it was judged so far, the tree is sound. Otherwise all of it is looked at, with what it shares
  * with other roots. */
-static enum at_verdict root_attach(struct alias_tracker *at, uint64_t pfn)
+static enum at_verdict root_attach(struct alias_tracker *at, const struct candidate *frame)
 {
-	struct role *root = root_add(at, pfn);
+	struct role *root = root_add(at, frame->pfn, frame->entries);
 	bool recheck = recheck_clear(at) || at->violations.total || at->judges_some;
 	struct at_violation violation;
 	enum at_verdict verdict = AT_OK;
@@ -148,52 +232,46 @@ static enum at_verdict root_attach(struct alias_tracker *at, uint64_t pfn)
 	return verdict;
 }
 
-static enum at_verdict become_table(struct alias_tracker *at, uint64_t pfn, uintptr_t word,
-				    struct at_transition to)
+static enum at_verdict become_root(struct alias_tracker *at, const struct candidate *frame)
 {
-	bool blind = at->config.mode == AT_BLIND;
-	enum at_verdict verdict = AT_OK;
+	enum at_verdict verdict = root_attach(at, frame);
 
-	if (!blind && to.arg > 1 && to.arg < at->levels)
-		verdict = check_children(at, pfn, to.arg);
 	if (verdict != AT_OK)
-		return verdict;
-	if (!state_set(at, pfn, word, to))
-		return AT_NO_MEMORY;
-	if (!blind && to.arg == at->levels)
-		verdict = root_attach(at, pfn);
-	if (verdict != AT_OK)
-		state_clear(at, pfn, frame_word(&at->frames, pfn));
-	if (to.arg == at->levels)
-		judged_update(at, false);
+		state_clear(at, frame->pfn, frame_word(&at->frames, frame->pfn));
+	judged_update(at, false);
 	return verdict;
 }
 
-static enum at_verdict become_typed(struct alias_tracker *at, uint64_t pfn, uintptr_t word,
-				    struct at_transition to)
+static enum at_verdict become_table(struct alias_tracker *at, const struct candidate *frame)
 {
-	if (to.arg)
-		return state_set(at, pfn, word, to) ? AT_OK : AT_NO_MEMORY;
-	if (word)
-		state_clear(at, pfn, word);
-	return AT_OK;
+	bool blind = at->config.mode == AT_BLIND;
+	unsigned level = frame->to.arg;
+	enum at_verdict verdict = AT_OK;
+
+	if (!blind && level > 1 && level < at->levels)
+		verdict = check_children(at, frame->entries, level);
+	if (verdict != AT_OK)
+		return verdict;
+	if (!state_set(at, frame))
+		return AT_NO_MEMORY;
+	return level < at->levels || blind ? AT_OK : become_root(at, frame);
 }
 
 enum at_verdict at_become(struct alias_tracker *at, uint64_t pfn, struct at_transition to)
 {
-	uintptr_t word = frame_word(&at->frames, pfn);
-	enum at_verdict verdict = check(at, pfn, word, to, at->config.grant_aliased);
+	struct candidate frame = candidate_find(at, pfn, to);
+	enum at_verdict verdict = check(at, &frame, at->config.grant_aliased);
 
 	if (verdict != AT_OK)
 		return verdict;
-	switch (to.to) {
-	case AT_TO_TABLE:
-		return become_table(at, pfn, word, to);
-	case AT_TO_MEMTYPE:
-		return become_typed(at, pfn, word, to);
-	default:
-		return state_set(at, pfn, word, to) ? AT_OK : AT_NO_MEMORY;
+	if (to.to == AT_TO_TABLE)
+		return become_table(at, &frame);
+	if (to.to == AT_TO_MEMTYPE && !to.arg) {
+		if (frame.word)
+			state_clear(at, pfn, frame.word);
+		return AT_OK;
 	}
+	return state_set(at, &frame) ? AT_OK : AT_NO_MEMORY;
 }
 
 enum at_verdict at_pin(struct alias_tracker *at, uint64_t pfn, unsigned level)

@@ -78,10 +78,10 @@ static void level_list(struct alias_tracker *at, struct reaches *reaches, unsign
 }
 
 static void roots_reach(const struct alias_tracker *at, struct reaches *reaches,
-			const uint64_t *roots, size_t nr)
+			const struct root_list *roots)
 {
-	for (size_t i = 0; i < nr; i++) {
-		const struct role *root = role_find(at, roots[i], at->levels);
+	for (size_t i = 0; i < roots->nr; i++) {
+		const struct role *root = role_find(at, roots->pfn[i], at->levels);
 
 		if (root && root->reach)
 			reach_add(at, &reaches->reach[root->reach - 1],
@@ -98,8 +98,8 @@ bool reach_find(struct alias_tracker *at, struct reaches *reaches)
 		return false;
 	for (unsigned level = at->levels; level >= 1; level--)
 		level_list(at, reaches, level);
-	roots_reach(at, reaches, at->roots, at->nr_roots);
-	roots_reach(at, reaches, at->follows, at->nr_follows);
+	roots_reach(at, reaches, &at->roots);
+	roots_reach(at, reaches, &at->follows);
 	for (size_t i = 0; i < reaches->nr && reaches->reach[i].role->level > 1; i++) {
 		if (wants_stop(at))
 			return false;

@@ -527,14 +527,14 @@ static bool root_link(struct alias_tracker *at, struct role *root, bool add)
 	return roles_update(at, 1);
 }
 
-struct role *root_add(struct alias_tracker *at, uint64_t pfn)
+struct role *root_add(struct alias_tracker *at, uint64_t pfn, const uint64_t *entries)
 {
 	uintptr_t *word = frame_word_place(&at->frames, pfn);
 	struct table *table = word ? table_of_word(*word) : NULL;
 	struct role *root;
 
 	if (!table)
-		table = table_new(at, pfn, word, at->levels, frame_entries(at, pfn));
+		table = table_new(at, pfn, word, at->levels, entries);
 	root = table ? role_of(at, table, at->levels) : NULL;
 	if (!root)
 		return NULL;

@@ -99,8 +99,8 @@ void at_free(struct alias_tracker *at)
 	map_clear(&at->violations.reported);
 	frames_free(&at->frames);
 	free(at->places);
-	free(at->roots);
-	free(at->follows);
+	free(at->roots.pfn);
+	free(at->follows.pfn);
 	free(at);
 }
 
@@ -130,7 +130,7 @@ static uint64_t memory_bytes(const struct alias_tracker *at)
 		bytes += nr_places(&at->config) * sizeof(*at->places);
 	bytes += tlb_pending_bytes(&at->tlb_pending) + map_bytes(&at->violations.reported) +
 		 log_bytes(at) + survey_bytes(at->survey);
-	return bytes + (at->max_roots + at->max_follows) * sizeof(uint64_t) + tables_bytes(at);
+	return bytes + (at->roots.max + at->follows.max) * sizeof(uint64_t) + tables_bytes(at);
 }
 
 void at_get_stats(const struct alias_tracker *at, struct at_stats *out)
@@ -139,8 +139,8 @@ void at_get_stats(const struct alias_tracker *at, struct at_stats *out)
 		.frames = at->config.frames,
 		.pinned = at->nr_states - at->nr_in_state[STATE_BALLOONED] -
 			  at->nr_in_state[STATE_MEMTYPE],
-		.roots = at->nr_roots,
-		.followed = at->nr_follows,
+		.roots = at->roots.nr,
+		.followed = at->follows.nr,
 		.ballooned = at->nr_in_state[STATE_BALLOONED],
 		.memtyped = at->nr_in_state[STATE_MEMTYPE],
 		.tables = at->nr_tables,

@@ -146,7 +146,7 @@ static bool exempt_add(struct alias_tracker *at, const struct at_window *w)
 	struct windows *all = &at->windows;
 	struct exempt more = exempt_part(at, w);
 
-	if (at->nr_states || at->nr_follows || all->nr_exempt == EXEMPT_MAX)
+	if (at->nr_states || at->follows.nr || all->nr_exempt == EXEMPT_MAX)
 		return false;
 	for (unsigned i = 0; i < all->nr_exempt; i++) {
 		const struct exempt *other = &all->exempt[i];
@@ -177,7 +177,7 @@ bool at_set_direct_map(struct alias_tracker *at, uint64_t base, uint64_t size)
 	uint64_t unit = 1ull << pte_shift(at->levels);
 	struct windows before = at->windows;
 
-	if (base % unit || size % unit || !(base >> 63) || at->nr_states || at->nr_follows)
+	if (base % unit || size % unit || !(base >> 63) || at->nr_states || at->follows.nr)
 		return false;
 	memset(&at->windows, 0, sizeof(at->windows));
 	if (at_add_window(at, &w))
