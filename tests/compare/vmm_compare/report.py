@@ -4,7 +4,7 @@ text and those who look."""
 import html as markup
 
 from . import headline, summary
-from .figures import AGREED, per_pin, stale_share
+from .figures import AGREED, MET, per_pin, stale_share
 from .machine import Failure
 from .plan import strategy_text
 from .summary import number
@@ -40,7 +40,7 @@ by the host, which is asked by one call, under `trap` and `trap-range`, and by I
 with more than one vCPU.
 """
 
-AGREED_PART = f"{100 / AGREED:.1f} %"
+AGREED_PART, MET_PART = f"{100 / AGREED:.1f} %", f"{100 / MET:.0f} %"
 CAVEATS = f"""\
 - Instructions are counted in an emulated machine with one processor. They undercount what a TLB
   refill costs after a flush, and what an inter-processor interrupt takes on its way, both of which
@@ -57,7 +57,8 @@ CAVEATS = f"""\
   most (`--repeat`), and the one with the least work counts. By how much the two best differ says how
   well the figure is known, but none is known better than to those {AGREED_PART}, as runs that agree
   are not repeated. Costs at a point that are no more than the largest of these differences, or than
-  {AGREED_PART} of the run with `none`, count as none.
+  {AGREED_PART} of the run with `none` ({MET_PART} with several vCPUs at work), count as none, and so does
+  what is less than nothing.
 - Memory was touched before the work began, so that the host's first touch of a page isn't counted.
 """
 
@@ -215,7 +216,7 @@ SHORT = """\
 Workload `process`, instructions a pin: first the tracking, then the maintenance, then the totals.
 *Stale* is the share of recycled tables that are given a stale alias, or what was measured under
 `none` where that fell out of the allocator. *untracked*: its host does not track. *host flushes*: other
-CPUs' TLBs are flushed by the host, as under `trap`; *-*: not run."""
+CPUs' TLBs are flushed by the host, as under `trap`; *-*: not run; *no difference*: noise hides it."""
 SHARES = """\
 Of the frames that had been mapped by vmap and then became page tables (*recycled*) the share that
 was still mapped there, as it falls out of the allocator. Freed frames are taken newest first (LIFO)

@@ -2,7 +2,7 @@
 """What the figures say, in sentences made of the figures."""
 from .figures import POINT, per_pin, stale_counts, stale_share, transitions
 from .plan import EAGER_HOST, strategy_text
-from .targets import COMPARED, RARE, Points, cpus_text, ratio, where_of
+from .targets import COMPARED, RARE, Points, cpus_text, ratio, times, where_of
 
 NO_DIFFERENCE = "no difference"
 TIE = 1.1  # the design calls nothing worse that is within this factor of `eager`
@@ -24,18 +24,19 @@ def named(where):
 
 def span(values):
     """The least and the most, in words."""
-    low, high = number(round(min(values))), number(round(max(values)))
-    return low if low == high else f"{low} to {high}"
+    found = sorted({round(min(values)), round(max(values))})
+    return " to ".join(number(value) if value else NO_DIFFERENCE for value in found)
 
 
-def cost_span(points, pairs, at, strategies=COMPARED):
-    """The least and the most maintenance a pin of the first or the second of these pairs."""
-    costs = set()
-    for pair in pairs:
-        noise = points.noise(pair[2], pair[0]["track"], strategies)
-        costs.add(0 if abs(pair[at]["cost"]["maintenance"]) <= noise else round(per_pin(pair[at], "maintenance")))
-    return " to ".join(NO_DIFFERENCE if cost == 0 else number(cost)
-                       for cost in sorted({min(costs), max(costs)}))
+def cost(entry, which, noise):
+    """What this costs a pin; 0 where the runs differ by as much from one to the next, or it is less than
+    nothing."""
+    return per_pin(entry, which) if entry["cost"][which] > noise else 0
+
+
+def cost_span(points, pairs, at, which="maintenance", strategies=COMPARED):
+    """The least and the most that the first or the second of these pairs costs a pin."""
+    return span([cost(pair[at], which, points.noise(pair[2], pair[0]["track"], strategies)) for pair in pairs])
 
 
 def is_rare(_, rate):
@@ -51,6 +52,20 @@ def is_often(_, rate):
 def wins(pairs, which):
     """Those where the first costs less."""
     return [pair for pair in pairs if pair[0]["cost"][which] < pair[1]["cost"][which]]
+
+
+def answer_text(points):
+    """The answer in one sentence: all that `trap` costs, in parts of all that `eager` does."""
+    found = {}
+    for one, other, where in points.pairs("untracked", is_rare):
+        if other["cost"]["total"] > points.noise(where, "off"):
+            found.setdefault(named(where)["cpus"], []).append(per_pin(one, "total") / per_pin(other, "total"))
+    said = [f"{times_span(values)} times with {cpus} vCPU{'s' * (cpus > 1)}" for cpus, values in sorted(found.items())]
+    if not said:
+        return ""
+    return (f"Where at most {RARE:g} % of the frames that become page tables have a stale alias, all that `trap` "
+            "costs, the host's tracking included, is this much of what `eager` costs under a host that does not "
+            f"track: {'; '.join(said)}.")
 
 
 def maintenance_text(points):
@@ -87,15 +102,20 @@ def often_text(points):
     return text + "."
 
 
+def times_span(values):
+    """The least and the most ratio."""
+    return " to ".join(dict.fromkeys((times(min(values)), times(max(values)))))
+
+
 def ratios_text(points, pairs):
     """The least and the most of what the first maintains, in parts of what the second does."""
     found = [ratio(one, other, "maintenance", points.noise(where, one["track"],
                                                            (*COMPARED, other["strategy"])))
              for one, other, where in pairs]
-    told = sorted(max(value, 0.0) for value in found if value is not None)
+    told = sorted(value for value in found if value is not None)
     if not told:
         return "not to be told from"
-    text = " to ".join(dict.fromkeys(f"{value:.2f}" for value in (told[0], told[-1]))) + " times"
+    text = times_span(told) + " times"
     some = f" (at {len(told)} of them; noise hides both at the rest)" if len(told) < len(found) else ""
     return text + some
 
@@ -107,7 +127,7 @@ def host_flush_text(points):
         return ""
     there = {where for *_, where in pairs}
     plain = [pair for pair in points.pairs("tracked", is_rare) if pair[2] in there]
-    mine, theirs = (cost_span(points, pairs, at, (*COMPARED, EAGER_HOST)) for at in (0, 1))
+    mine, theirs = (cost_span(points, pairs, at, strategies=(*COMPARED, EAGER_HOST)) for at in (0, 1))
     text = ("`trap` has the TLBs of other vCPUs flushed by the host, `eager` by IPIs. An `eager` that "
             f"has the host flush them too was run at {len(pairs)} points with at most {RARE:g} % "
             f"stale. There, under the same host, `trap`'s maintenance is {ratios_text(points, plain)} "
@@ -127,7 +147,7 @@ def tracking_text(points):
     tracks = [one["track"] for one, *_ in pairs]
     cheaper = wins(pairs, "total")
     trackings = span([per_pin(one, "tracking") for one, *_ in pairs])
-    untracked = span([per_pin(other, "total") for _, other, _ in pairs])
+    untracked = cost_span(points, pairs, 1, "total")
     text = (f"The host's tracking is the other cost: {trackings} instructions a pin (best `--track`, mostly "
             f"`{max(set(tracks), key=tracks.count)}`). Under a host that does not track, all that "
             f"`eager` does about aliases is {untracked}. A host that tracks anyway, for its own "
@@ -168,31 +188,33 @@ def rivals_text(points):
 def lead(results):
     """Paragraphs: when trap-driven flushing wins, by how much, and when not."""
     points = Points(results["cells"])
-    texts = [maintenance_text(points) + " " + often_text(points), host_flush_text(points),
+    texts = [answer_text(points), maintenance_text(points) + " " + often_text(points), host_flush_text(points),
              tracking_text(points), rivals_text(points)]
     return [text.strip() for text in texts if text.strip()]
 
 
 HEAD = ["vCPUs", "stale", "track", "host's tracking", "eager, untracked", "eager", strategy_text(EAGER_HOST),
-        "trap", "trap / eager", "total: eager, untracked", "total: trap", "trap / eager, untracked", "with waiting"]
+        "trap", "trap / eager", "total: eager, untracked", "total: eager, host flushes, untracked", "total: trap",
+        "trap / eager, untracked", "with waiting"]
 
 
 def cost_text(entry, which, noise):
     """What this costs a pin, unless the runs differ by more than that from one to the next."""
     if not entry:
         return "-"
-    return NO_DIFFERENCE if abs(entry["cost"][which]) <= noise else number(round(per_pin(entry, which)))
+    found = round(cost(entry, which, noise))
+    return number(found) if found else NO_DIFFERENCE
 
 
 def quotient_text(one, other, which, noise):
     """In parts of the other; less than nothing is noise."""
     value = ratio(one, other, which, noise)
-    return number(value if value is None else max(value, 0.0))
+    return "-" if value is None else times(value)
 
 
 def short_row(where, rate, points, cells):
-    """One point of the table; cells: trap, then eager untracked, tracked, and with the host's flush."""
-    trap, untracked, tracked, by_host = cells
+    """One point of the table; cells: trap, then eager untracked, tracked, and both with the host's flush."""
+    trap, untracked, tracked, by_host_untracked, by_host = cells
     noise = points.noise(where, trap["track"])
     more_noise = points.noise(where, trap["track"], (*COMPARED, EAGER_HOST))
     axes = named(where)
@@ -200,9 +222,10 @@ def short_row(where, rate, points, cells):
     costs = ((trap, "tracking", noise), (untracked, "maintenance", noise), (tracked, "maintenance", noise),
              (by_host, "maintenance", more_noise), (trap, "maintenance", noise))
     return [cpus_text(axes["cpus"], axes["busy"]), rate, trap["track"],
-            *(cost_text(*cost) for cost in costs),
-            quotient_text(trap, tracked, "maintenance", noise), number(round(per_pin(untracked, "total"))),
-            number(round(per_pin(trap, "total"))), quotient(trap, untracked, "total"),
+            *(cost_text(*one) for one in costs),
+            quotient_text(trap, tracked, "maintenance", noise), cost_text(untracked, "total", noise),
+            cost_text(by_host_untracked, "total", more_noise), cost_text(trap, "total", noise),
+            quotient(trap, untracked, "total"),
             quotient(trap, untracked, "total_with_waiting")]
 
 
@@ -216,7 +239,8 @@ def short_rows(results, workload="process"):
         if axes["workload"] == workload and tracked:
             at = (axes["alias"] is None, axes["alias"] or 0, axes["free"] == "fifo", axes["cpus"],
                   axes["busy"])
-            cells = (trap, untracked, tracked, points.get(where, EAGER_HOST, trap["track"]))
+            cells = (trap, untracked, tracked, points.get(where, EAGER_HOST, "off"),
+                     points.get(where, EAGER_HOST, trap["track"]))
             rows.append((at, short_row(where, points.rate(where), points, cells)))
     return HEAD, [row for _, row in sorted(rows)]
 
@@ -255,9 +279,9 @@ def confine_rows(results):
             if trap and eager:
                 untracked = (trap["instructions"]["work"] - trap["cost"]["total"]) / (
                     transitions(trap) or 1)
-                costs = (per_pin(trap, "tracking"), per_pin(eager, "maintenance"),
-                         per_pin(trap, "maintenance"), per_pin(trap, "total"))
+                costs = ((trap, "tracking"), (eager, "maintenance"), (trap, "maintenance"), (trap, "total"))
+                noise = points.noise(where, track)
                 rows.append([axes["workload"], cpus_text(axes["cpus"], axes["busy"]),
                              f"{points.rate(where):.0f} %", number(round(untracked)),
-                             *(number(round(cost)) for cost in costs)])
+                             *(cost_text(*one, noise) for one in costs)])
     return head, rows

@@ -80,6 +80,11 @@ def ratio(entry, base, which, noise=0):
     return None if least <= 0 or max(cost, base["cost"][which]) <= noise else cost / least
 
 
+def times(value):
+    """A ratio for people: what is less than nothing is noise."""
+    return f"{max(value, 0):.2f}"
+
+
 def cpus_text(cpus, busy):
     """How many vCPUs, and how many of them at work."""
     return "1 vCPU" if cpus == 1 else f"{cpus} vCPUs, {busy} busy"
@@ -114,11 +119,11 @@ def ratio_target(name, limit, points, pairs, cost, against):
     note = f"worst: {where_of(where)}, {one['track']}: {flushes_text(one, other)}"
     if len(found) > 1:
         within = sum(row[0] <= limit for row in found)
-        note += f"; best {best[0]:.2f}: {where_of(best[1])}; within: {within} of {len(found)}"
+        note += f"; best {times(best[0])}: {where_of(best[1])}; within: {within} of {len(found)}"
     if len(found) < len(pairs):
         note += f"; at {len(pairs) - len(found)} more points neither costs more than noise"
-    return judged(name, f"at most {limit:.3g}", f"{worst:.2f}", worst <= limit, note,
-                  with_waiting=f"{max(waiting):.2f}" if waiting else "", **kinds)
+    return judged(name, f"at most {limit:.3g}", times(worst), worst <= limit, note,
+                  with_waiting=times(max(waiting)) if waiting else "", **kinds)
 
 
 def eager_targets(points):
