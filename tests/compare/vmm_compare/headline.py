@@ -12,10 +12,10 @@ SLANTED, GREY, WHITE, BLACK = "url(#slanted)", "#9a9a9a", "#ffffff", "#000000"
 BARS = (("total: eager, untracked", (("total: eager, untracked", SLANTED),)),
         ("total: eager, host flushes, untracked", (("total: eager, host flushes, untracked", GREY),)),
         ("total: trap", (("host's tracking", WHITE), ("trap", BLACK))))
-LEGEND = ((SLANTED, "eager: purge before every pin, no look by the host"),
+LEGEND = ((SLANTED, "eager: purge before every pin, no check by the host"),
           (GREY, "the same, TLBs flushed by the host"),
-          (WHITE, "trap: the host looks at every pin,"),
-          (BLACK, "and has the guest purge if it meets an alias"))
+          (WHITE, "trap: the host's check at every pin"),
+          (BLACK, "trap: purges, where it found an alias"))
 PATTERN = """\
 <defs><pattern id="slanted" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
 <rect width="6" height="6" fill="#f6d9c8"/><rect width="2.5" height="6" fill="#b04000"/></pattern></defs>
