@@ -219,8 +219,7 @@ static int follow_roots(struct audit *audit, struct notes *notes)
 	return error;
 }
 
-/* --- what the tracker knows --------------------------------------------------------------------
- */
+/* --- what the tracker knows ------------------------------------------------------------------- */
 
 struct collect {
 	struct audit *audit;

@@ -36,8 +36,7 @@ struct qemu {
 	size_t nr_cpus;
 };
 
-/* --- reading ------------------------------------------------------------------------------------
- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 static const struct part *part_of(const struct qemu *qemu, uint64_t gpa)
 {
@@ -87,8 +86,7 @@ static uint64_t next_data(void *source, uint64_t gpa, uint64_t *end)
 
 static const struct physmem_ops qemu_ops = {.read = read_guest, .next_data = next_data};
 
-/* --- finding memory -----------------------------------------------------------------------------
- */
+/* --- finding memory --------------------------------------------------------------------------- */
 
 /* The region that most of memory is in. */
 static const struct mtree_range *main_region(const struct mtree_range *ranges, size_t nr)
@@ -405,8 +403,7 @@ void qemu_close(struct qemu *qemu)
 	free(qemu);
 }
 
-/* --- a look -------------------------------------------------------------------------------------
- */
+/* --- a look ----------------------------------------------------------------------------------- */
 
 int qemu_begin(struct qemu *qemu)
 {

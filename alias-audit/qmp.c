@@ -238,8 +238,7 @@ char *qmp_monitor(struct qmp *qmp, const char *line)
 	return copy;
 }
 
-/* --- connect ------------------------------------------------------------------------------------
- */
+/* --- connect ---------------------------------------------------------------------------------- */
 
 static bool shake_hands(struct qmp *qmp)
 {
@@ -322,8 +321,7 @@ pid_t qmp_peer(const struct qmp *qmp)
 	return peer.pid;
 }
 
-/* --- stop and continue --------------------------------------------------------------------------
- */
+/* --- stop and continue ------------------------------------------------------------------------ */
 
 /* Waits up to ten seconds for the answer to the watchdog's own command; all others mix with those
  * to what this process did not live to see. */

@@ -31,8 +31,7 @@
 #include "pte.h"
 #include "root_list.h"
 
-/* --- tlb_pending.c: what may still be in a TLB
- * ------------------------------------------------------ */
+/* --- tlb_pending.c: what may still be in a TLB ------------------------------------------------ */
 
 /* Names a unit of some size in one number: frames are those of level 1. `all`: as to leaves of any
  * kind, else as to writable ones. */
@@ -99,8 +98,7 @@ bool tlb_pending_holds(const struct alias_tracker *at, uint64_t pfn, struct at_t
 		       uint64_t *gone_at);
 size_t tlb_pending_bytes(const struct tlb_pending *tlb);
 
-/* --- window.c: exempt windows ------------------------------------------------------------------
- */
+/* --- window.c: exempt windows ----------------------------------------------------------------- */
 
 #define EXEMPT_MAX 8u
 
@@ -260,8 +258,7 @@ void root_drop(struct alias_tracker *at, struct role *root);
 /* Counts all leaves as LEAF_MAPPED, as which none is counted. False if out of memory. */
 bool roles_count_all(struct alias_tracker *at);
 
-/* --- survey.c ----------------------------------------------------------------------------------
- */
+/* --- survey.c --------------------------------------------------------------------------------- */
 
 struct survey;
 
@@ -269,8 +266,7 @@ void survey_free(struct survey *survey);
 size_t survey_bytes(const struct survey *survey);
 uint64_t survey_dropped(const struct survey *survey);
 
-/* --- follow.c: roots that are followed unjudged ------------------------------------------------
- */
+/* --- follow.c: roots that are followed unjudged ----------------------------------------------- */
 
 /* Finds out which roles are judged, where some are not. If `recheck`, links of those that are
  * judged from now on go to the recheck queue. */
@@ -314,8 +310,7 @@ bool entry_violates(const struct alias_tracker *at, const struct role *role, uns
 void violation_queue(struct alias_tracker *at, struct role *role, unsigned index,
 		     const struct at_violation *violation);
 
-/* --- state.c: what states forbid ---------------------------------------------------------------
- */
+/* --- state.c: what states forbid -------------------------------------------------------------- */
 
 /* Is there a frame, among those that a leaf of `level` spans from `pfn` on, that must not be mapped
  * so? The first, and what is wrong with it. */

@@ -2,8 +2,7 @@
 /* How frames become page tables and other things, and back. */
 #include "internal.h"
 
-/* --- may it? -----------------------------------------------------------------------------------
- */
+/* --- may it? ---------------------------------------------------------------------------------- */
 
 /* A frame that is to become something. */
 struct candidate {

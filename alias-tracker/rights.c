@@ -274,8 +274,7 @@ bool rights_find(struct alias_tracker *at, struct rights *rights, const struct r
 	return false;
 }
 
-/* --- those of what is remarkable ---------------------------------------------------------------
- */
+/* --- those of what is remarkable -------------------------------------------------------------- */
 
 /* May some entry be a leaf that can be executed, or that has a type? Written so that the compiler
  * makes few instructions of it. */

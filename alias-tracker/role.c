@@ -166,8 +166,7 @@ static void entry_end(struct alias_tracker *at, struct role *role, unsigned inde
 		reported_forget(at, role, index);
 }
 
-/* --- plain tables, where more is to be done than to count --------------------------------------
- */
+/* --- plain tables, where more is to be done than to count ------------------------------------- */
 
 bool plain_add_rare(struct alias_tracker *at, struct table *table, unsigned index, uint64_t pte)
 {

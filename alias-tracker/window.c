@@ -56,8 +56,7 @@ uint32_t child_place(const struct alias_tracker *at, unsigned level, uint32_t pl
 	return place_of(at, va, level - 1);
 }
 
-/* --- as what leaves count
- * ---------------------------------------------------------------------------- */
+/* --- as what leaves count --------------------------------------------------------------------- */
 
 bool window_exempts(const struct alias_tracker *at, uint64_t va, uint64_t gpa)
 {

@@ -77,8 +77,7 @@ struct printer {
 	char *buffer;
 };
 
-/* --- text: each writes at `at`, and returns its end --------------------------------------------
- */
+/* --- text: each writes at `at`, and returns its end ------------------------------------------- */
 
 /* Makes room for a record. */
 static char *begin_record(struct printer *p, char *at)

@@ -53,8 +53,7 @@ static void tell_broken(struct virtio_console *virtio, const struct virtqueue *q
 	virtio_mmio_needs_reset(&virtio->mmio);
 }
 
-/* --- output: vCPU threads, under the transport's lock ------------------------------------------
- */
+/* --- output: vCPU threads, under the transport's lock ----------------------------------------- */
 
 static void print_buffer(struct virtio_console *virtio, const uint8_t *bytes, size_t nr)
 {
@@ -88,8 +87,7 @@ static void serve_output(struct virtio_console *virtio)
 		tell_broken(virtio, &virtio->transmit);
 }
 
-/* --- input -------------------------------------------------------------------------------------
- */
+/* --- input ------------------------------------------------------------------------------------ */
 
 /* Fills a chain's buffers; returns how many bytes went there. */
 static size_t fill_buffer(const struct virtio_console *virtio, const struct virtqueue_chain *chain,
@@ -162,8 +160,7 @@ struct input_sink virtio_console_input(struct virtio_console *virtio)
 		.receive = receive_input, .dev = virtio, .room_fd = virtio->room_fd};
 }
 
-/* --- what the transport asks for: vCPU threads -------------------------------------------------
- */
+/* --- what the transport asks for: vCPU threads ------------------------------------------------ */
 
 /* The lock is held. */
 static void start_receiving(struct virtio_console *virtio, uint64_t features)
@@ -244,8 +241,7 @@ static const struct virtio_mmio_ops transport_ops = {
 	.raise = raise_irq,
 };
 
-/* --- the device --------------------------------------------------------------------------------
- */
+/* --- the device ------------------------------------------------------------------------------- */
 
 static struct virtio_console_config config_of(const struct terminal_size *size)
 {

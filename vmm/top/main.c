@@ -96,8 +96,7 @@ static error_t parse_key(int key, char *arg, struct argp_state *state)
 	}
 }
 
-/* --- its ends -----------------------------------------------------------------------------------
- */
+/* --- its ends --------------------------------------------------------------------------------- */
 
 static void leave_screen(struct top *top)
 {

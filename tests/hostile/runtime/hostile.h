@@ -113,8 +113,7 @@ static inline uint64_t entry(const void *p, uint64_t bits)
 	return gpa_of(p) | bits;
 }
 
-/* --- the hypercall -----------------------------------------------------------------------------
- */
+/* --- the hypercall ---------------------------------------------------------------------------- */
 
 static inline struct alias_common_page *common(void)
 {

@@ -156,8 +156,7 @@ void follow_log(struct pin *pin)
 	at_set_mode(pin->at, logged ? AT_LOGGED : to_at_mode(pin->track));
 }
 
-/* --- write-protected tables
- * -------------------------------------------------------------------------- */
+/* --- write-protected tables ------------------------------------------------------------------- */
 
 /* A write-protected table is changed only by the host, which tells the tracker (at_store()). */
 static bool arm_protected(void *ctx, uint64_t pfn)

@@ -55,8 +55,7 @@ START_TEST(escapes)
 }
 END_TEST
 
-/* --- what the guest takes ----------------------------------------------------------------------
- */
+/* --- what the guest takes --------------------------------------------------------------------- */
 
 static struct {
 	size_t room, nr;
