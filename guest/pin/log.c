@@ -32,6 +32,12 @@ static struct alias_log *my_log(void)
 	return &this_cpu()->vcpu_page->log;
 }
 
+/* The gpa of an entry: page tables are reached by the direct map. */
+static inline uint64_t entry_gpa(const pte_t *pte)
+{
+	return (uint64_t)pte - DIRECT_BASE;
+}
+
 /* --- records ---------------------------------------------------------------------------------- */
 
 /* The counters are written by this CPU, but for the host's `tail`. Stores are releases, so that the
@@ -92,33 +98,34 @@ static inline void unname_entry(struct alias_log *log)
 	__atomic_store_n(&log->changing, 0, __ATOMIC_RELEASE);
 }
 
-static __attribute__((noinline)) void record_wrongly(struct alias_log *log, uint64_t entry,
-						     pte_t from, pte_t to)
+/* The change is made: writes its record, and takes the name back. */
+static inline void record_change(struct alias_log *log, uint64_t entry, pte_t from, pte_t to)
 {
-	if (wrong_now(entry))
+	if (log_bug && wrong_now(entry))
 		append_wrong(log, entry, from, to);
 	else
 		log_append(log, entry, from, to);
 	unname_entry(log);
 }
 
-/* The change is made: writes its record, and takes the name back. */
-static inline void record_change(struct alias_log *log, uint64_t entry, pte_t from, pte_t to)
+/* --- changes ---------------------------------------------------------------------------------- */
+
+static void change_logged(pte_t *pte, pte_t value)
 {
-	if (log_bug) {
-		record_wrongly(log, entry, from, to);
-		return;
-	}
-	log_append(log, entry, from, to);
+	struct alias_log *log = my_log();
+	uint64_t entry = entry_gpa(pte);
+	pte_t old = get_pte(pte);
+
+	name_entry(log, entry);
+	set_pte(pte, value);
+	log_append(log, entry, old, value);
 	unname_entry(log);
 }
 
-/* --- changes ---------------------------------------------------------------------------------- */
-
-static __attribute__((noinline)) void change_logged(pte_t *pte, pte_t value)
+static void change_logged_wrongly(pte_t *pte, pte_t value)
 {
 	struct alias_log *log = my_log();
-	uint64_t entry = virt_to_phys(pte);
+	uint64_t entry = entry_gpa(pte);
 	pte_t old = get_pte(pte);
 
 	name_entry(log, entry);
@@ -126,18 +133,18 @@ static __attribute__((noinline)) void change_logged(pte_t *pte, pte_t value)
 	record_change(log, entry, old, value);
 }
 
+/* Written with `logging`. */
+static void (*change)(pte_t *pte, pte_t value) = set_pte;
+
 void change_pte(pte_t *pte, pte_t value)
 {
-	if (logging)
-		change_logged(pte, value);
-	else
-		set_pte(pte, value);
+	change(pte, value);
 }
 
 pte_t replace_pte(pte_t *pte, pte_t old, pte_t value)
 {
 	struct alias_log *log = logging ? my_log() : NULL;
-	uint64_t entry = virt_to_phys(pte);
+	uint64_t entry = entry_gpa(pte);
 	pte_t seen = old;
 	bool replaced;
 
@@ -164,6 +171,10 @@ static uint32_t log_wanted(void)
 static void log_switch(void)
 {
 	logging = log_wanted();
+	if (!logging)
+		change = set_pte;
+	else
+		change = log_bug ? change_logged_wrongly : change_logged;
 	__atomic_store_n(&log_common_page()->logging, logging, __ATOMIC_RELEASE);
 }
 

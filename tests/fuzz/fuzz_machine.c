@@ -39,10 +39,18 @@ static int translate(struct kvm_translation *translation)
 	return 0;
 }
 
+static void get_events(const struct fuzz_machine *fm, struct kvm_vcpu_events *events)
+{
+	memset(events, 0, sizeof(*events));
+	events->exception.injected = fm->delivering > 0;
+	events->exception.nr = fm->delivering;
+}
+
 static int complete(struct fuzz_machine *fm, struct kvm_run *run)
 {
 	if (fm->nr_parts == 0) {
-		fm->regs.rip++; /* past an `out` */
+		run->s.regs.regs.rip = ++fm->regs.rip; /* past an `out` */
+		get_events(fm, &run->s.regs.events);
 		errno = EINTR;
 		return -1;
 	}
@@ -96,9 +104,7 @@ static int play_kvm(int fd, unsigned long request, void *arg)
 		MUST(((const struct kvm_sregs *)arg)->cr2 >> 20 >= 8);
 		return 0;
 	case KVM_GET_VCPU_EVENTS:
-		memset(arg, 0, sizeof(struct kvm_vcpu_events));
-		((struct kvm_vcpu_events *)arg)->exception.injected = fm->delivering > 0;
-		((struct kvm_vcpu_events *)arg)->exception.nr = fm->delivering;
+		get_events(fm, arg);
 		return 0;
 	case KVM_SET_VCPU_EVENTS:
 		fm->raised += ((struct kvm_vcpu_events *)arg)->exception.injected;

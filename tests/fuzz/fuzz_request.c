@@ -158,6 +158,7 @@ static void ring(struct guest *g, unsigned vcpu, uint64_t off, unsigned len, uin
 	unsigned raised = g->fm.raised;
 	bool judge;
 
+	g->fm.runs[vcpu % MACHINE_VCPUS].s.regs.regs = g->fm.regs;
 	g->fm.runs[vcpu % MACHINE_VCPUS].s.regs.regs.rax = value;
 	MUST(bus_write(&g->fm.machine.io.pio, &g->fm.vcpus[vcpu % MACHINE_VCPUS],
 		       HYPERCALL_PORT + off, len, value));

@@ -96,6 +96,7 @@ static void call(struct guest *g, uint32_t code)
 {
 	unsigned raised = g->fm.raised;
 
+	g->fm.runs[0].s.regs.regs = g->fm.regs;
 	g->fm.runs[0].s.regs.regs.rax = code;
 	MUST(bus_write(&g->fm.machine.io.pio, &g->fm.vcpus[0], HYPERCALL_PORT, 4, code));
 	MUST(page_of(g)->call_status <= ALIAS_BAD_CALL);

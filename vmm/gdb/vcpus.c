@@ -95,7 +95,8 @@ static bool pio_exit(struct gdb *gdb, struct vcpu *vcpu)
 	const uint64_t rip = vcpu->run->s.regs.regs.rip;
 	struct kvm_regs regs;
 
-	clear_left_over(gdb, vcpu, &vcpu->run->s.regs.regs);
+	if (clear_left_over(gdb, vcpu, &vcpu->run->s.regs.regs))
+		vcpu->run->s.regs.regs.rflags &= ~RFLAGS_TF; /* an upcall sets it back */
 	if (gdb->target.int3 || !gdb_break_at(&gdb->target, rip))
 		return false;
 	if (vcpu_complete_io(vcpu) < 0 || ioctl(vcpu->fd, KVM_GET_REGS, &regs) < 0) {

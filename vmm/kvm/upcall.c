@@ -42,30 +42,35 @@ unsigned exception_on_top(unsigned first, unsigned second)
 	return second;
 }
 
-int vcpu_raise(struct vcpu *vcpu, unsigned vector, int error_code)
+/* To what is on its way to the vCPU. */
+static int raise_on_top(struct vcpu *vcpu, struct kvm_vcpu_events *events, unsigned vector,
+			int error_code)
 {
-	struct kvm_vcpu_events events;
-	int ret = vcpu_ioctl(vcpu, KVM_GET_VCPU_EVENTS, "KVM_GET_VCPU_EVENTS", &events);
-
-	if (ret)
-		return ret;
-	if (events.exception.injected) {
+	if (events->exception.injected) {
 		unsigned second = vector;
 
-		vector = exception_on_top(events.exception.nr, second);
+		vector = exception_on_top(events->exception.nr, second);
 		if (vector == EXCEPTION_SHUTDOWN)
 			return -ESHUTDOWN;
 		if (vector != second)
 			error_code = 0;
 	}
-	events.exception.injected = 1;
-	events.exception.nr = vector;
-	events.exception.has_error_code = error_code != NO_ERROR_CODE;
-	events.exception.error_code = error_code != NO_ERROR_CODE ? error_code : 0;
+	events->exception.injected = 1;
+	events->exception.nr = vector;
+	events->exception.has_error_code = error_code != NO_ERROR_CODE;
+	events->exception.error_code = error_code != NO_ERROR_CODE ? error_code : 0;
 	/* An interrupt that a fault has cut off has been acknowledged, and is lost. */
-	events.interrupt.injected = 0;
-	events.nmi.injected = 0;
-	return set_exception(vcpu, &events);
+	events->interrupt.injected = 0;
+	events->nmi.injected = 0;
+	return set_exception(vcpu, events);
+}
+
+int vcpu_raise(struct vcpu *vcpu, unsigned vector, int error_code)
+{
+	struct kvm_vcpu_events events;
+	int ret = vcpu_ioctl(vcpu, KVM_GET_VCPU_EVENTS, "KVM_GET_VCPU_EVENTS", &events);
+
+	return ret ? ret : raise_on_top(vcpu, &events, vector, error_code);
 }
 
 int vcpu_raise_step(struct vcpu *vcpu)
@@ -101,21 +106,27 @@ int vcpu_unraise(struct vcpu *vcpu)
 	return set_exception(vcpu, &events);
 }
 
-/* At the exit RIP still points at the `out`; completing it moves RIP on. */
+/* At the exit RIP still points at the `out`; completing it moves RIP on. KVM_RUN brings registers
+ * each time, and what is on its way to the vCPU this time. */
 bool upcall_complete_out(struct vcpu *vcpu, struct kvm_regs *at_out)
 {
-	struct kvm_regs past;
+	const struct kvm_regs *regs = &vcpu->run->s.regs.regs;
+	int ret;
 
-	return !vcpu_ioctl(vcpu, KVM_GET_REGS, "KVM_GET_REGS", at_out) && !vcpu_complete_io(vcpu) &&
-	       !vcpu_ioctl(vcpu, KVM_GET_REGS, "KVM_GET_REGS", &past) && past.rip != at_out->rip;
+	*at_out = *regs;
+	vcpu->run->kvm_valid_regs |= KVM_SYNC_X86_EVENTS;
+	ret = vcpu_complete_io(vcpu);
+	vcpu->run->kvm_valid_regs &= ~(uint64_t)KVM_SYNC_X86_EVENTS;
+	return !ret && regs->rip != at_out->rip;
 }
 
 /* Setting the registers back, instead of cancelling the `out`, leaves KVM nothing half done. */
 int upcall_raise(struct vcpu *vcpu, struct kvm_regs *at_out, unsigned vector)
 {
+	struct kvm_vcpu_events events = vcpu->run->s.regs.events;
 	int ret = vcpu_ioctl(vcpu, KVM_SET_REGS, "KVM_SET_REGS", at_out);
 
-	return ret ? ret : vcpu_raise(vcpu, vector, NO_ERROR_CODE);
+	return ret ? ret : raise_on_top(vcpu, &events, vector, NO_ERROR_CODE);
 }
 
 /* --- does it work here? ----------------------------------------------------------------------- */

@@ -33,9 +33,9 @@ bool upcall_is_ruled_out(struct vcpu *vcpu, void *page, uint32_t gpa);
  * this KVM is UPCALL_BROKEN (or, after a message, if an ioctl has failed). Own thread, in its exit
  * handler. */
 bool upcall_complete_out(struct vcpu *vcpu, struct kvm_regs *at_out);
-/* Raises exception `vector`, without error code, with RIP at that `out` again, so that the
- * handler's IRETQ executes it once more. Returns 0, or a negated errno after a message that names
- * the ioctl. */
+/* Right after that. Raises exception `vector`, without error code, with RIP at that `out` again, so
+ * that the handler's IRETQ executes it once more. Returns 0, or a negated errno after a message
+ * that names the ioctl. */
 int upcall_raise(struct vcpu *vcpu, struct kvm_regs *at_out, unsigned vector);
 
 /* Raises an exception at the current RIP; no exit may be incomplete. If the vCPU was delivering

@@ -26,9 +26,17 @@ static void take_up_to(struct log_ring *ring, uint64_t tail)
 		ring->head_then = load_u64(&ring->log->head);
 }
 
+static void note_fault(struct guest_log *log, struct log_ring *ring, enum log_fault fault)
+{
+	ring->fault = fault;
+	log->faulty = true;
+}
+
 void guest_log_start(struct guest_log *log)
 {
 	log->put_off = 0;
+	log->unread = 0;
+	log->faulty = false;
 	for (unsigned i = 0; i < log->nr; i++) {
 		struct log_ring *ring = &log->ring[i];
 
@@ -77,7 +85,7 @@ struct log_begin {
  * change may have been under way when the last sync began: the head was `last_end` at most, and its
  * vCPU knew known_tail. Or it began after that, and loaded tail_before: the head was head_then at
  * most. Or it loaded the present `tail`. */
-static bool has_lost(struct log_ring *ring, uint64_t last_end)
+static bool has_lost(struct guest_log *log, struct log_ring *ring, uint64_t last_end)
 {
 	uint64_t lost = load_u64(&ring->log->lost);
 	bool more = lost != ring->lost;
@@ -86,7 +94,7 @@ static bool has_lost(struct log_ring *ring, uint64_t last_end)
 	if (more && last_end - ring->known_tail < ALIAS_LOG_RECORDS &&
 	    ring->head_then - ring->tail_before < ALIAS_LOG_RECORDS &&
 	    load_u64(&ring->log->head) - ring->tail < ALIAS_LOG_RECORDS) {
-		ring->fault = LOG_FALSE_LOSS;
+		note_fault(log, ring, LOG_FALSE_LOSS);
 		more = false;
 	}
 	return more;
@@ -108,50 +116,73 @@ static void note_known_tail(struct log_ring *ring, const struct log_begin *now, 
 		ring->known_tail = ring->tail;
 }
 
-static void begin_ring(struct log_ring *ring, const struct log_begin *now,
+static void begin_busy(struct guest_log *log, struct log_ring *ring, const struct log_begin *now,
 		       struct at_log_state *state)
 {
 	uint64_t last_end = ring->end;
 	bool another = now->head != last_end || now->lost != ring->lost;
 
 	if (bound_head(ring)) {
-		state->lost |= has_lost(ring, last_end);
+		state->lost |= has_lost(log, ring, last_end);
 		note_known_tail(ring, now, another);
 	} else { /* no excuse: what is missing is found by the audit */
-		ring->fault = LOG_OVERRUN;
+		note_fault(log, ring, LOG_OVERRUN);
 		ring->lost = load_u64(&ring->log->lost);
 		ring->known_tail = ring->tail;
 	}
-	state->audit |= ring->fault != LOG_SOUND;
-	ring->changing = now->changing;
+}
+
+/* Of most rings of many: nothing has come since the last sync, and no change was under way. */
+static void begin_ring(struct guest_log *log, struct log_ring *ring, struct at_log_state *state)
+{
+	const struct alias_log *page = ring->log;
+	struct log_begin now;
+
+	now.head = load_u64(&page->head);
+	now.lost = load_u64(&page->lost);
+	now.changing = load_u64(&page->changing);
+	if (now.changing)
+		state->changing[state->nr_changing++] = now.changing;
+	/* (In this order: a change that is named no more has left a record, or a loss.) */
+	if (!now.changing && load_u64(&page->head) == ring->end &&
+	    load_u64(&page->lost) == ring->lost)
+		ring->known_tail = ring->end;
+	else
+		begin_busy(log, ring, &now, state);
+	ring->changing = now.changing;
 	ring->tail_before = ring->tail;
 }
 
+/* A sync that was stopped has read some records of a ring, or none. */
+static void end_stopped(struct guest_log *log)
+{
+	for (; log->unread; log->unread &= log->unread - 1) {
+		struct log_ring *ring = &log->ring[__builtin_ctzll(log->unread)];
+
+		if (ring->tail != ring->stored_tail)
+			take_up_to(ring, ring->tail);
+	}
+}
+
+_Static_assert(AT_CHANGING_MAX <= 64, "a ring has a bit in `unread`");
+
 void guest_log_begin(struct guest_log *log, struct at_log_state *state)
 {
-	struct log_begin now[AT_CHANGING_MAX];
+	struct log_ring *ring = log->ring;
 
-	state->lost = state->audit = false;
+	state->lost = false;
 	state->nr_changing = 0;
-	log->next = 0;
-	for (unsigned i = 0; i < log->nr; i++)
-		if (log->ring[i].tail != log->ring[i].stored_tail) /* of a sync that was stopped */
-			take_up_to(&log->ring[i], log->ring[i].tail);
+	end_stopped(log);
 	/* A change that isn't named yet loads `tail` after this: the guest names it, with a full
 	 * fence, before it does. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	/* all that a vCPU had done by its last call is visible: its calls are ordered with this */
-	for (unsigned i = 0; i < log->nr; i++) {
-		const struct alias_log *page = log->ring[i].log;
-
-		now[i].head = load_u64(&page->head);
-		now[i].lost = load_u64(&page->lost);
-		now[i].changing = load_u64(&page->changing);
-		if (now[i].changing)
-			state->changing[state->nr_changing++] = now[i].changing;
+	for (unsigned i = 0, nr = log->nr; i < nr; i++, ring++) {
+		begin_ring(log, ring, state);
+		if (ring->tail != ring->end)
+			log->unread |= 1ull << i;
 	}
-	for (unsigned i = 0; i < log->nr; i++)
-		begin_ring(&log->ring[i], &now[i], state);
+	state->audit = log->faulty;
 }
 
 static const struct alias_log_record *record_at(const struct log_ring *ring, uint64_t number)
@@ -179,19 +210,19 @@ static size_t read_records(const struct log_ring *ring, struct at_record *record
 
 size_t guest_log_next(struct guest_log *log, struct at_record *records, size_t max)
 {
-	while (log->next < log->nr) {
-		struct log_ring *ring = &log->ring[log->next];
-		size_t n = read_records(ring, records, max);
+	struct log_ring *ring;
+	size_t n;
 
-		ring->tail += n;
-		if (ring->tail == ring->end) {
-			take_up_to(ring, ring->tail);
-			log->next++;
-		}
-		if (n)
-			return n;
+	if (!log->unread)
+		return 0;
+	ring = &log->ring[__builtin_ctzll(log->unread)];
+	n = read_records(ring, records, max);
+	ring->tail += n;
+	if (ring->tail == ring->end) {
+		take_up_to(ring, ring->tail);
+		log->unread &= log->unread - 1;
 	}
-	return 0;
+	return n;
 }
 
 /* --- what is pending -------------------------------------------------------------------------- */
@@ -199,7 +230,8 @@ size_t guest_log_next(struct guest_log *log, struct at_record *records, size_t m
 /* Is the vCPU changing this entry? Not if it has made a call since, nor if it has made no progress
  * for longer than any change takes. Of two changes the first must have left a record or a loss, so
  * with no progress there is one other name at most: that of the next change. */
-static bool is_at_it(struct guest_log *log, struct log_ring *ring, uint64_t changing)
+__attribute__((noinline)) static bool is_at_it(struct guest_log *log, struct log_ring *ring,
+					       uint64_t changing)
 {
 	struct log_stall *stall = &ring->stall;
 	uint64_t head = load_u64(&ring->log->head), ran, step;
@@ -222,54 +254,64 @@ static bool is_at_it(struct guest_log *log, struct log_ring *ring, uint64_t chan
 	if (stall->age_ms < STUCK_MS)
 		return true;
 	if (!stall->told)
-		ring->fault = LOG_NAME_KEPT;
+		note_fault(log, ring, LOG_NAME_KEPT);
 	stall->told = true;
 	return false;
 }
 
-/* Adds the entries of the records of one ring that are not read yet. */
-static bool add_untaken(const struct log_ring *ring, uint64_t *entries, size_t *nr)
+__attribute__((noinline)) static bool add_some(const struct log_ring *ring, uint64_t head,
+					       uint64_t *entries, size_t *nr)
 {
-	uint64_t head = load_u64(&ring->log->head);
-
 	if (head - ring->end > AT_PENDING_MAX - *nr)
 		return false;
 	for (uint64_t i = ring->end; i != head; i++)
 		entries[(*nr)++] = __atomic_load_n(&record_at(ring, i)->pte_gpa, __ATOMIC_RELAXED);
-	return load_u64(&ring->log->lost) == ring->lost;
+	return true;
+}
+
+/* Adds the entries of the records of one ring that are not read yet: mostly none. */
+static bool add_untaken(const struct log_ring *ring, uint64_t *entries, size_t *nr)
+{
+	uint64_t head = load_u64(&ring->log->head);
+
+	return (head == ring->end || add_some(ring, head, entries, nr)) &&
+	       load_u64(&ring->log->lost) == ring->lost;
 }
 
 /* No vCPU runs: there is no record but those that this sync has read. */
-static void expect_unmoved(struct log_ring *ring)
+__attribute__((noinline)) static void expect_unmoved(struct guest_log *log)
 {
-	bool moved =
-		load_u64(&ring->log->head) != ring->end || load_u64(&ring->log->lost) != ring->lost;
+	for (unsigned i = 0; i < log->nr; i++) {
+		struct log_ring *ring = &log->ring[i];
+		bool moved = load_u64(&ring->log->head) != ring->end ||
+			     load_u64(&ring->log->lost) != ring->lost;
 
-	if (moved && ring->fault == LOG_SOUND)
-		ring->fault = LOG_MOVED;
+		if (moved && ring->fault == LOG_SOUND)
+			note_fault(log, ring, LOG_MOVED);
+	}
 }
 
 bool guest_log_pending(struct guest_log *log, uint64_t *entries, size_t *nr)
 {
+	struct log_ring *const end = log->ring + log->nr;
 	bool ok = true;
 
 	*nr = 0;
 	/* the page table entries read before are read before these */
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	for (unsigned i = 0; i < log->nr; i++) {
-		uint64_t changing = load_u64(&log->ring[i].log->changing);
+	for (struct log_ring *ring = log->ring; ring < end; ring++) {
+		uint64_t changing = load_u64(&ring->log->changing);
 
 		if (!changing)
-			log->ring[i].stall.changing = 0;
-		else if (is_at_it(log, &log->ring[i], changing))
+			ring->stall.changing = 0;
+		else if (is_at_it(log, ring, changing))
 			entries[(*nr)++] = changing;
 	}
-	for (unsigned i = 0; ok && i < log->nr; i++) {
-		if (log->quiet)
-			expect_unmoved(&log->ring[i]);
-		else
-			ok = add_untaken(&log->ring[i], entries, nr);
-	}
+	if (log->quiet)
+		expect_unmoved(log);
+	else
+		for (struct log_ring *ring = log->ring; ok && ring < end; ring++)
+			ok = add_untaken(ring, entries, nr);
 	log->put_off = ok ? 0 : log->put_off + 1;
 	return ok;
 }
@@ -289,7 +331,7 @@ bool guest_log_next_fault(struct guest_log *log, unsigned *vcpu, enum log_fault 
 		*fault = LOG_STOPPED;
 		return true;
 	}
-	for (unsigned i = 0; i < log->nr; i++) {
+	for (unsigned i = 0; log->faulty && i < log->nr; i++) {
 		if (log->ring[i].fault == LOG_SOUND)
 			continue;
 		*vcpu = i;
@@ -297,6 +339,7 @@ bool guest_log_next_fault(struct guest_log *log, unsigned *vcpu, enum log_fault 
 		log->ring[i].fault = LOG_SOUND;
 		return true;
 	}
+	log->faulty = false;
 	return false;
 }
 

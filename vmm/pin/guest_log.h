@@ -66,7 +66,8 @@ struct log_ring {
 struct guest_log {
 	unsigned nr; /* of vCPUs, at most AT_CHANGING_MAX */
 	struct log_ring *ring;
-	unsigned next;    /* the ring at which log_next() continues */
+	uint64_t unread;  /* bit i: ring i has records that log_next() has not handed out */
+	bool faulty;      /* a ring may have a fault that is not handed out */
 	bool stopped;     /* LOG_STOPPED is still to be handed out */
 	bool quiet;       /* set by the owner: no vCPU runs during this sync */
 	unsigned put_off; /* so often in a row it could not be told what is pending */
@@ -88,6 +89,11 @@ bool guest_log_needs_pause(const struct guest_log *log);
 void guest_log_stopped(struct guest_log *log);
 /* This vCPU makes a call, or has ended with one: it is not changing an entry. */
 void guest_log_called(struct guest_log *log, unsigned vcpu);
+/* May there be a fault to hand out? */
+static inline bool guest_log_is_faulty(const struct guest_log *log)
+{
+	return log->faulty || log->stopped;
+}
 /* Hands out the next fault and its vCPU (none for LOG_STOPPED). Returns false if there is none. */
 bool guest_log_next_fault(struct guest_log *log, unsigned *vcpu, enum log_fault *fault);
 const char *log_fault_name(enum log_fault fault);

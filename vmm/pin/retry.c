@@ -16,10 +16,14 @@
 #include "pin/internal.h"
 #include "stop.h"
 
-static uint64_t rip_of(const struct vcpu *vcpu)
+/* The exit of a call has brought it; a store (ALIAS_CALL_UPDATE counts as one) may have been
+ * emulated since its exit. */
+static uint64_t rip_of(const struct vcpu *vcpu, const struct pin_retry *op)
 {
 	struct kvm_regs regs;
 
+	if (op->index != ALIAS_FAULT_STORE)
+		return vcpu->run->s.regs.regs.rip;
 	if (ioctl(vcpu->fd, KVM_GET_REGS, &regs) == 0)
 		return regs.rip;
 	stop_on_error(vcpu->vm->stop, "KVM_GET_REGS");
@@ -46,7 +50,7 @@ struct pin_retry *retry_find(const struct batch *batch, struct pin_retry *op)
 
 	if (own->nr_retries == 0 || batch->is_new)
 		return NULL;
-	op->rip = rip_of(batch->vcpu);
+	op->rip = rip_of(batch->vcpu, op);
 	for (unsigned i = own->nr_retries; i-- > 0;) {
 		if (!is_same(&own->retries[i], op))
 			continue;
@@ -65,7 +69,7 @@ struct pin_retry *retry_add(const struct batch *batch, const struct pin_retry *o
 		memmove(own->retries, own->retries + 1, --own->nr_retries * sizeof(*retry));
 	retry = &own->retries[own->nr_retries++];
 	*retry = *op;
-	retry->rip = rip_of(batch->vcpu);
+	retry->rip = rip_of(batch->vcpu, op);
 	return retry;
 }
 

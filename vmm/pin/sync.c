@@ -97,7 +97,8 @@ void trace_sync(struct pin *pin, struct pin_sync sync)
  */
 static bool run_sync(struct pin *pin, bool (*sync)(struct alias_tracker *at), struct pin_sync *when)
 {
-	uint64_t start = __rdtsc(), before = pin->ops.clock(pin).cleared, end;
+	uint64_t start = __rdtsc(), end;
+	uint64_t before = __atomic_load_n(&pin->common->cleared, __ATOMIC_ACQUIRE);
 	bool ok;
 
 	follow_log(pin);
@@ -112,7 +113,8 @@ static bool run_sync(struct pin *pin, bool (*sync)(struct alias_tracker *at), st
 	if (!ok && !__atomic_load_n(&pin->machine->stop.leave_off, __ATOMIC_RELAXED))
 		say("out of memory while following page tables; pins are refused");
 	report_violations(pin);
-	report_log_faults(pin);
+	if (guest_log_is_faulty(&pin->log))
+		report_log_faults(pin);
 	return ok;
 }
 

@@ -3,10 +3,12 @@
 
 VMM_TEST_SRC := $(wildcard tests/unit/vmm/*.c tests/unit/vmm/*/*.c) \
 		$(addprefix tests/unit/vmm/devices/blk/,driver.c registers.c)
-# fake_kvm.c answers the ioctls to KVM; test_flush.c has a vCPU flush just when its stamp is read.
-VMM_TEST_LD   = $(LDFLAGS) -pthread -Wl,--wrap=ioctl,--wrap=flush_stamp_get
-# Where all is compiled into one (-flto), it has no call of the latter to wrap any more.
+# fake_kvm.c answers the ioctls to KVM; test_flush.c has a vCPU flush just when its stamp is read; around_sync.c has
+# something happen around a sync.
+VMM_TEST_LD   = $(LDFLAGS) -pthread -Wl,--wrap=ioctl,--wrap=flush_stamp_get,--wrap=at_sync,--wrap=at_audit
+# Where all is compiled into one (-flto), it has no call of the last three to wrap any more.
 $(call defines,release,vmm/kvm/flush_clock,-fno-lto)
+$(call defines,release,alias-tracker/sync,-fno-lto)
 VMM_TEST_LIBS = $(shell pkg-config --libs check) $(VMM_DYN_LIBS)
 
 UNIT_TESTS     += $(B)/tests/unit-vmm

@@ -8,35 +8,29 @@
 #include "kvm/vcpu.h"
 
 /* A vCPU at an `out`: RIP at the exit, and when that is completed. */
-static uint64_t rip_at_exit, rip_past;
+static struct kvm_run page;
+static uint64_t rip_past;
 static bool completed;
 
 static int vcpu_at_out(int fd, unsigned long request, void *arg)
 {
-	struct kvm_regs *regs = arg;
-
-	(void)fd;
-	switch (request) {
-	case KVM_GET_REGS:
-		*regs = (struct kvm_regs){.rip = completed ? rip_past : rip_at_exit};
-		return 0;
-	case KVM_RUN:
-		completed = true;
-		errno = EINTR;
-		return -1;
-	default:
+	(void)fd, (void)arg;
+	if (request != KVM_RUN)
 		return FAKE_PASS;
-	}
+	ck_assert(page.kvm_valid_regs & KVM_SYNC_X86_EVENTS);
+	page.s.regs.regs.rip = rip_past;
+	completed = true;
+	errno = EINTR;
+	return -1;
 }
 
 static bool possible(uint64_t at_exit, uint64_t past)
 {
-	struct kvm_run page = {0};
 	struct vcpu vcpu = {.fd = -1, .run = &page};
 	struct kvm_regs at_out;
 	bool result;
 
-	rip_at_exit = at_exit;
+	page = (struct kvm_run){.kvm_valid_regs = KVM_SYNC_X86_REGS, .s.regs.regs.rip = at_exit};
 	rip_past = past;
 	completed = false;
 	fake_kvm = vcpu_at_out;
@@ -45,6 +39,7 @@ static bool possible(uint64_t at_exit, uint64_t past)
 	ck_assert(completed);
 	ck_assert_uint_eq(at_out.rip, at_exit);
 	ck_assert(page.immediate_exit);
+	ck_assert_uint_eq(page.kvm_valid_regs, KVM_SYNC_X86_REGS);
 	return result;
 }
 
@@ -88,6 +83,7 @@ START_TEST(one_on_top_of_another)
 END_TEST
 
 static struct kvm_vcpu_events events;
+static uint64_t set_rip;
 
 static int vcpu_with_events(int fd, unsigned long request, void *arg)
 {
@@ -96,6 +92,8 @@ static int vcpu_with_events(int fd, unsigned long request, void *arg)
 		*(struct kvm_vcpu_events *)arg = events;
 	else if (request == KVM_SET_VCPU_EVENTS)
 		events = *(struct kvm_vcpu_events *)arg;
+	else if (request == KVM_SET_REGS)
+		set_rip = ((const struct kvm_regs *)arg)->rip;
 	else
 		return FAKE_PASS;
 	return 0;
@@ -122,6 +120,29 @@ START_TEST(faults_while_delivering)
 }
 END_TEST
 
+/* So does an upcall, of which KVM_RUN has told. */
+START_TEST(upcall_while_delivering)
+{
+	struct vcpu vcpu = {.fd = -1, .run = &page};
+	struct kvm_regs at_out;
+
+	ck_assert(possible(0x1000, 0x1001));
+	page.s.regs.events.interrupt.injected = 1;
+	page.s.regs.regs.rip = 0x1000;
+	fake_kvm = vcpu_at_out;
+	ck_assert(upcall_complete_out(&vcpu, &at_out));
+	fake_kvm = vcpu_with_events;
+	ck_assert_int_eq(upcall_raise(&vcpu, &at_out, 20), 0);
+	ck_assert(events.exception.injected && !events.interrupt.injected);
+	ck_assert_uint_eq(events.exception.nr, 20);
+	ck_assert_uint_eq(set_rip, 0x1000);
+	page.s.regs.events.exception.injected = 1;
+	page.s.regs.events.exception.nr = 8;
+	ck_assert_int_eq(upcall_raise(&vcpu, &at_out, 13), -ESHUTDOWN);
+	fake_kvm = NULL;
+}
+END_TEST
+
 TCase *upcall_tests(void)
 {
 	TCase *tests = tcase_create("upcall");
@@ -130,5 +151,6 @@ TCase *upcall_tests(void)
 	tcase_add_test(tests, out_is_past_at_its_exit);
 	tcase_add_loop_test(tests, one_on_top_of_another, 0, sizeof(tops) / sizeof(tops[0]));
 	tcase_add_test(tests, faults_while_delivering);
+	tcase_add_test(tests, upcall_while_delivering);
 	return tests;
 }

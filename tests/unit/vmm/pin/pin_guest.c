@@ -8,6 +8,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include "around_sync.h"
 #include "fake_kvm.h"
 #include "pin_figure.h"
 
@@ -23,7 +24,7 @@ static int play_kvm(int fd, unsigned long request, void *arg)
 	(void)fd;
 	switch (request) {
 	case KVM_RUN:
-		guest.rip++;
+		guest.run.s.regs.regs.rip = ++guest.rip;
 		errno = EINTR;
 		return -1;
 	case KVM_SET_VCPU_EVENTS:
@@ -54,7 +55,7 @@ uint64_t *guest_frame(uint64_t pfn)
 
 void guest_call_again(enum alias_call call)
 {
-	guest.run.s.regs.regs.rax = call;
+	guest.run.s.regs.regs = (struct kvm_regs){.rax = call, .rip = guest.rip};
 	ck_assert(bus_write(&guest.machine.io.pio, &guest.vcpu, HYPERCALL_PORT, 4, call));
 	ck_assert_uint_eq(guest.page->call_status, ALIAS_OK);
 }
@@ -158,6 +159,7 @@ void guest_start(void)
 
 void guest_end(void)
 {
+	around_sync = NULL;
 	ck_assert_int_eq(pin_figure(guest.pin, "pins.disagreed"), 0);
 	ck_assert_int_eq(pin_figure(guest.pin, "pins.let_through"), guest.let_through);
 	ck_assert_int_eq(pin_figure(guest.pin, "pins.looked_again"), guest.looked_again);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+#include "around_sync.h"
 #include "fake_kvm.h"
 #include "machine.h"
 #include "pin/internal.h"
@@ -25,7 +26,6 @@ static struct machine machine;
 static struct vcpu vcpus[NR];
 static struct kvm_run runs[NR];
 static struct pin *pin;
-static struct at_clock (*read_clock)(void *ctx); /* of the pin */
 static bool no_flush;
 
 /* A vCPU that is not paused maps a frame, uses it, and drops it, just when a sync has begun; once.
@@ -64,16 +64,14 @@ static uint64_t *frame(uint64_t pfn)
 	return memory_ptr(&machine.vm.mem, pfn * ALIAS_PAGE_SIZE, ALIAS_PAGE_SIZE);
 }
 
-static struct at_clock busy_clock(void *ctx)
+static void clear_one(void)
 {
 	uint64_t paused = atomic_load(&machine.vm.pause.paused);
-	struct at_clock clock = read_clock(ctx);
 
 	if (one_is_busy && paused && paused != ALL_VCPUS) {
 		one_is_busy = false;
 		common->cleared++;
 	}
-	return clock;
 }
 
 static int play_kvm(int fd, unsigned long request, void *arg)
@@ -107,8 +105,7 @@ static void set_up_with(enum flush_proof proof)
 	ck_assert_int_eq(memory_init(&machine.vm.mem, BYTES), 0);
 	pin = pin_create(&machine);
 	ck_assert_ptr_nonnull(pin);
-	read_clock = pin->ops.clock;
-	pin->ops.clock = busy_clock;
+	around_sync = clear_one;
 	common = common_page(&machine);
 	for (unsigned i = 0; i < 3; i++)
 		frame(ROOT + i)[0] = W(ROOT + i + 1);
@@ -123,6 +120,7 @@ static void set_up(void)
 
 static void tear_down(void)
 {
+	around_sync = NULL;
 	pin_free(pin);
 	memory_free(&machine.vm.mem);
 	vcpu_pause_destroy(&machine.vm.pause);

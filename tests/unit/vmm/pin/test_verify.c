@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* --verify, while a device writes to a table between the sync and the oracle's walk. */
+#include "around_sync.h"
 #include "pin_figure.h"
 #include "pin_guest.h"
 #include "status.h"
@@ -11,14 +12,11 @@
  * last stays. */
 static const uint64_t *script;
 static unsigned nr_script, at;
-static struct at_clock (*read_clock)(void *ctx);
 
-/* It is read before and after each sync. */
-static struct at_clock change_entry(void *ctx)
+static void change_entry(void)
 {
 	guest_frame(L1)[5] = script[at];
 	at += at + 1 < nr_script;
-	return read_clock(ctx);
 }
 
 static enum alias_status pin_while_it_changes(const uint64_t *ptes, unsigned nr)
@@ -26,8 +24,7 @@ static enum alias_status pin_while_it_changes(const uint64_t *ptes, unsigned nr)
 	guest_start();
 	script = ptes;
 	nr_script = nr;
-	read_clock = guest.pin->ops.clock;
-	guest.pin->ops.clock = change_entry;
+	around_sync = change_entry;
 	return guest_ask(DATA, ALIAS_OP_PIN, 1);
 }
 
@@ -73,6 +70,7 @@ START_TEST(a_difference_that_stays)
 	ck_assert_int_eq(guest.machine.stop.status, VMM_EX_SOFTWARE);
 	ck_assert_int_eq(figure("pins.disagreed"), 1);
 	ck_assert_int_eq(figure("pins.looked_again"), 0);
+	around_sync = NULL;
 }
 END_TEST
 
