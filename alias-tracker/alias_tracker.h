@@ -36,20 +36,24 @@
  * in AT_LOGGED sees all that a sync in AT_CHANGES would see. It may miss changes that are not
  * logged. The next audit sees them, and reports them as log mismatches.
  *
- * Memory on the heap. It is taken only where something is to be kept, and freed afterwards:
+ * Memory on the heap. But for the first, it is taken only where something is to be kept, and freed
+ * afterwards:
  *
- *   4 KiB         for each GiB of frames in which any of the following is kept
+ *   8 bytes       for each 2 MiB of frames, and 18 for each GiB; of many frames these are pages that
+ *                 the kernel gives only where the following is kept
  *   160 bytes     for each region of 2 MiB in which a frame is mapped, pinned or a table; 128 of
  *                 them are two bits for each frame, the number of its writable leaves. After
- *                 at_count_all() 144 bytes more.
- *   256 bytes     for each run of 64 frames of which one has more than two writable leaves. After
+ *                 at_count_all() 144 bytes more. 144 also for each GiB with a leaf of 2 MiB, and for
+ *                 each 512 GiB with one of 1 GiB; twice that after at_count_all().
+ *   256 bytes     for each run of 64 frames of which one has, or had, more than two writable leaves. After
  *                 at_count_all() the same again, for leaves of any kind. 64 bytes more for each
  *                 region that has such runs.
  *   256 bytes     for each run of 32 frames of which one is pinned, a table, ballooned or of a
- *                 memory type other than 0; 152 bytes more for each region that has such runs
+ *                 memory type other than 0; 192 bytes more for each region that has such runs
  *   5 KiB at most for each table that is followed, with its regions and runs if tables lie far
  *                 apart; 160 bytes for each further level at which it is walked
- *   145 KiB at most for tables that were followed: the next ones take that memory
+ *   145 KiB at most for tables that were followed: the next ones take that memory. It is more if
+ *                 at_config.reserve_tables asks for it.
  *   after at_survey(), until the next: 1 KiB for each region of 2 MiB in which a 4 KiB leaf maps a
  *                 frame, 5 KiB for each GiB in which a leaf of any size does, and 96 bytes for each
  *                 finding. During the call 144 bytes more for each level at which a table is walked,
@@ -200,6 +204,9 @@ struct at_config {
 	/* Keep for each frame where it was mapped last for the kernel, so that one alias is found
 	 * without a search in most cases: 8 bytes a frame. */
 	bool keep_places;
+	/* Memory for so many tables is taken, and written once, by at_new(), and kept: no pin waits
+	 * until the kernel has given it. 4.5 KiB each. 0: none. */
+	unsigned reserve_tables;
 	/* While this is true, calls that take long stop between two tables, as if memory had run
 	 * out: at_sync(), at_pin() of a root and at_count_all() fail, and at_unpin() of a root
 	 * leaves the rest to the next sync. Read atomically; any thread may set it at any time.

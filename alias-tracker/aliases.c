@@ -38,12 +38,7 @@ struct search {
 	uint64_t left; /* of those that are counted, wanted or not: not met yet */
 };
 
-/* Bits of an entry that say: a leaf of this level, of this frame, a writable one if that matters.
- */
-struct pattern {
-	uint64_t mask, want;
-};
-
+/* Of a leaf of this level, of this frame, a writable one if that matters. */
 static struct pattern pattern_of(uint64_t pfn, unsigned level, bool writable)
 {
 	uint64_t flags = PTE_P | (writable ? PTE_RW : 0) | (level > 1 ? PTE_PS : 0);
@@ -53,31 +48,6 @@ static struct pattern pattern_of(uint64_t pfn, unsigned level, bool writable)
 		.mask = address | flags,
 		.want = (pfn << PAGE_SHIFT & address) | flags,
 	};
-}
-
-/* Most tables don't map the frame: no branch in here, and nothing but what vectors can do, so that
- * the compiler makes some of it. (d - 1) & ~d has its highest bit set for d = 0 only. */
-static bool group_matches(const uint64_t *entry, struct pattern pattern)
-{
-	uint64_t matches = 0;
-
-	for (unsigned i = 0; i < GROUP_ENTRIES; i++) {
-		uint64_t difference = (entry[i] & pattern.mask) ^ pattern.want;
-
-		matches |= (difference - 1) & ~difference;
-	}
-	return matches >> 63;
-}
-
-static bool any_match(const struct copy *copy, struct pattern pattern)
-{
-	for (uint64_t groups = copy->stored; groups; groups &= groups - 1) {
-		unsigned group = (unsigned)__builtin_ctzll(groups);
-
-		if (group_matches(&copy->entry[group * GROUP_ENTRIES], pattern))
-			return true;
-	}
-	return false;
 }
 
 /* Is this alias in the counts that say when a search is over? */
@@ -139,17 +109,22 @@ static void search_role(const struct alias_tracker *at, struct search *s, struct
 	FOREACH_PRESENT (i, &role->table->copy) {
 		if (is_over(s))
 			return;
-		search_entry(at, s, role, (unsigned)i, pattern);
+		if ((role->table->copy.entry[i] & pattern.mask) ==
+		    pattern.want) /* at once for most */
+			search_entry(at, s, role, (unsigned)i, pattern);
 	}
 }
 
 static void search_table(const struct alias_tracker *at, struct search *s,
 			 const struct table *table, unsigned level)
 {
-	struct pattern pattern = pattern_of(s->pfn, level, s->to.to == AT_TO_TABLE);
 	struct role *role = table->role[level - 1];
+	struct pattern pattern;
 
-	if (role && any_match(&table->copy, pattern))
+	if (!role)
+		return;
+	pattern = pattern_of(s->pfn, level, s->to.to == AT_TO_TABLE);
+	if (copy_matches(&table->copy, pattern))
 		search_role(at, s, role, pattern);
 }
 

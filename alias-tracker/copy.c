@@ -107,6 +107,30 @@ INLINE void word_load(struct copy *copy, unsigned word, const uint64_t *table)
 	copy->stored |= groups << word * WORD_GROUPS;
 }
 
+/* Their PTE_P bits alone, of 64 entries. */
+INLINE uint64_t entries_present(const uint64_t *now)
+{
+	vector bits = {0};
+
+#pragma GCC unroll 16
+	for (unsigned i = 0; i < WORD_ENTRIES; i += VECTOR_ENTRIES)
+		bits |= (*(const vector *)&now[i] & PTE_P) << (vector){i, i + 1, i + 2, i + 3};
+	return bits[0] | bits[1] | bits[2] | bits[3];
+}
+
+FOR_EACH_PROCESSOR
+uint64_t table_present(uint64_t present[WORDS], const uint64_t *table)
+{
+	uint64_t words = parts_set(table, WORDS, WORD_ENTRIES);
+
+	for (uint64_t left = words; left; left &= left - 1) {
+		unsigned word = (unsigned)__builtin_ctzll(left);
+
+		present[word] = entries_present(&table[word * WORD_ENTRIES]);
+	}
+	return words;
+}
+
 /* In functions of their own, so that a table of zeroes needs no room for registers. */
 #define NOINLINE static __attribute__((noinline))
 
@@ -258,4 +282,25 @@ uint64_t copy_lines_differ(const struct copy *copy, const uint64_t *table)
 		lines |= word_lines_differ(copy, word, table) << word * WORD_LINES;
 	}
 	return lines;
+}
+
+/* --- searching -------------------------------------------------------------------------------- */
+
+/* Most tables have none: no branch within a group. */
+FOR_EACH_PROCESSOR
+bool copy_matches(const struct copy *copy, struct pattern pattern)
+{
+	const vector mask = {pattern.mask, pattern.mask, pattern.mask, pattern.mask};
+	const vector want = {pattern.want, pattern.want, pattern.want, pattern.want};
+	vector any = {0};
+
+	for (uint64_t groups = copy->stored; groups; groups &= groups - 1) {
+		const uint64_t *entry =
+			&copy->entry[GROUP_ENTRIES * (unsigned)__builtin_ctzll(groups)];
+
+#pragma GCC unroll 4
+		for (unsigned i = 0; i < GROUP_ENTRIES; i += VECTOR_ENTRIES)
+			any |= (vector)((*(const vector *)&entry[i] & mask) == want);
+	}
+	return any_set(&any);
 }

@@ -29,12 +29,21 @@ struct copy {
 
 /* Fills all of it. */
 void copy_load(struct copy *copy, const uint64_t *table);
+/* Which entries of a table have PTE_P, as in a copy of it, for the words that are returned as bits.
+ * An entry may have another value as soon as this was found out. */
+uint64_t table_present(uint64_t present[WORDS], const uint64_t *table);
 /* Does the table differ from the copy? Most have not changed: this takes few instructions, and
  * where is another question. */
 bool copy_differs(const struct copy *copy, const uint64_t *table);
 /* Lines in which it does: bit i is for entries 8 i .. 8 i + 7. What is found here is looked at once
  * more, entry by entry, when the difference is acted on. */
 uint64_t copy_lines_differ(const struct copy *copy, const uint64_t *table);
+/* Bits of an entry, and what they are to be. */
+struct pattern {
+	uint64_t mask, want;
+};
+/* Is some entry of a stored group like that? */
+bool copy_matches(const struct copy *copy, struct pattern pattern);
 /* A group is stored from now on. */
 void copy_group_store(struct copy *copy, unsigned group);
 /* No entry of the group is present: it isn't stored any more if all of it is zero. */
@@ -53,15 +62,16 @@ static inline uint64_t copy_get(const struct copy *copy, unsigned index)
 /* Of a group that is stored. */
 static inline void copy_set_stored(struct copy *copy, unsigned index, uint64_t pte)
 {
+	uint64_t *present = &copy->present[index / WORD_ENTRIES],
+		 bit = 1ull << index % WORD_ENTRIES;
 	unsigned group = index / GROUP_ENTRIES;
-	uint16_t bit = (uint16_t)(1u << index % GROUP_ENTRIES);
 
 	copy->entry[index] = pte;
 	if (pte & PTE_P) {
-		copy->present_of[group] |= bit;
+		*present |= bit;
 		return;
 	}
-	copy->present_of[group] &= (uint16_t)~bit;
+	*present &= ~bit;
 	if (!copy->present_of[group])
 		copy_group_drop(copy, group);
 }

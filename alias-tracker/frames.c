@@ -6,6 +6,8 @@
 
 #define SMALL 1024u
 
+const struct words no_words;
+
 static void *frames_alloc(struct frames *frames, size_t size)
 {
 	/* Memory for large ones may be zero already. For small ones malloc() is quicker; of
@@ -29,6 +31,11 @@ static void frames_release(struct frames *frames, void *p, size_t size)
 	free(p);
 }
 
+static size_t nr_regions(const struct frames *frames)
+{
+	return (frames->nr + RADIX - 1) >> 9;
+}
+
 static size_t nr_gibs(const struct frames *frames)
 {
 	return (frames->nr + (1ull << 18) - 1) >> 18;
@@ -42,9 +49,11 @@ static size_t nr_huge(const struct frames *frames)
 bool frames_init(struct frames *frames, uint64_t nr)
 {
 	*frames = (struct frames){.nr = nr};
-	frames->gib = frames_alloc(frames, nr_gibs(frames) * sizeof(*frames->gib));
+	frames->region = frames_alloc(frames, nr_regions(frames) * sizeof(*frames->region));
+	frames->nr_regions = frames_alloc(frames, nr_gibs(frames) * sizeof(*frames->nr_regions));
+	frames->large = frames_alloc(frames, nr_gibs(frames) * sizeof(*frames->large));
 	frames->huge = frames_alloc(frames, nr_huge(frames) * sizeof(*frames->huge));
-	return frames->gib && frames->huge;
+	return frames->region && frames->nr_regions && frames->large && frames->huge;
 }
 
 /* --- one block of counts ---------------------------------------------------------------------- */
@@ -134,92 +143,80 @@ static void counts_free(struct frames *frames, struct counts **counts)
 
 /* --- regions and what they hang on ------------------------------------------------------------ */
 
-static struct gib *gib_make(struct frames *frames, uint64_t pfn)
-{
-	struct gib **gib = &frames->gib[pfn >> 18];
-
-	if (!*gib)
-		*gib = frames_alloc(frames, sizeof(**gib));
-	return *gib;
-}
-
-static void gib_drop_if_empty(struct frames *frames, uint64_t pfn)
-{
-	struct gib **gib = &frames->gib[pfn >> 18];
-
-	if ((*gib)->nr_regions || (*gib)->large[0] || (*gib)->large[1])
-		return;
-	frames_release(frames, *gib, sizeof(**gib));
-	*gib = NULL;
-}
-
 static struct region *region_make(struct frames *frames, uint64_t pfn)
 {
-	struct gib *gib = gib_make(frames, pfn);
-	struct region *region = gib ? gib->region[pfn >> 9 & (RADIX - 1)] : NULL;
+	struct region *region = frames->region[pfn >> 9];
 
-	if (!gib || region)
+	if (region)
 		return region;
 	region = frames_alloc(frames, sizeof(*region));
-	if (!region) {
-		gib_drop_if_empty(frames, pfn);
+	if (!region)
 		return NULL;
-	}
-	gib->region[pfn >> 9 & (RADIX - 1)] = region;
-	gib->nr_regions++;
+	region->words = (struct words *)&no_words;
+	frames->region[pfn >> 9] = region;
+	frames->nr_regions[pfn >> 18]++;
 	return region;
 }
 
 static void words_free(struct frames *frames, struct region *region)
 {
-	if (!region->words)
+	if (!has_words(region))
 		return;
 	for (unsigned group = 0; group < RADIX / WORD_GROUP; group++)
 		frames_release(frames, region->words->group[group],
 			       WORD_GROUP * sizeof(*region->words->group[group]));
 	frames_release(frames, region->words, sizeof(*region->words));
-	region->words = NULL;
+	region->words = (struct words *)&no_words;
 }
 
-static void region_free(struct frames *frames, struct region *region)
+static void region_free(struct frames *frames, struct region **region)
 {
-	more_free(frames, &region->writable);
-	counts_free(frames, &region->mapped);
-	words_free(frames, region);
-	frames_release(frames, region, sizeof(*region));
+	more_free(frames, &(*region)->writable);
+	counts_free(frames, &(*region)->mapped);
+	words_free(frames, *region);
+	frames_release(frames, *region, sizeof(**region));
+	*region = NULL;
 }
 
-static void region_drop_if_empty(struct frames *frames, struct region *region, uint64_t pfn)
+static void region_drop_if_empty(struct frames *frames, uint64_t pfn)
 {
-	struct gib *gib = frames->gib[pfn >> 18];
+	struct region **region = &frames->region[pfn >> 9];
 
-	if (region->writable.nr || region->mapped || region->words)
+	if ((*region)->writable.nr || (*region)->mapped || has_words(*region))
 		return;
 	region_free(frames, region);
-	gib->region[pfn >> 9 & (RADIX - 1)] = NULL;
-	gib->nr_regions--;
-	gib_drop_if_empty(frames, pfn);
+	frames->nr_regions[pfn >> 18]--;
+}
+
+/* For each region there is. */
+static void for_each_region(struct frames *frames, void (*fn)(struct frames *frames, uint64_t pfn))
+{
+	for (size_t gib = 0; frames->nr_regions && gib < nr_gibs(frames); gib++)
+		for (size_t i = gib * RADIX; frames->nr_regions[gib] && i < (gib + 1) * RADIX; i++)
+			if (i < nr_regions(frames) && frames->region[i])
+				fn(frames, (uint64_t)i * RADIX);
+}
+
+static void region_end(struct frames *frames, uint64_t pfn)
+{
+	region_free(frames, &frames->region[pfn >> 9]);
+}
+
+static void large_free(struct frames *frames, struct counts *(*large)[COUNT_KINDS], size_t nr)
+{
+	for (size_t i = 0; large && i < nr; i++)
+		for (unsigned kind = 0; kind < COUNT_KINDS; kind++)
+			counts_free(frames, &large[i][kind]);
+	free(large);
 }
 
 void frames_free(struct frames *frames)
 {
-	for (size_t i = 0; frames->gib && i < nr_gibs(frames); i++) {
-		struct gib *gib = frames->gib[i];
-
-		if (!gib)
-			continue;
-		for (unsigned j = 0; j < RADIX; j++)
-			if (gib->region[j])
-				region_free(frames, gib->region[j]);
-		for (unsigned kind = 0; kind < COUNT_KINDS; kind++)
-			counts_free(frames, &gib->large[kind]);
-		frames_release(frames, gib, sizeof(*gib));
-	}
-	for (size_t i = 0; frames->huge && i < nr_huge(frames); i++)
-		for (unsigned kind = 0; kind < COUNT_KINDS; kind++)
-			counts_free(frames, &frames->huge[i][kind]);
-	free(frames->gib);
-	free(frames->huge);
+	for_each_region(frames, region_end);
+	large_free(frames, frames->large, nr_gibs(frames));
+	large_free(frames, frames->huge, nr_huge(frames));
+	free(frames->region);
+	free(frames->nr_regions);
 	*frames = (struct frames){0};
 }
 
@@ -228,26 +225,22 @@ void frames_free(struct frames *frames)
 static struct counts **large_counts(struct frames *frames, enum count_kind kind, unsigned level,
 				    uint64_t pfn)
 {
-	return level == 2 ? &frames->gib[pfn >> 18]->large[kind] : &frames->huge[pfn >> 27][kind];
+	return level == 2 ? &frames->large[pfn >> 18][kind] : &frames->huge[pfn >> 27][kind];
 }
 
 static bool large_add(struct frames *frames, enum count_kind kind, unsigned level, uint64_t pfn)
 {
-	struct counts **counts;
+	struct counts **counts = large_counts(frames, kind, level, pfn);
 	unsigned before;
 
-	if (level == 2 && !gib_make(frames, pfn))
-		return false;
-	counts = large_counts(frames, kind, level, pfn);
 	if (!*counts)
 		*counts = frames_alloc(frames, sizeof(**counts));
-	before = *counts ? (*counts)->nr : 0;
-	/* The first of a block needs no memory but the block. */
-	if (!*counts || !counts_add(frames, *counts, unit_index(level, pfn))) {
-		if (level == 2)
-			gib_drop_if_empty(frames, pfn);
+	if (!*counts)
 		return false;
-	}
+	before = (*counts)->nr;
+	/* The first of a block needs no memory but the block. */
+	if (!counts_add(frames, *counts, unit_index(level, pfn)))
+		return false;
 	frames->nr_large += (*counts)->nr - before;
 	return true;
 }
@@ -258,11 +251,8 @@ static bool large_drop(struct frames *frames, enum count_kind kind, unsigned lev
 	bool last = counts_drop(frames, *counts, unit_index(level, pfn));
 
 	frames->nr_large -= last;
-	if ((*counts)->nr)
-		return last;
-	counts_free(frames, counts);
-	if (level == 2)
-		gib_drop_if_empty(frames, pfn);
+	if (!(*counts)->nr)
+		counts_free(frames, counts);
 	return last;
 }
 
@@ -284,15 +274,13 @@ bool leaf_count_add(struct frames *frames, enum count_kind kind, unsigned level,
 
 	if (level > 1)
 		return large_add(frames, kind, level, pfn);
-	region = region_find(frames, pfn);
-	if (!region)
-		region = region_make(frames, pfn);
+	region = region_make(frames, pfn);
 	if (!region)
 		return false;
 	counts = small_counts(frames, kind, region);
 	if (counts && counts_add(frames, counts, pfn % RADIX))
 		return true;
-	region_drop_if_empty(frames, region, pfn);
+	region_drop_if_empty(frames, pfn);
 	return false;
 }
 
@@ -311,62 +299,71 @@ bool leaf_count_drop(struct frames *frames, enum count_kind kind, unsigned level
 		return last;
 	if (kind == COUNT_MAPPED)
 		counts_free(frames, &region->mapped);
-	region_drop_if_empty(frames, region, pfn);
+	region_drop_if_empty(frames, pfn);
 	return last;
 }
 
-static void gib_mapped_clear(struct frames *frames, uint64_t pfn)
+static void region_mapped_clear(struct frames *frames, uint64_t pfn)
 {
-	struct gib *gib = frames->gib[pfn >> 18];
+	counts_free(frames, &frames->region[pfn >> 9]->mapped);
+	region_drop_if_empty(frames, pfn);
+}
 
-	if (gib->large[COUNT_MAPPED])
-		frames->nr_large -= gib->large[COUNT_MAPPED]->nr;
-	counts_free(frames, &gib->large[COUNT_MAPPED]);
-	gib->nr_regions++; /* it is not to go meanwhile */
-	for (unsigned i = 0; i < RADIX; i++) {
-		struct region *region = gib->region[i];
+static void large_mapped_clear(struct frames *frames, struct counts *(*large)[COUNT_KINDS],
+			       size_t nr)
+{
+	for (size_t i = 0; i < nr; i++) {
+		struct counts **counts = &large[i][COUNT_MAPPED];
 
-		if (!region)
-			continue;
-		counts_free(frames, &region->mapped);
-		region_drop_if_empty(frames, region, pfn + i * RADIX);
+		if (*counts)
+			frames->nr_large -= (*counts)->nr;
+		counts_free(frames, counts);
 	}
-	gib->nr_regions--;
-	gib_drop_if_empty(frames, pfn);
 }
 
 void mapped_counts_clear(struct frames *frames)
 {
-	for (size_t i = 0; i < nr_gibs(frames); i++)
-		if (frames->gib[i])
-			gib_mapped_clear(frames, (uint64_t)i << 18);
-	for (size_t i = 0; i < nr_huge(frames); i++) {
-		struct counts **huge = &frames->huge[i][COUNT_MAPPED];
-
-		if (*huge)
-			frames->nr_large -= (*huge)->nr;
-		counts_free(frames, huge);
-	}
+	for_each_region(frames, region_mapped_clear);
+	large_mapped_clear(frames, frames->large, nr_gibs(frames));
+	large_mapped_clear(frames, frames->huge, nr_huge(frames));
 }
 
 /* --- words ------------------------------------------------------------------------------------ */
 
-/* The place of a word that is to become something else than zero; NULL: out of memory. */
-static uintptr_t *word_make(struct frames *frames, struct region *region, uint64_t pfn)
+static void words_drop_if_empty(struct frames *frames, struct region *region, uint64_t pfn)
 {
-	uintptr_t **group;
+	for (unsigned i = 0; i < RADIX / 64; i++)
+		if (region->words->any[i])
+			return;
+	words_free(frames, region);
+	region_drop_if_empty(frames, pfn);
+}
 
-	if (!region->words)
-		region->words = frames_alloc(frames, sizeof(*region->words));
-	if (!region->words)
-		return NULL;
-	group = &region->words->group[pfn % RADIX / WORD_GROUP];
-	if (!*group)
-		*group = frames_alloc(frames, WORD_GROUP * sizeof(**group));
-	if (*group)
-		return &(*group)[pfn % WORD_GROUP];
-	if (!region->words->nr_all)
-		words_free(frames, region);
+static struct words *words_make(struct frames *frames, struct region *region)
+{
+	struct words *words;
+
+	if (has_words(region))
+		return region->words;
+	words = frames_alloc(frames, sizeof(*words));
+	if (words)
+		region->words = words;
+	return words;
+}
+
+/* The group that the frame's word belongs to; NULL: out of memory. */
+__attribute__((noinline)) static uintptr_t *word_group_make(struct frames *frames, uint64_t pfn)
+{
+	struct region *region = region_make(frames, pfn);
+	struct words *words = region ? words_make(frames, region) : NULL;
+	unsigned i = pfn % RADIX / WORD_GROUP;
+
+	if (words && !words->group[i])
+		words->group[i] = frames_alloc(frames, WORD_GROUP * sizeof(*words->group[i]));
+	if (words && words->group[i])
+		return words->group[i];
+	if (region)
+		words_drop_if_empty(frames, region, pfn);
 	return NULL;
 }
 
@@ -374,64 +371,55 @@ static uintptr_t *word_make(struct frames *frames, struct region *region, uint64
 __attribute__((noinline)) static void word_group_free(struct frames *frames, struct region *region,
 						      uint64_t pfn)
 {
-	struct words *words = region->words;
-	unsigned group = pfn % RADIX / WORD_GROUP;
+	uintptr_t **group = &region->words->group[pfn % RADIX / WORD_GROUP];
 
-	frames_release(frames, words->group[group], WORD_GROUP * sizeof(*words->group[group]));
-	words->group[group] = NULL;
-	if (words->nr_all)
-		return;
-	frames_release(frames, words, sizeof(*words));
-	region->words = NULL;
-	region_drop_if_empty(frames, region, pfn);
+	frames_release(frames, *group, WORD_GROUP * sizeof(**group));
+	*group = NULL;
+	words_drop_if_empty(frames, region, pfn);
 }
 
-static void word_clear(struct frames *frames, struct region *region, uint64_t pfn, uintptr_t *word)
+/* The place of a word that is to become something else than zero; NULL: out of memory. */
+static uintptr_t *word_make(struct frames *frames, struct region *region, uint64_t pfn)
 {
-	struct words *words = region->words;
+	unsigned i = pfn % RADIX;
+	uintptr_t *group = region ? region->words->group[i / WORD_GROUP] : NULL;
 
-	*word = 0;
-	words->nr_all--;
-	if (--words->nr[pfn % RADIX / WORD_GROUP] == 0)
+	if (!group) {
+		group = word_group_make(frames, pfn);
+		if (!group)
+			return NULL;
+		region = frames->region[pfn >> 9];
+	}
+	region->words->any[i / 64] |= count_bit(i);
+	return &group[i % WORD_GROUP];
+}
+
+static void word_clear(struct frames *frames, struct region *region, uint64_t pfn)
+{
+	unsigned i = pfn % RADIX;
+	uint64_t *any = &region->words->any[i / 64];
+
+	*any &= ~count_bit(i);
+	if (!(uint32_t)(*any >> i % 64 / WORD_GROUP * WORD_GROUP))
 		word_group_free(frames, region, pfn);
 }
 
-static void word_count(struct words *words, uint64_t pfn)
-{
-	words->nr[pfn % RADIX / WORD_GROUP]++;
-	words->nr_all++;
-}
-
-/* A word becomes something else than zero, the first of its group. */
-__attribute__((noinline)) static bool word_fill(struct frames *frames, uint64_t pfn,
-						uintptr_t value)
-{
-	struct region *region = region_make(frames, pfn);
-	uintptr_t *word = region ? word_make(frames, region, pfn) : NULL;
-
-	if (word) {
-		word_count(region->words, pfn);
-		*word = value;
-	} else if (region) {
-		region_drop_if_empty(frames, region, pfn);
-	}
-	return word != NULL;
-}
-
-bool frame_word_set(struct frames *frames, uint64_t pfn, uintptr_t value)
+uintptr_t *frame_word_put(struct frames *frames, uint64_t pfn, uintptr_t value)
 {
 	struct region *region = region_find(frames, pfn);
 	uintptr_t *word = region ? region_word(region, pfn) : NULL;
 
-	if (!value) {
-		if (word && *word)
-			word_clear(frames, region, pfn, word);
-		return true;
-	}
 	if (!word)
-		return word_fill(frames, pfn, value);
-	if (!*word)
-		word_count(region->words, pfn);
-	*word = value;
-	return true;
+		word = word_make(frames, region, pfn);
+	if (word)
+		*word = value;
+	return word;
+}
+
+void frame_word_clear(struct frames *frames, uint64_t pfn)
+{
+	struct region *region = region_find(frames, pfn);
+
+	if (region && region_word(region, pfn))
+		word_clear(frames, region, pfn);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What is known about each guest frame: one word (its state or its table), and how many leaves map
- * it. A radix tree over the frame number: GiB -> region of 2 MiB -> frame. A GiB, a region and the
- * parts of a region exist only while something in them is not zero.
+ * it. Frames of 2 MiB make a region. It and its parts exist only while something in them is not
+ * zero.
  *
  * Leaves of level 2 and 3 are counted in units of their own size (2 MiB, 1 GiB), not for each
  * frame.
@@ -16,7 +16,7 @@
 
 /* 2^35 frames are 128 TiB: all that a direct map in one half of the address space can hold. */
 #define FRAMES_MAX   (1ull << 35)
-#define RADIX        512u /* children of a node: regions of a GiB, frames of a region */
+#define RADIX        512u /* frames of a region, regions of a GiB */
 #define MORE_GROUP   64u  /* counts above two are kept for so many units together: a word's bits */
 #define WORD_GROUP   32u  /* words are kept for so many frames together */
 #define COUNT_MORE   3u   /* the two bits of a number above two, and the least such number */
@@ -35,31 +35,33 @@ struct counts {
 	uint16_t nr_more;
 };
 
-/* The words of a region's frames that are not zero. */
+/* The words of a region's frames. */
 struct words {
-	uintptr_t *group[RADIX / WORD_GROUP]; /* NULL: every word of it is zero */
-	uint8_t nr[RADIX / WORD_GROUP];       /* how many are not */
-	uint16_t nr_all;
+	uint64_t any[RADIX / 64];             /* bit i: that of frame i is not zero */
+	uintptr_t *group[RADIX / WORD_GROUP]; /* NULL: all of it are */
 };
 
 struct region {
 	struct counts writable;
 	struct counts *mapped; /* NULL: no frame here is mapped, or COUNT_MAPPED isn't kept */
-	struct words *words;   /* NULL: every word is zero */
+	struct words *words;   /* no_words, which is never written, where all are zero */
 };
 
-struct gib {
-	struct region *region[RADIX];
-	struct counts *large[COUNT_KINDS]; /* of leaves of 2 MiB; NULL: none */
-	uint16_t nr_regions;
-};
+extern const struct words no_words;
+
+static inline bool has_words(const struct region *region)
+{
+	return region->words != &no_words;
+}
 
 struct frames {
 	uint64_t nr;
-	struct gib **gib;                    /* by pfn >> 18 */
-	struct counts *(*huge)[COUNT_KINDS]; /* leaves of 1 GiB, by pfn >> 27 */
-	uint64_t nr_large;                   /* units of 2 MiB and 1 GiB that have any */
-	size_t bytes;                        /* on the heap */
+	struct region **region;               /* by pfn >> 9 */
+	uint16_t *nr_regions;                 /* of each GiB, by pfn >> 18 */
+	struct counts *(*large)[COUNT_KINDS]; /* leaves of 2 MiB, by pfn >> 18; NULL: none */
+	struct counts *(*huge)[COUNT_KINDS];  /* and of 1 GiB, by pfn >> 27 */
+	uint64_t nr_large;                    /* units of 2 MiB and 1 GiB that have any */
+	size_t bytes;                         /* on the heap */
 };
 
 /* False if out of memory; frames_free() is due in any case. */
@@ -81,7 +83,7 @@ static inline bool count_any(const struct counts *counts, unsigned i)
 /* Is the number above two? */
 static inline bool count_is_more(const struct counts *counts, unsigned i)
 {
-	return counts->low[i / 64] & counts->high[i / 64] & count_bit(i);
+	return (counts->low[i / 64] & counts->high[i / 64]) >> i % 64 & 1;
 }
 
 static inline uint32_t *count_more(const struct counts *counts, unsigned i)
@@ -89,16 +91,9 @@ static inline uint32_t *count_more(const struct counts *counts, unsigned i)
 	return &counts->more[i / MORE_GROUP][i % MORE_GROUP];
 }
 
-static inline const struct gib *gib_find(const struct frames *frames, uint64_t pfn)
-{
-	return pfn < frames->nr ? frames->gib[pfn >> 18] : NULL;
-}
-
 static inline struct region *region_find(const struct frames *frames, uint64_t pfn)
 {
-	const struct gib *gib = gib_find(frames, pfn);
-
-	return gib ? gib->region[pfn >> 9 & (RADIX - 1)] : NULL;
+	return pfn < frames->nr ? frames->region[pfn >> 9] : NULL;
 }
 
 static inline const struct counts *region_counts(const struct region *region, enum count_kind kind)
@@ -116,15 +111,12 @@ static inline unsigned unit_index(unsigned level, uint64_t pfn)
 static inline const struct counts *counts_find(const struct frames *frames, enum count_kind kind,
 					       unsigned level, uint64_t pfn)
 {
-	const struct gib *gib;
 	const struct region *region;
 
 	if (level == 3)
 		return pfn < frames->nr ? frames->huge[pfn >> 27][kind] : NULL;
-	if (level == 2) {
-		gib = gib_find(frames, pfn);
-		return gib ? gib->large[kind] : NULL;
-	}
+	if (level == 2)
+		return pfn < frames->nr ? frames->large[pfn >> 18][kind] : NULL;
 	region = region_find(frames, pfn);
 	return region ? region_counts(region, kind) : NULL;
 }
@@ -160,30 +152,35 @@ bool leaf_count_add(struct frames *frames, enum count_kind kind, unsigned level,
 /* One leaf less of a frame that has one. True: that was the last. */
 bool leaf_count_drop(struct frames *frames, enum count_kind kind, unsigned level, uint64_t pfn);
 
-/* The same for a 4 KiB writable leaf of a frame in that region, where no memory is taken or given
- * back, as most times: false if it would be, and then nothing changed. */
+/* The same for a 4 KiB writable leaf of a frame of that region, at once for most. False, and then
+ * nothing changed: memory would be taken or given back, or a frame that gets one has a word. (Many
+ * have more than two: buffers that are unmapped lazily come again and again.) */
 static inline bool region_add_quick(struct region *region, uint64_t pfn)
 {
 	struct counts *counts = &region->writable;
 	unsigned i = pfn % RADIX;
-	uint64_t *low = &counts->low[i / 64], *high = &counts->high[i / 64], bit = count_bit(i);
+	uint64_t *low = &counts->low[i / 64], *high = &counts->high[i / 64];
+	uint32_t *more;
 
-	if (!((*low | *high) & bit)) {
-		counts->nr++;
-	} else if (!(*high & bit)) {
-		*high |= bit;
-	} else if (*low & bit) { /* buffers that are mapped lazily come again and again */
-		uint32_t *more = count_more(counts, i);
-
-		*more += *more != COUNT_STICKS;
+	if (region->words->any[i / 64] >> i % 64 & 1)
+		return false;
+	if (count_is_more(counts, i)) {
+		more = count_more(counts, i);
+		if (*more != COUNT_STICKS)
+			++*more;
 		return true;
+	}
+	if (!((*low | *high) >> i % 64 & 1)) {
+		counts->nr++;
+	} else if (!(*high >> i % 64 & 1)) {
+		*high |= count_bit(i);
 	} else {
 		if (!counts->more || !counts->more[i / MORE_GROUP])
 			return false;
 		*count_more(counts, i) = COUNT_MORE;
 		counts->nr_more++;
 	}
-	*low ^= bit;
+	*low ^= count_bit(i);
 	return true;
 }
 
@@ -191,28 +188,31 @@ static inline bool region_drop_quick(struct region *region, uint64_t pfn, bool *
 {
 	struct counts *counts = &region->writable;
 	unsigned i = pfn % RADIX;
-	uint64_t *low = &counts->low[i / 64], *high = &counts->high[i / 64], bit = count_bit(i);
+	uint64_t *high = &counts->high[i / 64];
+	uint32_t *more;
 
-	*last = !(*high & bit);
-	if (*last) {
-		if (counts->nr == 1)
-			return false;
-		counts->nr--;
-	} else if (!(*low & bit)) {
-		*high ^= bit;
-	} else {
-		uint32_t *more = count_more(counts, i);
-
+	*last = false;
+	if (count_is_more(counts, i)) {
+		more = count_more(counts, i);
+		if (*more == COUNT_STICKS)
+			return true;
 		if (*more > COUNT_MORE) {
-			*more -= *more != COUNT_STICKS;
+			--*more;
 			return true;
 		}
 		if (counts->nr_more == 1)
 			return false;
 		*more = 0;
 		counts->nr_more--;
+	} else if (*high >> i % 64 & 1) {
+		*high ^= count_bit(i);
+	} else {
+		if (counts->nr == 1)
+			return false;
+		counts->nr--;
+		*last = true;
 	}
-	*low ^= bit;
+	counts->low[i / 64] ^= count_bit(i);
 	return true;
 }
 
@@ -221,39 +221,38 @@ void mapped_counts_clear(struct frames *frames);
 
 /* --- words --- */
 
+/* The place of the frame's word, if that is not zero, or NULL. */
 static inline uintptr_t *region_word(const struct region *region, uint64_t pfn)
 {
-	uintptr_t *group = region->words ? region->words->group[pfn % RADIX / WORD_GROUP] : NULL;
+	unsigned i = pfn % RADIX;
+	uintptr_t *group;
 
-	return group ? &group[pfn % WORD_GROUP] : NULL;
+	if (!(region->words->any[i / 64] >> i % 64 & 1))
+		return NULL;
+	group = region->words->group[i / WORD_GROUP];
+	if (!group)
+		__builtin_unreachable();
+	return &group[i % WORD_GROUP];
 }
 
-static inline bool region_has_word(const struct region *region, uint64_t pfn)
+static inline uintptr_t *frame_word_place(const struct frames *frames, uint64_t pfn)
 {
-	const uintptr_t *word = region_word(region, pfn);
+	const struct region *region = region_find(frames, pfn);
 
-	return word && *word;
+	return region ? region_word(region, pfn) : NULL;
 }
 
 static inline uintptr_t frame_word(const struct frames *frames, uint64_t pfn)
 {
-	const struct region *region = region_find(frames, pfn);
-	const uintptr_t *word = region ? region_word(region, pfn) : NULL;
+	const uintptr_t *word = frame_word_place(frames, pfn);
 
 	return word ? *word : 0;
 }
 
-/* The place of the frame's word, if that is not zero, or NULL. */
-static inline uintptr_t *frame_word_place(const struct frames *frames, uint64_t pfn)
-{
-	const struct region *region = region_find(frames, pfn);
-	uintptr_t *word = region ? region_word(region, pfn) : NULL;
-
-	return word && *word ? word : NULL;
-}
-
-/* False if out of memory, and then nothing changed. Replacing a word that is not zero, and setting
- * one to zero, can't fail. The frame exists. */
-bool frame_word_set(struct frames *frames, uint64_t pfn, uintptr_t value);
+/* The frame, which exists, gets a word that is not zero. Returns its place, or NULL if out of
+ * memory: then nothing changed. Replacing one that is not zero can't fail. */
+uintptr_t *frame_word_put(struct frames *frames, uint64_t pfn, uintptr_t value);
+/* Its word becomes zero. */
+void frame_word_clear(struct frames *frames, uint64_t pfn);
 
 #endif

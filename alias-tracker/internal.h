@@ -92,6 +92,11 @@ void tlb_pending_flushed(struct tlb_pending *tlb, uint64_t since);
 void tlb_pending_settle(struct alias_tracker *at);
 /* The frame's stamp, as to leaves of any kind if `all`, is no higher than this. */
 void tlb_pending_lower(struct alias_tracker *at, uint64_t pfn, bool all, uint64_t cleared);
+/* May a TLB hold a writable leaf of any frame that is gone? */
+static inline bool tlb_pending_any(const struct tlb_pending *tlb)
+{
+	return tlb->flushed < tlb->newest.cleared;
+}
 /* May a TLB hold what is in the way of that transition? *gone_at is the highest `now` at which such
  * was found gone, or 0. */
 bool tlb_pending_holds(const struct alias_tracker *at, uint64_t pfn, struct at_transition to,
@@ -113,6 +118,7 @@ struct windows {
 	struct at_window named[AT_WINDOWS_MAX];
 	struct exempt exempt[EXEMPT_MAX];
 	unsigned nr_named, nr_exempt;
+	uint64_t top[PT_ENTRIES / 64]; /* bit i: entry i of a root leads to some of an exempt one */
 };
 
 /* The place of a table of this level at va. */
@@ -159,7 +165,7 @@ TAILQ_HEAD(table_queue, table);
 STAILQ_HEAD(role_queue, role);
 
 struct table {
-	TAILQ_ENTRY(table) by_change; /* in at->by_change */
+	TAILQ_ENTRY(table) by_change; /* in at->by_change; or in at->spare */
 	TAILQ_ENTRY(table) hot;       /* in at->hot[level - 1], unless armed */
 	uint64_t pfn;
 	uintptr_t *word;      /* the place of its frame's, which stays while it is not 0 */
@@ -210,6 +216,8 @@ static inline struct role *role_of(struct alias_tracker *at, struct table *table
 	     roles_ ^= 1u << top_)
 /* The role is linked by nothing and not queued. Its table goes with its last role. */
 void role_free(struct alias_tracker *at, struct role *role);
+/* Takes memory for so many tables, at->max_spare at most. False: out of memory. */
+bool tables_reserve(struct alias_tracker *at, unsigned nr);
 /* All tables go, whatever links them; nothing is counted any more. */
 void tables_free(struct alias_tracker *at);
 size_t tables_bytes(const struct alias_tracker *at);

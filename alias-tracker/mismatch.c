@@ -169,7 +169,7 @@ void log_note_step(struct alias_tracker *at, struct table *table, unsigned index
 
 /* --- judging ---------------------------------------------------------------------------------- */
 
-static bool mark_pending(struct alias_tracker *at, uint64_t gpa)
+__attribute__((noinline)) static bool mark_pending(struct alias_tracker *at, uint64_t gpa)
 {
 	struct table *table = entry_table(at, gpa);
 	struct mismatch *mismatch = table ? mismatch_find(table, entry_index(gpa)) : NULL;
@@ -216,10 +216,19 @@ static void mismatch_judge(struct alias_tracker *at, struct mismatch *mismatch)
 }
 
 /* All is read that was to be read. */
+__attribute__((noinline)) static void judge_all(struct alias_tracker *at)
+{
+	struct mismatch *mismatch, *next;
+
+	for (mismatch = TAILQ_FIRST(&at->log.mismatches); mismatch; mismatch = next) {
+		next = TAILQ_NEXT(mismatch, all);
+		mismatch_judge(at, mismatch);
+	}
+}
+
 void log_settle(struct alias_tracker *at)
 {
 	uint64_t pending[AT_PENDING_MAX];
-	struct mismatch *mismatch, *next;
 	size_t nr;
 
 	if (!at->log.fresh && TAILQ_EMPTY(&at->log.mismatches))
@@ -229,10 +238,8 @@ void log_settle(struct alias_tracker *at)
 	for (size_t i = 0; i < nr; i++)
 		if (!mark_pending(at, pending[i]))
 			return;
-	for (mismatch = TAILQ_FIRST(&at->log.mismatches); mismatch; mismatch = next) {
-		next = TAILQ_NEXT(mismatch, all);
-		mismatch_judge(at, mismatch);
-	}
+	if (!TAILQ_EMPTY(&at->log.mismatches))
+		judge_all(at);
 	at->log.fresh = false;
 	at->log.settled++;
 }

@@ -10,12 +10,18 @@ struct candidate {
 	uintptr_t word;          /* as it was before */
 	const uint64_t *entries; /* NULL: there is no such frame */
 	struct at_transition to;
+	bool unmapped; /* no writable leaf maps it; false: perhaps one does */
 };
 
 static struct candidate candidate_find(const struct alias_tracker *at, uint64_t pfn,
 				       struct at_transition to)
 {
-	return (struct candidate){pfn, frame_word(&at->frames, pfn), frame_entries(at, pfn), to};
+	const struct region *region = region_find(&at->frames, pfn);
+	const uintptr_t *word = region ? region_word(region, pfn) : NULL;
+	bool mapped = region && count_any(&region->writable, pfn % RADIX);
+
+	return (struct candidate){pfn, word ? *word : 0, frame_entries(at, pfn), to,
+				  !mapped && !at->frames.nr_large};
 }
 
 /* Is it a frame that could become that, whatever maps it? */
@@ -53,7 +59,8 @@ static enum at_verdict check(const struct alias_tracker *at, const struct candid
 		return verdict;
 	if (at->failed || (frame->to.to != AT_TO_TABLE && !at->counts_all))
 		return AT_NO_MEMORY;
-	if (aliased)
+	if (aliased ||
+	    (frame->to.to == AT_TO_TABLE && frame->unmapped && !tlb_pending_any(&at->tlb_pending)))
 		return AT_OK;
 	if (is_in_the_way(at, frame->pfn, frame->to))
 		return AT_ALIAS;
@@ -90,9 +97,12 @@ static uint64_t state_value(const struct alias_tracker *at, struct at_transition
  * setting it to 0, can't fail. */
 static bool frame_set_state(struct alias_tracker *at, uint64_t pfn, uintptr_t word, uint64_t state)
 {
-	if (!word || word & WORD_STATE)
-		return frame_word_set(&at->frames, pfn, word_of_state(state));
-	((struct table *)word)->state = state;
+	if (word && !(word & WORD_STATE))
+		((struct table *)word)->state = state;
+	else if (state)
+		return frame_word_put(&at->frames, pfn, word_of_state(state));
+	else
+		frame_word_clear(&at->frames, pfn);
 	return true;
 }
 
@@ -138,22 +148,33 @@ static bool state_set(struct alias_tracker *at, const struct candidate *frame)
 /* --- becoming --------------------------------------------------------------------------------- */
 
 /* What is below a table that is neither L1 nor a root: only as far as its entries tell. */
+static enum at_verdict check_child(const struct alias_tracker *at, uint64_t pte, unsigned level)
+{
+	enum pte_kind kind = pte_kind(pte, level);
+	uint64_t child = pte_pfn(pte, level, kind);
+
+	if (kind == PTE_BAD)
+		return AT_BAD_TABLE;
+	if (kind != PTE_TABLE || state_level(frame_state(at, child)) == level - 1)
+		return AT_OK;
+	return frame_entries(at, child) ? AT_CHILD_UNPINNED : AT_BAD_TABLE;
+}
+
 static enum at_verdict check_children(const struct alias_tracker *at, const uint64_t *entries,
 				      unsigned level)
 {
-	struct copy copy;
+	uint64_t present[WORDS];
 
-	copy_load(&copy, entries);
-	FOREACH_PRESENT (i, &copy) {
-		uint64_t pte = copy.entry[i];
-		enum pte_kind kind = pte_kind(pte, level);
-		uint64_t child = pte_pfn(pte, level, kind);
+	for (uint64_t words = table_present(present, entries); words; words &= words - 1) {
+		unsigned word = (unsigned)__builtin_ctzll(words);
 
-		if (kind == PTE_BAD)
-			return AT_BAD_TABLE;
-		if (kind != PTE_TABLE || state_level(frame_state(at, child)) == level - 1)
-			continue;
-		return frame_entries(at, child) ? AT_CHILD_UNPINNED : AT_BAD_TABLE;
+		for (uint64_t bits = present[word]; bits; bits &= bits - 1) {
+			unsigned i = word * WORD_ENTRIES + (unsigned)__builtin_ctzll(bits);
+			enum at_verdict verdict = check_child(at, pte_load(&entries[i]), level);
+
+			if (verdict != AT_OK)
+				return verdict;
+		}
 	}
 	return AT_OK;
 }

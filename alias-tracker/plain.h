@@ -45,7 +45,7 @@ plain_add(struct alias_tracker *at, struct table *table, unsigned index, uint64_
 	uint64_t pfn = plain_pfn(pte);
 	struct region *region = region_find(&at->frames, pfn);
 
-	if (!region || region_has_word(region, pfn) || !region_add_quick(region, pfn))
+	if (!region || !region_add_quick(region, pfn))
 		return plain_add_rare(at, table, index, pte);
 	at->tlb_pending.gaining = true;
 	return true;

@@ -34,11 +34,16 @@ __attribute__((noinline)) static struct view link_view_placed(const struct alias
 	return link;
 }
 
+static inline bool leads_to_exempt(const struct alias_tracker *at, unsigned index)
+{
+	return at->windows.top[index / 64] >> index % 64 & 1;
+}
+
 /* What a link by this entry is for the child, in such a view of the role. */
 static inline struct view link_view(const struct alias_tracker *at, const struct role *role,
 				    unsigned index, uint64_t pte, struct view view)
 {
-	if (role->level == at->levels || !view_is(view, view_plain))
+	if (!view_is(view, view_plain) || (role->level == at->levels && leads_to_exempt(at, index)))
 		return link_view_placed(at, role, index, pte, view);
 	return (struct view){PLACE_OUTSIDE, pte & PTE_RW ? PLACE_OUTSIDE : PLACE_NONE};
 }

@@ -53,7 +53,7 @@ static bool forbids_in_2m(const struct alias_tracker *at, uint64_t pfn, const st
 {
 	const struct region *region = region_find(&at->frames, pfn);
 
-	if (!region || !region->words)
+	if (!region || !has_words(region))
 		return false;
 	for (unsigned i = 0; i < PT_ENTRIES; i++)
 		if (frame_forbids(at, pfn + i, leaf, found))
@@ -64,7 +64,7 @@ static bool forbids_in_2m(const struct alias_tracker *at, uint64_t pfn, const st
 static bool forbids_in_1g(const struct alias_tracker *at, uint64_t pfn, const struct leaf *leaf,
 			  struct at_violation *found)
 {
-	if (!gib_find(&at->frames, pfn))
+	if (pfn >= at->frames.nr || !at->frames.nr_regions[pfn >> 18])
 		return false;
 	for (unsigned i = 0; i < PT_ENTRIES; i++)
 		if (forbids_in_2m(at, pfn + i * PT_ENTRIES, leaf, found))

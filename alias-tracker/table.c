@@ -28,6 +28,21 @@ static void table_release(struct alias_tracker *at, struct table *table)
 	at->nr_spare++;
 }
 
+bool tables_reserve(struct alias_tracker *at, unsigned nr)
+{
+	while (at->nr_spare < nr) {
+		struct table *table = malloc(sizeof(*table));
+
+		if (!table)
+			return false;
+		/* (The compiler would make calloc() of both, which leaves new memory untouched.) */
+		__asm__("" : "+r"(table));
+		memset(table, 0, sizeof(*table));
+		table_release(at, table);
+	}
+	return true;
+}
+
 static void role_init(struct alias_tracker *at, struct role *role, struct table *table,
 		      unsigned level)
 {
@@ -71,13 +86,15 @@ struct table *table_new(struct alias_tracker *at, uint64_t pfn, uintptr_t *word,
 	if (!table)
 		return NULL;
 	table_init(table, pfn, level, word ? state_of_word(*word) : 0);
-	if (word) {
+	if (word)
 		*word = (uintptr_t)table;
-	} else if (!frame_word_set(&at->frames, pfn, (uintptr_t)table)) {
+	else
+		word = frame_word_put(&at->frames, pfn, (uintptr_t)table);
+	if (!word) {
 		table_release(at, table);
 		return NULL;
 	}
-	table->word = word ? word : frame_word_place(&at->frames, pfn);
+	table->word = word;
 	copy_load(&table->copy, entries);
 	role_init(at, &table->first, table, level);
 	at->nr_tables++;
@@ -103,7 +120,7 @@ static void table_free(struct alias_tracker *at, struct table *table)
 	if (table->state)
 		*table->word = word_of_state(table->state);
 	else
-		frame_word_set(&at->frames, table->pfn, 0);
+		frame_word_clear(&at->frames, table->pfn);
 	table_release(at, table);
 }
 

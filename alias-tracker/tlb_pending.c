@@ -158,8 +158,7 @@ static bool is_back(const struct alias_tracker *at, uint64_t name)
 			  name >> 3 << (level - 1) * 9) > 0;
 }
 
-__attribute__((noinline)) static void stamp_pending(struct alias_tracker *at,
-						    const struct at_clock *clock)
+static void stamp_pending(struct alias_tracker *at, const struct at_clock *clock)
 {
 	const struct stamp stamp = {.cleared = clock->cleared, .now = clock->now};
 	struct tlb_pending *tlb = &at->tlb_pending;
@@ -189,16 +188,25 @@ static struct at_clock read_clock(const struct alias_tracker *at)
 	return at->ops.clock ? at->ops.clock(at->config.ctx) : (struct at_clock){.cleared = 1};
 }
 
+__attribute__((noinline)) static void settle_some(struct alias_tracker *at,
+						  const struct at_clock *clock)
+{
+	struct tlb_pending *tlb = &at->tlb_pending;
+
+	if (tlb->newest.cleared && clock->flushed >= tlb->newest.cleared)
+		forget_all(tlb);
+	if (clock->flushed < clock->cleared && (tlb->nr_pending || tlb->overflow || tlb->losing))
+		stamp_pending(at, clock);
+}
+
 void tlb_pending_settle(struct alias_tracker *at)
 {
 	struct tlb_pending *tlb = &at->tlb_pending;
 	struct at_clock clock = read_clock(at);
 
 	tlb->flushed = clock.flushed;
-	if (clock.flushed >= tlb->newest.cleared && tlb->newest.cleared)
-		forget_all(tlb); /* (otherwise there is nothing) */
-	if (clock.flushed < clock.cleared && (tlb->nr_pending || tlb->overflow || tlb->losing))
-		stamp_pending(at, &clock);
+	if (tlb->newest.cleared || clock.flushed < clock.cleared)
+		settle_some(at, &clock);
 	tlb_pending_cancel(tlb);
 }
 
@@ -270,7 +278,7 @@ static bool frame_holds(const struct tlb_pending *tlb, uint64_t pfn, bool all, u
 {
 	bool holds = false;
 
-	if (tlb->flushed >= tlb->newest.cleared)
+	if (!tlb_pending_any(tlb))
 		return false;
 	for (unsigned level = 1; level <= (tlb->large ? 3 : 1); level++) {
 		uint64_t unit = pfn >> (pte_shift(level) - PAGE_SHIFT);

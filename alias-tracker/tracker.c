@@ -72,7 +72,8 @@ struct alias_tracker *at_new(const struct at_config *config)
 	log_init(at);
 	TAILQ_INIT(&at->by_change);
 	TAILQ_INIT(&at->spare);
-	at->max_spare = SPARE_TABLES;
+	at->max_spare =
+		config->reserve_tables > SPARE_TABLES ? config->reserve_tables : SPARE_TABLES;
 	TAILQ_INIT(&at->recheck_queue);
 	for (unsigned i = 0; i < PT_LEVELS_MAX; i++) {
 		TAILQ_INIT(&at->hot[i]);
@@ -80,7 +81,8 @@ struct alias_tracker *at_new(const struct at_config *config)
 	}
 	if (config->keep_places)
 		at->places = calloc(nr_places(config), sizeof(*at->places));
-	if (!frames_init(&at->frames, config->frames) || (config->keep_places && !at->places)) {
+	if (!frames_init(&at->frames, config->frames) || (config->keep_places && !at->places) ||
+	    !tables_reserve(at, config->reserve_tables)) {
 		at_free(at);
 		errno = ENOMEM;
 		return NULL;

@@ -140,12 +140,29 @@ static struct exempt exempt_part(const struct alias_tracker *at, const struct at
 	};
 }
 
+/* Tables may still be followed where an unpin, or an unfollow, was stopped. */
+static bool is_in_use(const struct alias_tracker *at)
+{
+	return at->nr_states || at->follows.nr || at->nr_tables;
+}
+
+/* Which entries of a root lead to some of an exempt window. */
+static void note_tops(struct alias_tracker *at)
+{
+	for (unsigned i = 0; i < PT_ENTRIES; i++) {
+		uint64_t va = va_canonical((uint64_t)i << pte_shift(at->levels), at->levels);
+		uint64_t touches = window_touches(at, va, 1ull << pte_shift(at->levels));
+
+		at->windows.top[i / 64] |= touches << i % 64;
+	}
+}
+
 static bool exempt_add(struct alias_tracker *at, const struct at_window *w)
 {
 	struct windows *all = &at->windows;
 	struct exempt more = exempt_part(at, w);
 
-	if (at->nr_states || at->follows.nr || all->nr_exempt == EXEMPT_MAX)
+	if (is_in_use(at) || all->nr_exempt == EXEMPT_MAX)
 		return false;
 	for (unsigned i = 0; i < all->nr_exempt; i++) {
 		const struct exempt *other = &all->exempt[i];
@@ -156,6 +173,7 @@ static bool exempt_add(struct alias_tracker *at, const struct at_window *w)
 	}
 	if (more.size)
 		all->exempt[all->nr_exempt++] = more;
+	note_tops(at);
 	return true;
 }
 
@@ -176,7 +194,7 @@ bool at_set_direct_map(struct alias_tracker *at, uint64_t base, uint64_t size)
 	uint64_t unit = 1ull << pte_shift(at->levels);
 	struct windows before = at->windows;
 
-	if (base % unit || size % unit || !(base >> 63) || at->nr_states || at->follows.nr)
+	if (base % unit || size % unit || !(base >> 63) || is_in_use(at))
 		return false;
 	memset(&at->windows, 0, sizeof(at->windows));
 	if (at_add_window(at, &w))

@@ -18,6 +18,8 @@
 #include "trace.h"
 #include "kvm/upcall.h"
 
+#define RESERVED_TABLES 64u /* of some processes */
+
 static struct alias_op read_op(const struct batch *batch, unsigned index)
 {
 	const struct alias_op *shared = &batch->page->ops[index];
@@ -291,6 +293,7 @@ static bool create_tracker(struct pin *pin)
 			       (pin->track_host || pin->machine->opt->verbose),
 		.shared_pfn = SHARED_GPA / ALIAS_PAGE_SIZE,
 		.shared_frames = machine_shared_size(pin->machine) / ALIAS_PAGE_SIZE,
+		.reserve_tables = pin->tracks ? RESERVED_TABLES : 0,
 		.quiet_syncs = pin->strict ? 1 : 0, /* arming is free with write-protected tables */
 		.ops = &pin->ops,
 		.ctx = pin,

@@ -199,6 +199,20 @@ START_TEST(a_sync_is_stopped_between_two_tables)
 }
 END_TEST
 
+/* Nothing is followed any more, but for what an unfollow that was stopped has left. */
+START_TEST(windows_while_tables_are_left)
+{
+	world_map(&w, 1, VMALLOC, 1, W(5));
+	ck_assert_int_eq(at_follow(w.at, 1), AT_OK);
+	stop = true;
+	ck_assert_int_eq(at_unfollow(w.at, 1), AT_OK);
+	stop = false;
+	ck_assert(!at_set_direct_map(w.at, DIRECT_BASE + SLOT, SLOT));
+	world_sync(&w);
+	ck_assert(at_set_direct_map(w.at, DIRECT_BASE + SLOT, SLOT));
+}
+END_TEST
+
 static void stop_at_table(struct world *world)
 {
 	(void)world;
@@ -275,6 +289,7 @@ Suite *bounds_suite(void)
 	tcase_add_test(tcase, sums_are_exact);
 	tcase_add_test(tcase, a_sync_that_is_stopped_has_failed);
 	tcase_add_test(tcase, a_sync_is_stopped_between_two_tables);
+	tcase_add_test(tcase, windows_while_tables_are_left);
 	tcase_add_test(tcase, gone_between_a_stop_and_a_failure);
 	tcase_add_test(tcase, roots_are_stopped);
 	suite_add_tcase(suite, tcase);

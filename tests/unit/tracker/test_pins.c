@@ -281,6 +281,29 @@ START_TEST(shared_tables_are_not_read_again)
 }
 END_TEST
 
+/* What a root leads to is read when the root is pinned, whatever its tables held when they were. */
+START_TEST(tables_change_before_the_root_is_pinned)
+{
+	uint64_t l1 = world_map(&w, ROOT, VMALLOC, 1, W(DATA)), l2, l3;
+
+	l2 = world_table(&w, ROOT, VMALLOC, 2);
+	l3 = world_table(&w, ROOT, VMALLOC, 3);
+	world_set(&w, l2, 511, W(3072) | E_PS);
+	ck_assert_int_eq(at_pin(w.at, l1, 1), AT_OK);
+	ck_assert_int_eq(at_pin(w.at, l2, 2), AT_OK);
+	ck_assert_int_eq(at_pin(w.at, l3, 3), AT_OK);
+	world_set(&w, l2, va_index(VMALLOC, 2), 0);
+	world_set(&w, l2, 511, 0);
+	world_set(&w, l2, 510, W(3584) | E_PS);
+	ck_assert_int_eq(at_unpin(w.at, l1), AT_OK);
+	ck_assert_int_eq(at_pin(w.at, 3072 + 5, 1), AT_OK);
+	ck_assert_int_eq(at_pin(w.at, ROOT, 4), AT_OK);
+	ck_assert_uint_eq(at_alias_count(w.at, DATA), 0);
+	ck_assert_int_eq(at_pin(w.at, 3584 + 5, 1), AT_ALIAS);
+	ck_assert_uint_eq(world_violations(&w, NULL), 0);
+}
+END_TEST
+
 START_TEST(linked_tables_stay_pinned)
 {
 	uint64_t l1 = world_map(&w, ROOT, VMALLOC, 1, W(DATA));
@@ -441,6 +464,7 @@ Suite *pin_suite(void)
 	tcase_add_test(tcase, refused_root_shares_tables);
 	tcase_add_test(tcase, shared_violation_bars_the_next_root);
 	tcase_add_test(tcase, shared_tables_are_not_read_again);
+	tcase_add_test(tcase, tables_change_before_the_root_is_pinned);
 	tcase_add_test(tcase, linked_tables_stay_pinned);
 	tcase_add_test(tcase, root_that_is_linked);
 	tcase_add_test(tcase, pinned_after_it_was_linked);
