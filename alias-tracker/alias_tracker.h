@@ -58,6 +58,7 @@
  *                 frame, 5 KiB for each GiB in which a leaf of any size does, and 96 bytes for each
  *                 finding. During the call 144 bytes more for each level at which a table is walked,
  *                 and 136 for each finding.
+ *   2 MiB at most for violations that were reported and still stand, of which 65,536 are remembered
  *   224 KiB at most for the TLB-pending frames, of which there are 4096 at most. If there are more,
  *                 all frames count as pending until all TLBs are known to have been flushed.
  */

@@ -294,9 +294,11 @@ struct path role_path(const struct alias_tracker *at, struct role *role, unsigne
 /* --- violation.c ------------------------------------------------------------------------------ */
 
 #define VIOLATIONS_MAX 256u
+#define REPORTED_MAX   65536u
 
 struct violations {
-	/* entry_name() of those that were -> 1 + kind, until the entry changes */
+	/* entry_name() of those that were -> 1 + kind, until the entry changes; REPORTED_MAX at
+	 * most */
 	struct map reported;
 	struct at_violation ring[VIOLATIONS_MAX];
 	unsigned first, nr;

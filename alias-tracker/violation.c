@@ -85,8 +85,8 @@ void reported_delete(struct alias_tracker *at, const struct role *role, unsigned
 }
 
 /* Reports an entry once, until it changes or breaks another rule: if the frame that it maps was
- * ballooned and is now a table, the entry itself has not changed. (Without memory to remember it
- * by, perhaps once more.) */
+ * ballooned and is now a table, the entry itself has not changed. (Where it is not remembered, for
+ * want of memory or as so many are, perhaps once more.) */
 static void entry_report(struct alias_tracker *at, struct table *table, unsigned level,
 			 unsigned index)
 {
@@ -97,7 +97,8 @@ static void entry_report(struct alias_tracker *at, struct table *table, unsigned
 	if (!role || !entry_violates(at, role, index, &violation) ||
 	    map_get(&at->violations.reported, name) == 1 + (uint64_t)violation.kind)
 		return;
-	map_put(&at->violations.reported, name, 1 + (uint64_t)violation.kind);
+	if (at->violations.reported.used < REPORTED_MAX)
+		map_put(&at->violations.reported, name, 1 + (uint64_t)violation.kind);
 	violation_queue(at, role, index, &violation);
 }
 

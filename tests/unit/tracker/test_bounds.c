@@ -111,6 +111,34 @@ START_TEST(tables_far_apart)
 }
 END_TEST
 
+/* Every entry of very many tables breaks a rule: so many are not remembered. */
+START_TEST(violations_everywhere)
+{
+	unsigned nr = 65536 / 512 + 100;
+	struct at_stats stats;
+	uint64_t empty;
+
+	world_map(&w, 1, VMALLOC, 1, R(5));
+	ck_assert_int_eq(at_pin(w.at, 5, 1), AT_OK);
+	ck_assert_int_eq(world_pin_tree(&w, 1), AT_OK);
+	empty = world_stats(&w).memory_bytes;
+	for (unsigned i = 0; i < nr; i++) {
+		for (unsigned j = 0; j < 512; j++)
+			world_set(&w, 1024 + i, j, W(5));
+		ck_assert_int_eq(at_pin(w.at, 1024 + i, 1), AT_OK);
+		world_set(&w, world_table(&w, 1, VMALLOC, 2), i + 1, W(1024 + i));
+	}
+	world_sync(&w);
+	stats = world_stats(&w);
+	ck_assert_uint_eq(stats.violations, nr * 512);
+	ck_assert_uint_le(stats.memory_bytes, memory_allowed(&stats, empty, 2) + (2u << 20));
+	for (unsigned i = 0; i < nr; i++)
+		world_set(&w, world_table(&w, 1, VMALLOC, 2), i + 1, 0);
+	world_sync(&w);
+	ck_assert_uint_le(world_stats(&w).memory_bytes, empty + (256u << 10));
+}
+END_TEST
+
 /* What is linked by very many entries is reached at several places, whatever the sums say. */
 START_TEST(sums_are_exact)
 {
@@ -290,6 +318,7 @@ Suite *bounds_suite(void)
 	tcase_add_test(tcase, a_sync_that_is_stopped_has_failed);
 	tcase_add_test(tcase, a_sync_is_stopped_between_two_tables);
 	tcase_add_test(tcase, windows_while_tables_are_left);
+	tcase_add_test(tcase, violations_everywhere);
 	tcase_add_test(tcase, gone_between_a_stop_and_a_failure);
 	tcase_add_test(tcase, roots_are_stopped);
 	suite_add_tcase(suite, tcase);
