@@ -110,7 +110,9 @@ static void add_row(struct lines *lines, const struct symbols_row *row)
 		if (!lines->rows)
 			exit(EXIT_FAILURE);
 	}
-	lines->rows[lines->nr++] = *row;
+	lines->rows[lines->nr] = *row;
+	lines->rows[lines->nr].reserved = (uint32_t)lines->nr; /* until they are sorted */
+	lines->nr++;
 }
 
 /* --- functions -------------------------------------------------------------------------------- */
@@ -220,7 +222,8 @@ static void for_each_unit(struct lines *lines, Dwarf *dwarf,
 
 /* --- order ------------------------------------------------------------------------------------ */
 
-/* How much a row says: the better one of two at an address comes last. */
+/* How much a row says: the better one of two at an address comes last, or else the later one: the
+ * other is of no code. */
 static int row_worth(const struct symbols_row *row)
 {
 	return 2 * (row->line > 0) + (row->function > 0);
@@ -232,7 +235,9 @@ static int by_address(const void *a, const void *b)
 
 	if (x->addr != y->addr)
 		return x->addr > y->addr ? 1 : -1;
-	return row_worth(x) - row_worth(y);
+	if (row_worth(x) != row_worth(y))
+		return row_worth(x) - row_worth(y);
+	return x->reserved > y->reserved ? 1 : -1; /* qsort() need not keep their order */
 }
 
 static void keep_one_an_address(struct lines *lines)
@@ -240,8 +245,10 @@ static void keep_one_an_address(struct lines *lines)
 	size_t kept = 0;
 
 	for (size_t i = 0; i < lines->nr; i++)
-		if (i + 1 == lines->nr || lines->rows[i].addr != lines->rows[i + 1].addr)
-			lines->rows[kept++] = lines->rows[i];
+		if (i + 1 == lines->nr || lines->rows[i].addr != lines->rows[i + 1].addr) {
+			lines->rows[kept] = lines->rows[i];
+			lines->rows[kept++].reserved = 0;
+		}
 	lines->nr = kept;
 }
 
