@@ -50,7 +50,7 @@
  *                 region that has such runs.
  *   256 bytes     for each run of 32 frames of which one is pinned, a table, ballooned or of a
  *                 memory type other than 0; 192 bytes more for each region that has such runs
- *   5 KiB at most for each table that is followed, with its regions and runs if tables lie far
+ *   5.1 KiB       at most for each table that is followed, with its region and runs if tables lie far
  *                 apart; 160 bytes for each further level at which it is walked
  *   145 KiB at most for tables that were followed: the next ones take that memory. It is more if
  *                 at_config.reserve_tables asks for it.
