@@ -237,8 +237,9 @@ struct at_window {
 
 /* Adds a window; the struct is copied. Returns false if it makes no sense, or if there are
  * AT_WINDOWS_MAX. Exempt ones also only while no root is followed and no frame pinned, ballooned or
- * of a memory type other than 0; there are eight at most, and no two of them have an address, or
- * what belongs there, in common (so each frame belongs to one address in them at most). */
+ * of a memory type other than 0, and no table is left of an unpin or unfollow that was stopped;
+ * there are eight at most, and no two of them have an address, or what belongs there, in common (so
+ * each frame belongs to one address in them at most). */
 bool at_add_window(struct alias_tracker *at, const struct at_window *window);
 /* The window that holds this address, or NULL. Where several do, the one that was added first. */
 const struct at_window *at_window_of(const struct alias_tracker *at, uint64_t va);

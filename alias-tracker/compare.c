@@ -77,7 +77,7 @@ static unsigned lines_update(struct alias_tracker *at, struct table *table, cons
 				*ok = false;
 				continue;
 			}
-			nr_changed += ((now ^ was) & ~PTE_NOISE) != 0;
+			nr_changed += pte_differs(was, now);
 			if (logged)
 				log_note_change(at, table, index, was, now);
 		}

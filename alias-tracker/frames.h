@@ -38,7 +38,7 @@ struct counts {
 /* The words of a region's frames. */
 struct words {
 	uint64_t any[RADIX / 64];             /* bit i: that of frame i is not zero */
-	uintptr_t *group[RADIX / WORD_GROUP]; /* NULL: all of it are */
+	uintptr_t *group[RADIX / WORD_GROUP]; /* NULL: all of these are */
 };
 
 struct region {
@@ -231,7 +231,7 @@ static inline uintptr_t *region_word(const struct region *region, uint64_t pfn)
 		return NULL;
 	group = region->words->group[i / WORD_GROUP];
 	if (!group)
-		__builtin_unreachable();
+		__builtin_unreachable(); /* so that callers need not ask for NULL once more */
 	return &group[i % WORD_GROUP];
 }
 

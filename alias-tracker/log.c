@@ -60,11 +60,6 @@ static inline bool cursor_goes(struct alias_tracker *at, struct log_cursor *curs
 	return cursor_move(at, cursor, gpa);
 }
 
-static inline bool differs(uint64_t was, uint64_t now)
-{
-	return ((was ^ now) & ~PTE_NOISE) != 0;
-}
-
 static inline bool says_so(const struct at_record *record, uint64_t was, uint64_t now)
 {
 	return !(((was ^ record->from) | (now ^ record->to)) & ~PTE_NOISE);
@@ -84,7 +79,7 @@ static bool take_entry(struct alias_tracker *at, struct log_cursor *cursor, unsi
 	now = pte_load(&cursor->entries[index]);
 	if (!table_update(at, table, index, now))
 		return false;
-	cursor->nr_changed += differs(was, now);
+	cursor->nr_changed += pte_differs(was, now);
 	if (!record || !says_so(record, was, now))
 		log_note_step(at, table, index, was, now, record);
 	return true;
@@ -118,7 +113,7 @@ static inline bool take_record(struct alias_tracker *at, struct log_cursor *curs
 	now = pte_load(&cursor->entries[index]);
 	if (!plain_update(at, table, index, was, now))
 		return false;
-	cursor->nr_changed += differs(was, now);
+	cursor->nr_changed += pte_differs(was, now);
 	if (!says_so(record, was, now))
 		log_note_step(at, table, index, was, now, record);
 	return true;

@@ -35,6 +35,12 @@
 /* What the processor itself writes. */
 #define PTE_NOISE (PTE_A | PTE_D)
 
+/* Has an entry changed, but for that? */
+static inline bool pte_differs(uint64_t was, uint64_t now)
+{
+	return ((was ^ now) & ~PTE_NOISE) != 0;
+}
+
 enum pte_kind {
 	PTE_NONE,  /* not present: whatever else it holds means nothing */
 	PTE_LEAF,  /* maps memory */

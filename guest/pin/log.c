@@ -99,9 +99,10 @@ static inline void unname_entry(struct alias_log *log)
 }
 
 /* The change is made: writes its record, and takes the name back. */
-static inline void record_change(struct alias_log *log, uint64_t entry, pte_t from, pte_t to)
+static inline void record_change(struct alias_log *log, uint64_t entry, pte_t from, pte_t to,
+				 bool may_be_wrong)
 {
-	if (log_bug && wrong_now(entry))
+	if (may_be_wrong && wrong_now(entry))
 		append_wrong(log, entry, from, to);
 	else
 		log_append(log, entry, from, to);
@@ -110,7 +111,7 @@ static inline void record_change(struct alias_log *log, uint64_t entry, pte_t fr
 
 /* --- changes ---------------------------------------------------------------------------------- */
 
-static void change_logged(pte_t *pte, pte_t value)
+static inline void change_and_record(pte_t *pte, pte_t value, bool may_be_wrong)
 {
 	struct alias_log *log = my_log();
 	uint64_t entry = entry_gpa(pte);
@@ -118,19 +119,17 @@ static void change_logged(pte_t *pte, pte_t value)
 
 	name_entry(log, entry);
 	set_pte(pte, value);
-	log_append(log, entry, old, value);
-	unname_entry(log);
+	record_change(log, entry, old, value, may_be_wrong);
+}
+
+static void change_logged(pte_t *pte, pte_t value)
+{
+	change_and_record(pte, value, false);
 }
 
 static void change_logged_wrongly(pte_t *pte, pte_t value)
 {
-	struct alias_log *log = my_log();
-	uint64_t entry = entry_gpa(pte);
-	pte_t old = get_pte(pte);
-
-	name_entry(log, entry);
-	set_pte(pte, value);
-	record_change(log, entry, old, value);
+	change_and_record(pte, value, true);
 }
 
 /* Written with `logging`. */
@@ -153,7 +152,7 @@ pte_t replace_pte(pte_t *pte, pte_t old, pte_t value)
 	replaced = __atomic_compare_exchange_n(pte, &seen, value, false, __ATOMIC_ACQ_REL,
 					       __ATOMIC_ACQUIRE);
 	if (log && replaced)
-		record_change(log, entry, old, value);
+		record_change(log, entry, old, value, log_bug != BUG_NONE);
 	else if (log)
 		unname_entry(log);
 	return replaced ? value : seen;
