@@ -83,6 +83,32 @@ START_TEST(at_new_fails)
 }
 END_TEST
 
+/* Tables are reserved: all of them or no tracker; and then they need no memory. */
+START_TEST(tables_are_reserved)
+{
+	uint64_t without = world_stats(&w).memory_bytes;
+	unsigned n = 1;
+
+	at_free(w.at);
+	w.config.reserve_tables = 40;
+	for (w.at = NULL; !w.at; n++) {
+		fault_set(n, false);
+		w.at = at_new(&w.config);
+		fault_set(0, false);
+		if (!w.at)
+			ck_assert_uint_eq(fault_live(), live_before);
+	}
+	ck_assert_uint_gt(n, 40);
+	ck_assert_uint_eq(world_stats(&w).memory_bytes - without, 40 * sizeof(struct table));
+	world_map(&w, ROOT, VMALLOC, 1, R(DATA));
+	for (unsigned level = 1; level < 4; level++)
+		ck_assert_int_eq(at_pin(w.at, world_table(&w, ROOT, VMALLOC, level), level), AT_OK);
+	n = fault_live();
+	ck_assert_int_eq(at_pin(w.at, ROOT, 4), AT_OK);
+	ck_assert_uint_le(fault_live() - n, 1); /* the list of roots */
+}
+END_TEST
+
 START_TEST(at_pin_fails)
 {
 	unsigned n = 1;
@@ -285,6 +311,7 @@ Suite *fault_suite(void)
 	tcase_set_timeout(tcase, 300);
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, at_new_fails);
+	tcase_add_test(tcase, tables_are_reserved);
 	tcase_add_loop_test(tcase, at_pin_fails, 0, 2);
 	tcase_add_loop_test(tcase, root_fails, 0, 2);
 	tcase_add_loop_test(tcase, root_that_failed_never_was, 0, 2);
