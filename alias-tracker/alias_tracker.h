@@ -59,6 +59,7 @@
  *                 finding. During the call 144 bytes more for each level at which a table is walked,
  *                 and 136 for each finding.
  *   2 MiB at most for violations that were reported and still stand, of which 65,536 are remembered
+ *   4 MiB at most for log mismatches that are not judged yet, of which 65,536 are kept at once
  *   224 KiB at most for the TLB-pending frames, of which there are 4096 at most. If there are more,
  *                 all frames count as pending until all TLBs are known to have been flushed.
  */
@@ -548,7 +549,9 @@ struct at_stats {
 	uint64_t arms, dirtied; /* times that a table was armed, and found dirtied */
 	uint64_t records;       /* records taken from the log */
 	uint64_t stray_records; /* of these, for entries of tables that are not followed: ignored */
-	uint64_t log_losses;    /* syncs that found records lost, and compared as an audit does */
+	/* Syncs that found records lost, and compared as an audit does; or had no room for all
+	 * mismatches. */
+	uint64_t log_losses;
 	uint64_t audits;
 	uint64_t log_mismatches; /* violations AT_V_UNLOGGED and AT_V_MISLOGGED */
 	uint64_t violations;

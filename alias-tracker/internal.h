@@ -359,6 +359,9 @@ bool tables_compare(struct alias_tracker *at);
 
 /* --- mismatch.c ------------------------------------------------------------------------------- */
 
+/* Open at once. Those that log_pending() names are beyond that, AT_PENDING_MAX at most. */
+#define MISMATCHES_MAX 65536u
+
 struct mismatch;
 TAILQ_HEAD(mismatch_queue, mismatch);
 
@@ -366,6 +369,7 @@ struct log {
 	bool rescan;      /* the next sync looks at all that changed, and judges nothing */
 	bool audit;       /* the next sync is an audit */
 	bool fresh;       /* there may be tables whose records are not judged yet */
+	bool no_room;     /* for a mismatch, in this sync */
 	uint64_t settled; /* times when all that was read agreed with what was logged by then */
 	uint64_t base;    /* `settled` when records were lost last */
 	unsigned since;   /* syncs since the last audit */

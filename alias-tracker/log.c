@@ -181,6 +181,8 @@ bool log_sync(struct alias_tracker *at)
 		log->since = 0;
 	}
 	log->audit = false;
+	log->losses += log->no_room && !state.lost;
+	log->no_room = false;
 	log->rescan = !ok;
 	if (ok)
 		log_settle(at);

@@ -139,12 +139,13 @@ static void balance_add(struct alias_tracker *at, struct table *table, unsigned 
 	if (!amount || !is_judged(at, table))
 		return;
 	mismatch = mismatch_find(table, index);
-	if (!mismatch)
+	if (!mismatch && at->log.nr_open < MISMATCHES_MAX)
 		mismatch = mismatch_new(at, table, index);
 	if (!mismatch) {
-		/* No memory for the mismatch: begin anew with this table. */
+		/* There is no room for it: begin anew with this table. */
 		log_forget_table(at, table);
 		log_add_table(at, table);
+		at->log.no_room = true;
 		return;
 	}
 	mismatch->balance += amount;

@@ -139,6 +139,56 @@ START_TEST(violations_everywhere)
 }
 END_TEST
 
+static bool log_is_busy(void *ctx, uint64_t *entries, size_t *nr)
+{
+	(void)ctx;
+	(void)entries;
+	*nr = 0;
+	return false;
+}
+
+/* A log that says nothing of what happens in very many tables, and is never known to the end: so
+ * many mismatches are not kept. Those that are, are reported. */
+START_TEST(mismatches_everywhere)
+{
+	unsigned kept = 65536 / 512, nr = kept + 100;
+	bool (*log_pending)(void *, uint64_t *, size_t *) = w.ops.log_pending;
+	struct at_stats stats;
+	uint64_t quiet;
+
+	at_free(w.at);
+	w.config.mode = AT_LOGGED;
+	w.config.audit_syncs = 1;
+	world_start(&w);
+	world_map(&w, 1, VMALLOC, 1, R(5));
+	for (unsigned i = 0; i < nr; i++) {
+		for (unsigned j = 0; j < 512; j++)
+			world_set(&w, 1024 + i, j, R(5));
+		ck_assert_int_eq(at_pin(w.at, 1024 + i, 1), AT_OK);
+		world_set(&w, world_table(&w, 1, VMALLOC, 2), i + 1, W(1024 + i));
+	}
+	ck_assert_int_eq(world_pin_tree(&w, 1), AT_OK);
+	world_sync(&w);
+	quiet = world_stats(&w).memory_bytes;
+	w.at->ops.log_pending = log_is_busy;
+	for (unsigned round = 0; round < 3; round++) {
+		for (unsigned i = 0; i < nr; i++)
+			for (unsigned j = 0; j < 512; j++)
+				world_store(&w, 1024 + i, j, R(6 + round));
+		world_sync(&w);
+		stats = world_stats(&w);
+		ck_assert_uint_le(stats.memory_bytes, quiet + (4u << 20));
+		ck_assert_uint_eq(stats.log_losses, 1);
+		ck_assert_uint_eq(stats.log_mismatches, 0);
+	}
+	w.at->ops.log_pending = log_pending;
+	world_sync(&w);
+	stats = world_stats(&w);
+	ck_assert_uint_eq(stats.log_mismatches, kept * 512);
+	ck_assert_uint_eq(stats.memory_bytes, quiet);
+}
+END_TEST
+
 /* What is linked by very many entries is reached at several places, whatever the sums say. */
 START_TEST(sums_are_exact)
 {
@@ -319,6 +369,7 @@ Suite *bounds_suite(void)
 	tcase_add_test(tcase, a_sync_is_stopped_between_two_tables);
 	tcase_add_test(tcase, windows_while_tables_are_left);
 	tcase_add_test(tcase, violations_everywhere);
+	tcase_add_test(tcase, mismatches_everywhere);
 	tcase_add_test(tcase, gone_between_a_stop_and_a_failure);
 	tcase_add_test(tcase, roots_are_stopped);
 	suite_add_tcase(suite, tcase);
