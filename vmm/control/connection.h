@@ -15,6 +15,9 @@ struct connection {
 };
 
 #define CONNECTION_MAX_ANSWER (16u << 20)
+/* After so long without an answer a person is told, by these words. Some take minutes. */
+#define CONNECTION_TELL_MS 5000
+#define CONNECTION_WAITS   "waiting for an answer"
 
 /* Connects to the socket at `path`; for poll(), `fd` is its descriptor. Returns false after a
  * message. connection_close() in both cases. */

@@ -17,8 +17,7 @@
 #include "say.h"
 #include "status.h"
 
-#define REFUSED      1
-#define SAY_AFTER_MS 5000
+#define REFUSED 1
 
 static const char doc[] =
 	"Sends a request to a running vmm, by the socket of its --control, and prints the answer "
@@ -148,12 +147,11 @@ static json_t *make_request(const struct command *command)
 	return request;
 }
 
-/* Returns the answer, or NULL if there was none. Some take minutes: a person is told that there is
- * none yet. */
+/* Returns the answer, or NULL if there was none. */
 static json_t *exchange_lines(struct connection *connection, const json_t *request,
 			      const char *path)
 {
-	int wait_ms = isatty(STDERR_FILENO) ? SAY_AFTER_MS : -1;
+	int wait_ms = isatty(STDERR_FILENO) ? CONNECTION_TELL_MS : -1;
 	struct pollfd fd = {.fd = connection->fd, .events = POLLIN};
 	enum connection_state state;
 	json_t *answer = NULL;
@@ -163,7 +161,7 @@ static json_t *exchange_lines(struct connection *connection, const json_t *reque
 	while ((state = connection_receive(connection, &answer)) == CONNECTION_WAITING) {
 		if (poll(&fd, 1, wait_ms) != 0)
 			continue;
-		say("%s: waiting for an answer", path);
+		say("%s: " CONNECTION_WAITS, path);
 		wait_ms = -1;
 	}
 	return state == CONNECTION_ANSWERED ? answer : NULL;

@@ -17,6 +17,7 @@
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
+#include "clock.h"
 #include "control/connection.h"
 #include "fatal.h"
 #include "lost_output.h"
@@ -55,6 +56,8 @@ struct top {
 	bool on_screen;
 	bool asked;            /* a request has no answer yet */
 	bool asked_statistics; /* that request is for statistics */
+	uint64_t asked_ns;     /* when */
+	bool told;             /* that there is no answer yet */
 	bool due;              /* time for a sample */
 	const char *wish;      /* to be asked next, and its argument; NULL: none */
 	const char *argument;
@@ -141,13 +144,16 @@ static bool ask_next(struct top *top)
 	top->due &= !top->asked_statistics;
 	top->wish = top->argument = NULL;
 	top->asked = true;
+	top->asked_ns = now_ns();
 	return sent;
 }
 
 static void show_top(const struct top *top)
 {
-	if (top->on_screen && top->view.nr)
-		screen_show(&top->view, top->path, top->message);
+	const char *message = top->told ? CONNECTION_WAITS : top->message;
+
+	if (top->on_screen && (top->view.nr || *message))
+		screen_show(&top->view, top->path, message);
 }
 
 /* Returns a status, or GOES_ON. */
@@ -169,6 +175,26 @@ static int take_sample(struct top *top, const json_t *answer)
 	return GOES_ON;
 }
 
+/* The time until it is to be told that there is no answer; -1: never. */
+static int silence_ms(const struct top *top)
+{
+	uint64_t waited_ms = (now_ns() - top->asked_ns) / 1000000;
+
+	if (!top->asked || top->told)
+		return -1;
+	return waited_ms < CONNECTION_TELL_MS ? CONNECTION_TELL_MS - (int)waited_ms : 0;
+}
+
+static void tell_silence(struct top *top)
+{
+	if (silence_ms(top) != 0)
+		return;
+	top->told = true;
+	show_top(top);
+	if (!top->on_screen && isatty(STDERR_FILENO))
+		say("%s: " CONNECTION_WAITS, top->path);
+}
+
 /* Shows what came of a wish, at once: with a sample. Returns a status, or GOES_ON. */
 static int take_answer(struct top *top, const json_t *answer)
 {
@@ -176,6 +202,7 @@ static int take_answer(struct top *top, const json_t *answer)
 	int status = GOES_ON;
 
 	top->asked = false;
+	top->told = false;
 	if (why && top->asked_statistics)
 		return tell_wrong(top, why);
 	if (why)
@@ -343,8 +370,10 @@ static int run_top(struct top *top)
 	while (status == GOES_ON) {
 		if (!ask_next(top))
 			return tell_end(top);
-		if (poll(fds, 4, -1) > 0)
+		if (poll(fds, 4, silence_ms(top)) > 0)
 			status = serve_top(top, fds);
+		if (status == GOES_ON)
+			tell_silence(top);
 	}
 	return status;
 }

@@ -236,12 +236,12 @@ static void show_vcpus(const struct top_view *view, int y, int end)
 		show(y, 0, "and %u more", now->nr_vcpus - shown);
 }
 
-void screen_show(const struct top_view *view, const char *path, const char *message)
+/* Above the line `end`. */
+static void show_sample(const struct top_view *view, const char *path, int end)
 {
 	bool pins = *view->now.strategy;
-	int y = 2, end = LINES - 2;
+	int y = 2;
 
-	erase();
 	show_head(&view->now, path);
 	for (unsigned i = 0; i < TOP_NR_FIGURES; i++) {
 		if (!pins && i != TOP_EXITS)
@@ -252,7 +252,16 @@ void screen_show(const struct top_view *view, const char *path, const char *mess
 			show_figure(view, i, y++);
 	}
 	show_vcpus(view, y + 1, end);
-	show(end, 0, "%s", message);
+}
+
+void screen_show(const struct top_view *view, const char *path, const char *message)
+{
+	erase();
+	if (view->nr)
+		show_sample(view, path, LINES - 2);
+	else
+		show(0, 0, "vmm top %s", path);
+	show(LINES - 2, 0, "%s", message);
 	attron(A_REVERSE);
 	mvaddnstr(LINES - 1, 0, KEYS, COLS - 1);
 	attroff(A_REVERSE);

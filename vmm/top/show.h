@@ -15,7 +15,8 @@ void screen_stop(void);
 void screen_restore(void);
 /* The terminal has another size now. */
 void screen_resize(void);
-/* Shows figures, with what they are of, and a message ("" for none) below. */
+/* Shows figures, as soon as there are some, with what they are of, and a message ("" for none)
+ * below. */
 void screen_show(const struct top_view *view, const char *path, const char *message);
 /* Returns the next key that was typed, in lower case; 0 if there is none. */
 int screen_key(void);
