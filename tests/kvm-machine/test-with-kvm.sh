@@ -251,6 +251,9 @@ test_count() {
 	done
 	ok "--count passes stdin" has "some inputversion 12" "$work/count1"
 	ok "two runs with --count print the same, to the nanosecond" cmp "$work/count1" "$work/count2"
+	ok "timers are periodic" grep -q 'hres_active *: 0' "$work/count1"
+	machine --count --highres grep hres_active /proc/timer_list
+	ok "with --highres they are not" grep -q 'hres_active *: 1' "$work/stdout"
 }
 
 test_parallel() {

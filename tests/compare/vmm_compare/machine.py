@@ -8,11 +8,13 @@ import shlex
 import shutil
 import signal
 import subprocess
+import threading
 
 from .figures import AGREED, work
 
 CELL_SECONDS = 20  # of the clock inside; a cell takes far less than one
-BOOT_SECONDS = 1800  # for a whole group
+BOOT_SECONDS = 4 * 3600  # for a whole group, on the slowest host
+SILENT_SECONDS = 300  # a machine that ends no run for so long stands still
 DISK_BYTES = 1 << 20
 
 # Where vCPUs share a processor, a CPU that waits for another's answer spins until the scheduler's
@@ -145,23 +147,40 @@ class Boot:
         self.out = stage.outs / group.name
         shutil.rmtree(self.out, ignore_errors=True)
         self.out.mkdir(parents=True)
-        self.process = None
+        self.process, self.silent = None, False
 
     def run(self, on_run):
         """Runs all cells, calling on_run() after each run; returns what read() returns."""
         command = ["./with-kvm", "--out", str(self.out), "--timeout", str(BOOT_SECONDS)]
         if self.counted:
-            command += ["--count", "--npt", "0" if self.group.cells[0].mmu == "shadow" else "1"]
+            npt = "0" if self.group.cells[0].mmu == "shadow" else "1"
+            command += ["--count", "--highres", "--npt", npt]
         command += ["sh", "-c", script(self.group, self.out, self.counted, self.repeat)]
         self.process = subprocess.Popen(
             command, cwd=self.stage.path, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True, start_new_session=True)
-        for line in self.process.stdout:
+        for line in self._lines():
             if line[0].isdigit():
                 on_run()
         said = self.process.stderr.read()
         self.process.wait()
         return self.read(said)
+
+    def _lines(self):
+        """What the machine says. If it stands still, it is ended."""
+        def end_it():
+            self.silent = True
+            self.stop()
+
+        while True:
+            watch = threading.Timer(SILENT_SECONDS, end_it)
+            watch.daemon = True
+            watch.start()
+            line = self.process.stdout.readline()
+            watch.cancel()
+            if not line:
+                return
+            yield line
 
     def stop(self, number=signal.SIGTERM):
         """Ends it early."""
@@ -172,6 +191,8 @@ class Boot:
         """What came back: for each cell its status, statistics and output. A cell that a machine
         did not live to end has status None."""
         reason = said.strip().splitlines()[-1:] or ["no reason was given"]
+        if self.silent:
+            reason = [f"no run ended in {SILENT_SECONDS} s"]
         lost = {"status": None, "stats": None, "log": f"the machine ended early: {reason[0]}"}
         cells = [self._read_cell(number) or lost for number in range(len(self.group.cells))]
         shutil.rmtree(self.out, ignore_errors=True)
