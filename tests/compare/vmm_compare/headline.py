@@ -62,12 +62,14 @@ def thousands(value):
 
 
 def bar(y, total, parts, scale):
-    """One bar, and its number."""
-    x, body, text = 1, "", thousands(total) if total else NO_DIFFERENCE
+    """One bar, and its number. A part that is more than all of it, by noise, ends with it."""
+    x, body, text, left = 1, "", thousands(total) if total else NO_DIFFERENCE, total
     for value, fill in parts:
+        value = min(value, left)
         if value:
             body += rect(x, y, value * scale, fill)
             x += value * scale
+            left -= value
     return f'{body}<text x="{x + 6:.1f}" y="{y + BAR - 5}">{text}</text>\n'
 
 
