@@ -65,7 +65,7 @@ def bar(y, total, parts, scale):
     """One bar, and its number. A part that is more than all of it, by noise, ends with it."""
     x, body, text, left = 1, "", thousands(total) if total else NO_DIFFERENCE, total
     for value, fill in parts:
-        value = min(value, left)
+        value = min(value or 0, left)
         if value:
             body += rect(x, y, value * scale, fill)
             x += value * scale
