@@ -50,9 +50,10 @@
  *                 region that has such runs.
  *   256 bytes     for each run of 32 frames of which one is pinned, a table, ballooned or of a
  *                 memory type other than 0; 192 bytes more for each region that has such runs
- *   5.1 KiB       at most for each table that is followed, with its region and runs if tables lie far
- *                 apart; 160 bytes for each further level at which it is walked
- *   145 KiB at most for tables that were followed: the next ones take that memory. It is more if
+ *   1 KiB         for each table that is followed, and 5 KiB at most if it has had entries all over;
+ *                 with its region and runs if tables lie far apart. 160 bytes for each further level
+ *                 at which it is walked.
+ *   32 KiB at most for tables that were followed: the next ones take that memory. It is more if
  *                 at_config.reserve_tables asks for it.
  *   after at_survey(), until the next: 1 KiB for each region of 2 MiB in which a 4 KiB leaf maps a
  *                 frame, 5 KiB for each GiB in which a leaf of any size does, and 96 bytes for each
@@ -207,7 +208,8 @@ struct at_config {
 	 * without a search in most cases: 8 bytes a frame. */
 	bool keep_places;
 	/* Memory for so many tables is taken, and written once, by at_new(), and kept: no pin waits
-	 * until the kernel has given it. 4.5 KiB each. 0: none. */
+	 * until the kernel has given it. 1 KiB each; a table that has had entries all over takes
+	 * more then. 0: none. */
 	unsigned reserve_tables;
 	/* While this is true, calls that take long stop between two tables, as if memory had run
 	 * out: at_sync(), at_pin() of a root and at_count_all() fail, and at_unpin() of a root

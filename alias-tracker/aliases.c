@@ -109,7 +109,7 @@ static void search_role(const struct alias_tracker *at, struct search *s, struct
 	FOREACH_PRESENT (i, &role->table->copy) {
 		if (is_over(s))
 			return;
-		if ((role->table->copy.entry[i] & pattern.mask) ==
+		if ((*copy_entry(&role->table->copy, i) & pattern.mask) ==
 		    pattern.want) /* at once for most */
 			search_entry(at, s, role, (unsigned)i, pattern);
 	}
@@ -157,13 +157,13 @@ static void place_keep(struct alias_tracker *at, uint64_t pte, uint64_t place)
 void places_keep_line(struct alias_tracker *at, const struct table *table, unsigned first)
 {
 	for (unsigned i = first; i < first + LINE_ENTRIES; i++)
-		place_keep(at, table->copy.entry[i], table->pfn * PT_ENTRIES + i);
+		place_keep(at, copy_get(&table->copy, i), table->pfn * PT_ENTRIES + i);
 }
 
 void places_keep_table(struct alias_tracker *at, const struct table *table)
 {
 	FOREACH_PRESENT (i, &table->copy)
-		place_keep(at, table->copy.entry[i], table->pfn * PT_ENTRIES + i);
+		place_keep(at, *copy_entry(&table->copy, i), table->pfn * PT_ENTRIES + i);
 }
 
 void places_keep_recorded(struct alias_tracker *at, const struct at_record *records, size_t n)

@@ -62,18 +62,18 @@ static unsigned lines_update(struct alias_tracker *at, struct table *table, cons
 	for (; lines; lines &= lines - 1) {
 		unsigned first = (unsigned)__builtin_ctzll(lines) * LINE_ENTRIES;
 
-		/* From then on the entries are there, even if they become zero. */
-		if (!copy_stores(&table->copy, first))
-			copy_group_store(&table->copy, first / GROUP_ENTRIES);
+		if (!copy_store(&table->copy, first, &at->copy_bytes)) {
+			*ok = false;
+			continue;
+		}
 		for (unsigned index = first; index < first + LINE_ENTRIES; index++) {
-			uint64_t was = table->copy.entry[index];
+			uint64_t *entry = copy_entry(&table->copy, index), was = *entry;
 			uint64_t now = pte_load(&entries[index]);
 
 			if (now == was)
 				continue;
-			if (!(plain && copy_stores(&table->copy, index)
-				      ? plain_update(at, table, index, was, now)
-				      : table_update(at, table, index, now))) {
+			if (!(plain ? plain_update(at, table, index, entry, now)
+				    : table_update(at, table, index, now))) {
 				*ok = false;
 				continue;
 			}
@@ -204,7 +204,7 @@ static void take_some_dirtied(struct alias_tracker *at, const uint64_t *pfns, si
 		tables[i] = table_find(at, pfns[i]);
 		if (!tables[i])
 			continue;
-		for (size_t byte = 0; byte < offsetof(struct table, copy.entry); byte += 64)
+		for (size_t byte = 0; byte < sizeof(struct table); byte += 64)
 			__builtin_prefetch((char *)tables[i] + byte);
 	}
 	for (size_t i = 0; i < n; i++) {

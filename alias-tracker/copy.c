@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+
 #include "copy.h"
 
 #if defined(__has_feature)
@@ -44,6 +46,76 @@ INLINE uint64_t not_zero(const vector *zero, unsigned nr)
 	return ~((*zero)[0] & (*zero)[1] & (*zero)[2] & (*zero)[3]) & ((1u << nr) - 1);
 }
 
+/* --- room ------------------------------------------------------------------------------------- */
+
+/* For so many groups. */
+static bool copy_resize(struct copy *copy, unsigned max, size_t *bytes)
+{
+	void *group = realloc(copy->group, max * sizeof(*copy->group));
+
+	if (!group)
+		return false;
+	*bytes += max * sizeof(*copy->group);
+	*bytes -= copy->max * sizeof(*copy->group);
+	copy->group = group;
+	copy->max = (uint8_t)max;
+	return true;
+}
+
+bool copy_prepare(struct copy *copy, size_t *bytes)
+{
+	if (!copy_resize(copy, FEW_GROUPS, bytes))
+		return false;
+	memset(copy->group, 0, FEW_GROUPS * sizeof(*copy->group));
+	return true;
+}
+
+/* Returns where it is to be, or NULL if out of memory. */
+static uint64_t *group_place(struct copy *copy, unsigned group, size_t *bytes)
+{
+	if (copy->nr == copy->max &&
+	    !copy_resize(copy, copy->max ? 2u * copy->max : FEW_GROUPS, bytes))
+		return NULL;
+	copy->stored |= 1u << group;
+	copy->place[group] = copy->nr;
+	return copy->group[copy->nr++];
+}
+
+bool copy_group_store(struct copy *copy, unsigned group, size_t *bytes)
+{
+	uint64_t *entry = group_place(copy, group, bytes);
+
+	if (!entry)
+		return false;
+	memset(entry, 0, sizeof(*copy->group));
+	return true;
+}
+
+/* A place for each, in their order, in a copy that stores nothing. */
+static bool place_all(struct copy *copy, size_t *bytes)
+{
+	if (copy->max < GROUPS && !copy_resize(copy, GROUPS, bytes))
+		return false;
+	for (unsigned group = 0; group < GROUPS; group++)
+		copy->place[group] = (uint8_t)group;
+	copy->stored = UINT32_MAX;
+	copy->nr = GROUPS;
+	return true;
+}
+
+void copy_trim(struct copy *copy, size_t *bytes)
+{
+	if (copy->max > FEW_GROUPS)
+		copy_resize(copy, FEW_GROUPS, bytes); /* if that can't be done, it keeps it */
+}
+
+void copy_free(struct copy *copy, size_t *bytes)
+{
+	*bytes -= copy->max * sizeof(*copy->group);
+	free(copy->group);
+	copy_init(copy);
+}
+
 /* --- loading ---------------------------------------------------------------------------------- */
 
 INLINE void entries_or(vector *any, const uint64_t *entry, unsigned nr)
@@ -87,24 +159,22 @@ INLINE uint64_t parts_set(const uint64_t *entry, unsigned parts, unsigned nr)
 	return not_zero(&zero, parts);
 }
 
-/* Loads the groups of a word that are not zero: most often one. */
-INLINE void word_load(struct copy *copy, unsigned word, const uint64_t *table)
+/* Loads the groups of a word that are not zero: most often one. (The owner may have written since
+ * that was asked: then a group is stored that is zero.) */
+INLINE bool word_load(struct copy *copy, unsigned word, const uint64_t *table, size_t *bytes)
 {
-	unsigned first = word * WORD_ENTRIES, group = word * WORD_GROUPS;
-	uint64_t groups = parts_set(&table[first], WORD_GROUPS, GROUP_ENTRIES);
+	uint64_t groups = parts_set(&table[word * WORD_ENTRIES], WORD_GROUPS, GROUP_ENTRIES);
 
-	if (groups & (groups - 1)) {
-		copy->present[word] =
-			entries_load(&copy->entry[first], &table[first], WORD_ENTRIES);
-		/* Those that were loaded: the owner may have written since it was asked. */
-		groups = parts_set(&copy->entry[first], WORD_GROUPS, GROUP_ENTRIES);
-	} else if (groups) {
-		group += (unsigned)__builtin_ctzll(groups);
-		first = group * GROUP_ENTRIES;
+	for (; groups; groups &= groups - 1) {
+		unsigned group = word * WORD_GROUPS + (unsigned)__builtin_ctzll(groups);
+		uint64_t *entry = group_place(copy, group, bytes);
+
+		if (!entry)
+			return false;
 		copy->present_of[group] =
-			(uint16_t)entries_load(&copy->entry[first], &table[first], GROUP_ENTRIES);
+			(uint16_t)entries_load(entry, &table[group * GROUP_ENTRIES], GROUP_ENTRIES);
 	}
-	copy->stored |= groups << word * WORD_GROUPS;
+	return true;
 }
 
 /* Their PTE_P bits alone, of 64 entries. */
@@ -135,73 +205,53 @@ uint64_t table_present(uint64_t present[WORDS], const uint64_t *table)
 #define NOINLINE static __attribute__((noinline))
 
 FOR_EACH_PROCESSOR
-NOINLINE void some_load(struct copy *copy, uint64_t words, const uint64_t *table)
+NOINLINE bool some_load(struct copy *copy, uint64_t words, const uint64_t *table, size_t *bytes)
 {
 	for (; words; words &= words - 1)
-		word_load(copy, (unsigned)__builtin_ctzll(words), table);
+		if (!word_load(copy, (unsigned)__builtin_ctzll(words), table, bytes))
+			return false;
+	return true;
 }
 
-/* Is one of the four groups without a present entry? */
-INLINE bool lacks_some(uint64_t present)
-{
-	return (present - 0x0001000100010001) & ~present & 0x8000800080008000;
-}
-
-/* Where no word is zero hardly any group is. */
+/* Where no word is zero hardly any group is. Into a copy that stores all. */
 FOR_EACH_PROCESSOR
 NOINLINE void all_load(struct copy *copy, const uint64_t *table)
 {
-	for (unsigned word = 0; word < WORDS; word++) {
-		uint64_t groups = (1u << WORD_GROUPS) - 1;
-		unsigned first = word * WORD_ENTRIES;
-
-		copy->present[word] =
-			entries_load(&copy->entry[first], &table[first], WORD_ENTRIES);
-		if (lacks_some(copy->present[word]))
-			groups = parts_set(&copy->entry[first], WORD_GROUPS, GROUP_ENTRIES);
-		copy->stored |= groups << word * WORD_GROUPS;
-	}
+	for (unsigned word = 0; word < WORDS; word++)
+		copy->present[word] = entries_load(copy->group[word * WORD_GROUPS],
+						   &table[word * WORD_ENTRIES], WORD_ENTRIES);
 }
 
 FOR_EACH_PROCESSOR
-void copy_load(struct copy *copy, const uint64_t *table)
+bool copy_load(struct copy *copy, const uint64_t *table, size_t *bytes)
 {
 	uint64_t words = parts_set(table, WORDS, WORD_ENTRIES);
 
 	copy->stored = 0;
+	copy->nr = 0;
 	memset(copy->present, 0, sizeof(copy->present));
-	if (words == (1u << WORDS) - 1)
-		all_load(copy, table);
-	else if (words)
-		some_load(copy, words, table);
-}
-
-FOR_EACH_PROCESSOR
-void copy_group_store(struct copy *copy, unsigned group)
-{
-#pragma GCC unroll 4
-	for (unsigned i = 0; i < GROUP_ENTRIES; i += VECTOR_ENTRIES)
-		*(vector *)&copy->entry[group * GROUP_ENTRIES + i] = (vector){0};
-	copy->stored |= 1ull << group;
-}
-
-FOR_EACH_PROCESSOR
-void copy_group_drop(struct copy *copy, unsigned group)
-{
-	vector any;
-
-	entries_or(&any, &copy->entry[group * GROUP_ENTRIES], GROUP_ENTRIES);
-	if (!any_set(&any))
-		copy->stored &= ~(1ull << group);
+	if (words != (1u << WORDS) - 1)
+		return !words || some_load(copy, words, table, bytes);
+	if (!place_all(copy, bytes))
+		return false;
+	all_load(copy, table);
+	return true;
 }
 
 /* --- comparing -------------------------------------------------------------------------------- */
 
+INLINE bool stores_any(const struct copy *copy, unsigned group, unsigned nr)
+{
+	return copy->stored & ((1u << nr) - 1) << group;
+}
+
 /* (Volatile keeps the compiler from moving the loads that both branches have in common in front of
  * them.) */
-INLINE void group_differs(vector *any, bool is_stored, const uint64_t *from, const uint64_t *now)
+INLINE void group_differs(vector *any, const struct copy *copy, unsigned group, const uint64_t *now)
 {
-	if (is_stored) {
+	if (stores_any(copy, group, 1)) {
+		const uint64_t *from = copy->group[copy->place[group]];
+
 #pragma GCC unroll 4
 		for (unsigned i = 0; i < GROUP_ENTRIES; i += VECTOR_ENTRIES)
 			*any |= *(const vector *)&from[i] ^ *(const volatile vector *)&now[i];
@@ -212,20 +262,14 @@ INLINE void group_differs(vector *any, bool is_stored, const uint64_t *from, con
 	}
 }
 
-INLINE bool stores_any(const struct copy *copy, unsigned group, unsigned nr)
-{
-	return copy->stored & ((1ull << nr) - 1) << group;
-}
-
 INLINE void word_differs(vector *any, const struct copy *copy, unsigned word, const uint64_t *table)
 {
 	if (stores_any(copy, word * WORD_GROUPS, WORD_GROUPS)) {
 #pragma GCC unroll 4
 		for (unsigned i = 0; i < WORD_GROUPS; i++) {
-			unsigned group = word * WORD_GROUPS + i, first = group * GROUP_ENTRIES;
+			unsigned group = word * WORD_GROUPS + i;
 
-			group_differs(any, stores_any(copy, group, 1), &copy->entry[first],
-				      &table[first]);
+			group_differs(any, copy, group, &table[group * GROUP_ENTRIES]);
 		}
 	} else {
 #pragma GCC unroll 16
@@ -241,11 +285,13 @@ INLINE uint64_t word_lines_differ(const struct copy *copy, unsigned word, const 
 #pragma GCC unroll 8
 	for (unsigned line = 0; line < WORD_LINES; line++) {
 		unsigned first = word * WORD_ENTRIES + line * LINE_ENTRIES;
-		const vector *now = (const vector *)&table[first];
-		const vector *was = (const vector *)&copy->entry[first];
-		bool is_stored = stores_any(copy, first / GROUP_ENTRIES, 1);
-		vector any = is_stored ? (now[0] ^ was[0]) | (now[1] ^ was[1]) : now[0] | now[1];
+		const vector *now = (const vector *)&table[first], *was;
+		vector any = now[0] | now[1];
 
+		if (stores_any(copy, first / GROUP_ENTRIES, 1)) {
+			was = (const vector *)copy_entry(copy, first);
+			any = (now[0] ^ was[0]) | (now[1] ^ was[1]);
+		}
 		zero_add(&same, &any, 1ull << line);
 	}
 	return not_zero(&same, WORD_LINES);
@@ -294,9 +340,8 @@ bool copy_matches(const struct copy *copy, struct pattern pattern)
 	const vector want = {pattern.want, pattern.want, pattern.want, pattern.want};
 	vector any = {0};
 
-	for (uint64_t groups = copy->stored; groups; groups &= groups - 1) {
-		const uint64_t *entry =
-			&copy->entry[GROUP_ENTRIES * (unsigned)__builtin_ctzll(groups)];
+	for (uint32_t groups = copy->stored; groups; groups &= groups - 1) {
+		const uint64_t *entry = copy->group[copy->place[__builtin_ctz(groups)]];
 
 #pragma GCC unroll 4
 		for (unsigned i = 0; i < GROUP_ENTRIES; i += VECTOR_ENTRIES)

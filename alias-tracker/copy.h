@@ -2,11 +2,13 @@
 /*
  * A copy of the 512 entries of a page table. Its owner may write the table at any time: each entry
  * is loaded once and whole (vectors hold whole entries), in no particular order, and judged on the
- * copy. Groups of 16 entries that are all zero are not stored, and that memory is never touched.
+ * copy. Groups of 16 entries that have always been zero are not stored. Most tables have but a few
+ * others: a copy takes memory for as many as it stores, in powers of two from FEW_GROUPS on.
  */
 #ifndef COPY_H
 #define COPY_H
 
+#include <stddef.h>
 #include <string.h>
 
 #include "pte.h"
@@ -17,18 +19,35 @@
 #define WORD_ENTRIES  64u /* entries that have their bits in one word: four groups */
 #define WORDS         (PT_ENTRIES / WORD_ENTRIES)
 #define WORD_GROUPS   (WORD_ENTRIES / GROUP_ENTRIES)
+#define FEW_GROUPS    4u /* for which a copy has room at least, once it has stored any */
 
 struct copy {
 	union { /* the entries with PTE_P; little-endian */
 		uint64_t present[WORDS];
 		uint16_t present_of[GROUPS];
 	};
-	uint64_t stored;            /* bit i: group i is stored; the others are zero */
-	uint64_t entry[PT_ENTRIES]; /* of stored groups */
+	uint32_t stored;       /* bit i: group i is stored; the others are zero */
+	uint8_t place[GROUPS]; /* which one in *group that is */
+	uint8_t nr, max;       /* groups that are stored, and for how many there is room */
+	uint64_t (*group)[GROUP_ENTRIES];
 };
 
-/* Fills all of it. */
-void copy_load(struct copy *copy, const uint64_t *table);
+/* *bytes, here and below, is the memory that copies have taken. */
+
+/* A copy that has none, and nothing stored. */
+static inline void copy_init(struct copy *copy)
+{
+	*copy = (struct copy){0};
+}
+/* Takes the memory that most copies need, and touches it, for one that has none. False if there is
+ * none. */
+bool copy_prepare(struct copy *copy, size_t *bytes);
+/* Fills all of it. False if out of memory: then all that can be done with it is what follows. */
+bool copy_load(struct copy *copy, const uint64_t *table, size_t *bytes);
+/* It is not needed for now: gives back what most copies don't need. */
+void copy_trim(struct copy *copy, size_t *bytes);
+/* Gives back all. */
+void copy_free(struct copy *copy, size_t *bytes);
 /* Which entries of a table have PTE_P, as in a copy of it, for the words that are returned as bits.
  * An entry may have another value as soon as this was found out. */
 uint64_t table_present(uint64_t present[WORDS], const uint64_t *table);
@@ -44,52 +63,55 @@ struct pattern {
 };
 /* Is some entry of a stored group like that? */
 bool copy_matches(const struct copy *copy, struct pattern pattern);
-/* A group is stored from now on. */
-void copy_group_store(struct copy *copy, unsigned group);
-/* No entry of the group is present: it isn't stored any more if all of it is zero. */
-void copy_group_drop(struct copy *copy, unsigned group);
+/* A group that is not stored is from now on. False if out of memory. */
+bool copy_group_store(struct copy *copy, unsigned group, size_t *bytes);
 
 static inline bool copy_stores(const struct copy *copy, unsigned index)
 {
 	return copy->stored >> index / GROUP_ENTRIES & 1;
 }
 
-static inline uint64_t copy_get(const struct copy *copy, unsigned index)
+/* The entries around this one are stored from now on. False if out of memory. */
+static inline bool copy_store(struct copy *copy, unsigned index, size_t *bytes)
 {
-	return copy_stores(copy, index) ? copy->entry[index] : 0;
+	return copy_stores(copy, index) || copy_group_store(copy, index / GROUP_ENTRIES, bytes);
 }
 
-/* Of a group that is stored. */
-static inline void copy_set_stored(struct copy *copy, unsigned index, uint64_t pte)
+/* Of a group that is stored: where the entry is. */
+static inline uint64_t *copy_entry(const struct copy *copy, unsigned index)
+{
+	return &copy->group[copy->place[index / GROUP_ENTRIES]][index % GROUP_ENTRIES];
+}
+
+static inline uint64_t copy_get(const struct copy *copy, unsigned index)
+{
+	return copy_stores(copy, index) ? *copy_entry(copy, index) : 0;
+}
+
+/* `entry` is copy_entry(). */
+static inline void copy_set_stored(struct copy *copy, unsigned index, uint64_t *entry, uint64_t pte)
 {
 	uint64_t *present = &copy->present[index / WORD_ENTRIES],
 		 bit = 1ull << index % WORD_ENTRIES;
-	unsigned group = index / GROUP_ENTRIES;
 
-	copy->entry[index] = pte;
-	if (pte & PTE_P) {
+	*entry = pte;
+	if (pte & PTE_P)
 		*present |= bit;
-		return;
-	}
-	*present &= ~bit;
-	if (!copy->present_of[group])
-		copy_group_drop(copy, group);
+	else
+		*present &= ~bit;
 }
 
+/* Of a group that is stored, or to 0. */
 static inline void copy_set(struct copy *copy, unsigned index, uint64_t pte)
 {
-	if (!copy_stores(copy, index)) {
-		if (!pte)
-			return;
-		copy_group_store(copy, index / GROUP_ENTRIES);
-	}
-	copy_set_stored(copy, index, pte);
+	if (copy_stores(copy, index))
+		copy_set_stored(copy, index, copy_entry(copy, index), pte);
 }
 
 /* Bit 4 i: some of the entries 64 i .. 64 i + 63 are stored. */
 static inline uint64_t copy_words(const struct copy *copy)
 {
-	uint64_t stored = copy->stored;
+	uint32_t stored = copy->stored;
 
 	stored |= stored >> 1;
 	stored |= stored >> 2;

@@ -421,6 +421,7 @@ struct alias_tracker {
 	uint64_t nr_in_state[8];  /* of these, by the low three bits of their state */
 
 	uint64_t nr_tables, nr_more_roles; /* roles beyond the first of each table */
+	size_t copy_bytes;                 /* what copies have taken beyond their tables */
 	struct table_queue spare;          /* memory of tables that are gone, by by_change */
 	unsigned nr_spare, max_spare;
 	struct role_queue

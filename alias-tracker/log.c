@@ -103,15 +103,16 @@ static inline bool take_record(struct alias_tracker *at, struct log_cursor *curs
 {
 	struct table *table = cursor->table;
 	unsigned index = entry_index(record->pte_gpa);
-	uint64_t was, now;
+	uint64_t *entry, was, now;
 
 	if (!cursor->plain)
 		return take_entry(at, cursor, index, record);
-	if (!copy_stores(&table->copy, index))
-		copy_group_store(&table->copy, index / GROUP_ENTRIES);
-	was = table->copy.entry[index];
+	if (!copy_store(&table->copy, index, &at->copy_bytes))
+		return false;
+	entry = copy_entry(&table->copy, index);
+	was = *entry;
 	now = pte_load(&cursor->entries[index]);
-	if (!plain_update(at, table, index, was, now))
+	if (!plain_update(at, table, index, entry, now))
 		return false;
 	cursor->nr_changed += pte_differs(was, now);
 	if (!says_so(record, was, now))

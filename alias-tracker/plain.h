@@ -67,12 +67,14 @@ plain_drop(struct alias_tracker *at, struct table *table, unsigned index, uint64
 
 /* --- entries ---------------------------------------------------------------------------------- */
 
-/* Gives an entry of a plain table, in a group that its copy stores, another value. False if out of
- * memory: then it has the old one. */
+/* Gives an entry of a plain table, in a group that its copy stores, another value; `entry` is
+ * copy_entry(). False if out of memory: then it has the old one. */
 __attribute__((always_inline)) static inline bool plain_update(struct alias_tracker *at,
 							       struct table *table, unsigned index,
-							       uint64_t old, uint64_t pte)
+							       uint64_t *entry, uint64_t pte)
 {
+	uint64_t old = *entry;
+
 	if (plain_counts(pte)) {
 		if (plain_counts(old))
 			return plain_update_rare(at, table, index, pte);
@@ -81,7 +83,7 @@ __attribute__((always_inline)) static inline bool plain_update(struct alias_trac
 	} else if (plain_counts(old)) {
 		plain_drop(at, table, index, old);
 	}
-	copy_set_stored(&table->copy, index, pte);
+	copy_set_stored(&table->copy, index, entry, pte);
 	return true;
 }
 

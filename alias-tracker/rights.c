@@ -203,7 +203,7 @@ static bool large_role_note(struct alias_tracker *at, struct rights *rights,
 
 	role_rights(reach, can);
 	FOREACH_PRESENT (i, copy) {
-		uint64_t pte = copy->entry[i], pfn = pte_pfn(pte, level, PTE_LEAF);
+		uint64_t pte = *copy_entry(copy, i), pfn = pte_pfn(pte, level, PTE_LEAF);
 
 		if (pte_kind(pte, level) != PTE_LEAF || pfn >= at->config.frames)
 			continue;
@@ -222,7 +222,7 @@ static bool small_role_note(struct alias_tracker *at, struct rights *rights,
 
 	role_rights(reach, can);
 	FOREACH_PRESENT (i, copy) {
-		uint64_t pte = copy->entry[i], pfn = pte_pfn(pte, 1, PTE_LEAF);
+		uint64_t pte = *copy_entry(copy, i), pfn = pte_pfn(pte, 1, PTE_LEAF);
 		struct rights_region *region = region_of(rights, pfn);
 		struct frame_rights of;
 
@@ -293,7 +293,7 @@ static bool copy_is_special(const struct copy *copy, unsigned level)
 {
 	for (unsigned group = 0; group < GROUPS; group++)
 		if (copy->present_of[group] &&
-		    group_is_special(&copy->entry[group * GROUP_ENTRIES], level))
+		    group_is_special(copy->group[copy->place[group]], level))
 			return true;
 	return false;
 }
@@ -392,7 +392,7 @@ leaves_note(struct noting *n, enum pass pass, const struct reach *reach, unsigne
 
 	role_rights(reach, can);
 	FOREACH_PRESENT (i, copy) {
-		uint64_t pte = copy->entry[i], pfn = pte_pfn(pte, level, PTE_LEAF);
+		uint64_t pte = *copy_entry(copy, i), pfn = pte_pfn(pte, level, PTE_LEAF);
 		struct frame_rights of;
 
 		if ((pass == PASS_SPECIAL && leaf_is_common(pte, level)) ||

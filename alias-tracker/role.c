@@ -195,6 +195,8 @@ bool plain_update_rare(struct alias_tracker *at, struct table *table, unsigned i
 {
 	uint64_t old = copy_get(&table->copy, index);
 
+	if (pte && !copy_store(&table->copy, index, &at->copy_bytes))
+		return false;
 	if (!means_the_same(old, pte)) {
 		if (plain_counts(pte) && !plain_add_rare(at, table, index, pte))
 			return false;
@@ -221,7 +223,7 @@ static void view_take_back(struct alias_tracker *at, struct role *role, struct v
 
 	FOREACH_PRESENT (i, copy)
 		if (i < end)
-			entry_take_back(at, role, i, copy->entry[i], to);
+			entry_take_back(at, role, i, *copy_entry(copy, i), to);
 	FOREACH_HELD(held, at, role)
 	if (held < held_end)
 		entry_take_back(at, role, held->index, held->old, to);
@@ -237,7 +239,7 @@ static bool is_plain_view(const struct alias_tracker *at, const struct role *rol
 static unsigned plain_begin(struct alias_tracker *at, struct table *table)
 {
 	FOREACH_PRESENT (i, &table->copy) {
-		uint64_t pte = table->copy.entry[i];
+		uint64_t pte = *copy_entry(&table->copy, i);
 
 		if (plain_counts(pte) && !plain_add(at, table, i, pte))
 			return i;
@@ -250,7 +252,7 @@ static unsigned entries_begin(struct alias_tracker *at, struct role *role, struc
 	const struct copy *copy = &role->table->copy;
 
 	FOREACH_PRESENT (i, copy)
-		if (!entry_begin(at, role, i, copy->entry[i], to))
+		if (!entry_begin(at, role, i, *copy_entry(copy, i), to))
 			return i;
 	return PT_ENTRIES;
 }
@@ -281,7 +283,7 @@ static bool view_begin(struct alias_tracker *at, struct role *role, struct view 
 static void plain_end(struct alias_tracker *at, struct table *table)
 {
 	FOREACH_PRESENT (i, &table->copy) {
-		uint64_t pte = table->copy.entry[i];
+		uint64_t pte = *copy_entry(&table->copy, i);
 
 		if (plain_counts(pte))
 			plain_drop(at, table, i, pte);
@@ -293,7 +295,7 @@ static void entries_end(struct alias_tracker *at, struct role *role, struct view
 	const struct copy *copy = &role->table->copy;
 
 	FOREACH_PRESENT (i, copy)
-		entry_end(at, role, i, copy->entry[i], from);
+		entry_end(at, role, i, *copy_entry(copy, i), from);
 }
 
 /* It is not reached any more. */
@@ -355,7 +357,7 @@ static void move_take_back(struct alias_tracker *at, struct role *role, struct v
 
 	FOREACH_PRESENT (i, copy)
 		if (i < end)
-			entry_move_take_back(at, role, i, copy->entry[i], to);
+			entry_move_take_back(at, role, i, *copy_entry(copy, i), to);
 	FOREACH_HELD(held, at, role)
 	if (held < held_end)
 		entry_move_take_back(at, role, held->index, held->old, to);
@@ -369,7 +371,7 @@ __attribute__((noinline)) static bool view_move(struct alias_tracker *at, struct
 	struct view from = role->view;
 
 	FOREACH_PRESENT (i, copy) {
-		if (entry_move_begin(at, role, i, copy->entry[i], to))
+		if (entry_move_begin(at, role, i, *copy_entry(copy, i), to))
 			continue;
 		move_take_back(at, role, to, i, NULL);
 		return false;
@@ -383,7 +385,7 @@ __attribute__((noinline)) static bool view_move(struct alias_tracker *at, struct
 	}
 	role->view = to;
 	FOREACH_PRESENT (i, copy)
-		entry_move_end(at, role, i, copy->entry[i], from);
+		entry_move_end(at, role, i, *copy_entry(copy, i), from);
 	FOREACH_HELD(held, at, role)
 	entry_move_end(at, role, held->index, held->old, from);
 	return true;
@@ -482,6 +484,8 @@ bool table_update(struct alias_tracker *at, struct table *table, unsigned index,
 
 	if (is_plain(at, table))
 		return plain_update_rare(at, table, index, pte);
+	if (pte && !copy_store(&table->copy, index, &at->copy_bytes))
+		return false;
 	if (!means_the_same(old, pte)) {
 		if ((pte & PTE_P) && !value_begin(at, table, index, pte))
 			return false;
@@ -497,6 +501,8 @@ bool held_begin(struct alias_tracker *at, struct held *held, struct table *table
 	uint64_t old = copy_get(&table->copy, held->index);
 	bool counts = !means_the_same(old, held->pte);
 
+	if (held->pte && !copy_store(&table->copy, held->index, &at->copy_bytes))
+		return false;
 	if (counts && !value_begin(at, table, held->index, held->pte))
 		return false;
 	copy_set(&table->copy, held->index, held->pte);

@@ -7,23 +7,35 @@
 
 /* --- tables ----------------------------------------------------------------------------------- */
 
+/* With a copy that may have memory, and stores nothing. */
 static struct table *table_alloc(struct alias_tracker *at)
 {
 	struct table *table = TAILQ_FIRST(&at->spare);
 
-	if (!table)
-		return malloc(sizeof(*table));
-	TAILQ_REMOVE(&at->spare, table, by_change);
-	at->nr_spare--;
+	if (table) {
+		TAILQ_REMOVE(&at->spare, table, by_change);
+		at->nr_spare--;
+		return table;
+	}
+	table = malloc(sizeof(*table));
+	if (table)
+		copy_init(&table->copy);
 	return table;
+}
+
+static void table_destroy(struct alias_tracker *at, struct table *table)
+{
+	copy_free(&table->copy, &at->copy_bytes);
+	free(table);
 }
 
 static void table_release(struct alias_tracker *at, struct table *table)
 {
 	if (at->nr_spare >= at->max_spare) {
-		free(table);
+		table_destroy(at, table);
 		return;
 	}
+	copy_trim(&table->copy, &at->copy_bytes);
 	TAILQ_INSERT_HEAD(&at->spare, table, by_change);
 	at->nr_spare++;
 }
@@ -38,6 +50,10 @@ bool tables_reserve(struct alias_tracker *at, unsigned nr)
 		/* (The compiler would make calloc() of both, which leaves new memory untouched.) */
 		__asm__("" : "+r"(table));
 		memset(table, 0, sizeof(*table));
+		if (!copy_prepare(&table->copy, &at->copy_bytes)) {
+			free(table);
+			return false;
+		}
 		table_release(at, table);
 	}
 	return true;
@@ -85,6 +101,10 @@ struct table *table_new(struct alias_tracker *at, uint64_t pfn, uintptr_t *word,
 
 	if (!table)
 		return NULL;
+	if (!copy_load(&table->copy, entries, &at->copy_bytes)) {
+		table_release(at, table);
+		return NULL;
+	}
 	table_init(table, pfn, level, word ? state_of_word(*word) : 0);
 	if (word)
 		*word = (uintptr_t)table;
@@ -95,7 +115,6 @@ struct table *table_new(struct alias_tracker *at, uint64_t pfn, uintptr_t *word,
 		return NULL;
 	}
 	table->word = word;
-	copy_load(&table->copy, entries);
 	role_init(at, &table->first, table, level);
 	at->nr_tables++;
 	TAILQ_INSERT_HEAD(&at->by_change, table, by_change);
@@ -180,12 +199,12 @@ void tables_free(struct alias_tracker *at)
 	}
 	while ((table = TAILQ_FIRST(&at->spare))) {
 		TAILQ_REMOVE(&at->spare, table, by_change);
-		free(table);
+		table_destroy(at, table);
 	}
 }
 
 size_t tables_bytes(const struct alias_tracker *at)
 {
-	return (at->nr_tables + at->nr_spare) * sizeof(struct table) +
+	return (at->nr_tables + at->nr_spare) * sizeof(struct table) + at->copy_bytes +
 	       at->nr_more_roles * sizeof(struct role);
 }

@@ -18,7 +18,7 @@
 #include "trace.h"
 #include "kvm/upcall.h"
 
-#define RESERVED_TABLES 64u /* of some processes */
+#define RESERVED_TABLES 320u /* of some processes */
 
 static struct alias_op read_op(const struct batch *batch, unsigned index)
 {

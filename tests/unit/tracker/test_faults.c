@@ -99,7 +99,9 @@ START_TEST(tables_are_reserved)
 			ck_assert_uint_eq(fault_live(), live_before);
 	}
 	ck_assert_uint_gt(n, 40);
-	ck_assert_uint_eq(world_stats(&w).memory_bytes - without, 40 * sizeof(struct table));
+	ck_assert_uint_eq(
+		world_stats(&w).memory_bytes - without,
+		40 * (sizeof(struct table) + FEW_GROUPS * GROUP_ENTRIES * sizeof(uint64_t)));
 	world_map(&w, ROOT, VMALLOC, 1, R(DATA));
 	for (unsigned level = 1; level < 4; level++)
 		ck_assert_int_eq(at_pin(w.at, world_table(&w, ROOT, VMALLOC, level), level), AT_OK);
@@ -299,7 +301,27 @@ START_TEST(memory_bound)
 			ck_assert_int_eq(at_unpin(w.at, pfn), AT_OK);
 	at_flushed(w.at, UINT64_MAX);
 	ck_assert_uint_le(world_stats(&w).memory_bytes,
-			  empty + 4096 * 8 + 8192 + w.at->max_spare * (4096 + 1024));
+			  empty + 4096 * 8 + 8192 + w.at->max_spare * 1024);
+}
+END_TEST
+
+/* A process's tables: a few entries in each. */
+START_TEST(tables_with_few_entries_take_little)
+{
+	struct at_stats stats;
+	uint64_t empty;
+
+	world_close(&w);
+	world_open(&w, 1 << 20);
+	empty = world_stats(&w).memory_bytes;
+	for (uint64_t i = 0; i < 300; i++)
+		for (uint64_t page = 0; page < 40; page++)
+			world_map(&w, ROOT, VMALLOC + i * (2 << 20) + page * 4096, 1,
+				  W(1000 + 40 * i + page));
+	ck_assert_int_eq(world_pin_tree(&w, ROOT), AT_OK);
+	stats = world_stats(&w);
+	ck_assert_uint_ge(stats.tables, 300);
+	ck_assert_uint_le(stats.memory_bytes - empty, stats.tables * (1024 + 256) + 2 * 4096);
 }
 END_TEST
 
@@ -318,6 +340,7 @@ Suite *fault_suite(void)
 	tcase_add_loop_test(tcase, sync_fails, 0, 2);
 	tcase_add_test(tcase, truth_comes_back);
 	tcase_add_test(tcase, memory_bound);
+	tcase_add_test(tcase, tables_with_few_entries_take_little);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

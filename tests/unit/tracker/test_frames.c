@@ -293,26 +293,60 @@ static void expect_same_entries(const struct copy *copy)
 	ck_assert_int_eq(copy_matches(copy, pattern), matches > 0);
 }
 
+static void set_entry(struct copy *copy, unsigned i, size_t *bytes)
+{
+	if (!copy_store(copy, i, bytes))
+		abort();
+	copy_set(copy, i, table[i]);
+}
+
+/* There is memory for as many groups as have been stored at once, in powers of two. */
+static void expect_room(const struct copy *copy, unsigned most, size_t bytes)
+{
+	unsigned max = FEW_GROUPS;
+
+	while (max < most)
+		max *= 2;
+	ck_assert_uint_eq(copy->nr, (unsigned)__builtin_popcount(copy->stored));
+	ck_assert_uint_eq(bytes, most ? max * sizeof(*copy->group) : 0);
+}
+
+static void load_anew(struct copy *copy, size_t *bytes)
+{
+	copy_trim(copy, bytes);
+	ck_assert_uint_le(*bytes, FEW_GROUPS * sizeof(*copy->group));
+	ck_assert(copy_load(copy, table, bytes));
+}
+
 START_TEST(copies_follow_tables)
 {
 	struct copy copy;
+	size_t bytes = 0;
+	unsigned most = 0;
 
-	memset(&copy, 0x55, sizeof(copy)); /* what isn't stored is not looked at */
 	memset(table, 0, sizeof(table));
-	copy_load(&copy, table);
+	copy_init(&copy);
+	ck_assert(copy_load(&copy, table, &bytes));
 	ck_assert_uint_eq(copy.stored, 0);
+	expect_room(&copy, 0, bytes);
 	for (unsigned round = 0; round < 3000; round++) {
 		unsigned n = rnd(2) ? 3 : 40, from = rnd(PT_ENTRIES - 40);
 		bool clears = rnd(3) == 0;
 
+		if (rnd(30) == 0)
+			memset(table, 0, sizeof(table));
 		for (unsigned i = from; i < from + n; i++)
 			table[i] = clears ? 0 : some_value();
 		expect_copy(&copy);
-		if (rnd(20) == 0)
-			copy_load(&copy, table);
+		if (rnd(20) == 0) {
+			load_anew(&copy, &bytes);
+			most = copy.max ? FEW_GROUPS : 0;
+		}
 		for (unsigned i = 0; i < PT_ENTRIES; i++)
 			if (copy_get(&copy, i) != table[i])
-				copy_set(&copy, i, table[i]);
+				set_entry(&copy, i, &bytes);
+		most = copy.nr > most ? copy.nr : most;
+		expect_room(&copy, most, bytes);
 		ck_assert_uint_eq(lines_that_differ(&copy), 0);
 		expect_copy(&copy);
 		expect_same_entries(&copy);
@@ -321,6 +355,8 @@ START_TEST(copies_follow_tables)
 	for (unsigned i = 0; i < PT_ENTRIES; i++)
 		copy_set(&copy, i, 0);
 	expect_copy(&copy);
+	copy_free(&copy, &bytes);
+	ck_assert_uint_eq(bytes, 0);
 }
 END_TEST
 
@@ -351,17 +387,20 @@ START_TEST(a_table_is_written_while_it_is_loaded)
 	atomic_bool stop = false;
 	unsigned wrong = 0;
 	struct copy copy;
+	size_t bytes = 0;
 	pthread_t owner;
 
 	memset(table, 0, sizeof(table));
 	table[0] = table[17] = PTE_P;
+	copy_init(&copy);
 	ck_assert_int_eq(pthread_create(&owner, NULL, write_entry, &stop), 0);
 	for (unsigned i = 0; i < 1000000; i++) {
-		copy_load(&copy, table);
+		wrong += !copy_load(&copy, table, &bytes);
 		wrong += groups_not_stored(&copy);
 	}
 	atomic_store(&stop, true);
 	ck_assert_int_eq(pthread_join(owner, NULL), 0);
+	copy_free(&copy, &bytes);
 	ck_assert_uint_eq(wrong, 0);
 }
 END_TEST
