@@ -116,40 +116,47 @@ static void note_known_tail(struct log_ring *ring, const struct log_begin *now, 
 		ring->known_tail = ring->tail;
 }
 
-static void begin_busy(struct guest_log *log, struct log_ring *ring, const struct log_begin *now,
-		       struct at_log_state *state)
+__attribute__((noinline)) static void begin_busy(struct guest_log *log, struct log_ring *ring,
+						 struct at_log_state *state)
 {
 	uint64_t last_end = ring->end;
-	bool another = now->head != last_end || now->lost != ring->lost;
+	struct log_begin now;
+	bool another;
 
+	now.head = load_u64(&ring->log->head);
+	now.lost = load_u64(&ring->log->lost);
+	now.changing = load_u64(&ring->log->changing);
+	another = now.head != last_end || now.lost != ring->lost;
+	if (now.changing)
+		state->changing[state->nr_changing++] = now.changing;
 	if (bound_head(ring)) {
 		state->lost |= has_lost(log, ring, last_end);
-		note_known_tail(ring, now, another);
+		note_known_tail(ring, &now, another);
 	} else { /* no excuse: what is missing is found by the audit */
 		note_fault(log, ring, LOG_OVERRUN);
 		ring->lost = load_u64(&ring->log->lost);
 		ring->known_tail = ring->tail;
 	}
+	ring->changing = now.changing;
 }
 
-/* Of most rings of many: nothing has come since the last sync, and no change was under way. */
-static void begin_ring(struct guest_log *log, struct log_ring *ring, struct at_log_state *state)
+/* Of most rings of many: nothing has come since the last sync, and no change was under way. (In
+ * this order: a change that is named no more has left a record, or a loss.) */
+static inline bool is_idle(const struct log_ring *ring)
 {
-	const struct alias_log *page = ring->log;
-	struct log_begin now;
+	return !load_u64(&ring->log->changing) && load_u64(&ring->log->head) == ring->end &&
+	       load_u64(&ring->log->lost) == ring->lost;
+}
 
-	now.head = load_u64(&page->head);
-	now.lost = load_u64(&page->lost);
-	now.changing = load_u64(&page->changing);
-	if (now.changing)
-		state->changing[state->nr_changing++] = now.changing;
-	/* (In this order: a change that is named no more has left a record, or a loss.) */
-	if (!now.changing && load_u64(&page->head) == ring->end &&
-	    load_u64(&page->lost) == ring->lost)
+static inline void begin_ring(struct guest_log *log, struct log_ring *ring,
+			      struct at_log_state *state)
+{
+	if (is_idle(ring)) {
 		ring->known_tail = ring->end;
-	else
-		begin_busy(log, ring, &now, state);
-	ring->changing = now.changing;
+		ring->changing = 0;
+	} else {
+		begin_busy(log, ring, state);
+	}
 	ring->tail_before = ring->tail;
 }
 
