@@ -70,36 +70,23 @@ bool copy_prepare(struct copy *copy, size_t *bytes)
 	return true;
 }
 
-/* Returns where it is to be, or NULL if out of memory. */
-static uint64_t *group_place(struct copy *copy, unsigned group, size_t *bytes)
+/* For that many at least. */
+static bool copy_make_room(struct copy *copy, unsigned nr, size_t *bytes)
 {
-	if (copy->nr == copy->max &&
-	    !copy_resize(copy, copy->max ? 2u * copy->max : FEW_GROUPS, bytes))
-		return NULL;
-	copy->stored |= 1u << group;
-	copy->place[group] = copy->nr;
-	return copy->group[copy->nr++];
+	unsigned max = copy->max ? copy->max : FEW_GROUPS;
+
+	while (max < nr)
+		max *= 2;
+	return max == copy->max || copy_resize(copy, max, bytes);
 }
 
 bool copy_group_store(struct copy *copy, unsigned group, size_t *bytes)
 {
-	uint64_t *entry = group_place(copy, group, bytes);
-
-	if (!entry)
+	if (!copy_make_room(copy, copy->nr + 1u, bytes))
 		return false;
-	memset(entry, 0, sizeof(*copy->group));
-	return true;
-}
-
-/* A place for each, in their order, in a copy that stores nothing. */
-static bool place_all(struct copy *copy, size_t *bytes)
-{
-	if (copy->max < GROUPS && !copy_resize(copy, GROUPS, bytes))
-		return false;
-	for (unsigned group = 0; group < GROUPS; group++)
-		copy->place[group] = (uint8_t)group;
-	copy->stored = UINT32_MAX;
-	copy->nr = GROUPS;
+	memset(copy->group[copy->nr], 0, sizeof(*copy->group));
+	copy->place[group] = copy->nr++;
+	copy->stored |= 1u << group;
 	return true;
 }
 
@@ -159,24 +146,6 @@ INLINE uint64_t parts_set(const uint64_t *entry, unsigned parts, unsigned nr)
 	return not_zero(&zero, parts);
 }
 
-/* Loads the groups of a word that are not zero: most often one. (The owner may have written since
- * that was asked: then a group is stored that is zero.) */
-INLINE bool word_load(struct copy *copy, unsigned word, const uint64_t *table, size_t *bytes)
-{
-	uint64_t groups = parts_set(&table[word * WORD_ENTRIES], WORD_GROUPS, GROUP_ENTRIES);
-
-	for (; groups; groups &= groups - 1) {
-		unsigned group = word * WORD_GROUPS + (unsigned)__builtin_ctzll(groups);
-		uint64_t *entry = group_place(copy, group, bytes);
-
-		if (!entry)
-			return false;
-		copy->present_of[group] =
-			(uint16_t)entries_load(entry, &table[group * GROUP_ENTRIES], GROUP_ENTRIES);
-	}
-	return true;
-}
-
 /* Their PTE_P bits alone, of 64 entries. */
 INLINE uint64_t entries_present(const uint64_t *now)
 {
@@ -201,25 +170,68 @@ uint64_t table_present(uint64_t present[WORDS], const uint64_t *table)
 	return words;
 }
 
-/* In functions of their own, so that a table of zeroes needs no room for registers. */
+/* In functions of their own, so that what most tables take needs no room for registers. */
 #define NOINLINE static __attribute__((noinline))
 
-FOR_EACH_PROCESSOR
-NOINLINE bool some_load(struct copy *copy, uint64_t words, const uint64_t *table, size_t *bytes)
+/* Into a copy that stores nothing, and has room for them. */
+INLINE void groups_load(struct copy *copy, uint32_t groups, const uint64_t *table)
 {
-	for (; words; words &= words - 1)
-		if (!word_load(copy, (unsigned)__builtin_ctzll(words), table, bytes))
-			return false;
+	unsigned nr = 0;
+
+	copy->stored = groups;
+	for (; groups; groups &= groups - 1) {
+		unsigned group = (unsigned)__builtin_ctz(groups);
+
+		copy->place[group] = (uint8_t)nr;
+		copy->present_of[group] = (uint16_t)entries_load(
+			copy->group[nr++], &table[group * GROUP_ENTRIES], GROUP_ENTRIES);
+	}
+	copy->nr = (uint8_t)nr;
+}
+
+FOR_EACH_PROCESSOR
+NOINLINE bool many_load(struct copy *copy, uint32_t groups, const uint64_t *table, size_t *bytes)
+{
+	if (!copy_make_room(copy, (unsigned)__builtin_popcount(groups), bytes))
+		return false;
+	groups_load(copy, groups, table);
 	return true;
 }
 
-/* Where no word is zero hardly any group is. Into a copy that stores all. */
+/* The groups of these words that are not zero: most often one. (The owner may have written since
+ * that was asked: then a group is stored that is zero.) */
 FOR_EACH_PROCESSOR
-NOINLINE void all_load(struct copy *copy, const uint64_t *table)
+NOINLINE bool some_load(struct copy *copy, uint64_t words, const uint64_t *table, size_t *bytes)
 {
+	uint32_t groups = 0;
+
+	for (; words; words &= words - 1) {
+		unsigned word = (unsigned)__builtin_ctzll(words);
+
+		groups |=
+			(uint32_t)parts_set(&table[word * WORD_ENTRIES], WORD_GROUPS, GROUP_ENTRIES)
+			<< word * WORD_GROUPS;
+	}
+	if ((unsigned)__builtin_popcount(groups) > copy->max)
+		return many_load(copy, groups, table, bytes);
+	groups_load(copy, groups, table);
+	return true;
+}
+
+/* Where no word is zero hardly any group is. */
+FOR_EACH_PROCESSOR
+NOINLINE bool all_load(struct copy *copy, const uint64_t *table, size_t *bytes)
+{
+	if (!copy_make_room(copy, GROUPS, bytes))
+		return false;
+	copy->stored = UINT32_MAX;
+	copy->nr = GROUPS;
+	for (unsigned group = 0; group < GROUPS; group++)
+		copy->place[group] = (uint8_t)group;
 	for (unsigned word = 0; word < WORDS; word++)
 		copy->present[word] = entries_load(copy->group[word * WORD_GROUPS],
 						   &table[word * WORD_ENTRIES], WORD_ENTRIES);
+	return true;
 }
 
 FOR_EACH_PROCESSOR
@@ -230,12 +242,9 @@ bool copy_load(struct copy *copy, const uint64_t *table, size_t *bytes)
 	copy->stored = 0;
 	copy->nr = 0;
 	memset(copy->present, 0, sizeof(copy->present));
-	if (words != (1u << WORDS) - 1)
-		return !words || some_load(copy, words, table, bytes);
-	if (!place_all(copy, bytes))
-		return false;
-	all_load(copy, table);
-	return true;
+	if (words == (1u << WORDS) - 1)
+		return all_load(copy, table, bytes);
+	return !words || some_load(copy, words, table, bytes);
 }
 
 /* --- comparing -------------------------------------------------------------------------------- */

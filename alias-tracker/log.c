@@ -16,6 +16,8 @@ struct log_cursor {
 	uint64_t gpa;        /* of the table */
 	bool plain;          /* it is, and has entries: nothing that they do can change that */
 	unsigned nr_changed; /* entries of it, since the cursor came to it */
+	unsigned group;      /* of the last record, if plain; GROUPS: none yet */
+	uint64_t *copied;    /* the entries of that group in the table's copy */
 };
 
 /* The table's entries were found changed by records. */
@@ -49,6 +51,7 @@ static bool cursor_move(struct alias_tracker *at, struct log_cursor *cursor, uin
 	cursor->entries = frame_entries(at, table->pfn);
 	cursor->gpa = table->pfn << PAGE_SHIFT;
 	cursor->plain = cursor->entries && is_plain(at, table);
+	cursor->group = GROUPS;
 	return true;
 }
 
@@ -97,6 +100,19 @@ static bool take_named(struct alias_tracker *at, struct log_cursor *cursor,
 	return ok;
 }
 
+/* Moves it to a group of its table, which is plain. False if out of memory. */
+__attribute__((noinline)) static bool cursor_enter(struct alias_tracker *at,
+						   struct log_cursor *cursor, unsigned group)
+{
+	struct copy *copy = &cursor->table->copy;
+
+	if (!copy_store(copy, group * GROUP_ENTRIES, &at->copy_bytes))
+		return false;
+	cursor->group = group;
+	cursor->copied = copy_entry(copy, group * GROUP_ENTRIES);
+	return true;
+}
+
 /* take_entry(), straight on for most: entries of plain tables, whose records are right. */
 static inline bool take_record(struct alias_tracker *at, struct log_cursor *cursor,
 			       const struct at_record *record)
@@ -107,9 +123,10 @@ static inline bool take_record(struct alias_tracker *at, struct log_cursor *curs
 
 	if (!cursor->plain)
 		return take_entry(at, cursor, index, record);
-	if (!copy_store(&table->copy, index, &at->copy_bytes))
+	if (index / GROUP_ENTRIES != cursor->group &&
+	    !cursor_enter(at, cursor, index / GROUP_ENTRIES))
 		return false;
-	entry = copy_entry(&table->copy, index);
+	entry = &cursor->copied[index % GROUP_ENTRIES];
 	was = *entry;
 	now = pte_load(&cursor->entries[index]);
 	if (!plain_update(at, table, index, entry, now))
