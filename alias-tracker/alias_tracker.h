@@ -50,9 +50,10 @@
  *                 region that has such runs.
  *   256 bytes     for each run of 32 frames of which one is pinned, a table, ballooned or of a
  *                 memory type other than 0; 192 bytes more for each region that has such runs
- *   1 KiB         for each table that is followed, and 5 KiB at most if it has had entries all over;
- *                 with its region and runs if tables lie far apart. 160 bytes for each further level
- *                 at which it is walked.
+ *   1 KiB         for each table that is followed. Half of it is for the entries of 4 of its 32 groups
+ *                 of 16, and doubles once more than 4, 8 and 16 groups have had any: 5.1 KiB at
+ *                 most, with its region and runs if tables lie far apart. 160 bytes for each further
+ *                 level at which it is walked.
  *   32 KiB at most for tables that were followed: the next ones take that memory. It is more if
  *                 at_config.reserve_tables asks for it.
  *   after at_survey(), until the next: 1 KiB for each region of 2 MiB in which a 4 KiB leaf maps a

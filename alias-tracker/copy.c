@@ -92,8 +92,10 @@ bool copy_group_store(struct copy *copy, unsigned group, size_t *bytes)
 
 void copy_trim(struct copy *copy, size_t *bytes)
 {
+	copy->stored = 0;
+	copy->nr = 0;
 	if (copy->max > FEW_GROUPS)
-		copy_resize(copy, FEW_GROUPS, bytes); /* if that can't be done, it keeps it */
+		copy_resize(copy, FEW_GROUPS, bytes);
 }
 
 void copy_free(struct copy *copy, size_t *bytes)
@@ -229,7 +231,7 @@ NOINLINE bool all_load(struct copy *copy, const uint64_t *table, size_t *bytes)
 	for (unsigned group = 0; group < GROUPS; group++)
 		copy->place[group] = (uint8_t)group;
 	for (unsigned word = 0; word < WORDS; word++)
-		copy->present[word] = entries_load(copy->group[word * WORD_GROUPS],
+		copy->present[word] = entries_load((uint64_t *)copy->group + word * WORD_ENTRIES,
 						   &table[word * WORD_ENTRIES], WORD_ENTRIES);
 	return true;
 }

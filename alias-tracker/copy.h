@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A copy of the 512 entries of a page table. Its owner may write the table at any time: each entry
- * is loaded once and whole (vectors hold whole entries), in no particular order, and judged on the
- * copy. Groups of 16 entries that have always been zero are not stored. Most tables have but a few
- * others: a copy takes memory for as many as it stores, in powers of two from FEW_GROUPS on.
+ * that is kept is loaded once and whole (vectors hold whole entries), in no particular order, and
+ * judged on the copy. Groups of 16 entries that have always been zero are not stored. Most tables
+ * have but a few others: a copy takes memory for as many as it stores, in powers of two from
+ * FEW_GROUPS on.
  */
 #ifndef COPY_H
 #define COPY_H
@@ -44,7 +45,8 @@ static inline void copy_init(struct copy *copy)
 bool copy_prepare(struct copy *copy, size_t *bytes);
 /* Fills all of it. False if out of memory: then all that can be done with it is what follows. */
 bool copy_load(struct copy *copy, const uint64_t *table, size_t *bytes);
-/* It is not needed for now: gives back what most copies don't need. */
+/* It stores nothing from now on, and gives back what most copies don't need, if that can be done.
+ */
 void copy_trim(struct copy *copy, size_t *bytes);
 /* Gives back all. */
 void copy_free(struct copy *copy, size_t *bytes);

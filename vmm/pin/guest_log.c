@@ -123,6 +123,7 @@ __attribute__((noinline)) static void begin_busy(struct guest_log *log, struct l
 	struct log_begin now;
 	bool another;
 
+	/* What told that it is not idle is loaded anew, in the order that counts. */
 	now.head = load_u64(&ring->log->head);
 	now.lost = load_u64(&ring->log->lost);
 	now.changing = load_u64(&ring->log->changing);

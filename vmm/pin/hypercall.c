@@ -18,7 +18,7 @@
 #include "trace.h"
 #include "kvm/upcall.h"
 
-#define RESERVED_TABLES 320u /* of some processes */
+#define RESERVED_TABLES 320u /* of three processes on each of 8 vCPUs */
 
 static struct alias_op read_op(const struct batch *batch, unsigned index)
 {

@@ -313,7 +313,12 @@ static void expect_room(const struct copy *copy, unsigned most, size_t bytes)
 
 static void load_anew(struct copy *copy, size_t *bytes)
 {
+	unsigned wrong = 0;
+
 	copy_trim(copy, bytes);
+	for (unsigned i = 0; i < PT_ENTRIES; i++)
+		wrong += copy_get(copy, i) != 0;
+	ck_assert_uint_eq(wrong, 0);
 	ck_assert_uint_le(*bytes, FEW_GROUPS * sizeof(*copy->group));
 	ck_assert(copy_load(copy, table, bytes));
 }
