@@ -161,6 +161,8 @@ test_carried() {
 		"bash a file.txt 1 2:none" "$(cat "$work/stdout")"
 	ok "what a comparison works with stays behind" has "compare.run: No such file" "$work/stderr"
 	rmdir "$mine/compare.run"
+	(cd "$mine" && machine --with /srv ls -d /srv </dev/null)
+	ok "a folder below / itself is carried" same "0 /srv " "$? $(cat "$work/stdout" "$work/stderr" | tr '\n' ' ')"
 }
 
 test_out() {
