@@ -56,19 +56,20 @@ static unsigned lines_update(struct alias_tracker *at, struct table *table, cons
 			     uint64_t lines, bool *ok)
 {
 	bool plain = is_plain(at, table); /* nothing that its entries do can change that */
-	bool logged = at->config.mode == AT_LOGGED;
+	bool judged = at->config.mode == AT_LOGGED && log_judges(at, table);
 	unsigned nr_changed = 0;
 
 	for (; lines; lines &= lines - 1) {
 		unsigned first = (unsigned)__builtin_ctzll(lines) * LINE_ENTRIES;
+		uint64_t *entry; /* stays where it is: nothing more is stored meanwhile */
 
 		if (!copy_store(&table->copy, first, &at->copy_bytes)) {
 			*ok = false;
 			continue;
 		}
-		for (unsigned index = first; index < first + LINE_ENTRIES; index++) {
-			uint64_t *entry = copy_entry(&table->copy, index), was = *entry;
-			uint64_t now = pte_load(&entries[index]);
+		entry = copy_entry(&table->copy, first);
+		for (unsigned index = first; index < first + LINE_ENTRIES; index++, entry++) {
+			uint64_t was = *entry, now = pte_load(&entries[index]);
 
 			if (now == was)
 				continue;
@@ -78,7 +79,7 @@ static unsigned lines_update(struct alias_tracker *at, struct table *table, cons
 				continue;
 			}
 			nr_changed += pte_differs(was, now);
-			if (logged)
+			if (judged)
 				log_note_change(at, table, index, was, now);
 		}
 		if (at->places && table->role[0])

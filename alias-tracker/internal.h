@@ -382,6 +382,8 @@ void log_init(struct alias_tracker *at);
 size_t log_bytes(const struct alias_tracker *at);
 /* All are forgotten: what was logged until now doesn't matter. */
 void mismatches_drop(struct alias_tracker *at);
+/* Is it known since when the table's records and its entries agree? Else nothing is noted of it. */
+bool log_judges(const struct alias_tracker *at, const struct table *table);
 /* A table's entry was found changed by a comparison. */
 void log_note_change(struct alias_tracker *at, struct table *table, unsigned index, uint64_t from,
 		     uint64_t to);

@@ -124,19 +124,19 @@ static bool is_shared(const struct alias_tracker *at, const struct table *table)
 	return table->pfn - at->config.shared_pfn < at->config.shared_frames;
 }
 
-static bool is_judged(const struct alias_tracker *at, const struct table *table)
+bool log_judges(const struct alias_tracker *at, const struct table *table)
 {
 	return table->log_born < at->log.settled && at->log.base < at->log.settled &&
 	       !is_shared(at, table);
 }
 
-/* Adds to the balance of an entry. */
+/* Adds to the balance of an entry of a table that is judged. */
 static void balance_add(struct alias_tracker *at, struct table *table, unsigned index,
 			uint64_t amount, bool recorded)
 {
 	struct mismatch *mismatch;
 
-	if (!amount || !is_judged(at, table))
+	if (!amount)
 		return;
 	mismatch = mismatch_find(table, index);
 	if (!mismatch && at->log.nr_open < MISMATCHES_MAX)
@@ -157,15 +157,21 @@ static void balance_add(struct alias_tracker *at, struct table *table, unsigned 
 void log_note_change(struct alias_tracker *at, struct table *table, unsigned index, uint64_t from,
 		     uint64_t to)
 {
-	balance_add(at, table, index, change_hash(from, to), false);
+	if (log_judges(at, table))
+		balance_add(at, table, index, change_hash(from, to), false);
 }
 
 void log_note_step(struct alias_tracker *at, struct table *table, unsigned index, uint64_t was,
 		   uint64_t now, const struct at_record *record)
 {
-	uint64_t said = record ? change_hash(record->from, record->to) : 0;
+	uint64_t amount;
 
-	balance_add(at, table, index, change_hash(was, now) - said, record);
+	if (!log_judges(at, table))
+		return;
+	amount = change_hash(was, now);
+	if (record)
+		amount -= change_hash(record->from, record->to);
+	balance_add(at, table, index, amount, record);
 }
 
 /* --- judging ---------------------------------------------------------------------------------- */
@@ -175,7 +181,7 @@ __attribute__((noinline)) static bool mark_pending(struct alias_tracker *at, uin
 	struct table *table = entry_table(at, gpa);
 	struct mismatch *mismatch = table ? mismatch_find(table, entry_index(gpa)) : NULL;
 
-	if (table && !mismatch && !is_judged(at, table)) {
+	if (table && !mismatch && !log_judges(at, table)) {
 		mismatch = mismatch_new(at, table, entry_index(gpa));
 		if (!mismatch)
 			return false;
