@@ -47,6 +47,7 @@ void guest_log_start(struct guest_log *log)
 		ring->end = ring->tail;
 		ring->changing = 0;
 		ring->finished = 0;
+		ring->at_rest = false;
 		ring->fault = LOG_SOUND;
 	}
 }
@@ -145,20 +146,29 @@ __attribute__((noinline)) static void begin_busy(struct guest_log *log, struct l
  * this order: a change that is named no more has left a record, or a loss.) */
 static inline bool is_idle(const struct log_ring *ring)
 {
-	return !load_u64(&ring->log->changing) && load_u64(&ring->log->head) == ring->end &&
-	       load_u64(&ring->log->lost) == ring->lost;
+	const struct alias_log *log = ring->log;
+
+	return !load_u64(&log->changing) && load_u64(&log->head) == ring->end &&
+	       load_u64(&log->lost) == ring->lost;
 }
 
 static inline void begin_ring(struct guest_log *log, struct log_ring *ring,
 			      struct at_log_state *state)
 {
-	if (is_idle(ring)) {
+	bool idle = is_idle(ring);
+
+	if (idle && ring->at_rest)
+		return;
+	if (idle) {
 		ring->known_tail = ring->end;
 		ring->changing = 0;
 	} else {
 		begin_busy(log, ring, state);
 	}
 	ring->tail_before = ring->tail;
+	ring->at_rest = idle && ring->tail == ring->end;
+	if (ring->tail != ring->end)
+		log->unread |= 1ull << (ring - log->ring);
 }
 
 /* A sync that was stopped has read some records of a ring, or none. */
@@ -185,11 +195,8 @@ void guest_log_begin(struct guest_log *log, struct at_log_state *state)
 	 * fence, before it does. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	/* all that a vCPU had done by its last call is visible: its calls are ordered with this */
-	for (unsigned i = 0, nr = log->nr; i < nr; i++, ring++) {
+	for (struct log_ring *const end = ring + log->nr; ring < end; ring++)
 		begin_ring(log, ring, state);
-		if (ring->tail != ring->end)
-			log->unread |= 1ull << i;
-	}
 	state->audit = log->faulty;
 }
 
@@ -299,15 +306,14 @@ __attribute__((noinline)) static void expect_unmoved(struct guest_log *log)
 	}
 }
 
-bool guest_log_pending(struct guest_log *log, uint64_t *entries, size_t *nr)
+/* Adds what is pending of these rings: first what is named, for which there always is room. */
+__attribute__((noinline)) static bool add_pending(struct guest_log *log, uint64_t busy,
+						  uint64_t *entries, size_t *nr)
 {
-	struct log_ring *const end = log->ring + log->nr;
 	bool ok = true;
 
-	*nr = 0;
-	/* the page table entries read before are read before these */
-	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	for (struct log_ring *ring = log->ring; ring < end; ring++) {
+	for (uint64_t left = busy; left; left &= left - 1) {
+		struct log_ring *ring = &log->ring[__builtin_ctzll(left)];
 		uint64_t changing = load_u64(&ring->log->changing);
 
 		if (!changing)
@@ -318,8 +324,26 @@ bool guest_log_pending(struct guest_log *log, uint64_t *entries, size_t *nr)
 	if (log->quiet)
 		expect_unmoved(log);
 	else
-		for (struct log_ring *ring = log->ring; ok && ring < end; ring++)
-			ok = add_untaken(ring, entries, nr);
+		for (uint64_t left = busy; ok && left; left &= left - 1)
+			ok = add_untaken(&log->ring[__builtin_ctzll(left)], entries, nr);
+	return ok;
+}
+
+bool guest_log_pending(struct guest_log *log, uint64_t *entries, size_t *nr)
+{
+	uint64_t busy = 0; /* bit i: something of ring i may be pending */
+	bool ok;
+
+	*nr = 0;
+	/* the page table entries read before are read before these */
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	for (struct log_ring *ring = log->ring, *const end = ring + log->nr; ring < end; ring++) {
+		if (is_idle(ring))
+			ring->stall.changing = 0;
+		else
+			busy |= 1ull << (ring - log->ring);
+	}
+	ok = !busy || add_pending(log, busy, entries, nr);
 	log->put_off = ok ? 0 : log->put_off + 1;
 	return ok;
 }

@@ -59,6 +59,7 @@ struct log_ring {
 	uint64_t known_tail;  /* the change under way then knew this `tail` or a later one */
 	uint64_t tail_before; /* `tail` when the last sync began: later changes knew it at least */
 	uint64_t finished;    /* the entry that the vCPU named when it made a call; 0: none */
+	bool at_rest;         /* the last sync found it idle, and had no records of it to read */
 	struct log_stall stall;
 	enum log_fault fault; /* found, and not handed out yet */
 };
@@ -72,8 +73,8 @@ struct guest_log {
 	bool quiet;       /* set by the owner: no vCPU runs during this sync */
 	unsigned put_off; /* so often in a row it could not be told what is pending */
 	/* How long this vCPU has run so far, in milliseconds of processor time. */
-	uint64_t (*ran_ms)(const void *ctx, unsigned vcpu);
-	const void *ctx;
+	uint64_t (*ran_ms)(void *ctx, unsigned vcpu);
+	void *ctx;
 };
 
 /* Starts: ignores what was written before. */

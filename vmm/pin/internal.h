@@ -93,6 +93,7 @@ struct pin_vcpu {
 	/* For the trace: number of the guest's records that were read, and what its TSC is ahead of
 	 * the host's. */
 	uint64_t origins_taken, tsc_offset;
+	uint64_t ran_ms, ran_read; /* how long it had run, and the host's TSC when that was read */
 	uint16_t let_through;      /* aliases, in the call that is served */
 	bool tsc_asked, tsc_known; /* the latter was asked for; it is set */
 };

@@ -98,9 +98,21 @@ static bool log_pending(void *ctx, uint64_t *entries, size_t *nr)
 	return guest_log_pending(&((struct pin *)ctx)->log, entries, nr);
 }
 
-static uint64_t ran_ms(const void *ctx, unsigned vcpu)
+/* Once in so many ticks of the TSC, about a millisecond at most, a vCPU's clock is read: that is a
+ * system call, and after a vCPU that was stopped amid a change every pin asks until it goes on. */
+#define READ_TICKS (1u << 20)
+
+static uint64_t ran_ms(void *ctx, unsigned vcpu)
 {
-	return vcpu_ran_ns(&((const struct vm *)ctx)->vcpus[vcpu]) / 1000000;
+	struct pin *pin = ctx;
+	struct pin_vcpu *of = &pin->vcpus[vcpu];
+	uint64_t now = __rdtsc();
+
+	if (now - of->ran_read > READ_TICKS) {
+		of->ran_read = now;
+		of->ran_ms = vcpu_ran_ns(&pin->vm->vcpus[vcpu]) / 1000000;
+	}
+	return of->ran_ms;
 }
 
 static bool open_log(struct pin *pin)
@@ -117,7 +129,7 @@ static bool open_log(struct pin *pin)
 	}
 	pin->log.nr = nr;
 	pin->log.ran_ms = ran_ms;
-	pin->log.ctx = pin->vm;
+	pin->log.ctx = pin;
 	for (unsigned i = 0; i < nr; i++) {
 		uint64_t gpa = machine->log_gpa + i * (uint64_t)ALIAS_LOG_SIZE;
 

@@ -17,7 +17,7 @@ static struct guest_log guest_log;
 static struct at_log_state log_state;
 static uint64_t ran[NR]; /* by each vCPU */
 
-static uint64_t ran_ms(const void *ctx, unsigned vcpu)
+static uint64_t ran_ms(void *ctx, unsigned vcpu)
 {
 	ck_assert_ptr_eq(ctx, ran);
 	ck_assert_uint_lt(vcpu, NR);
