@@ -196,7 +196,7 @@ struct at_config {
 	 * (page walks dirty it, too), the number is doubled for this table. 0: default (128). */
 	unsigned quiet_syncs;
 	/* In AT_LOGGED one sync in so many is an audit. An audit that finds a table unchanged
-	 * counts for quiet_syncs as 8 syncs, or as audit_syncs if that is less. 0: default (256).
+	 * counts for quiet_syncs as 4 syncs, or as audit_syncs if that is less. 0: default (256).
 	 */
 	unsigned audit_syncs;
 	/* Frames that the owner itself writes while the guest runs. If the guest has one walked as

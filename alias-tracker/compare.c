@@ -12,7 +12,7 @@
 
 #define BACKOFF_MAX  (1u << 16) /* by doubling; a configured one may be larger */
 #define DIRTIED_MAX  64u
-#define QUIET_AUDITS 8 /* quiet syncs that one in which an audit found it quiet is worth */
+#define QUIET_AUDITS 4 /* quiet syncs that one in which an audit found it quiet is worth */
 
 static bool can_arm(const struct alias_tracker *at)
 {
