@@ -65,7 +65,7 @@ def answer_text(points):
         return ""
     return (f"Where at most {RARE:g} % of the frames that become page tables have a stale alias, all that `trap` "
             "costs, the host's tracking included, is this much of what `eager` costs under a host that does not "
-            f"track: {'; '.join(said)}.")
+            f"track, at points where that is more than the noise: {'; '.join(said)}.")
 
 
 def maintenance_text(points):
