@@ -29,10 +29,10 @@ WORKLOADS = (
         "align_shift", "vm_map_ram")),
 )
 DEFAULT_STEPS = 80
-# Of workload cleanpin: whole audits of the log (256 calls each, two calls a pin), and more than the 16
+# Of workload cleanpin: whole audits of the log (256 calls each, two calls a pin), and more than the 32
 # after which all that is quiet is armed, so that the longer run arms no more than the shorter one. A
 # sync of all tables takes much longer.
-PIN_STEPS, PIN_STEPS_BASELINE = 18 * 128, 32
+PIN_STEPS, PIN_STEPS_BASELINE = 34 * 128, 32
 # When all is as it stays: a table that is quiet, but walked all the time, is armed in vain after 128
 # syncs, after twice as many each time, and after 65,536 of them in the end.
 STEADY_PINS, STEADY_MORE = 20000, 1536
