@@ -166,8 +166,14 @@ void uffd_wp_mark_dirtied(struct uffd_wp *uffd, uint64_t pfn)
 {
 	const void *hva = memory_ptr(uffd->mem, pfn * ALIAS_PAGE_SIZE, ALIAS_PAGE_SIZE);
 
-	if (hva)
-		note_write(uffd, (uintptr_t)hva);
+	if (!hva)
+		return;
+	pthread_mutex_lock(&uffd->lock);
+	if (test_and_clear_armed(uffd, pfn)) { /* no other is protected: most of a balloon's */
+		note_dirtied(uffd, pfn);
+		lift_protection(uffd, (uintptr_t)hva);
+	}
+	pthread_mutex_unlock(&uffd->lock);
 }
 
 /* may fail for want of memory, which passes */
