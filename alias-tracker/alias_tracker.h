@@ -305,7 +305,8 @@ bool at_count_all(struct alias_tracker *at);
 
 /* Brings the tracker up to date with the tables. Returns false if out of memory, or if `stop` was
  * set. Then some changes may not have been followed; the next sync tries them again. Until one has
- * succeeded, the tracker refuses every transition (AT_NO_MEMORY). */
+ * succeeded, the tracker refuses every transition (AT_NO_MEMORY), and at_has_alias() and the like
+ * may miss what it would have found. */
 bool at_sync(struct alias_tracker *at);
 /* The same, and in AT_LOGGED this sync is an audit. */
 bool at_audit(struct alias_tracker *at);
